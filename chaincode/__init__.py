@@ -1,0 +1,1 @@
+"""The chaincode: what the consortium agreed to, and the runtime that executes it."""

@@ -1,0 +1,1 @@
+"""One organisation's door to the ledger."""

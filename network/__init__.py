@@ -1,0 +1,1 @@
+"""Where the ledger runs: topology, key material, the embedded network and Fabric itself."""

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every job of the project as one word. `make help` lists them.
+
+PYTHON ?= python3
+LEDGER ?= embedded
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+# No dependency resolution and no downloads that the lock files do not name: what is installed is what was reviewed.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo test conformance foreign check format bench lock clean \
+        network-up network-down network-status
+
+help:  ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Pedigree needs Python 3.11 or newer; this is %d.%d. Choose another with: make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -m venv $(VENV) && touch $@
+
+$(VENV)/.runtime: $(VENV)/.python requirements.lock pyproject.toml
+	@echo "Installing what the demonstration needs (once) ..."
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing what the tests need (once) ..."
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.runtime  ## install into .venv what running needs
+install-dev: $(VENV)/.dev  ## install into .venv what testing needs as well
+
+demo: $(VENV)/.runtime  ## play the main job on three organisations (KEEP=1 leaves them running, LEDGER=fabric)
+	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) $(if $(KEEP),--keep)
+
+test: $(VENV)/.dev  ## run the tests with coverage (no Docker, no Fabric)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --ignore=tests/conformance --ignore=tests/foreign \
+	  --cov --cov-report= $(ARGS)
+	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100
+	@$(BIN)/python -m coverage report --fail-under=92 | tail -n 3
+
+conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER=embedded or fabric)
+	@$(BIN)/python -m pytest -q tests/conformance --ledger=$(LEDGER) $(ARGS)
+
+foreign: $(VENV)/.dev  ## drive the ledger with the official Node client and Node chaincode
+	@$(BIN)/python -m pytest -q tests/foreign --ledger=$(LEDGER) $(ARGS)
+
+check: $(VENV)/.dev  ## lint, types, formatting, import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_house.py
+
+format: $(VENV)/.dev  ## put every file into the one layout
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## measure into build/bench.json (LEDGER=embedded or fabric)
+	@$(BIN)/python -m bench --ledger $(LEDGER) $(ARGS)
+
+network-up: $(VENV)/.runtime  ## start a ledger in the background (LEDGER=embedded or fabric)
+	@$(BIN)/pedigree-network up --ledger $(LEDGER) --detach
+
+network-down: $(VENV)/.runtime  ## stop it
+	@$(BIN)/pedigree-network down
+
+network-status: $(VENV)/.runtime  ## show what runs
+	@$(BIN)/pedigree-network status
+
+lock:  ## renew the lock files with uv (no index address is written)
+	uv pip compile --quiet --universal --python-version 3.11 --prerelease=if-necessary-or-explicit --generate-hashes \
+	  --no-header --no-annotate --extra gateway --extra network --extra demo --extra build pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --prerelease=if-necessary-or-explicit --generate-hashes \
+	  --no-header --no-annotate --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:  ## remove the virtual environment, caches and demonstration data
+	rm -rf $(VENV) .pedigree build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

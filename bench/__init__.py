@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measurements: what `make bench` runs; every figure goes to build/bench.json."""

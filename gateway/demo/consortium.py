@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three organisations on one machine: a network, and one chaincode process and one gateway for each of them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.demo.processes import Program, StartFailed, command
+from gateway.sdk import Pedigree
+
+CHAINCODE = "pedigree"
+ORGANISATIONS = {"hospital": "HospitalMSP", "lab": "LabMSP", "regulator": "RegulatorMSP"}
+POLICY = "OutOf(2,'HospitalMSP.peer','LabMSP.peer','RegulatorMSP.peer')"
+"""Two of three organisations' peers: no organisation writes alone, and none can block the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where an organisation's own programs listen; all on 127.0.0.1."""
+
+    chaincode: int
+    gateway: int
+    health: int
+
+
+DEFAULT_PORTS = {
+    "hospital": Ports(7061, 8101, 8111),
+    "lab": Ports(8061, 8102, 8112),
+    "regulator": Ports(9061, 8103, 8113),
+}
+
+
+def free_ports() -> dict[str, Ports]:
+    """Ports that are free now, for tests that run beside one another."""
+    with held_ports(3 * len(ORGANISATIONS)) as numbers:
+        return {name: Ports(*numbers[3 * i : 3 * i + 3]) for i, name in enumerate(ORGANISATIONS)}
+
+
+@contextmanager
+def held_ports(count: int) -> Iterator[list[int]]:
+    """Hold `count` listening ports open together, so that no two of them are the same."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        yield [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections at a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Consortium:
+    """The programs below one directory; `start` works on a fresh directory and on one that was killed."""
+
+    def __init__(
+        self, directory: Path, ledger: str, ports: dict[str, Ports] | None = None, topology: Path | None = None
+    ) -> None:
+        self.directory = directory
+        self.ledger = ledger
+        self.ports = DEFAULT_PORTS if ports is None else ports
+        self._topology = topology
+        self._programs: list[Program] = []
+
+    def start(self) -> None:
+        """Bring everything up: the network, the chaincodes, the deployment, the gateways; raises StartFailed."""
+        self._refuse_taken_ports()
+        self._start_network()
+        package = self._package()
+        for name in ORGANISATIONS:
+            self._start_chaincode(name, package)
+        self._run("deploy", CHAINCODE, *self._addresses(), "--policy", POLICY)
+        for name in ORGANISATIONS:
+            self._start_gateway(name)
+        for name, program in zip(ORGANISATIONS, self._programs[-len(ORGANISATIONS) :], strict=True):
+            port = self.ports[name].health
+            program.wait_until(lambda port=port: ready(port), within=60)  # type: ignore[misc]  # the default binds early
+
+    def kill(self) -> None:
+        """End every program at once with SIGKILL."""
+        for program in self._programs:
+            program.kill()
+        if self.ledger == "fabric":
+            self._run("down", "--kill")
+        self._programs.clear()
+
+    def stop(self) -> None:
+        """End every program in the reverse order of its start."""
+        for program in reversed(self._programs):
+            program.stop()
+        self._programs.clear()
+
+    def url(self, name: str) -> str:
+        """Where an organisation's gateway answers."""
+        return f"http://127.0.0.1:{self.ports[name].gateway}"
+
+    def client(self, name: str) -> Pedigree:
+        """An application of the organisation's, with a key of its own that may do everything."""
+        return Pedigree(self.url(name), key=self._key(name))
+
+    def network(self) -> dict[str, Any]:
+        """What the network says of itself."""
+        found: dict[str, Any] = json.loads((self.directory / "network.json").read_text(encoding="utf-8"))
+        return found
+
+    def fsck(self) -> str:
+        """Recompute the whole ledger from its blocks; returns the report, raises StartFailed when it is not clean."""
+        return self._run("fsck")
+
+    def _refuse_taken_ports(self) -> None:
+        for name, ports in self.ports.items():
+            for port in (ports.chaincode, ports.gateway, ports.health):
+                if listens(port):
+                    raise StartFailed(f"port {port}, which {name} needs, is in use; stop what listens there")
+
+    def _start_network(self) -> None:
+        ready_file = self.directory / "network.json"
+        ready_file.unlink(missing_ok=True)
+        topology = [] if self._topology is None else ["--topology", str(self._topology)]
+        network = self._launch(
+            "network",
+            [command("pedigree-network"), "up", "--ledger", self.ledger, "--dir", str(self.directory), *topology],
+        )
+        network.wait_until(ready_file.exists, within=60)
+
+    def _package(self) -> str:
+        return json.loads(self._run("package", CHAINCODE, *self._addresses(), "--json"))["package_id"]  # type: ignore[no-any-return]
+
+    def _addresses(self) -> list[str]:
+        return [
+            argument
+            for name, msp_id in ORGANISATIONS.items()
+            for argument in ("--address", f"{msp_id}=127.0.0.1:{self.ports[name].chaincode}")
+        ]
+
+    def _start_chaincode(self, name: str, package: str) -> None:
+        port = self.ports[name].chaincode
+        program = self._launch(
+            f"chaincode-{name}",
+            [command("python"), "-m", "chaincode"],
+            {
+                "CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{port}",
+                "CHAINCODE_ID": package,
+                "CORE_PEER_LOCALMSPID": ORGANISATIONS[name],
+            },
+        )
+        program.wait_until(lambda: listens(port), within=30)
+
+    def _start_gateway(self, name: str) -> None:
+        ports = self.ports[name]
+        self._launch(
+            f"gateway-{name}",
+            [
+                *[command("pedigree"), "serve", "--network", str(self.directory / "network.json")],
+                *["--organisation", name, "--port", str(ports.gateway), "--health-port", str(ports.health)],
+                *["--data", str(self._data(name))],
+            ],
+        )
+
+    def _key(self, name: str) -> str:
+        """The demonstration's key for one gateway, made on first use and kept beside the gateway's data."""
+        kept = self._data(name) / "demo.key"
+        if not kept.exists():
+            made = self._output(
+                [command("pedigree"), "keys", "add", "demo", "--role", "operator", "--data", str(self._data(name))]
+            )
+            kept.touch(mode=0o600)
+            kept.write_text(made.strip().splitlines()[-1], encoding="utf-8")
+        return kept.read_text(encoding="utf-8")
+
+    def _data(self, name: str) -> Path:
+        return self.directory / "gateways" / name
+
+    def _launch(self, name: str, argv: list[str], env: dict[str, str] | None = None) -> Program:
+        program = Program(name, argv, self.directory / "logs" / f"{name}.log", env or {})
+        self._programs.append(program)
+        program.start()
+        return program
+
+    def _run(self, verb: str, *arguments: str) -> str:
+        return self._output([command("pedigree-network"), verb, *arguments, "--dir", str(self.directory)])
+
+    def _output(self, argv: list[str]) -> str:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603  # our own commands
+        if done.returncode != 0:
+            raise StartFailed(f"{' '.join(argv[:2])} failed: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+
+def ready(port: int) -> bool:
+    """Whether a gateway's health port says that it follows the ledger."""
+    request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(request)
+            return b" 200 " in connection.recv(64)
+    except OSError:
+        return False

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house keeps its own rules: who imports whom, how long a file may be, what documents promise."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = ("chaincode", "gateway", "network")
+STDLIB = frozenset(sys.stdlib_module_names)
+
+FABRIC_WIRE = frozenset({"grpc", "google", "fabric_protos", "cryptography"})
+
+
+class Rule(NamedTuple):
+    """What the modules below one dotted name may import."""
+
+    ours: tuple[str, ...]
+    third_party: frozenset[str]
+    banned: frozenset[str] = frozenset()
+
+
+# The first matching prefix decides, so the more particular names come first.
+RULES: dict[str, Rule] = {
+    "chaincode.domain": Rule(
+        ("chaincode.domain",),
+        frozenset(),
+        frozenset(
+            {
+                "time",
+                "random",
+                "secrets",
+                "uuid",
+                "os",
+                "io",
+                "pathlib",
+                "socket",
+                "threading",
+                "asyncio",
+                "subprocess",
+                "tempfile",
+                "multiprocessing",
+                "concurrent",
+                "ssl",
+                "http",
+                "urllib",
+            }
+        ),
+    ),
+    "chaincode.contracts": Rule(("chaincode.domain", "chaincode.contracts"), frozenset()),
+    "chaincode.crypto": Rule(("chaincode.domain",), frozenset({"cryptography"})),
+    "chaincode.shim": Rule(("chaincode.shim",), FABRIC_WIRE),
+    "chaincode.__main__": Rule(
+        ("chaincode.contracts", "chaincode.crypto", "chaincode.shim", "chaincode.domain"), frozenset()
+    ),
+    "chaincode": Rule((), frozenset()),
+    "gateway.fabric": Rule(("gateway.fabric",), FABRIC_WIRE),
+    "gateway.services": Rule(("chaincode.domain", "gateway.services"), frozenset()),
+    "gateway.ledger": Rule(("chaincode.domain", "gateway.fabric", "gateway.services.ports"), frozenset()),
+    "gateway.verifier": Rule(
+        (
+            "chaincode.domain",
+            "gateway.verifier",
+            "gateway.fabric.identity",
+            "gateway.fabric.policy",
+            "gateway.fabric.blocks",
+            "gateway.fabric.verify",
+            "gateway.fabric.errors",
+        ),
+        frozenset({"google", "fabric_protos", "cryptography"}),
+    ),
+    "gateway.sdk": Rule(("gateway.sdk",), frozenset({"httpx"})),
+    "gateway.demo": Rule(("gateway.sdk", "gateway.demo"), frozenset({"sklearn", "numpy", "joblib", "rich"})),
+    "gateway.stores": Rule(("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography"})),
+    "gateway.rest": Rule(("chaincode.domain", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})),
+    "gateway.app": Rule(("chaincode.domain", "gateway"), frozenset({"flask", "werkzeug", "prometheus_client"})),
+    "gateway": Rule(
+        ("chaincode.domain", "gateway"),
+        frozenset({"flask", "werkzeug", "click", "rich", "gunicorn", "prometheus_client", "httpx"}) | FABRIC_WIRE,
+    ),
+    "network": Rule(("network",), FABRIC_WIRE | {"docker", "yaml", "click", "rich"}),
+}
+
+LONGEST_FILE = 400
+# A file may be longer only for a reason that stands here.
+LONG_FILES: dict[str, str] = {}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of ours as (dotted name, path)."""
+    for package in OURS:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            relative = path.relative_to(ROOT).with_suffix("")
+            parts = relative.parts[:-1] if relative.name == "__init__" else relative.parts
+            yield ".".join(parts), path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every absolute name that a file imports, wherever in the file the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module.split(".")[0] in OURS)
+
+
+def rule_for(module: str) -> Rule:
+    return next(rule for prefix, rule in RULES.items() if module == prefix or module.startswith(prefix + "."))
+
+
+def within(name: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether a name lies in one of the prefixes, or is an ancestor package that holds nothing but them."""
+    return any(name == p or name.startswith(p + ".") or p.startswith(name + ".") for p in prefixes)
+
+
+def violations(module: str, path: Path) -> Iterator[str]:
+    rule = rule_for(module)
+    for name in imported(path):
+        top = name.split(".")[0]
+        if top in OURS:
+            if not within(name, rule.ours):
+                yield f"{module} imports {name}"
+        elif top in STDLIB:
+            if top in rule.banned:
+                yield f"{module} imports {name}, which its layer does without"
+        elif top not in rule.third_party:
+            yield f"{module} imports {name}, a library its layer does without"
+
+
+def test_every_import_points_the_way_the_house_allows() -> None:
+    found = [line for module, path in modules() for line in violations(module, path)]
+    assert found == []
+
+
+def test_the_import_test_can_fail(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import time\nimport flask\nfrom gateway.fabric import client\n", encoding="utf-8")
+    assert (
+        len(list(violations("chaincode.domain.bad", bad))) == 4
+    )  # gateway.fabric and gateway.fabric.client both count
+
+
+def test_no_file_is_longer_than_a_reader_can_hold_without_a_reason() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for _, path in modules()
+        if (lines := path.read_text(encoding="utf-8").count("\n")) > LONGEST_FILE
+    }
+    assert {name: lines for name, lines in long.items() if name not in LONG_FILES} == {}
+    assert set(LONG_FILES) <= set(long), "a reason stands for a file that is short"
+
+
+def test_every_source_file_names_its_licence_and_says_what_it_is() -> None:
+    for module, path in modules():
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n"), module
+        assert ast.get_docstring(ast.parse(text)), module
+
+
+def test_every_make_target_that_the_documents_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    named = {t for page in documents for t in re.findall(r"\bmake ([a-z][a-z-]+)", page.read_text(encoding="utf-8"))}
+    assert named <= targets | {"sure"}
+
+
+def test_lock_files_name_no_host() -> None:
+    for lock in (*ROOT.glob("*.lock"), *ROOT.glob("tests/**/package-lock.json")):
+        if "node_modules" not in lock.parts:
+            text = lock.read_text(encoding="utf-8")
+            assert "://" not in text.replace("https://opencollective.com", "").replace(
+                "https://github.com/sponsors", ""
+            ), lock
+            assert '"resolved"' not in text, lock
+
+
+@pytest.mark.parametrize(
+    "module", ["chaincode", "chaincode.domain", "chaincode.shim", "gateway", "gateway.fabric", "gateway.sdk", "network"]
+)
+def test_importing_a_package_does_nothing(module: str) -> None:
+    script = (
+        "import sys, threading, logging\n"
+        f"import {module}\n"
+        "assert threading.active_count() == 1, threading.enumerate()\n"
+        "assert not logging.getLogger().handlers\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the key material of a network: CAs, MSP folders and TLS certificates in cryptogen's folder layout.
+
+Whatever exists is kept. Every node's and user's folder is written beside its place and moved there in one step, so a
+start that was killed half-way leaves nothing half-made that a later start would take for whole.
+"""
+
+import hashlib
+import ipaddress
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from network.topology import Organisation, Topology
+
+_P256_HALF_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 >> 1
+_YEARS = 10
+_ROLES = ("client", "peer", "admin", "orderer")
+USERS = {"Admin": "admin", "User1": "client"}
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Where the key material of a network lies, below `<directory>/organizations`."""
+
+    root: Path
+
+    def organisation(self, domain: str) -> Path:
+        """A peer organisation's folder."""
+        return self.root / "peerOrganizations" / domain
+
+    def orderer_organisation(self, domain: str) -> Path:
+        """The ordering organisation's folder."""
+        return self.root / "ordererOrganizations" / domain
+
+    def peer(self, domain: str) -> Path:
+        """A peer's folder, with `msp` and `tls` (ca.crt, server.crt, server.key)."""
+        return self.organisation(domain) / "peers" / f"peer0.{domain}"
+
+    def orderer(self, domain: str, number: int = 1) -> Path:
+        """An ordering node's folder, with `msp` and `tls`; nodes are counted from 1."""
+        return self.orderer_organisation(domain) / "orderers" / f"orderer{number}.{domain}"
+
+    def user(self, domain: str, user: str = "User1") -> Path:
+        """A user's folder in a peer organisation, with `msp` and `tls` (ca.crt, client.crt, client.key)."""
+        return self.organisation(domain) / "users" / f"{user}@{domain}"
+
+    def orderer_user(self, domain: str, user: str = "Admin") -> Path:
+        """A user's folder in the ordering organisation."""
+        return self.orderer_organisation(domain) / "users" / f"{user}@{domain}"
+
+    def tls_ca(self, domain: str) -> Path:
+        """The TLS root certificate of a peer organisation."""
+        return self.organisation(domain) / "tlsca" / f"tlsca.{domain}-cert.pem"
+
+    def orderer_tls_ca(self, domain: str) -> Path:
+        """The TLS root certificate of the ordering organisation."""
+        return self.orderer_organisation(domain) / "tlsca" / f"tlsca.{domain}-cert.pem"
+
+
+def ensure_material(topology: Topology, directory: Path, *, at: datetime | None = None) -> Material:
+    """Make what is missing below `directory`/organizations and keep the rest; raises `OSError`.
+
+    `at` is when the certificates begin, five minutes earlier to allow for other clocks; they last ten years.
+    """
+    begin = (at or datetime.now(UTC)) - timedelta(minutes=5)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    material = Material(directory / "organizations")
+    for organisation in topology.organisations:
+        _ensure_peer_organisation(material, organisation, begin)
+    orderer = topology.orderer
+    folder = material.orderer_organisation(orderer.domain)
+    issuer = _ensure_authorities(folder, orderer.domain, begin)
+    for number, address in enumerate(orderer.addresses, 1):
+        place = material.orderer(orderer.domain, number)
+        issuer.ensure_member(place, place.name, "orderer", begin, server=address.host)
+    issuer.ensure_member(material.orderer_user(orderer.domain), f"Admin@{orderer.domain}", "admin", begin)
+    return material
+
+
+def _ensure_peer_organisation(material: Material, organisation: Organisation, begin: datetime) -> None:
+    domain = organisation.domain
+    issuer = _ensure_authorities(material.organisation(domain), domain, begin)
+    place = material.peer(domain)
+    issuer.ensure_member(place, organisation.peer_name, "peer", begin, server=organisation.peer.host)
+    for user, role in USERS.items():
+        issuer.ensure_member(material.user(domain, user), f"{user}@{domain}", role, begin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Authority:
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @classmethod
+    def make(cls, name: str, domain: str, begin: datetime) -> "_Authority":
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _subject(name, domain)
+        certificate = _signed(
+            _builder(subject, subject, key.public_key(), begin)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=True), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(_PURPOSES), critical=False)
+            .add_extension(_subject_key(key.public_key()), critical=False),
+            key,
+        )
+        return cls(certificate, key)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> "_Authority":
+        certificate = x509.load_pem_x509_certificate((folder / f"{name}-cert.pem").read_bytes())
+        key = serialization.load_pem_private_key((folder / "priv_sk").read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise OSError(f"{folder}/priv_sk is not an elliptic-curve key")
+        return cls(certificate, key)
+
+    def issue(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, begin: datetime, hosts: Sequence[str], *, tls: bool
+    ) -> bytes:
+        public_key = key.public_key()
+        builder = (
+            _builder(subject, self.certificate.subject, public_key, begin)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(_subject_key(public_key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier(_subject_key(self.key.public_key()).digest, None, None), critical=False
+            )
+        )
+        if tls:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(_PURPOSES), critical=False)
+        if hosts:
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
+            )
+        return _pem(_signed(builder, self.key))
+
+
+@dataclass(frozen=True, slots=True)
+class _Issuer:
+    """An organisation's two CAs, and the folder in which they issue."""
+
+    domain: str
+    ca: _Authority
+    tls_ca: _Authority
+
+    def ensure_member(self, place: Path, name: str, role: str, begin: datetime, *, server: str | None = None) -> None:
+        """Make a node's (with the host it serves on) or a user's folder, unless it is there."""
+        if place.exists():
+            return
+        new = _fresh(place)
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self.ca.issue(_subject(name, self.domain, role), key, begin, (), tls=False)
+        _write_msp(new / "msp", self)
+        _write(new / "msp" / "signcerts" / f"{name}-cert.pem", certificate)
+        _write(new / "msp" / "keystore" / "priv_sk", _private_pem(key), secret=True)
+        tls_key = ec.generate_private_key(ec.SECP256R1())
+        hosts = () if server is None else tuple(dict.fromkeys((name, "localhost", "127.0.0.1", server)))
+        tls_certificate = self.tls_ca.issue(_subject(name, self.domain, role), tls_key, begin, hosts, tls=True)
+        kind = "client" if server is None else "server"
+        _write(new / "tls" / "ca.crt", _pem(self.tls_ca.certificate))
+        _write(new / "tls" / f"{kind}.crt", tls_certificate)
+        _write(new / "tls" / f"{kind}.key", _private_pem(tls_key), secret=True)
+        new.rename(place)
+
+
+def _ensure_authorities(folder: Path, domain: str, begin: datetime) -> _Issuer:
+    if folder.exists():
+        return _Issuer(
+            domain,
+            _Authority.load(folder / "ca", f"ca.{domain}"),
+            _Authority.load(folder / "tlsca", f"tlsca.{domain}"),
+        )
+    issuer = _Issuer(
+        domain,
+        _Authority.make(f"ca.{domain}", domain, begin),
+        _Authority.make(f"tlsca.{domain}", domain, begin),
+    )
+    new = _fresh(folder)
+    for kind, authority in (("ca", issuer.ca), ("tlsca", issuer.tls_ca)):
+        _write(new / kind / f"{kind}.{domain}-cert.pem", _pem(authority.certificate))
+        _write(new / kind / "priv_sk", _private_pem(authority.key), secret=True)
+    _write_msp(new / "msp", issuer)
+    new.rename(folder)
+    return issuer
+
+
+def _write_msp(folder: Path, issuer: _Issuer) -> None:
+    domain = issuer.domain
+    _write(folder / "cacerts" / f"ca.{domain}-cert.pem", _pem(issuer.ca.certificate))
+    _write(folder / "tlscacerts" / f"tlsca.{domain}-cert.pem", _pem(issuer.tls_ca.certificate))
+    lines = ["NodeOUs:", "  Enable: true"]
+    for role in _ROLES:
+        lines += [
+            f"  {role.capitalize()}OUIdentifier:",
+            f"    Certificate: cacerts/ca.{domain}-cert.pem",
+            f"    OrganizationalUnitIdentifier: {role}",
+        ]
+    _write(folder / "config.yaml", ("\n".join(lines) + "\n").encode())
+
+
+def _fresh(place: Path) -> Path:
+    """An empty folder beside `place`, to be moved there; what a killed start left in it is thrown away."""
+    new = place.with_name(f".{place.name}.new")
+    if new.exists():
+        shutil.rmtree(new)
+    new.mkdir(mode=0o700, parents=True)
+    return new
+
+
+def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+_PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def _subject(name: str, domain: str, role: str | None = None) -> x509.Name:
+    attributes = [x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, domain)]
+    if role is not None:
+        attributes.append(x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, role))
+    return x509.Name([*attributes, x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, begin: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=365 * _YEARS))
+    )
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=False,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _subject_key(key: ec.EllipticCurvePublicKey) -> x509.SubjectKeyIdentifier:
+    point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    return x509.SubjectKeyIdentifier(hashlib.sha256(point).digest())
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """Sign until S is low: Fabric re-encodes any other certificate, and its bytes would then have two forms (P-23)."""
+    while True:
+        certificate = builder.sign(key, hashes.SHA256())
+        if decode_dss_signature(certificate.signature)[1] <= _P256_HALF_ORDER:
+            return certificate
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

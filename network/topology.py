@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one typed description of a network: organisations, ordering service, channels and ports.
+
+Every configuration file is rendered from it and the embedded network is started from it. A description that someone
+wrote by hand is read by `load`; whatever is wrong with it is refused with one `TopologyError` that names the field.
+"""
+
+import json
+import re
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_MSP_ID = re.compile(r"[A-Za-z0-9.-]+")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_CHANNEL = re.compile(r"[a-z][a-z0-9.-]*")
+_CHAINCODE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
+_DURATION = re.compile(r"(\d{1,9})(ms|s)")
+_LARGEST_FILE = 1 << 20
+
+
+class TopologyError(ValueError):
+    """Refuses a description; `field` is the path of what is wrong, such as `organisations[1].peer`."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and a TCP port; port 0 means "any free one" and is replaced by `resolved`."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Endpoint":
+        """Read `HOST:PORT`; raises `ValueError` with the reason."""
+        host, separator, port = text.rpartition(":")
+        if not separator or not _HOST.fullmatch(host):
+            raise ValueError(f"{text!r} is not HOST:PORT")
+        if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+            raise ValueError(f"{port!r} is not a port between 0 and 65535")
+        return cls(host, int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """One peer organisation; it has one peer, `peer0.<domain>`."""
+
+    name: str
+    msp_id: str
+    domain: str
+    peer: Endpoint
+    chaincode: Endpoint
+    """Where chaincode that dials its peer registers (Fabric's default is the peer's port plus one)."""
+
+    @property
+    def peer_name(self) -> str:
+        """The host name in the peer's certificates."""
+        return f"peer0.{self.domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class OrdererOrganisation:
+    """The organisation that orders; one node, `orderer<n>.<domain>`, for each address."""
+
+    msp_id: str
+    domain: str
+    addresses: tuple[Endpoint, ...]
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Host names in the nodes' certificates, in the order of `addresses`."""
+        return tuple(f"orderer{number}.{self.domain}" for number in range(1, len(self.addresses) + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """When the ordering service cuts a block (rules O-8 to O-11)."""
+
+    timeout_ms: int = 100
+    max_messages: int = 500
+    absolute_max_bytes: int = 10 * 1024 * 1024
+    preferred_max_bytes: int = 2 * 1024 * 1024
+
+    @property
+    def timeout_text(self) -> str:
+        """The timeout as Go writes a duration, which is how the channel configuration holds it."""
+        return f"{self.timeout_ms // 1000}s" if self.timeout_ms % 1000 == 0 else f"{self.timeout_ms}ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel and the peer organisations, by name, that are its members."""
+
+    name: str
+    organisations: tuple[str, ...]
+    batch: Batch = Batch()
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A whole network; the first channel is the one that network.json calls `channel`."""
+
+    organisations: tuple[Organisation, ...]
+    orderer: OrdererOrganisation
+    channels: tuple[Channel, ...]
+    chaincode: str = "pedigree"
+
+    def organisation(self, name_or_msp_id: str) -> Organisation:
+        """Find an organisation by its name or MSP id; raises `KeyError`."""
+        for organisation in self.organisations:
+            if name_or_msp_id in (organisation.name, organisation.msp_id):
+                return organisation
+        raise KeyError(name_or_msp_id)
+
+    def channel(self, name: str) -> Channel:
+        """Find a channel by its name; raises `KeyError`."""
+        for channel in self.channels:
+            if channel.name == name:
+                return channel
+        raise KeyError(name)
+
+    def members(self, channel: Channel) -> tuple[Organisation, ...]:
+        """The channel's organisations, in the channel's order."""
+        return tuple(self.organisation(name) for name in channel.organisations)
+
+    def endpoints(self) -> Iterator[tuple[str, Endpoint]]:
+        """Every address that the network listens on, each with the field it comes from."""
+        for index, organisation in enumerate(self.organisations):
+            yield f"organisations[{index}].peer", organisation.peer
+            yield f"organisations[{index}].chaincode", organisation.chaincode
+        for index, address in enumerate(self.orderer.addresses):
+            yield f"orderer.addresses[{index}]", address
+
+    def resolved(self) -> "Topology":
+        """Replace every port 0 by a port that is free now; raises `OSError` when a host is not ours to bind."""
+        with ExitStack() as held:  # all are held until the last is chosen, so that no two are the same
+
+            def choose(endpoint: Endpoint) -> Endpoint:
+                if endpoint.port != 0:
+                    return endpoint
+                listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                listener.bind((endpoint.host, 0))
+                return replace(endpoint, port=listener.getsockname()[1])
+
+            organisations = tuple(
+                replace(organisation, peer=choose(organisation.peer), chaincode=choose(organisation.chaincode))
+                for organisation in self.organisations
+            )
+            orderer = replace(self.orderer, addresses=tuple(choose(address) for address in self.orderer.addresses))
+            return replace(self, organisations=organisations, orderer=orderer)
+
+    def to_json(self) -> dict[str, Any]:
+        """The description in the form that `parse` reads: `parse(t.to_json()) == t`."""
+        return {
+            "organisations": [
+                {
+                    "name": organisation.name,
+                    "mspid": organisation.msp_id,
+                    "domain": organisation.domain,
+                    "peer": str(organisation.peer),
+                    "chaincode": str(organisation.chaincode),
+                }
+                for organisation in self.organisations
+            ],
+            "orderer": {
+                "mspid": self.orderer.msp_id,
+                "domain": self.orderer.domain,
+                "addresses": [str(address) for address in self.orderer.addresses],
+            },
+            "channels": [
+                {
+                    "name": channel.name,
+                    "organisations": list(channel.organisations),
+                    "batch": {
+                        "timeout": f"{channel.batch.timeout_ms}ms",
+                        "max_messages": channel.batch.max_messages,
+                        "absolute_max_bytes": channel.batch.absolute_max_bytes,
+                        "preferred_max_bytes": channel.batch.preferred_max_bytes,
+                    },
+                }
+                for channel in self.channels
+            ],
+            "chaincode": self.chaincode,
+        }
+
+
+def default_topology(*, any_port: bool = False) -> Topology:
+    """The three-organisation network; with `any_port` every port is 0, as tests want it."""
+
+    def at(port: int) -> Endpoint:
+        return Endpoint("127.0.0.1", 0 if any_port else port)
+
+    names = ("hospital", "lab", "regulator")
+    return Topology(
+        organisations=tuple(
+            Organisation(name, f"{name.capitalize()}MSP", f"{name}.example", at(port), at(port + 1))
+            for name, port in zip(names, (7051, 8051, 9051), strict=True)
+        ),
+        orderer=OrdererOrganisation("OrdererMSP", "orderer.example", (at(7050),)),
+        channels=(Channel("pedigree", names),),
+    )
+
+
+def load(path: Path) -> Topology:
+    """Read a topology from a YAML or JSON file; raises `TopologyError`, also for a file that cannot be read."""
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise TopologyError(str(path), "is larger than 1 MiB")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TopologyError(str(path), error.strerror or "cannot be read") from error
+    except UnicodeDecodeError as error:
+        raise TopologyError(str(path), "is not UTF-8 text") from error
+    return loads(text, str(path))
+
+
+def loads(text: str, name: str = "topology") -> Topology:
+    """Read a topology from YAML or JSON text; raises `TopologyError`, in which `name` stands for the whole."""
+    try:
+        document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = str(error).splitlines()[0] if str(error) else "cannot be parsed"
+        raise TopologyError(name, f"is neither YAML nor JSON: {problem}") from error
+    return parse(document, name)
+
+
+def parse(document: object, name: str = "topology") -> Topology:
+    """Read a topology from a parsed document; raises `TopologyError`."""
+    fields = _fields(document, name, required=("organisations",), optional=("orderer", "channels", "chaincode"))
+    organisations = tuple(
+        _organisation(entry, f"organisations[{index}]")
+        for index, entry in enumerate(_list(fields["organisations"], "organisations"))
+    )
+    orderer = _orderer(fields.get("orderer", {}))
+    members = tuple(organisation.name for organisation in organisations)
+    channels = tuple(
+        _channel(entry, f"channels[{index}]", members)
+        for index, entry in enumerate(_list(fields.get("channels", [{"name": "pedigree"}]), "channels"))
+    )
+    chaincode = _text(fields.get("chaincode", "pedigree"), "chaincode", _CHAINCODE, "a chaincode name")
+    topology = Topology(organisations, orderer, channels, chaincode)
+    _refuse_repetitions(topology)
+    return topology
+
+
+def _organisation(entry: object, path: str) -> Organisation:
+    fields = _fields(entry, path, required=("name", "mspid", "domain", "peer"), optional=("chaincode",))
+    peer = _endpoint(fields["peer"], f"{path}.peer")
+    following = f"{peer.host}:{peer.port + 1 if peer.port else 0}"
+    return Organisation(
+        name=_text(fields["name"], f"{path}.name", _NAME, "a name of letters, digits, '.', '_' and '-'"),
+        msp_id=_text(fields["mspid"], f"{path}.mspid", _MSP_ID, "an MSP id of letters, digits, '.' and '-'"),
+        domain=_text(fields["domain"], f"{path}.domain", _DOMAIN, "a lower-case domain name"),
+        peer=peer,
+        chaincode=_endpoint(fields.get("chaincode", following), f"{path}.chaincode"),
+    )
+
+
+def _orderer(entry: object) -> OrdererOrganisation:
+    fields = _fields(entry, "orderer", required=(), optional=("mspid", "domain", "addresses"))
+    addresses = _list(fields.get("addresses", ["127.0.0.1:7050"]), "orderer.addresses")
+    return OrdererOrganisation(
+        msp_id=_text(fields.get("mspid", "OrdererMSP"), "orderer.mspid", _MSP_ID, "an MSP id"),
+        domain=_text(fields.get("domain", "orderer.example"), "orderer.domain", _DOMAIN, "a lower-case domain name"),
+        addresses=tuple(_endpoint(address, f"orderer.addresses[{index}]") for index, address in enumerate(addresses)),
+    )
+
+
+def _channel(entry: object, path: str, known: Sequence[str]) -> Channel:
+    fields = _fields(entry, path, required=("name",), optional=("organisations", "batch"))
+    members = _list(fields.get("organisations", list(known)), f"{path}.organisations")
+    for index, member in enumerate(members):
+        if member not in known:
+            raise TopologyError(f"{path}.organisations[{index}]", f"no organisation is called {member!r}")
+        if member in members[:index]:
+            raise TopologyError(f"{path}.organisations[{index}]", f"{member!r} is named twice")
+    name = _text(fields["name"], f"{path}.name", _CHANNEL, "a channel name (a-z, 0-9, '.', '-'; a letter first)")
+    if len(name) > 249:
+        raise TopologyError(f"{path}.name", "is longer than 249 characters")
+    return Channel(name, tuple(members), _batch(fields.get("batch", {}), f"{path}.batch"))
+
+
+def _batch(entry: object, path: str) -> Batch:
+    sizes = ("max_messages", "absolute_max_bytes", "preferred_max_bytes")
+    fields = _fields(entry, path, required=(), optional=("timeout", *sizes))
+    timeout = fields.get("timeout", "100ms")
+    match = _DURATION.fullmatch(timeout) if isinstance(timeout, str) else None
+    if match is None or int(match[1]) == 0:
+        raise TopologyError(f"{path}.timeout", f"{timeout!r} is not a positive duration such as 100ms or 2s")
+    values = {size: _positive(fields[size], f"{path}.{size}") for size in sizes if size in fields}
+    batch = replace(Batch(timeout_ms=int(match[1]) * (1000 if match[2] == "s" else 1)), **values)
+    if batch.preferred_max_bytes > batch.absolute_max_bytes:
+        raise TopologyError(f"{path}.preferred_max_bytes", "is larger than absolute_max_bytes")
+    return batch
+
+
+def _refuse_repetitions(topology: Topology) -> None:
+    organisations = topology.organisations
+    unique: list[tuple[str, str]] = []
+    for index, organisation in enumerate(organisations):
+        unique += [
+            (f"organisations[{index}].name", f"name {organisation.name}"),
+            (f"organisations[{index}].mspid", f"MSP id {organisation.msp_id}"),
+            (f"organisations[{index}].domain", f"domain {organisation.domain}"),
+        ]
+    unique += [
+        ("orderer.mspid", f"MSP id {topology.orderer.msp_id}"),
+        ("orderer.domain", f"domain {topology.orderer.domain}"),
+    ]
+    unique += [(f"channels[{index}].name", f"channel {c.name}") for index, c in enumerate(topology.channels)]
+    unique += [(field, f"address {endpoint}") for field, endpoint in topology.endpoints() if endpoint.port != 0]
+    seen: set[str] = set()
+    for field, value in unique:
+        if value in seen:
+            raise TopologyError(field, f"{value} is used twice")
+        seen.add(value)
+
+
+def _fields(entry: object, path: str, *, required: Sequence[str], optional: Sequence[str]) -> Mapping[str, Any]:
+    if not isinstance(entry, dict):
+        raise TopologyError(path, f"must be a mapping, not {_kind(entry)}")
+    for key in entry:
+        if key not in required and key not in optional:
+            raise TopologyError(f"{path}.{key}", "is not a known field")
+    for key in required:
+        if key not in entry:
+            raise TopologyError(f"{path}.{key}", "is missing")
+    return entry
+
+
+def _list(entry: object, path: str) -> list[Any]:
+    if not isinstance(entry, list) or not entry:
+        raise TopologyError(path, f"must be a list with at least one entry, not {_kind(entry)}")
+    return entry
+
+
+def _text(value: object, path: str, pattern: re.Pattern[str], what: str) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise TopologyError(path, f"{value!r} is not {what}")
+    return value
+
+
+def _endpoint(value: object, path: str) -> Endpoint:
+    if not isinstance(value, str):
+        raise TopologyError(path, f"{value!r} is not HOST:PORT")
+    try:
+        return Endpoint.parse(value)
+    except ValueError as error:
+        raise TopologyError(path, str(error)) from error
+
+
+def _positive(value: object, path: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
+        raise TopologyError(path, f"{value!r} is not a positive whole number below 2^31")
+    return value
+
+
+def _kind(value: object) -> str:
+    names = {dict: "a mapping", list: "an empty list" if value == [] else "a list", str: "text", type(None): "nothing"}
+    return names.get(type(value), repr(value))

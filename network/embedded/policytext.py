@@ -19,7 +19,8 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<word>[A-Za-z]+)|(?P<number>[0-9]+)|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<mark>[(),]))"
 )
 _PRINCIPAL = re.compile(r"([A-Za-z0-9.-]+)\.(admin|member|client|peer|orderer)")
-_GATES = {spelling: gate for gate in ("And", "Or", "OutOf") for spelling in (gate, gate.lower(), gate.upper())}
+# Fabric's parser takes "and" and "or" for operators of its own, and refuses them.
+_GATES = {"And": "And", "AND": "And", "Or": "Or", "OR": "Or", "OutOf": "OutOf", "OUTOF": "OutOf", "outof": "OutOf"}
 _LONGEST = 64 * 1024
 _DEEPEST = 32
 
@@ -97,14 +98,19 @@ class _Reader:
         return int(token.text)
 
     def _rules(self, depth: int) -> list[policies_pb2.SignaturePolicy]:
-        rules = [self._rule(depth)]
+        parts = [self._part(depth)]
         while (token := self._take("mark", "',' or ')'")).text == ",":
-            rules.append(self._rule(depth))
+            parts.append(self._part(depth))
         if token.text != ")":
             self._refuse(token, "expected ',' or ')'")
-        return rules
+        # As in Fabric's tools, a gate numbers its own principals after those of the gates inside it.
+        return [self._signed_by(part) if isinstance(part, msp_principal_pb2.MSPPrincipal) else part for part in parts]
 
-    def _rule(self, depth: int) -> policies_pb2.SignaturePolicy:
+    def _signed_by(self, principal: msp_principal_pb2.MSPPrincipal) -> policies_pb2.SignaturePolicy:
+        self.principals.append(principal)
+        return policies_pb2.SignaturePolicy(signed_by=len(self.principals) - 1)
+
+    def _part(self, depth: int) -> policies_pb2.SignaturePolicy | msp_principal_pb2.MSPPrincipal:
         token = self._peek()
         if token is None or token.kind != "text":
             return self.gate(depth + 1)
@@ -112,8 +118,7 @@ class _Reader:
         if match is None:
             self._refuse(token, f"{token.text!r} is not 'MSP.role' with role member, admin, client, peer or orderer")
         self._next += 1
-        self.principals.append(role_principal(match[1], match[2]))
-        return policies_pb2.SignaturePolicy(signed_by=len(self.principals) - 1)
+        return role_principal(match[1], match[2])
 
     def _mark(self, mark: str) -> None:
         token = self._take("mark", f"{mark!r}")

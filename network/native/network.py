@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing the planned processes up, watching them and taking them down.
+
+Every step looks at what is there before it does something, so that a first start, a restart and a start after a crash
+are the same walk: survivors of a killed tool are stopped first, ledgers stay, joins that were done are not repeated.
+"""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import Popen
+from types import FrameType
+
+from network.material import ensure_material
+from network.native import channel, render
+from network.native.errors import NativeError
+from network.native.plan import OrdererNode, PeerNode, Plan
+from network.native.processes import Binaries, refuse_taken_ports, start, stop, wait_for_port
+
+Children = dict[str, "Popen[bytes]"]
+
+
+def bring_up(plan: Plan, binaries: Binaries) -> Children:
+    """Start every node, create the channel where it is missing, join all, and wait until all serve it.
+
+    Raises `NativeError` after stopping what it started, so that a refused start leaves nothing running.
+    """
+    stop([plan.pid_file(node) for node in plan.nodes()])
+    refuse_taken_ports(_listeners(plan))
+    ensure_material(plan.topology, plan.directory)
+    _render(plan)
+    channel.make_genesis_blocks(plan, binaries)
+    try:
+        children = {node.host: _start(plan, binaries, node) for node in plan.nodes()}
+        for node in plan.nodes():
+            for port in _awaited_ports(node):
+                wait_for_port(port, who=node.host, log=plan.log(node), child=children[node.host])
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            joins = [pool.submit(channel.join_orderer, plan, binaries, node) for node in plan.orderers]
+            joins += [pool.submit(channel.join_peer, plan, binaries, member) for member in plan.organisations]
+        for join in joins:
+            join.result()
+        channel.wait_until_served(plan)
+    except BaseException:
+        take_down(plan.directory)
+        raise
+    return children
+
+
+def take_down(directory: Path) -> None:
+    """Stop every node whose pid file lies below `directory`; ledgers, keys and logs stay."""
+    stop(sorted((directory / "run").glob("*.pid")))
+
+
+def watch(children: Children, interrupted: threading.Event) -> None:
+    """Wait for an interruption; raise `NativeError` when a node ends by itself, because half a network misleads."""
+    while not interrupted.wait(timeout=0.5):
+        ended = [host for host, child in children.items() if child.poll() is not None]
+        if ended:
+            raise NativeError(f"{', '.join(ended)} ended by itself; see the logs")
+
+
+def interruption() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set from now on; only the main thread may ask for it."""
+    event = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        event.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, note)
+    return event
+
+
+def describe(plan: Plan, pid: int | None) -> dict[str, object]:
+    """What `network.json` says: where everybody is and which files prove who they are."""
+    domain = plan.orderers[0].domain
+    first = plan.channels[0]
+    return {
+        "channel": first.name,
+        "chaincode_default": plan.topology.chaincode,
+        "ledger": "fabric",
+        "pid": pid,
+        "organisations": [
+            {
+                "name": member.name,
+                "mspid": member.mspid,
+                "domain": member.domain,
+                "peer": member.peer.address,
+                "tls_ca": str(plan.material.peer(member.domain) / "tls" / "ca.crt"),
+                "msp": str(plan.material.organisation(member.domain) / "msp"),
+                "user_msp": str(plan.material.user(member.domain) / "msp"),
+                "admin_msp": str(plan.material.user(member.domain, "Admin") / "msp"),
+            }
+            for member in plan.members(first)
+        ],
+        "orderer": {
+            "mspid": plan.orderers[0].mspid,
+            "domain": domain,
+            "addresses": [node.address for node in plan.orderers],
+            "tls_ca": str(plan.material.orderer(domain) / "tls" / "ca.crt"),
+            "msp": str(plan.material.orderer_organisation(plan.topology.orderer.domain) / "msp"),
+        },
+        "genesis_block": str(plan.genesis_block(first)),
+        "genesis_hash": channel.genesis_hash(plan.genesis_block(first).read_bytes()),
+    }
+
+
+def write_description(directory: Path, description: dict[str, object]) -> None:
+    """Write `network.json` in one step, so that no reader sees half of it."""
+    unfinished = directory / "network.json.unfinished"
+    unfinished.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(directory / "network.json")
+
+
+def foreground(plan: Plan, binaries: Binaries, ready: Callable[[dict[str, object]], None]) -> dict[str, object]:
+    """Run the network until SIGTERM or Ctrl-C, and stop it; `ready` is called once, when all is served."""
+    interrupted = interruption()
+    children = bring_up(plan, binaries)
+    try:
+        description = describe(plan, os.getpid())
+        write_description(plan.directory, description)
+        ready(description)
+        watch(children, interrupted)
+        return description
+    finally:
+        take_down(plan.directory)
+
+
+def _render(plan: Plan) -> None:
+    builder = plan.directory / "fabric" / "builder"
+    render.write_builder(builder)
+    for organisation in plan.organisations:
+        peer = organisation.peer
+        render.write(plan.home(peer) / "core.yaml", render.core(plan, peer, builder))
+    for node in plan.orderers:
+        render.write(plan.home(node) / "orderer.yaml", render.orderer(plan, node))
+
+
+def _start(plan: Plan, binaries: Binaries, node: PeerNode | OrdererNode) -> "Popen[bytes]":
+    arguments = ["peer", "node", "start"] if isinstance(node, PeerNode) else ["orderer"]
+    return start(
+        [str(binaries.folder / arguments[0]), *arguments[1:]],
+        log=plan.log(node),
+        pid_file=plan.pid_file(node),
+        environment={"FABRIC_CFG_PATH": str(plan.home(node)), "FABRIC_LOGGING_SPEC": plan.tuning.logging},
+    )
+
+
+def _awaited_ports(node: PeerNode | OrdererNode) -> tuple[int, ...]:
+    if isinstance(node, PeerNode):
+        return node.port, node.operations_port
+    return node.port, node.admin_port, node.operations_port
+
+
+def _listeners(plan: Plan) -> dict[str, int]:
+    ports = {f"{node.host}, listener {index}": port for node in plan.nodes() for index, port in _numbered(node)}
+    return ports | {f"{member.peer.host}, chaincode": member.peer.chaincode_port for member in plan.organisations}
+
+
+def _numbered(node: PeerNode | OrdererNode) -> list[tuple[int, int]]:
+    return list(enumerate(_awaited_ports(node), start=1))

@@ -16,7 +16,7 @@ from fabric_protos.peer import collection_pb2, policy_pb2
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 
 from network.embedded.entries import Version, hash_key
-from network.embedded.policy import Policy, SignaturePolicy
+from network.embedded.policy import MalformedPolicy, Policy, SignaturePolicy
 from network.embedded.snapshot import Snapshot
 
 LIFECYCLE = "_lifecycle"
@@ -242,11 +242,18 @@ def application_policy(raw: bytes, config: Any) -> Policy:
         raise UnusableDefinitionError("the endorsement policy cannot be parsed") from exc
     match parsed.WhichOneof("Type"):
         case "signature_policy":
-            return SignaturePolicy(parsed.signature_policy, config.msps)
+            return _signature(parsed.signature_policy, config)
         case "channel_config_policy_reference":
             return _referenced(config, parsed.channel_config_policy_reference)
         case _:
             raise UnusableDefinitionError("the endorsement policy is empty")
+
+
+def _signature(envelope: Any, config: Any) -> Policy:
+    try:
+        return SignaturePolicy(envelope, config.msps)
+    except MalformedPolicy as exc:
+        raise UnusableDefinitionError(str(exc)) from exc
 
 
 def _referenced(config: Any, path: str) -> Policy:
@@ -285,7 +292,7 @@ def _static(static: Any, config: Any) -> Collection:
     return Collection(
         name=static.name,
         member_msps=frozenset(_msp_ids(members)),
-        member_policy=SignaturePolicy(members, config.msps),
+        member_policy=_signature(members, config),
         required_peer_count=static.required_peer_count,
         max_peer_count=static.maximum_peer_count,
         block_to_live=static.block_to_live,

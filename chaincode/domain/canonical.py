@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one JSON of the ledger: sorted, compact, UTF-8, integers within ±(2^53−1), no floats.
+
+On what it admits, `encode` gives the bytes of RFC 8785. `parse` reads JSON in any layout, but refuses whatever two
+readers could understand differently: floats, NaN, duplicate names, integers that lose digits, text that is not in
+normal form C, names that are not ASCII, depth beyond 32. Each refusal names the place by a JSON pointer (RFC 6901).
+"""
+
+import json
+from typing import Final, NoReturn
+
+from chaincode.domain.errors import (
+    DuplicateName,
+    FloatRefused,
+    IntegerOutOfRange,
+    InvalidField,
+    InvalidJson,
+    NotANumber,
+    TooDeep,
+    TooLarge,
+)
+from chaincode.domain.values import MAX_INTEGER, refuse_unnormalised
+
+Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+
+MAX_DEPTH: Final = 32
+"""The most arrays and objects inside one another."""
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""The largest document, in bytes."""
+
+
+class _Float:
+    """Stands where a number with a fraction or exponent was read."""
+
+
+class _Constant:
+    """Stands where NaN or an infinity was read."""
+
+
+class _Wide:
+    """Stands where an integer with too many digits to convert was read."""
+
+
+class _Repeated:
+    """Stands where an object named a member twice."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def encode(value: Json) -> bytes:
+    """The canonical bytes of `value`; refuses what the ledger does not hold."""
+    _check(value, "", 0)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def parse(data: bytes) -> Json:
+    """Read JSON; `InvalidJson`, `TooLarge` or one of the refusals above for anything that is not plain."""
+    if len(data) > MAX_BYTES:
+        raise TooLarge("", MAX_BYTES)
+    try:
+        value = json.loads(
+            data.decode(),
+            parse_float=lambda _: _Float(),
+            parse_constant=lambda _: _Constant(),
+            parse_int=_integer,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError:
+        raise InvalidJson("it is not UTF-8") from None
+    except RecursionError:
+        raise TooDeep(MAX_DEPTH) from None
+    except json.JSONDecodeError as exc:
+        raise InvalidJson(f"{exc.msg} at line {exc.lineno}, column {exc.colno}") from None
+    _check(value, "", 0)
+    return value  # type: ignore[no-any-return]  # _check has seen every value in it
+
+
+def _integer(digits: str) -> object:
+    return int(digits) if len(digits) <= 17 else _Wide()
+
+
+def _object(pairs: list[tuple[str, object]]) -> object:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    seen: set[str] = set()
+    return _Repeated(next(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
+
+
+def _check(value: object, pointer: str, depth: int) -> None:
+    match value:
+        case None | bool():
+            pass
+        case str():
+            refuse_unnormalised(value, pointer)
+        case int():
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                raise IntegerOutOfRange(pointer)
+        case list():
+            _refuse_depth(depth)
+            for index, item in enumerate(value):
+                _check(item, f"{pointer}/{index}", depth + 1)
+        case dict():
+            _refuse_depth(depth)
+            for name, item in value.items():
+                _check_name(name, pointer)
+                _check(item, f"{pointer}/{escape(name)}", depth + 1)
+        case _:
+            _refuse(value, pointer)
+
+
+def _refuse_depth(depth: int) -> None:
+    if depth >= MAX_DEPTH:
+        raise TooDeep(MAX_DEPTH)
+
+
+def _check_name(name: object, pointer: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"a JSON name must be a string, not {type(name).__name__}")
+    where = f"{pointer}/{escape(name)}"
+    refuse_unnormalised(name, where)
+    if not name.isascii():
+        raise InvalidField(where, "names must be ASCII")
+
+
+def _refuse(value: object, pointer: str) -> NoReturn:
+    match value:
+        case _Constant():
+            raise NotANumber(pointer)
+        case float():
+            raise FloatRefused(pointer) if value == value and abs(value) != float("inf") else NotANumber(pointer)
+        case _Float():
+            raise FloatRefused(pointer)
+        case _Wide():
+            raise IntegerOutOfRange(pointer)
+        case _Repeated(name=name):
+            raise DuplicateName(f"{pointer}/{escape(name)}")
+    raise TypeError(f"{type(value).__name__} cannot stand in JSON")
+
+
+def escape(name: str) -> str:
+    """`name` as a token of a JSON pointer (RFC 6901, section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")

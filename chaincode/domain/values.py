@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vocabulary that everything shares: names, digests, instants and references.
+
+Each type checks itself when it is made, so that a value that exists is a value that is well formed. A refusal here
+is `InvalidField` or `NotNormalised` with an empty pointer; the codec puts the pointer in.
+"""
+
+import re
+import unicodedata
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Self
+
+from chaincode.domain.errors import InvalidField, NotNormalised
+
+MAX_INTEGER: Final = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly."""
+MAX_TEXT: Final = 4_000
+"""The longest text, in code points."""
+
+_ORG: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_ROLE: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?")
+_TERRITORY: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def refuse_unnormalised(text: str, pointer: str = "") -> None:
+    """Refuse text that is not in Unicode normal form C or that holds a lone surrogate."""
+    if text.isascii():
+        return
+    if not unicodedata.is_normalized("NFC", text):
+        raise NotNormalised(pointer)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidField(pointer, "it holds half of a surrogate pair")
+
+
+class _Pattern(str):
+    """A string of one fixed form."""
+
+    __slots__ = ()
+    _form: re.Pattern[str]
+    _said: str
+
+    def __new__(cls, value: str) -> Self:
+        if cls._form.fullmatch(value) is None:
+            raise InvalidField("", f"it must be {cls._said}")
+        return super().__new__(cls, value)
+
+
+class OrgId(_Pattern):
+    """An organisation, by the id of its membership service provider."""
+
+    __slots__ = ()
+    _form = _ORG
+    _said = "an organisation's id: 1 to 64 letters, digits, dots and hyphens"
+
+
+class Name(_Pattern):
+    """The identifier of a data set, a model, a run or an evaluation, unique in the consortium within its kind."""
+
+    __slots__ = ()
+    _form = _NAME
+    _said = "1 to 64 lower-case letters, digits, dots, underscores and hyphens, with a letter or digit at both ends"
+
+
+class Role(_Pattern):
+    """What an organisation is in the consortium, such as ``auditor``."""
+
+    __slots__ = ()
+    _form = _ROLE
+    _said = "a role: 1 to 32 lower-case letters, digits and hyphens, beginning with a letter"
+
+
+class Decimal(_Pattern):
+    """A decimal number as text, exact: ``0.9736``; no exponent, no leading zero, no plus sign."""
+
+    __slots__ = ()
+    _form = _DECIMAL
+    _said = "a decimal number as a string, such as '0.9736', without exponent"
+
+
+class Territory(_Pattern):
+    """A country or region: ISO 3166-1 alpha-2 (or EU), or a subdivision of ISO 3166-2, such as ``DE-BY``."""
+
+    __slots__ = ()
+    _form = _TERRITORY
+    _said = "a territory such as 'DE', 'EU' or 'US-WI'"
+
+
+class CommitId(_Pattern):
+    """A git commit: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits."""
+
+    __slots__ = ()
+    _form = _COMMIT
+    _said = "a git commit id of 40 or 64 lower-case hexadecimal digits"
+
+
+class FilePath(str):
+    """A relative path with forward slashes, 1 to 512 bytes in UTF-8, normal form C, without ``.``, ``..`` or ``\\``."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Self:
+        refuse_unnormalised(value)
+        if not 1 <= len(value.encode()) <= 512 or any(part in {"", ".", ".."} for part in value.split("/")):
+            raise InvalidField("", "it must be a relative path with forward slashes and no '.', '..' or empty part")
+        if "\\" in value or any(unicodedata.category(character) == "Cc" for character in value):
+            raise InvalidField("", "it holds a backslash or a control character")
+        return super().__new__(cls, value)
+
+
+class Text(str):
+    """Text for people: 1 to 4,000 code points in normal form C, no control characters but newline and tab."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Self:
+        if not 1 <= len(value) <= MAX_TEXT:
+            raise InvalidField("", f"it must have 1 to {MAX_TEXT} characters")
+        refuse_unnormalised(value)
+        if any(unicodedata.category(character) == "Cc" and character not in "\n\t" for character in value):
+            raise InvalidField("", "it holds a control character")
+        return super().__new__(cls, value)
+
+
+class Digest(bytes):
+    """A SHA-256 digest, 32 bytes; written as 64 lower-case hexadecimal digits: ``Digest.parse(str(d)) == d``."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: bytes) -> Self:
+        if len(value) != 32:
+            raise InvalidField("", "it must be a SHA-256 digest of 32 bytes")
+        return super().__new__(cls, value)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the 64 hexadecimal digits; `InvalidField` for anything else, capitals included."""
+        if _HEX.fullmatch(text) is None:
+            raise InvalidField("", "it must be a SHA-256 digest of 64 lower-case hexadecimal digits")
+        return cls(bytes.fromhex(text))
+
+    def __str__(self) -> str:
+        return self.hex()
+
+    def __repr__(self) -> str:
+        return f"Digest.parse('{self.hex()}')"
+
+
+class Blob(bytes):
+    """Bytes carried as they are; written in base64 (RFC 4648, section 4): ``Blob.parse(str(b)) == b``."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read padded base64; `InvalidField` for anything that would not be written so."""
+        try:
+            value = b64decode(text, validate=True)
+        except ValueError:
+            raise InvalidField("", "it must be base64") from None
+        if b64encode(value).decode() != text:
+            raise InvalidField("", "it must be base64 in its canonical form")
+        return cls(value)
+
+    def __str__(self) -> str:
+        return b64encode(self).decode()
+
+    def __repr__(self) -> str:
+        return f"Blob({bytes(self)!r})"
+
+
+class Count(int):
+    """A whole number from 0 to 2^53−1."""
+
+    __slots__ = ()
+    _least = 0
+    _most = MAX_INTEGER
+
+    def __new__(cls, value: int) -> Self:
+        if not cls._least <= value <= cls._most:
+            raise InvalidField("", f"it must be a whole number from {cls._least} to {cls._most}")
+        return super().__new__(cls, value)
+
+
+class Number(Count):
+    """The number of a version or of a policy, from 1 to 999,999,999."""
+
+    __slots__ = ()
+    _least = 1
+    _most = 999_999_999
+
+
+class Instant(Count):
+    """Milliseconds since 1970-01-01T00:00:00Z."""
+
+    __slots__ = ()
+
+
+class Purposes(int):
+    """A set of up to 64 purposes, one bit each; written as 16 hexadecimal digits: ``Purposes.parse(str(p)) == p``."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: int) -> Self:
+        if not 0 <= value < 2**64:
+            raise InvalidField("", "it must be a set of purposes of 64 bits")
+        return super().__new__(cls, value)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the 16 lower-case hexadecimal digits, most significant first."""
+        if re.fullmatch(r"[0-9a-f]{16}", text) is None:
+            raise InvalidField("", "it must be a set of purposes of 16 lower-case hexadecimal digits")
+        return cls(int(text, 16))
+
+    def __str__(self) -> str:
+        return f"{int(self):016x}"
+
+
+class Record:
+    """What stands on the ledger; every record has its own key."""
+
+    __slots__ = ()
+
+
+class Command:
+    """What an organisation asks for; it carries everything that the rule needs and the ledger does not hold."""
+
+    __slots__ = ()
+
+
+class Query:
+    """A question that is evaluated and never ordered."""
+
+    __slots__ = ()
+
+
+class Answer:
+    """What a query is answered with; it never stands on the ledger."""
+
+    __slots__ = ()
+
+
+class Event:
+    """What a transaction announces; its name is the name of its class."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule decided: the records to write, the principal one first, and the one event."""
+
+    writes: tuple[Record, ...]
+    event: Event
+
+
+class ArtifactKind(StrEnum):
+    """What a reference can point at."""
+
+    DATASET = "dataset"
+    DATASET_VERSION = "dataset-version"
+    MODEL = "model"
+    MODEL_VERSION = "model-version"
+    RUN = "run"
+    EVALUATION = "evaluation"
+
+
+_VERSIONED: Final = frozenset({ArtifactKind.DATASET_VERSION, ArtifactKind.MODEL_VERSION})
+
+
+class Ref(str):
+    """A reference to a record: ``dataset:wdbc``, ``dataset-version:wdbc:1``, ``model-version:net:3``, ``run:r-1``.
+
+    Round trip: ``Ref.of(r.kind, r.name, r.number) == r``.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Self:
+        kind, _, rest = value.partition(":")
+        name, colon, number = rest.partition(":")
+        if kind not in set(ArtifactKind) or bool(colon) is not (ArtifactKind(kind) in _VERSIONED):
+            raise InvalidField("", "it must be a reference such as 'model:net' or 'model-version:net:1'")
+        if _NAME.fullmatch(name) is None or (colon and re.fullmatch(r"[1-9][0-9]{0,8}", number) is None):
+            raise InvalidField("", "it must name a record and, if versioned, a version from 1")
+        return super().__new__(cls, value)
+
+    @classmethod
+    def of(cls, kind: ArtifactKind, name: str, number: int | None = None) -> Self:
+        """The reference to `name`, or to its version `number`."""
+        return cls(f"{kind}:{name}" if number is None else f"{kind}:{name}:{number}")
+
+    @property
+    def kind(self) -> ArtifactKind:
+        """What is referred to."""
+        return ArtifactKind(self.split(":")[0])
+
+    @property
+    def name(self) -> Name:
+        """The name of the data set, model, run or evaluation."""
+        return Name(self.split(":")[1])
+
+    @property
+    def number(self) -> Number | None:
+        """The version's number; None where the kind has no versions."""
+        parts = self.split(":")
+        return Number(int(parts[2])) if len(parts) == 3 else None
+
+
+def dataset_ref(name: str) -> Ref:
+    """The reference to a data set."""
+    return Ref.of(ArtifactKind.DATASET, name)
+
+
+def dataset_version_ref(name: str, number: int) -> Ref:
+    """The reference to a version of a data set."""
+    return Ref.of(ArtifactKind.DATASET_VERSION, name, number)
+
+
+def model_ref(name: str) -> Ref:
+    """The reference to a model."""
+    return Ref.of(ArtifactKind.MODEL, name)
+
+
+def model_version_ref(name: str, number: int) -> Ref:
+    """The reference to a version of a model."""
+    return Ref.of(ArtifactKind.MODEL_VERSION, name, number)
+
+
+def run_ref(name: str) -> Ref:
+    """The reference to a training run."""
+    return Ref.of(ArtifactKind.RUN, name)
+
+
+def evaluation_ref(name: str) -> Ref:
+    """The reference to an evaluation."""
+    return Ref.of(ArtifactKind.EVALUATION, name)

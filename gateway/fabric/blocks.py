@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks and the transactions in them, decoded, and the hashes that chain them (rules O-13 to O-18)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from gateway.fabric import wire
+from gateway.fabric.errors import MalformedData
+from gateway.fabric.rwset import NamespaceReadWriteSet, decode_read_write_sets
+
+__all__ = [
+    "NOT_VALIDATED",
+    "VALID",
+    "Block",
+    "BlockEvent",
+    "Endorsement",
+    "Transaction",
+    "channel_config",
+    "data_hash",
+    "decode_block",
+    "decode_transaction",
+    "header_bytes",
+    "header_hash",
+    "validation_code_name",
+]
+
+VALID: int = wire.transaction.VALID
+NOT_VALIDATED: int = wire.transaction.NOT_VALIDATED
+
+_FILTER = wire.common.TRANSACTIONS_FILTER
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Endorsement(NamedTuple):
+    """One peer's signature over `Transaction.response_payload` followed by `endorser`."""
+
+    endorser: bytes
+    signature: bytes
+
+
+class BlockEvent(NamedTuple):
+    """A chaincode event as it stands in a block; events of invalid transactions stand there too."""
+
+    chaincode: str
+    transaction_id: str
+    name: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One envelope of a block.
+
+    Anything at all may be ordered (rule O-3), so an envelope that cannot be decoded is no error: `malformed` then says
+    what was wrong, and the fields that come after that point keep their empty values.
+    """
+
+    index: int
+    validation_code: int
+    envelope: bytes = field(repr=False)
+    malformed: str | None = None
+    payload: bytes = field(default=b"", repr=False)
+    """What the envelope's `signature` is over."""
+    signature: bytes = field(default=b"", repr=False)
+    type: int = -1
+    """A `common.HeaderType`: 1 CONFIG, 3 ENDORSER_TRANSACTION; -1 when unreadable."""
+    channel: str = ""
+    transaction_id: str = ""
+    timestamp: datetime | None = None
+    """The client's claim, to the microsecond."""
+    creator: bytes = field(default=b"", repr=False)
+    creator_msp_id: str = ""
+    nonce: bytes = field(default=b"", repr=False)
+    chaincode: str = ""
+    chaincode_version: str = ""
+    arguments: tuple[bytes, ...] = field(default=(), repr=False)
+    response_status: int = 0
+    response_message: str = ""
+    result: bytes = field(default=b"", repr=False)
+    event: BlockEvent | None = None
+    namespaces: tuple[NamespaceReadWriteSet, ...] = field(default=(), repr=False)
+    endorsements: tuple[Endorsement, ...] = field(default=(), repr=False)
+    response_payload: bytes = field(default=b"", repr=False)
+    """The `ProposalResponsePayload` that the peers endorsed."""
+    proposal_payload: bytes = field(default=b"", repr=False)
+    proposal_hash: bytes = field(default=b"", repr=False)
+
+    @property
+    def valid(self) -> bool:
+        """Whether the peer that delivered the block found the transaction valid."""
+        return self.validation_code == VALID
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block with its transactions; `header_hash` is computed, `data_hash` and `previous_hash` are as stored."""
+
+    number: int
+    previous_hash: bytes
+    data_hash: bytes
+    header_hash: bytes
+    transactions: tuple[Transaction, ...]
+
+
+def header_hash(number: int, previous_hash: bytes, data: bytes) -> bytes:
+    """SHA-256 over the DER SEQUENCE of number, previous hash and data hash (rule O-14)."""
+    return hashlib.sha256(header_bytes(number, previous_hash, data)).digest()
+
+
+def header_bytes(number: int, previous_hash: bytes, data: bytes) -> bytes:
+    """The DER encoding of a block header, which orderers sign (rules O-14 and O-16)."""
+    integer = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    body = _der(0x02, integer) + _der(0x04, previous_hash) + _der(0x04, data)
+    return _der(0x30, body)
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    size = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(size))) + size + content
+
+
+def data_hash(entries: Iterable[bytes]) -> bytes:
+    """SHA-256 over the concatenation of a block's envelopes (rule O-14)."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(entry)
+    return digest.digest()
+
+
+def validation_code_name(code: int) -> str:
+    """The name of a `TxValidationCode`, or its number as text where Fabric has no name for it."""
+    try:
+        return str(wire.transaction.TxValidationCode.Name(code))
+    except ValueError:
+        return str(code)
+
+
+def decode_block(block: Any) -> Block:
+    """The records of a `common.Block`, or of its bytes.
+
+    A block without validation flags (as an orderer sends it) gives transactions with code NOT_VALIDATED. Raises
+    `MalformedData` for bytes that are no block and when flags and envelopes differ in number.
+    """
+    if isinstance(block, bytes):
+        try:
+            block = wire.common.Block.FromString(block)
+        except wire.DecodeError as exc:
+            raise MalformedData("block: not readable") from exc
+    header = block.header
+    entries = block.data.data
+    metadata = block.metadata.metadata
+    flags: bytes = metadata[_FILTER] if len(metadata) > _FILTER else b""
+    if flags and len(flags) != len(entries):
+        raise MalformedData(f"block {header.number}: {len(flags)} validation flags for {len(entries)} transactions")
+    flags = flags or bytes((NOT_VALIDATED,)) * len(entries)
+    return Block(
+        number=header.number,
+        previous_hash=header.previous_hash,
+        data_hash=header.data_hash,
+        header_hash=header_hash(header.number, header.previous_hash, header.data_hash),
+        transactions=tuple(decode_transaction(entry, index, flags[index]) for index, entry in enumerate(entries)),
+    )
+
+
+def decode_transaction(envelope: bytes, index: int = 0, validation_code: int = NOT_VALIDATED) -> Transaction:
+    """The record of one envelope; never raises, see `Transaction.malformed`."""
+    transaction = Transaction(index=index, validation_code=validation_code, envelope=envelope)
+    part = "envelope"
+    try:
+        message = wire.common.Envelope.FromString(envelope)
+        part = "payload"
+        payload = wire.common.Payload.FromString(message.payload)
+        transaction = replace(transaction, payload=message.payload, signature=message.signature)
+        part = "header"
+        transaction = _with_header(transaction, payload.header)
+        part = "transaction"
+        if transaction.type == wire.common.ENDORSER_TRANSACTION:
+            transaction = _with_action(transaction, payload.data)
+    except (wire.DecodeError, _Broken, OverflowError) as exc:
+        return replace(transaction, malformed=f"{part}: {exc}")
+    return transaction
+
+
+class _Broken(ValueError):
+    """A message that decodes and yet lacks what it must have."""
+
+
+def _with_header(transaction: Transaction, header: Any) -> Transaction:
+    channel = wire.common.ChannelHeader.FromString(header.channel_header)
+    signature = wire.common.SignatureHeader.FromString(header.signature_header)
+    timestamp = None
+    if channel.HasField("timestamp"):
+        stamp = channel.timestamp
+        timestamp = _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    return replace(
+        transaction,
+        type=channel.type,
+        channel=channel.channel_id,
+        transaction_id=channel.tx_id,
+        timestamp=timestamp,
+        creator=signature.creator,
+        creator_msp_id=wire.identities.SerializedIdentity.FromString(signature.creator).mspid,
+        nonce=signature.nonce,
+    )
+
+
+def _with_action(transaction: Transaction, data: bytes) -> Transaction:
+    actions = wire.transaction.Transaction.FromString(data).actions
+    if len(actions) != 1:
+        raise _Broken(f"{len(actions)} actions where exactly one is expected")
+    payload = wire.transaction.ChaincodeActionPayload.FromString(actions[0].payload)
+    proposal = wire.proposal.ChaincodeProposalPayload.FromString(payload.chaincode_proposal_payload)
+    invocation = wire.chaincode.ChaincodeInvocationSpec.FromString(proposal.input)
+    response_payload: bytes = payload.action.proposal_response_payload
+    response = wire.proposal_response.ProposalResponsePayload.FromString(response_payload)
+    action = wire.proposal.ChaincodeAction.FromString(response.extension)
+    return replace(
+        transaction,
+        chaincode=action.chaincode_id.name,
+        chaincode_version=action.chaincode_id.version,
+        arguments=tuple(invocation.chaincode_spec.input.args),
+        response_status=action.response.status,
+        response_message=action.response.message,
+        result=action.response.payload,
+        event=_event(action.events),
+        namespaces=decode_read_write_sets(action.results),
+        endorsements=tuple(Endorsement(e.endorser, e.signature) for e in payload.action.endorsements),
+        response_payload=response_payload,
+        proposal_payload=payload.chaincode_proposal_payload,
+        proposal_hash=response.proposal_hash,
+    )
+
+
+def _event(data: bytes) -> BlockEvent | None:
+    if not data:
+        return None
+    event = wire.chaincode_event.ChaincodeEvent.FromString(data)
+    return BlockEvent(event.chaincode_id, event.tx_id, event.event_name, event.payload)
+
+
+def channel_config(block: Any) -> Any:
+    """The `ConfigEnvelope` in a block that carries a channel configuration, such as block 0.
+
+    Raises `MalformedData` when the block's only envelope is not of type CONFIG.
+    """
+    if len(block.data.data) != 1:
+        raise MalformedData(f"block {block.header.number}: no configuration block")
+    try:
+        envelope = wire.common.Envelope.FromString(block.data.data[0])
+        payload = wire.common.Payload.FromString(envelope.payload)
+        header = wire.common.ChannelHeader.FromString(payload.header.channel_header)
+        if header.type != wire.common.CONFIG:
+            raise MalformedData(f"block {block.header.number}: no configuration block")
+        return wire.configtx.ConfigEnvelope.FromString(payload.data)
+    except wire.DecodeError as exc:
+        raise MalformedData(f"block {block.header.number}: the configuration is not readable") from exc

@@ -6,12 +6,26 @@ with the owner; the ledger holds the root and the size of the tree, and whoever 
 that it was there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
+from chaincode.domain import merkle
+from chaincode.domain.claims import DigestClaim, claim
+from chaincode.domain.derivation import Derivation, check_derivation
+from chaincode.domain.errors import (
+    AlreadyExists,
+    ConsistencyProofFails,
+    DatedInTheFuture,
+    InvalidField,
+    NotTheOwner,
+    ParentRootDiffers,
+    RecordNotFound,
+    RootWithoutSize,
+    VersionOutOfOrder,
+)
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import (
-    Blob,
     Command,
     Count,
     Digest,
@@ -20,11 +34,14 @@ from chaincode.domain.values import (
     Name,
     Number,
     OrgId,
+    Outcome,
     Query,
     Record,
     Ref,
     Territory,
     Text,
+    dataset_ref,
+    dataset_version_ref,
 )
 
 
@@ -36,25 +53,6 @@ class Sensitivity(StrEnum):
     CONFIDENTIAL = "confidential"
     PERSONAL = "personal"
     SPECIAL_CATEGORY = "special-category"
-
-
-class Consent(IntEnum):
-    """The consent states of the DPV profile of ISO/IEC TS 27560, by the byte that stands for each in a leaf."""
-
-    UNKNOWN = 0
-    REQUESTED = 1
-    GIVEN = 2
-    RENEWED = 3
-    REFUSED = 4
-    WITHDRAWN = 5
-    EXPIRED = 6
-    INVALIDATED = 7
-    TERMINATED = 8
-
-    @property
-    def permits(self) -> bool:
-        """Whether processing is permitted: only by consent that was given or renewed."""
-        return self in {Consent.GIVEN, Consent.RENEWED}
 
 
 class LeafSchema(StrEnum):
@@ -71,16 +69,6 @@ class Change(StrEnum):
     REPLACES = "replaces"
 
 
-class Activity(StrEnum):
-    """How a data set was made from others."""
-
-    FILTER = "filter"
-    SPLIT = "split"
-    JOIN = "join"
-    LABEL = "label"
-    TRANSFORM = "transform"
-
-
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where the data came from, in the terms of the Data & Trust Alliance's provenance standard."""
@@ -90,34 +78,6 @@ class Origin:
     geography: tuple[Territory, ...] = field(metadata={"max": 64})
     collected_from: Instant | None = None
     collected_until: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Records `start` up to, not including, `end`, by their position in the tree."""
-
-    start: Count
-    end: Count
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which records of a parent were taken: ranges, or a bitmap whose bit ``i % 8`` of byte ``i // 8`` is record i."""
-
-    parent: Ref
-    ranges: tuple[Range, ...] = ()
-    bitmap: Blob | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """The data set versions that this one was made from, and how."""
-
-    activity: Activity
-    parents: tuple[Ref, ...] = field(metadata={"max": 64})
-    description: Text | None = None
-    code: Digest | None = None
-    selection: Selection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,16 +157,6 @@ class DatasetVersion(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class DigestClaim(Record):
-    """Who registered a digest first, and as what; never rewritten."""
-
-    digest: Digest
-    owner: OrgId
-    reference: Ref
-    claimed_at: Instant
-
-
-@dataclass(frozen=True, slots=True)
 class DatasetRegistered(Event):
     """A data set was registered."""
 
@@ -237,3 +187,108 @@ class GetDatasetVersion(Query):
 
     dataset: Name
     number: Number
+
+
+def register_dataset(
+    command: RegisterDataset, *, by: OrgId, at: Instant, existing: Dataset | None, claims: Mapping[Digest, DigestClaim]
+) -> Outcome:
+    """Register a data set for `by`; `claims` holds what is on the ledger of the digests that the command names."""
+    reference = dataset_ref(command.dataset)
+    if existing is not None:
+        raise AlreadyExists(reference)
+    _refuse_odd_period(command.origin, at)
+    digests = ((command.card,) if command.card is not None else ()) + command.distributions
+    dataset = Dataset(
+        dataset=command.dataset,
+        owner=by,
+        registered_at=at,
+        title=command.title,
+        licence=command.licence,
+        origin=command.origin,
+        sensitivity=command.sensitivity,
+        jurisdictions=command.jurisdictions,
+        description=command.description,
+        creator=command.creator,
+        card=command.card,
+        distributions=command.distributions,
+    )
+    return Outcome(
+        writes=(dataset, *claim(digests, by=by, at=at, reference=reference, claims=claims)),
+        event=DatasetRegistered(command.dataset, by),
+    )
+
+
+def commit_version(
+    command: CommitVersion,
+    *,
+    by: OrgId,
+    at: Instant,
+    dataset: Dataset | None,
+    previous: DatasetVersion | None,
+    existing: DatasetVersion | None,
+    parents: Mapping[Ref, DatasetVersion],
+    claims: Mapping[Digest, DigestClaim],
+) -> Outcome:
+    """Commit a version; `previous` is the version before it, `parents` those of its derivation that exist."""
+    reference = dataset_version_ref(command.dataset, command.number)
+    if dataset is None:
+        raise RecordNotFound(dataset_ref(command.dataset))
+    if dataset.owner != by:
+        raise NotTheOwner(dataset_ref(command.dataset), dataset.owner, by)
+    if existing is not None:
+        raise AlreadyExists(reference)
+    if not command.size:
+        raise RootWithoutSize
+    _check_succession(command, command.size, previous)
+    edges = check_derivation(command.derivation, reference, dataset.licence, parents)
+    version = DatasetVersion(
+        dataset=command.dataset,
+        number=command.number,
+        owner=by,
+        committed_at=at,
+        licence=dataset.licence,
+        root=command.root,
+        size=command.size,
+        leaf_schema=command.leaf_schema,
+        change=command.change,
+        parent_root=command.parent_root,
+        card=command.card,
+        derivation=command.derivation,
+        note=command.note,
+    )
+    digests = (command.root,) if command.card is None else (command.root, command.card)
+    return Outcome(
+        writes=(version, *edges, *claim(digests, by=by, at=at, reference=reference, claims=claims)),
+        event=DatasetVersionCommitted(reference, by, command.root, command.size),
+    )
+
+
+def _refuse_odd_period(origin: Origin, at: Instant) -> None:
+    start, end = origin.collected_from, origin.collected_until
+    if start is not None and end is not None and end < start:
+        raise InvalidField("/origin/collected_until", "it is before the collection began")
+    for pointer, given in (("/origin/collected_from", start), ("/origin/collected_until", end)):
+        if given is not None and given > at:
+            raise DatedInTheFuture(pointer, given, at)
+
+
+def _check_succession(command: CommitVersion, size: Count, previous: DatasetVersion | None) -> None:
+    reference = dataset_ref(command.dataset)
+    if command.number == 1:
+        if command.change is not Change.FIRST or command.parent_root is not None or command.consistency:
+            raise InvalidField("/change", "the first version follows nothing")
+        return
+    if previous is None:
+        raise VersionOutOfOrder(reference, command.number, command.number - 1)
+    if command.parent_root != previous.root:
+        raise ParentRootDiffers(reference, command.number, str(previous.root), str(command.parent_root))
+    if command.change is Change.FIRST:
+        raise InvalidField("/change", "a later version extends the one before it or replaces it")
+    if command.change is Change.REPLACES:
+        if command.consistency:
+            raise InvalidField("/consistency", "a version that replaces another proves no consistency with it")
+        return
+    try:
+        merkle.verify_consistency(previous.size, previous.root, size, command.root, command.consistency)
+    except merkle.ProofError as exc:
+        raise ConsistencyProofFails(reference, command.number, str(exc)) from None

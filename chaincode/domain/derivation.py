@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a data set version was made from others, and that its licence allows no more than theirs."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from chaincode.domain.errors import (
+    InvalidField,
+    LicenceTooWide,
+    ParentMissing,
+    RepeatedEntry,
+    SelectionOutOfRange,
+    SelfParent,
+)
+from chaincode.domain.lineage import Edge
+from chaincode.domain.spdx import Licence
+from chaincode.domain.values import Blob, Count, Digest, Ref, Text
+
+
+class Parent(Protocol):
+    """What the law asks of a parent: a `provenance.DatasetVersion` has it."""
+
+    @property
+    def licence(self) -> Licence:
+        """The licence under which the parent was committed."""
+        ...
+
+    @property
+    def size(self) -> Count:
+        """The number of its records."""
+        ...
+
+
+class Activity(StrEnum):
+    """How a data set was made from others."""
+
+    FILTER = "filter"
+    SPLIT = "split"
+    JOIN = "join"
+    LABEL = "label"
+    TRANSFORM = "transform"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Records `start` up to, not including, `end`, by their position in the tree."""
+
+    start: Count
+    end: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records of a parent were taken: ranges, or a bitmap whose bit ``i % 8`` of byte ``i // 8`` is record i."""
+
+    parent: Ref
+    ranges: tuple[Range, ...] = ()
+    bitmap: Blob | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """The data set versions that this one was made from, and how."""
+
+    activity: Activity
+    parents: tuple[Ref, ...] = field(metadata={"max": 64})
+    description: Text | None = None
+    code: Digest | None = None
+    selection: Selection | None = None
+
+
+def check_derivation(
+    derivation: Derivation | None, reference: Ref, licence: Licence, parents: Mapping[Ref, Parent]
+) -> tuple[Edge, ...]:
+    if derivation is None:
+        return ()
+    if not derivation.parents:
+        raise InvalidField("/derivation/parents", "a derivation names what it was made from")
+    seen: set[Ref] = set()
+    for parent in derivation.parents:
+        if parent == reference:
+            raise SelfParent(reference)
+        if parent not in parents:
+            raise ParentMissing(reference, parent)
+        if parent in seen:
+            raise RepeatedEntry("/derivation/parents", parent)
+        seen.add(parent)
+    refuse_wider(licence, reference, [((parent,), parents[parent].licence) for parent in derivation.parents])
+    if derivation.selection is not None:
+        _check_selection(derivation.selection, parents)
+    return tuple(Edge(parent, reference, Text(derivation.activity)) for parent in derivation.parents)
+
+
+def refuse_wider(licence: Licence, reference: Ref, ancestors: Iterable[tuple[tuple[Ref, ...], Licence]]) -> None:
+    """Refuse a licence that is wider than that of anything that `reference` was made from.
+
+    Comparing with direct parents is enough: each of them was held to its own parents, and "not wider" is transitive,
+    so the licence of an artifact is never wider than the meet of all its ancestors'.
+    """
+    for path, ancestral in ancestors:
+        if licence.is_wider_than(ancestral):
+            raise LicenceTooWide(licence, ancestral, (reference, *path))
+
+
+def _check_selection(selection: Selection, parents: Mapping[Ref, Parent]) -> None:
+    parent = parents.get(selection.parent)
+    if parent is None:
+        raise InvalidField("/derivation/selection/parent", "it is not among the parents")
+    if bool(selection.ranges) is (selection.bitmap is not None):
+        raise InvalidField("/derivation/selection", "it has either ranges or a bitmap")
+    end = Count(0)
+    for index, taken in enumerate(selection.ranges):
+        if not end <= taken.start < taken.end:
+            raise InvalidField(f"/derivation/selection/ranges/{index}", "ranges are ascending, apart and not empty")
+        end = taken.end
+    if selection.bitmap is not None:
+        last = int.from_bytes(selection.bitmap, "little").bit_length()
+        if last == 0:
+            raise InvalidField("/derivation/selection/bitmap", "it selects nothing")
+        end = Count(last)
+    if end > parent.size:
+        raise SelectionOutOfRange(selection.parent, parent.size)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single records of a data set version: their consent, and the proof that one was there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from hashlib import sha256
+
+from chaincode.domain import merkle
+from chaincode.domain.errors import InclusionProofFails, RecordIdRepeated
+from chaincode.domain.provenance import DatasetVersion
+from chaincode.domain.values import Answer, Blob, Count, Digest, Purposes, Ref, dataset_version_ref
+
+
+class Consent(IntEnum):
+    """The consent states of the DPV profile of ISO/IEC TS 27560, by the byte that stands for each in a leaf."""
+
+    UNKNOWN = 0
+    REQUESTED = 1
+    GIVEN = 2
+    RENEWED = 3
+    REFUSED = 4
+    WITHDRAWN = 5
+    EXPIRED = 6
+    INVALIDATED = 7
+    TERMINATED = 8
+
+    @property
+    def permits(self) -> bool:
+        """Whether processing is permitted: only by consent that was given or renewed."""
+        return self in {Consent.GIVEN, Consent.RENEWED}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordProof(Answer):
+    """That a record is in a version: its leaf, its position and the path to the root; kept and sent off chain."""
+
+    version: Ref
+    index: Count
+    size: Count
+    salt: Blob
+    id_digest: Digest
+    """``SHA-256(salt ‖ 00 ‖ id)``."""
+    content_digest: Digest
+    """``SHA-256(salt ‖ 01 ‖ content)``."""
+    consent: Count
+    """The byte of a `Consent`."""
+    purposes: Purposes
+    path: tuple[Digest, ...] = field(metadata={"max": 64})
+
+
+def verify_record(proof: RecordProof, version: DatasetVersion) -> None:
+    """Show that the record of `proof` is in `version`, with that consent and those purposes; `InclusionProofFails`."""
+    if proof.version != dataset_version_ref(version.dataset, version.number) or proof.size != version.size:
+        raise InclusionProofFails("it speaks of another version or size")
+    if len(proof.salt) != merkle.SALT or proof.consent > max(Consent):
+        raise InclusionProofFails("its leaf is not of the version's schema")
+    leaf = b"".join(
+        (
+            b"\x01",
+            proof.salt,
+            proof.id_digest,
+            proof.content_digest,
+            merkle.record_tail(proof.consent, proof.purposes),
+        )
+    )
+    try:
+        merkle.verify_inclusion(merkle.leaf_hash(leaf), proof.index, version.size, proof.path, version.root)
+    except merkle.ProofError as exc:
+        raise InclusionProofFails(str(exc)) from None
+
+
+def verify_revealed(proof: RecordProof, identifier: bytes, content: bytes) -> None:
+    """Show that `identifier` and `content` are those of the proof's leaf; `InclusionProofFails` otherwise."""
+    if sha256(proof.salt + b"\x00" + identifier).digest() != proof.id_digest:
+        raise InclusionProofFails("the record has another id")
+    if sha256(proof.salt + b"\x01" + content).digest() != proof.content_digest:
+        raise InclusionProofFails("the record has another content")
+
+
+def refuse_repeated_ids(identifiers: Iterable[bytes]) -> None:
+    """Refuse records of which two have the same id.
+
+    The ledger sees salted commitments only and cannot compare ids; the owner's gateway asks this before it commits,
+    and whoever holds the records can ask it again.
+    """
+    seen: dict[bytes, int] = {}
+    for index, identifier in enumerate(identifiers):
+        first = seen.setdefault(identifier, index)
+        if first != index:
+            raise RecordIdRepeated(index, first)

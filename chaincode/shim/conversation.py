@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Joins one stream, its session and the threads that execute its transactions.
+
+One thread reads the stream, one writes it from a queue, and every transaction runs on a worker that sleeps on
+a lock of its own while its request is answered. Measured beside an event loop that hands work to the same
+workers, the synchronous gRPC server cost slightly less processor time per transaction.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator
+from queue import SimpleQueue
+from typing import Any
+
+from chaincode.shim import wire
+from chaincode.shim.errors import MessageTooLarge, PeerError, StreamEnded
+from chaincode.shim.execution import Completed, Executor
+from chaincode.shim.protocol import Answer, Begin, Refuse, Session, State, TransactionKey
+from chaincode.shim.wire import MessageType
+from chaincode.shim.workers import Workers
+
+log = logging.getLogger("chaincode.shim")
+
+
+class _Exchange:
+    """How one transaction asks: it leaves a request and sleeps until the answer was left for it."""
+
+    __slots__ = ("answer", "is_over", "wake")
+
+    def __init__(self) -> None:
+        self.wake = threading.Lock()
+        self.wake.acquire()
+        self.answer: Answer | None = None
+        self.is_over = False
+
+
+class Conversation:
+    """One stream with one peer, from REGISTER to its end.
+
+    `outgoing` is iterated by one thread and `consume` called by one other; transactions run on `workers`.
+    """
+
+    def __init__(self, chaincode_id: str, executor: Executor, workers: Workers) -> None:
+        self._session = Session(chaincode_id)
+        self._executor = executor
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._exchanges: dict[TransactionKey, _Exchange] = {}
+        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
+        self._draining = False
+        self._send(self._session.register())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the peer accepted the registration and the stream still stands."""
+        return self._session.state is State.READY
+
+    def outgoing(self) -> Iterator[bytes]:
+        """The messages for the peer; ends when the conversation ends."""
+        while (data := self._outbox.get()) is not None:
+            yield data
+
+    def consume(self, incoming: Iterable[bytes]) -> None:
+        """Read the peer's messages until the stream ends; whoever still waits for an answer then fails.
+
+        Raises:
+            ProtocolError: when the peer broke the protocol; the stream is to be given up.
+        """
+        try:
+            for data in incoming:
+                self._receive(data)
+        finally:
+            self.end()
+
+    def drain(self) -> None:
+        """Refuse new transactions, except those that running ones wait for."""
+        self._draining = True
+
+    def end(self) -> None:
+        """Fail what waits and let the writer stop; ending twice does nothing more."""
+        with self._lock:
+            for key in self._session.end():
+                self._exchanges[key].wake.release()
+            self._exchanges.clear()
+        self._outbox.put(None)
+
+    def _receive(self, data: bytes) -> None:
+        message = wire.decode(wire.ChaincodeMessage, data)
+        with self._lock:
+            event = self._session.receive(message)
+            if isinstance(event, Answer):
+                exchange = self._exchanges[event.key]
+                exchange.answer = event
+                exchange.wake.release()
+            elif isinstance(event, Begin):
+                self._begin(event)
+            elif isinstance(event, Refuse):
+                self._send(event.reply)
+
+    def _begin(self, begin: Begin) -> None:
+        if self._draining and not self._session.has_other(begin.key):
+            self._send(self._session.fail(begin.key, "the chaincode is stopping"))
+            return
+        exchange = self._exchanges[begin.key] = _Exchange()
+        self._workers.submit(lambda: self._execute(begin, exchange))
+
+    def _execute(self, begin: Begin, exchange: _Exchange) -> None:
+        def ask(request: MessageType, payload: bytes) -> bytes:
+            return self._ask(begin.key, exchange, request, payload)
+
+        outcome = self._executor.execute(begin, ask, self._session.offer)
+        with self._lock:
+            exchange.is_over = True
+            self._exchanges.pop(begin.key, None)
+            if isinstance(outcome, Completed):
+                message = self._session.complete(begin.key, outcome.response, outcome.event)
+            else:
+                log.error("transaction %s was not executed: %s", begin.key.transaction_id, outcome.reason)
+                message = self._session.fail(begin.key, outcome.reason)
+        if message is not None:
+            self._send(message)
+
+    def _ask(self, key: TransactionKey, exchange: _Exchange, request: MessageType, payload: bytes) -> bytes:
+        if len(payload) > self._executor.largest_payload:
+            raise MessageTooLarge(len(payload), self._executor.largest_payload)
+        with self._lock:
+            if exchange.is_over:
+                raise RuntimeError("the transaction is over; its stub can no longer be used")
+            message = self._session.ask(key, request, payload)
+        self._send(message)
+        if request is MessageType.INVOKE_CHAINCODE:
+            with self._workers.elsewhere():
+                exchange.wake.acquire()
+        else:
+            exchange.wake.acquire()
+        answer, exchange.answer = exchange.answer, None
+        if answer is None:
+            raise StreamEnded("the stream to the peer ended before it answered")
+        if answer.failed:
+            raise PeerError(request.name, answer.payload.decode(errors="replace"))
+        return answer.payload
+
+    def _send(self, message: Any) -> None:
+        self._outbox.put(message.SerializeToString())

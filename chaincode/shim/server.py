@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a chaincode: as a service that peers connect to, or dialling its peer; until SIGTERM or the stream's end."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+
+from chaincode.shim.clock import ClockGuard
+from chaincode.shim.conversation import Conversation
+from chaincode.shim.errors import ProtocolError, SettingsError, StreamEnded
+from chaincode.shim.execution import LARGEST_MESSAGE, Executor
+from chaincode.shim.health import HealthEndpoint
+from chaincode.shim.router import Chaincode
+from chaincode.shim.settings import Settings
+from chaincode.shim.workers import Workers
+
+log = logging.getLogger("chaincode.shim")
+
+_grpc: Any = grpc
+
+Announce = Callable[[str], None]
+"""Takes the one line that says that the process is ready, and where."""
+
+_MOST_STREAMS = 64
+"""Each peer holds one stream; a stream occupies one thread of the server."""
+
+_SIZES = (
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", LARGEST_MESSAGE),
+)
+_SERVER_OPTIONS = (
+    *_SIZES,
+    # A second process on the same port would silently take half of the peer's connections.
+    ("grpc.so_reuseport", 0),
+    # Peers ping idle streams; a server left at its defaults would end those streams (rule S-47).
+    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+_CLIENT_OPTIONS = (
+    *_SIZES,
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+class _Runtime:
+    """What both ways of running share: the workers, the conversations, health, and the order of stopping."""
+
+    def __init__(self, chaincode: Chaincode, settings: Settings, guard: ClockGuard | None) -> None:
+        self.settings = settings
+        self._executor = Executor(
+            chaincode, settings.local_msp_id, guard or ClockGuard(settings.clock_window), settings.batch_writes
+        )
+        self._workers = Workers(settings.workers)
+        self._lock = threading.Lock()
+        self._conversations: set[Conversation] = set()
+        self._accepting = False
+        self._health: HealthEndpoint | None = None
+
+    def status(self) -> dict[str, Any]:
+        """The facts that the health endpoint shows."""
+        streams = sum(conversation.is_ready for conversation in self._snapshot())
+        return {"ready": self._is_ready(streams), "streams": streams, "transactions": self._workers.pending}
+
+    def _is_ready(self, streams: int) -> bool:
+        raise NotImplementedError
+
+    def _open(self) -> Conversation:
+        conversation = Conversation(self.settings.chaincode_id, self._executor, self._workers)
+        with self._lock:
+            self._conversations.add(conversation)
+            if not self._accepting:
+                conversation.drain()
+        return conversation
+
+    def _consume(self, conversation: Conversation, incoming: Iterable[bytes]) -> None:
+        try:
+            conversation.consume(incoming)
+        finally:
+            with self._lock:
+                self._conversations.discard(conversation)
+
+    def _drain(self) -> None:
+        """Refuse new transactions and wait for the running ones."""
+        with self._lock:
+            self._accepting = False
+        for conversation in self._snapshot():
+            conversation.drain()
+        if not self._workers.wait_until_quiet(self.settings.drain_seconds):
+            log.warning("%d transactions had not ended when the process stopped", self._workers.pending)
+
+    def _snapshot(self) -> list[Conversation]:
+        with self._lock:
+            return list(self._conversations)
+
+    def _open_health(self) -> str:
+        """Start the health endpoint where one is asked for; what the ready line says of it."""
+        if self.settings.health is None:
+            return ""
+        self._health = HealthEndpoint(self.settings.health, self.status)
+        self._health.start()
+        return f" health {self._health.address}"
+
+    def _close(self) -> None:
+        self._workers.close()
+        if self._health is not None:
+            self._health.stop()
+
+
+class ChaincodeServer(_Runtime):
+    """Serves `/protos.Chaincode/Connect`; every peer that connects has a conversation of its own."""
+
+    def __init__(self, chaincode: Chaincode, settings: Settings, *, guard: ClockGuard | None = None) -> None:
+        super().__init__(chaincode, settings, guard)
+        if settings.listen is None:
+            raise SettingsError("a chaincode server needs an address to listen on")
+        self._threads = ThreadPoolExecutor(_MOST_STREAMS, "stream")
+        self._server: Any = _grpc.server(self._threads, options=_SERVER_OPTIONS, maximum_concurrent_rpcs=_MOST_STREAMS)
+        handler = _grpc.stream_stream_rpc_method_handler(self._connect)
+        self._server.add_registered_method_handlers("protos.Chaincode", {"Connect": handler})
+        host = settings.listen.rpartition(":")[0]
+        try:
+            self.address = f"{host}:{self._bind(settings.listen)}"
+        except RuntimeError as error:
+            raise SettingsError(f"cannot listen on {settings.listen}") from error
+
+    def start(self) -> str:
+        """Accept peers; the line that says where."""
+        health = self._open_health()
+        self._accepting = True
+        self._server.start()
+        return f"ready {self.address}{health}"
+
+    def stop(self) -> None:
+        """Let running transactions end, then close everything."""
+        self._drain()
+        self._server.stop(grace=0).wait()
+        self._threads.shutdown()
+        self._close()
+
+    def _is_ready(self, streams: int) -> bool:
+        return self._accepting
+
+    def _bind(self, address: str) -> int:
+        tls = self.settings.tls
+        if tls is None:
+            return int(self._server.add_insecure_port(address))
+        credentials = _grpc.ssl_server_credentials(
+            [(tls.key, tls.certificate)], root_certificates=tls.roots, require_client_auth=tls.roots is not None
+        )
+        return int(self._server.add_secure_port(address, credentials))
+
+    def _connect(self, incoming: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        conversation = self._open()
+
+        def read() -> None:
+            try:
+                self._consume(conversation, incoming)
+            except ProtocolError as error:
+                log.error("a peer's stream is given up: %s", error)
+            except Exception:  # gRPC raises a bare Exception when the peer goes away
+                log.info("a peer's stream ended")
+
+        threading.Thread(target=read, name="reader", daemon=True).start()
+        return conversation.outgoing()
+
+
+class ChaincodeClient(_Runtime):
+    """Dials `/protos.ChaincodeSupport/Register` at a peer and serves that one stream."""
+
+    def __init__(self, chaincode: Chaincode, settings: Settings, *, guard: ClockGuard | None = None) -> None:
+        super().__init__(chaincode, settings, guard)
+        if settings.peer is None:
+            raise SettingsError("a chaincode that dials needs the address of its peer")
+        self._peer = settings.peer
+        self._stopping = threading.Event()
+        self._call: Any = None
+
+    def start(self) -> str:
+        """Open the health endpoint; the line that says which peer is dialled."""
+        health = self._open_health()
+        self._accepting = True
+        return f"ready dialling {self._peer}{health}"
+
+    def run(self) -> None:
+        """Hold the conversation; returns after `stop`.
+
+        Raises:
+            StreamEnded: when the peer cannot be reached, refuses the registration or ends the stream.
+            ProtocolError: when the peer breaks the protocol.
+        """
+        channel = self._channel()
+        conversation = self._open()
+        register = channel.stream_stream("/protos.ChaincodeSupport/Register")
+        with self._lock:
+            self._call = register(conversation.outgoing())
+            if self._stopping.is_set():
+                self._call.cancel()
+        try:
+            self._consume(conversation, self._call)
+        except _grpc.RpcError as error:
+            if not self._stopping.is_set():
+                raise StreamEnded(f"the stream to the peer ended: {error.code().name}") from error
+        else:
+            if not self._stopping.is_set():
+                raise StreamEnded("the peer ended the stream")
+        finally:
+            channel.close()
+            self._close()
+
+    def stop(self) -> None:
+        """Let running transactions end, then hang up."""
+        self._stopping.set()
+        self._drain()
+        with self._lock:
+            if self._call is not None:
+                self._call.cancel()
+
+    def _is_ready(self, streams: int) -> bool:
+        return self._accepting and streams > 0
+
+    def _channel(self) -> Any:
+        tls = self.settings.tls
+        if tls is None:
+            return _grpc.insecure_channel(self._peer, options=_CLIENT_OPTIONS)
+        options: list[tuple[str, Any]] = [*_CLIENT_OPTIONS]
+        if self.settings.tls_server_name is not None:
+            options.append(("grpc.ssl_target_name_override", self.settings.tls_server_name))
+        credentials = _grpc.ssl_channel_credentials(tls.roots, tls.key, tls.certificate)
+        return _grpc.secure_channel(self._peer, credentials, options=options)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+def serve(chaincode: Chaincode, settings: Settings, *, announce: Announce = _print) -> None:
+    """Serve peers until SIGTERM or SIGINT, then let running transactions end. Call it from the main thread."""
+    server = ChaincodeServer(chaincode, settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    announce(server.start())
+    stop.wait()
+    server.stop()
+
+
+def dial(chaincode: Chaincode, settings: Settings, *, announce: Announce = _print) -> None:
+    """Serve the peer that `settings` names until SIGTERM or SIGINT. Call it from the main thread.
+
+    Raises:
+        StreamEnded: when the stream ends otherwise; whoever started the process starts it again.
+    """
+    client = ChaincodeClient(chaincode, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=client.stop, name="stop").start())
+    announce(client.start())
+    client.run()

@@ -279,11 +279,15 @@ def _collection(snapshot: Snapshot, config: Any, chaincode: str, name: str) -> C
     if msp_id is not None:
         return _implicit(config, name, msp_id)
     definition = None if chaincode == LIFECYCLE else lookup(snapshot, chaincode)
-    for entry in () if definition is None else definition.collections.config:
-        static = entry.static_collection_config
-        if static.name == name:
-            return _static(static, config)
+    for found in () if definition is None else collections_of(definition, config):
+        if found.name == name:
+            return found
     raise UnusableDefinitionError(f"chaincode {chaincode} has no collection {name}")
+
+
+def collections_of(definition: Definition, config: Any) -> list[Collection]:
+    """The collections that a definition names, in its order; raises UnusableDefinitionError."""
+    return [_static(entry.static_collection_config, config) for entry in definition.collections.config]
 
 
 def _static(static: Any, config: Any) -> Collection:

@@ -111,8 +111,6 @@ class Commit:
     removed_private_writes: list[tuple[int, int, str, str]] = field(default_factory=list)
     """Block, transaction, namespace, collection of write sets that nobody may hold any more."""
     expiries: list[Expiry] = field(default_factory=list)
-    spent: list[str] = field(default_factory=list)
-    """Transaction ids whose transient data is no longer needed."""
 
     @property
     def number(self) -> int:

@@ -188,8 +188,17 @@ class Rows:
         row = self._one("SELECT value FROM meta WHERE key = ?", key)
         return None if row is None else bytes(row[0])
 
-    def transient(self) -> list[tuple[str, str, int, bytes]]:
-        return self._all("SELECT txid, org, height, rwset FROM transient")
+    def transient(self, transaction_id: str) -> list[tuple[str, bytes]]:
+        return self._all("SELECT org, rwset FROM transient WHERE txid = ? ORDER BY org", transaction_id)
+
+    def private_of(self, org: str, ns: str, coll: str) -> list[tuple[str, PrivateEntry]]:
+        rows = self._all(
+            "SELECT key, value, block, tx FROM private WHERE org = ? AND ns = ? AND coll = ? ORDER BY key",
+            org,
+            ns,
+            coll,
+        )
+        return [(row[0].decode(), PrivateEntry(row[1], (row[2], row[3]))) for row in rows]
 
 
 def write_commit(db: Any, commit: Commit) -> None:
@@ -276,4 +285,3 @@ def _write_private(db: Any, commit: Commit) -> None:
 def _write_bookkeeping(db: Any, commit: Commit) -> None:
     _many(db, "INSERT OR REPLACE INTO expiry VALUES (?, ?, ?, ?, ?, ?)", commit.expiries)
     db.execute("DELETE FROM expiry WHERE due = ?", (commit.number,))
-    _many(db, "DELETE FROM transient WHERE txid = ?", [(txid,) for txid in commit.spent])

@@ -155,6 +155,10 @@ class Store:
         """(organisation, key, entry) of all cleartexts whose key has this hash."""
         return self._reader.private_by_hash(ns, coll, key_hash)
 
+    def private_of(self, org_msp: str, ns: str, coll: str) -> list[tuple[str, PrivateEntry]]:
+        """All cleartext of a collection that an organisation holds; for members that join later (rule V-44)."""
+        return self._reader.private_of(org_msp, ns, coll)
+
     def due(self, number: int) -> list[Expiry]:
         """What expires when block `number` commits."""
         return self._reader.due(number)
@@ -167,18 +171,20 @@ class Store:
 
     def put_meta(self, key: str, value: bytes | None) -> None:
         """Keep or remove a value durably; returns after it has reached the disk."""
+        sql = "DELETE FROM meta WHERE key = ?" if value is None else "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+        self._execute((sql, [(key,) if value is None else (key, value)]))
+
+    def transient(self, transaction_id: str) -> list[tuple[str, bytes]]:
+        """Kept private results of a proposal: organisation, serialised `TxPvtReadWriteSet`."""
+        return self._reader.transient(transaction_id)
+
+    def write_transient(self, rows: list[tuple[str, str, int, bytes]], spent: list[str], before: int) -> None:
+        """Keep and drop private results of proposals; `before` drops those endorsed below that height (rule V-42)."""
         self._execute(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)" if value is not None else "DELETE FROM meta WHERE key = ?",
-            [(key, value) if value is not None else (key,)],
+            ("INSERT OR REPLACE INTO transient VALUES (?, ?, ?, ?)", rows),
+            ("DELETE FROM transient WHERE txid = ?", [(txid,) for txid in spent]),
+            ("DELETE FROM transient WHERE height < ?", [(before,)]),
         )
-
-    def transient(self) -> list[tuple[str, str, int, bytes]]:
-        """Kept private results: transaction id, organisation, height at endorsement, serialised write set."""
-        return self._reader.transient()
-
-    def put_transient(self, rows: list[tuple[str, str, int, bytes]]) -> None:
-        """Keep private results of endorsed proposals; may run on the writer's thread."""
-        self._execute("INSERT OR REPLACE INTO transient VALUES (?, ?, ?, ?)", rows)
 
     # -- commit --------------------------------------------------------------------------------------------------
 
@@ -230,13 +236,14 @@ class Store:
         while len(self._recent) > 64:
             self._recent.popitem(last=False)
 
-    def _execute(self, sql: str, rows: list[Any]) -> None:
+    def _execute(self, *statements: tuple[str, list[Any]]) -> None:
         self._check()
         with self._lock:
             writer = self._required_writer()
             try:
                 writer.execute("BEGIN IMMEDIATE")
-                writer.executemany(sql, rows)
+                for sql, rows in statements:
+                    writer.executemany(sql, rows)
                 writer.execute("COMMIT")
             except (sqlite3.Error, OSError) as exc:
                 self._failed = True

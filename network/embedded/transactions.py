@@ -62,6 +62,11 @@ class NamespaceSet:
     """A `KVRWSet`."""
     collections: list[CollectionSet]
 
+    @classmethod
+    def empty(cls, namespace: str) -> "NamespaceSet":
+        """A namespace that was neither read nor written."""
+        return cls(namespace, kv_rwset_pb2.KVRWSet(), [])
+
     @property
     def writes(self) -> bool:
         """Whether anything of the namespace is written: values or metadata, public or private."""

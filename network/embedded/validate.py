@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Validation of one block in Fabric's two stages (rules V-1 to V-19); stage B is in `mvcc`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+
+from network.embedded import definitions
+from network.embedded.identity import InvalidIdentity, MalformedIdentity
+from network.embedded.keypolicies import BlockPolicies, PolicyFailure
+from network.embedded.mvcc import check_reads
+from network.embedded.overlay import Overlay
+from network.embedded.policy import verified_identities
+from network.embedded.store import Store
+from network.embedded.transactions import (
+    BAD_COMMON_HEADER,
+    BAD_CREATOR_SIGNATURE,
+    BAD_PAYLOAD,
+    CONFIG,
+    DUPLICATE_TXID,
+    ENDORSEMENT_POLICY_FAILURE,
+    ENDORSER_TRANSACTION,
+    INVALID_CHAINCODE,
+    INVALID_OTHER_REASON,
+    NIL_ENVELOPE,
+    VALID,
+    NamespaceSet,
+    Parsed,
+    parse,
+)
+
+_BEFORE_SIGNATURE = (INVALID_OTHER_REASON, NIL_ENVELOPE, BAD_PAYLOAD, BAD_COMMON_HEADER)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A transaction on its way through validation."""
+
+    parsed: Parsed
+    endorsed: bool = False
+    """Whether it passed stage A and the duplicate check: only then may its private data be kept (rule V-39)."""
+
+    @property
+    def code(self) -> int:
+        return self.parsed.code
+
+    @property
+    def valid(self) -> bool:
+        return self.parsed.code == VALID
+
+
+class StageA:
+    """Checks each transaction by itself against the state before the block (rules V-1 to V-16)."""
+
+    def __init__(self, store: Store, config: Any, overlay: Overlay) -> None:
+        self._store = store
+        self._config = config
+        self._snapshot = overlay.snapshot
+        self._policies = BlockPolicies(overlay.snapshot, config)
+
+    def check(self, raw: bytes, *, creator_verified: bool = False) -> Candidate:
+        """Judge one entry of the block; `creator_verified` says that the orderer checked this very signature."""
+        parsed = parse(raw)
+        if parsed.code not in _BEFORE_SIGNATURE:
+            if not creator_verified and not self._creator_holds(parsed):
+                parsed.code = BAD_CREATOR_SIGNATURE
+            elif parsed.code == VALID and parsed.type == ENDORSER_TRANSACTION:
+                parsed.code = self._endorser_code(parsed)
+        return Candidate(parsed)
+
+    def _creator_holds(self, parsed: Parsed) -> bool:
+        msps = self._config.msps
+        try:
+            identity = msps.deserialise(parsed.creator)
+            msps.validate(identity)
+            identity.verify(parsed.payload, parsed.signature)
+        except (MalformedIdentity, InvalidIdentity, InvalidSignature):
+            return False
+        return True
+
+    def _endorser_code(self, parsed: Parsed) -> int:
+        if self._store.by_transaction(parsed.transaction_id) is not None:
+            return DUPLICATE_TXID
+        if parsed.late_code != VALID:
+            return parsed.late_code
+        judged = self._judged(parsed)
+        for one in judged:
+            if one.namespace != definitions.LIFECYCLE and definitions.lookup(self._snapshot, one.namespace) is None:
+                return INVALID_CHAINCODE
+        return self._endorsement_code(judged, parsed)
+
+    def _judged(self, parsed: Parsed) -> list[NamespaceSet]:
+        """The invoked chaincode's namespace always, the others when the transaction writes to them (rule V-15)."""
+        judged = [one for one in parsed.sets if one.writes or one.namespace == parsed.chaincode]
+        if all(one.namespace != parsed.chaincode for one in judged):
+            judged.insert(0, NamespaceSet.empty(parsed.chaincode))
+        return judged
+
+    def _endorsement_code(self, judged: Sequence[NamespaceSet], parsed: Parsed) -> int:
+        signers = verified_identities(parsed.endorsements, self._config.msps)
+        try:
+            for one in judged:
+                self._policies.check(one, signers)
+        except PolicyFailure:
+            return ENDORSEMENT_POLICY_FAILURE
+        return VALID
+
+
+def mark_duplicates(candidates: Sequence[Candidate]) -> None:
+    """Of several transactions with one id that passed stage A only the first stays (rule V-19)."""
+    seen: set[str] = set()
+    for candidate in candidates:
+        if not candidate.valid or candidate.parsed.type != ENDORSER_TRANSACTION:
+            continue
+        if candidate.parsed.transaction_id in seen:
+            candidate.parsed.code = DUPLICATE_TXID
+        seen.add(candidate.parsed.transaction_id)
+        candidate.endorsed = candidate.valid
+
+
+def stage_b(candidates: Sequence[Candidate], overlay: Overlay, block_number: int) -> None:
+    """Check reads in block order and apply what is valid (rules V-30 to V-33)."""
+    for index, candidate in enumerate(candidates):
+        if not candidate.valid or candidate.parsed.type == CONFIG:
+            continue
+        candidate.parsed.code = check_reads(candidate.parsed.sets, overlay)
+        if candidate.valid:
+            for one in candidate.parsed.sets:
+                overlay.apply(one, (block_number, index))

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which organisations' peers can be asked for a chaincode, and which must endorse (rules G-5, G-15, G-21)."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fabric_protos.peer import proposal_response_pb2
+
+from network.embedded import definitions
+from network.embedded.definitions import LIFECYCLE, UnusableDefinitionError
+from network.embedded.endorsing import GatewayPeer
+from network.embedded.layouts import Candidate, Layout, NoLayout, plan
+from network.embedded.policy import Policy
+
+__all__ = ["PeerChoice"]
+
+_SYSTEM = frozenset({LIFECYCLE, "qscc", "cscc"})
+_REMEMBERED = 256
+
+
+class PeerChoice:
+    """Chooses among the organisations' peers for the gateway of one of them."""
+
+    def __init__(self, peers: Mapping[str, GatewayPeer], own: str) -> None:
+        self._peers = peers
+        self._own = own
+        self._plans: OrderedDict[tuple[object, ...], list[Layout]] = OrderedDict()
+
+    def serving(self, channel: Any, chaincode: str, allowed: Sequence[str] | None) -> list[GatewayPeer]:
+        """The peers that approved and installed a chaincode, own organisation first, then as `allowed` names them.
+
+        All peers share one ledger, so none is ahead of another; `allowed` None means any organisation.
+        """
+        members = set(channel.config.application_orgs.values())
+        order = [msp_id for msp_id in self._peers if msp_id in members and (allowed is None or msp_id in allowed)]
+        order.sort(key=lambda msp_id: msp_id != self._own)
+        with channel.store.snapshot() as snapshot:
+            return [self._peers[msp_id] for msp_id in order if _serves(self._peers[msp_id], snapshot, chaincode)]
+
+    def layouts(
+        self, channel: Any, interest: proposal_response_pb2.ChaincodeInterest, *, protect: bool
+    ) -> list[Layout]:
+        """Who must endorse; raises `NoLayout`.
+
+        With `protect`, for proposals with transient data, only members of the collections concerned may (G-15).
+        """
+        with channel.store.snapshot() as snapshot:
+            if not protect:
+                return self._plan(channel, snapshot, interest)
+            guarded, collections = _guarded(interest)
+            try:
+                return self._plan(channel, snapshot, guarded)
+            except NoLayout:
+                if not collections:
+                    raise
+                self._plan(channel, snapshot, interest)  # raises the plain reason when that is the same
+                raise _Undistributed(collections) from None
+
+    def _plan(self, channel: Any, snapshot: Any, interest: proposal_response_pb2.ChaincodeInterest) -> list[Layout]:
+        """Plan, or find the plan made before for the same interest, definitions and installed chaincodes."""
+        config = channel.config
+        names = sorted({call.name for call in interest.chaincodes})
+        members = [peer for msp_id, peer in self._peers.items() if msp_id in config.application_orgs.values()]
+        served = {peer.msp_id: frozenset(n for n in names if _serves(peer, snapshot, n)) for peer in members}
+        sequences = tuple(definitions.sequence_version(snapshot, name) for name in names)
+        key = (config, interest.SerializeToString(deterministic=True), sequences, tuple(served.items()))
+        known = self._plans.get(key)
+        if known is None:
+            candidates = [
+                Candidate(config.msps.deserialise(peer.signer.serialized), served[peer.msp_id].__contains__)
+                for peer in members
+            ]
+            view = _Definitions(snapshot, config)
+            known = self._plans[key] = plan(interest, view, config.msps, config.channel_id, candidates)
+            if len(self._plans) > _REMEMBERED:
+                self._plans.popitem(last=False)
+        return known
+
+
+class _Undistributed(NoLayout):
+    """Someone outside a collection would have to see transient data."""
+
+    def __init__(self, collections: Sequence[str]) -> None:
+        Exception.__init__(
+            self,
+            "requires endorsement from organisation(s) that are not in the distribution policy of the private data "
+            f"collection(s): [{' '.join(collections)}]; retry specifying trusted endorsing organizations to protect "
+            "transient data",
+        )
+
+
+class _Definitions:
+    def __init__(self, snapshot: Any, config: Any) -> None:
+        self._snapshot = snapshot
+        self._config = config
+
+    def policy(self, chaincode: str) -> Policy:
+        return definitions.policy(self._snapshot, self._config, chaincode)
+
+    def collection(self, chaincode: str, name: str) -> definitions.Collection:
+        return definitions.collection(self._snapshot, self._config, chaincode, name)
+
+
+def _guarded(
+    interest: proposal_response_pb2.ChaincodeInterest,
+) -> tuple[proposal_response_pb2.ChaincodeInterest, list[str]]:
+    """The interest as if all cleartext were read, and the collections for which that is a change."""
+    guarded = proposal_response_pb2.ChaincodeInterest()
+    guarded.CopyFrom(interest)
+    collections: list[str] = []
+    for call in guarded.chaincodes:
+        if call.no_private_reads:
+            call.no_private_reads = False
+            collections += call.collection_names
+    return guarded, collections
+
+
+def _serves(peer: GatewayPeer, snapshot: Any, chaincode: str) -> bool:
+    """Say whether a peer's organisation approved the committed definition and installed its package (L-5)."""
+    if chaincode in _SYSTEM:
+        return True
+    try:
+        definition = definitions.lookup(snapshot, chaincode)
+    except UnusableDefinitionError:
+        return False
+    if definition is None or not definitions.approved(snapshot, peer.msp_id, definition):
+        return False
+    collection = definitions.implicit_collection(peer.msp_id)
+
+    def read(key: str) -> bytes | None:
+        entry = snapshot.get_private(peer.msp_id, LIFECYCLE, collection, key)
+        return None if entry is None else entry.value
+
+    package_id = definitions.decode_source(chaincode, definition.sequence, read)
+    if not package_id:  # such an organisation validates, but does not endorse
+        return False
+    chaincodes = peer.chaincodes
+    names = (package_id, f"{chaincode}:{definition.version}")
+    return package_id in chaincodes.installed or any(chaincodes.is_ready(name) for name in names)

@@ -7,6 +7,7 @@ the client has its endorsement but the transaction would commit with hashes alon
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +23,10 @@ class TransientStore:
     """Cleartext write sets by transaction id and organisation."""
 
     def __init__(self, store: Store) -> None:
+        """`store` is the ledger file that entries are kept in beside the chain, whatever channel they belong to."""
+        self.store = store
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there is something to write; whoever runs the event loop sets it."""
         self._store = store
         self._recent: OrderedDict[str, dict[str, bytes]] = OrderedDict()
         self._unwritten: dict[tuple[str, str], tuple[int, bytes]] = {}
@@ -33,6 +38,7 @@ class TransientStore:
         self._recent.setdefault(transaction_id, dict(self._store.transient(transaction_id)))[org_msp] = raw
         self._recent.move_to_end(transaction_id)
         self._unwritten[transaction_id, org_msp] = (self._store.height, raw)
+        self.changed()
 
     def get(self, transaction_id: str) -> dict[str, Any]:
         """The `TxPvtReadWriteSet` of each organisation that simulated the proposal, by MSP id."""
@@ -51,11 +57,13 @@ class TransientStore:
 
     def drop(self, transaction_ids: list[str]) -> None:
         """Forget what was committed."""
-        for transaction_id in transaction_ids:
+        held = [txid for txid in transaction_ids if self._raw(txid)]
+        for transaction_id in held:
             self._recent.pop(transaction_id, None)
-        ids = set(transaction_ids)
-        self._unwritten = {place: row for place, row in self._unwritten.items() if place[0] not in ids}
-        self._spent += transaction_ids
+        if held:
+            self._unwritten = {place: row for place, row in self._unwritten.items() if place[0] not in held}
+            self._spent += held
+            self.changed()
 
     @property
     def dirty(self) -> bool:

@@ -57,7 +57,7 @@ def start_block(store: Any, asked: gateway_pb2.ChaincodeEventsRequest) -> int:
     if asked.after_transaction_id:
         found = store.by_transaction(asked.after_transaction_id)
         if found is not None:
-            return int(found[0])
+            return int(found.block_number)
     if not asked.HasField("start_position"):
         return int(store.height)
     position = asked.start_position

@@ -4,7 +4,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import grpc
 from fabric_protos.common import common_pb2
@@ -40,6 +40,9 @@ class Endorses(Protocol):
     async def process(self, signed: proposal_pb2.SignedProposal) -> Answer:
         """Check and simulate a proposal."""
 
+    def can_endorse(self, channel_id: str, chaincode: str) -> bool:
+        """Say whether the organisation approved and installed the chaincode's definition in force (G-5, L-5)."""
+
 
 class GatewayPeer(Protocol):
     """One organisation's peer as the gateway sees it."""
@@ -48,8 +51,6 @@ class GatewayPeer(Protocol):
     address: str
     endorser: Endorses
     signer: Signer
-    chaincodes: Any
-    """The organisation's `ChaincodeRegistry`."""
 
 
 @dataclass(frozen=True, slots=True)

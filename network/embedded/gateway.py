@@ -17,6 +17,7 @@ from fabric_protos.peer import proposal_pb2, proposal_response_pb2
 from google.protobuf.message import DecodeError
 
 from network.embedded.chaincodeevents import BlockEvents, EventFilter, start_block
+from network.embedded.channel import ChannelClosed
 from network.embedded.channelconfig import AccessDenied, ChannelConfig
 from network.embedded.endorsing import (
     Collection,
@@ -131,6 +132,8 @@ class GatewayService:
                         events = wanted.select(self._events.of(asked.channel_id, block))
                         if events:
                             yield gateway_pb2.ChaincodeEventsResponse(events=events, block_number=block.header.number)
+        except ChannelClosed as error:
+            await context.abort(_STATUS.ABORTED, str(error))
         except Refusal as refusal:
             await context.abort(refusal.code, refusal.message, refusal.trailing_metadata())
 
@@ -304,7 +307,10 @@ class GatewayService:
             if not value:
                 raise Refusal(_STATUS.INVALID_ARGUMENT, problem)
         channel = self._permitted("gateway/CommitStatus", asked.channel_id, asked.identity, signed)
-        code, block_number = await channel.commit_status(asked.transaction_id)
+        try:
+            code, block_number = await channel.commit_status(asked.transaction_id)
+        except ChannelClosed as error:
+            raise Refusal(_STATUS.ABORTED, str(error)) from error
         return gateway_pb2.CommitStatusResponse(result=code, block_number=block_number)
 
     def _events_request(

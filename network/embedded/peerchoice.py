@@ -8,14 +8,12 @@ from typing import Any
 from fabric_protos.peer import proposal_response_pb2
 
 from network.embedded import definitions
-from network.embedded.definitions import LIFECYCLE, UnusableDefinitionError
 from network.embedded.endorsing import GatewayPeer
 from network.embedded.layouts import Candidate, Layout, NoLayout, plan
 from network.embedded.policy import Policy
 
 __all__ = ["PeerChoice"]
 
-_SYSTEM = frozenset({LIFECYCLE, "qscc", "cscc"})
 _REMEMBERED = 256
 
 
@@ -35,8 +33,8 @@ class PeerChoice:
         members = set(channel.config.application_orgs.values())
         order = [msp_id for msp_id in self._peers if msp_id in members and (allowed is None or msp_id in allowed)]
         order.sort(key=lambda msp_id: msp_id != self._own)
-        with channel.store.snapshot() as snapshot:
-            return [self._peers[msp_id] for msp_id in order if _serves(self._peers[msp_id], snapshot, chaincode)]
+        peers = [self._peers[msp_id] for msp_id in order]
+        return [peer for peer in peers if peer.endorser.can_endorse(channel.config.channel_id, chaincode)]
 
     def layouts(
         self, channel: Any, interest: proposal_response_pb2.ChaincodeInterest, *, protect: bool
@@ -62,7 +60,10 @@ class PeerChoice:
         config = channel.config
         names = sorted({call.name for call in interest.chaincodes})
         members = [peer for msp_id, peer in self._peers.items() if msp_id in config.application_orgs.values()]
-        served = {peer.msp_id: frozenset(n for n in names if _serves(peer, snapshot, n)) for peer in members}
+        served = {
+            peer.msp_id: frozenset(name for name in names if peer.endorser.can_endorse(config.channel_id, name))
+            for peer in members
+        }
         sequences = tuple(definitions.sequence_version(snapshot, name) for name in names)
         key = (config, interest.SerializeToString(deterministic=True), sequences, tuple(served.items()))
         known = self._plans.get(key)
@@ -114,27 +115,3 @@ def _guarded(
             call.no_private_reads = False
             collections += call.collection_names
     return guarded, collections
-
-
-def _serves(peer: GatewayPeer, snapshot: Any, chaincode: str) -> bool:
-    """Say whether a peer's organisation approved the committed definition and installed its package (L-5)."""
-    if chaincode in _SYSTEM:
-        return True
-    try:
-        definition = definitions.lookup(snapshot, chaincode)
-    except UnusableDefinitionError:
-        return False
-    if definition is None or not definitions.approved(snapshot, peer.msp_id, definition):
-        return False
-    collection = definitions.implicit_collection(peer.msp_id)
-
-    def read(key: str) -> bytes | None:
-        entry = snapshot.get_private(peer.msp_id, LIFECYCLE, collection, key)
-        return None if entry is None else entry.value
-
-    package_id = definitions.decode_source(chaincode, definition.sequence, read)
-    if not package_id:  # such an organisation validates, but does not endorse
-        return False
-    chaincodes = peer.chaincodes
-    names = (package_id, f"{chaincode}:{definition.version}")
-    return package_id in chaincodes.installed or any(chaincodes.is_ready(name) for name in names)

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running network as the cases see it: its organisations, their peers and users, and the chaincode on them."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fabric_protos.peer import proposal_response_pb2, transaction_pb2
+from fabric_protos.peer.lifecycle import lifecycle_pb2
+
+from fabricharness import lifecycle, messages
+from fabricharness.ledgers import BLOCKS, MAIN, REPOSITORY
+from fabricharness.lifecycle import Definition
+from fabricharness.members import Member
+from fabricharness.wire import Orderer, Peer, refusal
+from gateway import fabric
+
+PROBE = Path(__file__).resolve().parents[1] / "probe.py"
+VALID = "VALID"
+LIFECYCLE = "_lifecycle"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a submitted transaction."""
+
+    transaction_id: str
+    code: str
+    block: int
+    result: bytes = b""
+
+
+class Org:
+    """One organisation: its peer, its users and a client of ours that signs as its User1."""
+
+    def __init__(self, described: Mapping[str, str], trust: Any) -> None:
+        self.name = described["name"]
+        self.mspid = described["mspid"]
+        self.domain = described["domain"]
+        self.address = described["peer"]
+        self.tls_ca = Path(described["tls_ca"])
+        self.folder = Path(described["msp"]).parent
+        self.user_msp = Path(described["user_msp"])
+        self.user = Member.from_folder(self.mspid, self.user_msp)
+        self.admin = Member.from_folder(self.mspid, Path(described["admin_msp"]))
+        self.server_name = f"peer0.{self.domain}"
+        self.peer_member = Member.from_folder(self.mspid, self.folder / "peers" / self.server_name / "msp")
+        self.peer = Peer(self.address, self.tls_ca, self.server_name)
+        self._trust = trust
+        self._opened: list[Any] = []
+
+    @cached_property
+    def gateway(self) -> Any:
+        """Our Gateway client, connected to this organisation's peer."""
+        return self.client(self.user_msp)
+
+    def client(self, msp_folder: Path) -> Any:
+        """Our Gateway client, signing as whoever owns `msp_folder`."""
+        channel = fabric.connect(self.address, tls_root=self.tls_ca.read_bytes(), server_name=self.server_name)
+        self._opened.append(channel)
+        identity = fabric.Identity.from_msp_folder(self.mspid, msp_folder)
+        signer = fabric.Signer.from_msp_folder(msp_folder)
+        return fabric.Gateway(channel, identity, signer, trust=self._trust)
+
+    def network(self, channel: str = MAIN) -> Any:
+        return self.gateway.network(channel)
+
+    def contract(self, chaincode: str, channel: str = MAIN) -> Any:
+        return self.network(channel).contract(chaincode)
+
+    def evaluate(self, chaincode: str, *args: messages.Argument, channel: str = MAIN, **options: Any) -> bytes:
+        result: bytes = self.contract(chaincode, channel).evaluate(*args, **options)
+        return result
+
+    def submit(self, chaincode: str, *args: messages.Argument, channel: str = MAIN, **options: Any) -> Outcome:
+        """Endorse, submit and wait; the outcome may well be an invalid transaction."""
+        submitted = self.contract(chaincode, channel).submit_async(*args, **options)
+        return outcome(submitted)
+
+    def endorsed(self, chaincode: str, *args: messages.Argument, channel: str = MAIN, **options: Any) -> Any:
+        """An endorsed transaction of our client, not yet submitted."""
+        proposal = self.contract(chaincode, channel).new_proposal(args[0], arguments=args[1:], **options)
+        return proposal.endorse()
+
+    def propose(
+        self, chaincode: str, *args: messages.Argument, channel: str = MAIN, member: Member | None = None, **wrong: Any
+    ) -> messages.Proposal:
+        """A raw proposal of this organisation's user, with any part of it wrong on request."""
+        return messages.proposal(channel, chaincode, args, member or self.user, **wrong)
+
+    def close(self) -> None:
+        for channel in self._opened:
+            channel.close()
+        self.peer.close()
+
+
+def outcome(submitted: Any) -> Outcome:
+    """Wait for a transaction that our client submitted."""
+    status = submitted.commit.status()
+    code = transaction_pb2.TxValidationCode.Name(int(status.code))
+    return Outcome(submitted.transaction_id, code, status.block_number, submitted.result)
+
+
+@dataclass
+class Program:
+    """One organisation's process of a chaincode package."""
+
+    org: Org
+    label: str
+    command: tuple[str, ...]
+    port: int
+    log: Path
+    package_id: str = ""
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def package(self) -> bytes:
+        return lifecycle.package(self.label, f"127.0.0.1:{self.port}")
+
+    def start(self) -> None:
+        self.package_id = lifecycle.package_id(self.package, self.label)
+        environment = os.environ | {
+            "PYTHONPATH": str(REPOSITORY),
+            "CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{self.port}",
+            "CHAINCODE_ID": self.package_id,
+            "CORE_PEER_LOCALMSPID": self.org.mspid,
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                list(self.command), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+        self.wait_until_listening()
+
+    def wait_until_listening(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"chaincode {self.label} did not start:\n{self.log.read_text()[-3000:]}")
+
+    def wait_until_gone(self) -> None:
+        assert self.process is not None
+        self.process.wait(timeout=10)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@dataclass
+class Network:
+    """The network under test."""
+
+    ledger: str
+    directory: Path
+    description: Mapping[str, Any]
+    hospital: Org
+    lab: Org
+    regulator: Org
+    orderer: Orderer
+    programs: dict[tuple[str, str], Program] = field(default_factory=dict)
+
+    @classmethod
+    def connect(cls, ledger: str, directory: Path, description: Mapping[str, Any]) -> "Network":
+        trust = fabric_trust(description)
+        hospital, lab, regulator = (Org(entry, trust) for entry in description["organisations"])
+        orderer = description["orderer"]
+        name = f"orderer1.{orderer['domain']}"
+        return cls(
+            ledger,
+            directory,
+            description,
+            hospital,
+            lab,
+            regulator,
+            Orderer(orderer["addresses"][0], Path(orderer["tls_ca"]), name),
+        )
+
+    @property
+    def orgs(self) -> tuple[Org, Org, Org]:
+        return self.hospital, self.lab, self.regulator
+
+    @property
+    def ca(self) -> Path:
+        """The folder of the hospital's certificate authority."""
+        return self.hospital.folder / "ca"
+
+    def close(self) -> None:
+        for program in self.programs.values():
+            program.stop()
+        for org in self.orgs:
+            org.close()
+        self.orderer.close()
+
+    def launch(self, label: str, command: Sequence[str] = (sys.executable, str(PROBE))) -> None:
+        """Start one process of a chaincode per organisation and install its package there."""
+        programs = [
+            Program(org, label, tuple(command), free_port(), self.directory / f"chaincode-{label}-{org.name}.log")
+            for org in self.orgs
+        ]
+        self.programs.update({(label, program.org.name): program for program in programs})
+        in_parallel([program.start for program in programs])
+        in_parallel([lambda program=program: self.install(program.org, program.package) for program in programs])
+
+    def install(self, org: Org, content: bytes) -> str:
+        """Install a package on an organisation's peer and answer its package id (L-6)."""
+        args = lifecycle_pb2.InstallChaincodeArgs(chaincode_install_package=content).SerializeToString()
+        response = org.peer.process_proposal(
+            org.propose(LIFECYCLE, "InstallChaincode", args, channel="", member=org.admin)
+        )
+        assert response.response.status == 200, response.response.message
+        package_id: str = lifecycle_pb2.InstallChaincodeResult.FromString(response.response.payload).package_id
+        return package_id
+
+    def deploy(
+        self, label: str, definitions: Iterable[Definition], channel: str = MAIN, approvers: Sequence[Org] = ()
+    ) -> None:
+        """Approve by each approver (all when none is named) and commit, many definitions at once."""
+        wanted = list(definitions)
+        approvals = [(org, definition) for definition in wanted for org in approvers or self.orgs]
+        in_parallel(lambda org=org, d=d: self.approve(org, d, label, channel) for org, d in approvals)
+        committer = (approvers or self.orgs)[0]
+        in_parallel(lambda d=d: self.commit(committer, d, channel) for d in wanted)
+
+    def approve(self, org: Org, definition: Definition, label: str | None, channel: str = MAIN) -> None:
+        """An organisation's approval; without a label it only validates and never endorses (L-5)."""
+        package_id = self.programs[label, org.name].package_id if label else ""
+        args = definition.approval(package_id)
+        self.invoke_lifecycle(org, channel, "ApproveChaincodeDefinitionForMyOrg", args, (org.mspid,))
+
+    def commit(self, org: Org, definition: Definition, channel: str = MAIN) -> None:
+        self.invoke_lifecycle(org, channel, "CommitChaincodeDefinition", definition.commitment(), ())
+        # Every peer learns of the definition when it commits the block, not when this one does.
+        query = lifecycle_pb2.QueryChaincodeDefinitionArgs(name=definition.name).SerializeToString()
+        for other in self.orgs:
+            wait_until(lambda other=other: self._sequence(other, channel, query) == definition.sequence)
+
+    def _sequence(self, org: Org, channel: str, query: bytes) -> int:
+        proposal = org.propose(LIFECYCLE, "QueryChaincodeDefinition", query, channel=channel)
+        response = org.peer.process_proposal(proposal).response
+        if response.status != 200:
+            return 0
+        sequence: int = lifecycle_pb2.QueryChaincodeDefinitionResult.FromString(response.payload).sequence
+        return sequence
+
+    def invoke_lifecycle(
+        self, org: Org, channel: str, function: str, args: bytes, organisations: Sequence[str]
+    ) -> Outcome:
+        proposal = org.propose(LIFECYCLE, function, args, channel=channel, member=org.admin)
+        payload = org.peer.endorse_raw(proposal, organisations=organisations)
+        done = self.finish(org, proposal, payload)
+        assert done.code == VALID, f"{function}: {done}"
+        return done
+
+    def order(self, org: Org, proposal: messages.Proposal, payload: bytes) -> None:
+        """Sign and submit an envelope payload, without waiting."""
+        org.peer.submit_raw(proposal, messages.envelope(payload, proposal.member))
+
+    def finish(self, org: Org, proposal: messages.Proposal, payload: bytes) -> Outcome:
+        """Sign and submit an envelope payload, and wait for its outcome."""
+        self.order(org, proposal, payload)
+        return self.outcome(org, proposal)
+
+    def outcome(self, org: Org, proposal: messages.Proposal) -> Outcome:
+        request = messages.status_request(proposal.channel, proposal.transaction_id, proposal.member)
+        status = org.peer.status_raw(request)
+        return Outcome(
+            proposal.transaction_id, transaction_pb2.TxValidationCode.Name(status.result), status.block_number
+        )
+
+    def endorse_by(self, proposal: messages.Proposal, *orgs: Org) -> bytes:
+        """The envelope payload with exactly these organisations' endorsements, collected from their peers."""
+        responses: list[proposal_response_pb2.ProposalResponse] = [org.peer.respond(proposal) for org in orgs]
+        return messages.assemble(proposal, responses)
+
+
+def fabric_trust(description: Mapping[str, Any]) -> Any:
+    """What our client pins: the organisations' MSP folders, by MSP id.
+
+    The genesis hash belongs to the first channel only, and the suite uses two, so it is not pinned here.
+    """
+    return fabric.Trust.from_folders(
+        {entry["mspid"]: Path(entry["msp"]) for entry in description["organisations"]}
+    )
+
+
+def in_parallel(calls: Iterable[Callable[[], Any]]) -> list[Any]:
+    """The results of `calls`, made at the same time, in their order."""
+    with ThreadPoolExecutor(max_workers=24) as pool:
+        return [made.result() for made in [pool.submit(call) for call in calls]]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+__all__ = ["BLOCKS", "MAIN", "VALID", "Network", "Org", "Outcome", "Program", "in_parallel", "refusal", "wait_until"]

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ancestry and impact, over lookup functions: what something was made from, and what was made from it."""
+"""Ancestry and impact, over lookup functions: what something was made from, and what was made from it.
 
+Walks are iterative and bounded. An artifact is *review-required* when one that it was made from is quarantined; that
+is computed on reading and never written, for writing every descendant would make unrelated transactions collide.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from chaincode.domain.errors import InvalidField, LineageCycle, SelfParent, TooLarge
 from chaincode.domain.values import Answer, Count, Query, Record, Ref, Text
 
 DEFAULT_LIMIT: Final = Count(1_000)
@@ -19,7 +26,7 @@ class Edge(Record):
     parent: Ref
     child: Ref
     relation: Text
-    """An activity, ``input:<role>``, ``run`` or a model relation."""
+    """An activity, ``input:<role>``, ``trained``, ``evaluated`` or a model relation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,9 @@ class Node:
 
     reference: Ref
     distance: Count
-    review_path: tuple[Ref, ...] = field(default=(), metadata={"max": 10_000})
-    """From this node up to the nearest quarantined one; not empty means that this node is `review-required`."""
+    quarantined: bool
+    review_path: tuple[Ref, ...] = field(default=(), metadata={"max": MOST_NODES})
+    """From this node up to the nearest quarantined ancestor that the walk saw; not empty: review is required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,91 @@ class Lineage(Answer):
     """The artifacts reached from `of`, nearest first, and the edges among them."""
 
     of: Ref
-    nodes: tuple[Node, ...] = field(metadata={"max": 10_000})
+    nodes: tuple[Node, ...] = field(metadata={"max": MOST_NODES})
     edges: tuple[Edge, ...] = field(metadata={"max": 100_000})
     complete: bool
     """False where the limit cut the walk short."""
+
+
+def walk(
+    of: Ref, *, limit: int, edges_of: Callable[[Ref], Iterable[Edge]], quarantined: Callable[[Ref], bool]
+) -> Lineage:
+    """Visit what the edges of `of` lead to, breadth first, up to `limit` nodes.
+
+    `edges_of` answers the edges from a node to its parents (ancestry) or to its children (impact), always the same
+    way round; `quarantined` whether a node is stopped now.
+    """
+    if not 1 <= limit <= MOST_NODES:
+        raise InvalidField("/limit", f"it must be from 1 to {MOST_NODES}")
+    distance = {of: 0}
+    edges: dict[tuple[Ref, Ref], Edge] = {}
+    complete = True
+    waiting = deque([of])
+    while waiting:
+        here = waiting.popleft()
+        for edge in edges_of(here):
+            there = edge.parent if edge.child == here else edge.child
+            if there not in distance:
+                if len(distance) == limit:
+                    complete = False
+                    continue
+                distance[there] = distance[here] + 1
+                waiting.append(there)
+            edges[edge.parent, edge.child] = edge
+    stopped = {node for node in distance if quarantined(node)}
+    paths = _review_paths(stopped, edges.values())
+    return Lineage(
+        of=of,
+        nodes=tuple(Node(node, Count(far), node in stopped, paths.get(node, ())) for node, far in distance.items()),
+        edges=tuple(edges.values()),
+        complete=complete,
+    )
+
+
+def _review_paths(stopped: Iterable[Ref], edges: Iterable[Edge]) -> dict[Ref, tuple[Ref, ...]]:
+    """For every node below a stopped one, the shortest path up to the nearest such node."""
+    below: dict[Ref, list[Ref]] = {}
+    for edge in edges:
+        below.setdefault(edge.parent, []).append(edge.child)
+    up: dict[Ref, Ref] = {}
+    waiting = deque(sorted(stopped))
+    reached = set(waiting)
+    while waiting:
+        parent = waiting.popleft()
+        for child in below.get(parent, ()):
+            if child not in up and child not in reached:
+                up[child] = parent
+                reached.add(child)
+                waiting.append(child)
+    return {node: _climb(node, up) for node in up}
+
+
+def _climb(node: Ref, up: dict[Ref, Ref]) -> tuple[Ref, ...]:
+    path = [node]
+    while path[-1] in up:
+        path.append(up[path[-1]])
+    return tuple(path)
+
+
+def refuse_circle(child: Ref, parent: Ref, parents_of: Callable[[Ref], Iterable[Ref]]) -> None:
+    """Refuse an edge that would make `child` its own ancestor; `LineageCycle` names the circle.
+
+    Visits at most `MOST_NODES` ancestors of `parent` and refuses what it cannot finish with `TooLarge`.
+    """
+    if child == parent:
+        raise SelfParent(child)
+    below = {parent: child}
+    waiting = deque([parent])
+    while waiting:
+        here = waiting.popleft()
+        if here == child:
+            circle = [child]
+            while (step := below[circle[-1]]) != child:
+                circle.append(step)
+            raise LineageCycle((child, *reversed(circle)))
+        for above in parents_of(here):
+            if above not in below:
+                if len(below) == MOST_NODES:
+                    raise TooLarge("/parent", MOST_NODES)
+                below[above] = here
+                waiting.append(above)

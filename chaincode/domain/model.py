@@ -5,10 +5,29 @@ A version commits to every file of the model by its SHA-256 and is written once.
 a parent that becomes known later can be added by the owner, as long as no circle closes and the licence allows it.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
+from itertools import pairwise
 
+from chaincode.domain.claims import DigestClaim, claim
+from chaincode.domain.derivation import refuse_wider
+from chaincode.domain.errors import (
+    AlreadyExists,
+    ArtifactAltered,
+    InvalidField,
+    NotTheOwner,
+    ParentMissing,
+    RecordNotFound,
+    RepeatedEntry,
+    SelfParent,
+    VersionOutOfOrder,
+)
+from chaincode.domain.lineage import Edge, refuse_circle
+from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.spdx import Licence
+from chaincode.domain.training import InputRole, TrainingRun
 from chaincode.domain.values import (
     Command,
     Count,
@@ -19,10 +38,14 @@ from chaincode.domain.values import (
     Name,
     Number,
     OrgId,
+    Outcome,
     Query,
     Record,
     Ref,
     Text,
+    model_ref,
+    model_version_ref,
+    run_ref,
 )
 
 
@@ -124,6 +147,7 @@ class LaterParents(Record):
 
     child: Ref
     owner: OrgId
+    changed_at: Instant
     parents: tuple[ModelParent, ...]
 
 
@@ -166,3 +190,166 @@ class GetModelVersion(Query):
 
     model: Name
     number: Number
+
+
+# --- Rules ------------------------------------------------------------------------------------------------------
+
+
+def manifest_digest(files: Iterable[FileEntry]) -> Digest:
+    """SHA-256 over the digests of the files in the order of their paths.
+
+    The same as the subject digest of an OpenSSF model signature (OMS 1.0, serialisation method ``files``).
+    """
+    return Digest(sha256(b"".join(file.digest for file in files)).digest())
+
+
+def register_model(
+    command: RegisterModel, *, by: OrgId, at: Instant, existing: Model | None, claims: Mapping[Digest, DigestClaim]
+) -> Outcome:
+    """Register a model for `by`."""
+    reference = model_ref(command.model)
+    if existing is not None:
+        raise AlreadyExists(reference)
+    model = Model(
+        model=command.model,
+        owner=by,
+        registered_at=at,
+        title=command.title,
+        task=command.task,
+        description=command.description,
+        card=command.card,
+    )
+    digests = () if command.card is None else (command.card,)
+    return Outcome(
+        writes=(model, *claim(digests, by=by, at=at, reference=reference, claims=claims)),
+        event=ModelRegistered(command.model, by),
+    )
+
+
+def record_model_version(
+    command: RecordModelVersion,
+    *,
+    by: OrgId,
+    at: Instant,
+    model: Model | None,
+    previous: ModelVersion | None,
+    existing: ModelVersion | None,
+    run: TrainingRun | None,
+    data: Mapping[Ref, DatasetVersion],
+    parents: Mapping[Ref, ModelVersion],
+    claims: Mapping[Digest, DigestClaim],
+) -> Outcome:
+    """Record a version; `run` is the one that made it, `data` its inputs, `parents` the run's and the command's."""
+    reference = model_version_ref(command.model, command.number)
+    if model is None:
+        raise RecordNotFound(model_ref(command.model))
+    if model.owner != by:
+        raise NotTheOwner(model_ref(command.model), model.owner, by)
+    if existing is not None:
+        raise AlreadyExists(reference)
+    if command.number > 1 and previous is None:
+        raise VersionOutOfOrder(model_ref(command.model), command.number, command.number - 1)
+    _check_manifest(command, reference)
+    edges = _check_parents(command.parents, reference, parents)
+    if command.run is not None:
+        edges = (_check_run(command.run, run, reference, by), *edges)
+    ancestors = [((parent.version,), parents[parent.version].licence) for parent in command.parents]
+    refuse_wider(command.licence, reference, [*ancestors, *_ancestors_by_run(run, data, parents)])
+    version = ModelVersion(
+        model=command.model,
+        number=command.number,
+        owner=by,
+        recorded_at=at,
+        digest=command.digest,
+        files=command.files,
+        licence=command.licence,
+        run=command.run,
+        parents=command.parents,
+        note=command.note,
+    )
+    return Outcome(
+        writes=(version, *edges, *claim((command.digest,), by=by, at=at, reference=reference, claims=claims)),
+        event=ModelVersionRecorded(reference, by, command.digest),
+    )
+
+
+def declare_parent(
+    command: DeclareParent,
+    *,
+    by: OrgId,
+    at: Instant,
+    child: ModelVersion | None,
+    parent: ModelVersion | None,
+    later: LaterParents | None,
+    parents_of: Callable[[Ref], Iterable[Ref]],
+) -> Outcome:
+    """Add a parent to `child`; `parents_of` answers what any artifact was made from, as the ledger knows it."""
+    if child is None:
+        raise RecordNotFound(command.child)
+    if child.owner != by:
+        raise NotTheOwner(command.child, child.owner, by)
+    if command.child == command.parent:
+        raise SelfParent(command.child)
+    if parent is None:
+        raise ParentMissing(command.child, command.parent)
+    declared = later.parents if later is not None else ()
+    if command.parent in {known.version for known in (*child.parents, *declared)}:
+        raise AlreadyExists(f"{command.parent} → {command.child}")
+    refuse_circle(command.child, command.parent, parents_of)
+    refuse_wider(child.licence, command.child, [((command.parent,), parent.licence)])
+    return Outcome(
+        writes=(
+            LaterParents(command.child, by, at, (*declared, ModelParent(command.parent, command.relation))),
+            Edge(command.parent, command.child, Text(command.relation)),
+        ),
+        event=ParentDeclared(command.child, command.parent, command.relation),
+    )
+
+
+def _check_manifest(command: RecordModelVersion, reference: Ref) -> None:
+    if not command.files:
+        raise InvalidField("/files", "a model has at least one file")
+    for index, (before, after) in enumerate(pairwise(command.files), start=1):
+        if before.path == after.path:
+            raise RepeatedEntry("/files", after.path)
+        if before.path > after.path:
+            raise InvalidField(f"/files/{index}/path", "files stand in the order of their paths")
+    digest = manifest_digest(command.files)
+    if digest != command.digest:
+        raise ArtifactAltered(reference, str(digest), str(command.digest))
+
+
+def _check_parents(
+    named: Iterable[ModelParent], reference: Ref, parents: Mapping[Ref, ModelVersion]
+) -> tuple[Edge, ...]:
+    edges: dict[Ref, Edge] = {}
+    for parent in named:
+        if parent.version == reference:
+            raise SelfParent(reference)
+        if parent.version not in parents:
+            raise ParentMissing(reference, parent.version)
+        if parent.version in edges:
+            raise RepeatedEntry("/parents", parent.version)
+        edges[parent.version] = Edge(parent.version, reference, Text(parent.relation))
+    return tuple(edges.values())
+
+
+def _check_run(name: Name, run: TrainingRun | None, reference: Ref, by: OrgId) -> Edge:
+    if run is None:
+        raise ParentMissing(reference, run_ref(name))
+    if run.owner != by:
+        raise NotTheOwner(run_ref(name), run.owner, by)
+    return Edge(run_ref(name), reference, Text("trained"))
+
+
+def _ancestors_by_run(
+    run: TrainingRun | None, data: Mapping[Ref, DatasetVersion], parents: Mapping[Ref, ModelVersion]
+) -> Iterable[tuple[tuple[Ref, ...], Licence]]:
+    """What the weights came from through the run; data that only tested them did not shape them."""
+    if run is None:
+        return
+    for used in run.inputs:
+        if used.role is not InputRole.TEST:
+            yield (run_ref(run.run), used.version), data[used.version].licence
+    for parent in run.parents:
+        yield (run_ref(run.run), parent), parents[parent].licence

@@ -16,7 +16,6 @@ from chaincode.domain.derivation import Derivation, check_derivation
 from chaincode.domain.errors import (
     AlreadyExists,
     ConsistencyProofFails,
-    DatedInTheFuture,
     InvalidField,
     NotTheOwner,
     ParentRootDiffers,
@@ -42,6 +41,7 @@ from chaincode.domain.values import (
     Text,
     dataset_ref,
     dataset_version_ref,
+    refuse_future,
 )
 
 
@@ -268,8 +268,8 @@ def _refuse_odd_period(origin: Origin, at: Instant) -> None:
     if start is not None and end is not None and end < start:
         raise InvalidField("/origin/collected_until", "it is before the collection began")
     for pointer, given in (("/origin/collected_from", start), ("/origin/collected_until", end)):
-        if given is not None and given > at:
-            raise DatedInTheFuture(pointer, given, at)
+        if given is not None:
+            refuse_future(pointer, given, at)
 
 
 def _check_succession(command: CommitVersion, size: Count, previous: DatasetVersion | None) -> None:

@@ -5,9 +5,20 @@ A run names the data set versions, the code, the environment and the parameters 
 model version and the data that judged it. Each is written once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from chaincode.domain.errors import (
+    AlreadyExists,
+    ArtifactAltered,
+    InvalidField,
+    ParentMissing,
+    RunEndsBeforeItStarts,
+    RunWithoutInput,
+)
+from chaincode.domain.lineage import Edge
+from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.values import (
     Command,
     CommitId,
@@ -17,10 +28,15 @@ from chaincode.domain.values import (
     Instant,
     Name,
     OrgId,
+    Outcome,
     Query,
     Record,
     Ref,
     Text,
+    evaluation_ref,
+    refuse_future,
+    refuse_repeats,
+    run_ref,
 )
 
 
@@ -169,3 +185,107 @@ class GetEvaluation(Query):
     """Ask for an evaluation."""
 
     evaluation: Name
+
+
+# --- Rules ------------------------------------------------------------------------------------------------------
+
+
+def record_run(
+    command: RecordRun,
+    *,
+    by: OrgId,
+    at: Instant,
+    existing: TrainingRun | None,
+    data: Mapping[Ref, DatasetVersion],
+    parents: Mapping[Ref, Digest],
+) -> Outcome:
+    """Record a run of `by`; `data` and `parents` hold those that the command names and that exist."""
+    reference = run_ref(command.run)
+    if existing is not None:
+        raise AlreadyExists(reference)
+    if not command.inputs and not command.parents:
+        raise RunWithoutInput(reference)
+    if command.finished < command.started:
+        raise RunEndsBeforeItStarts(command.started, command.finished)
+    refuse_future("/finished", command.finished, at)
+    for used in command.inputs:
+        _check_input(used, reference, data)
+    refuse_repeats("/inputs", (f"{used.version} ({used.role})" for used in command.inputs))
+    for parent in command.parents:
+        if parent not in parents:
+            raise ParentMissing(reference, parent)
+    refuse_repeats("/parents", command.parents)
+    refuse_repeats("/parameters", (parameter.name for parameter in command.parameters))
+    refuse_repeats("/metrics", (metric.name for metric in command.metrics))
+    run = TrainingRun(
+        run=command.run,
+        owner=by,
+        recorded_at=at,
+        code=command.code,
+        environment=command.environment,
+        started=command.started,
+        finished=command.finished,
+        inputs=command.inputs,
+        parents=command.parents,
+        parameters=command.parameters,
+        metrics=command.metrics,
+        note=command.note,
+    )
+    return Outcome(writes=(run, *_run_edges(command, reference)), event=RunRecorded(command.run, by))
+
+
+def record_evaluation(
+    command: RecordEvaluation,
+    *,
+    by: OrgId,
+    at: Instant,
+    existing: Evaluation | None,
+    subject: Digest | None,
+    data: Mapping[Ref, DatasetVersion],
+) -> Outcome:
+    """Record an evaluation by `by`; `subject` is the digest of the model version on the ledger, None without one."""
+    reference = evaluation_ref(command.evaluation)
+    if existing is not None:
+        raise AlreadyExists(reference)
+    if subject is None:
+        raise ParentMissing(reference, command.subject)
+    if subject != command.digest:
+        raise ArtifactAltered(command.subject, str(subject), str(command.digest))
+    _check_input(command.data, reference, data)
+    refuse_future("/evaluated_at", command.evaluated_at, at)
+    if not command.metrics:
+        raise InvalidField("/metrics", "an evaluation has at least one metric")
+    refuse_repeats("/metrics", (metric.name for metric in command.metrics))
+    evaluation = Evaluation(
+        evaluation=command.evaluation,
+        owner=by,
+        recorded_at=at,
+        subject=command.subject,
+        digest=command.digest,
+        data=command.data,
+        metrics=command.metrics,
+        evaluated_at=command.evaluated_at,
+        note=command.note,
+    )
+    edges = (
+        Edge(command.subject, reference, Text("evaluated")),
+        Edge(command.data.version, reference, Text(f"input:{command.data.role}")),
+    )
+    return Outcome(writes=(evaluation, *edges), event=EvaluationRecorded(command.evaluation, by, command.subject))
+
+
+def _check_input(used: RunInput, reference: Ref, data: Mapping[Ref, DatasetVersion]) -> None:
+    version = data.get(used.version)
+    if version is None:
+        raise ParentMissing(reference, used.version)
+    if version.root != used.root:
+        raise ArtifactAltered(used.version, str(version.root), str(used.root))
+
+
+def _run_edges(command: RecordRun, reference: Ref) -> tuple[Edge, ...]:
+    """One edge a parent; an input that was used in several roles has them all in one edge."""
+    relations: dict[Ref, list[str]] = {}
+    for used in command.inputs:
+        relations.setdefault(used.version, []).append(used.role)
+    inputs = [Edge(version, reference, Text("input:" + "+".join(roles))) for version, roles in relations.items()]
+    return (*inputs, *(Edge(parent, reference, Text("initialised")) for parent in command.parents))

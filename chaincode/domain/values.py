@@ -8,11 +8,12 @@ is `InvalidField` or `NotNormalised` with an empty pointer; the codec puts the p
 import re
 import unicodedata
 from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
-from chaincode.domain.errors import InvalidField, NotNormalised
+from chaincode.domain.errors import DatedInTheFuture, InvalidField, NotNormalised, RepeatedEntry
 
 MAX_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
@@ -341,3 +342,22 @@ def run_ref(name: str) -> Ref:
 def evaluation_ref(name: str) -> Ref:
     """The reference to an evaluation."""
     return Ref.of(ArtifactKind.EVALUATION, name)
+
+
+SKEW: Final = 120_000
+"""How far clocks may differ, in milliseconds: what is dated later than a transaction by more was not yet."""
+
+
+def refuse_future(pointer: str, given: Instant, at: Instant) -> None:
+    """Refuse what is said to have happened after the transaction that reports it."""
+    if given > at + SKEW:
+        raise DatedInTheFuture(pointer, given, at)
+
+
+def refuse_repeats(pointer: str, entries: Iterable[str]) -> None:
+    """Refuse a list in which an entry stands twice."""
+    seen: set[str] = set()
+    for entry in entries:
+        if entry in seen:
+            raise RepeatedEntry(pointer, entry)
+        seen.add(entry)

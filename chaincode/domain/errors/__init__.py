@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every refusal that the consortium knows, each with a permanent code.
+
+::
+
+    LedgerError
+    ├── Malformed      the input cannot be understood (its author must correct it)
+    ├── NotFound       something that the command names is not on the ledger
+    ├── Conflict       the ledger already holds something that excludes this
+    ├── Forbidden      another organisation could do this; the caller's cannot
+    └── Unmet          well formed and permitted, but a rule of the law is not satisfied
+
+A refusal is part of the job, never a bug. Its `code` is never changed or reused; its facts are its fields; its
+sentence is for people. Facts are plain strings, integers and tuples of them, so that a refusal can be rendered and
+rebuilt without loss: ``rebuild(e.code, e.facts()) == e``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from chaincode.domain.errors.base import Conflict, Fact, Forbidden, LedgerError, Malformed, NotFound, Unmet
+from chaincode.domain.errors.common import (
+    AlreadyExists,
+    ArtifactAltered,
+    DigestTaken,
+    LicenceTooWide,
+    LineageCycle,
+    NotTheOwner,
+    ParentMissing,
+    RecordNotFound,
+    RepeatedEntry,
+    SelfParent,
+    VersionOutOfOrder,
+)
+from chaincode.domain.errors.data import (
+    ConsistencyProofFails,
+    DatedInTheFuture,
+    InclusionProofFails,
+    ParentRootDiffers,
+    RecordIdRepeated,
+    RootWithoutSize,
+    RunEndsBeforeItStarts,
+    RunWithoutInput,
+    SelectionOutOfRange,
+)
+from chaincode.domain.errors.form import (
+    DuplicateName,
+    FloatRefused,
+    IntegerOutOfRange,
+    InvalidField,
+    InvalidJson,
+    LicenceMalformed,
+    LicenceUnknown,
+    MissingField,
+    NotANumber,
+    NotNormalised,
+    TooDeep,
+    TooLarge,
+    UnknownField,
+    UnknownFunction,
+    UnknownKind,
+    UnknownSchema,
+    WrongArguments,
+)
+from chaincode.domain.errors.vouching import (
+    AlreadyEndorsed,
+    AlreadyRejected,
+    AlreadyVoted,
+    BadSignature,
+    EndorsedAfterWithdrawal,
+    FoundersDiffer,
+    NotAMember,
+    NotEndorsed,
+    NotTheQuarantiner,
+    OwnArtifact,
+    PolicyMissing,
+    PolicyNumberWrong,
+    QuorumMissing,
+    RuleMissing,
+    StageSkipped,
+    StatementDigestDiffers,
+    StatementInvalid,
+    WithoutRole,
+    WrongStage,
+)
+
+__all__ = [
+    "AlreadyEndorsed",
+    "AlreadyExists",
+    "AlreadyRejected",
+    "AlreadyVoted",
+    "ArtifactAltered",
+    "BadSignature",
+    "Conflict",
+    "ConsistencyProofFails",
+    "DatedInTheFuture",
+    "DigestTaken",
+    "DuplicateName",
+    "EndorsedAfterWithdrawal",
+    "Fact",
+    "FloatRefused",
+    "Forbidden",
+    "FoundersDiffer",
+    "InclusionProofFails",
+    "IntegerOutOfRange",
+    "InvalidField",
+    "InvalidJson",
+    "LedgerError",
+    "LicenceMalformed",
+    "LicenceTooWide",
+    "LicenceUnknown",
+    "LineageCycle",
+    "Malformed",
+    "MissingField",
+    "NotAMember",
+    "NotANumber",
+    "NotEndorsed",
+    "NotFound",
+    "NotNormalised",
+    "NotTheOwner",
+    "NotTheQuarantiner",
+    "OwnArtifact",
+    "ParentMissing",
+    "ParentRootDiffers",
+    "PolicyMissing",
+    "PolicyNumberWrong",
+    "QuorumMissing",
+    "RecordIdRepeated",
+    "RecordNotFound",
+    "RepeatedEntry",
+    "RootWithoutSize",
+    "RuleMissing",
+    "RunEndsBeforeItStarts",
+    "RunWithoutInput",
+    "SelectionOutOfRange",
+    "SelfParent",
+    "StageSkipped",
+    "StatementDigestDiffers",
+    "StatementInvalid",
+    "TooDeep",
+    "TooLarge",
+    "UnknownField",
+    "UnknownFunction",
+    "UnknownKind",
+    "UnknownSchema",
+    "Unmet",
+    "VersionOutOfOrder",
+    "WithoutRole",
+    "WrongArguments",
+    "WrongStage",
+    "rebuild",
+]
+
+
+def _by_code() -> dict[str, type[LedgerError]]:
+    found: dict[str, type[LedgerError]] = {}
+    open_families: list[type[LedgerError]] = [LedgerError]
+    while open_families:
+        for child in open_families.pop().__subclasses__():
+            open_families.append(child)
+            if child.code:
+                found[child.code] = child
+    return found
+
+
+def rebuild(code: str, facts: Mapping[str, object]) -> LedgerError:
+    """The refusal with this code and these facts; `ValueError` for a code that does not exist or facts that differ."""
+    kind = _by_code().get(code)
+    if kind is None:
+        raise ValueError(f"no refusal has the code '{code}'")
+    if set(facts) != {field.name for field in fields(kind)}:
+        raise ValueError(f"the facts of '{code}' are others")
+    return kind(**{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()})

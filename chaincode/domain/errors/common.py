@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Refusals that any chapter may give."""
+
+from dataclasses import dataclass
+
+from chaincode.domain.errors.base import Conflict, Forbidden, Malformed, NotFound, Unmet
+
+
+@dataclass
+class RecordNotFound(NotFound):
+    """The command names a record that is not on the ledger."""
+
+    code = "not-found"
+    sentence = "'{reference}' is not on the ledger."
+    reference: str
+
+
+@dataclass
+class AlreadyExists(Conflict):
+    """The identifier is taken."""
+
+    code = "already-exists"
+    sentence = "'{reference}' already exists."
+    reference: str
+
+
+@dataclass
+class NotTheOwner(Forbidden):
+    """Only the owner may do this."""
+
+    code = "not-the-owner"
+    sentence = "'{reference}' belongs to {owner}, not to {by}."
+    reference: str
+    owner: str
+    by: str
+
+
+@dataclass
+class DigestTaken(Conflict):
+    """Another organisation has registered this digest already."""
+
+    code = "digest-taken"
+    sentence = "The digest {digest} is registered by {owner} as '{reference}'."
+    digest: str
+    owner: str
+    reference: str
+
+
+@dataclass
+class VersionOutOfOrder(Conflict):
+    """Versions are numbered from 1 without a gap."""
+
+    code = "version-out-of-order"
+    sentence = "Version {number} of '{reference}' cannot come before version {missing}."
+    reference: str
+    number: int
+    missing: int
+
+
+@dataclass
+class ArtifactAltered(Unmet):
+    """A digest does not agree with what it is said to describe."""
+
+    code = "artifact-altered"
+    sentence = "'{reference}' has the digest {expected}, not {given}."
+    reference: str
+    expected: str
+    given: str
+
+
+@dataclass
+class LicenceTooWide(Unmet):
+    """A licence allows more than the licence of something it was made from."""
+
+    code = "licence-too-wide"
+    sentence = "The licence {licence} is wider than {ancestor_licence} allows, on the path {path}."
+    licence: str
+    ancestor_licence: str
+    path: tuple[str, ...]
+
+
+@dataclass
+class ParentMissing(NotFound):
+    """Something is said to be made from an artifact that is not on the ledger."""
+
+    code = "parent-missing"
+    sentence = "The parent '{parent}' of '{reference}' is not on the ledger."
+    reference: str
+    parent: str
+
+
+@dataclass
+class SelfParent(Unmet):
+    """Something is said to be made from itself."""
+
+    code = "self-parent"
+    sentence = "'{reference}' cannot be its own parent."
+    reference: str
+
+
+@dataclass
+class LineageCycle(Unmet):
+    """An edge would make something its own ancestor."""
+
+    code = "lineage-cycle"
+    sentence = "This would close a circle: {path}."
+    path: tuple[str, ...]
+
+
+@dataclass
+class RepeatedEntry(Malformed):
+    """A list that must not repeat an entry does."""
+
+    code = "repeated-entry"
+    sentence = "'{entry}' stands twice in '{pointer}'."
+    pointer: str
+    entry: str

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chaincode packages: a label, and where the chaincode that runs as a service listens (rules L-1, S-8)."""
+
+import io
+import json
+import re
+import tarfile
+import zlib
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+__all__ = ["Address", "MalformedPackage", "Package"]
+
+_LABEL = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.+-]*")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_LARGEST_FILE = 16 * 1024 * 1024
+DIAL_TIMEOUT_S = 3.0
+
+
+class MalformedPackage(ValueError):
+    """The package or its connection description cannot be used; the text says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How to reach a chaincode that runs as a service; without a root certificate the connection is plaintext."""
+
+    target: str
+    """host:port"""
+    dial_timeout_s: float = DIAL_TIMEOUT_S
+    root_cert: bytes | None = None
+    """PEM of the authority that the chaincode's TLS certificate must chain to."""
+    client_key: bytes | None = None
+    client_cert: bytes | None = None
+    """PEM of the pair that this node presents when the chaincode asks for it."""
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> "Address":
+        """Read a `connection.json`; raises MalformedPackage naming the field."""
+        try:
+            fields = json.loads(raw)
+        except ValueError as error:
+            raise MalformedPackage("connection.json is not JSON") from error
+        if not isinstance(fields, dict) or not isinstance(fields.get("address"), str) or not fields["address"]:
+            raise MalformedPackage("connection.json: address is missing")
+        timeout = _seconds(fields.get("dial_timeout"))
+        if not fields.get("tls_required"):
+            return cls(fields["address"], timeout)
+        root = _pem(fields, "root_cert")
+        if not fields.get("client_auth_required"):
+            return cls(fields["address"], timeout, root)
+        return cls(fields["address"], timeout, root, _pem(fields, "client_key"), _pem(fields, "client_cert"))
+
+    def to_json(self) -> bytes:
+        """Write a `connection.json`; `Address.from_json(x.to_json()) == x`."""
+        fields: dict[str, Any] = {
+            "address": self.target,
+            "dial_timeout": f"{self.dial_timeout_s:g}s",
+            "tls_required": self.root_cert is not None,
+            "client_auth_required": self.client_key is not None,
+        }
+        for name in ("root_cert", "client_key", "client_cert"):
+            pem = getattr(self, name)
+            if pem is not None:
+                fields[name] = pem.decode()
+        return json.dumps(fields, sort_keys=True).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An installed chaincode package."""
+
+    package_id: str
+    label: str
+    address: Address | None
+    """None for a package whose chaincode has to dial the node itself."""
+    content: bytes
+    """The whole file as installed; empty when only an address was given."""
+
+    @classmethod
+    def parse(cls, content: bytes) -> "Package":
+        """Read a tar.gz of `metadata.json` and `code.tar.gz`; raises MalformedPackage."""
+        files = _untar(content, "chaincode package")
+        if "metadata.json" not in files:
+            raise MalformedPackage("did not find any package metadata (missing metadata.json)")
+        if "code.tar.gz" not in files:
+            raise MalformedPackage("did not find a code package inside the package")
+        metadata = _metadata(files["metadata.json"])
+        label = metadata.get("label")
+        if not isinstance(label, str) or _LABEL.fullmatch(label) is None:
+            raise MalformedPackage(
+                f"invalid label '{label}'. Label must be non-empty, can only consist of alphanumerics"
+            )
+        address = None
+        if metadata.get("type") in ("ccaas", "external"):
+            code = _untar(files["code.tar.gz"], "code package")
+            if "connection.json" not in code:
+                raise MalformedPackage("the code package has no connection.json")
+            address = Address.from_json(code["connection.json"])
+        return cls(f"{label}:{sha256(content).hexdigest()}", label, address, content)
+
+
+def _metadata(raw: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(raw)
+    except ValueError as error:
+        raise MalformedPackage("could not unmarshal metadata.json") from error
+    if not isinstance(fields, dict):
+        raise MalformedPackage("metadata.json is not an object")
+    return fields
+
+
+def _untar(content: bytes, what: str) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+            for member in archive:
+                if not member.isfile():
+                    continue
+                if member.size > _LARGEST_FILE:
+                    raise MalformedPackage(f"the {what} holds a file of more than {_LARGEST_FILE} bytes")
+                opened = archive.extractfile(member)
+                files[member.name.removeprefix("./")] = b"" if opened is None else opened.read()
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
+        if isinstance(error, MalformedPackage):
+            raise
+        raise MalformedPackage(f"the {what} is not a gzipped tar archive") from error
+    return files
+
+
+def _seconds(duration: Any) -> float:
+    if duration is None or duration == "":
+        return DIAL_TIMEOUT_S
+    matched = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
+    if matched is None:
+        raise MalformedPackage("connection.json: dial_timeout is not a duration such as 10s")
+    return float(matched[1]) * _UNITS[matched[2]]
+
+
+def _pem(fields: dict[str, Any], name: str) -> bytes:
+    value = fields.get(name)
+    if not isinstance(value, str) or "-----BEGIN" not in value:
+        raise MalformedPackage(f"connection.json: {name} is not PEM")
+    return value.encode()

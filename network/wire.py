@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small administrator's client: proposals, broadcast and commit status over Fabric's own protocols.
+
+It is enough to deploy chaincode and to look at a network, on the embedded network and on Fabric alike. Applications
+have a client of their own.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.orderer import ab_pb2
+from fabric_protos.peer import chaincode_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
+from google.protobuf.message import Message
+
+from network.embedded.identity import Signer
+
+__all__ = ["Administrator", "Endorsed", "Member", "OrderingService", "WireError"]
+
+_LARGEST_MESSAGE = 100 * 1024 * 1024
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", _LARGEST_MESSAGE),
+    ("grpc.enable_http_proxy", 0),
+)
+_CALL_SECONDS = 60.0
+_NO_LEADER_SECONDS = 30.0
+_NO_LEADER_PAUSE = 0.2
+_SERVICE_UNAVAILABLE = 503
+
+
+class WireError(Exception):
+    """A peer or an orderer refused, or could not be reached; `status` is the chaincode's status, if it answered."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An organisation's peer and the folder of the identity to act as."""
+
+    name: str
+    msp_id: str
+    peer: str
+    host_name: str
+    tls_ca: Path
+    msp: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsed:
+    """A proposal and the peers' equal answers to it."""
+
+    transaction_id: str
+    proposal: proposal_pb2.Proposal
+    payload: bytes
+    endorsements: tuple[proposal_response_pb2.Endorsement, ...]
+
+
+class Administrator:
+    """Acts as one identity towards its own organisation's peer; close it after use."""
+
+    def __init__(self, member: Member) -> None:
+        """Raises `OSError` or `ValueError` for key material that cannot be read; connects lazily."""
+        self.member = member
+        self.signer = Signer.from_folder(member.msp, member.msp_id)
+        self._channel = _open_channel(member.peer, member.tls_ca, member.host_name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def query(self, channel_id: str, chaincode: str, *args: bytes) -> bytes:
+        """Have the peer run a function and return its payload; raises `WireError`."""
+        proposal, _ = self._proposal(channel_id, chaincode, args)
+        return bytes(self._process(self._signed(proposal)).response.payload)
+
+    def endorse(
+        self, channel_id: str, chaincode: str, args: Sequence[bytes], peers: Sequence["Administrator"]
+    ) -> Endorsed:
+        """Have `peers` endorse one proposal of this identity; raises `WireError`, also when they disagree."""
+        proposal, transaction_id = self._proposal(channel_id, chaincode, args)
+        signed = self._signed(proposal)
+        answers = [peer._process(signed) for peer in peers]
+        if any(answer.payload != answers[0].payload for answer in answers):
+            raise WireError("the organisations' peers gave different results")
+        return Endorsed(transaction_id, proposal, answers[0].payload, tuple(answer.endorsement for answer in answers))
+
+    def envelope(self, endorsed: Endorsed) -> common_pb2.Envelope:
+        """The signed transaction for the ordering service."""
+        header = common_pb2.Header.FromString(endorsed.proposal.header)
+        full = proposal_pb2.ChaincodeProposalPayload.FromString(endorsed.proposal.payload)
+        action = transaction_pb2.ChaincodeActionPayload(
+            chaincode_proposal_payload=proposal_pb2.ChaincodeProposalPayload(input=full.input).SerializeToString(),
+            action=transaction_pb2.ChaincodeEndorsedAction(
+                proposal_response_payload=endorsed.payload, endorsements=endorsed.endorsements
+            ),
+        )
+        transaction = transaction_pb2.Transaction(
+            actions=[
+                transaction_pb2.TransactionAction(header=header.signature_header, payload=action.SerializeToString())
+            ]
+        )
+        payload = common_pb2.Payload(header=header, data=transaction.SerializeToString()).SerializeToString()
+        return common_pb2.Envelope(payload=payload, signature=self.signer.sign(payload))
+
+    def wait_for_commit(self, channel_id: str, transaction_id: str) -> None:
+        """Wait until this peer has committed a transaction; raises `WireError` when it is invalid."""
+        request = gateway_pb2.CommitStatusRequest(
+            transaction_id=transaction_id, channel_id=channel_id, identity=self.signer.serialized
+        ).SerializeToString()
+        signed = gateway_pb2.SignedCommitStatusRequest(request=request, signature=self.signer.sign(request))
+        status = self._call("/gateway.Gateway/CommitStatus", signed, gateway_pb2.CommitStatusResponse)
+        if status.result != transaction_pb2.TxValidationCode.VALID:
+            code = transaction_pb2.TxValidationCode.Name(status.result)
+            raise WireError(f"transaction {transaction_id} was committed as invalid: {code}")
+
+    def _proposal(self, channel_id: str, chaincode: str, args: Sequence[bytes]) -> tuple[proposal_pb2.Proposal, str]:
+        nonce = secrets.token_bytes(24)
+        transaction_id = hashlib.sha256(nonce + self.signer.serialized).hexdigest()
+        identifier = chaincode_pb2.ChaincodeID(name=chaincode)
+        header = common_pb2.ChannelHeader(
+            type=common_pb2.HeaderType.ENDORSER_TRANSACTION,
+            channel_id=channel_id,
+            tx_id=transaction_id,
+            extension=proposal_pb2.ChaincodeHeaderExtension(chaincode_id=identifier).SerializeToString(),
+        )
+        header.timestamp.GetCurrentTime()
+        signature = common_pb2.SignatureHeader(creator=self.signer.serialized, nonce=nonce)
+        specification = chaincode_pb2.ChaincodeSpec(
+            type=chaincode_pb2.ChaincodeSpec.GOLANG,
+            chaincode_id=identifier,
+            input=chaincode_pb2.ChaincodeInput(args=args),
+        )
+        invocation = chaincode_pb2.ChaincodeInvocationSpec(chaincode_spec=specification).SerializeToString()
+        return proposal_pb2.Proposal(
+            header=common_pb2.Header(
+                channel_header=header.SerializeToString(), signature_header=signature.SerializeToString()
+            ).SerializeToString(),
+            payload=proposal_pb2.ChaincodeProposalPayload(input=invocation).SerializeToString(),
+        ), transaction_id
+
+    def _signed(self, proposal: proposal_pb2.Proposal) -> proposal_pb2.SignedProposal:
+        raw = proposal.SerializeToString()
+        return proposal_pb2.SignedProposal(proposal_bytes=raw, signature=self.signer.sign(raw))
+
+    def _process(self, signed: proposal_pb2.SignedProposal) -> proposal_response_pb2.ProposalResponse:
+        answer = self._call("/protos.Endorser/ProcessProposal", signed, proposal_response_pb2.ProposalResponse)
+        if not 200 <= answer.response.status < 400:
+            raise WireError(answer.response.message, answer.response.status)
+        return answer
+
+    def _call(self, method: str, request: Message, answer: Any) -> Any:
+        call = self._channel.unary_unary(
+            method, request_serializer=type(request).SerializeToString, response_deserializer=answer.FromString
+        )
+        try:
+            return call(request, timeout=_CALL_SECONDS)
+        except grpc.RpcError as error:
+            raise WireError(f"{self.member.name}'s peer at {self.member.peer}: {error.details()}") from error
+
+
+class OrderingService:
+    """Hands envelopes to the first ordering node that takes them; close it after use."""
+
+    def __init__(self, addresses: Sequence[str], tls_ca: Path, host_names: Sequence[str]) -> None:
+        self._nodes = [
+            (address, _open_channel(address, tls_ca, name)) for address, name in zip(addresses, host_names, strict=True)
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with ExitStack() as closing:
+            for _, channel in self._nodes:
+                closing.callback(channel.close)
+
+    def broadcast(self, envelope: common_pb2.Envelope) -> None:
+        """Have an envelope ordered; raises `WireError`.
+
+        A young cluster has no leader for a moment and says so with SERVICE_UNAVAILABLE: that is tried again for 30 s.
+        """
+        give_up = time.monotonic() + _NO_LEADER_SECONDS
+        while True:
+            problems: list[str] = []
+            for address, channel in self._nodes:
+                problem, final = self._broadcast_to(channel, envelope)
+                if problem is None:
+                    return
+                problems.append(f"orderer at {address}: {problem}")
+                if final:
+                    raise WireError(problems[-1])
+            if time.monotonic() >= give_up:
+                raise WireError("; ".join(problems))
+            time.sleep(_NO_LEADER_PAUSE)
+
+    @staticmethod
+    def _broadcast_to(channel: Any, envelope: common_pb2.Envelope) -> tuple[str | None, bool]:
+        """What one node answered, None for acceptance, and whether asking again is of no use."""
+        call = channel.stream_stream(
+            "/orderer.AtomicBroadcast/Broadcast",
+            request_serializer=common_pb2.Envelope.SerializeToString,
+            response_deserializer=ab_pb2.BroadcastResponse.FromString,
+        )
+        try:
+            answer = next(iter(call(iter([envelope]), timeout=_CALL_SECONDS)), None)
+        except grpc.RpcError as error:
+            return str(error.details()), False
+        if answer is None:
+            return "closed the stream without an answer", False
+        if answer.status == common_pb2.Status.SUCCESS:
+            return None, True
+        return f"{common_pb2.Status.Name(answer.status)}: {answer.info}", answer.status != _SERVICE_UNAVAILABLE
+
+
+def _open_channel(target: str, tls_ca: Path, host_name: str) -> Any:
+    credentials = grpc.ssl_channel_credentials(tls_ca.read_bytes())
+    return grpc.secure_channel(target, credentials, (*_OPTIONS, ("grpc.ssl_target_name_override", host_name)))

@@ -36,14 +36,17 @@ class DeliverService(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]
         self._filtered = deliverer("event/FilteredBlock", _filtered)
         self._private = deliverer("event/Block", private)
 
-    def Deliver(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        return self._whole.stream(request_iterator, context)
+    async def Deliver(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for response in self._whole.stream(request_iterator, context):
+            yield response
 
-    def DeliverFiltered(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        return self._filtered.stream(request_iterator, context)
+    async def DeliverFiltered(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for response in self._filtered.stream(request_iterator, context):
+            yield response
 
-    def DeliverWithPrivateData(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        return self._private.stream(request_iterator, context)
+    async def DeliverWithPrivateData(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for response in self._private.stream(request_iterator, context):
+            yield response
 
 
 class OrdererService(BroadcastService):
@@ -60,8 +63,9 @@ class OrdererService(BroadcastService):
 
         self._deliver = Deliverer(channels, policy_of, _ordered, _orderer_status, mutual_tls=mutual_tls)
 
-    def Deliver(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        return self._deliver.stream(request_iterator, context)
+    async def Deliver(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for response in self._deliver.stream(request_iterator, context):
+            yield response
 
 
 def _peer_status(status: int) -> Any:

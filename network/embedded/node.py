@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The embedded node: every organisation's peer and the ordering service of a topology in one process, on one loop.
+
+It is no mock, but it is one host under one operator: where trust has to be distributed, the answer is Fabric.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from network.embedded.blockcommit import commit_genesis
+from network.embedded.blocks import header_hash
+from network.embedded.chaincode import ChaincodeRegistry, ChaincodeSettings
+from network.embedded.channel import Channel, ChannelClosed
+from network.embedded.channelconfig import ChannelConfig
+from network.embedded.endorser import Endorser
+from network.embedded.genesis import genesis_block
+from network.embedded.identity import Signer
+from network.embedded.lock import DirectoryLock
+from network.embedded.orderer import Orderer
+from network.embedded.server import GRACE_S, TlsFiles, chaincode_server, listen, orderer_server, peer_server
+from network.embedded.store import Store
+from network.embedded.transient import TransientStore
+from network.material import Material, ensure_material
+from network.topology import Topology
+
+__all__ = ["Channel", "ChannelClosed", "Node", "NodeError", "OrgPeer"]
+
+IDLE_CUT_MS = 20
+_NONCE_BYTES = 24
+
+
+class NodeError(RuntimeError):
+    """The node cannot run on this directory; the message says why."""
+
+
+@dataclass(slots=True)
+class OrgPeer:
+    """One organisation's peer as the services of this process see it."""
+
+    msp_id: str
+    name: str
+    address: str
+    chaincode_address: str
+    signer: Signer
+    transient: TransientStore
+    chaincodes: ChaincodeRegistry
+    endorser: Endorser = field(init=False)
+
+
+def die(cause: BaseException) -> NoReturn:
+    """Fail-stop: one line, then the end, without a chance to act on a state that is no longer known."""
+    sys.stderr.write(f"pedigree-network: stopped: {str(cause) or type(cause).__name__}\n")
+    sys.stderr.flush()
+    os._exit(1)
+
+
+class Node:
+    """A running network. Made by `start`; all of it belongs to one event loop."""
+
+    def __init__(self, topology: Topology, directory: Path, material: Material, lock: DirectoryLock) -> None:
+        self.topology = topology
+        self.directory = directory
+        self.material = material
+        self.channels: dict[str, Channel] = {}
+        self.orgs: dict[str, OrgPeer] = {}
+        self._lock = lock
+        self._servers: list[Any] = []
+
+    @classmethod
+    async def start(
+        cls,
+        topology: Topology,
+        directory: Path,
+        *,
+        idle_cut_ms: int = IDLE_CUT_MS,
+        mutual_tls: bool = False,
+        chaincode_settings: ChaincodeSettings | None = None,
+        on_failure: Callable[[BaseException], None] = die,
+    ) -> "Node":
+        """Start the network in `directory`, making key material and genesis blocks when they are not there.
+
+        A block is cut `idle_cut_ms` milliseconds after the last message, 0 turns that off; ports of 0 are chosen.
+        Listeners accept calls when this returns. Raises NodeError, DirectoryInUseError, StoreError or OSError.
+        """
+        lock = DirectoryLock(directory)
+        try:
+            topology = topology.resolved()
+            node = cls(topology, directory, ensure_material(topology, directory), lock)
+            try:
+                node._open(idle_cut_ms / 1000, chaincode_settings, on_failure)
+                await node._serve(mutual_tls)
+            except BaseException:
+                await node.stop()
+                raise
+        except BaseException:
+            lock.release()
+            raise
+        return node
+
+    async def stop(self) -> None:
+        """Refuse new calls, commit what was accepted, and close the ledgers; may be called twice."""
+        servers, self._servers = self._servers, []
+        stopping = [asyncio.create_task(server.stop(GRACE_S)) for server in servers]
+        for channel in self._closing_order():
+            await channel.stop()
+        for peer in self.orgs.values():
+            await peer.chaincodes.close()
+        await asyncio.gather(*stopping)
+        self.channels.clear()
+        self.orgs.clear()
+        self._lock.release()
+
+    @property
+    def config(self) -> Mapping[str, ChannelConfig]:
+        """The configuration of each channel."""
+        return {name: channel.config for name, channel in self.channels.items()}
+
+    def genesis_path(self, channel: str) -> Path:
+        """Where the channel's genesis block lies as a file, for clients to pin."""
+        return self.directory / "channels" / f"{channel}.block"
+
+    def genesis_hash(self, channel: str) -> str:
+        """The hex header hash of block 0."""
+        return header_hash(self.channels[channel].store.block(0).header).hex()
+
+    # -- composition -------------------------------------------------------------------------------------------------
+
+    def _open(
+        self, idle_cut_s: float, settings: ChaincodeSettings | None, on_failure: Callable[[BaseException], None]
+    ) -> None:
+        orderer = self.topology.orderer
+        signer = Signer.from_folder(self.material.orderer(orderer.domain) / "msp", orderer.msp_id)
+        orderers: dict[str, Orderer] = {}
+        transient: TransientStore | None = None
+        for described in self.topology.channels:
+            store = Store.open(ledger_path(self.directory, described.name))
+            if store.height == 0:
+                self._begin_ledger(store, described)
+            config = ChannelConfig.from_block(store.block(0))
+            self._check_members(config, described)
+            transient = transient or TransientStore(store)
+            channel = Channel(
+                store,
+                config,
+                signer,
+                transient,
+                nonce=lambda: os.urandom(_NONCE_BYTES),
+                idle_cut_s=idle_cut_s,
+                orderers=orderers,
+                on_failure=on_failure,
+            )
+            orderers[described.name] = channel.orderer
+            self.channels[described.name] = channel
+            _write_once(self.genesis_path(described.name), store.block(0).SerializeToString())
+        if transient is None:
+            raise NodeError("the topology has no channel")
+        self._add_peers(transient, settings)
+        for channel in self.channels.values():
+            channel.start()
+
+    def _begin_ledger(self, store: Store, described: Any) -> None:
+        block = genesis_block(self.topology, self.material, described)
+        commit_genesis(store, block)
+
+    def _check_members(self, config: ChannelConfig, described: Any) -> None:
+        wanted = {organisation.msp_id for organisation in self.topology.members(described)}
+        found = set(config.application_orgs.values())
+        if wanted != found:
+            raise NodeError(
+                f"the ledger of channel {described.name} belongs to {', '.join(sorted(found))}, "
+                f"the topology names {', '.join(sorted(wanted))}"
+            )
+
+    def _add_peers(self, transient: TransientStore, settings: ChaincodeSettings | None) -> None:
+        for organisation in self.topology.organisations:
+            peer = OrgPeer(
+                msp_id=organisation.msp_id,
+                name=organisation.name,
+                address=str(organisation.peer),
+                chaincode_address=str(organisation.chaincode),
+                signer=Signer.from_folder(self.material.peer(organisation.domain) / "msp", organisation.msp_id),
+                transient=transient,
+                chaincodes=ChaincodeRegistry(organisation.msp_id, transient.store, settings),
+            )
+            self.orgs[organisation.msp_id] = peer
+        for peer in self.orgs.values():
+            peer.endorser = Endorser(self, peer)
+
+    async def _serve(self, mutual: bool) -> None:
+        roots = tuple(self.material.tls_ca(organisation.domain) for organisation in self.topology.organisations)
+        for organisation in self.topology.organisations:
+            peer = self.orgs[organisation.msp_id]
+            tls = TlsFiles(self.material.peer(organisation.domain) / "tls", roots)
+            self._listen(peer_server(self, peer, mutual=mutual), (peer.address,), tls.credentials(mutual=mutual))
+            self._listen(chaincode_server(peer), (peer.chaincode_address,), None)
+        orderer = self.topology.orderer
+        roots = (*roots, self.material.orderer_tls_ca(orderer.domain))
+        tls = TlsFiles(self.material.orderer(orderer.domain) / "tls", roots)
+        addresses = [str(address) for address in orderer.addresses]
+        self._listen(orderer_server(self.channels, mutual=mutual), addresses, tls.credentials(mutual=mutual))
+        await asyncio.gather(*(server.start() for server in self._servers))
+
+    def _listen(self, server: Any, addresses: Any, credentials: Any | None) -> None:
+        self._servers.append(server)
+        listen(server, addresses, credentials)
+
+    def _closing_order(self) -> list[Channel]:
+        """The channel whose file also keeps transient data is the first of the topology, and closes last."""
+        return list(reversed(self.channels.values()))
+
+
+def ledger_path(directory: Path, channel: str) -> Path:
+    """The ledger file of a channel."""
+    return directory / "ledger" / f"{channel}.db"
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, and leave an equal one alone."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

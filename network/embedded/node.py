@@ -49,7 +49,8 @@ class OrgPeer:
     signer: Signer
     transient: TransientStore
     chaincodes: ChaincodeRegistry
-    endorser: Endorser = field(init=False)
+    endorser: Any = field(init=False)
+    """An `Endorser`; the gateway and the listener each declare what they use of it."""
 
 
 def die(cause: BaseException) -> NoReturn:

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A ledger without services round it: real identities, real signatures, blocks committed one by one."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import (
+    chaincode_event_pb2,
+    chaincode_pb2,
+    collection_pb2,
+    policy_pb2,
+    proposal_pb2,
+    proposal_response_pb2,
+    transaction_pb2,
+)
+from network.embedded import definitions
+from network.embedded.blockcommit import commit_genesis, prepare, run
+from network.embedded.blocks import make_block, sign_block
+from network.embedded.channelconfig import ChannelConfig
+from network.embedded.definitions import Definition
+from network.embedded.genesis import genesis_block
+from network.embedded.identity import Signer
+from network.embedded.policy import parse
+from network.embedded.rwset import RwsetBuilder
+from network.embedded.store import Store
+from network.embedded.transient import TransientStore
+from network.material import Material, ensure_material
+from network.topology import Topology, default_topology
+
+ORGS = ("HospitalMSP", "LabMSP", "RegulatorMSP")
+VALID = 0
+
+
+@dataclass(frozen=True)
+class World:
+    """Key material and a genesis block, made once for all tests."""
+
+    topology: Topology
+    material: Material
+    genesis: bytes
+    config: ChannelConfig
+    peers: dict[str, Signer]
+    users: dict[str, Signer]
+    orderer: Signer
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    topology = default_topology(any_port=True)
+    material = ensure_material(topology, tmp_path_factory.mktemp("material"))
+    genesis = genesis_block(topology, material)
+    peers = {o.msp_id: Signer.from_folder(material.peer(o.domain) / "msp", o.msp_id) for o in topology.organisations}
+    users = {o.msp_id: Signer.from_folder(material.user(o.domain) / "msp", o.msp_id) for o in topology.organisations}
+    orderer = Signer.from_folder(material.orderer(topology.orderer.domain) / "msp", topology.orderer.msp_id)
+    raw = genesis.SerializeToString()
+    return World(topology, material, raw, ChannelConfig.from_block(genesis), peers, users, orderer)
+
+
+@dataclass
+class Draft:
+    """A transaction to be; the hooks spoil one stage of it on purpose."""
+
+    rwset: RwsetBuilder = field(default_factory=RwsetBuilder)
+    chaincode: str = "cc"
+    endorsers: Sequence[str] = ("HospitalMSP", "LabMSP")
+    creator: str = "HospitalMSP"
+    nonce: bytes = b""
+    event: str | None = None
+    version: str = "1.0"
+    header_type: int = 3
+    epoch: int = 0
+    transaction_id: str | None = None
+    results: bytes | None = None
+    action_name: str | None = None
+    event_chaincode: str | None = None
+    extension: bytes | None = None
+    proposal_hash: bytes | None = None
+    payload_data: bytes | None = None
+    actions: int = 1
+    endorse_with_users: bool = False
+    signature: bytes | None = None
+    timestamp: int = 1_700_000_000
+
+
+class Ledger:
+    """One channel's store with the means to make and commit transactions."""
+
+    def __init__(self, world: World, store: Store) -> None:
+        self.world = world
+        self.config = world.config
+        self.store = store
+        self.transient = TransientStore(store)
+        self._nonces = 0
+
+    def transaction(self, draft: Draft) -> tuple[str, bytes]:
+        """Transaction id and serialised envelope, endorsed and signed."""
+        creator = self.world.users[draft.creator]
+        self._nonces += 1
+        nonce = draft.nonce or self._nonces.to_bytes(24, "big")
+        txid = draft.transaction_id or sha256(nonce + creator.serialized).hexdigest()
+        extension = proposal_pb2.ChaincodeHeaderExtension(chaincode_id=chaincode_pb2.ChaincodeID(name=draft.chaincode))
+        channel_header = common_pb2.ChannelHeader(
+            type=draft.header_type,
+            channel_id="pedigree",
+            tx_id=txid,
+            epoch=draft.epoch,
+            extension=extension.SerializeToString() if draft.extension is None else draft.extension,
+        )
+        channel_header.timestamp.seconds = draft.timestamp
+        header = common_pb2.Header(
+            channel_header=channel_header.SerializeToString(),
+            signature_header=common_pb2.SignatureHeader(
+                creator=creator.serialized, nonce=nonce
+            ).SerializeToString(),
+        )
+        data = self._data(draft, header, txid) if draft.payload_data is None else draft.payload_data
+        payload = common_pb2.Payload(header=header, data=data).SerializeToString()
+        signature = creator.sign(payload) if draft.signature is None else draft.signature
+        return txid, common_pb2.Envelope(payload=payload, signature=signature).SerializeToString()
+
+    def _data(self, draft: Draft, header: Any, txid: str) -> bytes:
+        proposal = proposal_pb2.ChaincodeProposalPayload(input=b"input").SerializeToString()
+        digest = sha256(header.channel_header + header.signature_header + proposal).digest()
+        event = b""
+        if draft.event is not None:
+            event = chaincode_event_pb2.ChaincodeEvent(
+                chaincode_id=draft.event_chaincode or draft.chaincode,
+                tx_id=txid,
+                event_name=draft.event,
+                payload=b"secret payload",
+            ).SerializeToString()
+        action = proposal_pb2.ChaincodeAction(
+            results=draft.rwset.public() if draft.results is None else draft.results,
+            events=event,
+            response=proposal_response_pb2.Response(status=200),
+            chaincode_id=chaincode_pb2.ChaincodeID(name=draft.action_name or draft.chaincode, version=draft.version),
+        )
+        prp = proposal_response_pb2.ProposalResponsePayload(
+            proposal_hash=draft.proposal_hash or digest, extension=action.SerializeToString()
+        ).SerializeToString()
+        signers = self.world.users if draft.endorse_with_users else self.world.peers
+        endorsements = [
+            proposal_response_pb2.Endorsement(
+                endorser=signers[org].serialized, signature=signers[org].sign(prp + signers[org].serialized)
+            )
+            for org in draft.endorsers
+        ]
+        body = transaction_pb2.ChaincodeActionPayload(
+            chaincode_proposal_payload=proposal,
+            action=transaction_pb2.ChaincodeEndorsedAction(proposal_response_payload=prp, endorsements=endorsements),
+        )
+        one = transaction_pb2.TransactionAction(header=header.signature_header, payload=body.SerializeToString())
+        return bytes(transaction_pb2.Transaction(actions=[one] * draft.actions).SerializeToString())
+
+    def block(self, entries: Iterable[bytes]) -> Any:
+        block = make_block(self.store.height, self.store.tip_hash, list(entries))
+        sign_block(block, self.world.orderer, b"nonce", 0)
+        return block
+
+    def commit_raw(self, *entries: bytes) -> list[int]:
+        """Commit one block of these entries; its codes."""
+        commit = run(prepare(self.store, self.config, self.transient, self.block(entries)))
+        self.store.commit(commit)
+        self.transient.drop([txid for txid, _, _ in commit.transactions])
+        return [code for _, code, _ in commit.transactions]
+
+    def commit(self, *drafts: Draft) -> list[int]:
+        """Commit one block of these transactions; their codes. Private results are kept as an endorser would."""
+        entries = []
+        for draft in drafts:
+            txid, raw = self.transaction(draft)
+            private = draft.rwset.private()
+            if private is not None:
+                self.transient.put(txid, draft.endorsers[0] if draft.endorsers else "HospitalMSP", private)
+            entries.append(raw)
+        return self.commit_raw(*entries)
+
+    def define(self, definition: Definition) -> None:
+        """Commit a definition as the consortium would, writing only what changed."""
+        rwset = RwsetBuilder()
+        with self.store.snapshot() as snapshot:
+            for key, value in definitions.committed_entries(definition).items():
+                entry = snapshot.get(definitions.LIFECYCLE, key)
+                if entry is None or entry.value != value:
+                    rwset.add_write(definitions.LIFECYCLE, key, value)
+        codes = self.commit(Draft(rwset, chaincode=definitions.LIFECYCLE, version="syscc"))
+        assert codes == [VALID]
+
+    def value(self, key: str, ns: str = "cc") -> bytes | None:
+        with self.store.snapshot() as snapshot:
+            entry = snapshot.get(ns, key)
+        return None if entry is None else entry.value
+
+    def version(self, key: str, ns: str = "cc") -> tuple[int, int] | None:
+        with self.store.snapshot() as snapshot:
+            entry = snapshot.get(ns, key)
+        return None if entry is None else entry.version
+
+
+def signature_policy(text: str) -> bytes:
+    """A serialised `ApplicationPolicy` with an inline signature policy."""
+    return bytes(policy_pb2.ApplicationPolicy(signature_policy=parse(text)).SerializeToString())
+
+
+def collection(name: str, members: str, *, btl: int = 0, policy: str | None = None, **flags: bool) -> Any:
+    """One `CollectionConfig`."""
+    static = collection_pb2.StaticCollectionConfig(name=name, block_to_live=btl, maximum_peer_count=3, **flags)
+    static.member_orgs_policy.signature_policy.CopyFrom(parse(members))
+    if policy is not None:
+        static.endorsement_policy.signature_policy.CopyFrom(parse(policy))
+    return collection_pb2.CollectionConfig(static_collection_config=static)
+
+
+def definition(
+    name: str = "cc", *, sequence: int = 1, policy: str | None = None, collections: Sequence[Any] = ()
+) -> Definition:
+    """A definition with the channel's default policy unless one is given."""
+    reference = policy_pb2.ApplicationPolicy(channel_config_policy_reference=definitions.DEFAULT_POLICY_REFERENCE)
+    return Definition(
+        name=name,
+        sequence=sequence,
+        version="1.0",
+        validation_parameter=reference.SerializeToString() if policy is None else signature_policy(policy),
+        collections=collection_pb2.CollectionConfigPackage(config=list(collections)),
+    )
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What tests make things with; given as a fixture because test folders are no packages."""
+
+    Draft: type[Draft] = Draft
+    Rwset: type[RwsetBuilder] = RwsetBuilder
+    definition: Any = staticmethod(definition)
+    collection: Any = staticmethod(collection)
+    signature_policy: Any = staticmethod(signature_policy)
+    orgs: tuple[str, ...] = ORGS
+
+
+@pytest.fixture(scope="session")
+def kit() -> Kit:
+    return Kit()
+
+
+@pytest.fixture
+def store_path(world: World, tmp_path: Path) -> Path:
+    """A ledger file that holds the genesis block."""
+    path = tmp_path / "ledger" / "pedigree.db"
+    store = Store.open(path)
+    commit_genesis(store, common_pb2.Block.FromString(world.genesis))
+    store.close()
+    return path
+
+
+@pytest.fixture
+def empty_ledger(world: World, store_path: Path) -> Iterator[Ledger]:
+    store = Store.open(store_path)
+    yield Ledger(world, store)
+    store.close()
+
+
+@pytest.fixture
+def ledger(empty_ledger: Ledger) -> Ledger:
+    """A ledger on which the chaincode `cc` is defined with the default policy (block 1)."""
+    empty_ledger.define(definition())
+    return empty_ledger
+
+
+@pytest.fixture
+def make_ledger(world: World) -> Any:
+    """Opens the ledger file at a path."""
+    return lambda path, **options: Ledger(world, Store.open(path, **options))

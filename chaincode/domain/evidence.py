@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed statements as evidence: an in-toto Statement in a DSSE envelope, signed by whoever submits it."""
+"""Signed statements as evidence: an in-toto Statement v1 in a DSSE envelope, signed by whoever submits it.
+
+The subject is the artifact by its digest (for a data set version the root of its records); the predicate says which
+artifact, which stage and which decision, so that a statement cannot serve for another.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final, Protocol
 
-from chaincode.domain.values import (
-    Blob,
-    Digest,
-    Text,
-)
+from chaincode.domain.errors import StatementDigestDiffers, StatementInvalid
+from chaincode.domain.policy import Stage
+from chaincode.domain.values import Blob, Digest, Ref, Text
 
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "https://pedigree.example/endorsement/v1"
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "https://pedigree.example/endorsement/v1"
 
 
 class Decision(StrEnum):
@@ -20,6 +23,14 @@ class Decision(StrEnum):
 
     ENDORSE = "endorse"
     REJECT = "reject"
+
+
+class SignatureCheck(Protocol):
+    """Checks a signature against the certificate of the transaction's creator."""
+
+    def __call__(self, message: bytes, signature: bytes) -> None:
+        """Return when `signature` is that creator's over `message`; raise `errors.BadSignature` otherwise."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +51,58 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """The part of an in-toto Statement v1 that an endorsement relies on."""
+class Subject:
+    """What a statement is about: a name for people, and a SHA-256."""
 
-    statement_type: str
-    predicate_type: str
-    digests: tuple[Digest, ...]
-    """The SHA-256 of every subject."""
+    name: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What an endorsement or a rejection says; `intoto` reads and writes it."""
+
+    subjects: tuple[Subject, ...]
     artifact: str
     stage: str
     decision: str
+    statement_type: str = STATEMENT_TYPE
+    predicate_type: str = PREDICATE_TYPE
+
+
+def statement_about(artifact: Ref, digest: Digest, stage: Stage, decision: Decision) -> Statement:
+    """The statement that a gateway signs for an endorsement or a rejection."""
+    return Statement((Subject(artifact, digest),), artifact, stage, decision)
+
+
+def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
+    """What a DSSE signature signs (PAE, DSSE version 1)."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def verify_evidence(
+    envelope: Envelope,
+    statement: Statement,
+    *,
+    artifact: Ref,
+    digest: Digest,
+    stage: Stage,
+    decision: Decision,
+    check: SignatureCheck,
+) -> None:
+    """Show that `envelope` holds the creator's signed `statement` of exactly this decision about exactly this digest.
+
+    The statement must be what the payload says; whoever calls this has read it from there.
+    """
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise StatementInvalid(f"its payload type is not {PAYLOAD_TYPE}")
+    if statement.statement_type != STATEMENT_TYPE or statement.predicate_type != PREDICATE_TYPE:
+        raise StatementInvalid("it is not an endorsement statement of the version that is known here")
+    if (statement.artifact, statement.stage, statement.decision) != (artifact, stage, decision):
+        raise StatementInvalid(f"it does not say '{decision}' of '{artifact}' for the stage '{stage}'")
+    if [subject.digest for subject in statement.subjects] != [digest]:
+        raise StatementDigestDiffers(artifact, str(digest))
+    if len(envelope.signatures) != 1:
+        raise StatementInvalid("it must bear one signature, that of whoever submits it")
+    check(pre_authentication_encoding(envelope.payload_type, envelope.payload), envelope.signatures[0].sig)

@@ -6,9 +6,12 @@ completes the quorum writes it. The first version needs the majority of the orga
 two; every later one needs what the version in force says.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
+from chaincode.domain.errors import AlreadyVoted, FoundersDiffer, InvalidField, NotAMember, PolicyNumberWrong
 from chaincode.domain.values import (
     ArtifactKind,
     Command,
@@ -18,9 +21,11 @@ from chaincode.domain.values import (
     Instant,
     Number,
     OrgId,
+    Outcome,
     Query,
     Record,
     Role,
+    refuse_repeats,
 )
 
 
@@ -130,3 +135,151 @@ class GetPolicy(Query):
     """Ask for the policy in force, or for one version of it."""
 
     number: Number | None = None
+
+
+# --- Quorum -----------------------------------------------------------------------------------------------------
+
+ENDORSABLE: Final = frozenset({ArtifactKind.DATASET_VERSION, ArtifactKind.MODEL_VERSION})
+"""The kinds of artifact that pass through stages."""
+GATED: Final = frozenset({Stage.APPROVED, Stage.DEPLOYED, Stage.DEPRECATED, Stage.RETIRED})
+"""The stages that a rule may guard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far a quorum has come."""
+
+    counted: frozenset[OrgId]
+    missing: int
+    """How many more organisations are needed at least."""
+    missing_roles: tuple[Role, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the quorum is reached."""
+        return self.missing == 0
+
+
+def roles_of(policy: Policy, organisation: OrgId) -> frozenset[Role] | None:
+    """The roles of a member; None for an organisation that is no member."""
+    for member in policy.members:
+        if member.organisation == organisation:
+            return frozenset(member.roles)
+    return None
+
+
+def rule_for(policy: Policy, kind: ArtifactKind, stage: Stage) -> QuorumRule | None:
+    """The rule for artifacts of a kind to reach a stage; None where the policy asks for nothing."""
+    for rule in policy.rules:
+        if rule.artifact_kind is kind and rule.stage is stage:
+            return rule
+    return None
+
+
+def eligible(rule: QuorumRule, policy: Policy, owner: OrgId) -> frozenset[OrgId]:
+    """Those whose endorsement of an artifact of `owner` counts."""
+    return frozenset(
+        member.organisation
+        for member in policy.members
+        if (rule.owner_counts or member.organisation != owner)
+        and (not rule.eligible_roles or not set(rule.eligible_roles).isdisjoint(member.roles))
+    )
+
+
+def tally(rule: QuorumRule, policy: Policy, owner: OrgId, endorsers: Iterable[OrgId]) -> Tally:
+    """Count `endorsers` under `rule`; one more endorser never makes a quorum less complete."""
+    counted = eligible(rule, policy, owner).intersection(endorsers)
+    return _count(policy.members, counted, rule.threshold, rule.required_roles)
+
+
+def _count(members: Iterable[Member], counted: frozenset[OrgId], threshold: int, required: tuple[Role, ...]) -> Tally:
+    held = {role for member in members if member.organisation in counted for role in member.roles}
+    missing_roles = tuple(role for role in required if role not in held)
+    # One organisation may hold several of the roles, so that roles still missing ask for one more at least.
+    missing = max(threshold - len(counted), min(len(missing_roles), 1), 0)
+    return Tally(counted, missing, missing_roles)
+
+
+# --- Rules ------------------------------------------------------------------------------------------------------
+
+
+def set_policy(
+    command: SetPolicy,
+    *,
+    by: OrgId,
+    at: Instant,
+    digest: Digest,
+    current: Policy | None,
+    votes: Mapping[OrgId, PolicyVote],
+    founders: frozenset[OrgId] | None,
+) -> Outcome:
+    """Count the vote of `by`, and set the version when that completes the quorum.
+
+    `digest` identifies the text; `votes` are those that the ledger holds for this number, by organisation;
+    `founders` are the members that this process was told to found the consortium with, None if it was not told.
+    """
+    expected = 1 if current is None else current.number + 1
+    if command.number != expected:
+        raise PolicyNumberWrong(expected, command.number)
+    _check_members(command)
+    for index, rule in enumerate(command.rules):
+        _check_rule(rule, f"/rules/{index}", command)
+    refuse_repeats("/rules", (f"{rule.artifact_kind} {rule.stage}" for rule in command.rules))
+    named = frozenset(member.organisation for member in command.members)
+    if current is None and founders is not None and named != founders:
+        raise FoundersDiffer(", ".join(sorted(founders)))
+    electorate = command.members if current is None else current.members
+    if by not in {member.organisation for member in electorate}:
+        raise NotAMember(by)
+    held = votes.get(by)
+    if held is not None and held.digest == digest:
+        raise AlreadyVoted(by, command.number)
+    vote = PolicyVote(command.number, digest, by, at)
+    agreed = frozenset({by, *(voter for voter, cast in votes.items() if cast.digest == digest)})
+    if not _carried(agreed, current, command):
+        return Outcome(writes=(vote,), event=PolicyProposed(command.number, digest, by))
+    policy = Policy(
+        number=command.number,
+        set_at=at,
+        members=command.members,
+        rules=command.rules,
+        amendment_threshold=command.amendment_threshold,
+        amendment_roles=command.amendment_roles,
+    )
+    return Outcome(writes=(policy, PolicyVersion(policy), vote), event=PolicySet(command.number, digest, by))
+
+
+def _carried(agreed: frozenset[OrgId], current: Policy | None, command: SetPolicy) -> bool:
+    if current is None:
+        return 2 * len(agreed.intersection(member.organisation for member in command.members)) > len(command.members)
+    counted = agreed.intersection(member.organisation for member in current.members)
+    return _count(current.members, counted, current.amendment_threshold, current.amendment_roles).complete
+
+
+def _check_members(command: SetPolicy) -> None:
+    if len(command.members) < 2:
+        raise InvalidField("/members", "a consortium has at least two members")
+    refuse_repeats("/members", (member.organisation for member in command.members))
+    for index, member in enumerate(command.members):
+        refuse_repeats(f"/members/{index}/roles", member.roles)
+    if not 2 <= command.amendment_threshold <= len(command.members):
+        raise InvalidField("/amendment_threshold", "it must be from 2 to the number of members")
+    held = {role for member in command.members for role in member.roles}
+    if not held.issuperset(command.amendment_roles):
+        raise InvalidField("/amendment_roles", "no member has one of these roles")
+
+
+def _check_rule(rule: QuorumRule, pointer: str, command: SetPolicy) -> None:
+    if rule.artifact_kind not in ENDORSABLE:
+        raise InvalidField(f"{pointer}/artifact_kind", "only versions of data sets and of models pass through stages")
+    if rule.stage not in GATED:
+        raise InvalidField(f"{pointer}/stage", "a rule guards approved, deployed, deprecated or retired")
+    able = [
+        member
+        for member in command.members
+        if not rule.eligible_roles or not set(rule.eligible_roles).isdisjoint(member.roles)
+    ]
+    if rule.threshold > len(able):
+        raise InvalidField(f"{pointer}/threshold", "fewer members than this may endorse")
+    if not {role for member in able for role in member.roles}.issuperset(rule.required_roles):
+        raise InvalidField(f"{pointer}/required_roles", "nobody who may endorse has one of these roles")

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Endorsement statements as in-toto JSON, and back: ``decode(encode(s)) == s``."""
+
+from chaincode.domain.canonical import Json, encode, parse
+from chaincode.domain.errors import InvalidField, Malformed, StatementInvalid
+from chaincode.domain.evidence import Statement, Subject
+from chaincode.domain.values import Digest
+
+
+def encode_statement(statement: Statement) -> bytes:
+    """The canonical bytes of a statement; these are what is signed, and a verifier takes them as they are."""
+    return encode(
+        {
+            "_type": statement.statement_type,
+            "subject": [
+                {"name": subject.name, "digest": {"sha256": str(subject.digest)}} for subject in statement.subjects
+            ],
+            "predicateType": statement.predicate_type,
+            "predicate": {
+                "artifact": statement.artifact,
+                "stage": statement.stage,
+                "decision": statement.decision,
+            },
+        }
+    )
+
+
+def decode_statement(payload: bytes) -> Statement:
+    """Read a statement; members that are not relied on are passed over, anything else wrong is `StatementInvalid`."""
+    try:
+        document = parse(payload)
+        predicate = _object(document, "predicate")
+        return Statement(
+            subjects=tuple(_subject(subject) for subject in _list(document, "subject")),
+            artifact=_text(predicate, "artifact"),
+            stage=_text(predicate, "stage"),
+            decision=_text(predicate, "decision"),
+            statement_type=_text(document, "_type"),
+            predicate_type=_text(document, "predicateType"),
+        )
+    except Malformed as exc:
+        raise StatementInvalid(str(exc).removesuffix(".")) from None
+
+
+def _subject(value: Json) -> Subject:
+    return Subject(_text(value, "name"), Digest.parse(_text(_object(value, "digest"), "sha256")))
+
+
+def _member(value: Json, name: str) -> Json:
+    if not isinstance(value, dict) or name not in value:
+        raise InvalidField("", f"it has no '{name}'")
+    return value[name]
+
+
+def _object(value: Json, name: str) -> Json:
+    member = _member(value, name)
+    if not isinstance(member, dict):
+        raise InvalidField("", f"its '{name}' is no object")
+    return member
+
+
+def _list(value: Json, name: str) -> list[Json]:
+    member = _member(value, name)
+    if not isinstance(member, list):
+        raise InvalidField("", f"its '{name}' is no list")
+    return member
+
+
+def _text(value: Json, name: str) -> str:
+    member = _member(value, name)
+    if not isinstance(member, str):
+        raise InvalidField("", f"its '{name}' is no text")
+    return member

@@ -12,16 +12,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from subprocess import Popen
 from types import FrameType
 
 from network.material import ensure_material
 from network.native import channel, render
 from network.native.errors import NativeError
 from network.native.plan import OrdererNode, PeerNode, Plan
-from network.native.processes import Binaries, refuse_taken_ports, start, stop, wait_for_port
+from network.native.processes import Binaries, ended, refuse_taken_ports, start, stop, wait_for_port
 
-Children = dict[str, "Popen[bytes]"]
+Children = dict[str, int]
+"""The process id of each node, by host name."""
 
 
 def bring_up(plan: Plan, binaries: Binaries) -> Children:
@@ -38,7 +38,7 @@ def bring_up(plan: Plan, binaries: Binaries) -> Children:
         children = {node.host: _start(plan, binaries, node) for node in plan.nodes()}
         for node in plan.nodes():
             for port in _awaited_ports(node):
-                wait_for_port(port, who=node.host, log=plan.log(node), child=children[node.host])
+                wait_for_port(port, who=node.host, log=plan.log(node), pid=children[node.host])
         with ThreadPoolExecutor(max_workers=8) as pool:
             joins = [pool.submit(channel.join_orderer, plan, binaries, node) for node in plan.orderers]
             joins += [pool.submit(channel.join_peer, plan, binaries, member) for member in plan.organisations]
@@ -59,9 +59,9 @@ def take_down(directory: Path) -> None:
 def watch(children: Children, interrupted: threading.Event) -> None:
     """Wait for an interruption; raise `NativeError` when a node ends by itself, because half a network misleads."""
     while not interrupted.wait(timeout=0.5):
-        ended = [host for host, child in children.items() if child.poll() is not None]
-        if ended:
-            raise NativeError(f"{', '.join(ended)} ended by itself; see the logs")
+        gone = [host for host, pid in children.items() if ended(pid)]
+        if gone:
+            raise NativeError(f"{', '.join(gone)} ended by itself; see the logs")
 
 
 def interruption() -> threading.Event:
@@ -141,7 +141,7 @@ def _render(plan: Plan) -> None:
         render.write(plan.home(node) / "orderer.yaml", render.orderer(plan, node))
 
 
-def _start(plan: Plan, binaries: Binaries, node: PeerNode | OrdererNode) -> "Popen[bytes]":
+def _start(plan: Plan, binaries: Binaries, node: PeerNode | OrdererNode) -> int:
     arguments = ["peer", "node", "start"] if isinstance(node, PeerNode) else ["orderer"]
     return start(
         [str(binaries.folder / arguments[0]), *arguments[1:]],

@@ -58,23 +58,37 @@ class Binaries:
         return done.stdout
 
 
-def start(
-    command: Sequence[str], *, log: Path, pid_file: Path, environment: Mapping[str, str]
-) -> "subprocess.Popen[bytes]":
-    """Start a process in a session of its own, so that a terminal's Ctrl-C reaches only the tool that stops it."""
+def start(command: Sequence[str], *, log: Path, pid_file: Path, environment: Mapping[str, str]) -> int:
+    """Start a process and answer its id.
+
+    It gets a session of its own, so that a terminal's Ctrl-C reaches only the tool, which then stops the nodes in
+    order. It may outlive the tool, which is why no `Popen` stands for it.
+    """
     for folder in (log.parent, pid_file.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        child = subprocess.Popen(  # noqa: S603 -- a program of the folder that the operator named
+    with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+        pid = os.posix_spawn(
+            command[0],
             list(command),
-            env=_clean_environment(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            _clean_environment(environment),
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, nothing.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, output.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, output.fileno(), 2),
+            ],
+            setsid=True,
         )
-    pid_file.write_text(f"{child.pid} {_born(child.pid)}\n", encoding="utf-8")
-    return child
+    pid_file.write_text(f"{pid} {_born(pid)}\n", encoding="utf-8")
+    return pid
+
+
+def ended(pid: int) -> bool:
+    """Whether a process that this one started has ended; it is collected on the way."""
+    try:
+        collected, _ = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return collected == pid
 
 
 def running(pid_file: Path) -> int | None:
@@ -104,13 +118,13 @@ def stop(pid_files: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def wait_for_port(port: int, *, who: str, log: Path, child: "subprocess.Popen[bytes]") -> None:
+def wait_for_port(port: int, *, who: str, log: Path, pid: int) -> None:
     """Wait until something listens on a loopback port, the named node's process still living."""
     deadline = time.monotonic() + START_DEADLINE_S
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
-        if child.poll() is not None:
+        if ended(pid):
             raise NativeError(f"{who} ended while starting: {_last_line(log.read_text(errors='replace'))} (see {log})")
         if time.monotonic() > deadline:
             raise NativeError(f"{who} does not listen on port {port} after {START_DEADLINE_S:.0f} s (see {log})")
@@ -129,16 +143,9 @@ def refuse_taken_ports(ports: Mapping[str, int]) -> None:
 
 
 def _alive(pids: Mapping[Path, int]) -> list[int]:
-    return [pid for path, pid in pids.items() if _reap(pid) and running(path) == pid]
-
-
-def _reap(pid: int) -> bool:
-    """Whether the process may still run; a dead child of ours is collected on the way."""
-    try:
-        collected, _ = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return True
-    return collected == 0
+    for pid in pids.values():
+        ended(pid)  # a dead child of ours is collected, or it would look alive for ever
+    return [pid for path, pid in pids.items() if running(path) == pid]
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -86,6 +86,14 @@ def _peer_section(plan: Plan, peer: PeerNode, home: Path, material: Path) -> Tre
         "mspConfigPath": str(material / "msp"),
         "fileSystemPath": str(home / "data"),
         "gateway": {"enabled": True, "endorsementTimeout": "30s", "broadcastTimeout": "30s", "dialTimeout": "2m"},
+        # Left out, they would be 0, which gRPC takes for every 10 s and servers answer with "too many pings".
+        "keepalive": {
+            "interval": "7200s",
+            "timeout": "20s",
+            "minInterval": "60s",
+            "client": {"interval": "60s", "timeout": "20s"},
+            "deliveryClient": {"interval": "60s", "timeout": "20s"},
+        },
         "gossip": {
             "bootstrap": peer.address,
             "endpoint": peer.address,
@@ -101,6 +109,14 @@ def _peer_section(plan: Plan, peer: PeerNode, home: Path, material: Path) -> Tre
                     "maxPeerCount": plan.tuning.dissemination_of_implicit_collections,
                 },
                 "pullRetryThreshold": "5s",
+                # Without these a peer refuses to pass private data on, or never fetches what it missed.
+                "pushAckTimeout": "3s",
+                "btlPullMargin": 10,
+                "transientstoreMaxBlockRetention": 20000,
+                "reconciliationEnabled": True,
+                "reconcileBatchSize": 10,
+                "reconcileSleepInterval": "1m",
+                "skipPullingInvalidTransactionsDuringCommit": False,
             },
         },
         "tls": {

@@ -236,7 +236,7 @@ def timestamp(stub: Stub) -> bytes:
 
 
 def set_policy(stub: Stub, key: str, policy: str) -> None:
-    stub.set_state_validation_parameter(key, policy if policy else b"")
+    stub.set_state_validation_parameter(key, policy or b"")
 
 
 def put_set_policy(stub: Stub, key: str, value: str, policy: str) -> None:

@@ -26,7 +26,9 @@ MAIN_DEFINITIONS = (
     # The channel's default: a majority of the organisations' peers.
     Definition("probe"),
     Definition("anyone", ANYONE, COLLECTIONS),
-    Definition("pairs", FIRST_TWO, (Collection("labs", (H, L), endorsement=f"OR('{L}.peer')"), Collection("pair", (H, L)))),
+    Definition(
+        "pairs", FIRST_TWO, (Collection("labs", (H, L), endorsement=f"OR('{L}.peer')"), Collection("pair", (H, L)))
+    ),
     Definition("apart", f"AND('{H}.peer','{R}.peer')", (Collection("pair", (H, L)),)),
     Definition("labonly", f"OR('{L}.member')"),
     Definition("ghost", f"AND('{H}.peer','GhostMSP.peer')"),
@@ -54,6 +56,8 @@ def deploy_all(net: Network) -> None:
             lambda: net.deploy(PROBE, BLOCKS_DEFINITIONS, BLOCKS),
             lambda: net.deploy(CALLEE, CALLEES[:1], BLOCKS),
             lambda: net.deploy(PROBE, [Definition("away", ANYONE)], MAIN, (net.lab, net.regulator)),
-            lambda: net.deploy(PROBE, [Definition("halfway", f"AND('{H}.peer','{R}.peer')")], MAIN, (net.hospital, net.lab)),
+            lambda: net.deploy(
+                PROBE, [Definition("halfway", f"AND('{H}.peer','{R}.peer')")], MAIN, (net.hospital, net.lab)
+            ),
         ]
     )

@@ -32,7 +32,11 @@ class Collection:
     endorsement: str = ""
 
     def message(self) -> Any:
-        chosen = policy_pb2.ApplicationPolicy(signature_policy=policytext.parse(self.endorsement)) if self.endorsement else None
+        chosen = (
+            policy_pb2.ApplicationPolicy(signature_policy=policytext.parse(self.endorsement))
+            if self.endorsement
+            else None
+        )
         static = collection_pb2.StaticCollectionConfig(
             name=self.name,
             member_orgs_policy=collection_pb2.CollectionPolicyConfig(signature_policy=any_member(self.members)),

@@ -166,9 +166,7 @@ def seek(
         stop=position(stop),
         behavior=ab_pb2.SeekInfo.FAIL_IF_NOT_READY if fail_if_not_ready else ab_pb2.SeekInfo.BLOCK_UNTIL_READY,
     )
-    header = common_pb2.ChannelHeader(
-        type=common_pb2.DELIVER_SEEK_INFO, channel_id=channel, timestamp=timestamp(at)
-    )
+    header = common_pb2.ChannelHeader(type=common_pb2.DELIVER_SEEK_INFO, channel_id=channel, timestamp=timestamp(at))
     payload = common_pb2.Payload(
         header=common_pb2.Header(
             channel_header=header.SerializeToString(),

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from fabricharness.lifecycle import Definition
 from fabricharness.members import Member
 from fabricharness.wire import Orderer, Peer, refusal
 from gateway import fabric
+from gateway.fabric.blocks import header_hash
 
 PROBE = Path(__file__).resolve().parents[1] / "probe.py"
 VALID = "VALID"
@@ -43,7 +43,7 @@ class Outcome:
 class Org:
     """One organisation: its peer, its users and a client of ours that signs as its User1."""
 
-    def __init__(self, described: Mapping[str, str], trust: Any) -> None:
+    def __init__(self, described: Mapping[str, str], trusts: Mapping[str, Any]) -> None:
         self.name = described["name"]
         self.mspid = described["mspid"]
         self.domain = described["domain"]
@@ -56,26 +56,28 @@ class Org:
         self.server_name = f"peer0.{self.domain}"
         self.peer_member = Member.from_folder(self.mspid, self.folder / "peers" / self.server_name / "msp")
         self.peer = Peer(self.address, self.tls_ca, self.server_name)
-        self._trust = trust
-        self._opened: list[Any] = []
+        self.trusts = trusts
+        self.identity = fabric.Identity.from_msp_folder(self.mspid, self.user_msp)
+        self.signer = fabric.Signer.from_msp_folder(self.user_msp)
+        self._connection: fabric.Connection | None = None
+        self._gateways: dict[str, fabric.Gateway] = {}
 
-    @cached_property
-    def gateway(self) -> Any:
-        """Our Gateway client, connected to this organisation's peer."""
-        return self.client(self.user_msp)
+    @property
+    def connection(self) -> fabric.Connection:
+        """Our client's connection to this organisation's peer."""
+        if self._connection is None:
+            tls_root = self.tls_ca.read_bytes()
+            self._connection = fabric.connect(self.address, tls_root=tls_root, server_name=self.server_name)
+        return self._connection
 
-    def client(self, msp_folder: Path) -> Any:
-        """Our Gateway client, signing as whoever owns `msp_folder`."""
-        channel = fabric.connect(self.address, tls_root=self.tls_ca.read_bytes(), server_name=self.server_name)
-        self._opened.append(channel)
-        identity = fabric.Identity.from_msp_folder(self.mspid, msp_folder)
-        signer = fabric.Signer.from_msp_folder(msp_folder)
-        return fabric.Gateway(channel, identity, signer, trust=self._trust)
+    def network(self, channel: str = MAIN) -> fabric.Network:
+        """A channel through our client, which signs as User1 and verifies what it is handed."""
+        if channel not in self._gateways:
+            trust = self.trusts[channel]
+            self._gateways[channel] = fabric.Gateway(self.connection, self.identity, self.signer, trust=trust)
+        return self._gateways[channel].network(channel)
 
-    def network(self, channel: str = MAIN) -> Any:
-        return self.gateway.network(channel)
-
-    def contract(self, chaincode: str, channel: str = MAIN) -> Any:
+    def contract(self, chaincode: str, channel: str = MAIN) -> fabric.Contract:
         return self.network(channel).contract(chaincode)
 
     def evaluate(self, chaincode: str, *args: messages.Argument, channel: str = MAIN, **options: Any) -> bytes:
@@ -99,8 +101,8 @@ class Org:
         return messages.proposal(channel, chaincode, args, member or self.user, **wrong)
 
     def close(self) -> None:
-        for channel in self._opened:
-            channel.close()
+        if self._connection is not None:
+            self._connection.close()
         self.peer.close()
 
 
@@ -181,9 +183,10 @@ class Network:
 
     @classmethod
     def connect(cls, ledger: str, directory: Path, description: Mapping[str, Any]) -> "Network":
-        trust = fabric_trust(description)
-        hospital, lab, regulator = (Org(entry, trust) for entry in description["organisations"])
+        trusts: dict[str, fabric.Trust] = {}
+        hospital, lab, regulator = (Org(entry, trusts) for entry in description["organisations"])
         orderer = description["orderer"]
+        trusts.update({channel: pin(hospital, channel, description) for channel in (MAIN, BLOCKS)})
         name = f"orderer1.{orderer['domain']}"
         return cls(
             ledger,
@@ -293,14 +296,19 @@ class Network:
         return messages.assemble(proposal, responses)
 
 
-def fabric_trust(description: Mapping[str, Any]) -> Any:
-    """What our client pins: the organisations' MSP folders, by MSP id.
+def pin(org: Org, channel: str, description: Mapping[str, Any]) -> fabric.Trust:
+    """What our client pins: all MSP folders, and the hash of the channel's first block.
 
-    The genesis hash belongs to the first channel only, and the suite uses two, so it is not pinned here.
+    `network.json` knows that hash for the first channel; for the other one the suite believes the peer.
     """
-    return fabric.Trust.from_folders(
-        {entry["mspid"]: Path(entry["msp"]) for entry in description["organisations"]}
-    )
+    with org.peer.seeking() as stream:
+        stream.ask(messages.seek(channel, org.user, 0, 0))
+        (genesis,) = stream.blocks(1)
+    found = header_hash(genesis.header.number, genesis.header.previous_hash, genesis.header.data_hash)
+    if channel == description["channel"]:
+        assert found.hex() == description["genesis_hash"]
+    entries = [*description["organisations"], description["orderer"]]
+    return fabric.Trust.from_msp_folders({entry["mspid"]: Path(entry["msp"]) for entry in entries}, found)
 
 
 def in_parallel(calls: Iterable[Callable[[], Any]]) -> list[Any]:

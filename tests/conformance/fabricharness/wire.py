@@ -197,9 +197,7 @@ class Seek:
         self._call.cancel()
 
 
-def member_proposal(
-    member: Member, channel: str, chaincode: str, *args: messages.Argument, **wrong: Any
-) -> Proposal:
+def member_proposal(member: Member, channel: str, chaincode: str, *args: messages.Argument, **wrong: Any) -> Proposal:
     """`messages.proposal` with the arguments last, which reads better in a test."""
     return messages.proposal(channel, chaincode, args, member, **wrong)
 

@@ -77,6 +77,8 @@ class ChaincodeRegistry:
     def __init__(self, msp_id: str, meta: Meta, settings: ChaincodeSettings | None = None) -> None:
         self.msp_id = msp_id
         self.settings = settings or ChaincodeSettings()
+        self.revision = 0
+        """Rises whenever a chaincode is installed, registers or goes away; what was derived before is then stale."""
         self._meta = meta
         self._installed = {package.package_id: package for package in self._load()}
         self._sessions: dict[str, Session] = {}
@@ -137,6 +139,7 @@ class ChaincodeRegistry:
         labels[package.package_id] = package.label
         self._meta.put_meta(self._key("installed"), json.dumps(labels, sort_keys=True).encode())
         self._installed[package.package_id] = package
+        self.revision += 1
 
     # -- streams -------------------------------------------------------------------------------------------------
 
@@ -187,7 +190,7 @@ class ChaincodeRegistry:
         def register(session: Session, name: str) -> None:
             # This side chose whom to dial, so the chaincode may call itself whatever it likes.
             log.info("chaincode %s of %s registered as %s", package_id, self.msp_id, name)
-            self._sessions[package_id] = session
+            self._enter(package_id, session)
             if not registered.done():
                 registered.set_result(session)
 
@@ -235,11 +238,16 @@ class ChaincodeRegistry:
         """Refuse a second stream of the same name; the first one stays (rule S-5)."""
         if self.is_ready(name):
             raise StreamViolation(f"duplicate chaincodeID: {name}")
+        self._enter(name, session)
+
+    def _enter(self, name: str, session: Session) -> None:
         self._sessions[name] = session
+        self.revision += 1
 
     def _forget(self, name: str, session: Session) -> None:
         if self._sessions.get(name) is session:
             del self._sessions[name]
+            self.revision += 1
 
     async def close(self) -> None:
         """End all streams that this side opened; pending calls fail."""
@@ -251,7 +259,7 @@ class ChaincodeRegistry:
 
 def _open_channel(address: Address) -> Any:
     # A pool of its own keeps the back-off of one organisation's connection out of another's.
-    options = [*STREAM_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+    options = [*STREAM_OPTIONS, ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
     if address.root_cert is None:
         return aio.insecure_channel(address.target, options=options)
     credentials = grpc.ssl_channel_credentials(address.root_cert, address.client_key, address.client_cert)

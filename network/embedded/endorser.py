@@ -33,6 +33,9 @@ __all__ = ["Answer", "Channel", "Endorser", "Node", "Organisation"]
 _SYSTEM_NAMESPACES = frozenset({"_lifecycle", "lscc", "qscc", "cscc", "escc", "vscc"})
 
 
+_REMEMBERED = 1024
+
+
 class Channel(Protocol):
     """What the endorser uses of a channel."""
 
@@ -86,6 +89,7 @@ class Endorser:
         self._org = org
         self._clock = clock or _now
         self._local: tuple[ChannelConfig, Msps] | None = None
+        self._serving: dict[tuple[str, str], tuple[tuple[int, int], bool]] = {}
         system: dict[str, SystemChaincode] = {
             "_lifecycle": Lifecycle(org.msp_id, org.chaincodes, node),
             "qscc": Qscc(node.channels),
@@ -107,6 +111,16 @@ class Endorser:
         channel = self._node.channels.get(channel_id)
         if channel is None:
             return False
+        rests_on = (channel.store.height, self._org.chaincodes.revision)
+        known = self._serving.get((channel_id, chaincode))
+        if known is None or known[0] != rests_on:
+            if len(self._serving) >= _REMEMBERED:
+                # Names come from clients, so their number has no other bound.
+                self._serving.clear()
+            known = self._serving[channel_id, chaincode] = (rests_on, self._serves(channel, channel_id, chaincode))
+        return known[1]
+
+    def _serves(self, channel: Channel, channel_id: str, chaincode: str) -> bool:
         with channel.store.snapshot() as snapshot:
             try:
                 self._execution.usable(Simulator(snapshot, channel.config, self._org.msp_id, ""), channel_id, chaincode)

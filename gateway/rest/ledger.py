@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger itself, and single transactions in it."""
+
+import re
+
+from gateway.rest import schemas
+from gateway.rest.problems import HttpProblem
+from gateway.rest.routing import Call, Reply, Route
+from gateway.services.ledgerview import LedgerView
+from gateway.services.ports import ReadModel
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_LEDGER: schemas.Schema = {
+    "type": "object",
+    "required": ["organisation", "channel", "height", "caught_up"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("organisation", "domain", "channel", "chaincode", "genesis_hash")},
+        "height": {"type": "integer"},
+        "caught_up": {"type": "boolean"},
+    },
+}
+_TRANSACTION: schemas.Schema = {
+    "type": "object",
+    "required": ["id", "block", "validation_code", "valid", "reply"],
+    "properties": {
+        "id": {"type": "string"},
+        "block": {"type": "integer"},
+        "validation_code": {"type": "integer"},
+        "valid": {"type": "boolean"},
+        "reply": {"type": ["object", "null"]},
+    },
+}
+
+
+def routes(view: LedgerView, readmodel: ReadModel) -> tuple[Route, ...]:
+    """The operations on the ledger."""
+
+    def describe(_: Call) -> Reply:
+        return Reply(view.describe())
+
+    def transaction(call: Call) -> Reply:
+        transaction_id = call.path["transaction"]
+        found = readmodel.transaction(transaction_id) if _ID.fullmatch(transaction_id) else None
+        if found is None:
+            raise HttpProblem(404, "no-such-transaction", "No block that was read so far holds this transaction.")
+        outcome, reply = found
+        return Reply(
+            {
+                "id": transaction_id,
+                "block": outcome.block,
+                "validation_code": outcome.code,
+                "valid": outcome.valid,
+                "reply": reply,
+            }
+        )
+
+    return (
+        Route("GET", "/v1/ledger", "getLedger", "Height, channel and organisation.", describe, answers=_LEDGER),
+        Route("GET", "/v1/transactions/{transaction}", "getTransaction", "The outcome of a transaction.", transaction,
+              answers=_TRANSACTION),
+    )  # fmt: skip

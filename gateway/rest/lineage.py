@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lineage: what something was made from, and what was made from it."""
+
+from chaincode.domain.lineage import MOST_NODES
+from gateway.rest import schemas
+from gateway.rest.problems import HttpProblem
+from gateway.rest.routing import Call, Reply, Route
+from gateway.services.lineage import DIRECTIONS, UP, LineageReader
+
+
+def routes(reader: LineageReader) -> tuple[Route, ...]:
+    """The operations on lineage."""
+
+    def lineage(call: Call) -> Reply:
+        direction = call.query.get("direction", UP)
+        if direction not in DIRECTIONS:
+            raise HttpProblem(400, "invalid-parameter", "direction is 'up' or 'down'.", parameter="direction")
+        limit = call.query.get("limit", "1000")
+        if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= MOST_NODES:
+            raise HttpProblem(400, "invalid-parameter", f"limit is from 1 to {MOST_NODES}.", parameter="limit")
+        return Reply(reader.lineage(call.path["reference"], direction, int(limit)))
+
+    return (
+        Route(
+            "GET", "/v1/lineage/{reference}", "getLineage", "Walk up to the sources, or down to what depends on it.",
+            lineage, answers=schemas.record("lineage"),
+            parameters={"direction": "`up` (the default) or `down`.", "limit": "Most nodes to visit; 1000 by default."},
+        ),
+    )  # fmt: skip

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operations: what became of a submission that was answered 202."""
+
+from gateway.rest import schemas
+from gateway.rest.problems import HttpProblem
+from gateway.rest.routing import Call, Reply, Route
+from gateway.services.submitter import Submitter
+
+_OPERATION: schemas.Schema = {
+    "type": "object",
+    "required": ["id", "state", "attempt"],
+    "properties": {
+        "id": {"type": "string"},
+        "state": {"enum": ["pending", "succeeded", "failed"]},
+        "attempt": {"type": "integer"},
+        "transaction_id": {"type": ["string", "null"]},
+        "status": {"type": ["integer", "null"], "description": "HTTP status of the final answer."},
+        "result": {"type": ["object", "null"], "description": "Body of the final answer."},
+    },
+}
+
+
+def routes(submitter: Submitter) -> tuple[Route, ...]:
+    """The operations on operations."""
+
+    def show(call: Call) -> Reply:
+        found = submitter.operation(call.path["operation"], call.client.id)
+        if found is None:
+            raise HttpProblem(404, "no-such-operation", "There is no such operation of yours.")
+        response = found.response
+        state = "pending" if response is None else "succeeded" if response.status < 400 else "failed"
+        headers = {"Retry-After": "1"} if response is None else {}
+        body = {
+            "id": found.id,
+            "state": state,
+            "attempt": found.attempt,
+            "transaction_id": found.transaction_id,
+            "status": None if response is None else response.status,
+            "result": None if response is None else response.body,
+        }
+        return Reply(body, headers=headers)
+
+    return (
+        Route("GET", "/v1/operations/{operation}", "getOperation", "What became of a submission.", show,
+              answers=_OPERATION),
+    )  # fmt: skip

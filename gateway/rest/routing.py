@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes as data, and the door that every request passes: who, may he, what does he send, then one call.
+
+The same table drives Flask, the OpenAPI document and the tests, so the three cannot drift apart.
+"""
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flask import Blueprint, Request, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from chaincode.domain import canonical
+from chaincode.domain.errors import LedgerError
+from gateway.rest import auth, problems
+from gateway.rest.auth import Client, Keys
+from gateway.rest.problems import HttpProblem
+from gateway.services.catalogue import Catalogue
+from gateway.services.commits import Commits
+from gateway.services.ports import Json, PortError
+from gateway.services.submitter import Answer, Intent
+
+_LOG = logging.getLogger(__name__)
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_HEIGHT = re.compile(r"[0-9]{1,15}")
+_PARAMETER = re.compile(r"\{([a-z_]+)\}")
+PAGE_LIMIT = 100
+PAGING = {"limit": f"Page size, 1 to {PAGE_LIMIT}.", "cursor": "The `next` of the page before."}
+
+Schema = Mapping[str, Any]
+Body = Json | bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a view answers: a status, a JSON body and header fields."""
+
+    body: Json
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A parsed request, without anything of HTTP's that a view does not need."""
+
+    client: Client
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Body
+    media_type: str
+    intent: Intent | None
+
+    @property
+    def json(self) -> Json:
+        """The body of a route that takes a JSON object."""
+        if not isinstance(self.body, dict):
+            raise HttpProblem(415, "unsupported-media-type", "This route takes application/json.")
+        return self.body
+
+    @property
+    def recording(self) -> Intent:
+        """The submission that this request asks for; only routes that record have one."""
+        if self.intent is None:
+            raise RuntimeError("a route that does not record asked for its intent")
+        return self.intent
+
+    @property
+    def limit(self) -> int:
+        """Page size asked for, 1 to 100; 50 when nothing is asked."""
+        text = self.query.get("limit", "50")
+        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
+            raise HttpProblem(400, "invalid-parameter", f"limit is a number from 1 to {PAGE_LIMIT}", parameter="limit")
+        return int(text)
+
+
+View = Callable[[Call], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of the API."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    """The operation id in the OpenAPI document."""
+    summary: str
+    view: View
+    answers: Schema
+    takes: Schema | None = None
+    """Schema of a JSON body; an empty one where only `uploads` are taken, `None` where no body is."""
+    optional_body: bool = False
+    role: str = "reader"
+    records: bool = False
+    """Whether it submits to the ledger, and so needs an Idempotency-Key."""
+    status: int = 200
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters and what they mean; any other is refused."""
+    uploads: tuple[str, ...] = ()
+    """Media types other than JSON that the body may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What stands between HTTP and the views."""
+
+    keys: Keys
+    commits: Commits
+    wait: float = 5.0
+    """Seconds that a request may wait for the height it asks for."""
+
+    def blueprint(self, noun: str, routes: Iterable[Route]) -> Blueprint:
+        """The Flask blueprint of one noun."""
+        blueprint = Blueprint(noun, __name__)
+        for route in routes:
+            blueprint.add_url_rule(
+                _PARAMETER.sub(r"<\1>", route.path),
+                endpoint=route.name,
+                view_func=self._endpoint(route),
+                methods=[route.method],
+                provide_automatic_options=False,
+            )
+        return blueprint
+
+    def _endpoint(self, route: Route) -> Callable[..., Response]:
+        def endpoint(**path: str) -> Response:
+            reply = route.view(self._admit(route, request, path))
+            return self.render(reply)
+
+        return endpoint
+
+    def _admit(self, route: Route, incoming: Request, path: Mapping[str, str]) -> Call:
+        client = auth.authenticate(self.keys, incoming.headers.get("Authorization"))
+        auth.authorise(client, route.role)
+        query = _query(route, incoming)
+        body, media_type, digest = _body(route, incoming)
+        intent = None
+        if route.records:
+            key = incoming.headers.get("Idempotency-Key", "")
+            if _KEY.fullmatch(key) is None:
+                raise HttpProblem(
+                    400, "idempotency-key-missing",
+                    "POST needs an Idempotency-Key of 1 to 200 visible ASCII characters.",
+                )  # fmt: skip
+            digest.update(f"{incoming.method} {incoming.path}".encode())
+            respond_async = "respond-async" in incoming.headers.get("Prefer", "")
+            intent = Intent(client.id, key, digest.hexdigest(), route.status, respond_async)
+        self._wait_for_height(incoming)
+        return Call(client, path, query, body, media_type, intent)
+
+    def _wait_for_height(self, incoming: Request) -> None:
+        asked = incoming.headers.get("Min-Ledger-Height")
+        if asked is None:
+            return
+        if _HEIGHT.fullmatch(asked) is None:
+            raise HttpProblem(400, "invalid-header", "Min-Ledger-Height is a whole number.", header="Min-Ledger-Height")
+        self.commits.wait_for_height(int(asked), self.wait)
+
+    def render(self, reply: Reply, media_type: str = "application/json") -> Response:
+        """The HTTP response: canonical JSON, the ledger height it reflects, and the reply's own header fields."""
+        response = Response(
+            json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")), status=reply.status, mimetype=media_type
+        )
+        response.headers["Ledger-Height"] = str(self.commits.height)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-store"
+        for name, value in reply.headers.items():
+            response.headers[name] = value
+        return response
+
+    def refuse(self, error: Exception) -> Response:
+        """The one error shape, whatever went wrong; what is no refusal of ours is logged and told as 500."""
+        headers = problems.headers_for(error)
+        if isinstance(error, LedgerError | PortError):
+            answer = problems.response_for(error)
+        elif isinstance(error, HttpProblem):
+            answer = problems.for_http(error)
+        elif isinstance(error, RequestEntityTooLarge):
+            answer = problems.for_http(HttpProblem(413, "body-too-large", "The body is larger than this route takes."))
+        elif isinstance(error, HTTPException):
+            answer = problems.for_http(_werkzeug(error))
+            headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        else:
+            _LOG.exception("request failed", exc_info=error)
+            answer = problems.for_http(HttpProblem(500, "internal", "The gateway failed; its operator finds why."))
+        return self.render(Reply(answer.body, answer.status, headers), "application/problem+json")
+
+
+def recorded(answer: Answer) -> Reply:
+    """Render the outcome of a submission: the record, or 202 with where to look."""
+    headers: dict[str, str] = {}
+    if answer.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if answer.response.status == 202:
+        headers["Location"] = f"/v1/operations/{answer.submission_id}"
+        headers["Retry-After"] = "1"
+    if answer.response.height is not None:
+        headers["Min-Ledger-Height"] = str(answer.response.height)
+    if answer.response.status >= 400:
+        headers["Content-Type"] = "application/problem+json"
+    return Reply(answer.response.body, answer.response.status, headers)
+
+
+def paged(call: Call, catalogue: Catalogue, kind: str, **where: str) -> Reply:
+    """A page of records of a kind; query parameters other than those of paging are filters."""
+    filters = {name: value for name, value in call.query.items() if name not in PAGING}
+    return Reply(catalogue.page(kind, cursor=call.query.get("cursor"), limit=call.limit, **where, **filters))
+
+
+def version_number(call: Call) -> int:
+    """The version number in the path."""
+    text = call.path["number"]
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise HttpProblem(404, "no-such-path", "A version is a whole number from 1.")
+    return int(text)
+
+
+def _query(route: Route, incoming: Request) -> Mapping[str, str]:
+    for name in incoming.args:
+        if name not in route.parameters:
+            raise HttpProblem(400, "unknown-parameter", f"{name[:60]} is not a parameter here.", parameter=name[:60])
+        if len(incoming.args.getlist(name)) > 1:
+            raise HttpProblem(400, "repeated-parameter", f"{name} is given more than once.", parameter=name)
+    return incoming.args
+
+
+def _body(route: Route, incoming: Request) -> "tuple[Body, str, hashlib._Hash]":
+    """The parsed body, its media type, and a hash over it and the query to recognise the same request again."""
+    media_type = incoming.mimetype
+    content = incoming.get_data()
+    digest = hashlib.sha256(incoming.query_string + b"\n")
+    if not content and (route.takes is None or route.optional_body):
+        return None, media_type, digest
+    if route.takes is None:
+        raise HttpProblem(400, "unexpected-body", "This route takes no body.")
+    if incoming.headers.get("Content-Encoding", "identity") != "identity":
+        raise HttpProblem(415, "unsupported-encoding", "Bodies are taken as they are, not compressed.")
+    if media_type in route.uploads:
+        digest.update(content)
+        return content, media_type, digest
+    if media_type != "application/json" or not route.takes:
+        expected = ", ".join((*(["application/json"] if route.takes else []), *route.uploads))
+        raise HttpProblem(415, "unsupported-media-type", f"The body must be {expected}.")
+    value = canonical.parse(content)
+    if not isinstance(value, dict):
+        raise HttpProblem(400, "invalid-body", "The body must be a JSON object.")
+    digest.update(canonical.encode(value))
+    return value, media_type, digest
+
+
+def _werkzeug(error: HTTPException) -> HttpProblem:
+    code = error.code or 500
+    names = {400: "bad-request", 404: "no-such-path", 405: "method-not-allowed", 408: "request-timeout",
+             411: "length-required", 414: "uri-too-long", 431: "headers-too-large"}  # fmt: skip
+    return HttpProblem(code, names.get(code, f"http-{code}"), error.name)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON Schemas out of the law's own classes, so that the document cannot say anything else than the code."""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from chaincode.domain import codec, values
+from chaincode.domain.canonical import MAX_DEPTH
+from chaincode.domain.functions import COMMANDS
+
+Schema = dict[str, Any]
+
+# What the scalar types look like in JSON; a type that is not here is described by its base alone.
+_FORMS: Mapping[str, Schema] = {
+    "Digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "Blob": {"type": "string", "contentEncoding": "base64"},
+    "Purposes": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    "Number": {"type": "integer", "minimum": 1},
+    "Count": {"type": "integer", "minimum": 0, "maximum": values.MAX_INTEGER},
+    "Instant": {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970-01-01T00:00:00Z."},
+    "Text": {"type": "string", "minLength": 1, "maxLength": values.MAX_TEXT},
+}
+
+TRANSACTION: Schema = {
+    "type": "object",
+    "required": ["id", "block"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "block": {"type": "integer", "minimum": 0},
+        "at": {"type": "string"},
+    },
+}
+ANY_OBJECT: Schema = {"type": "object"}
+PROBLEM: Schema = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "retryable", "facts"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "retryable": {"type": "boolean"},
+        "facts": ANY_OBJECT,
+    },
+}
+
+
+def command(function: str, *bound: str) -> Schema:
+    """What a request body looks like for a function; `bound` fields come from the path."""
+    return _object(COMMANDS[function], omit=bound)
+
+
+def record(kind: str) -> Schema:
+    """A record as the ledger holds it."""
+    schema = _object(codec.KINDS[kind])
+    schema["properties"] = {"kind": {"const": kind}, "schema": {"type": "integer"}, **schema["properties"]}
+    schema["required"] = ["kind", "schema", *schema["required"]]
+    return schema
+
+
+def shown(kind: str) -> Schema:
+    """A record with the transaction that wrote it."""
+    return {
+        "type": "object",
+        "required": ["record", "transaction"],
+        "properties": {"record": record(kind), "transaction": TRANSACTION},
+    }
+
+
+def page(kind: str) -> Schema:
+    """A page of records."""
+    return {
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {"items": {"type": "array", "items": shown(kind)}, "next": {"type": ["string", "null"]}},
+    }
+
+
+def committed(*kinds: str) -> Schema:
+    """The answer to a recorded command: the record, the event, and where they stand."""
+    schema = record(kinds[0]) if len(kinds) == 1 else {"anyOf": [record(kind) for kind in kinds]}
+    return {
+        "type": "object",
+        "required": ["record", "event", "transaction"],
+        "properties": {"record": schema, "event": ANY_OBJECT, "transaction": TRANSACTION},
+    }
+
+
+def _object(thing: type, omit: tuple[str, ...] = (), depth: int = 0) -> Schema:
+    if depth > MAX_DEPTH:
+        raise RecursionError(f"{thing.__name__} contains itself")
+    hints = get_type_hints(thing)
+    properties: Schema = {}
+    required: list[str] = []
+    for definition in dataclasses.fields(thing):
+        name = definition.metadata.get("name", definition.name)
+        if name in omit:
+            continue
+        properties[name] = _schema(hints[definition.name], depth)
+        optional = type(None) in get_args(hints[definition.name])
+        if definition.default is dataclasses.MISSING and not optional:
+            required.append(name)
+    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
+
+
+def _schema(hint: Any, depth: int) -> Schema:
+    if get_origin(hint) in {Union, types.UnionType}:
+        hint = next(arm for arm in get_args(hint) if arm is not type(None))
+    if get_origin(hint) is tuple:
+        return {"type": "array", "items": _schema(get_args(hint)[0], depth)}
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _object(hint, depth=depth + 1)
+    return _scalar(hint)
+
+
+def _scalar(hint: type) -> Schema:
+    if issubclass(hint, Enum):
+        return {"enum": [choice.value for choice in hint]}
+    for base in hint.__mro__:
+        if base.__name__ in _FORMS:
+            return dict(_FORMS[base.__name__])
+    if issubclass(hint, bool):
+        return {"type": "boolean"}
+    return {"type": "integer"} if issubclass(hint, int) else {"type": "string"}

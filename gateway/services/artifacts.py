@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Artifacts on their way to approval: where they stand, who vouches for them, and the statements they sign.
+
+An endorsement is evidence that outlives this gateway: an in-toto Statement in a DSSE envelope, signed with the
+key of the organisation's own user, which is also the creator of the transaction.
+"""
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import TypeVar, cast
+
+from chaincode.domain import codec
+from chaincode.domain.endorsement import Endorsement, GetStatus, Rejection, Voices, status
+from chaincode.domain.errors import InvalidField, PolicyMissing, RecordNotFound, RuleMissing, UnknownField
+from chaincode.domain.evidence import PAYLOAD_TYPE, Decision, pre_authentication_encoding, statement_about
+from chaincode.domain.intoto import encode_statement
+from chaincode.domain.lifecycle import Artifact, ArtifactStage
+from chaincode.domain.policy import ENDORSABLE, Policy, Stage
+from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref
+from gateway.services.catalogue import Catalogue
+from gateway.services.lineage import identifying
+from gateway.services.ports import Clock, Json, Signer
+from gateway.services.recording import Recorder, command_from
+from gateway.services.submitter import Answer, Intent
+
+R = TypeVar("R", bound=codec.Document)
+
+_UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
+# The field of a version's record that says which bytes it is about.
+_DIGEST_FIELD = {"dataset-version": "root", "model-version": "digest"}
+
+
+class Artifacts:
+    """Submission, endorsement, rejection, withdrawal and quarantine; status and inbox."""
+
+    def __init__(
+        self, recorder: Recorder, catalogue: Catalogue, signer: Signer, organisation: str, clock: Clock
+    ) -> None:
+        self._recorder = recorder
+        self._catalogue = catalogue
+        self._signer = signer
+        self._organisation = organisation
+        self._clock = clock
+
+    def submit(self, intent: Intent, reference: str, body: Json) -> Answer:
+        """Ask the consortium for endorsement; the digest is the recorded one unless the body says it."""
+        artifact = Ref(reference)
+        filled = body if "digest" in body else {**body, "digest": self._digest(artifact)}
+        return self._recorder.record(intent, "endorsement:submit", filled, artifact=artifact)
+
+    def decide(self, intent: Intent, reference: str, body: Json, decision: Decision) -> Answer:
+        """Sign a statement about an artifact and record it.
+
+        The body may name `stage` (default: approved) and `digest`, the bytes that were examined (default: the
+        recorded ones); a rejection names its `reason`.
+        """
+        artifact = Ref(reference)
+        rest = {name: value for name, value in body.items() if name != "digest"}
+        if "envelope" in rest:
+            raise UnknownField("/envelope")
+        function = f"endorsement:{decision.value}"
+        digest = str(body.get("digest") or self._digest(artifact))
+        stage = str(body.get("stage", Stage.APPROVED.value))
+
+        def build() -> Command:
+            envelope = self._envelope(artifact, digest, stage, decision)
+            return command_from(function, rest, {"artifact": artifact, "envelope": envelope})
+
+        # Everything but the statement is checked before anything is signed.
+        command_from(function, rest, {"artifact": artifact, "envelope": _UNSIGNED})
+        return self._recorder.submit(intent, function, build)
+
+    def apply(self, intent: Intent, function: str, reference: str, body: Json) -> Answer:
+        """Record one of the steps that need no statement: withdraw, quarantine, release, advance."""
+        return self._recorder.record(intent, function, body, artifact=Ref(reference))
+
+    def status(self, reference: str, stage: str = Stage.APPROVED.value) -> Json:
+        """Where an artifact stands: stage, who endorsed or rejected it, what is still missing and from whom."""
+        artifact = Ref(reference)
+        kind, where = identifying(artifact)
+        record = self._catalogue.get(kind, artifact, **where)
+        standing = self._catalogue.find("artifact-stage", artifact=artifact)
+        return {
+            "artifact": artifact,
+            **record,
+            "stage": Stage.DRAFT.value if standing is None else standing.value["stage"],
+            "standing": None if standing is None else standing.value,
+            "status": None if artifact.kind not in ENDORSABLE else self._count(artifact, record["record"], stage),
+            "endorsements": self._catalogue.all("endorsement", artifact=artifact),
+            "rejections": self._catalogue.all("rejection", artifact=artifact),
+        }
+
+    def inbox(self) -> Json:
+        """What awaits this organisation's word: since when, and what is missing."""
+        items = []
+        for stage in (Stage.SUBMITTED, Stage.ENDORSED):
+            for found in self._catalogue.all("artifact-stage", stage=stage.value):
+                standing = found["record"]
+                artifact = Ref(standing["artifact"])
+                kind, where = identifying(artifact)
+                record = self._catalogue.get(kind, artifact, **where)
+                status = self._count(artifact, record["record"], Stage.APPROVED.value)
+                if status is not None and self._organisation in cast("list[str]", status["may_endorse"]):
+                    items.append({"artifact": artifact, "owner": standing["owner"], "since": standing["since"],
+                                  "status": status})  # fmt: skip
+        items.sort(key=lambda item: cast("int", item["since"]))
+        return {"organisation": self._organisation, "items": items}
+
+    def _count(self, artifact: Ref, record: Json, stage: str) -> Json | None:
+        """The law's own count for a stage; `None` while the policy says nothing about it."""
+        query = GetStatus(artifact, Stage(stage))
+        policy = self._catalogue.find("policy")
+        standing = self._catalogue.find("artifact-stage", artifact=artifact)
+        try:
+            counted = status(
+                query,
+                at=Instant(int(self._clock() * 1000)),
+                artifact=Artifact(artifact, OrgId(record["owner"]), Digest.parse(self._digest_of(artifact, record))),
+                standing=None if standing is None else _read(ArtifactStage, standing.value),
+                policy=None if policy is None else _read(Policy, policy.value),
+                voices=self._voices(artifact, stage),
+            )
+        except (PolicyMissing, RuleMissing):
+            return None
+        return codec.to_plain(counted)
+
+    def _voices(self, artifact: Ref, stage: str) -> Voices:
+        endorsements = (
+            _read(Endorsement, found["record"])
+            for found in self._catalogue.all("endorsement", artifact=artifact, stage=stage)
+        )
+        rejections = (
+            _read(Rejection, found["record"])
+            for found in self._catalogue.all("rejection", artifact=artifact, stage=stage)
+        )
+        return Voices({given.by: given for given in endorsements}, {given.by: given for given in rejections})
+
+    def _digest(self, artifact: Ref) -> str:
+        kind, where = identifying(artifact)
+        entry = self._catalogue.find(kind, **where)
+        if entry is None:
+            raise RecordNotFound(artifact)
+        return self._digest_of(artifact, entry.value)
+
+    def _digest_of(self, artifact: Ref, record: Json) -> str:
+        field = _DIGEST_FIELD.get(artifact.kind)
+        if field is None:
+            raise InvalidField("/artifact", "only versions of data sets and models are endorsed")
+        return str(record[field])
+
+    def _envelope(self, artifact: Ref, digest: str, stage: str, decision: Decision) -> Json:
+        statement = statement_about(artifact, Digest.parse(digest), Stage(stage), decision)
+        payload = encode_statement(statement)
+        signature = self._signer.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
+        return {
+            "payload": b64encode(payload).decode(),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [
+                {"sig": b64encode(signature).decode(), "keyid": sha256(self._signer.certificate).hexdigest()}
+            ],
+        }
+
+
+def _read(expected: type[R], value: Json) -> R:
+    document = codec.from_plain(value)
+    if not isinstance(document, expected):
+        raise TypeError(f"the read model holds a {type(document).__name__} where a {expected.__name__} belongs")
+    return document

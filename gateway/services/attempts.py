@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One submission, from wherever it stands to its end: endorse, store, order, wait for the block, try again.
+
+Requests and the reconciler run the same code; so does the first run and the run after a crash. The numbers
+in the comments are the obligations listed in `submitter.py`.
+"""
+
+import hashlib
+import hmac
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, replace
+
+from chaincode.domain.errors import LedgerError
+from gateway.services.commits import Commits
+from gateway.services.fates import Fate, fate_of
+from gateway.services.ports import (
+    AlreadyProposed,
+    EndorsementMismatch,
+    Json,
+    Ledger,
+    Meter,
+    NothingOrdered,
+    Outcome,
+    OutcomeUnknown,
+    PortError,
+    ReadModel,
+    Refused,
+    Response,
+    Submission,
+    Submissions,
+    Unavailable,
+)
+
+_LOG = logging.getLogger(__name__)
+_NONCE_SIZE = 24
+_MISMATCH_RETRIES = 2
+
+
+class Invalidated(PortError):
+    """The transaction was ordered and found invalid, and the attempts allowed are used up."""
+
+    def __init__(self, message: str, /, *, code: str, status: int, retryable: bool, **facts: object) -> None:
+        super().__init__(message, **facts)
+        self.code = code
+        self.status = status
+        self.retryable = retryable
+
+
+class Halted(Exception):
+    """An attempt ended before ordering; carries how the submission stands and why it stopped."""
+
+    def __init__(self, submission: Submission, cause: NothingOrdered) -> None:
+        super().__init__(cause.message)
+        self.submission = submission
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what a gateway has under way; times in seconds."""
+
+    in_flight: int = 256
+    backlog: int = 1024
+    """Submissions that nobody waits for any more, in memory at once."""
+    waiters: int = 16
+    wait: float = 30.0
+    """How long a request waits for its commit before it is answered 202."""
+    fallback_after: float = 2.0
+    attempts: int = 5
+    burned: int = 64
+    """How many used-up attempts of one key are walked over."""
+    accepted_for: float = 600.0
+    """How long a promised submission that cannot be endorsed is tried before it is given up."""
+
+
+class Secret:
+    """Derives nonces and operation ids; the same parts give the same result as long as the key is kept."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def nonce(self, submission: Submission) -> bytes:
+        return self._derive("nonce", submission.client, submission.key, str(submission.attempt))[:_NONCE_SIZE]  # 2
+
+    def submission_id(self, client: str, key: str) -> str:
+        return self._derive("operation", client, key).hex()[:32]
+
+    def _derive(self, *parts: str) -> bytes:
+        # Lengths keep ("a", "b|c") and ("a|b", "c") apart.
+        message = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8")
+        return hmac.new(self._key, message, hashlib.sha256).digest()
+
+
+class Attempts:
+    """Drives submissions; holds no state of its own between two of them, so it is thread-safe."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        submissions: Submissions,
+        readmodel: ReadModel,
+        commits: Commits,
+        *,
+        secret: Secret,
+        meter: Meter,
+        errors: Callable[[PortError | LedgerError], Response],
+        streaming: Callable[[], bool],
+        limits: Limits,
+    ) -> None:
+        """Assign.
+
+        Args:
+            errors: how a failure is stored as an answer, so that a replay shows what the first caller saw.
+            streaming: whether commits are being learnt from the block stream at the moment.
+        """
+        self._ledger = ledger
+        self._submissions = submissions
+        self._readmodel = readmodel
+        self._commits = commits
+        self._secret = secret
+        self._meter = meter
+        self._errors = errors
+        self._streaming = streaming
+        self._limits = limits
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Let waiting threads go; what they waited for is on disk and is finished after the restart."""
+        self._stopping.set()
+
+    def drive(self, submission: Submission, deadline: float) -> Response | Submission:
+        """Bring a submission to its end, or as far as `deadline` (monotonic) allows.
+
+        Returns the final response, or the submission as it stands when its outcome must be awaited elsewhere.
+        Raises `Halted` when the attempt failed before ordering.
+        """
+        fresh = walked = 0
+        while True:
+            resent = submission.state == "prepared"
+            try:
+                submission, outcome = self._endorsed(submission)
+                if outcome is None:
+                    outcome = self._order(submission, deadline, resent=resent)
+                    fresh += 1
+                else:
+                    walked += 1
+            except (Refused, LedgerError) as exc:
+                return self.conclude(submission, self._errors(exc))
+            except NothingOrdered as exc:
+                raise Halted(submission, exc) from exc
+            if outcome is None:
+                return submission  # 4
+            fate = fate_of(outcome)
+            if fate.valid:
+                return self.conclude(submission, self._committed(submission, outcome))
+            if fresh >= min(fate.attempts, self._limits.attempts) or walked >= self._limits.burned:
+                return self.conclude(submission, self._errors(_invalidated(fate, outcome)))
+            self._meter.count("retried_conflict" if fate.conflict else "retried_invalid")
+            if fresh:
+                self._stopping.wait(random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
+            submission = replace(submission, state="accepted", attempt=submission.attempt + 1, envelope=None)  # 5
+
+    def conclude(self, submission: Submission, response: Response) -> Response:
+        """Store the final answer; if a crash loses it, the transaction id leads to the same answer again."""
+        self._submissions.finish(replace(submission, state="final", response=response))
+        return response
+
+    def give_up(self, submission: Submission, error: NothingOrdered) -> Response:
+        """End a submission of whose present attempt nothing was ordered."""
+        return self.conclude(submission, self._errors(error))
+
+    def _endorsed(self, submission: Submission) -> tuple[Submission, Outcome | None]:
+        """The submission with an envelope on disk, or with the outcome that this transaction has already."""
+        if submission.state == "prepared":
+            found = self._readmodel.transaction(submission.transaction_id or "")
+            return submission, None if found is None else found[0]
+        try:
+            submission = self._prepare(submission)
+        except AlreadyProposed as exc:
+            submission = replace(submission, transaction_id=exc.transaction_id, reply=None)
+            return submission, self._first_outcome(exc.transaction_id)
+        started = time.perf_counter()
+        self._submissions.save(submission)  # 3
+        self._meter.observe("save", time.perf_counter() - started)
+        return submission, None
+
+    def _prepare(self, submission: Submission) -> Submission:
+        nonce = self._secret.nonce(submission)
+        for retry in range(_MISMATCH_RETRIES + 1):
+            started = time.perf_counter()
+            try:
+                prepared = self._ledger.prepare(submission.function, submission.command, nonce)
+            except EndorsementMismatch:
+                # Peers may merely stand at different heights, so ask again a moment later.
+                if retry == _MISMATCH_RETRIES:
+                    raise
+                self._stopping.wait(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
+                continue
+            self._meter.observe("prepare", time.perf_counter() - started)
+            return replace(
+                submission,
+                state="prepared",
+                transaction_id=prepared.transaction_id,
+                envelope=prepared.envelope,
+                reply=prepared.reply,
+            )
+        raise AssertionError("unreachable")
+
+    def _order(self, submission: Submission, deadline: float, *, resent: bool) -> Outcome | None:
+        """Send the stored envelope and learn its fate from the blocks; `None` when `deadline` came first."""
+        if submission.envelope is None or submission.transaction_id is None:
+            raise RuntimeError(f"submission {submission.id} is prepared without an envelope")
+        with self._commits.expect(submission.transaction_id) as future:
+            started = time.perf_counter()
+            try:
+                self._ledger.submit(submission.envelope)
+            except OutcomeUnknown as exc:
+                _LOG.warning("submission %s: %s", submission.id, exc.message)
+                self._meter.count("submit_unknown")
+            except NothingOrdered as exc:
+                if not resent:
+                    raise
+                # This refusal is about the copy; the first one may be in a block tomorrow. 4
+                _LOG.warning("submission %s could not be sent again: %s", submission.id, exc.message)
+            self._meter.observe("submit", time.perf_counter() - started)
+            started = time.perf_counter()
+            outcome = self._await(future, submission.transaction_id, deadline)
+            self._meter.observe("commit", time.perf_counter() - started)
+        return outcome
+
+    def _await(self, future: "Future[Outcome]", transaction_id: str, deadline: float) -> Outcome | None:
+        while not self._stopping.is_set():
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return None
+            try:
+                return future.result(timeout=min(remaining, self._limits.fallback_after))
+            except FutureTimeout:
+                outcome = self._fallback(transaction_id, remaining)
+            if outcome is not None:
+                return outcome
+        return None
+
+    def _fallback(self, transaction_id: str, remaining: float) -> Outcome | None:
+        """CommitStatus holds one of the peer's slots while it waits, so it is asked only when blocks do not come."""
+        found = self._readmodel.transaction(transaction_id)
+        if found is not None:
+            return found[0]
+        if self._streaming():
+            return None
+        try:
+            outcome = self._ledger.outcome(transaction_id, min(remaining, self._limits.fallback_after))
+        except (NothingOrdered, OutcomeUnknown) as exc:
+            _LOG.warning("asking for transaction %s: %s", transaction_id, exc.message)
+            self._stopping.wait(min(remaining, 0.2))
+            return None
+        if outcome is not None:
+            self._commits.seen(outcome.block)
+        return outcome
+
+    def _first_outcome(self, transaction_id: str) -> Outcome:
+        """The outcome of a transaction that an endorser found in its block index; the read model may lag a little."""
+        with self._commits.expect(transaction_id) as future:
+            found = self._readmodel.transaction(transaction_id)
+            if found is not None:
+                return found[0]
+            outcome = self._await(future, transaction_id, time.monotonic() + self._limits.wait)
+        if outcome is None:
+            raise Unavailable("the first outcome of this request is not visible yet", code="behind", retry_after=1)
+        return outcome
+
+    def _committed(self, submission: Submission, outcome: Outcome) -> Response:
+        reply = submission.reply
+        if reply is None:
+            # Our own copy of the answer is lost; the block holds it.
+            self._commits.wait_for_height(outcome.block + 1, self._limits.wait)
+            found = self._readmodel.transaction(outcome.transaction_id)
+            reply = (found[1] if found is not None else None) or {}
+        transaction = {"id": outcome.transaction_id, "block": outcome.block}
+        return Response(submission.success, {**reply, "transaction": transaction}, outcome.block + 1)
+
+
+def _invalidated(fate: Fate, outcome: Outcome) -> Invalidated:
+    facts: Json = {"transaction_id": outcome.transaction_id, "block": outcome.block, "validation_code": outcome.code}
+    return Invalidated(fate.message, code=fate.code, status=fate.status, retryable=fate.retryable, **facts)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each of Fabric's validation codes means for a submission: one table."""
+
+from dataclasses import dataclass
+
+from gateway.services.ports import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """How an ordered transaction ended and what follows from it."""
+
+    code: str
+    status: int
+    message: str
+    attempts: int
+    """How many transactions of ours may end so before the caller is told."""
+    retryable: bool = True
+    conflict: bool = False
+    valid: bool = False
+
+
+_VALID = Fate("valid", 200, "the transaction is valid", attempts=0, valid=True)
+_CONFLICT = Fate("conflict", 409, "another transaction changed the same records first", attempts=5, conflict=True)
+_POLICY = Fate("endorsement-policy", 502, "the network's endorsement policy was not satisfied", attempts=2)
+_UPGRADING = Fate("chaincode-upgrading", 503, "the chaincode is being upgraded", attempts=2)
+_FAULT = Fate(
+    "transaction-invalid", 500, "the network found the transaction invalid; the operator was told", attempts=1,
+    retryable=False,
+)  # fmt: skip
+
+_FATES = {0: _VALID, 10: _POLICY, 11: _CONFLICT, 12: _CONFLICT, 17: _UPGRADING, 18: _UPGRADING, 25: _UPGRADING}
+
+
+def fate_of(outcome: Outcome) -> Fate:
+    """The fate for a validation code; every code that a correct gateway cannot cause is a fault."""
+    return _FATES.get(outcome.code, _FAULT)

@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the use cases need of the world outside, as small as their use.
+
+Errors that the ports raise, and what each leaves behind:
+
+    PortError                     base; `code` is permanent, `facts` are for machines
+    ├─ Refused                    the chaincode said no (its own code); nothing was ordered
+    ├─ NothingOrdered             the attempt failed before ordering; trying again is safe
+    │  ├─ Unavailable             endorsers, chaincode, peer limit or clock: come back later
+    │  ├─ EndorsementMismatch     organisations answered differently
+    │  ├─ TimedOut                the chaincode ran too long
+    │  └─ Forbidden, IdentityExpired, TooLarge, OrganisationsRequired, LedgerMisuse
+    ├─ AlreadyProposed            this transaction id stands in the ledger: look up its outcome
+    ├─ OutcomeUnknown             the envelope may have been ordered: send the *same* one again
+    └─ StorageFull, StorageFailed, Damaged  the gateway's own disk
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+class PortError(Exception):
+    """Base of what a port raises; `code` is permanent and `facts` are safe to show to the caller."""
+
+    code = "port-error"
+
+    def __init__(self, message: str, /, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts: Json = facts
+
+
+class Refused(PortError):
+    """The chaincode refused the command; `code` is the law's own and nothing was ordered."""
+
+    def __init__(self, message: str, /, *, code: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = code
+
+
+class NothingOrdered(PortError):
+    """The attempt ended before ordering, so the same command may be tried again at any time."""
+
+    code = "not-ordered"
+    transient = False
+    """Whether the same attempt may succeed a moment later."""
+
+
+class Unavailable(NothingOrdered):
+    """Something that is needed is down or full; `code` says which, `retry_after` when to come back (seconds)."""
+
+    transient = True
+
+    def __init__(self, message: str, /, *, code: str, retry_after: int = 1, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class EndorsementMismatch(NothingOrdered):
+    """Endorsing organisations simulated different results: nondeterminism, or peers at different heights."""
+
+    code = "endorsement-mismatch"
+    transient = True
+
+
+class TimedOut(NothingOrdered):
+    """The chaincode exceeded the peer's execution time; nothing was ordered."""
+
+    code = "chaincode-timeout"
+    transient = True
+
+
+class Forbidden(NothingOrdered):
+    """The channel does not accept this gateway's identity for this action."""
+
+    code = "identity-refused"
+
+
+class IdentityExpired(NothingOrdered):
+    """The certificate that this gateway signs with has expired."""
+
+    code = "identity-expired"
+
+
+class TooLarge(NothingOrdered):
+    """The transaction exceeds what the ordering service accepts."""
+
+    code = "transaction-too-large"
+
+
+class OrganisationsRequired(NothingOrdered):
+    """Private data demands that the endorsing organisations are named."""
+
+    code = "endorsing-organisations-required"
+
+
+class LedgerMisuse(NothingOrdered):
+    """The ledger answered in a way that points to a defect or an attack; kept for the operator's log."""
+
+    code = "ledger-protocol"
+
+
+class AlreadyProposed(PortError):
+    """The derived transaction id is already in a block; whoever asks must look up that first outcome."""
+
+    code = "duplicate-transaction"
+
+    def __init__(self, transaction_id: str) -> None:
+        super().__init__(f"transaction {transaction_id} is already in the ledger", transaction_id=transaction_id)
+        self.transaction_id = transaction_id
+
+
+class OutcomeUnknown(PortError):
+    """The orderer did not answer; the envelope may or may not have been accepted."""
+
+    code = "outcome-unknown"
+
+
+class Damaged(PortError):
+    """Stored bytes no longer have the digest they are named by; they are never served."""
+
+    code = "blob-integrity"
+
+
+class StorageFull(PortError):
+    """The gateway's disk is full; nothing was signed."""
+
+    code = "storage-full"
+
+
+class StorageFailed(PortError):
+    """The gateway's disk failed; the process stops rather than guess what was written."""
+
+    code = "storage-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An endorsed transaction that is ready to be submitted."""
+
+    transaction_id: str
+    envelope: bytes
+    """Serialised, so that exactly this transaction can be sent again after a restart."""
+    reply: Json
+    """What the chaincode answered: `record` and `event`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one transaction: Fabric's validation code (0 is VALID) and the block that holds it."""
+
+    transaction_id: str
+    code: int
+    block: int
+
+    @property
+    def valid(self) -> bool:
+        return self.code == 0
+
+
+class Ledger(Protocol):
+    """The consortium's ledger as one organisation's gateway reaches it; thread-safe."""
+
+    def prepare(self, function: str, command: str, nonce: bytes) -> Prepared:
+        """Simulate and collect endorsements for canonical JSON `command`.
+
+        The transaction id depends on `nonce` alone (and on the signing certificate). Raises `Refused`,
+        `AlreadyProposed` or a `NothingOrdered`.
+        """
+        ...
+
+    def submit(self, envelope: bytes) -> None:
+        """Hand the envelope to ordering; returns when it is accepted, which is before it is committed.
+
+        Sending the same envelope twice is harmless. Raises `OutcomeUnknown` or a `NothingOrdered`.
+        """
+        ...
+
+    def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
+        """Ask the peer for the fate of a transaction; `None` when it is not known within `timeout` seconds."""
+        ...
+
+    def evaluate(self, function: str, command: str) -> Json:
+        """Run a query on one peer and answer its JSON; nothing is ordered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerWrite:
+    """One write of a committed transaction to the chaincode's own namespace."""
+
+    key: str
+    value: Json | None
+    """`None` when the entry was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTransaction:
+    """One transaction of a block, valid or not."""
+
+    transaction_id: str
+    index: int
+    code: int
+    creator: str
+    """MSP id of who signed it; empty when the envelope could not be read."""
+    at: str
+    """The client's claimed time, RFC 3339 in UTC."""
+    reply: Json | None
+    """What the chaincode answered: `record` and `event`; `None` for what is not a transaction of ours."""
+    writes: tuple[LedgerWrite, ...]
+    """Empty unless the transaction is valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerBlock:
+    """A committed block in the gateway's own terms."""
+
+    number: int
+    hash: str
+    previous_hash: str
+    transactions: tuple[LedgerTransaction, ...]
+
+
+class BlockSource(Protocol):
+    """The one stream of committed blocks."""
+
+    def blocks(self, start: int, stop: Callable[[], bool]) -> Iterator[LedgerBlock]:
+        """Yield blocks from number `start` on, in order and without gaps, until the stream breaks or `stop()`.
+
+        A broken stream raises `Unavailable`; the caller starts again from its own position.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Wake a thread that waits in `blocks`, from another thread, so that it can stop."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The current value of one ledger entry in the read model, and the transaction that wrote it."""
+
+    key: str
+    kind: str
+    value: Json
+    transaction_id: str
+    block: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries in ledger order; `next` continues after the last one and is `None` at the end."""
+
+    items: tuple[Entry, ...]
+    next: str | None
+
+
+class ReadModel(Protocol):
+    """What queries see. Rebuilt from blocks at any time; never the only copy of anything."""
+
+    def height(self) -> int:
+        """The number of blocks applied; 0 for an empty read model."""
+        ...
+
+    def last_hash(self) -> str | None:
+        """Header hash of the last applied block, or `None` before the first."""
+        ...
+
+    def apply(self, block: LedgerBlock) -> None:
+        """Apply the next block; rows and position move in one SQL transaction. Refuses gaps and foreign blocks."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything, so that the same path can rebuild it from block 0."""
+        ...
+
+    def get(self, key: str) -> Entry | None: ...
+
+    def list(self, kind: str, *, where: Mapping[str, str], after: str | None, limit: int) -> Page:
+        """Entries of a kind whose top-level fields, as text, equal `where`; in the order of their first writing.
+
+        `after` is the `next` of the page before.
+        """
+        ...
+
+    def all(self, kind: str, *, where: Mapping[str, str]) -> Sequence[Entry]:
+        """Every matching entry, for the few kinds whose number is bounded by organisations or one artifact."""
+        ...
+
+    def transaction(self, transaction_id: str) -> tuple[Outcome, Json | None] | None:
+        """The first outcome of a transaction and the chaincode's reply, or `None` when no applied block holds it."""
+        ...
+
+    def history(self, key: str) -> Sequence[Entry]:
+        """Every value that an entry had, oldest first; deletions are left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer as it is stored for replay: status and JSON body."""
+
+    status: int
+    body: Json
+    height: int | None = None
+    """Ledger height that includes the effect, for `Ledger-Height`; `None` when nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One attempt of ours to make a transaction, as it survives a restart."""
+
+    id: str
+    client: str
+    key: str
+    request_hash: str
+    function: str
+    command: str
+    success: int
+    """HTTP status of the answer once the transaction is valid."""
+    state: str
+    """`accepted` (promised, nothing signed yet), `prepared` (envelope stored, may be ordered) or `final`."""
+    attempt: int
+    created: float
+    transaction_id: str | None = None
+    envelope: bytes | None = None
+    reply: Json | None = None
+    response: Response | None = None
+
+
+class Submissions(Protocol):
+    """Idempotency keys and the state of every submission.
+
+    `save` returns only when the row would survive a power cut; `finish` may lag behind, because a lost
+    final state is found again from the transaction id.
+    """
+
+    def find(self, client: str, key: str) -> Submission | None: ...
+
+    def get(self, submission_id: str) -> Submission | None: ...
+
+    def save(self, submission: Submission) -> None: ...
+
+    def finish(self, submission: Submission) -> None: ...
+
+    def release(self, submission_id: str) -> None:
+        """Forget a submission of which nothing was ordered, so that its key may be tried again."""
+        ...
+
+    def unfinished(self) -> Iterable[Submission]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """One committed record as its owner keeps it."""
+
+    id: str
+    salt: bytes
+    content: bytes
+    consent: int
+    purposes: int
+    """Bit set of 64 purposes."""
+    leaf: bytes
+    """The leaf hash that was committed, so that a later change can be pinned to this record."""
+
+
+class Records(Protocol):
+    """The owner's copy of committed records, by the root that they stand under; durable when `put` returns."""
+
+    def put(self, root: str, records: Sequence[StoredRecord]) -> None: ...
+
+    def discard(self, root: str) -> None: ...
+
+    def all(self, root: str) -> Iterator[StoredRecord]:
+        """Every record in tree order; nothing when this organisation does not hold them."""
+        ...
+
+    def find(self, root: str, record_id: str) -> tuple[int, StoredRecord] | None:
+        """Position in the tree and record."""
+        ...
+
+
+class Clock(Protocol):
+    """Wall-clock seconds since the epoch, UTC."""
+
+    def __call__(self) -> float: ...
+
+
+class Meter(Protocol):
+    """Where durations and counts go; implementations must not raise."""
+
+    def observe(self, stage: str, seconds: float) -> None: ...
+
+    def count(self, what: str) -> None: ...
+
+
+class Signer(Protocol):
+    """The organisation's own signing key (its gateway user): signs statements that others check off line."""
+
+    @property
+    def msp_id(self) -> str: ...
+
+    @property
+    def certificate(self) -> bytes:
+        """PEM."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """ECDSA signature over SHA-256 of `message`, DER with low S."""
+        ...

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks become the read model: first run, catch-up and rebuild are one path.
+
+What a crash leaves: rows and position of a block are committed together, so the stream is simply taken up at
+the stored height. Nothing else depends on where the projector stood.
+"""
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+
+from gateway.services.commits import Commits
+from gateway.services.ports import BlockSource, PortError, ReadModel, Unavailable
+
+_LOG = logging.getLogger(__name__)
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+# Blocks that are behind arrive back to back; a stream that stays silent this long has delivered them all.
+_QUIET = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How the projection stands."""
+
+    height: int
+    lag: int
+    streaming: bool
+    caught_up: bool
+    trouble: str | None
+    """Why blocks are not being applied, in one line; `None` when all is well."""
+
+
+class Projector:
+    """Feeds the read model from the one block stream of this gateway, in a supervised thread."""
+
+    def __init__(self, source: BlockSource, readmodel: ReadModel, commits: Commits) -> None:
+        self._source = source
+        self._readmodel = readmodel
+        self._commits = commits
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._trouble: str | None = "the block stream has not been opened yet"
+        self._streaming = False
+        self._last_activity = time.monotonic()
+
+    def start(self) -> None:
+        """Begin streaming in a thread of its own."""
+        self._thread = threading.Thread(target=self.run, name="projector", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stop after the block in hand; the position is consistent at any moment."""
+        self._stopping.set()
+        self._source.interrupt()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def progress(self) -> Progress:
+        quiet = time.monotonic() - self._last_activity > _QUIET
+        lag = self._commits.lag
+        caught_up = self._streaming and quiet and lag == 0 and self._commits.height > 0
+        return Progress(self._commits.height, lag, self._streaming, caught_up, self._trouble)
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the block stream is open, so that commits will be learnt from it."""
+        return self._streaming
+
+    def run(self) -> None:
+        """Stream until stopped; a broken stream is taken up again with growing, jittered pauses."""
+        pause = _FIRST_PAUSE
+        self._commits.reset(self._readmodel.height())
+        while not self._stopping.is_set():
+            before = self._commits.height
+            try:
+                self._stream()
+            except Unavailable as exc:
+                self._trouble = exc.message
+                _LOG.warning("block stream lost: %s", exc.message)
+            except PortError as exc:
+                # A gap or a foreign block: never guess. An operator must look; the stored rows stay readable.
+                self._trouble = exc.message
+                _LOG.error("block refused: %s", exc.message)
+            except Exception:
+                self._trouble = "an unexpected error stopped the projection; see the log"
+                _LOG.exception("projection failed")
+            finally:
+                self._streaming = False
+            pause = _FIRST_PAUSE if self._commits.height > before else min(pause * 2, _LONGEST_PAUSE)
+            self._stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+    def _stream(self) -> None:
+        start = self._readmodel.height()
+        self._last_activity = time.monotonic()
+        self._streaming = True
+        self._trouble = None
+        for block in self._source.blocks(start, self._stopping.is_set):
+            self._readmodel.apply(block)
+            self._commits.applied(block)
+            self._last_activity = time.monotonic()
+            if self._stopping.is_set():
+                return

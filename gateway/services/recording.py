@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what a client sends to a command of the law, and into the ledger."""
+
+from collections.abc import Callable
+
+from chaincode.domain import codec
+from chaincode.domain.errors import UnknownField
+from chaincode.domain.functions import COMMANDS
+from chaincode.domain.values import Command
+from gateway.services.ports import Json
+from gateway.services.submitter import Answer, Intent, Submitter
+
+
+def command_from(function: str, body: Json, bound: Json | None = None) -> Command:
+    """Read a command from a request body.
+
+    Args:
+        bound: fields that the request's path decides; the body must not name them.
+
+    Raises a `Malformed` refusal that names the field.
+    """
+    kind = codec.kind_of(COMMANDS[function])
+    bound = bound or {}
+    for name in ("kind", "schema", *bound):
+        if name in body:
+            raise UnknownField(f"/{name}")
+    command = codec.from_plain({"kind": kind, "schema": codec.SCHEMA, **body, **bound})
+    if not isinstance(command, Command):
+        raise TypeError(f"{function} takes no {type(command).__name__}")
+    return command
+
+
+class Recorder:
+    """Has commands recorded; every decision about them is the chaincode's."""
+
+    def __init__(self, submitter: Submitter) -> None:
+        self._submitter = submitter
+
+    def record(self, intent: Intent, function: str, body: Json, **bound: str | int) -> Answer:
+        """Record the command that the body describes, exactly once."""
+        command = command_from(function, body, dict(bound))
+        return self.submit(intent, function, lambda: command)
+
+    def submit(self, intent: Intent, function: str, command: Callable[[], Command]) -> Answer:
+        """Record a command that is built only if this is the first request with its key."""
+        return self._submitter.submit(intent, function, lambda: codec.to_json(command()).decode())

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exactly once: from an idempotency key to at most one valid transaction, whatever dies in between.
+
+The obligations, cited by number here and in `attempts.py`:
+
+1.  A key names one request. The same key with another payload is refused; with the same payload it gets the
+    first answer, or waits for it.
+2.  The nonce, and with it the transaction id, is derived from the gateway's secret, the client, the key and the
+    attempt: proposing again after any loss proposes the same transaction.
+3.  The envelope is on disk before it is handed to ordering, so a restart can send the *same* one again.
+4.  Once an envelope may have been ordered, only a block decides its fate. No clock does.
+5.  An attempt that committed as invalid has used up its id; the next attempt has the next number.
+6.  A failure before ordering leaves the key free: the same request may be sent again with it.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, replace
+
+from gateway.services.attempts import Attempts, Halted, Limits, Secret
+from gateway.services.ports import (
+    Clock,
+    Meter,
+    PortError,
+    Response,
+    Submission,
+    Submissions,
+    Unavailable,
+)
+
+_LOG = logging.getLogger(__name__)
+
+
+class KeyReused(PortError):
+    """The idempotency key was used before with another payload."""
+
+    code = "idempotency-key-reused"
+
+
+class InProgress(PortError):
+    """The first request with this key has not finished; its outcome is not known yet."""
+
+    code = "in-progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Who wants something recorded, under which idempotency key, and how he wants the answer."""
+
+    client: str
+    key: str
+    digest: str
+    """SHA-256 over method, path and canonical body, in hex."""
+    success: int = 201
+    """HTTP status of the answer once the transaction is valid."""
+    respond_async: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response, and whether it is the repetition of an earlier one."""
+
+    response: Response
+    submission_id: str
+    replayed: bool = False
+    pending: bool = False
+
+
+@dataclass(slots=True)
+class _Flight:
+    digest: str
+    submission_id: str
+    future: "Future[Answer]"
+
+
+class Submitter:
+    """Turns requests into committed transactions; thread-safe."""
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        submissions: Submissions,
+        *,
+        secret: Secret,
+        clock: Clock,
+        meter: Meter,
+        limits: Limits,
+    ) -> None:
+        self._attempts = attempts
+        self._submissions = submissions
+        self._secret = secret
+        self._clock = clock
+        self._meter = meter
+        self._limits = limits
+        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(limits.in_flight)
+        self._waiters = threading.BoundedSemaphore(limits.waiters)
+        self._orphans: deque[Submission] = deque()
+        self._orphaned = threading.Semaphore(0)
+
+    def submit(self, intent: Intent, function: str, command: Callable[[], str]) -> Answer:
+        """Record a command exactly once and answer with its committed outcome.
+
+        Args:
+            command: builds the canonical JSON; called once per key, so it may draw salts or sign statements.
+
+        Raises `KeyReused`, `InProgress`, `Unavailable` with code `capacity`, or why nothing was ordered.
+        """
+        flight, mine = self._board(intent)
+        if not mine:
+            return self._await_other(flight)
+        try:
+            answer = self._first(intent, function, command)
+        except BaseException as exc:
+            self._land(intent.client, intent.key, exc)
+            raise
+        if not answer.pending:
+            self._land(intent.client, intent.key, answer)
+        return answer
+
+    def operation(self, submission_id: str, client: str) -> Submission | None:
+        """A client's own submission by its operation id."""
+        submission = self._submissions.get(submission_id)
+        return submission if submission is not None and submission.client == client else None
+
+    @property
+    def in_flight(self) -> int:
+        """Submissions that have not reached their end."""
+        return len(self._flights)
+
+    # -- what requests left behind; called by the reconciler ------------------------------------------------
+
+    def recover(self) -> int:
+        """Take charge of every submission that a former process left unfinished; call before serving."""
+        unfinished = list(self._submissions.unfinished())
+        for submission in unfinished:
+            with self._lock:
+                flight = _Flight(submission.request_hash, submission.id, Future())
+                self._flights[submission.client, submission.key] = flight
+            self._hand_over(submission)
+        return len(unfinished)
+
+    def take_orphan(self, timeout: float) -> Submission | None:
+        """The next submission that no request is waiting for."""
+        return self._orphans.popleft() if self._orphaned.acquire(timeout=timeout) else None
+
+    def settle(self, submission: Submission) -> Submission | None:
+        """One round of work on an orphan: `None` when it reached its end, else how it stands now."""
+        try:
+            result = self._attempts.drive(submission, time.monotonic() + self._limits.fallback_after)
+        except Halted as halt:
+            if halt.cause.transient and self._clock() - submission.created < self._limits.accepted_for:
+                return halt.submission
+            result = self._attempts.give_up(halt.submission, halt.cause)
+        except PortError as exc:
+            _LOG.warning("submission %s is still open: %s", submission.id, exc.message)
+            return submission
+        if isinstance(result, Submission):
+            return result
+        self._land(submission.client, submission.key, Answer(result, submission.id))
+        return None
+
+    # -- the request path ---------------------------------------------------------------------------------
+
+    def _board(self, intent: Intent) -> tuple[_Flight, bool]:
+        with self._lock:
+            flight = self._flights.get((intent.client, intent.key))
+            if flight is not None:
+                if flight.digest != intent.digest:
+                    raise KeyReused("this Idempotency-Key was used with another payload")  # 1
+                return flight, False
+            if len(self._flights) >= self._limits.in_flight + self._limits.backlog:
+                raise self._full()
+            flight = _Flight(intent.digest, self._secret.submission_id(intent.client, intent.key), Future())
+            self._flights[intent.client, intent.key] = flight
+            return flight, True
+
+    def _land(self, client: str, key: str, result: Answer | BaseException) -> None:
+        with self._lock:
+            flight = self._flights.pop((client, key), None)
+        if flight is None:
+            return
+        if isinstance(result, Answer):
+            flight.future.set_result(result)
+        else:
+            flight.future.set_exception(result)
+
+    def _await_other(self, flight: _Flight) -> Answer:
+        busy = InProgress("the first request with this key is still in progress", operation=flight.submission_id)
+        if not self._waiters.acquire(blocking=False):
+            raise busy
+        try:
+            answer = flight.future.result(timeout=self._limits.wait)
+        except FutureTimeout:
+            raise busy from None
+        finally:
+            self._waiters.release()
+        return replace(answer, replayed=True)
+
+    def _first(self, intent: Intent, function: str, command: Callable[[], str]) -> Answer:
+        stored = self._submissions.find(intent.client, intent.key)
+        if stored is not None:
+            if stored.request_hash != intent.digest:
+                raise KeyReused("this Idempotency-Key was used with another payload")  # 1
+            if stored.response is not None and not stored.response.body.get("retryable"):
+                return Answer(stored.response, stored.id, replayed=True)
+        if not self._slots.acquire(blocking=False):
+            raise self._full()
+        try:
+            submission = self._open(intent, function, command, stored)
+            if intent.respond_async:
+                self._submissions.save(submission)
+                return self._hand_over(submission)
+            result = self._attempts.drive(submission, time.monotonic() + self._limits.wait)
+            return self._hand_over(result) if isinstance(result, Submission) else Answer(result, submission.id)
+        except Halted as halt:
+            if halt.submission.state == "prepared" or halt.submission.attempt > 1:
+                # Transaction ids of this key are used up or on disk; the row remembers how many.
+                self._attempts.give_up(halt.submission, halt.cause)
+            raise halt.cause from None  # 6
+        finally:
+            self._slots.release()
+
+    def _open(self, intent: Intent, function: str, command: Callable[[], str], stored: Submission | None) -> Submission:
+        if stored is not None:
+            # A stored failure that may be tried again: go on from the attempts that are used up already.
+            return replace(stored, state="accepted", response=None, envelope=None)
+        return Submission(
+            id=self._secret.submission_id(intent.client, intent.key),
+            client=intent.client,
+            key=intent.key,
+            request_hash=intent.digest,
+            function=function,
+            command=command(),
+            success=intent.success,
+            state="accepted",
+            attempt=1,
+            created=self._clock(),
+        )
+
+    def _hand_over(self, submission: Submission) -> Answer:
+        self._orphans.append(submission)
+        self._orphaned.release()
+        self._meter.count("pending")
+        return Answer(Response(202, {"operation": submission.id}), submission.id, pending=True)
+
+    def _full(self) -> Unavailable:
+        self._meter.count("refused_capacity")
+        return Unavailable("the gateway is at its limit of requests in flight", code="capacity", retry_after=1)

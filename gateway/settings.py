@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a gateway must be told to run, read once and checked before anything starts."""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FIRST_PORT = 8101
+FIRST_HEALTH_PORT = 8111
+THREADS_BESIDE_IN_FLIGHT = 32
+SECRET_SIZE = 32
+
+
+class SettingsError(Exception):
+    """A setting or file that the gateway cannot start with; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """One organisation of the network file."""
+
+    name: str
+    msp_id: str
+    domain: str
+    peer: str
+    tls_ca: Path
+    msp: Path
+    user_msp: Path
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFile:
+    """The network that a gateway joins, as its operators wrote it down."""
+
+    channel: str
+    chaincode: str
+    organisations: tuple[Organisation, ...]
+    orderer_msp_id: str
+    orderer_msp: Path
+    genesis_hash: str
+
+    @classmethod
+    def read(cls, path: Path) -> "NetworkFile":
+        """Read `network.json`; relative paths in it are relative to its folder. Raises `SettingsError`."""
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as exc:
+            raise SettingsError(f"the network file {path} cannot be read: {exc.strerror}") from None
+        except ValueError as exc:
+            raise SettingsError(f"the network file {path} is not JSON: {exc}") from None
+        try:
+            return cls._parse(value, path.parent)
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise SettingsError(f"the network file {path} lacks or misuses the field {exc}") from None
+
+    @classmethod
+    def _parse(cls, value: dict[str, Any], folder: Path) -> "NetworkFile":
+        return cls(
+            channel=value["channel"],
+            chaincode=value.get("chaincode_default", "pedigree"),
+            organisations=tuple(
+                Organisation(
+                    name=item["name"],
+                    msp_id=item["mspid"],
+                    domain=item["domain"],
+                    peer=item["peer"],
+                    tls_ca=folder / item["tls_ca"],
+                    msp=folder / item["msp"],
+                    user_msp=folder / item["user_msp"],
+                )
+                for item in value["organisations"]
+            ),
+            orderer_msp_id=value["orderer"]["mspid"],
+            orderer_msp=folder / value["orderer"]["msp"],
+            genesis_hash=value["genesis_hash"],
+        )
+
+    def organisation(self, name: str) -> tuple[int, Organisation]:
+        """The organisation of this name or MSP id, and its position, which decides the default ports."""
+        for index, organisation in enumerate(self.organisations):
+            if name in (organisation.name, organisation.msp_id):
+                return index, organisation
+        known = ", ".join(organisation.name for organisation in self.organisations)
+        raise SettingsError(f"the network has no organisation {name!r}; it has {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that `pedigree serve` runs with."""
+
+    network: NetworkFile
+    organisation: Organisation
+    data: Path
+    host: str
+    port: int
+    health_port: int
+    in_flight: int = 256
+    commit_wait: float = 30.0
+    """Seconds that a request waits for its commit before it is answered 202."""
+    upload_limit: int = 256 * 1024 * 1024
+    rebuild: bool = False
+    """Forget the read model at start and build it again from block 0."""
+
+    @property
+    def threads(self) -> int:
+        """Server threads: one for each request in flight, and some for reads and refusals."""
+        return self.in_flight + THREADS_BESIDE_IN_FLIGHT
+
+    @classmethod
+    def build(
+        cls,
+        network: Path,
+        organisation: str,
+        *,
+        data: Path | None,
+        host: str,
+        port: int | None,
+        health_port: int | None,
+        in_flight: int,
+        rebuild: bool = False,
+    ) -> "Settings":
+        """Read the network file and fill in the conventions. Raises `SettingsError`."""
+        file = NetworkFile.read(network)
+        index, member = file.organisation(organisation)
+        for path in (member.tls_ca, member.msp, member.user_msp, file.orderer_msp):
+            if not path.exists():
+                raise SettingsError(f"the network file names {path}, which does not exist")
+        if not 1 <= in_flight <= 4096:
+            raise SettingsError("in-flight must be from 1 to 4096")
+        return cls(
+            network=file,
+            organisation=member,
+            data=data if data is not None else network.parent / "gateways" / member.name,
+            host=host,
+            port=FIRST_PORT + index if port is None else port,
+            health_port=FIRST_HEALTH_PORT + index if health_port is None else health_port,
+            in_flight=in_flight,
+            rebuild=rebuild,
+        )
+
+
+def private_folder(path: Path) -> Path:
+    """Create a folder that only its owner may enter, and refuse one that others may."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def load_secret(path: Path) -> bytes:
+    """The gateway's secret, made once; whoever loses it loses the link from idempotency keys to transactions.
+
+    The file appears complete or not at all.
+    """
+    try:
+        secret = path.read_bytes()
+    except FileNotFoundError:
+        secret = secrets.token_bytes(SECRET_SIZE)
+        temporary = path.with_suffix(".new")
+        descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    if len(secret) != SECRET_SIZE:
+        raise SettingsError(f"{path} must hold {SECRET_SIZE} bytes")
+    return secret

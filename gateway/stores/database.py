@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One SQLite file: a single thread that writes and groups commits, and one reading connection per thread.
+
+Grouping matters because a durable commit costs one fsync whatever it holds: writes that arrive while a commit
+is under way share the next one. Readers never block the writer (WAL) and cannot write (`query_only`).
+"""
+
+import contextlib
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.services.ports import PortError, StorageFailed, StorageFull
+
+Result = TypeVar("Result")
+Work = Callable[[sqlite3.Connection], Any]
+_BATCH = 256
+_STOP = object()
+
+
+class Database:
+    """A SQLite file with grouped commits; safe to use from any thread."""
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, *, on_failure: Callable[[Exception], None] | None = None
+    ) -> None:
+        self._path = path
+        self._connection = connection
+        self._on_failure = on_failure
+        self._readers = threading.local()
+        self._all_readers: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._failed: Exception | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"db-{path.stem}", daemon=True)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        migrations: str,
+        *,
+        durable: bool,
+        on_failure: Callable[[Exception], None] | None = None,
+    ) -> "Database":
+        """Open or create the file and bring its schema up to date.
+
+        Args:
+            migrations: folder below `gateway/stores/migrations`.
+            durable: whether a finished write must survive a power cut (`synchronous=FULL`); without it a power
+                cut may lose the last writes but never corrupts the file.
+            on_failure: called once when the disk fails; the gateway stops its process there.
+        """
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        migrate(connection, migrations)
+        database = cls(path, connection, on_failure=on_failure)
+        database._thread.start()
+        return database
+
+    def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run `work` inside the next grouped transaction and return once that is committed."""
+        result: Result = self._enqueue(work).result()
+        return result
+
+    def write_later(self, work: Work) -> None:
+        """Run `work` in a later commit without waiting; its order among the writes is kept."""
+        self._enqueue(work)
+
+    def reader(self) -> sqlite3.Connection:
+        """This thread's reading connection, which sees every commit that has returned."""
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA query_only=ON")
+            self._readers.connection = connection
+            with self._lock:
+                self._all_readers.append(connection)
+        return connection
+
+    def flush(self) -> None:
+        """Wait until everything enqueued so far is committed."""
+        self.write(lambda _: None)
+
+    def close(self) -> None:
+        """Commit what is queued and close the file; later calls do nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._queue.put(_STOP)
+        self._thread.join()
+        for reader in self._all_readers:
+            reader.close()
+        self._connection.close()
+
+    def _enqueue(self, work: Work) -> "Future[Any]":
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(f"{self._path.name} is closed")
+            if self._failed is not None:
+                raise StorageFailed(f"{self._path.name} failed earlier") from self._failed
+            self._queue.put((work, future))
+        return future
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            batch = [self._queue.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(batch) < _BATCH:
+                    batch.append(self._queue.get_nowait())
+            stopping = _STOP in batch
+            self._commit([item for item in batch if item is not _STOP])
+
+    def _commit(self, batch: list[tuple[Work, "Future[Any]"]]) -> None:
+        if not batch:
+            return
+        results: list[tuple[Future[Any], Any, Exception | None]] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for work, future in batch:
+                results.append((future, *self._attempt(work)))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as exc:
+            # Nothing of the batch is kept, so nobody may be told that it was.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            failure = self._failure(exc)
+            for _, future in batch:
+                future.set_exception(failure)
+            return
+        for future, value, error in results:
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+    def _attempt(self, work: Work) -> tuple[Any, Exception | None]:
+        """Run one piece of work in its own savepoint, so that its failure does not undo its neighbours."""
+        self._connection.execute("SAVEPOINT work")
+        try:
+            value = work(self._connection)
+        except Exception as exc:
+            if isinstance(exc, sqlite3.Error) and _primary_code(exc) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise
+            self._connection.execute("ROLLBACK TO work")
+            self._connection.execute("RELEASE work")
+            return None, exc
+        self._connection.execute("RELEASE work")
+        return value, None
+
+    def _failure(self, exc: sqlite3.Error) -> PortError:
+        if _primary_code(exc) == sqlite3.SQLITE_FULL:
+            return StorageFull("the gateway's disk is full")
+        # After a failed fsync the kernel may have dropped the pages: what is on disk is unknown, so stop.
+        self._failed = exc
+        if self._on_failure is not None:
+            self._on_failure(exc)
+        return StorageFailed(f"writing {self._path.name} failed: {exc}")
+
+
+def _primary_code(exc: sqlite3.Error) -> int:
+    return (getattr(exc, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def migrate(connection: sqlite3.Connection, folder: str) -> None:
+    """Apply the numbered `.sql` files that `PRAGMA user_version` says are missing, each in one transaction."""
+    applied = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    scripts = sorted(_scripts(folder), key=lambda script: script[0])
+    if applied > len(scripts):
+        raise PortError(f"the database was written by a newer version (schema {applied}, known {len(scripts)})")
+    for number, text in scripts[applied:]:
+        connection.executescript(f"BEGIN;\n{text}\nPRAGMA user_version={number};\nCOMMIT;")
+
+
+def _scripts(folder: str) -> Iterator[tuple[int, str]]:
+    root = resources.files("gateway.stores").joinpath("migrations", folder)
+    for file in root.iterdir():
+        if file.name.endswith(".sql"):
+            yield int(file.name.split("_", 1)[0]), file.read_text(encoding="utf-8")

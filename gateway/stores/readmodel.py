@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The read model in SQLite: entries by key and kind, their history, and every transaction's outcome.
+
+Not durable on purpose (`synchronous=NORMAL`): a power cut may set it back some blocks, and the projector
+then applies those again by the path it always uses.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.services.ports import Entry, Json, LedgerBlock, LedgerTransaction, Outcome, Page, PortError
+from gateway.stores.database import Database
+
+_ENTRY = "entry.key, entry.kind, entry.value, entry.transaction_id, entry.block, entry.at"
+_TABLES = ("attribute", "entry", "history", "ledger_transaction")
+_INDEXED_LENGTH = 256
+
+
+class ReadModelStore:
+    """Implements `services.ports.ReadModel`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def height(self) -> int:
+        return int(self._database.reader().execute("SELECT height FROM position").fetchone()[0])
+
+    def last_hash(self) -> str | None:
+        value = self._database.reader().execute("SELECT hash FROM position").fetchone()[0]
+        return None if value is None else str(value)
+
+    def apply(self, block: LedgerBlock) -> None:
+        self._database.write(lambda connection: _apply(connection, block))
+
+    def clear(self) -> None:
+        def empty(connection: sqlite3.Connection) -> None:
+            for table in _TABLES:
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+            connection.execute("UPDATE position SET height = 0, hash = NULL")
+
+        self._database.write(empty)
+
+    def get(self, key: str) -> Entry | None:
+        row = self._database.reader().execute(f"SELECT {_ENTRY} FROM entry WHERE key = ?", (key,)).fetchone()  # noqa: S608
+        return None if row is None else _entry(row)
+
+    def list(self, kind: str, *, where: Mapping[str, str], after: str | None, limit: int) -> Page:
+        rows = self._select(kind, where, after or "", limit + 1)
+        items = tuple(_entry(row) for row in rows[:limit])
+        return Page(items, rows[limit - 1][6] if len(rows) > limit else None)
+
+    def all(self, kind: str, *, where: Mapping[str, str]) -> Sequence[Entry]:
+        return [_entry(row) for row in self._select(kind, where, "", -1)]
+
+    def transaction(self, transaction_id: str) -> tuple[Outcome, Json | None] | None:
+        row = (
+            self._database.reader()
+            .execute("SELECT code, block, reply FROM ledger_transaction WHERE id = ?", (transaction_id,))
+            .fetchone()
+        )
+        if row is None:
+            return None
+        code, block, reply = row
+        return Outcome(transaction_id, code, block), None if reply is None else json.loads(reply)
+
+    def history(self, key: str) -> Sequence[Entry]:
+        rows = self._database.reader().execute(
+            "SELECT key, kind, value, transaction_id, block, at FROM history"
+            " WHERE key = ? AND value IS NOT NULL ORDER BY block, number",
+            (key,),
+        )
+        return [_entry(row) for row in rows]
+
+    def _select(self, kind: str, where: Mapping[str, str], after: str, limit: int) -> Sequence[tuple[Any, ...]]:
+        joins, values = "", []
+        for number, (name, value) in enumerate(sorted(where.items())):
+            joins += (
+                f" JOIN attribute a{number} ON a{number}.kind = entry.kind AND a{number}.name = ?"
+                f" AND a{number}.value = ? AND a{number}.key = entry.key"
+            )
+            values += [name, value[:_INDEXED_LENGTH]]
+        query = (
+            f"SELECT {_ENTRY}, entry.position FROM entry{joins}"  # noqa: S608 - names are generated, values are bound
+            " WHERE entry.kind = ? AND entry.position > ? ORDER BY entry.position LIMIT ?"
+        )
+        return self._database.reader().execute(query, (*values, kind, after, limit)).fetchall()
+
+
+def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
+    height, last = connection.execute("SELECT height, hash FROM position").fetchone()
+    if block.number != height:
+        raise PortError(f"block {block.number} does not follow height {height}", height=height)
+    if last is not None and block.previous_hash != last:
+        raise PortError(f"block {block.number} does not continue the chain that was read so far", height=height)
+    for transaction in block.transactions:
+        _apply_transaction(connection, block.number, transaction)
+    connection.execute("UPDATE position SET height = ?, hash = ?", (block.number + 1, block.hash))
+
+
+def _apply_transaction(connection: sqlite3.Connection, block: int, transaction: LedgerTransaction) -> None:
+    reply = None if transaction.reply is None else json.dumps(transaction.reply)
+    connection.execute(
+        "INSERT OR IGNORE INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (transaction.transaction_id, block, transaction.index, transaction.code, transaction.creator, transaction.at,
+         reply),
+    )  # fmt: skip
+    for number, write in enumerate(transaction.writes):
+        _apply_write(connection, block, transaction, number, write.key, write.value)
+
+
+def _apply_write(
+    connection: sqlite3.Connection,
+    block: int,
+    transaction: LedgerTransaction,
+    number: int,
+    key: str,
+    value: Json | None,
+) -> None:
+    existing = connection.execute("SELECT kind, position FROM entry WHERE key = ?", (key,)).fetchone()
+    kind = str(value.get("kind", "")) if value is not None else (existing[0] if existing else "")
+    text = None if value is None else json.dumps(value, ensure_ascii=False)
+    stamp = (transaction.transaction_id, block, transaction.at)
+    connection.execute(
+        "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (key, block, transaction.index, transaction.transaction_id, kind, text, transaction.at),
+    )
+    if existing is not None:
+        connection.execute("DELETE FROM attribute WHERE key = ?", (key,))
+    if value is None:
+        connection.execute("DELETE FROM entry WHERE key = ?", (key,))
+        return
+    position = existing[1] if existing else f"{block:012d}.{transaction.index:06d}.{number:06d}"
+    connection.execute("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", (key, kind, text, *stamp, position))
+    connection.executemany(
+        "INSERT OR IGNORE INTO attribute VALUES (?, ?, ?, ?)",
+        [(kind, name, str(field)[:_INDEXED_LENGTH], key) for name, field in value.items() if _indexed(name, field)],
+    )
+
+
+def _indexed(name: str, field: Any) -> bool:
+    return name not in ("kind", "schema") and isinstance(field, str | int) and not isinstance(field, bool)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    key, kind, value, transaction_id, block, at = row[:6]
+    return Entry(key, kind, json.loads(value), transaction_id, block, at)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Idempotency keys and the state of every submission, in SQLite with `synchronous=FULL`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from gateway.services.ports import Response, Submission
+from gateway.stores.database import Database
+
+_COLUMNS = (
+    "id, client, key, request_hash, function, command, success, state, attempt, created, "
+    "transaction_id, envelope, reply, status, body, height"
+)
+_UPSERT = f"INSERT OR REPLACE INTO submission ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608 - constants
+
+
+class SubmissionStore:
+    """Implements `services.ports.Submissions`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, client: str, key: str) -> Submission | None:
+        return self._one("client = ? AND key = ?", (client, key))
+
+    def get(self, submission_id: str) -> Submission | None:
+        return self._one("id = ?", (submission_id,))
+
+    def save(self, submission: Submission) -> None:
+        row = _row(submission)
+        self._database.write(lambda connection: connection.execute(_UPSERT, row))
+
+    def finish(self, submission: Submission) -> None:
+        # The envelope is what makes a row large; once the outcome is final it is of no further use here.
+        row = _row(replace(submission, envelope=None))
+        self._database.write_later(lambda connection: connection.execute(_UPSERT, row))
+
+    def release(self, submission_id: str) -> None:
+        self._database.write(lambda c: c.execute("DELETE FROM submission WHERE id = ?", (submission_id,)))
+
+    def unfinished(self) -> Sequence[Submission]:
+        rows = self._database.reader().execute(
+            f"SELECT {_COLUMNS} FROM submission WHERE state <> 'final' ORDER BY created"  # noqa: S608 - constants
+        )
+        return [_submission(row) for row in rows]
+
+    def _one(self, condition: str, values: tuple[str, ...]) -> Submission | None:
+        row = (
+            self._database.reader()
+            .execute(f"SELECT {_COLUMNS} FROM submission WHERE {condition}", values)  # noqa: S608 - constants
+            .fetchone()
+        )
+        return None if row is None else _submission(row)
+
+
+def _row(submission: Submission) -> tuple[Any, ...]:
+    response = submission.response
+    return (
+        submission.id,
+        submission.client,
+        submission.key,
+        submission.request_hash,
+        submission.function,
+        submission.command,
+        submission.success,
+        submission.state,
+        submission.attempt,
+        submission.created,
+        submission.transaction_id,
+        submission.envelope,
+        None if submission.reply is None else json.dumps(submission.reply),
+        *((None, None, None) if response is None else (response.status, json.dumps(response.body), response.height)),
+    )
+
+
+def _submission(row: tuple[Any, ...]) -> Submission:
+    fields: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    reply, status, body, height = (fields.pop(name) for name in ("reply", "status", "body", "height"))
+    return Submission(
+        **fields,
+        reply=None if reply is None else json.loads(reply),
+        response=None if status is None else Response(status, json.loads(body), height),
+    )

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pedigree-network`: run a network, look at it, deploy chaincode on it, check its ledger, stop it."""
+
+import functools
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from network import running
+from network.embedded.policy import MalformedPolicy
+from network.lifecycle import Deployment, definitions, deploy, height, packages_for
+from network.packaging import Definition, DefinitionError, Package, load_collections, parse_addresses
+from network.profiles import write_json
+from network.running import RunningError
+from network.topology import Endpoint, TopologyError
+from network.wire import Administrator, Member, OrderingService, WireError
+
+_REFUSALS = (TopologyError, RunningError, DefinitionError, MalformedPolicy, WireError)
+_SINGLE_HOST = (
+    "One process plays all organisations here: for trying things out, for tests and for pilots on one machine. "
+    "Where trust must be distributed, run it on Fabric."
+)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _refusing(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Turn what an operator can put right into one line and exit code 1."""
+
+    @functools.wraps(command)
+    def refusing(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return command(*args, **kwargs)
+        except _REFUSALS as error:
+            raise click.ClickException(_one_line(str(error))) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(_one_line(f"{where}{error.strerror or error}")) from error
+
+    return refusing
+
+
+_directory = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".pedigree"),
+    show_default=True,
+    help="Where keys, ledgers and addresses are kept.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pedigree")
+def main() -> None:
+    """Run the ledger's network: embedded in one process, or on Hyperledger Fabric."""
+
+
+@main.command()
+@click.option("--ledger", type=click.Choice(["embedded", "fabric"]), default="embedded", show_default=True)
+@click.option("--topology", "topology_file", type=click.Path(dir_okay=False, path_type=Path), help="YAML or JSON.")
+@click.option(
+    "--fabric-bin",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Fabric's programs; default: $FABRIC_BIN, then /opt/fabric/bin.",
+)
+@click.option("--detach", is_flag=True, help="Leave it running in the background; returns when it is ready.")
+@_directory
+@_json
+@_refusing
+def up(
+    ledger: str, topology_file: Path | None, fabric_bin: Path | None, *, detach: bool, directory: Path, as_json: bool
+) -> None:
+    """Start the network, or start it again; Ctrl-C or `down` stops it and keeps everything."""
+    directory = directory.absolute()
+    running.chosen_topology(topology_file, directory)  # a bad description is refused before anything is made
+    if ledger == "embedded":
+        click.echo(_SINGLE_HOST, err=True)
+    if detach:
+        arguments = ["up", "--ledger", ledger, "--dir", str(directory)]
+        arguments += [] if topology_file is None else ["--topology", str(topology_file.absolute())]
+        arguments += [] if fabric_bin is None else ["--fabric-bin", str(fabric_bin.absolute())]
+        _announce(running.detach(arguments, directory), directory, as_json=as_json)
+        return
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    topology = running.chosen_topology(topology_file, directory)
+
+    def ready(described: dict[str, Any]) -> None:
+        _announce(described, directory, as_json=as_json)
+
+    if ledger == "embedded":
+        running.run_embedded(topology, directory, ready)
+    else:
+        running.run_fabric(topology, directory, fabric_bin, ready)
+
+
+@main.command()
+@_directory
+@_refusing
+def down(directory: Path) -> None:
+    """Stop the network; ledgers and keys stay."""
+    stopped = running.stop(directory.absolute())
+    click.echo("stopped" if stopped else f"no network was running on {directory}")
+
+
+@main.command()
+@_directory
+@_json
+@_refusing
+def status(directory: Path, *, as_json: bool) -> None:
+    """Say whether the network runs, how far each organisation's ledger is, and what is deployed.
+
+    Exit code 0 when it runs and every peer answers, otherwise 1.
+    """
+    pid = running.holder(directory.absolute())
+    if pid is None:
+        click.echo(json.dumps({"running": False}) if as_json else f"no network runs on {directory}")
+        sys.exit(1)
+    described = running.description(directory.absolute())
+    report = _report(described, pid)
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        _print_report(report)
+    sys.exit(0 if all(entry["reachable"] for entry in report["organisations"]) else 1)
+
+
+@main.command("deploy")
+@click.argument("name")
+@click.option("--address", "addresses", multiple=True, required=True, help="ORG=HOST:PORT, once per organisation.")
+@click.option("--policy", help="Endorsement policy, such as \"OutOf(2,'AMSP.peer','BMSP.peer','CMSP.peer')\".")
+@click.option("--collections", type=click.Path(dir_okay=False, path_type=Path), help="Fabric's collections JSON.")
+@click.option("--version", default="1.0", show_default=True)
+@click.option("--init-required", is_flag=True)
+@click.option("--channel", help="Default: the network's first channel.")
+@_directory
+@_json
+@_refusing
+def deploy_command(
+    name: str,
+    addresses: tuple[str, ...],
+    policy: str | None,
+    collections: Path | None,
+    version: str,
+    *,
+    init_required: bool,
+    channel: str | None,
+    directory: Path,
+    as_json: bool,
+) -> None:
+    """Install, approve and commit a chaincode that runs as a service at the given addresses.
+
+    ORG is an organisation's name or MSP id. Deploying the same again changes nothing.
+    """
+    configured = b"" if collections is None else load_collections(collections)
+    definition = Definition.make(name, version, policy=policy, collections=configured, init_required=init_required)
+    where = parse_addresses(addresses)
+    directory = directory.absolute()
+    described = running.description(directory)
+    packages = packages_for(name, version, _by_msp_id(where, described))
+    deployment = Deployment(channel or described["channel"], definition, packages)
+    with _administrators(described) as administrators, _ordering(described) as ordering:
+        done = deploy(deployment, administrators, ordering, progress=lambda step: click.echo(step, err=True))
+    _record_packages(directory, name, packages)
+    result = {"name": name, "version": version, "sequence": done.sequence, "changed": done.changed}
+    if as_json:
+        click.echo(json.dumps(result | {"package_ids": dict(done.package_ids)}))
+    else:
+        verb = "deployed" if done.changed else "already deployed:"
+        click.echo(f"{verb} {name} {version} as sequence {done.sequence} on channel {deployment.channel}")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--address", "addresses", multiple=True, required=True, help="ORG=HOST:PORT, once per organisation.")
+@click.option("--version", default="1.0", show_default=True)
+@_directory
+@_json
+@_refusing
+def package(name: str, addresses: tuple[str, ...], version: str, directory: Path, *, as_json: bool) -> None:
+    """Say which package id each organisation's chaincode process must register with on Fabric (CHAINCODE_ID)."""
+    Definition.make(name, version)
+    directory = directory.absolute()
+    where = _by_msp_id(parse_addresses(addresses), running.description(directory))
+    packages = packages_for(name, version, where)
+    _record_packages(directory, name, packages)
+    if as_json:
+        click.echo(json.dumps({msp_id: made.package_id for msp_id, made in packages.items()}))
+    else:
+        for msp_id, made in packages.items():
+            click.echo(f"{msp_id} {made.package_id}")
+
+
+def _announce(described: dict[str, Any], directory: Path, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(described))
+    else:
+        peers = " ".join(f"{entry['name']}={entry['peer']}" for entry in described["organisations"])
+        click.echo(f"ready {described['ledger']} channel={described['channel']} {peers} dir={directory}")
+    sys.stdout.flush()
+
+
+def _by_msp_id(addresses: dict[str, Endpoint], described: dict[str, Any]) -> dict[str, Endpoint]:
+    names = {entry["name"]: entry["mspid"] for entry in described["organisations"]}
+    found: dict[str, Endpoint] = {}
+    for organisation, address in addresses.items():
+        msp_id = names.get(organisation, organisation)
+        if msp_id not in names.values():
+            known = ", ".join(sorted(names))
+            raise DefinitionError(f"--address: no organisation is called {organisation!r}; there are {known}")
+        if msp_id in found:
+            raise DefinitionError(f"--address: {msp_id} is named twice")
+        found[msp_id] = address
+    return found
+
+
+def _record_packages(directory: Path, name: str, packages: dict[str, Package]) -> None:
+    """`chaincodes/NAME.id`: package ids by MSP id, for whoever starts the chaincode processes."""
+    folder = directory / "chaincodes"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    write_json(folder / f"{name}.id", {msp_id: made.package_id for msp_id, made in packages.items()})
+
+
+@contextmanager
+def _administrators(described: dict[str, Any]) -> Iterator[list[Administrator]]:
+    with ExitStack() as closing:
+        yield [closing.enter_context(Administrator(_member(entry))) for entry in described["organisations"]]
+
+
+def _ordering(described: dict[str, Any]) -> OrderingService:
+    orderer = described["orderer"]
+    names = [f"orderer{number}.{orderer['domain']}" for number in range(1, len(orderer["addresses"]) + 1)]
+    return OrderingService(orderer["addresses"], Path(orderer["tls_ca"]), names)
+
+
+def _member(entry: dict[str, str]) -> Member:
+    return Member(
+        name=entry["name"],
+        msp_id=entry["mspid"],
+        peer=entry["peer"],
+        host_name=f"peer0.{entry['domain']}",
+        tls_ca=Path(entry["tls_ca"]),
+        msp=Path(entry["admin_msp"]),
+    )
+
+
+def _report(described: dict[str, Any], pid: int) -> dict[str, Any]:
+    channel = described["channel"]
+    organisations: list[dict[str, Any]] = []
+    deployed: list[tuple[str, str, int]] = []
+    with _administrators(described) as administrators:
+        for administrator in administrators:
+            member = administrator.member
+            entry: dict[str, Any] = {"name": member.name, "mspid": member.msp_id, "peer": member.peer}
+            entry["reachable"] = _answers(member.peer)
+            entry["height"] = height(administrator, channel) if entry["reachable"] else None
+            organisations.append(entry)
+            if entry["reachable"] and not deployed:
+                deployed = definitions(administrator, channel)
+    chaincodes = [{"name": name, "version": version, "sequence": number} for name, version, number in deployed]
+    return {
+        "running": True,
+        "pid": pid,
+        "ledger": described["ledger"],
+        "channel": channel,
+        "organisations": organisations,
+        "chaincodes": chaincodes,
+    }
+
+
+def _answers(address: str) -> bool:
+    endpoint = Endpoint.parse(address)
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(f"{report['ledger']} network, process {report['pid']}, channel {report['channel']}")
+    peers = Table("organisation", "MSP id", "peer", "blocks")
+    for entry in report["organisations"]:
+        blocks = str(entry["height"]) if entry["reachable"] else "does not answer"
+        peers.add_row(entry["name"], entry["mspid"], entry["peer"], blocks)
+    console.print(peers)
+    chaincodes = Table("chaincode", "version", "sequence")
+    for entry in report["chaincodes"]:
+        chaincodes.add_row(entry["name"], entry["version"], str(entry["sequence"]))
+    console.print(chaincodes if report["chaincodes"] else "nothing is deployed")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    main()

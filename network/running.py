@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts, finds and stops the process that runs a network on a directory."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from network.embedded.lock import DirectoryInUseError, DirectoryLock
+from network.material import Material
+from network.profiles import NETWORK_FILE, Genesis, describe, write_connection_profiles, write_json
+from network.topology import Endpoint, Topology, default_topology, load
+
+__all__ = ["RunningError", "chosen_topology", "description", "detach", "holder", "run_embedded", "run_fabric", "stop"]
+
+TOPOLOGY_FILE = "topology.json"
+LOG_FILE = "network.log"
+_START_SECONDS = 120.0
+_STOP_SECONDS = 30.0
+_PAUSE = 0.05
+
+Ready = Callable[[dict[str, Any]], None]
+
+
+class RunningError(Exception):
+    """A network cannot be started, found or stopped; the message is one line for the operator."""
+
+
+def chosen_topology(file: Path | None, directory: Path) -> Topology:
+    """The topology in `file`, else the one that the directory remembers, else the default, with all ports chosen.
+
+    Ports that `file` leaves open are those of the last start, where they are free. Raises `TopologyError`.
+    """
+    remembered_file = directory / TOPOLOGY_FILE
+    remembered = load(remembered_file) if remembered_file.exists() else None
+    if file is None:
+        return remembered or default_topology()
+    topology = load(file)
+    if remembered is not None:
+        topology = _with_former_ports(topology, remembered)
+    return topology.resolved()
+
+
+def run_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
+    """Run the embedded network until SIGTERM or Ctrl-C; raises `RunningError`, or an `OSError` of the directory."""
+    _refuse_taken_ports(topology)
+    asyncio.run(_serve_embedded(topology, directory, ready))
+
+
+async def _serve_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
+    from network.embedded.node import Node, NodeError
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        node = await Node.start(topology, directory)
+    except (NodeError, DirectoryInUseError) as error:
+        raise RunningError(str(error)) from error
+    try:
+        first = node.topology.channels[0].name
+        genesis = Genesis(node.genesis_path(first), node.genesis_hash(first))
+        write_json(directory / TOPOLOGY_FILE, node.topology.to_json())
+        write_connection_profiles(node.topology, node.material, directory)
+        described = describe(node.topology, node.material, genesis, ledger="embedded", pid=os.getpid())
+        write_json(directory / NETWORK_FILE, described)
+        ready(described)
+        await stopped.wait()
+    finally:
+        await node.stop()
+
+
+def run_fabric(topology: Topology, directory: Path, fabric_bin: Path | None, ready: Ready) -> None:
+    """Run Fabric's own programs until SIGTERM or Ctrl-C; raises `RunningError`."""
+    from network import native
+
+    def describe_and_tell(described: dict[str, Any]) -> None:
+        served = _with_addresses(topology, described)
+        write_json(directory / TOPOLOGY_FILE, topology.to_json())
+        write_connection_profiles(served, Material(directory / "organizations"), directory)
+        ready(described)
+
+    try:
+        lock = DirectoryLock(directory)
+    except DirectoryInUseError as error:
+        raise RunningError(str(error)) from error
+    try:
+        native.up(topology, directory, fabric_bin, ready=describe_and_tell)
+    except native.NativeError as error:
+        raise RunningError(str(error)) from error
+    finally:
+        lock.release()
+
+
+def detach(arguments: Sequence[str], directory: Path) -> dict[str, Any]:
+    """Start `pedigree-network` with these arguments in the background and wait until it is ready.
+
+    Answers the content of network.json; raises `RunningError` with what the process said last when it ends first.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = directory / LOG_FILE
+    with log.open("ab") as output:
+        begin = output.tell()
+        child = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
+            [sys.executable, "-m", "network.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        described = _read_description(directory)
+        if described is not None and described.get("pid") == child.pid:
+            child.returncode = 0  # it is meant to outlive this process, which must not wait for it
+            return described
+        if child.poll() is not None:
+            said = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
+            raise RunningError(said[-1].removeprefix("Error: ") if said else f"the network ended; see {log}")
+        time.sleep(_PAUSE)
+    child.terminate()
+    raise RunningError(f"the network was not ready within {_START_SECONDS:.0f} s; see {log}")
+
+
+def stop(directory: Path) -> bool:
+    """Stop the network of a directory; False when none was running. Raises `RunningError` when it does not stop."""
+    pid = holder(directory)
+    described = _read_description(directory)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while holder(directory) is not None:
+            if time.monotonic() >= deadline:
+                raise RunningError(f"process {pid} did not stop within {_STOP_SECONDS:.0f} s")
+            time.sleep(_PAUSE)
+    if described is not None and described.get("ledger") == "fabric":
+        from network import native
+
+        native.down(directory)  # nodes that a killed process left behind
+    return pid is not None
+
+
+def holder(directory: Path) -> int | None:
+    """The process that runs on a directory, None when there is none; raises `RunningError`."""
+    if not (directory / "lock").exists():
+        return None
+    try:
+        DirectoryLock(directory).release()
+    except DirectoryInUseError:
+        text = (directory / "lock").read_text(encoding="ascii", errors="replace").strip()
+        if not text.isdigit():
+            raise RunningError(f"{directory} is in use by an unknown process") from None
+        return int(text)
+    return None
+
+
+def description(directory: Path) -> dict[str, Any]:
+    """The content of a running network's network.json; raises `RunningError` when none runs on the directory."""
+    described = _read_description(directory)
+    if described is None or holder(directory) is None:
+        raise RunningError(f"no network runs on {directory}; start one with: pedigree-network up --dir {directory}")
+    return described
+
+
+def _read_description(directory: Path) -> dict[str, Any] | None:
+    try:
+        described = json.loads((directory / NETWORK_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RunningError(f"{directory / NETWORK_FILE} is not JSON") from error
+    if not isinstance(described, dict):
+        raise RunningError(f"{directory / NETWORK_FILE} holds no object")
+    return described
+
+
+def _refuse_taken_ports(topology: Topology) -> None:
+    for _, endpoint in topology.endpoints():
+        if endpoint.port != 0 and (problem := _bind_problem(endpoint)) is not None:
+            raise RunningError(f"cannot listen on {endpoint}: {problem}")
+
+
+def _bind_problem(endpoint: Endpoint) -> str | None:
+    """Why an address cannot be listened on now, None when it can."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does after a restart
+            listener.bind((endpoint.host, endpoint.port))
+            listener.listen(1)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _with_former_ports(topology: Topology, former: Topology) -> Topology:
+    def choose(wanted: Endpoint, known: Endpoint | None) -> Endpoint:
+        if wanted.port != 0 or known is None or known.host != wanted.host or _bind_problem(known) is not None:
+            return wanted
+        return known
+
+    names = {organisation.name: organisation for organisation in former.organisations}
+    organisations = []
+    for organisation in topology.organisations:
+        known = names.get(organisation.name)
+        if known is not None:
+            peer, chaincode = choose(organisation.peer, known.peer), choose(organisation.chaincode, known.chaincode)
+            organisation = replace(organisation, peer=peer, chaincode=chaincode)
+        organisations.append(organisation)
+    addresses = topology.orderer.addresses
+    formerly = former.orderer.addresses
+    if len(formerly) == len(addresses):
+        addresses = tuple(choose(wanted, known) for wanted, known in zip(addresses, formerly, strict=True))
+    orderer = replace(topology.orderer, addresses=addresses)
+    return replace(topology, organisations=tuple(organisations), orderer=orderer)
+
+
+def _with_addresses(topology: Topology, described: dict[str, Any]) -> Topology:
+    """The topology with the peers' addresses that a description names."""
+    peers = {entry["mspid"]: Endpoint.parse(entry["peer"]) for entry in described["organisations"]}
+    organisations = (
+        replace(organisation, peer=peers.get(organisation.msp_id, organisation.peer))
+        for organisation in topology.organisations
+    )
+    return replace(topology, organisations=tuple(organisations))

@@ -14,6 +14,7 @@ from fabric_protos.common import policies_pb2
 from fabric_protos.msp import msp_principal_pb2
 from fabric_protos.peer import collection_pb2, policy_pb2
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
+from google.protobuf.message import DecodeError
 
 from network.embedded.entries import Version, hash_key
 from network.embedded.policy import MalformedPolicy, Policy, SignaturePolicy
@@ -139,7 +140,10 @@ def _parameters(definition: Definition) -> dict[str, Any]:
 
 
 def decode(name: str, read: Read) -> Definition | None:
-    """The committed definition of `name` through `read`, None when there is none. Inverse of `committed_entries`."""
+    """The committed definition of `name` through `read`, None when there is none. Inverse of `committed_entries`.
+
+    Raises UnusableDefinitionError when what is stored is no definition.
+    """
     sequence = _field(read, field_key(name, "Sequence"))
     return None if sequence is None else _decode_parameters(name, name, int(sequence.Int64), read)
 
@@ -163,8 +167,12 @@ def _decode_parameters(name: str, stored: str, sequence: int, read: Read) -> Def
     if None in parts.values():
         raise UnusableDefinitionError(f"the definition of chaincode {name} is incomplete")
     collections = _field(read, field_key(stored, "Collections"))
-    endorsement = chaincode_definition_pb2.ChaincodeEndorsementInfo.FromString(parts["EndorsementInfo"].Bytes)
-    validation = chaincode_definition_pb2.ChaincodeValidationInfo.FromString(parts["ValidationInfo"].Bytes)
+    try:
+        endorsement = chaincode_definition_pb2.ChaincodeEndorsementInfo.FromString(parts["EndorsementInfo"].Bytes)
+        validation = chaincode_definition_pb2.ChaincodeValidationInfo.FromString(parts["ValidationInfo"].Bytes)
+        package = collection_pb2.CollectionConfigPackage.FromString(b"" if collections is None else collections.Bytes)
+    except DecodeError as exc:
+        raise UnusableDefinitionError(f"the definition of chaincode {name} cannot be parsed") from exc
     return Definition(
         name=name,
         sequence=sequence,
@@ -173,15 +181,16 @@ def _decode_parameters(name: str, stored: str, sequence: int, read: Read) -> Def
         endorsement_plugin=endorsement.endorsement_plugin,
         validation_plugin=validation.validation_plugin,
         validation_parameter=validation.validation_parameter,
-        collections=collection_pb2.CollectionConfigPackage.FromString(
-            b"" if collections is None else collections.Bytes
-        ),
+        collections=package,
     )
 
 
 def _field(read: Read, key: str) -> Any:
     raw = read(key)
-    return None if raw is None else db_pb2.StateData.FromString(raw)
+    try:
+        return None if raw is None else db_pb2.StateData.FromString(raw)
+    except DecodeError as exc:
+        raise UnusableDefinitionError(f"{key} cannot be parsed") from exc
 
 
 # -- what is in force ----------------------------------------------------------------------------------------------
@@ -194,7 +203,10 @@ def sequence_version(snapshot: Snapshot, chaincode: str) -> Version | None:
 
 
 def lookup(snapshot: Snapshot, chaincode: str) -> Definition | None:
-    """The definition of `chaincode` in force at the snapshot, None when it was never committed."""
+    """The definition of `chaincode` in force at the snapshot, None when it was never committed.
+
+    Raises UnusableDefinitionError when what was committed is no definition.
+    """
     version = sequence_version(snapshot, chaincode)
     if version is None:
         return None
@@ -238,7 +250,7 @@ def application_policy(raw: bytes, config: Any) -> Policy:
     """A policy from a serialised `ApplicationPolicy`: inline signature policy or channel reference (rule V-23)."""
     try:
         parsed = policy_pb2.ApplicationPolicy.FromString(raw)
-    except ValueError as exc:
+    except DecodeError as exc:
         raise UnusableDefinitionError("the endorsement policy cannot be parsed") from exc
     match parsed.WhichOneof("Type"):
         case "signature_policy":

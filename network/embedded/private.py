@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 
 from network.embedded import definitions
-from network.embedded.definitions import LIFECYCLE, Collection, UnusableDefinitionError
+from network.embedded.definitions import LIFECYCLE, Collection, Definition, UnusableDefinitionError
 from network.embedded.entries import Commit, Expiry, HashKey, PrivateEntry, PrivateWriteSet, Version, hash_key
 from network.embedded.overlay import Overlay
 from network.embedded.store import Store
@@ -175,14 +175,19 @@ class PrivateCommit:
     def reconcile(self, candidates: Iterable[Candidate]) -> None:
         """Give members that a new definition adds what the other members hold (rule V-44)."""
         for chaincode in sorted(_redefined(candidates)):
-            before = definitions.lookup(self._overlay.snapshot, chaincode)
-            after = definitions.decode(chaincode, self._read_lifecycle)
-            if before is None or after is None:
-                continue
-            old = {one.name: one.member_msps for one in definitions.collections_of(before, self._config)}
-            for new in definitions.collections_of(after, self._config):
-                for org in sorted(new.member_msps - old.get(new.name, new.member_msps)):
-                    self._share(chaincode, new.name, org, old[new.name])
+            try:
+                before = definitions.lookup(self._overlay.snapshot, chaincode)
+                after = definitions.decode(chaincode, self._read_lifecycle)
+                old = {one.name: one.member_msps for one in self._collections(before)}
+                joined = [(one.name, one.member_msps) for one in self._collections(after) if one.name in old]
+            except UnusableDefinitionError:
+                continue  # nobody can use such a definition, so nobody joins by it
+            for name, members in joined:
+                for org in sorted(members - old[name]):
+                    self._share(chaincode, name, org, old[name])
+
+    def _collections(self, definition: Definition | None) -> list[Collection]:
+        return [] if definition is None else definitions.collections_of(definition, self._config)
 
     def _read_lifecycle(self, key: str) -> bytes | None:
         entry = self._overlay.public(LIFECYCLE, key)

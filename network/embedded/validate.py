@@ -8,6 +8,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 
 from network.embedded import definitions
+from network.embedded.definitions import UnusableDefinitionError
 from network.embedded.identity import InvalidIdentity, MalformedIdentity
 from network.embedded.keypolicies import BlockPolicies, PolicyFailure
 from network.embedded.mvcc import check_reads
@@ -87,9 +88,15 @@ class StageA:
             return parsed.late_code
         judged = self._judged(parsed)
         for one in judged:
-            if one.namespace != definitions.LIFECYCLE and definitions.lookup(self._snapshot, one.namespace) is None:
+            if not self._defined(one.namespace):
                 return INVALID_CHAINCODE
         return self._endorsement_code(judged, parsed)
+
+    def _defined(self, namespace: str) -> bool:
+        try:
+            return namespace == definitions.LIFECYCLE or definitions.lookup(self._snapshot, namespace) is not None
+        except UnusableDefinitionError:
+            return False
 
     def _judged(self, parsed: Parsed) -> list[NamespaceSet]:
         """The invoked chaincode's namespace always, the others when the transaction writes to them (rule V-15)."""

@@ -114,9 +114,7 @@ class Ledger:
         channel_header.timestamp.seconds = draft.timestamp
         header = common_pb2.Header(
             channel_header=channel_header.SerializeToString(),
-            signature_header=common_pb2.SignatureHeader(
-                creator=creator.serialized, nonce=nonce
-            ).SerializeToString(),
+            signature_header=common_pb2.SignatureHeader(creator=creator.serialized, nonce=nonce).SerializeToString(),
         )
         data = self._data(draft, header, txid) if draft.payload_data is None else draft.payload_data
         payload = common_pb2.Payload(header=header, data=data).SerializeToString()

@@ -21,6 +21,7 @@ __all__ = [
     "read_proposal",
     "read_transaction",
     "seek_envelope",
+    "seek_position",
 ]
 
 _ENDORSER_TRANSACTION: int = wire.common.ENDORSER_TRANSACTION

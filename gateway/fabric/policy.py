@@ -28,8 +28,8 @@ __all__ = [
     "verified_members",
 ]
 
-# Fabric itself sets no limit; a policy deeper than this is an attack on the reader's stack.
-_DEEPEST_RULE = 64
+# Protobuf reads about fifty levels at most; a policy deeper than this is no honest one.
+_DEEPEST_RULE = 32
 _POLICY = wire.policies.Policy
 _META = wire.policies.ImplicitMetaPolicy
 

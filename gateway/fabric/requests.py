@@ -72,7 +72,7 @@ class ChaincodeEventsRequest:
             channel_id=channel,
             chaincode_id=chaincode,
             identity=session.identity.serialized,
-            start_position=seek_position(start_of(start_block, checkpoint)),
+            start_position=seek_position(_start_of(start_block, checkpoint)),
         )
         return cls(session, request.SerializeToString(), resume_after=_resume_after(checkpoint))
 
@@ -134,7 +134,7 @@ class BlockEventsRequest:
         checkpoint: Checkpoint | None,
     ) -> BlockEventsRequest:
         """A request that begins at the checkpoint if it has one, else at `start_block`, else with the next block."""
-        start = start_of(start_block, checkpoint)
+        start = _start_of(start_block, checkpoint)
         if stop_block is not None and stop_block < (start or 0):
             raise ValueError(f"the last block, {stop_block}, comes before the first, {start or 0}")
         envelope = seek_envelope(
@@ -188,7 +188,7 @@ class BlockEventsRequest:
         return BlockChecker(trust.genesis_hash, first=first)
 
 
-def start_of(start_block: int | None, checkpoint: Checkpoint | None) -> int | None:
+def _start_of(start_block: int | None, checkpoint: Checkpoint | None) -> int | None:
     """The block a stream begins with; None for the next one to be committed."""
     if start_block is not None and start_block < 0:
         raise ValueError(f"a block number is not negative: {start_block}")

@@ -165,10 +165,12 @@ class Endorser:
         creator = check_proposal(proposal, signature, members)
         if channel is None:
             return creator
-        if channel.store.by_transaction(proposal.transaction_id) is not None:
+        store = channel.store
+        if proposal.absent_at != (store, store.height) and store.by_transaction(proposal.transaction_id) is not None:
             raise ProposalRefused(
                 f"duplicate transaction found [{proposal.transaction_id}]. Creator [{proposal.creator.hex()}]"
             )
+        proposal.absent_at = (store, store.height)
         if proposal.chaincode not in self._execution.system:
             try:
                 channel.config.check_acl_identity("peer/Propose", creator)

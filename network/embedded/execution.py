@@ -13,6 +13,7 @@ from network.embedded import definitions
 from network.embedded.chaincode import ChaincodeRegistry, LaunchError
 from network.embedded.channelconfig import AccessDenied
 from network.embedded.definitions import LIFECYCLE, Definition
+from network.embedded.entries import Version
 from network.embedded.invocation import Invocation, Transaction
 from network.embedded.policy import SignedData
 from network.embedded.simulator import SimulationError, Simulator
@@ -88,6 +89,8 @@ class Execution:
         self._registry = registry
         self._channels = channels
         self.system = system
+        self._recent: dict[tuple[str, str], tuple[int, Version, Usable]] = {}
+        """What held at the height of the last call, by channel and chaincode."""
 
     # -- which chaincode -----------------------------------------------------------------------------------------
 
@@ -106,6 +109,16 @@ class Execution:
         return found
 
     def _resolve(self, simulator: Simulator, channel_id: str, chaincode: str) -> Usable:
+        height = simulator.snapshot.height
+        recent = self._recent.get((channel_id, chaincode))
+        if recent is not None and recent[0] == height:
+            simulator.note_sequence(chaincode, recent[1])
+            return recent[2]
+        version, found = self._look_up(simulator, channel_id, chaincode)
+        self._recent[channel_id, chaincode] = (height, version, found)
+        return found
+
+    def _look_up(self, simulator: Simulator, channel_id: str, chaincode: str) -> tuple[Version, Usable]:
         sequence = simulator.read_sequence(chaincode)
         if sequence is None:
             # Where no definition is found, Fabric asks the old life cycle next, and both look-ups are recorded.
@@ -124,7 +137,7 @@ class Execution:
             if definition is None:
                 raise Undefined(f"chaincode {chaincode} not found")
             found = snapshot.memo[memo_key] = self._approved(snapshot, channel_id, definition)
-        return found
+        return sequence.version, found
 
     def _approved(self, snapshot: Any, channel_id: str, definition: Definition) -> Usable:
         if not definitions.approved(snapshot, self._msp_id, definition):

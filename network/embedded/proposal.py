@@ -69,6 +69,8 @@ class Proposal:
     """Rule P-6."""
     complaint: str | None = None
     """Why the payload cannot be used; None when it can (rule P-9)."""
+    absent_at: tuple[Any, int] | None = None
+    """A ledger and its height at which the transaction id was not on it."""
     _accepted: tuple[Members, bytes, Identity] | None = field(default=None, repr=False)
 
 

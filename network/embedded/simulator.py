@@ -62,6 +62,7 @@ class Simulator:
         """Definitions found so far, by chaincode name; the snapshot does not change under them."""
         self.private_reads: set[tuple[str, str]] = set()
         """(namespace, collection) whose cleartext was read by key (rule R-20)."""
+        self._entries: dict[tuple[str, str], Entry | None] = {}
         self._known_collections: set[tuple[str, str]] = set()
         self._defined: set[str] = set()
         self._written = False
@@ -72,17 +73,24 @@ class Simulator:
         """Let the ledger forget this view."""
         self.snapshot.close()
 
+    def _entry(self, namespace: str, key: str) -> Entry | None:
+        """A public entry of the snapshot, fetched once: what is read is mostly written, and then asked for its policy."""
+        place = (namespace, key)
+        if place not in self._entries:
+            self._entries[place] = self.snapshot.get(namespace, key)
+        return self._entries[place]
+
     # -- public state --------------------------------------------------------------------------------------------
 
     def get(self, namespace: str, key: str) -> bytes:
         """The committed value, empty when absent."""
-        entry = self.snapshot.get(namespace, key)
+        entry = self._entry(namespace, key)
         self.rwset.add_read(namespace, key, None if entry is None else entry.version)
         return b"" if entry is None else entry.value
 
     def metadata(self, namespace: str, key: str) -> dict[str, bytes]:
         """The key's committed metadata; it counts as a read of the key (rule R-6)."""
-        entry = self.snapshot.get(namespace, key)
+        entry = self._entry(namespace, key)
         self.rwset.add_read(namespace, key, None if entry is None else entry.version)
         return {} if entry is None else decode_metadata(entry.metadata)
 
@@ -182,6 +190,10 @@ class Simulator:
         self.rwset.add_read(LIFECYCLE, key, None if entry is None else entry.version)
         return entry
 
+    def note_sequence(self, chaincode: str, version: Version) -> None:
+        """Record that read when its version at this snapshot's height is known."""
+        self.rwset.add_read(LIFECYCLE, field_key(chaincode, "Sequence"), version)
+
     def read_definition(self, chaincode: str) -> None:
         """Read the whole definition, as every private-data call does to find its collection (rule R-10)."""
         if chaincode in self._defined:
@@ -241,7 +253,7 @@ class Simulator:
 
     def key_policy(self, namespace: str, key: str) -> bytes:
         """The committed key-level endorsement policy of a public key, empty when it has none; not recorded."""
-        entry = self.snapshot.get(namespace, key)
+        entry = self._entry(namespace, key)
         return _policy(None if entry is None else entry.metadata)
 
     def private_key_policy(self, namespace: str, coll: str, key: str) -> bytes:

@@ -213,12 +213,19 @@ def _fresh(place: Path) -> Path:
     new = place.with_name(f".{place.name}.new")
     if new.exists():
         shutil.rmtree(new)
-    new.mkdir(mode=0o700, parents=True)
+    _make_folder(new)
     return new
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it for the owner alone; `mkdir` closes only the last one."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

@@ -8,7 +8,7 @@ wrote by hand is read by `load`; whatever is wrong with it is refused with one `
 import json
 import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -247,6 +247,7 @@ def parse(document: object, name: str = "topology") -> Topology:
         for index, entry in enumerate(_list(fields["organisations"], "organisations"))
     )
     orderer = _orderer(fields.get("orderer", {}))
+    _refuse_repetitions(_names(organisations, orderer))
     members = tuple(organisation.name for organisation in organisations)
     channels = tuple(
         _channel(entry, f"channels[{index}]", members)
@@ -254,7 +255,8 @@ def parse(document: object, name: str = "topology") -> Topology:
     )
     chaincode = _text(fields.get("chaincode", "pedigree"), "chaincode", _CHAINCODE, "a chaincode name")
     topology = Topology(organisations, orderer, channels, chaincode)
-    _refuse_repetitions(topology)
+    _refuse_repetitions((f"channels[{index}].name", channel.name) for index, channel in enumerate(channels))
+    _refuse_repetitions((field, str(endpoint)) for field, endpoint in topology.endpoints() if endpoint.port != 0)
     return topology
 
 
@@ -309,23 +311,19 @@ def _batch(entry: object, path: str) -> Batch:
     return batch
 
 
-def _refuse_repetitions(topology: Topology) -> None:
-    organisations = topology.organisations
-    unique: list[tuple[str, str]] = []
+def _names(organisations: Sequence[Organisation], orderer: OrdererOrganisation) -> Iterator[tuple[str, str]]:
+    """What must be unique among organisations, each with its field; the kinds cannot be mistaken for one another."""
     for index, organisation in enumerate(organisations):
-        unique += [
-            (f"organisations[{index}].name", f"name {organisation.name}"),
-            (f"organisations[{index}].mspid", f"MSP id {organisation.msp_id}"),
-            (f"organisations[{index}].domain", f"domain {organisation.domain}"),
-        ]
-    unique += [
-        ("orderer.mspid", f"MSP id {topology.orderer.msp_id}"),
-        ("orderer.domain", f"domain {topology.orderer.domain}"),
-    ]
-    unique += [(f"channels[{index}].name", f"channel {c.name}") for index, c in enumerate(topology.channels)]
-    unique += [(field, f"address {endpoint}") for field, endpoint in topology.endpoints() if endpoint.port != 0]
+        yield f"organisations[{index}].name", f"name {organisation.name}"
+        yield f"organisations[{index}].mspid", f"MSP id {organisation.msp_id}"
+        yield f"organisations[{index}].domain", f"domain {organisation.domain}"
+    yield "orderer.mspid", f"MSP id {orderer.msp_id}"
+    yield "orderer.domain", f"domain {orderer.domain}"
+
+
+def _refuse_repetitions(values: Iterable[tuple[str, str]]) -> None:
     seen: set[str] = set()
-    for field, value in unique:
+    for field, value in values:
         if value in seen:
             raise TopologyError(field, f"{value} is used twice")
         seen.add(value)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Key material and a channel that the tests of the network share; none of them changes it."""
+
+from pathlib import Path
+
+import pytest
+
+from network.embedded.channelconfig import ChannelConfig, genesis_block
+from network.embedded.identity import Signer
+from network.material import Material, ensure_material
+from network.topology import Topology, default_topology
+
+
+@pytest.fixture(scope="session")
+def shared_topology() -> Topology:
+    return default_topology()
+
+
+@pytest.fixture(scope="session")
+def shared_material(tmp_path_factory: pytest.TempPathFactory, shared_topology: Topology) -> Material:
+    return ensure_material(shared_topology, tmp_path_factory.mktemp("material"))
+
+
+@pytest.fixture(scope="session")
+def channel_config(shared_topology: Topology, shared_material: Material) -> ChannelConfig:
+    return ChannelConfig.from_block(genesis_block(shared_topology, shared_material))
+
+
+@pytest.fixture(scope="session")
+def signers(shared_topology: Topology, shared_material: Material) -> dict[str, Signer]:
+    """By `<organisation>.<role>`, such as `lab.client`."""
+    found: dict[str, Signer] = {}
+    for organisation in shared_topology.organisations:
+        folders: dict[str, Path] = {
+            "peer": shared_material.peer(organisation.domain),
+            "client": shared_material.user(organisation.domain),
+            "admin": shared_material.user(organisation.domain, "Admin"),
+        }
+        for role, folder in folders.items():
+            found[f"{organisation.name}.{role}"] = Signer.from_folder(folder / "msp", organisation.msp_id)
+    orderer = shared_topology.orderer
+    folder = shared_material.orderer(orderer.domain) / "msp"
+    return found | {"orderer": Signer.from_folder(folder, orderer.msp_id)}

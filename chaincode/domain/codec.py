@@ -15,7 +15,18 @@ from enum import Enum
 from functools import cache
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from chaincode.domain import claims, endorsement, lifecycle, lineage, model, policy, provenance, records, training
+from chaincode.domain import (
+    claims,
+    endorsement,
+    lifecycle,
+    lineage,
+    model,
+    policy,
+    provenance,
+    records,
+    status,
+    training,
+)
 from chaincode.domain.canonical import Json, encode, escape, parse
 from chaincode.domain.errors import (
     InvalidField,
@@ -38,7 +49,7 @@ MAX_ITEMS: Final = 1_024
 Document = Record | Command | Query | Answer | Event
 D = TypeVar("D", bound=Document)
 
-_CHAPTERS: Final = (provenance, claims, records, model, training, lineage, policy, lifecycle, endorsement)
+_CHAPTERS: Final = (provenance, claims, records, model, training, lineage, policy, lifecycle, endorsement, status)
 
 
 def _kebab(name: str) -> str:

@@ -14,7 +14,6 @@ from chaincode.domain.errors import (
     SelectionOutOfRange,
     SelfParent,
 )
-from chaincode.domain.lineage import Edge
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import Blob, Count, Digest, Ref, Text
 
@@ -73,9 +72,10 @@ class Derivation:
 
 def check_derivation(
     derivation: Derivation | None, reference: Ref, licence: Licence, parents: Mapping[Ref, Parent]
-) -> tuple[Edge, ...]:
+) -> None:
+    """Refuse a derivation from what is not there, from itself, or under a wider licence than a parent's."""
     if derivation is None:
-        return ()
+        return
     if not derivation.parents:
         raise InvalidField("/derivation/parents", "a derivation names what it was made from")
     seen: set[Ref] = set()
@@ -90,7 +90,6 @@ def check_derivation(
     refuse_wider(licence, reference, [((parent,), parents[parent].licence) for parent in derivation.parents])
     if derivation.selection is not None:
         _check_selection(derivation.selection, parents)
-    return tuple(Edge(parent, reference, Text(derivation.activity)) for parent in derivation.parents)
 
 
 def refuse_wider(licence: Licence, reference: Ref, ancestors: Iterable[tuple[tuple[Ref, ...], Licence]]) -> None:

@@ -23,7 +23,6 @@ from chaincode.domain.evidence import Decision, Envelope, SignatureCheck, Statem
 from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, moved
 from chaincode.domain.policy import Policy, QuorumRule, Stage, eligible, roles_of, rule_for, tally
 from chaincode.domain.values import (
-    Answer,
     Command,
     Count,
     Digest,
@@ -32,10 +31,8 @@ from chaincode.domain.values import (
     Number,
     OrgId,
     Outcome,
-    Query,
     Record,
     Ref,
-    Role,
     Text,
 )
 
@@ -162,37 +159,6 @@ class EndorsementWithdrawn(Event):
     stage: Stage
 
 
-@dataclass(frozen=True, slots=True)
-class GetStatus(Query):
-    """Ask where an artifact stands, who endorsed it and who is still missing."""
-
-    artifact: Ref
-    stage: Stage = Stage.APPROVED
-
-
-@dataclass(frozen=True, slots=True)
-class Status(Answer):
-    """Where an artifact stands on its way to `for_stage`."""
-
-    artifact: Ref
-    owner: OrgId
-    stage: Stage
-    round: Count
-    """0 for an artifact that was never submitted."""
-    since: Instant | None
-    for_stage: Stage
-    threshold: Count
-    endorsed_by: tuple[OrgId, ...]
-    """Those that count now."""
-    rejected_by: tuple[OrgId, ...]
-    missing: Count
-    """How many more organisations are needed."""
-    missing_roles: tuple[Role, ...]
-    may_endorse: tuple[OrgId, ...]
-    """Those that could still endorse."""
-    complete: bool
-
-
 # --- Rules ------------------------------------------------------------------------------------------------------
 
 
@@ -228,7 +194,7 @@ def submit(
         raise NotTheOwner(artifact.reference, artifact.owner, by)
     if artifact.digest != command.digest:
         raise ArtifactAltered(artifact.reference, str(artifact.digest), str(command.digest))
-    _rule(policy, artifact.reference, Stage.APPROVED)
+    rule_in_force(policy, artifact.reference, Stage.APPROVED)
     if standing is not None and standing.stage is not Stage.DRAFT:
         raise WrongStage(artifact.reference, standing.stage, "submitting it", Stage.DRAFT)
     round_ = Number(1 if standing is None else standing.round + 1)
@@ -339,7 +305,7 @@ def withdraw(
     held = voices.endorsements.get(by)
     if standing is None or held is None or held.round != standing.round or held.withdrawn_at is not None:
         raise NotEndorsed(command.artifact, command.stage, by)
-    policy, rule = _rule(policy, command.artifact, command.stage)
+    policy, rule = rule_in_force(policy, command.artifact, command.stage)
     endorsers = voices.endorsers(standing.round, at) - {by}
     stage = standing.stage
     if command.stage is Stage.APPROVED and stage in {Stage.ENDORSED, Stage.APPROVED}:
@@ -352,41 +318,7 @@ def withdraw(
     )
 
 
-def status(
-    query: GetStatus,
-    *,
-    at: Instant,
-    artifact: Artifact | None,
-    standing: ArtifactStage | None,
-    policy: Policy | None,
-    voices: Voices,
-) -> Status:
-    """Where an artifact stands on its way to a stage, as of `at`."""
-    if artifact is None:
-        raise RecordNotFound(query.artifact)
-    policy, rule = _rule(policy, query.artifact, query.stage)
-    round_ = 0 if standing is None else standing.round
-    quorum = tally(rule, policy, artifact.owner, voices.endorsers(round_, at))
-    spoken = {org for org, given in voices.endorsements.items() if given.round == round_ and given.spoken(at)}
-    rejecters = voices.rejecters(round_)
-    return Status(
-        artifact=query.artifact,
-        owner=artifact.owner,
-        stage=Stage.DRAFT if standing is None else standing.stage,
-        round=Count(round_),
-        since=None if standing is None else standing.since,
-        for_stage=query.stage,
-        threshold=Count(rule.threshold),
-        endorsed_by=tuple(sorted(quorum.counted)),
-        rejected_by=tuple(sorted(rejecters)),
-        missing=Count(quorum.missing),
-        missing_roles=quorum.missing_roles,
-        may_endorse=tuple(sorted(eligible(rule, policy, artifact.owner) - spoken - rejecters)),
-        complete=quorum.complete,
-    )
-
-
-def _rule(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[Policy, QuorumRule]:
+def rule_in_force(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[Policy, QuorumRule]:
     if policy is None:
         raise PolicyMissing
     rule = rule_for(policy, artifact.kind, stage)
@@ -399,7 +331,7 @@ def _admit(
     command: Endorse | Reject, by: OrgId, standing: ArtifactStage | None, policy: Policy | None
 ) -> tuple[Policy, QuorumRule, ArtifactStage]:
     """Whether `by` has a voice, and whether this is the time for it."""
-    policy, rule = _rule(policy, command.artifact, command.stage)
+    policy, rule = rule_in_force(policy, command.artifact, command.stage)
     roles = roles_of(policy, by)
     if roles is None:
         raise NotAMember(by)

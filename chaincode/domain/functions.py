@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from chaincode.domain import endorsement, lifecycle, lineage, model, policy, provenance, training
+from chaincode.domain import endorsement, lifecycle, lineage, model, policy, provenance, status, training
 from chaincode.domain.values import Command, Query
 
 COMMANDS: Final[Mapping[str, type[Command]]] = MappingProxyType(
@@ -41,7 +41,7 @@ QUERIES: Final[Mapping[str, type[Query]]] = MappingProxyType(
         "run:get": training.GetRun,
         "evaluation:get": training.GetEvaluation,
         "endorsement:policy": policy.GetPolicy,
-        "endorsement:status": endorsement.GetStatus,
+        "endorsement:status": status.GetStatus,
         "lineage:ancestry": lineage.Ancestry,
         "lineage:impact": lineage.Impact,
     }

@@ -17,6 +17,8 @@ DEFAULT_LIMIT: Final = Count(1_000)
 """How many nodes a walk visits where the question does not say."""
 MOST_NODES: Final = 10_000
 """How many nodes a walk visits at most."""
+EDGES_PER_NODE: Final = 10
+"""How many edges a walk keeps for each node of its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Lineage(Answer):
 
     of: Ref
     nodes: tuple[Node, ...] = field(metadata={"max": MOST_NODES})
-    edges: tuple[Edge, ...] = field(metadata={"max": 100_000})
+    edges: tuple[Edge, ...] = field(metadata={"max": EDGES_PER_NODE * MOST_NODES})
     complete: bool
     """False where the limit cut the walk short."""
 
@@ -84,6 +86,11 @@ def walk(
     while waiting:
         here = waiting.popleft()
         for edge in edges_of(here):
+            if len(edges) == EDGES_PER_NODE * limit:
+                # One node may have very many children: what is read is bounded as well as what is visited.
+                complete = False
+                waiting.clear()
+                break
             there = edge.parent if edge.child == here else edge.child
             if there not in distance:
                 if len(distance) == limit:

@@ -45,6 +45,7 @@ from chaincode.domain.values import (
     Text,
     model_ref,
     model_version_ref,
+    refuse_repeats,
     run_ref,
 )
 
@@ -250,9 +251,9 @@ def record_model_version(
     if command.number > 1 and previous is None:
         raise VersionOutOfOrder(model_ref(command.model), command.number, command.number - 1)
     _check_manifest(command, reference)
-    edges = _check_parents(command.parents, reference, parents)
+    _check_parents(command.parents, reference, parents)
     if command.run is not None:
-        edges = (_check_run(command.run, run, reference, by), *edges)
+        _check_run(command.run, run, reference, by)
     ancestors = [((parent.version,), parents[parent.version].licence) for parent in command.parents]
     refuse_wider(command.licence, reference, [*ancestors, *_ancestors_by_run(run, data, parents)])
     version = ModelVersion(
@@ -268,7 +269,11 @@ def record_model_version(
         note=command.note,
     )
     return Outcome(
-        writes=(version, *edges, *claim((command.digest,), by=by, at=at, reference=reference, claims=claims)),
+        writes=(
+            version,
+            *parents_of_model_version(version, None),
+            *claim((command.digest,), by=by, at=at, reference=reference, claims=claims),
+        ),
         event=ModelVersionRecorded(reference, by, command.digest),
     )
 
@@ -319,27 +324,28 @@ def _check_manifest(command: RecordModelVersion, reference: Ref) -> None:
         raise ArtifactAltered(reference, str(digest), str(command.digest))
 
 
-def _check_parents(
-    named: Iterable[ModelParent], reference: Ref, parents: Mapping[Ref, ModelVersion]
-) -> tuple[Edge, ...]:
-    edges: dict[Ref, Edge] = {}
+def parents_of_model_version(version: ModelVersion, later: LaterParents | None) -> tuple[Edge, ...]:
+    """The edges to the run that made a version and to the versions it was made from, as recorded and as declared."""
+    reference = model_version_ref(version.model, version.number)
+    trained = () if version.run is None else (Edge(run_ref(version.run), reference, Text("trained")),)
+    known = version.parents if later is None else (*version.parents, *later.parents)
+    return (*trained, *(Edge(parent.version, reference, Text(parent.relation)) for parent in known))
+
+
+def _check_parents(named: tuple[ModelParent, ...], reference: Ref, parents: Mapping[Ref, ModelVersion]) -> None:
     for parent in named:
         if parent.version == reference:
             raise SelfParent(reference)
         if parent.version not in parents:
             raise ParentMissing(reference, parent.version)
-        if parent.version in edges:
-            raise RepeatedEntry("/parents", parent.version)
-        edges[parent.version] = Edge(parent.version, reference, Text(parent.relation))
-    return tuple(edges.values())
+    refuse_repeats("/parents", (parent.version for parent in named))
 
 
-def _check_run(name: Name, run: TrainingRun | None, reference: Ref, by: OrgId) -> Edge:
+def _check_run(name: Name, run: TrainingRun | None, reference: Ref, by: OrgId) -> None:
     if run is None:
         raise ParentMissing(reference, run_ref(name))
     if run.owner != by:
         raise NotTheOwner(run_ref(name), run.owner, by)
-    return Edge(run_ref(name), reference, Text("trained"))
 
 
 def _ancestors_by_run(

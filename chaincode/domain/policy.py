@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from chaincode.domain.errors import AlreadyVoted, FoundersDiffer, InvalidField, NotAMember, PolicyNumberWrong
+from chaincode.domain.errors import (
+    AlreadyVoted,
+    FoundersDiffer,
+    InvalidField,
+    NotAMember,
+    PolicyMissing,
+    PolicyNumberWrong,
+)
 from chaincode.domain.values import (
     ArtifactKind,
     Command,
@@ -198,6 +205,20 @@ def _count(members: Iterable[Member], counted: frozenset[OrgId], threshold: int,
     # One organisation may hold several of the roles, so that roles still missing ask for one more at least.
     missing = max(threshold - len(counted), min(len(missing_roles), 1), 0)
     return Tally(counted, missing, missing_roles)
+
+
+def key_policy(policy: Policy | None, owner: OrgId) -> str:
+    """Whose peers must endorse a change to what `owner` registered: its own, and at least one other member's.
+
+    An expression of Fabric's signature policies. Registering needs a policy that names the owner as a member.
+    """
+    if policy is None:
+        raise PolicyMissing
+    if roles_of(policy, owner) is None:
+        raise NotAMember(owner)
+    others = [f"'{member.organisation}.peer'" for member in policy.members if member.organisation != owner]
+    other = others[0] if len(others) == 1 else f"OR({','.join(others)})"
+    return f"OutOf(2,'{owner}.peer',{other})"
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from chaincode.domain.errors import (
     RootWithoutSize,
     VersionOutOfOrder,
 )
+from chaincode.domain.lineage import Edge
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import (
     Command,
@@ -240,7 +241,7 @@ def commit_version(
     if not command.size:
         raise RootWithoutSize
     _check_succession(command, command.size, previous)
-    edges = check_derivation(command.derivation, reference, dataset.licence, parents)
+    check_derivation(command.derivation, reference, dataset.licence, parents)
     version = DatasetVersion(
         dataset=command.dataset,
         number=command.number,
@@ -258,7 +259,11 @@ def commit_version(
     )
     digests = (command.root,) if command.card is None else (command.root, command.card)
     return Outcome(
-        writes=(version, *edges, *claim(digests, by=by, at=at, reference=reference, claims=claims)),
+        writes=(
+            version,
+            *parents_of_dataset_version(version),
+            *claim(digests, by=by, at=at, reference=reference, claims=claims),
+        ),
         event=DatasetVersionCommitted(reference, by, command.root, command.size),
     )
 
@@ -292,3 +297,12 @@ def _check_succession(command: CommitVersion, size: Count, previous: DatasetVers
         merkle.verify_consistency(previous.size, previous.root, size, command.root, command.consistency)
     except merkle.ProofError as exc:
         raise ConsistencyProofFails(reference, command.number, str(exc)) from None
+
+
+def parents_of_dataset_version(version: DatasetVersion) -> tuple[Edge, ...]:
+    """The edges to what a version was made from."""
+    if version.derivation is None:
+        return ()
+    reference = dataset_version_ref(version.dataset, version.number)
+    relation = Text(version.derivation.activity)
+    return tuple(Edge(parent, reference, relation) for parent in version.derivation.parents)

@@ -231,7 +231,7 @@ def record_run(
         metrics=command.metrics,
         note=command.note,
     )
-    return Outcome(writes=(run, *_run_edges(command, reference)), event=RunRecorded(command.run, by))
+    return Outcome(writes=(run, *parents_of_run(run)), event=RunRecorded(command.run, by))
 
 
 def record_evaluation(
@@ -267,11 +267,10 @@ def record_evaluation(
         evaluated_at=command.evaluated_at,
         note=command.note,
     )
-    edges = (
-        Edge(command.subject, reference, Text("evaluated")),
-        Edge(command.data.version, reference, Text(f"input:{command.data.role}")),
+    return Outcome(
+        writes=(evaluation, *parents_of_evaluation(evaluation)),
+        event=EvaluationRecorded(command.evaluation, by, command.subject),
     )
-    return Outcome(writes=(evaluation, *edges), event=EvaluationRecorded(command.evaluation, by, command.subject))
 
 
 def _check_input(used: RunInput, reference: Ref, data: Mapping[Ref, DatasetVersion]) -> None:
@@ -282,10 +281,20 @@ def _check_input(used: RunInput, reference: Ref, data: Mapping[Ref, DatasetVersi
         raise ArtifactAltered(used.version, str(version.root), str(used.root))
 
 
-def _run_edges(command: RecordRun, reference: Ref) -> tuple[Edge, ...]:
-    """One edge a parent; an input that was used in several roles has them all in one edge."""
+def parents_of_run(run: TrainingRun) -> tuple[Edge, ...]:
+    """One edge to everything the run used; an input that was used in several roles has them all in one edge."""
+    reference = run_ref(run.run)
     relations: dict[Ref, list[str]] = {}
-    for used in command.inputs:
+    for used in run.inputs:
         relations.setdefault(used.version, []).append(used.role)
     inputs = [Edge(version, reference, Text("input:" + "+".join(roles))) for version, roles in relations.items()]
-    return (*inputs, *(Edge(parent, reference, Text("initialised")) for parent in command.parents))
+    return (*inputs, *(Edge(parent, reference, Text("initialised")) for parent in run.parents))
+
+
+def parents_of_evaluation(evaluation: Evaluation) -> tuple[Edge, ...]:
+    """The edges to the model version that was judged and to the data that judged it."""
+    reference = evaluation_ref(evaluation.evaluation)
+    return (
+        Edge(evaluation.subject, reference, Text("evaluated")),
+        Edge(evaluation.data.version, reference, Text(f"input:{evaluation.data.role}")),
+    )

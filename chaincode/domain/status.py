@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an artifact stands on its way to a stage: who endorsed it, what is missing and who could give it."""
+
+from dataclasses import dataclass
+
+from chaincode.domain.endorsement import Voices, rule_in_force
+from chaincode.domain.errors import RecordNotFound
+from chaincode.domain.lifecycle import Artifact, ArtifactStage
+from chaincode.domain.policy import Policy, Stage, eligible, tally
+from chaincode.domain.values import Answer, Count, Instant, OrgId, Query, Ref, Role
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus(Query):
+    """Ask where an artifact stands, who endorsed it and who is still missing."""
+
+    artifact: Ref
+    stage: Stage = Stage.APPROVED
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Answer):
+    """Where an artifact stands on its way to `for_stage`."""
+
+    artifact: Ref
+    owner: OrgId
+    stage: Stage
+    round: Count
+    """0 for an artifact that was never submitted."""
+    since: Instant | None
+    for_stage: Stage
+    threshold: Count
+    endorsed_by: tuple[OrgId, ...]
+    """Those that count now."""
+    rejected_by: tuple[OrgId, ...]
+    missing: Count
+    """How many more organisations are needed."""
+    missing_roles: tuple[Role, ...]
+    may_endorse: tuple[OrgId, ...]
+    """Those that could still endorse."""
+    complete: bool
+
+
+def status(
+    query: GetStatus,
+    *,
+    at: Instant,
+    artifact: Artifact | None,
+    standing: ArtifactStage | None,
+    policy: Policy | None,
+    voices: Voices,
+) -> Status:
+    """Where an artifact stands on its way to a stage, as of `at`."""
+    if artifact is None:
+        raise RecordNotFound(query.artifact)
+    policy, rule = rule_in_force(policy, query.artifact, query.stage)
+    round_ = 0 if standing is None else standing.round
+    quorum = tally(rule, policy, artifact.owner, voices.endorsers(round_, at))
+    spoken = {org for org, given in voices.endorsements.items() if given.round == round_ and given.spoken(at)}
+    rejecters = voices.rejecters(round_)
+    return Status(
+        artifact=query.artifact,
+        owner=artifact.owner,
+        stage=Stage.DRAFT if standing is None else standing.stage,
+        round=Count(round_),
+        since=None if standing is None else standing.since,
+        for_stage=query.stage,
+        threshold=Count(rule.threshold),
+        endorsed_by=tuple(sorted(quorum.counted)),
+        rejected_by=tuple(sorted(rejecters)),
+        missing=Count(quorum.missing),
+        missing_roles=quorum.missing_roles,
+        may_endorse=tuple(sorted(eligible(rule, policy, artifact.owner) - spoken - rejecters)),
+        complete=quorum.complete,
+    )

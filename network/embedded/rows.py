@@ -24,12 +24,12 @@ from network.embedded.entries import (
 SCHEMA_VERSION = 1
 
 
-def connect_writer(path: Path, connect: Callable[..., Any] = sqlite3.connect) -> Any:
+def connect_writer(path: Path, connect: Callable[..., Any] = sqlite3.connect, *, durable: bool = True) -> Any:
     """The one connection that writes and checkpoints; creates the tables in an empty file."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     connection = connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     path.chmod(0o600)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:

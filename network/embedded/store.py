@@ -81,13 +81,21 @@ class Store:
         self.tip_hash: bytes = self._reader.header_hash(self.height - 1)
 
     @classmethod
-    def open(cls, path: Path, *, connect: Callable[..., Any] = sqlite3.connect, read_only: bool = False) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        connect: Callable[..., Any] = sqlite3.connect,
+        read_only: bool = False,
+        durable: bool = True,
+    ) -> Self:
         """Open or create the file at `path`; the caller holds the directory's lock unless `read_only`.
 
-        Raises StoreError when the file is not a ledger or its schema is of another version.
+        Only scratch files may do without `durable`. Raises StoreError when the file is not a ledger or its schema is
+        of another version.
         """
         try:
-            writer = None if read_only else connect_writer(path, connect)
+            writer = None if read_only else connect_writer(path, connect, durable=durable)
             return cls(connect_reader(path, connect), writer)
         except sqlite3.Error as exc:
             raise StoreError(f"ledger {path}: {exc}") from exc
@@ -98,6 +106,13 @@ class Store:
         with self._lock:
             if self._writer is not None:
                 self._writer.close()
+
+    def pin(self) -> sqlite3.Connection:
+        """The reading connection, from now on held at the present state of the file; for tools that read all of it."""
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN")
+            self.height = self._reader.height()
+        return self._connection
 
     # -- views ---------------------------------------------------------------------------------------------------
 
@@ -125,6 +140,10 @@ class Store:
         if number in self._recent:
             return self._recent[number][0]
         return common_pb2.Block.FromString(self._reader.block(number))
+
+    def stored_hash(self, number: int) -> bytes:
+        """The header hash that a block is indexed under; not recomputed."""
+        return self._reader.header_hash(number)
 
     def by_hash(self, header_hash: bytes) -> Any:
         """The block with this header hash, or None."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from fabric_protos.peer import (
     proposal_response_pb2,
     transaction_pb2,
 )
+
 from network.embedded import definitions
 from network.embedded.blockcommit import commit_genesis, prepare, run
 from network.embedded.blocks import make_block, sign_block
@@ -228,21 +230,17 @@ def definition(
     )
 
 
-@dataclass(frozen=True)
-class Kit:
-    """What tests make things with; given as a fixture because test folders are no packages."""
-
-    Draft: type[Draft] = Draft
-    Rwset: type[RwsetBuilder] = RwsetBuilder
-    definition: Any = staticmethod(definition)
-    collection: Any = staticmethod(collection)
-    signature_policy: Any = staticmethod(signature_policy)
-    orgs: tuple[str, ...] = ORGS
-
-
 @pytest.fixture(scope="session")
-def kit() -> Kit:
-    return Kit()
+def kit() -> SimpleNamespace:
+    """What tests make things with; a fixture, because test folders are no packages."""
+    return SimpleNamespace(
+        Draft=Draft,
+        Rwset=RwsetBuilder,
+        definition=definition,
+        collection=collection,
+        signature_policy=signature_policy,
+        orgs=ORGS,
+    )
 
 
 @pytest.fixture

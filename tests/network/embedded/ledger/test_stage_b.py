@@ -4,9 +4,8 @@
 from typing import Any
 
 import pytest
-from network.embedded.rwset import RangeQuery
 
-OWNER = {"VALIDATION_PARAMETER": b"anything"}
+from network.embedded.rwset import RangeQuery
 
 
 def put(kit: Any, key: str, value: bytes = b"v", *, read: Any = "blind", ns: str = "cc") -> Any:

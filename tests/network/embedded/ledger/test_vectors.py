@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fabric_protos.common import common_pb2
+
 from network.embedded.blocks import data_hash, header_bytes, header_hash, make_block
 from network.embedded.commithash import Write, commit_hash, update_bytes
 

@@ -74,7 +74,7 @@ class Simulator:
         self.snapshot.close()
 
     def _entry(self, namespace: str, key: str) -> Entry | None:
-        """A public entry of the snapshot, fetched once: what is read is mostly written, and then asked for its policy."""
+        """A public entry, fetched once: what is read is mostly written too, and then its policy is asked for."""
         place = (namespace, key)
         if place not in self._entries:
             self._entries[place] = self.snapshot.get(namespace, key)

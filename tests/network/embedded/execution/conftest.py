@@ -135,7 +135,7 @@ class Process(chaincode_shim_pb2_grpc.ChaincodeServicer):
         async with self._lock:
             await self.stream.write(message)
 
-    async def Connect(self, _requests, context) -> None:
+    async def Connect(self, _requests, context) -> None:  # noqa: N802 - the name is gRPC's
         await self.run(context)
 
     async def run(self, stream) -> None:

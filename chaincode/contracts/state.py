@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records as ledger entries, on what a contract uses of the chaincode stub.
+
+A transaction does not see its own writes, a range read in a transaction that writes can be invalidated by a phantom,
+and one event is carried: therefore everything is read by key first, and `Ledger.apply` comes last and once.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol, TypeVar
+
+from chaincode.domain import codec
+from chaincode.domain.errors import Malformed
+from chaincode.domain.keys import OWNED, Part, key, key_of, written
+from chaincode.domain.policy import Policy, key_policy
+from chaincode.domain.values import Instant, OrgId, Outcome, Record
+
+R = TypeVar("R", bound=Record)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Certificate(Protocol):
+    """The certificate of the transaction's creator."""
+
+    def public_key(self) -> object:
+        """Its public key, opaque to contracts."""
+        ...
+
+
+class Client(Protocol):
+    """Who signed the proposal; the peer has verified the signature and the certificate."""
+
+    @property
+    def msp_id(self) -> str:
+        """The organisation."""
+        ...
+
+    @property
+    def certificate(self) -> Certificate:
+        """The certificate."""
+        ...
+
+
+class Entry(Protocol):
+    """One ledger entry of a query."""
+
+    @property
+    def value(self) -> bytes:
+        """The bytes that stand there."""
+        ...
+
+
+class Stub(Protocol):
+    """What contracts use of the chaincode stub: one transaction, its reads as of its start, its writes at its end."""
+
+    @property
+    def client(self) -> Client:
+        """Who asks."""
+        ...
+
+    @property
+    def timestamp(self) -> datetime:
+        """When, as the client claims and this organisation's process has checked against its clock."""
+        ...
+
+    def get_state(self, key: str) -> bytes | None:
+        """The value under a key, without this transaction's own writes; None where nothing stands."""
+        ...
+
+    def get_states(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The values under several keys, in their order."""
+        ...
+
+    def put_state(self, key: str, value: bytes) -> None:
+        """Write a value when the transaction commits."""
+        ...
+
+    def set_state_validation_parameter(self, key: str, policy: bytes | str) -> None:
+        """Give a key an endorsement policy of its own."""
+        ...
+
+    def set_event(self, name: str, payload: bytes) -> None:
+        """Announce the transaction; the last call wins."""
+        ...
+
+    def get_state_by_partial_composite_key(
+        self, object_type: str, parts: Sequence[str]
+    ) -> AbstractContextManager[Iterable[Entry]]:
+        """The entries under keys that begin so; only for queries."""
+        ...
+
+
+class CorruptEntryError(RuntimeError):
+    """The ledger holds an entry that this program did not write; a fault to be looked into, never a refusal."""
+
+
+class Ledger:
+    """Reads records by key and writes an outcome; one for each call."""
+
+    def __init__(self, stub: Stub) -> None:
+        self._stub = stub
+
+    @property
+    def by(self) -> OrgId:
+        """The organisation that asks."""
+        return OrgId(self._stub.client.msp_id)
+
+    @property
+    def at(self) -> Instant:
+        """When it asks."""
+        return Instant((self._stub.timestamp - _EPOCH) // timedelta(milliseconds=1))
+
+    @property
+    def creator_key(self) -> object:
+        """The public key of whoever asks."""
+        return self._stub.client.certificate.public_key()
+
+    def get(self, kind: type[R], *parts: Part) -> R | None:
+        """The record of `kind` under these parts; None where there is none."""
+        return _read(kind, self._stub.get_state(key(kind, *parts)))
+
+    def get_each(self, kind: type[R], names: Iterable[tuple[Part, ...]]) -> list[R | None]:
+        """The records under several lists of parts, in their order."""
+        keys = [key(kind, *parts) for parts in names]
+        return [_read(kind, value) for value in self._stub.get_states(keys)] if keys else []
+
+    def beginning(self, kind: type[R], *parts: Part) -> Iterable[R]:
+        """Every record whose key begins with these parts; a range read, so for queries only."""
+        with self._stub.get_state_by_partial_composite_key(codec.kind_of(kind), written(parts)) as entries:
+            for entry in entries:
+                record = _read(kind, entry.value)
+                if record is not None:
+                    yield record
+
+    def apply(self, outcome: Outcome) -> None:
+        """Write what a rule decided and announce it.
+
+        A registration gets its key's policy with its first and only value. Reading the policy in force here is still
+        a read of the state before this transaction, so it belongs to the loads although it stands after the rule.
+        """
+        owned = [record for record in outcome.writes if isinstance(record, OWNED)]
+        expression = key_policy(self.get(Policy), self.by) if owned else ""
+        for record in outcome.writes:
+            self._stub.put_state(key_of(record), codec.to_json(record))
+        for record in owned:
+            self._stub.set_state_validation_parameter(key_of(record), expression)
+        self._stub.set_event(type(outcome.event).__name__, codec.to_json(outcome.event))
+
+
+def _read(kind: type[R], value: bytes | None) -> R | None:
+    if value is None:
+        return None
+    try:
+        return codec.read(kind, value)
+    except Malformed as exc:
+        raise CorruptEntryError(f"an entry of kind {codec.kind_of(kind)} cannot be read: {exc.code}") from exc

@@ -124,10 +124,6 @@ class Ledger:
             for payload in batch.payloads(self._offer.write_batch):
                 self._ask(MessageType.WRITE_BATCH_STATE, payload)
 
-    def discard(self) -> None:
-        """Forget what was gathered."""
-        self._batch = None
-
     def _write(self, kind: MessageType, request: Any) -> None:
         if self._batch is None:
             self._ask(kind, request.SerializeToString())

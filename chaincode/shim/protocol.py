@@ -102,7 +102,7 @@ class Session:
     def receive(self, message: Any) -> Begin | Answer | Refuse | None:
         """Take one message from the peer; `None` when there is nothing to do about it."""
         kind = message.type
-        if kind == MessageType.KEEPALIVE:
+        if kind == MessageType.KEEPALIVE or self._state is State.ENDED:
             return None
         if self._state is State.READY:
             return self._receive_ready(kind, message)

@@ -4,6 +4,7 @@
 import logging
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,6 +30,9 @@ Announce = Callable[[str], None]
 _MOST_STREAMS = 64
 """Each peer holds one stream; a stream occupies one thread of the server."""
 
+_FAREWELL = 2.0
+"""How long, in seconds, a stream may take to carry its last answers once nothing runs any more."""
+
 _SIZES = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
@@ -51,7 +55,7 @@ _CLIENT_OPTIONS = (
 )
 
 
-class _Runtime:
+class _Runtime(ABC):
     """What both ways of running share: the workers, the conversations, health, and the order of stopping."""
 
     def __init__(self, chaincode: Chaincode, settings: Settings, guard: ClockGuard | None) -> None:
@@ -70,8 +74,10 @@ class _Runtime:
         streams = sum(conversation.is_ready for conversation in self._snapshot())
         return {"ready": self._is_ready(streams), "streams": streams, "transactions": self._workers.pending}
 
+    @abstractmethod
     def _is_ready(self, streams: int) -> bool:
-        raise NotImplementedError
+        """Whether transactions can be taken now."""
+        ...
 
     def _open(self) -> Conversation:
         conversation = Conversation(self.settings.chaincode_id, self._executor, self._workers)
@@ -89,13 +95,15 @@ class _Runtime:
                 self._conversations.discard(conversation)
 
     def _drain(self) -> None:
-        """Refuse new transactions and wait for the running ones."""
+        """Refuse new transactions, wait for the running ones, and end the streams behind their answers."""
         with self._lock:
             self._accepting = False
         for conversation in self._snapshot():
             conversation.drain()
         if not self._workers.wait_until_quiet(self.settings.drain_seconds):
             log.warning("%d transactions had not ended when the process stopped", self._workers.pending)
+        for conversation in self._snapshot():
+            conversation.end()
 
     def _snapshot(self) -> list[Conversation]:
         with self._lock:
@@ -142,7 +150,7 @@ class ChaincodeServer(_Runtime):
     def stop(self) -> None:
         """Let running transactions end, then close everything."""
         self._drain()
-        self._server.stop(grace=0).wait()
+        self._server.stop(grace=_FAREWELL).wait()
         self._threads.shutdown()
         self._close()
 
@@ -182,6 +190,7 @@ class ChaincodeClient(_Runtime):
             raise SettingsError("a chaincode that dials needs the address of its peer")
         self._peer = settings.peer
         self._stopping = threading.Event()
+        self._ended = threading.Event()
         self._call: Any = None
 
     def start(self) -> str:
@@ -213,6 +222,7 @@ class ChaincodeClient(_Runtime):
             if not self._stopping.is_set():
                 raise StreamEnded("the peer ended the stream")
         finally:
+            self._ended.set()
             channel.close()
             self._close()
 
@@ -221,8 +231,10 @@ class ChaincodeClient(_Runtime):
         self._stopping.set()
         self._drain()
         with self._lock:
-            if self._call is not None:
-                self._call.cancel()
+            call = self._call
+        # The peer ends the stream when it sees its end; one that does not is left.
+        if call is not None and not self._ended.wait(_FAREWELL):
+            call.cancel()
 
     def _is_ready(self, streams: int) -> bool:
         return self._accepting and streams > 0

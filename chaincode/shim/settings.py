@@ -156,7 +156,7 @@ def _file_or_base64(environ: Mapping[str, str], plain: str, encoded: str) -> byt
     if not environ.get(encoded):
         raise SettingsError(f"CORE_PEER_TLS_ENABLED is true, but neither {plain} nor {encoded} is set")
     try:
-        return base64.b64decode(_read(encoded, environ[encoded]))
+        return base64.b64decode(b"".join(_read(encoded, environ[encoded]).split()), validate=True)
     except binascii.Error as error:
         raise SettingsError(f"the file that {encoded} names is not base64") from error
 

@@ -3,7 +3,6 @@
 
 import hashlib
 import itertools
-import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from chaincode.shim import wire
+from chaincode.shim import Response, wire
 from chaincode.shim.clock import ClockGuard
 from chaincode.shim.conversation import Conversation
 from chaincode.shim.execution import Executor
@@ -79,21 +78,14 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 @pytest.fixture(scope="session")
 def authority() -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "CH"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "hospital.example"),
-            x509.NameAttribute(NameOID.COMMON_NAME, "ca.hospital.example"),
-        ]
-    )
+    name = x509.Name.from_rfc4514_string("CN=ca.hospital.example,O=hospital.example,C=CH")
     basic = x509.BasicConstraints(ca=True, path_length=None)
     builder = _certificate(name, name, key.public_key()).add_extension(basic, critical=True)
     return Authority(key, builder.sign(key, hashes.SHA256()))
@@ -161,6 +153,7 @@ class FakePeer:
         payload: bytes | None = None,
         decorations: dict[str, bytes] | None = None,
     ) -> "Future[Any]":
+        assert self.ready.wait(10), "the chaincode did not register"
         txid = txid or f"tx{next(self._ids)}"
         if payload is None:
             encoded = [arg.encode() if isinstance(arg, str) else arg for arg in args]
@@ -168,9 +161,7 @@ class FakePeer:
         future: Future[Any] = Future()
         self.answered[channel, txid] = future
         proposal = make_proposal() if proposal is None else proposal
-        self.say(
-            wire.ChaincodeMessage(type=kind, txid=txid, channel_id=channel, payload=payload, proposal=proposal)
-        )
+        self.say(wire.ChaincodeMessage(type=kind, txid=txid, channel_id=channel, payload=payload, proposal=proposal))
         return future
 
     def say(self, message: Any) -> None:
@@ -204,7 +195,7 @@ class FakePeer:
             self._answer(kind, message)
 
     def _answer(self, kind: MessageType, message: Any) -> None:
-        name, answer = self._HANDLERS[kind]
+        name, answer = _ANSWERS[kind]
         request = getattr(wire, name).FromString(message.payload)
         self.requests.append((kind, request))
         if kind in self.hold:
@@ -251,7 +242,7 @@ class FakePeer:
 
     def _write_batch(self, request: Any) -> bytes:
         for record in request.rec:
-            self._HANDLERS[MessageType(record.type)][1](self, record)
+            _ANSWERS[MessageType(record.type)][1](self, record)
         return b""
 
     def _range(self, request: Any) -> bytes:
@@ -301,32 +292,30 @@ class FakePeer:
         response = wire.QueryResponse(results=results, has_more=bool(rest), id=identifier)
         return bytes(response.SerializeToString())
 
-    def _next(self, request: Any) -> bytes:
-        return self._batch(request.id)
-
     def _close(self, request: Any) -> bytes:
         return bytes(wire.QueryResponse(id=request.id).SerializeToString())
 
     def _invoke(self, request: Any) -> bytes:
         return bytes(self.callee(request).SerializeToString())
 
-    _HANDLERS: "dict[MessageType, tuple[str, Callable[[FakePeer, Any], bytes]]]" = {
-        MessageType.GET_STATE: ("GetState", _get),
-        MessageType.GET_STATE_MULTIPLE: ("GetStateMultiple", _get_many),
-        MessageType.GET_PRIVATE_DATA_HASH: ("GetState", _hash),
-        MessageType.PUT_STATE: ("PutState", _put),
-        MessageType.DEL_STATE: ("DelState", _delete),
-        MessageType.PURGE_PRIVATE_DATA: ("DelState", _delete),
-        MessageType.PUT_STATE_METADATA: ("PutStateMetadata", _put_metadata),
-        MessageType.GET_STATE_METADATA: ("GetStateMetadata", _get_metadata),
-        MessageType.WRITE_BATCH_STATE: ("WriteBatchState", _write_batch),
-        MessageType.GET_STATE_BY_RANGE: ("GetStateByRange", _range),
-        MessageType.GET_QUERY_RESULT: ("GetQueryResult", _query),
-        MessageType.GET_HISTORY_FOR_KEY: ("GetHistoryForKey", _key_history),
-        MessageType.QUERY_STATE_NEXT: ("QueryStateNext", _next),
-        MessageType.QUERY_STATE_CLOSE: ("QueryStateClose", _close),
-        MessageType.INVOKE_CHAINCODE: ("ChaincodeSpec", _invoke),
-    }
+
+_ANSWERS: dict[MessageType, tuple[str, Callable[[FakePeer, Any], bytes]]] = {
+    MessageType.GET_STATE: ("GetState", FakePeer._get),
+    MessageType.GET_STATE_MULTIPLE: ("GetStateMultiple", FakePeer._get_many),
+    MessageType.GET_PRIVATE_DATA_HASH: ("GetState", FakePeer._hash),
+    MessageType.PUT_STATE: ("PutState", FakePeer._put),
+    MessageType.DEL_STATE: ("DelState", FakePeer._delete),
+    MessageType.PURGE_PRIVATE_DATA: ("DelState", FakePeer._delete),
+    MessageType.PUT_STATE_METADATA: ("PutStateMetadata", FakePeer._put_metadata),
+    MessageType.GET_STATE_METADATA: ("GetStateMetadata", FakePeer._get_metadata),
+    MessageType.WRITE_BATCH_STATE: ("WriteBatchState", FakePeer._write_batch),
+    MessageType.GET_STATE_BY_RANGE: ("GetStateByRange", FakePeer._range),
+    MessageType.GET_QUERY_RESULT: ("GetQueryResult", FakePeer._query),
+    MessageType.GET_HISTORY_FOR_KEY: ("GetHistoryForKey", FakePeer._key_history),
+    MessageType.QUERY_STATE_NEXT: ("QueryStateNext", lambda peer, request: peer._batch(request.id)),
+    MessageType.QUERY_STATE_CLOSE: ("QueryStateClose", FakePeer._close),
+    MessageType.INVOKE_CHAINCODE: ("ChaincodeSpec", FakePeer._invoke),
+}
 
 
 class FunctionChaincode:
@@ -392,7 +381,6 @@ def respond(message: Any) -> Any:
 def run(body: Callable[[Any], Any], peer: FakePeer | None = None, **options: Any) -> Any:
     """What `body(stub)` returned or raised, executed as a transaction of a conversation with `peer`."""
     seen: dict[str, Any] = {}
-    from chaincode.shim import Response
 
     def call(stub: Any) -> Any:
         try:
@@ -407,8 +395,3 @@ def run(body: Callable[[Any], Any], peer: FakePeer | None = None, **options: Any
     if "error" in seen:
         raise seen["error"]
     return seen["value"]
-
-
-@pytest.fixture
-def attributes() -> Callable[[dict[str, Any]], bytes]:
-    return lambda values: json.dumps({"attrs": values}).encode()

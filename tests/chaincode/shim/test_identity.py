@@ -23,8 +23,8 @@ def test_the_identity_names_subject_and_issuer_as_go_does(authority: Any) -> Non
     assert client.certificate.subject == subject
 
 
-def test_attributes_of_the_certificate_are_read(authority: Any, attributes: Any) -> None:
-    client = parse_creator(authority.creator(attributes=attributes({"role": "doctor", "hf.Affiliation": ""})))
+def test_attributes_of_the_certificate_are_read(authority: Any) -> None:
+    client = parse_creator(authority.creator(attributes=b'{"attrs":{"role":"doctor","hf.Affiliation":""}}'))
     assert client.attribute("role") == "doctor"
     assert client.attribute("hf.Affiliation") == ""
     assert client.attribute("admin") is None

@@ -106,7 +106,7 @@ def test_the_owner_and_at_least_one_other_can_be_said() -> None:
 
 
 def test_spelling_and_spaces_of_an_expression_are_free() -> None:
-    assert parse(' and( "A.peer" , oR(\'B.peer\') ) ') == all_of(Principal("A"), any_of(Principal("B")))
+    assert parse(" and( \"A.peer\" , oR('B.peer') ) ") == all_of(Principal("A"), any_of(Principal("B")))
     assert parse("'A.admin'") == Principal("A", "admin")
 
 

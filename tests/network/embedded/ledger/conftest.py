@@ -38,10 +38,11 @@ ORGS = ("HospitalMSP", "LabMSP", "RegulatorMSP")
 VALID = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class World:
     """Key material and a genesis block, made once for all tests."""
 
+    directory: Path
     topology: Topology
     material: Material
     genesis: bytes
@@ -51,16 +52,30 @@ class World:
     orderer: Signer
 
 
+def load_world(directory: Path) -> World:
+    """The world in this directory, made when it is empty."""
+    topology = default_topology(any_port=True)
+    material = ensure_material(topology, directory)
+    kept = directory / "genesis.block"
+    if not kept.exists():
+        kept.write_bytes(genesis_block(topology, material).SerializeToString())
+    genesis = common_pb2.Block.FromString(kept.read_bytes())
+    orgs = topology.organisations
+    return World(
+        directory=directory,
+        topology=topology,
+        material=material,
+        genesis=kept.read_bytes(),
+        config=ChannelConfig.from_block(genesis),
+        peers={o.msp_id: Signer.from_folder(material.peer(o.domain) / "msp", o.msp_id) for o in orgs},
+        users={o.msp_id: Signer.from_folder(material.user(o.domain) / "msp", o.msp_id) for o in orgs},
+        orderer=Signer.from_folder(material.orderer(topology.orderer.domain) / "msp", topology.orderer.msp_id),
+    )
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    topology = default_topology(any_port=True)
-    material = ensure_material(topology, tmp_path_factory.mktemp("material"))
-    genesis = genesis_block(topology, material)
-    peers = {o.msp_id: Signer.from_folder(material.peer(o.domain) / "msp", o.msp_id) for o in topology.organisations}
-    users = {o.msp_id: Signer.from_folder(material.user(o.domain) / "msp", o.msp_id) for o in topology.organisations}
-    orderer = Signer.from_folder(material.orderer(topology.orderer.domain) / "msp", topology.orderer.msp_id)
-    raw = genesis.SerializeToString()
-    return World(topology, material, raw, ChannelConfig.from_block(genesis), peers, users, orderer)
+    return load_world(tmp_path_factory.mktemp("world"))
 
 
 @dataclass
@@ -98,6 +113,10 @@ class Ledger:
         self.store = store
         self.transient = TransientStore(store)
         self._nonces = 0
+
+    def start_nonces(self, at: int) -> None:
+        """Make other transaction ids than an earlier process on the same file."""
+        self._nonces = at
 
     def transaction(self, draft: Draft) -> tuple[str, bytes]:
         """Transaction id and serialised envelope, endorsed and signed."""
@@ -267,7 +286,7 @@ def ledger(empty_ledger: Ledger) -> Ledger:
     return empty_ledger
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_ledger(world: World) -> Any:
     """Opens the ledger file at a path."""
     return lambda path, **options: Ledger(world, Store.open(path, **options))

@@ -254,6 +254,7 @@ def kit() -> SimpleNamespace:
     """What tests make things with; a fixture, because test folders are no packages."""
     return SimpleNamespace(
         Draft=Draft,
+        Ledger=Ledger,
         Rwset=RwsetBuilder,
         definition=definition,
         collection=collection,

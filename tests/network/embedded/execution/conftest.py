@@ -420,7 +420,7 @@ class Kit:
     ORGS = ORGS
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kit() -> Kit:
     return Kit()
 

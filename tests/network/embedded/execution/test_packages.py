@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chaincode packages and connection descriptions are read strictly (rules L-1, S-8)."""
+
+import json
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from network.embedded.packages import Address, MalformedPackage, Package
+
+
+def test_the_package_id_is_label_and_hash_of_the_whole_file(kit):
+    content = kit.make_package("basic_1.0", "127.0.0.1:9999", dial_timeout="250ms")
+    package = Package.parse(content)
+    assert package.package_id == f"basic_1.0:{sha256(content).hexdigest()}"
+    assert package.address == Address("127.0.0.1:9999", 0.25)
+
+
+def test_a_package_of_another_type_has_no_address(kit):
+    assert Package.parse(kit.make_package("go", "127.0.0.1:9", kind="golang")).address is None
+
+
+@pytest.mark.parametrize("label", ["", "-x", "a b", "a/b", "é"])
+def test_bad_labels_are_refused(kit, label):
+    with pytest.raises(MalformedPackage, match="invalid label"):
+        Package.parse(kit.make_package(label, "127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ([], "address is missing"),
+        ({}, "address is missing"),
+        ({"address": 5}, "address is missing"),
+        ({"address": "h:1", "dial_timeout": "soon"}, "dial_timeout"),
+        ({"address": "h:1", "dial_timeout": 5}, "dial_timeout"),
+        ({"address": "h:1", "tls_required": True}, "root_cert"),
+        ({"address": "h:1", "tls_required": True, "root_cert": "junk"}, "root_cert"),
+        (
+            {"address": "h:1", "tls_required": True, "root_cert": "-----BEGIN", "client_auth_required": True},
+            "client_key",
+        ),
+    ],
+)
+def test_a_bad_connection_names_its_field(fields, problem):
+    with pytest.raises(MalformedPackage, match=problem):
+        Address.from_json(json.dumps(fields).encode())
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_no_package(raw):
+    with pytest.raises(MalformedPackage):
+        Package.parse(raw)
+
+
+@given(st.integers(0, 600), st.integers(0, 255))
+def test_a_damaged_package_is_refused_or_has_another_id(kit, position, value):
+    whole = kit.make_package("basic", "127.0.0.1:9")
+    damaged = bytearray(whole)
+    damaged[position % len(whole)] = value
+    try:
+        package = Package.parse(bytes(damaged))
+    except MalformedPackage:
+        return
+    assert (bytes(damaged) == whole) == (package.package_id == Package.parse(whole).package_id)
+
+
+def test_connections_round_trip():
+    pem = b"-----BEGIN X"
+    for address in (Address("h:1"), Address("h:1", 1.5, pem), Address("h:1", 10.0, pem, pem, pem)):
+        assert Address.from_json(address.to_json()) == address

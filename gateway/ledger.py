@@ -74,9 +74,11 @@ class FabricLedger:
         self._commits: OrderedDict[str, Commit] = OrderedDict()
         self._lock = threading.Lock()
 
-    def prepare(self, function: str, command: str, nonce: bytes) -> Prepared:
+    def prepare(self, function: str, command: str, nonce: bytes, organisations: tuple[str, ...]) -> Prepared:
         try:
-            transaction = self._contract.new_proposal(function, arguments=(command,), nonce=nonce).endorse()
+            transaction = self._contract.new_proposal(
+                function, (command,), endorsing_organisations=organisations or None, nonce=nonce
+            ).endorse()
             # Signed before it is stored, so that what is sent again after a crash is the same to the byte.
             transaction.sign()
         except FabricError as exc:

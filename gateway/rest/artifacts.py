@@ -72,7 +72,7 @@ def routes(artifacts: Artifacts) -> tuple[Route, ...]:
     def statement(path: str, name: str, summary: str, decision: Decision, kind: str) -> Route:
         return Route(
             "POST", f"/v1/artifacts/{{reference}}/{path}", name, summary, deciding(decision),
-            answers=schemas.committed(kind), takes=_with_digest(f"endorsement:{decision.value}", "envelope"),
+            answers=schemas.committed(kind), takes=_with_digest(f"endorsement:{decision.value}", optional="envelope"),
             role="endorser", records=True, status=201,
         )  # fmt: skip
 
@@ -99,9 +99,9 @@ def routes(artifacts: Artifacts) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
-def _with_digest(function: str, *omitted: str, optional: str | None = None) -> Schema:
+def _with_digest(function: str, *, optional: str) -> Schema:
     """A command's schema without what the gateway fills in, and with the digest that the caller may name."""
-    schema = schemas.command(function, "artifact", *omitted)
+    schema = schemas.command(function, "artifact")
     schema["properties"]["digest"] = _DIGEST
     schema["required"] = [name for name in schema["required"] if name != optional]
     return schema

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets, their versions, and proofs of single records."""
 
-from chaincode.domain.records import Consent
-from chaincode.domain.values import Name, Purposes, dataset_ref
+from chaincode.domain.values import Name, dataset_ref
 from gateway.rest import schemas
-from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import PAGING, Call, Reply, Route, paged, recorded
 from gateway.services.catalogue import Catalogue
+from gateway.services.consent import PURPOSES, STATES, purposes_of, state_of
 from gateway.services.datasets import Datasets, Upload
 from gateway.services.recording import Recorder
 from gateway.services.tables import MEDIA_TYPES
@@ -16,8 +15,8 @@ _READING = {
 }
 _COMMITTING = {
     **_READING,
-    "consent": "Consent of every record: " + ", ".join(state.name.lower() for state in Consent) + ".",
-    "purposes": "Purposes that the consent covers, as 16 hexadecimal digits of a bit set.",
+    "consent": f"Consent of every record: {', '.join(STATES)}.",
+    "purposes": f"Purposes that the consent covers, comma separated, of {', '.join(PURPOSES)}.",
 }
 _REPORT: schemas.Schema = {
     "type": "object",
@@ -104,8 +103,7 @@ def routes(recorder: Recorder, catalogue: Catalogue, datasets: Datasets) -> tupl
 
 
 def _upload(call: Call, content: bytes) -> Upload:
-    state = call.query.get("consent", "unknown").upper()
-    if state not in Consent.__members__:
-        raise HttpProblem(400, "invalid-parameter", "consent is none of the known states.", parameter="consent")
-    purposes = Purposes.parse(call.query.get("purposes", "0" * 16))
-    return Upload(content, call.media_type, call.query.get("id_field"), Consent[state], int(purposes))
+    named = call.query.get("purposes", "")
+    purposes = purposes_of(name.strip() for name in named.split(",")) if named else 0
+    state = state_of(call.query.get("consent", "ConsentUnknown"))
+    return Upload(content, call.media_type, call.query.get("id_field"), state, int(purposes))

@@ -110,4 +110,12 @@ def _parameters(route: Route) -> list[Schema]:
             }
         )
         parameters.append({"name": "Prefer", "in": "header", "schema": {"type": "string"}})
+        parameters.append(
+            {
+                "name": "Endorsing-Organisations",
+                "in": "header",
+                "description": "MSP ids, comma separated, of those that must endorse; normally the peer chooses.",
+                "schema": {"type": "string"},
+            }
+        )
     return parameters

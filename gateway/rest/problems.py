@@ -11,8 +11,11 @@ from chaincode.domain import errors as law
 from gateway.services import ports
 from gateway.services.attempts import Invalidated
 from gateway.services.commits import Behind
+from gateway.services.consent import UnknownTerm
+from gateway.services.datasets import NotHeld
 from gateway.services.ports import Json, PortError, Response
 from gateway.services.submitter import InProgress, KeyReused
+from gateway.services.tables import UnreadableRecords
 
 PREFIX = "urn:pedigree:problem:"
 
@@ -41,6 +44,9 @@ _PORTS: tuple[tuple[type[PortError], int, bool], ...] = (
     (ports.StorageFull, 507, True),
     (ports.StorageFailed, 503, True),
     (ports.Damaged, 502, False),
+    (UnknownTerm, 422, False),
+    (UnreadableRecords, 422, False),
+    (NotHeld, 404, False),
     (KeyReused, 422, False),
     (InProgress, 409, True),
     (Behind, 503, True),

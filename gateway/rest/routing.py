@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from chaincode.domain import canonical
 from chaincode.domain.errors import LedgerError
+from chaincode.domain.values import OrgId
 from gateway.rest import auth, problems
 from gateway.rest.auth import Client, Keys
 from gateway.rest.problems import HttpProblem
@@ -148,9 +149,10 @@ class Door:
                     400, "idempotency-key-missing",
                     "POST needs an Idempotency-Key of 1 to 200 visible ASCII characters.",
                 )  # fmt: skip
-            digest.update(f"{incoming.method} {incoming.path}".encode())
+            organisations = _organisations(incoming.headers.get("Endorsing-Organisations", ""))
+            digest.update(f"{incoming.method} {incoming.path} {','.join(organisations)}".encode())
             respond_async = "respond-async" in incoming.headers.get("Prefer", "")
-            intent = Intent(client.id, key, digest.hexdigest(), route.status, respond_async)
+            intent = Intent(client.id, key, digest.hexdigest(), route.status, respond_async, organisations)
         self._wait_for_height(incoming)
         return Call(client, path, query, body, media_type, intent)
 
@@ -219,6 +221,11 @@ def version_number(call: Call) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
         raise HttpProblem(404, "no-such-path", "A version is a whole number from 1.")
     return int(text)
+
+
+def _organisations(header: str) -> tuple[str, ...]:
+    """MSP ids in the order in which they do not depend on how they were sent."""
+    return tuple(sorted({str(OrgId(name.strip())) for name in header.split(",")})) if header else ()
 
 
 def _query(route: Route, incoming: Request) -> Mapping[str, str]:

@@ -195,7 +195,9 @@ class Attempts:
         for retry in range(_MISMATCH_RETRIES + 1):
             started = time.perf_counter()
             try:
-                prepared = self._ledger.prepare(submission.function, submission.command, nonce)
+                prepared = self._ledger.prepare(
+                    submission.function, submission.command, nonce, submission.organisations
+                )
             except EndorsementMismatch:
                 # Peers may merely stand at different heights, so ask again a moment later.
                 if retry == _MISMATCH_RETRIES:

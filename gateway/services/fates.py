@@ -22,7 +22,9 @@ class Fate:
 
 _VALID = Fate("valid", 200, "the transaction is valid", attempts=0, valid=True)
 _CONFLICT = Fate("conflict", 409, "another transaction changed the same records first", attempts=5, conflict=True)
-_POLICY = Fate("endorsement-policy", 502, "the network's endorsement policy was not satisfied", attempts=2)
+_POLICY = Fate(
+    "endorsement-policy", 502, "the network's endorsement policy was not satisfied", attempts=2, retryable=False
+)
 _UPGRADING = Fate("chaincode-upgrading", 503, "the chaincode is being upgraded", attempts=2)
 _FAULT = Fate(
     "transaction-invalid", 500, "the network found the transaction invalid; the operator was told", attempts=1,

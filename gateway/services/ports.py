@@ -165,10 +165,11 @@ class Outcome:
 class Ledger(Protocol):
     """The consortium's ledger as one organisation's gateway reaches it; thread-safe."""
 
-    def prepare(self, function: str, command: str, nonce: bytes) -> Prepared:
+    def prepare(self, function: str, command: str, nonce: bytes, organisations: tuple[str, ...]) -> Prepared:
         """Simulate and collect endorsements for canonical JSON `command`.
 
-        The transaction id depends on `nonce` alone (and on the signing certificate). Raises `Refused`,
+        The transaction id depends on `nonce` alone (and on the signing certificate). `organisations` (MSP ids)
+        are those whose peers must endorse; without any the peer chooses. Raises `Refused`,
         `AlreadyProposed` or a `NothingOrdered`.
         """
         ...
@@ -327,6 +328,8 @@ class Submission:
     """`accepted` (promised, nothing signed yet), `prepared` (envelope stored, may be ordered) or `final`."""
     attempt: int
     created: float
+    organisations: tuple[str, ...] = ()
+    """Those that the caller wants to endorse; empty when the peer chooses."""
     transaction_id: str | None = None
     envelope: bytes | None = None
     reply: Json | None = None
@@ -347,10 +350,6 @@ class Submissions(Protocol):
     def save(self, submission: Submission) -> None: ...
 
     def finish(self, submission: Submission) -> None: ...
-
-    def release(self, submission_id: str) -> None:
-        """Forget a submission of which nothing was ordered, so that its key may be tried again."""
-        ...
 
     def unfinished(self) -> Iterable[Submission]: ...
 

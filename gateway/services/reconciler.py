@@ -34,6 +34,7 @@ class Reconciler:
     def stop(self, timeout: float = 5.0) -> None:
         """Stop between two rounds; open submissions stay on disk."""
         self._stopping.set()
+        self._submitter.wake(len(self._threads))
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(timeout)

@@ -59,6 +59,8 @@ class Intent:
     success: int = 201
     """HTTP status of the answer once the transaction is valid."""
     respond_async: bool = False
+    organisations: tuple[str, ...] = ()
+    """MSP ids of those that must endorse; empty when the peer chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,16 @@ class Submitter:
 
     def take_orphan(self, timeout: float) -> Submission | None:
         """The next submission that no request is waiting for."""
-        return self._orphans.popleft() if self._orphaned.acquire(timeout=timeout) else None
+        if not self._orphaned.acquire(timeout=timeout):
+            return None
+        try:
+            return self._orphans.popleft()
+        except IndexError:
+            return None
+
+    def wake(self, threads: int) -> None:
+        """Let threads that wait for an orphan return, so that they can stop."""
+        self._orphaned.release(threads)
 
     def settle(self, submission: Submission) -> Submission | None:
         """One round of work on an orphan: `None` when it reached its end, else how it stands now."""
@@ -242,6 +253,7 @@ class Submitter:
             state="accepted",
             attempt=1,
             created=self._clock(),
+            organisations=intent.organisations,
         )
 
     def _hand_over(self, submission: Submission) -> Answer:

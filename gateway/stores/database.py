@@ -75,9 +75,9 @@ class Database:
         result: Result = self._enqueue(work).result()
         return result
 
-    def write_later(self, work: Work) -> None:
+    def write_later(self, work: Work) -> "Future[Any]":
         """Run `work` in a later commit without waiting; its order among the writes is kept."""
-        self._enqueue(work)
+        return self._enqueue(work)
 
     def reader(self) -> sqlite3.Connection:
         """This thread's reading connection, which sees every commit that has returned."""

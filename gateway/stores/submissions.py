@@ -2,6 +2,7 @@
 """Idempotency keys and the state of every submission, in SQLite with `synchronous=FULL`."""
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,10 +11,10 @@ from gateway.services.ports import Response, Submission
 from gateway.stores.database import Database
 
 _COLUMNS = (
-    "id, client, key, request_hash, function, command, success, state, attempt, created, "
+    "id, client, key, request_hash, function, command, success, state, attempt, created, organisations, "
     "transaction_id, envelope, reply, status, body, height"
 )
-_UPSERT = f"INSERT OR REPLACE INTO submission ({_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608 - constants
+_UPSERT = f"INSERT OR REPLACE INTO submission ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608 - constants
 
 
 class SubmissionStore:
@@ -21,24 +22,40 @@ class SubmissionStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._finishing: dict[tuple[str, str], Submission] = {}
+        self._lock = threading.Lock()
 
     def find(self, client: str, key: str) -> Submission | None:
-        return self._one("client = ? AND key = ?", (client, key))
+        # First what is queued, then the file: whatever has left the queue is in the file.
+        with self._lock:
+            queued = self._finishing.get((client, key))
+        return queued or self._one("client = ? AND key = ?", (client, key))
 
     def get(self, submission_id: str) -> Submission | None:
-        return self._one("id = ?", (submission_id,))
+        with self._lock:
+            queued = next((final for final in self._finishing.values() if final.id == submission_id), None)
+        return queued or self._one("id = ?", (submission_id,))
 
     def save(self, submission: Submission) -> None:
         row = _row(submission)
+        with self._lock:
+            self._finishing.pop((submission.client, submission.key), None)
         self._database.write(lambda connection: connection.execute(_UPSERT, row))
 
     def finish(self, submission: Submission) -> None:
         # The envelope is what makes a row large; once the outcome is final it is of no further use here.
-        row = _row(replace(submission, envelope=None))
-        self._database.write_later(lambda connection: connection.execute(_UPSERT, row))
+        final = replace(submission, envelope=None)
+        row = _row(final)
+        with self._lock:
+            self._finishing[final.client, final.key] = final
+        self._database.write_later(lambda connection: connection.execute(_UPSERT, row)).add_done_callback(
+            lambda _: self._written(final)
+        )
 
-    def release(self, submission_id: str) -> None:
-        self._database.write(lambda c: c.execute("DELETE FROM submission WHERE id = ?", (submission_id,)))
+    def _written(self, final: Submission) -> None:
+        with self._lock:
+            if self._finishing.get((final.client, final.key)) is final:
+                del self._finishing[final.client, final.key]
 
     def unfinished(self) -> Sequence[Submission]:
         rows = self._database.reader().execute(
@@ -68,6 +85,7 @@ def _row(submission: Submission) -> tuple[Any, ...]:
         submission.state,
         submission.attempt,
         submission.created,
+        ",".join(submission.organisations),
         submission.transaction_id,
         submission.envelope,
         None if submission.reply is None else json.dumps(submission.reply),
@@ -78,8 +96,10 @@ def _row(submission: Submission) -> tuple[Any, ...]:
 def _submission(row: tuple[Any, ...]) -> Submission:
     fields: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
     reply, status, body, height = (fields.pop(name) for name in ("reply", "status", "body", "height"))
+    organisations = fields.pop("organisations")
     return Submission(
         **fields,
+        organisations=tuple(organisations.split(",")) if organisations else (),
         reply=None if reply is None else json.loads(reply),
         response=None if status is None else Response(status, json.loads(body), height),
     )

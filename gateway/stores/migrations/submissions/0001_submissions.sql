@@ -10,6 +10,7 @@ CREATE TABLE submission (
   state TEXT NOT NULL CHECK (state IN ('accepted', 'prepared', 'final')),
   attempt INTEGER NOT NULL,
   created REAL NOT NULL,
+  organisations TEXT NOT NULL,
   transaction_id TEXT,
   envelope BLOB,
   reply TEXT,

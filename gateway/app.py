@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Flask applications: the API, and health and metrics on a port of their own."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from flask import Flask, Response, g, jsonify, request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from gateway.rest import openapi
+from gateway.rest.routing import Door, Reply, Route
+from gateway.services.projector import Progress
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """Prometheus metrics; implements `services.ports.Meter`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._stages = Histogram(
+            "pedigree_stage_seconds", "Time per stage of a submission", ["stage"],
+            buckets=_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self._counts = Counter("pedigree_events", "What happened, by kind", ["what"], registry=self.registry)
+        self._requests = Histogram(
+            "pedigree_request_seconds", "Time per request", ["operation", "status"],
+            buckets=_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+
+    def observe(self, stage: str, seconds: float) -> None:
+        self._stages.labels(stage).observe(seconds)
+
+    def count(self, what: str) -> None:
+        self._counts.labels(what).inc()
+
+    def request(self, operation: str, status: int, seconds: float) -> None:
+        """Note one HTTP request."""
+        self._requests.labels(operation, str(status)).observe(seconds)
+
+    def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """Publish a value that is read whenever somebody asks."""
+        Gauge(name, description, registry=self.registry).set_function(read)
+
+
+def create_app(
+    nouns: Mapping[str, Sequence[Route]],
+    door: Door,
+    *,
+    metrics: Metrics,
+    upload_limit: int,
+    version: str,
+    organisation: str,
+) -> Flask:
+    """The API application of one organisation, with one blueprint for each noun."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = upload_limit
+    app.url_map.strict_slashes = True
+    for noun, routes in nouns.items():
+        app.register_blueprint(door.blueprint(noun, routes))
+    described = openapi.document(
+        (route for routes in nouns.values() for route in routes), version=version, organisation=organisation
+    )
+    app.add_url_rule("/openapi.json", "openapi", lambda: door.render(Reply(described)), methods=["GET"])
+    app.register_error_handler(Exception, door.refuse)
+
+    def begin() -> None:
+        g.started = time.perf_counter()
+
+    def end(response: Response) -> Response:
+        metrics.request(request.endpoint or "none", response.status_code, time.perf_counter() - g.started)
+        return response
+
+    app.before_request(begin)
+    app.after_request(end)
+    return app
+
+
+def create_health_app(progress: Callable[[], Progress], metrics: Metrics) -> Flask:
+    """Liveness, readiness and metrics; it needs no key and tells nothing of any record."""
+    app = Flask(f"{__name__}.health", static_folder=None)
+
+    def alive() -> Response:
+        return jsonify(status="alive")
+
+    def ready() -> tuple[Response, int]:
+        now = progress()
+        body = jsonify(
+            status="ready" if now.caught_up else "not-ready",
+            height=now.height,
+            lag=now.lag,
+            streaming=now.streaming,
+            trouble=now.trouble,
+        )
+        return body, 200 if now.caught_up else 503
+
+    def scrape() -> Response:
+        return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
+
+    app.add_url_rule("/healthz", "alive", alive)
+    app.add_url_rule("/readyz", "ready", ready)
+    app.add_url_rule("/metrics", "metrics", scrape)
+    return app

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `pedigree` command: run a gateway, manage its keys, and use any organisation's gateway.
+
+Everything heavy is imported by the command that needs it, so that `--help` answers at once.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.console import dumps, show, table, told
+from gateway.verbs import add_verbs
+
+_DEFAULT_NETWORK = Path(".pedigree/network.json")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="pedigree")
+def main() -> None:
+    """Where AI data sets and models come from, who vouches for them, and proof of it."""
+
+
+# -- running a gateway ------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--network", type=click.Path(path_type=Path), default=_DEFAULT_NETWORK, show_default=True)
+@click.option("--organisation", required=True, help="Name or MSP id of the organisation.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of this gateway's own data.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the API; 0 picks a free one.")
+@click.option("--health-port", type=click.IntRange(0, 65535), help="Port of health and metrics.")
+@click.option("--in-flight", type=int, default=256, show_default=True, help="Submissions under way at once.")
+@click.option("--rebuild", is_flag=True, help="Build the read model again from block 0.")
+@click.option("--json", "as_json", is_flag=True, help="Announce readiness as JSON.")
+@told
+def serve(
+    network: Path,
+    organisation: str,
+    data: Path | None,
+    host: str,
+    port: int | None,
+    health_port: int | None,
+    in_flight: int,
+    rebuild: bool,
+    as_json: bool,
+) -> None:
+    """Run one organisation's gateway until it is stopped."""
+    from gateway.serving import serve as run
+    from gateway.settings import Settings
+
+    settings = Settings.build(
+        network, organisation, data=data, host=host, port=port, health_port=health_port,
+        in_flight=in_flight, rebuild=rebuild,
+    )  # fmt: skip
+
+    def announce(url: str, health: str) -> None:
+        click.echo(dumps({"ready": url, "health": health}) if as_json else f"ready {url} health {health}")
+        sys.stdout.flush()
+
+    run(settings, announce)
+
+
+@main.group()
+def keys() -> None:
+    """Issue, list and revoke the API keys of a gateway."""
+
+
+def _data_option(function: Callable[..., None]) -> Callable[..., None]:
+    return click.option("--data", required=True, type=click.Path(path_type=Path), help="The gateway's data folder.")(
+        function
+    )
+
+
+@keys.command("add")
+@click.argument("name")
+@click.option(
+    "--role", required=True, help="reader, recorder, endorser or operator; each may do what those before may."
+)
+@_data_option
+@told
+def keys_add(name: str, role: str, data: Path) -> None:
+    """Issue a key and print it: it cannot be shown again."""
+    with _key_store(data) as store:
+        click.echo(store.add(name, role))
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@_data_option
+@told
+def keys_list(data: Path, as_json: bool) -> None:
+    """List keys, never their secrets."""
+    with _key_store(data) as store:
+        rows = [
+            {"id": key.id, "name": key.name, "role": key.role, "revoked": key.revoked is not None}
+            for key in store.list()
+        ]
+    show(rows, as_json, lambda: table(rows, "id", "name", "role", "revoked"))
+
+
+@keys.command("revoke")
+@click.argument("name")
+@_data_option
+@told
+def keys_revoke(name: str, data: Path) -> None:
+    """Stop accepting a key at once, by its name or id."""
+    with _key_store(data) as store:
+        store.revoke(name)
+
+
+@contextmanager
+def _key_store(data: Path) -> Iterator[Any]:
+    from gateway.wiring import open_keys
+
+    with ExitStack() as guard:
+        yield open_keys(data, guard)
+
+
+add_verbs(main)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP with patience: one idempotency key per recording, sent again until it is answered or time is up."""
+
+import random
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from gateway.sdk.errors import PedigreeError, Unavailable, Unreachable, from_problem
+
+Json = dict[str, Any]
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A successful answer."""
+
+    status: int
+    body: Json
+    headers: Mapping[str, str]
+
+
+class Transport:
+    """One gateway's address and key; thread-safe."""
+
+    def __init__(self, client: httpx.Client, *, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._height = 0
+
+    @property
+    def height(self) -> int:
+        """Highest ledger height that this client's own recordings reached, or that it was told to expect."""
+        return self._height
+
+    def at_least(self, height: int) -> None:
+        """Let the following reads wait until the gateway has seen this height."""
+        self._height = max(self._height, height)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, path: str, **parameters: str | int | None) -> Json:
+        """Read; waits for this client's own recordings to be visible."""
+        query = {name: str(value) for name, value in parameters.items() if value is not None}
+        headers = {"Min-Ledger-Height": str(self._height)} if self._height else {}
+        return self._patiently("GET", path, params=query, headers=headers).body
+
+    def send(self, path: str, *, content: bytes | None, media_type: str, query: Mapping[str, str]) -> Json:
+        """A POST that records nothing."""
+        headers = {"Min-Ledger-Height": str(self._height)} if self._height else {}
+        if content is not None:
+            headers["Content-Type"] = media_type
+        return self._patiently("POST", path, params=dict(query), headers=headers, content=content).body
+
+    def record(self, path: str, key: str | None, **request: Any) -> Received:
+        """A POST that records, exactly once; waits for the outcome of what was accepted for later."""
+        headers = {"Idempotency-Key": key or str(uuid.uuid4()), **request.pop("headers", {})}
+        deadline = time.monotonic() + self._timeout
+        received = self._patiently("POST", path, headers=headers, deadline=deadline, **request)
+        if received.status == 202:
+            received = self._operation(str(received.body["operation"]), deadline)
+        block = received.body.get("transaction", {}).get("block")
+        if isinstance(block, int):
+            self.at_least(block + 1)
+        return received
+
+    def _operation(self, operation: str, deadline: float) -> Received:
+        while True:
+            received = self._patiently("GET", f"/v1/operations/{operation}", deadline=deadline)
+            if received.body["state"] == "succeeded":
+                return Received(received.body["status"], received.body["result"], received.headers)
+            if received.body["state"] == "failed":
+                raise from_problem(received.body["status"], received.body["result"])
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    "The outcome is not known yet.", code="pending", retryable=True, facts={"operation": operation}
+                )
+            time.sleep(0.2)
+
+    def _patiently(self, method: str, path: str, *, deadline: float | None = None, **request: Any) -> Received:
+        """Repeat what may be repeated: every request here is either a read or carries a key."""
+        deadline = time.monotonic() + self._timeout if deadline is None else deadline
+        pause = _FIRST_PAUSE
+        while True:
+            error, wait = self._once(method, path, deadline, request)
+            if isinstance(error, Received):
+                return error
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            wait = max(wait, random.uniform(0, pause))  # noqa: S311 - jitter
+            if not error.retryable or time.monotonic() + wait > deadline:
+                raise error
+            time.sleep(wait)
+
+    def _once(
+        self, method: str, path: str, deadline: float, request: Mapping[str, Any]
+    ) -> tuple[Received | PedigreeError, float]:
+        remaining = max(0.1, deadline - time.monotonic())
+        try:
+            response = self._client.request(method, path, timeout=remaining, **request)
+        except httpx.HTTPError as exc:
+            reason = f"{self._client.base_url} does not answer: {str(exc) or type(exc).__name__}"
+            return Unreachable(reason, code="unreachable", retryable=True), 0.0
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if response.status_code < 400 and isinstance(body, dict):
+            return Received(response.status_code, body, response.headers), 0.0
+        after = response.headers.get("Retry-After", "")
+        return from_problem(response.status_code, body), float(after) if after.isdecimal() else 0.0

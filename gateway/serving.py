@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One organisation's gateway as a process: gunicorn with one threaded worker, and the health server beside it.
+
+Everything that holds a socket, a file or a thread is built in the worker, after the fork: gRPC channels do not
+survive one.
+"""
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from gateway.settings import Settings
+from gateway.wiring import Service, build
+
+_LOG = logging.getLogger(__name__)
+_GRACE = 30
+_BACKLOG = 1024
+
+
+class _QuietHandler(WSGIRequestHandler):
+    """Scrapes and probes are not worth a log line each."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name that werkzeug gave it
+        _LOG.debug(message, *args)
+
+
+class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """Runs a gateway until it is told to stop by SIGTERM or SIGINT."""
+
+    def __init__(self, settings: Settings, announce: Callable[[str, str], None]) -> None:
+        """Assign.
+
+        Args:
+            announce: called in the worker with the addresses of the API and of the health server, once both answer.
+        """
+        self._settings = settings
+        self._announce = announce
+        self._service: Service | None = None
+        self._health: BaseWSGIServer | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's options; command line and environment have no say."""
+        options: dict[str, Any] = {
+            "bind": [f"{_bracketed(self._settings.host)}:{self._settings.port}"],
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": self._settings.threads,
+            # Threads wait for commits on purpose; the worker's main loop still shows that it lives.
+            "timeout": 120,
+            "graceful_timeout": _GRACE,
+            "keepalive": 75,
+            "backlog": _BACKLOG,
+            "worker_connections": max(1000, 4 * self._settings.threads),
+            "loglevel": "warning",
+            "proc_name": f"pedigree-{self._settings.organisation.name}",
+            "post_worker_init": self._ready,
+            "worker_exit": self._stop,
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Build the gateway in the worker."""
+        self._service = build(self._settings)
+        self._service.start()
+        return self._service.api
+
+    def _ready(self, worker: Any) -> None:
+        service = self._service
+        if service is None:
+            raise RuntimeError("the worker was initialised without an application")
+        self._health = make_server(
+            self._settings.host,
+            self._settings.health_port,
+            service.health,
+            threaded=True,
+            request_handler=_QuietHandler,
+        )
+        threading.Thread(target=self._health.serve_forever, name="health", daemon=True).start()
+        host = _bracketed(self._settings.host)
+        listener: socket.socket = worker.sockets[0]
+        self._announce(
+            f"http://{host}:{listener.getsockname()[1]}", f"http://{host}:{self._health.socket.getsockname()[1]}"
+        )
+
+    def _stop(self, _arbiter: Any, _worker: Any) -> None:
+        if self._health is not None:
+            self._health.shutdown()
+        if self._service is not None:
+            self._service.stop()
+
+
+def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
+    """Serve until stopped; returns never (gunicorn ends the process)."""
+    logging.basicConfig(
+        level=os.environ.get("PEDIGREE_LOG", "INFO").upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    GatewayServer(settings, announce).run()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

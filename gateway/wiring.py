@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: builds one organisation's gateway from its settings. Importing does nothing."""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO
+
+from flask import Flask
+
+from gateway.app import Metrics, create_app, create_health_app
+from gateway.fabric import Connection, Gateway, Identity, Signer, Trust, connect
+from gateway.ledger import FabricBlocks, FabricLedger, OrganisationSigner
+from gateway.rest import artifacts, datasets, lineage, models, operations, policies, runs
+from gateway.rest import ledger as ledger_routes
+from gateway.rest.auth import Keys
+from gateway.rest.problems import response_for
+from gateway.rest.routing import Door, Route
+from gateway.services.artifacts import Artifacts
+from gateway.services.attempts import Attempts, Limits, Secret
+from gateway.services.catalogue import Catalogue
+from gateway.services.commits import Commits
+from gateway.services.datasets import Datasets
+from gateway.services.ledgerview import LedgerView
+from gateway.services.lineage import LineageReader
+from gateway.services.ports import BlockSource, Ledger, ReadModel, Records, Submissions
+from gateway.services.ports import Signer as StatementSigner
+from gateway.services.projector import Projector
+from gateway.services.reconciler import Reconciler
+from gateway.services.recording import Recorder
+from gateway.services.submitter import Submitter
+from gateway.settings import Settings, SettingsError, load_secret, private_folder
+from gateway.stores.database import Database
+from gateway.stores.keys import KeyStore
+from gateway.stores.readmodel import ReadModelStore
+from gateway.stores.records import RecordStore
+from gateway.stores.submissions import SubmissionStore
+
+_LOG = logging.getLogger(__name__)
+_EXIT_IO_ERROR = 74
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a gateway is made of on the outside: the ledger and the stores."""
+
+    ledger: Ledger
+    blocks: BlockSource
+    readmodel: ReadModel
+    submissions: Submissions
+    records: Records
+    keys: Keys
+    signer: StatementSigner
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which organisation's gateway this is, on which channel."""
+
+    organisation: str
+    domain: str
+    channel: str
+    chaincode: str
+    genesis_hash: str
+
+
+class Service:
+    """A running gateway: its applications and the threads behind them."""
+
+    def __init__(
+        self, api: Flask, health: Flask, projector: Projector, reconciler: Reconciler, submitter: Submitter,
+        attempts: Attempts, resources: ExitStack,
+    ) -> None:  # fmt: skip
+        self.api = api
+        self.health = health
+        self.projector = projector
+        self._reconciler = reconciler
+        self._submitter = submitter
+        self._attempts = attempts
+        self._resources = resources
+
+    def start(self) -> None:
+        """Take up the block stream, and finish what a former process left unfinished."""
+        self.projector.start()
+        unfinished = self._submitter.recover()
+        if unfinished:
+            _LOG.info("%d submissions of a former process are being finished", unfinished)
+        self._reconciler.start()
+
+    def stop(self) -> None:
+        """Stop the threads and close the stores; what is unfinished stays on disk."""
+        self._attempts.stop()
+        self._reconciler.stop()
+        self.projector.stop()
+        self._resources.close()
+
+
+def assemble(
+    parts: Parts, place: Place, *, limits: Limits, upload_limit: int, resources: ExitStack | None = None
+) -> Service:
+    """A gateway over any ledger and stores; tests build it over fakes."""
+    metrics = Metrics()
+    commits = Commits(parts.readmodel.height(), waiters=limits.waiters)
+    projector = Projector(parts.blocks, parts.readmodel, commits)
+    secret = Secret(parts.secret)
+    attempts = Attempts(
+        parts.ledger, parts.submissions, parts.readmodel, commits,
+        secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
+    )  # fmt: skip
+    submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
+    door = Door(parts.keys, commits)
+    api = create_app(
+        _nouns(parts, place, submitter, projector),
+        door,
+        metrics=metrics,
+        upload_limit=upload_limit,
+        version=version("pedigree"),
+        organisation=place.organisation,
+    )
+    metrics.gauge("pedigree_height", "Blocks in the read model", lambda: commits.height)
+    metrics.gauge("pedigree_lag_blocks", "Blocks known to exist and not applied yet", lambda: commits.lag)
+    metrics.gauge("pedigree_in_flight", "Submissions that have not reached their end", lambda: submitter.in_flight)
+    health = create_health_app(projector.progress, metrics)
+    return Service(api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack())
+
+
+def _nouns(parts: Parts, place: Place, submitter: Submitter, projector: Projector) -> Mapping[str, Sequence[Route]]:
+    recorder = Recorder(submitter)
+    catalogue = Catalogue(parts.readmodel)
+    view = LedgerView(projector, place.organisation, place.domain, place.channel, place.chaincode, place.genesis_hash)
+    endorsements = Artifacts(recorder, catalogue, parts.signer, place.organisation, time.time)
+    return {
+        "datasets": datasets.routes(recorder, catalogue, Datasets(recorder, catalogue, parts.records, place.channel)),
+        "models": models.routes(recorder, catalogue),
+        "runs": runs.routes(recorder, catalogue),
+        "policies": policies.routes(recorder, catalogue),
+        "artifacts": artifacts.routes(endorsements),
+        "lineage": lineage.routes(LineageReader(parts.readmodel)),
+        "operations": operations.routes(submitter),
+        "ledger": ledger_routes.routes(view, parts.readmodel),
+    }
+
+
+def build(settings: Settings) -> Service:
+    """The gateway of one organisation on its real ledger; call it after forking. Raises `SettingsError`."""
+    with ExitStack() as guard:
+        service = assemble(
+            _parts(settings, guard),
+            _place(settings),
+            limits=Limits(in_flight=settings.in_flight, wait=settings.commit_wait),
+            upload_limit=settings.upload_limit,
+            resources=(resources := ExitStack()),
+        )
+        resources.push(guard.pop_all())
+    return service
+
+
+def _place(settings: Settings) -> Place:
+    network, member = settings.network, settings.organisation
+    return Place(member.msp_id, member.domain, network.channel, network.chaincode, network.genesis_hash)
+
+
+def _parts(settings: Settings, guard: ExitStack) -> Parts:
+    data = private_folder(settings.data)
+    guard.enter_context(_sole_owner(data / "lock"))
+    readmodel = ReadModelStore(_open(guard, data, "readmodel", durable=False))
+    if settings.rebuild:
+        readmodel.clear()
+    gateway, identity, signer = _connect(settings, guard)
+    network = gateway.network(settings.network.channel)
+    chaincode = settings.network.chaincode
+    return Parts(
+        ledger=FabricLedger(gateway, network, chaincode),
+        blocks=FabricBlocks(network, chaincode),
+        readmodel=readmodel,
+        submissions=SubmissionStore(_open(guard, data, "submissions", durable=True)),
+        records=RecordStore(_open(guard, data, "records", durable=True)),
+        keys=open_keys(data, guard),
+        signer=OrganisationSigner(identity, signer),
+        secret=load_secret(data / "secret"),
+    )
+
+
+def open_keys(data: Path, guard: ExitStack) -> KeyStore:
+    """The key store of a data folder; another process may have it open too."""
+    return KeyStore(_open(guard, private_folder(data), "keys", durable=True))
+
+
+def _open(guard: ExitStack, data: Path, name: str, *, durable: bool) -> Database:
+    database = Database.open(data / f"{name}.db", name, durable=durable, on_failure=_fail_stop)
+    guard.callback(database.close)
+    return database
+
+
+def _fail_stop(error: Exception) -> None:
+    """After a failed write nobody knows what is on disk, so nothing may be promised from memory any more."""
+    _LOG.critical("the disk failed, stopping: %s", error)
+    os._exit(_EXIT_IO_ERROR)
+
+
+def _connect(settings: Settings, guard: ExitStack) -> tuple[Gateway, Identity, Signer]:
+    network, member = settings.network, settings.organisation
+    identity = Identity.from_msp_folder(member.msp_id, member.user_msp)
+    signer = Signer.from_msp_folder(member.user_msp)
+    folders = {organisation.msp_id: organisation.msp for organisation in network.organisations}
+    trust = Trust.from_msp_folders(
+        {**folders, network.orderer_msp_id: network.orderer_msp}, bytes.fromhex(network.genesis_hash)
+    )
+    connection: Connection = connect(
+        member.peer, tls_root=member.tls_ca.read_bytes(), server_name=f"peer0.{member.domain}"
+    )
+    guard.callback(connection.close)
+    return Gateway(connection, identity, signer, trust=trust), identity, signer
+
+
+def _sole_owner(path: Path) -> IO[bytes]:
+    """Hold the data folder's lock as long as this process lives, so that two gateways never share one."""
+    file = path.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise SettingsError(f"another gateway uses {path.parent}") from None
+    return file

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A ledger in memory that can be told to fail at any step, and a gateway's core over it and real stores."""
+
+import hashlib
+import json
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.rest.problems import response_for
+from gateway.services.attempts import Attempts, Limits, Secret
+from gateway.services.commits import Commits
+from gateway.services.ports import (
+    AlreadyProposed,
+    Json,
+    LedgerBlock,
+    LedgerTransaction,
+    LedgerWrite,
+    Outcome,
+    OutcomeUnknown,
+    Prepared,
+)
+from gateway.services.projector import Projector
+from gateway.services.reconciler import Reconciler
+from gateway.services.submitter import Answer, Intent, Submitter
+from gateway.stores.database import Database
+from gateway.stores.readmodel import ReadModelStore
+from gateway.stores.submissions import SubmissionStore
+
+
+class Killed(BaseException):
+    """The process died here: nothing after this point ran."""
+
+
+class FakeLedger:
+    """One ledger with one orderer; implements `Ledger` and `BlockSource`.
+
+    Scripts are consumed one entry per call: `None` lets the call pass, an exception is raised before it has any
+    effect, and an exception in `after_submit` after the envelope was accepted.
+    """
+
+    def __init__(self) -> None:
+        self.chain: list[LedgerBlock] = []
+        self.index: dict[str, Outcome] = {}
+        self.accepted: deque[bytes] = deque()
+        self.before_prepare: deque[BaseException | None] = deque()
+        self.before_submit: deque[BaseException | None] = deque()
+        self.after_submit: deque[BaseException | None] = deque()
+        self.codes: deque[int] = deque()
+        self.calls: Counter[str] = Counter()
+        self.cutting = True
+        self.streaming = True
+        self.prepare_delay = 0.0
+        self.interrupted = False
+        self._changed = threading.Condition()
+
+    def prepare(self, function: str, command: str, nonce: bytes, organisations: tuple[str, ...]) -> Prepared:
+        self.calls["prepare"] += 1
+        self._fail(self.before_prepare)
+        time.sleep(self.prepare_delay)
+        transaction_id = hashlib.sha256(nonce + b"creator").hexdigest()
+        if transaction_id in self.index:
+            raise AlreadyProposed(transaction_id)
+        reply = reply_to(function, command)
+        envelope = json.dumps({"id": transaction_id, "function": function, "command": command}).encode()
+        return Prepared(transaction_id, envelope, reply)
+
+    def submit(self, envelope: bytes) -> None:
+        self.calls["submit"] += 1
+        self._fail(self.before_submit)
+        self.accepted.append(envelope)
+        if self.cutting:
+            self.cut()
+        self._fail(self.after_submit)
+
+    def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
+        self.calls["outcome"] += 1
+        return self.index.get(transaction_id)
+
+    def evaluate(self, function: str, command: str) -> Json:
+        raise NotImplementedError
+
+    def cut(self) -> LedgerBlock:
+        """Put everything that was accepted into the next block."""
+        with self._changed:
+            number = len(self.chain)
+            transactions = []
+            while self.accepted:
+                transactions.append(self._transaction(json.loads(self.accepted.popleft()), len(transactions), number))
+            previous = self.chain[-1].hash if self.chain else ""
+            block_hash = hashlib.sha256(f"{number}{previous}".encode()).hexdigest()
+            block = LedgerBlock(number, block_hash, previous, tuple(transactions))
+            self.chain.append(block)
+            self._changed.notify_all()
+            return block
+
+    def _transaction(self, envelope: Json, index: int, number: int) -> LedgerTransaction:
+        transaction_id = envelope["id"]
+        if transaction_id in self.index:
+            code = 9
+        else:
+            code = self.codes.popleft() if self.codes else 0
+            self.index[transaction_id] = Outcome(transaction_id, code, number)
+        reply = reply_to(envelope["function"], envelope["command"])
+        writes = (LedgerWrite(f"thing/{transaction_id}", reply["record"]),) if code == 0 else ()
+        return LedgerTransaction(transaction_id, index, code, "LabMSP", "2026-01-01T00:00:00Z", reply, writes)
+
+    def blocks(self, start: int, stop: Callable[[], bool]) -> Iterator[LedgerBlock]:
+        position = start
+        while not stop() and self.streaming:
+            with self._changed:
+                if position >= len(self.chain):
+                    self._changed.wait(0.02)
+                    continue
+                block = self.chain[position]
+            yield block
+            position += 1
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def valid(self) -> list[str]:
+        """Ids of every valid transaction, in ledger order."""
+        return [t.transaction_id for block in self.chain for t in block.transactions if t.code == 0]
+
+    @staticmethod
+    def _fail(script: deque[BaseException | None]) -> None:
+        error = script.popleft() if script else None
+        if error is not None:
+            raise error
+
+
+def reply_to(function: str, command: str) -> Json:
+    return {"record": {"kind": "thing", "schema": 1, **json.loads(command)}, "event": {"name": function}}
+
+
+class NullMeter:
+    """Forgets everything."""
+
+    def observe(self, stage: str, seconds: float) -> None:
+        pass
+
+    def count(self, what: str) -> None:
+        pass
+
+
+@dataclass
+class Core:
+    """Submitter, projector and reconciler of one gateway process over the fake ledger."""
+
+    ledger: FakeLedger
+    readmodel: ReadModelStore
+    submissions: SubmissionStore
+    commits: Commits
+    projector: Projector
+    submitter: Submitter
+    attempts: Attempts
+    reconciler: Reconciler
+    databases: ExitStack
+    running: bool = field(default=False)
+
+    def start(self) -> "Core":
+        self.projector.start()
+        self.submitter.recover()
+        self.reconciler.start()
+        self.running = True
+        return self
+
+    def stop(self) -> None:
+        self.attempts.stop()
+        if self.running:
+            self.reconciler.stop()
+            self.projector.stop()
+        self.databases.close()
+
+    def post(self, key: str, value: str = "a", *, client: str = "client", respond_async: bool = False) -> Answer:
+        """Submit a command as a client would."""
+        intent = Intent(client, key, hashlib.sha256(value.encode()).hexdigest(), respond_async=respond_async)
+        return self.submitter.submit(intent, "thing:record", lambda: json.dumps({"value": value}))
+
+
+@pytest.fixture
+def ledger() -> FakeLedger:
+    fake = FakeLedger()
+    fake.cut()
+    return fake
+
+
+@pytest.fixture
+def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core]]:
+    """Builds a gateway process on the same disk each time; a second call is a restart."""
+    cores: list[Core] = []
+
+    def make(*, limits: Limits | None = None, fresh_disk: bool = False) -> Core:
+        folder = tmp_path / f"disk-{len(cores)}" if fresh_disk else tmp_path / "disk"
+        limits = limits or Limits(wait=5.0, fallback_after=0.1, in_flight=64)
+        databases = ExitStack()
+        opened = {}
+        for name, durable in (("readmodel", False), ("submissions", True)):
+            opened[name] = Database.open(folder / f"{name}.db", name, durable=durable)
+            databases.callback(opened[name].close)
+        readmodel, submissions = ReadModelStore(opened["readmodel"]), SubmissionStore(opened["submissions"])
+        commits = Commits(readmodel.height())
+        projector = Projector(ledger, readmodel, commits)
+        secret = Secret(b"s" * 32)
+        attempts = Attempts(
+            ledger, submissions, readmodel, commits, secret=secret, meter=NullMeter(), errors=response_for,
+            streaming=lambda: projector.streaming, limits=limits,
+        )  # fmt: skip
+        submitter = Submitter(
+            attempts, submissions, secret=secret, clock=time.time, meter=NullMeter(), limits=limits
+        )
+        core = Core(
+            ledger, readmodel, submissions, commits, projector, submitter, attempts, Reconciler(submitter), databases
+        )
+        cores.append(core)
+        return core
+
+    yield make
+    for core in cores:
+        core.stop()
+
+
+@pytest.fixture
+def core(make_core: Callable[..., Core]) -> Core:
+    return make_core().start()
+
+
+@pytest.fixture
+def unknown() -> OutcomeUnknown:
+    return OutcomeUnknown("no answer")
+
+
+@pytest.fixture
+def killed() -> type[Killed]:
+    return Killed

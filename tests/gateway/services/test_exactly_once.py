@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""At most one valid transaction for an idempotency key, whatever dies in between."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from chaincode.domain.errors import AlreadyExists
+from gateway.services.attempts import Limits
+from gateway.services.ports import EndorsementMismatch, OutcomeUnknown, TooLarge, Unavailable
+from gateway.services.submitter import Answer, InProgress, KeyReused
+
+MVCC, POLICY, BAD_SIGNATURE = 11, 10, 4
+
+
+def until(condition: Callable[[], Any], timeout: float = 5.0) -> Any:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError("it never became true")
+
+
+def test_a_submission_is_answered_from_its_committed_outcome(core: Any) -> None:
+    answer = core.post("k")
+    assert answer.response.status == 201
+    assert answer.response.body["record"]["value"] == "a"
+    assert answer.response.body["transaction"] == {"id": core.ledger.valid()[0], "block": 1}
+    assert answer.response.height == 2
+    assert not answer.replayed
+
+
+def test_the_same_key_gets_the_first_answer_again(core: Any) -> None:
+    first, second = core.post("k"), core.post("k")
+    assert second.response == first.response
+    assert second.replayed
+    assert len(core.ledger.valid()) == 1
+
+
+def test_the_same_key_with_another_payload_is_refused(core: Any) -> None:
+    core.post("k", "a")
+    with pytest.raises(KeyReused):
+        core.post("k", "b")
+    assert len(core.ledger.valid()) == 1
+
+
+def test_clients_do_not_share_keys(core: Any) -> None:
+    core.post("k", client="one")
+    core.post("k", "b", client="two")
+    assert len(core.ledger.valid()) == 2
+
+
+def test_a_key_and_client_cannot_be_shifted_into_another_pair(core: Any) -> None:
+    first = core.post("b", client="a")
+    second = core.post("", client="ab")
+    assert first.submission_id != second.submission_id
+
+
+def test_twenty_identical_requests_at_once_execute_once(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=5.0, fallback_after=0.1, waiters=32)).start()
+    core.ledger.prepare_delay = 0.05
+    barrier = threading.Barrier(20)
+
+    def post() -> Answer:
+        barrier.wait()
+        answer: Answer = core.post("k")
+        return answer
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = [future.result() for future in [pool.submit(post) for _ in range(20)]]
+    assert len({str(answer.response) for answer in answers}) == 1
+    assert sum(not answer.replayed for answer in answers) == 1
+    assert core.ledger.calls["prepare"] == 1
+    assert len(core.ledger.valid()) == 1
+
+
+def test_waiting_for_the_first_request_is_bounded(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=0.3, fallback_after=0.05)).start()
+    core.ledger.prepare_delay = 1.0
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(core.post, "k")
+        time.sleep(0.1)
+        with pytest.raises(InProgress):
+            core.post("k")
+        assert first.result().response.status in (201, 202)
+
+
+def test_a_conflict_is_tried_again_with_a_new_transaction(core: Any) -> None:
+    core.ledger.codes.extend([MVCC, MVCC])
+    answer = core.post("k")
+    assert answer.response.status == 201
+    assert core.ledger.calls["prepare"] == 3
+    assert len(core.ledger.index) == 3
+    assert len(core.ledger.valid()) == 1
+
+
+def test_conflicts_are_given_up_after_five_attempts_and_the_key_stays_usable(core: Any) -> None:
+    core.ledger.codes.extend([MVCC] * 5)
+    answer = core.post("k")
+    assert (answer.response.status, answer.response.body["code"]) == (409, "conflict")
+    assert answer.response.body["retryable"] is True
+    again = core.post("k")
+    assert again.response.status == 201
+    assert not again.replayed
+    assert len(core.ledger.valid()) == 1
+
+
+@pytest.mark.parametrize(("code", "status", "prepared"), [(POLICY, 502, 2), (17, 503, 2), (BAD_SIGNATURE, 500, 1)])
+def test_other_invalid_outcomes_have_their_own_budget(core: Any, code: int, status: int, prepared: int) -> None:
+    core.ledger.codes.extend([code] * 5)
+    answer = core.post("k")
+    assert answer.response.status == status
+    assert core.ledger.calls["prepare"] == prepared
+
+
+def test_an_unknown_outcome_that_was_accepted_is_found_in_the_blocks(core: Any, unknown: OutcomeUnknown) -> None:
+    core.ledger.after_submit.append(unknown)
+    assert core.post("k").response.status == 201
+    assert len(core.ledger.valid()) == 1
+
+
+def test_an_unknown_outcome_that_was_lost_is_sent_again(make_core: Callable[..., Any], unknown: OutcomeUnknown) -> None:
+    core = make_core(limits=Limits(wait=0.2, fallback_after=0.1)).start()
+    core.ledger.before_submit.append(unknown)
+    answer = core.post("k")
+    assert answer.pending
+    assert answer.response.status == 202
+    final = until(lambda: core.submissions.get(answer.submission_id).response)
+    assert final.status == 201
+    assert len(core.ledger.valid()) == 1
+    replay = core.post("k")
+    assert replay.replayed
+    assert replay.response == final
+
+
+def test_a_submission_without_a_block_is_answered_202_and_finished_later(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=0.2, fallback_after=0.1)).start()
+    core.ledger.cutting = False
+    answer = core.post("k")
+    assert answer.response.status == 202
+    time.sleep(0.5)
+    core.ledger.cutting = True
+    until(lambda: core.submissions.get(answer.submission_id).response)
+    # Copies that were sent meanwhile stand in the block as duplicates, without effect.
+    assert len(core.ledger.valid()) == 1
+
+
+def test_an_asynchronous_submission_reaches_its_end(core: Any) -> None:
+    answer = core.post("k", respond_async=True)
+    assert answer.response.status == 202
+    assert until(lambda: core.submissions.get(answer.submission_id).response).status == 201
+
+
+def test_a_refusal_is_final_and_replayed(core: Any) -> None:
+    core.ledger.before_prepare.append(AlreadyExists("dataset:d"))
+    answer = core.post("k")
+    assert (answer.response.status, answer.response.body["code"]) == (409, "already-exists")
+    again = core.post("k")
+    assert again.replayed
+    assert again.response == answer.response
+    assert core.ledger.calls["submit"] == 0
+
+
+def test_a_failure_before_ordering_leaves_the_key_free(core: Any) -> None:
+    core.ledger.before_prepare.append(Unavailable("down", code="endorsers-unavailable"))
+    with pytest.raises(Unavailable):
+        core.post("k")
+    assert core.submissions.find("client", "k") is None
+    assert core.post("k").response.status == 201
+
+
+def test_differing_endorsements_are_asked_for_twice_more(core: Any) -> None:
+    core.ledger.before_prepare.extend([EndorsementMismatch("differ")] * 2)
+    assert core.post("k").response.status == 201
+    core.ledger.before_prepare.extend([EndorsementMismatch("differ")] * 3)
+    with pytest.raises(EndorsementMismatch):
+        core.post("k2")
+
+
+def test_what_the_orderer_refuses_is_not_pending(core: Any) -> None:
+    core.ledger.before_submit.append(TooLarge("too large"))
+    with pytest.raises(TooLarge):
+        core.post("k")
+    stored = core.submissions.find("client", "k")
+    core.submissions._database.flush()
+    stored = core.submissions.find("client", "k")
+    assert stored is not None
+    assert stored.state == "final"
+    assert stored.response is not None
+    assert stored.response.status == 413
+
+
+def test_a_full_gateway_refuses_at_once_without_touching_the_ledger(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(in_flight=2, wait=5.0, fallback_after=0.1)).start()
+    core.ledger.prepare_delay = 0.5
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(core.post, f"k{number}") for number in range(2)]
+        until(lambda: core.ledger.calls["prepare"] == 2)
+        started = time.perf_counter()
+        with pytest.raises(Unavailable, match="limit"):
+            core.post("k9")
+        assert time.perf_counter() - started < 0.1
+        assert core.ledger.calls["prepare"] == 2
+        assert [future.result().response.status for future in held] == [201, 201]
+    assert core.post("k9").response.status == 201
+
+
+@pytest.mark.parametrize("script", ["before_prepare", "before_submit", "after_submit"])
+def test_a_process_that_dies_anywhere_leaves_one_effect(
+    make_core: Callable[..., Any], killed: type[BaseException], script: str
+) -> None:
+    first = make_core().start()
+    getattr(first.ledger, script).append(killed())
+    with pytest.raises(killed):
+        first.post("k")
+    first.stop()
+    second = make_core().start()
+    answer = second.post("k")
+    if answer.pending:
+        answer = until(lambda: second.submissions.get(answer.submission_id).response and second.post("k"))
+    assert answer.response.status == 201
+    assert answer.response.body["record"]["value"] == "a"
+    assert len(second.ledger.valid()) == 1
+
+
+def test_a_restart_finishes_what_was_in_flight_without_the_client(
+    make_core: Callable[..., Any], killed: type[BaseException]
+) -> None:
+    first = make_core().start()
+    first.ledger.before_submit.append(killed())
+    with pytest.raises(killed):
+        first.post("k")
+    first.stop()
+    assert first.ledger.valid() == []
+    second = make_core().start()
+    until(lambda: second.ledger.valid())
+    assert second.post("k").response.status == 201
+    assert len(second.ledger.valid()) == 1
+
+
+def test_a_lost_database_finds_the_first_outcome_by_the_derived_id(make_core: Callable[..., Any]) -> None:
+    first = make_core().start()
+    answer = first.post("k")
+    first.stop()
+    second = make_core(fresh_disk=True).start()
+    again = second.post("k")
+    assert again.response == answer.response
+    assert len(second.ledger.valid()) == 1
+    assert second.ledger.calls["submit"] == 1
+
+
+def test_a_lost_database_walks_over_attempts_that_are_used_up(make_core: Callable[..., Any]) -> None:
+    first = make_core().start()
+    first.ledger.codes.extend([MVCC] * 5)
+    assert first.post("k").response.status == 409
+    first.stop()
+    second = make_core(fresh_disk=True).start()
+    second.ledger.codes.extend([MVCC] * 4)
+    assert second.post("k").response.status == 201
+    assert len(second.ledger.valid()) == 1
+
+
+def test_commits_are_learnt_from_the_peer_while_the_stream_is_down(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=5.0, fallback_after=0.1)).start()
+    core.ledger.streaming = False
+    until(lambda: not core.projector.streaming)
+    answer = core.post("k")
+    assert answer.response.status == 201
+    assert core.ledger.calls["outcome"] >= 1
+    assert core.commits.lag >= 1

@@ -17,6 +17,7 @@ from network import native
 from network.topology import Batch, Channel, Topology, default_topology
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+NODE = Path(__file__).with_name("embeddednode.py")
 MAIN = "pedigree"
 """The channel with short batches, where most cases run."""
 BLOCKS = "blocks"
@@ -32,7 +33,7 @@ def topology() -> Topology:
     """The three organisations on free ports, with the two channels of the suite."""
     plain = default_topology(any_port=True)
     members = plain.channels[0].organisations
-    # Both in the middle of nothing special: large enough for the cases about large values.
+    # Large enough for the cases about large values, small enough to be exceeded by one.
     quick = Batch(absolute_max_bytes=BLOCKS_LARGEST, preferred_max_bytes=BLOCKS_LARGEST)
     slow = replace(quick, timeout_ms=int(BLOCKS_TIMEOUT_S * 1000), max_messages=BLOCKS_MESSAGES)
     return replace(plain, channels=(Channel(MAIN, members, quick), Channel(BLOCKS, members, slow)))
@@ -58,29 +59,48 @@ def fabric(described: Topology, directory: Path) -> Iterator[dict[str, Any]]:
 
 @contextlib.contextmanager
 def embedded(described: Topology, directory: Path) -> Iterator[dict[str, Any]]:
-    """The embedded network in a process of its own, started as an operator starts it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    description = directory / "topology.json"
-    description.write_text(json.dumps(described.to_json()), encoding="utf-8")
-    process = start_embedded(description, directory)
-    try:
-        yield wait_until_described(process, directory)
-    finally:
-        stop(process)
+    """The embedded network in a process of its own."""
+    with Embedded(described, directory) as node:
+        yield node.start()
 
 
-def start_embedded(description: Path, directory: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "network.cli", "up", "--ledger", "embedded"]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PEDIGREE_EXECUTE_TIMEOUT": str(EXECUTE_TIMEOUT_S)}
-    with (directory / "network.log").open("ab") as log:
-        return subprocess.Popen(
-            [*command, "--topology", str(description), "--dir", str(directory)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
+class Embedded:
+    """An embedded network that can be killed and started again on its directory."""
+
+    def __init__(self, described: Topology, directory: Path, **settings: Any) -> None:
+        self._directory = directory
+        self._topology = directory / "given-topology.json"
+        self._settings = {"execute_timeout_s": EXECUTE_TIMEOUT_S, **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+        self._topology.write_text(json.dumps(described.to_json()), encoding="utf-8")
+
+    def __enter__(self) -> "Embedded":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._process is not None:
+            stop(self._process)
+
+    def start(self) -> dict[str, Any]:
+        """Start the process and answer what its `network.json` says."""
+        command = [sys.executable, str(NODE), str(self._topology), str(self._directory), json.dumps(self._settings)]
+        with (self._directory / "network.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+                start_new_session=True,
+            )
+        return wait_until_described(self._process, self._directory)
+
+    def kill(self) -> None:
+        """End the process as a power failure would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
 
 def wait_until_described(process: "subprocess.Popen[bytes]", directory: Path) -> dict[str, Any]:

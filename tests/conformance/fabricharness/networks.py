@@ -52,7 +52,8 @@ class Org:
         self.folder = Path(described["msp"]).parent
         self.user_msp = Path(described["user_msp"])
         self.user = Member.from_folder(self.mspid, self.user_msp)
-        self.admin = Member.from_folder(self.mspid, Path(described["admin_msp"]))
+        self.admin_msp = Path(described["admin_msp"])
+        self.admin = Member.from_folder(self.mspid, self.admin_msp)
         self.server_name = f"peer0.{self.domain}"
         self.peer_member = Member.from_folder(self.mspid, self.folder / "peers" / self.server_name / "msp")
         self.peer = Peer(self.address, self.tls_ca, self.server_name)
@@ -289,6 +290,12 @@ class Network:
         return Outcome(
             proposal.transaction_id, transaction_pb2.TxValidationCode.Name(status.result), status.block_number
         )
+
+    def settle(self, outcome: Outcome, channel: str = MAIN) -> Outcome:
+        """Wait until every organisation's peer has committed a transaction; one may lag behind by seconds."""
+        for org in self.orgs:
+            org.peer.status_raw(messages.status_request(channel, outcome.transaction_id, org.user))
+        return outcome
 
     def endorse_by(self, proposal: messages.Proposal, *orgs: Org) -> bytes:
         """The envelope payload with exactly these organisations' endorsements, collected from their peers."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from network.embedded.rwset import RangeQuery, RwsetBuilder, range_query_info, summarise
@@ -129,6 +129,11 @@ operations = st.one_of(
 )
 
 
+# Generating is quick, but other work on the same machine must not make this fail.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@patient
 @given(st.lists(operations, unique_by=lambda op: op[:-1]), st.randoms(use_true_random=False))
 def test_the_order_of_calls_does_not_change_the_bytes(calls, random):
     one, other = RwsetBuilder(), RwsetBuilder()
@@ -141,6 +146,7 @@ def test_the_order_of_calls_does_not_change_the_bytes(calls, random):
     assert (one.private() is None) == (other.private() is None)
 
 
+@patient
 @given(st.dictionaries(keys, versions), st.dictionaries(keys, values))
 def test_every_list_is_sorted_by_the_bytes_of_its_keys(read, written):
     builder = RwsetBuilder()

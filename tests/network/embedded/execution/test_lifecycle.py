@@ -4,7 +4,7 @@
 import pytest
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
-from fabric_protos.peer import proposal_pb2, proposal_response_pb2
+from fabric_protos.peer import policy_pb2, proposal_pb2, proposal_response_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 MEMBERS = "OR('HospitalMSP.member','LabMSP.member')"
@@ -330,6 +330,34 @@ def refusals(play, kit):
 
 def test_what_a_definition_may_not_say(refusals):
     refusals(INVALID)
+
+
+def test_a_policy_that_cannot_be_read_is_refused_before_it_is_agreed_on(play, kit):
+    async def scenario(world):
+        name = "ApproveChaincodeDefinitionForMyOrg"
+        reference = policy_pb2.ApplicationPolicy(channel_config_policy_reference="/Channel/Nowhere")
+        empty = policy_pb2.ApplicationPolicy(signature_policy={})
+        for parameter in (b"\xff\xff", reference.SerializeToString(), empty.SerializeToString()):
+            request = approval(kit)
+            request.validation_parameter = parameter
+            assert (await refusal(world, name, request)).startswith("invalid endorsement policy: ")
+        request = approval(kit, collections=[PRIVATE | {"endorsement_policy": empty}])
+        message = await refusal(world, name, request)
+        assert message.startswith("collection-name: c -- invalid endorsement policy: ")
+        request.collections.config[0].static_collection_config.ClearField("member_orgs_policy")
+        assert await refusal(world, name, request) == "collection-name: c -- collection member policy is not set"
+
+    play(scenario)
+
+
+def test_a_life_cycle_call_needs_a_channel(play, kit):
+    async def scenario(world):
+        queried = await world.lifecycle("QueryChaincodeDefinitions", approval(kit), channel_id="")
+        assert queried.message.startswith("Failed to authorize invocation due to failed ACL check: Invalid channel ID")
+        text = await refusal(world, "ApproveChaincodeDefinitionForMyOrg", approval(kit), channel_id="")
+        assert text == "could not get channelconfig for channel ''"
+
+    play(scenario)
 
 
 def test_existing_collections_stay_as_they_are(play, kit):

@@ -5,7 +5,7 @@ import json
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from network.embedded.packages import Address, MalformedPackage, Package
@@ -49,12 +49,14 @@ def test_a_bad_connection_names_its_field(fields, problem):
         Address.from_json(json.dumps(fields).encode())
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300))
 def test_any_bytes_are_no_package(raw):
     with pytest.raises(MalformedPackage):
         Package.parse(raw)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 600), st.integers(0, 255))
 def test_a_damaged_package_is_refused_or_has_another_id(kit, position, value):
     whole = kit.make_package("basic", "127.0.0.1:9")

@@ -11,7 +11,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import peer_pb2_grpc, proposal_pb2
 from grpc import StatusCode, aio
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from network.embedded.proposal import ProposalRefused, Unauthenticated, check_filters, check_proposal, unpack
@@ -238,6 +238,7 @@ def test_the_proposal_hash_leaves_the_transient_map_out():
     assert proposal.chaincode == "basic"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_or_taken_apart_without_another_error(raw):
     try:

@@ -9,6 +9,8 @@ from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.peer import chaincode_event_pb2, chaincode_shim_pb2, proposal_pb2, proposal_response_pb2
 
+from network.embedded.policy import parse
+
 Message = chaincode_shim_pb2.ChaincodeMessage
 Response = proposal_response_pb2.Response
 
@@ -407,5 +409,46 @@ def test_the_endorsement_is_the_organisation_s_own_over_payload_and_identity(pla
             endorser.verify(response.payload + response.endorsement.endorser, response.endorsement.signature)
             payloads.add(response.payload)
         assert len(payloads) == 1
+
+    play(scenario)
+
+
+def test_the_interest_names_whoever_must_endorse_each_key(play):
+    policy = parse("OR('LabMSP.peer')").SerializeToString()
+
+    async def touch(stub):
+        for name in stub.args[1:]:
+            await stub.put(name.decode(), b"v")
+        return b""
+
+    async def guard(stub):
+        await stub.put("guarded", b"v")
+        await stub.set_policy("guarded", stub.args[1])
+        return b""
+
+    async def scenario(world):
+        await world.deploy("cc", table(touch=touch, guard=guard))
+
+        async def interest(*args: bytes):
+            (call,) = (await world.ask("cc", *args)).response.interest.chaincodes
+            return (
+                call.name,
+                [entry.SerializeToString() for entry in call.key_policies],
+                call.disregard_namespace_policy,
+            )
+
+        assert not (await world.ask("cc", b"touch")).response.interest.chaincodes
+        assert await interest(b"touch", b"other") == ("cc", [], False)
+        # A key that is new goes by the chaincode's policy even when it is given its own in the same transaction.
+        assert await interest(b"guard", policy) == ("cc", [], False)
+        assert await world.submit("cc", b"guard", policy) == 0
+        assert await interest(b"touch", b"guarded") == ("cc", [policy], True)
+        assert await interest(b"touch", b"guarded", b"other") == ("cc", [policy], False)
+        code = await world.submit("cc", b"guard", b"\xff\xff", orgs=("LabMSP", "HospitalMSP"))
+        assert code == 0
+        broken = (await world.ask("cc", b"touch", b"guarded")).response.response
+        assert broken.message.startswith(
+            "error in simulation: the endorsement policy of key 'guarded' cannot be parsed"
+        )
 
     play(scenario)

@@ -25,7 +25,6 @@ T = TypeVar("T")
 class Reader(Protocol):
     """Queries on the newest committed rows; used on the event loop's thread only."""
 
-    def public(self, ns: str, key: str) -> Entry | None: ...
     def public_range(self, ns: str, start: bytes, end: bytes, limit: int) -> list[tuple[str, Entry]]: ...
     def hashed(self, ns: str, coll: str, key_hash: bytes) -> HashEntry | None: ...
     def private(self, org: str, ns: str, coll: str, key: str) -> PrivateEntry | None: ...
@@ -63,7 +62,7 @@ class Snapshot:
         for undo in self._store.undone(self.height):
             if (ns, key) in undo.public:
                 return undo.public[ns, key]
-        return self._reader.public(ns, key)
+        return self._store.public(ns, key)
 
     def get_hash(self, ns: str, coll: str, key_hash: bytes) -> HashEntry | None:
         """The private key's hash entry, None when absent; the same on every organisation's peer."""

@@ -35,6 +35,7 @@ from network.embedded.entries import (
 )
 from network.embedded.rows import Rows, connect_reader, connect_writer, write_commit
 from network.embedded.snapshot import Snapshot
+from network.embedded.statecache import StateCache
 
 __all__ = [
     "Changes",
@@ -71,6 +72,7 @@ class Store:
         self._writer = writer
         self._lock = threading.Lock()
         self._reader = Rows(reader)
+        self._cache = StateCache(self._reader)
         self._failed = False
         self._undo: dict[int, Changes] = {}
         self._live: WeakSet[Snapshot] = WeakSet()
@@ -125,6 +127,10 @@ class Store:
 
     def release(self, view: Snapshot) -> None:
         self._live.discard(view)
+
+    def public(self, ns: str, key: str) -> Entry | None:
+        """The entry at the published height, for keys that no block in `undone` concerns."""
+        return self._cache.get(ns, key)
 
     def undone(self, height: int) -> list[Changes]:
         """What blocks from `height` on have replaced or are about to, oldest block first."""
@@ -228,6 +234,7 @@ class Store:
         self.height = commit.number + 1
         self.commit_hash = commit.commit_hash
         self.tip_hash = commit.header_hash
+        self._cache.update(commit.changes)
         self._remember(commit)
         oldest = min((view.height for view in self._live), default=self.height)
         self._undo = {number: undo for number, undo in self._undo.items() if number >= oldest}
@@ -243,7 +250,7 @@ class Store:
     def _replaced(self, changes: Changes) -> Changes:
         read = self._reader
         return Changes(
-            {key: read.public(*key) for key in changes.public},
+            {key: self._cache.get(*key) for key in changes.public},
             {key: read.hashed(*key) for key in changes.hashed},
             {key: read.private(*key) for key in changes.private},
         )

@@ -19,7 +19,9 @@ class Network:
     """One channel as seen through the gateway's peer; thread-safe.
 
     Every stream begins at the `checkpoint` if that holds a position, else at `start_block`, else with the next block
-    to be committed. `stop_block` is the last block wanted; without it a stream lasts until it is closed.
+    to be committed. `stop_block` is the last block wanted; without it a stream lasts until it is closed. Whoever kept
+    the header hash of the last block he dealt with gives it as `previous_hash`, so that a resumed stream cannot be of
+    another chain.
     """
 
     __slots__ = ("_session", "name")
@@ -65,11 +67,12 @@ class Network:
         start_block: int | None = None,
         stop_block: int | None = None,
         checkpoint: Checkpoint | None = None,
+        previous_hash: bytes | None = None,
     ) -> EventStream[Any]:
         """Opens a stream of `common.Block`, each intact and following on the last; see `blocks.decode_block`."""
         return self.new_block_events_request(
             start_block=start_block, stop_block=stop_block, checkpoint=checkpoint
-        ).events()
+        ).events(previous_hash=previous_hash)
 
     def new_block_events_request(
         self,
@@ -109,11 +112,12 @@ class Network:
         start_block: int | None = None,
         stop_block: int | None = None,
         checkpoint: Checkpoint | None = None,
+        previous_hash: bytes | None = None,
     ) -> EventStream[Any]:
         """Opens a stream of `BlockAndPrivateData`: blocks with the private data that this peer holds and may show."""
         return self.new_block_and_private_data_events_request(
             start_block=start_block, stop_block=stop_block, checkpoint=checkpoint
-        ).events()
+        ).events(previous_hash=previous_hash)
 
     def new_block_and_private_data_events_request(
         self,

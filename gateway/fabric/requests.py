@@ -169,23 +169,24 @@ class BlockEventsRequest:
         """What an off-line signer signs."""
         return self._session.digest(self._envelope.payload)
 
-    def events(self, timeout: float | None = None) -> EventStream[Any]:
+    def events(self, timeout: float | None = None, *, previous_hash: builtins.bytes | None = None) -> EventStream[Any]:
         """Opens the stream; `timeout` in seconds limits its whole life. Raises `SigningError` without a signature.
 
-        With trust each block is checked to be intact and to follow on the one before it.
+        With trust each block is checked to be intact and to follow on the one before it, the first one on the block
+        with header hash `previous_hash` when that is given.
         """
         if not self._envelope.signature:
             self._envelope.signature = self._session.sign(self._envelope.payload)
         call = self._session.calls.deliver(self._kind.method, self._envelope, timeout)
-        return EventStream(call, lambda responses: self._kind.decode(responses, self._checker()))
+        return EventStream(call, lambda responses: self._kind.decode(responses, self._checker(previous_hash)))
 
-    def _checker(self) -> BlockChecker | None:
+    def _checker(self, previous_hash: builtins.bytes | None) -> BlockChecker | None:
         trust = self._session.trust
         if trust is None:
             return None
         start = _seek_info(self._envelope).start
         first = start.specified.number if start.WhichOneof("Type") == "specified" else None
-        return BlockChecker(trust.genesis_hash, first=first)
+        return BlockChecker(trust.genesis_hash, first=first, previous_hash=previous_hash)
 
 
 def _start_of(start_block: int | None, checkpoint: Checkpoint | None) -> int | None:

@@ -236,14 +236,15 @@ def _rebuilt(expected: Expected, action: Any) -> bytes:
 class BlockChecker:
     """Checks that the blocks of one stream hash to what they say and follow on one another without gaps.
 
-    The chain starts at the first block that is seen, which must be number `first` when that is given; only block 0 can
-    be compared with what was pinned. Validation flags stand outside the hashes (rule O-17) and are believed.
+    The chain starts at the first block that is seen, which must be number `first` and follow on `previous_hash` where
+    these are given; of itself only block 0 can be compared with what was pinned. Validation flags stand outside the
+    hashes (rule O-17) and are believed.
     """
 
-    def __init__(self, genesis_hash: bytes, *, first: int | None = None) -> None:
+    def __init__(self, genesis_hash: bytes, *, first: int | None = None, previous_hash: bytes | None = None) -> None:
         self._genesis_hash = genesis_hash
         self._next = first
-        self._hash: bytes | None = None
+        self._hash = previous_hash
 
     def check_number(self, number: int) -> None:
         """Raises `UntrustedResponse` unless `number` is the one that has to come."""

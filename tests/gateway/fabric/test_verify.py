@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from gateway.fabric import Identity, MalformedData, Trust, UntrustedResponse, blocks, wire
+from gateway.fabric import Identity, MalformedData, Trust, UntrustedResponse, blocks, decode_block, wire
 from gateway.fabric.identity import CURVE_ORDERS
 from gateway.fabric.policy import SignaturePolicy
 from gateway.fabric.verify import BlockChecker
@@ -329,6 +329,23 @@ def test_a_block_left_out_is_a_gap(stage):
     for stream in (stage.network.block_events, stage.network.filtered_block_events):
         with stream(start_block=1) as events, pytest.raises(UntrustedResponse, match="block-gap"):
             list(events)
+
+
+@pytest.mark.parametrize("kind", ["block_events", "block_and_private_data_events"])
+def test_a_resumed_stream_is_of_the_same_chain(stage, kind):
+    chain = chain_of(stage, 4)
+    last = decode_block(chain[1]).header_hash
+    with getattr(stage.network, kind)(start_block=2, stop_block=3, previous_hash=last) as events:
+        assert len(list(events)) == 2
+    chain[2].header.previous_hash = b"x" * 32  # a chain of the peer's own making, consistent from here on
+    chain[3].header.previous_hash = decode_block(chain[2]).header_hash
+    with getattr(stage.network, kind)(start_block=2, stop_block=3) as events:
+        assert len(list(events)) == 2
+    with (
+        getattr(stage.network, kind)(start_block=2, previous_hash=last) as events,
+        pytest.raises(UntrustedResponse, match="chain-broken"),
+    ):
+        next(events)
 
 
 def test_a_stream_that_begins_elsewhere_is_a_gap(stage):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_response_pb2
 from fabric_protos.peer.lifecycle import db_pb2
+from google.protobuf.message import DecodeError
 
 from network.embedded import definitions
 from network.embedded.chaincode import ChaincodeRegistry, LaunchError
@@ -171,7 +172,7 @@ class Execution:
             raise SimulationError(f"transaction returned with failure: {text}")
         try:
             response = proposal_response_pb2.Response.FromString(message.payload)
-        except ValueError as error:
+        except DecodeError as error:
             raise SimulationError(f"failed to unmarshal response for transaction {transaction_id}: {error}") from error
         event = message.chaincode_event if message.HasField("chaincode_event") else None
         if event is not None:

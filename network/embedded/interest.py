@@ -6,6 +6,7 @@ from typing import Any
 
 from fabric_protos.common import policies_pb2
 from fabric_protos.peer import proposal_response_pb2
+from google.protobuf.message import DecodeError
 
 from network.embedded.simulator import SimulationError, Simulator
 
@@ -55,5 +56,5 @@ def _calls(simulator: Simulator, namespace: str) -> Iterable[Any]:
 def _parse(policy: bytes, key: str) -> Any:
     try:
         return policies_pb2.SignaturePolicyEnvelope.FromString(policy)
-    except ValueError as error:
+    except DecodeError as error:
         raise SimulationError(f"the endorsement policy of key {key!r} cannot be parsed: {error}") from error

@@ -1,197 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A started node, chaincode processes of our own making that speak the real stream, and clients that sign."""
+"""A started node, chaincode processes on it, and clients that sign."""
 
 import asyncio
-import gzip
-import io
-import json
-import os
 import shutil
-import tarfile
-from collections.abc import Awaitable, Callable
+import sys
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from hashlib import sha256
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from fabric_protos.common import common_pb2
-from fabric_protos.peer import (
-    chaincode_event_pb2,
-    chaincode_pb2,
-    chaincode_shim_pb2,
-    chaincode_shim_pb2_grpc,
-    collection_pb2,
-    policy_pb2,
-    proposal_pb2,
-    proposal_response_pb2,
-    transaction_pb2,
-)
+from fabric_protos.peer import proposal_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
-from grpc import aio
+
+sys.path.insert(0, str(Path(__file__).parent))  # this folder's own modules; no other folder has their names
+
+from drafts import build, described, event, make_package, sign
+from fakechaincode import Function, PeerError, Process
 
 from network.embedded.chaincode import ChaincodeSettings
 from network.embedded.identity import Signer
 from network.embedded.node import Node
-from network.embedded.policy import parse
 from network.material import ensure_material
 from network.topology import Channel, default_topology
 
-Message = chaincode_shim_pb2.ChaincodeMessage
 ORGS = ("HospitalMSP", "LabMSP", "RegulatorMSP")
-
-
-class PeerError(Exception):
-    """The peer answered ERROR."""
-
-
-@dataclass
-class Stub:
-    """What a fake chaincode's function is given."""
-
-    process: "Process"
-    message: object
-    args: list[bytes]
-    answers: asyncio.Queue = field(default_factory=asyncio.Queue)
-    event: object = None
-
-    async def ask(self, kind: int, request) -> bytes:
-        payload = request if isinstance(request, bytes) else request.SerializeToString()
-        await self.process.write(
-            Message(type=kind, payload=payload, txid=self.message.txid, channel_id=self.message.channel_id)
-        )
-        answer = await self.answers.get()
-        if answer.type == Message.ERROR:
-            raise PeerError(answer.payload.decode())
-        assert answer.type == Message.RESPONSE
-        return answer.payload
-
-    async def get(self, key: str, collection: str = "") -> bytes:
-        return await self.ask(Message.GET_STATE, chaincode_shim_pb2.GetState(key=key, collection=collection))
-
-    async def put(self, key: str, value: bytes, collection: str = "") -> None:
-        await self.ask(Message.PUT_STATE, chaincode_shim_pb2.PutState(key=key, value=value, collection=collection))
-
-    async def delete(self, key: str, collection: str = "") -> None:
-        await self.ask(Message.DEL_STATE, chaincode_shim_pb2.DelState(key=key, collection=collection))
-
-    async def set_policy(self, key: str, policy: bytes, collection: str = "") -> None:
-        metadata = chaincode_shim_pb2.StateMetadata(metakey="VALIDATION_PARAMETER", value=policy)
-        request = chaincode_shim_pb2.PutStateMetadata(key=key, collection=collection, metadata=metadata)
-        await self.ask(Message.PUT_STATE_METADATA, request)
-
-    async def range(self, start: str, end: str, *, collection="", size=0, bookmark=None):
-        metadata = b""
-        if bookmark is not None:
-            metadata = chaincode_shim_pb2.QueryMetadata(pageSize=size, bookmark=bookmark).SerializeToString()
-        request = chaincode_shim_pb2.GetStateByRange(
-            startKey=start, endKey=end, collection=collection, metadata=metadata
-        )
-        answer = await self.ask(Message.GET_STATE_BY_RANGE, request)
-        return chaincode_shim_pb2.QueryResponse.FromString(answer)
-
-    async def invoke(self, name: str, *args: bytes) -> object:
-        spec = chaincode_pb2.ChaincodeSpec(
-            chaincode_id=chaincode_pb2.ChaincodeID(name=name), input=chaincode_pb2.ChaincodeInput(args=args)
-        )
-        inner = Message.FromString(await self.ask(Message.INVOKE_CHAINCODE, spec))
-        assert inner.type == Message.COMPLETED
-        return proposal_response_pb2.Response.FromString(inner.payload)
-
-
-Function = Callable[[Stub], Awaitable[object]]
-
-
-class Process(chaincode_shim_pb2_grpc.ChaincodeServicer):
-    """One chaincode process of one organisation: serves `Chaincode.Connect`, or dials the peer."""
-
-    def __init__(self, msp_id: str, function: Function, name: str = "any:1.0") -> None:
-        self.msp_id = msp_id
-        self.function = function
-        self.name = name
-        self.connections = 0
-        self.received: list[object] = []
-        self.stubs: dict[tuple[str, str], Stub] = {}
-        self.stream = None
-        self._lock = asyncio.Lock()
-        self._tasks: set[asyncio.Task] = set()
-        self._server = None
-        self.address = ""
-
-    async def serve(self, address: str = "127.0.0.1:0") -> None:
-        self._server = aio.server(options=(("grpc.so_reuseport", 0),))
-        chaincode_shim_pb2_grpc.add_ChaincodeServicer_to_server(self, self._server)
-        port = self._server.add_insecure_port(address)
-        self.address = f"127.0.0.1:{port}"
-        await self._server.start()
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._server is not None:
-            await self._server.stop(0)
-
-    async def write(self, message) -> None:
-        async with self._lock:
-            await self.stream.write(message)
-
-    async def Connect(self, _requests, context) -> None:  # noqa: N802 - the name is gRPC's
-        await self.run(context)
-
-    async def run(self, stream) -> None:
-        self.connections += 1
-        self.stream = stream
-        name = chaincode_pb2.ChaincodeID(name=self.name).SerializeToString()
-        await self.write(Message(type=Message.REGISTER, payload=name))
-        while (message := await stream.read()) is not aio.EOF:
-            self.received.append(message)
-            if message.type in (Message.TRANSACTION, Message.INIT):
-                task = asyncio.create_task(self._transact(message))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            elif message.type in (Message.RESPONSE, Message.ERROR):
-                stub = self.stubs.get((message.channel_id, message.txid))
-                if stub is not None:
-                    stub.answers.put_nowait(message)
-
-    async def _transact(self, message) -> None:
-        arguments = chaincode_pb2.ChaincodeInput.FromString(message.payload)
-        stub = Stub(self, message, list(arguments.args))
-        self.stubs[message.channel_id, message.txid] = stub
-        kind = Message.COMPLETED
-        try:
-            result = await self.function(stub)
-            if isinstance(result, bytes):
-                result = proposal_response_pb2.Response(status=200, payload=result)
-            payload = result.SerializeToString()
-        except PeerError as error:
-            payload = proposal_response_pb2.Response(status=500, message=str(error)).SerializeToString()
-        except RuntimeError as error:
-            kind, payload = Message.ERROR, str(error).encode()
-        answer = Message(type=kind, payload=payload, txid=message.txid, channel_id=message.channel_id)
-        if stub.event is not None:
-            answer.chaincode_event.CopyFrom(stub.event)
-        await self.write(answer)
-
-
-def event(name: str, payload: bytes = b"") -> object:
-    return chaincode_event_pb2.ChaincodeEvent(chaincode_id="forged", tx_id="forged", event_name=name, payload=payload)
-
-
-def make_package(label: str, address: str, *, kind: str = "ccaas", **connection) -> bytes:
-    description = {"address": address, "dial_timeout": "1s", "tls_required": False} | connection
-    code = _tar({"connection.json": json.dumps(description).encode()})
-    return _tar({"metadata.json": json.dumps({"type": kind, "label": label}).encode(), "code.tar.gz": code})
-
-
-def _tar(files: dict[str, bytes]) -> bytes:
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return gzip.compress(raw.getvalue(), mtime=0)
 
 
 class World:
@@ -327,83 +160,6 @@ class World:
         request = lifecycle_pb2.CommitChaincodeDefinitionArgs(**described(name, sequence, **definition))
         await self.change("CommitChaincodeDefinition", request, orgs=orgs[:2], by=orgs[0], channel_id=channel_id)
         return processes
-
-
-def described(name: str, sequence: int = 1, *, version="1.0", policy=None, collections=(), init_required=False) -> dict:
-    parameter = b""
-    if policy is not None:
-        parameter = policy_pb2.ApplicationPolicy(signature_policy=parse(policy)).SerializeToString()
-    return {
-        "name": name,
-        "sequence": sequence,
-        "version": version,
-        "init_required": init_required,
-        "validation_parameter": parameter,
-        "collections": collection_pb2.CollectionConfigPackage(
-            config=[
-                collection_pb2.CollectionConfig(static_collection_config=make_collection(**entry))
-                for entry in collections
-            ]
-        ),
-    }
-
-
-def make_collection(name: str, members: str, required=0, maximum=1, **options):
-    return collection_pb2.StaticCollectionConfig(
-        name=name,
-        member_orgs_policy=collection_pb2.CollectionPolicyConfig(signature_policy=parse(members)),
-        required_peer_count=required,
-        maximum_peer_count=maximum,
-        **options,
-    )
-
-
-@dataclass
-class Draft:
-    """An unsigned proposal whose parts a test may spoil."""
-
-    signer: Signer
-    channel: object
-    signature_header: object
-    extension: object
-    payload: object
-    spec: object
-
-
-def build(signer: Signer, chaincode: str, *args: bytes, channel_id="pedigree", transient=None, is_init=False) -> Draft:
-    nonce = os.urandom(24)
-    channel = common_pb2.ChannelHeader(
-        type=common_pb2.HeaderType.ENDORSER_TRANSACTION,
-        channel_id=channel_id,
-        tx_id=sha256(nonce + signer.serialized).hexdigest(),
-    )
-    channel.timestamp.FromDatetime(datetime.now(UTC))
-    spec = chaincode_pb2.ChaincodeInvocationSpec(
-        chaincode_spec=chaincode_pb2.ChaincodeSpec(
-            chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode),
-            input=chaincode_pb2.ChaincodeInput(args=args, is_init=is_init),
-        )
-    )
-    return Draft(
-        signer,
-        channel,
-        common_pb2.SignatureHeader(creator=signer.serialized, nonce=nonce),
-        proposal_pb2.ChaincodeHeaderExtension(chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode)),
-        proposal_pb2.ChaincodeProposalPayload(TransientMap=transient or {}),
-        spec,
-    )
-
-
-def sign(draft: Draft):
-    draft.channel.extension = draft.extension.SerializeToString()
-    draft.payload.input = draft.spec.SerializeToString()
-    header = common_pb2.Header(
-        channel_header=draft.channel.SerializeToString(), signature_header=draft.signature_header.SerializeToString()
-    )
-    raw = proposal_pb2.Proposal(
-        header=header.SerializeToString(), payload=draft.payload.SerializeToString()
-    ).SerializeToString()
-    return proposal_pb2.SignedProposal(proposal_bytes=raw, signature=draft.signer.sign(raw))
 
 
 @dataclass(frozen=True)

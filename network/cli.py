@@ -3,10 +3,9 @@
 
 import functools
 import json
-import socket
+import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,14 +13,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from network import running
+from network import overview, running
 from network.embedded.policy import MalformedPolicy
-from network.lifecycle import Deployment, definitions, deploy, height, packages_for
+from network.lifecycle import Deployment, deploy, packages_for
 from network.packaging import Definition, DefinitionError, Package, load_collections, parse_addresses
 from network.profiles import write_json
 from network.running import RunningError
 from network.topology import Endpoint, TopologyError
-from network.wire import Administrator, Member, OrderingService, WireError
+from network.wire import WireError
 
 _REFUSALS = (TopologyError, RunningError, DefinitionError, MalformedPolicy, WireError)
 _SINGLE_HOST = (
@@ -82,6 +81,8 @@ def up(
 ) -> None:
     """Start the network, or start it again; Ctrl-C or `down` stops it and keeps everything."""
     directory = directory.absolute()
+    if (pid := running.holder(directory)) is not None:
+        raise RunningError(f"{directory} is in use by process {pid}")
     running.chosen_topology(topology_file, directory)  # a bad description is refused before anything is made
     if ledger == "embedded":
         click.echo(_SINGLE_HOST, err=True)
@@ -126,7 +127,7 @@ def status(directory: Path, *, as_json: bool) -> None:
         click.echo(json.dumps({"running": False}) if as_json else f"no network runs on {directory}")
         sys.exit(1)
     described = running.description(directory.absolute())
-    report = _report(described, pid)
+    report = overview.report(described, pid)
     if as_json:
         click.echo(json.dumps(report))
     else:
@@ -168,7 +169,7 @@ def deploy_command(
     described = running.description(directory)
     packages = packages_for(name, version, _by_msp_id(where, described))
     deployment = Deployment(channel or described["channel"], definition, packages)
-    with _administrators(described) as administrators, _ordering(described) as ordering:
+    with overview.administrators(described) as administrators, overview.ordering(described) as ordering:
         done = deploy(deployment, administrators, ordering, progress=lambda step: click.echo(step, err=True))
     _record_packages(directory, name, packages)
     result = {"name": name, "version": version, "sequence": done.sequence, "changed": done.changed}
@@ -200,6 +201,46 @@ def package(name: str, addresses: tuple[str, ...], version: str, directory: Path
             click.echo(f"{msp_id} {made.package_id}")
 
 
+@main.command()
+@click.option(
+    "--genesis", "pins", multiple=True, help="CHANNEL=HASH of block 0 that you trust; default: network.json's."
+)
+@_directory
+@_json
+@_refusing
+def fsck(pins: tuple[str, ...], directory: Path, *, as_json: bool) -> None:
+    """Recompute the embedded ledgers from their blocks and compare; the network may be running.
+
+    Exit code 0 when nothing differs, otherwise 1.
+    """
+    from network.embedded.fsck import fsck as check
+
+    found = check(directory.absolute(), genesis_hashes=_pinned(pins, directory))
+    if as_json:
+        findings = [str(finding) for finding in found.findings]
+        click.echo(json.dumps({"ok": found.ok, "blocks": found.heights, "findings": findings}))
+    else:
+        for finding in found.findings:
+            click.echo(str(finding))
+        blocks = ", ".join(f"{channel}: {blocks} blocks" for channel, blocks in found.heights.items())
+        click.echo(f"{'clean' if found.ok else f'{len(found.findings)} differences'} ({blocks})")
+    sys.exit(0 if found.ok else 1)
+
+
+def _pinned(pins: tuple[str, ...], directory: Path) -> dict[str, str]:
+    """The genesis hashes to hold the ledgers to, by channel."""
+    pinned: dict[str, str] = {}
+    described = running.last_description(directory.absolute())
+    if described is not None:
+        pinned[described["channel"]] = described["genesis_hash"]
+    for pin in pins:
+        channel, _, digest = pin.partition("=")
+        if not channel or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise DefinitionError(f"--genesis: {pin!r} is not CHANNEL=HASH with 64 lower-case hex digits")
+        pinned[channel] = digest
+    return pinned
+
+
 def _announce(described: dict[str, Any], directory: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(described))
@@ -228,62 +269,6 @@ def _record_packages(directory: Path, name: str, packages: dict[str, Package]) -
     folder = directory / "chaincodes"
     folder.mkdir(mode=0o700, exist_ok=True)
     write_json(folder / f"{name}.id", {msp_id: made.package_id for msp_id, made in packages.items()})
-
-
-@contextmanager
-def _administrators(described: dict[str, Any]) -> Iterator[list[Administrator]]:
-    with ExitStack() as closing:
-        yield [closing.enter_context(Administrator(_member(entry))) for entry in described["organisations"]]
-
-
-def _ordering(described: dict[str, Any]) -> OrderingService:
-    orderer = described["orderer"]
-    names = [f"orderer{number}.{orderer['domain']}" for number in range(1, len(orderer["addresses"]) + 1)]
-    return OrderingService(orderer["addresses"], Path(orderer["tls_ca"]), names)
-
-
-def _member(entry: dict[str, str]) -> Member:
-    return Member(
-        name=entry["name"],
-        msp_id=entry["mspid"],
-        peer=entry["peer"],
-        host_name=f"peer0.{entry['domain']}",
-        tls_ca=Path(entry["tls_ca"]),
-        msp=Path(entry["admin_msp"]),
-    )
-
-
-def _report(described: dict[str, Any], pid: int) -> dict[str, Any]:
-    channel = described["channel"]
-    organisations: list[dict[str, Any]] = []
-    deployed: list[tuple[str, str, int]] = []
-    with _administrators(described) as administrators:
-        for administrator in administrators:
-            member = administrator.member
-            entry: dict[str, Any] = {"name": member.name, "mspid": member.msp_id, "peer": member.peer}
-            entry["reachable"] = _answers(member.peer)
-            entry["height"] = height(administrator, channel) if entry["reachable"] else None
-            organisations.append(entry)
-            if entry["reachable"] and not deployed:
-                deployed = definitions(administrator, channel)
-    chaincodes = [{"name": name, "version": version, "sequence": number} for name, version, number in deployed]
-    return {
-        "running": True,
-        "pid": pid,
-        "ledger": described["ledger"],
-        "channel": channel,
-        "organisations": organisations,
-        "chaincodes": chaincodes,
-    }
-
-
-def _answers(address: str) -> bool:
-    endpoint = Endpoint.parse(address)
-    try:
-        with socket.create_connection((endpoint.host, endpoint.port), timeout=2):
-            return True
-    except OSError:
-        return False
 
 
 def _print_report(report: dict[str, Any]) -> None:

@@ -20,7 +20,17 @@ from network.material import Material
 from network.profiles import NETWORK_FILE, Genesis, describe, write_connection_profiles, write_json
 from network.topology import Endpoint, Topology, default_topology, load
 
-__all__ = ["RunningError", "chosen_topology", "description", "detach", "holder", "run_embedded", "run_fabric", "stop"]
+__all__ = [
+    "RunningError",
+    "chosen_topology",
+    "description",
+    "detach",
+    "holder",
+    "last_description",
+    "run_embedded",
+    "run_fabric",
+    "stop",
+]
 
 TOPOLOGY_FILE = "topology.json"
 LOG_FILE = "network.log"
@@ -57,7 +67,8 @@ def run_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
 
 
 async def _serve_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
-    from network.embedded.node import Node, NodeError
+    from network.embedded.node import Node, NodeError  # here, because other verbs should not wait for it
+    from network.embedded.store import StoreError
 
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,7 +76,7 @@ async def _serve_embedded(topology: Topology, directory: Path, ready: Ready) -> 
         loop.add_signal_handler(number, stopped.set)
     try:
         node = await Node.start(topology, directory)
-    except (NodeError, DirectoryInUseError) as error:
+    except (NodeError, StoreError, DirectoryInUseError) as error:
         raise RunningError(str(error)) from error
     try:
         first = node.topology.channels[0].name
@@ -120,7 +131,7 @@ def detach(arguments: Sequence[str], directory: Path) -> dict[str, Any]:
         )
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        described = _read_description(directory)
+        described = last_description(directory)
         if described is not None and described.get("pid") == child.pid:
             child.returncode = 0  # it is meant to outlive this process, which must not wait for it
             return described
@@ -135,7 +146,7 @@ def detach(arguments: Sequence[str], directory: Path) -> dict[str, Any]:
 def stop(directory: Path) -> bool:
     """Stop the network of a directory; False when none was running. Raises `RunningError` when it does not stop."""
     pid = holder(directory)
-    described = _read_description(directory)
+    described = last_description(directory)
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
             os.kill(pid, signal.SIGTERM)
@@ -167,13 +178,14 @@ def holder(directory: Path) -> int | None:
 
 def description(directory: Path) -> dict[str, Any]:
     """The content of a running network's network.json; raises `RunningError` when none runs on the directory."""
-    described = _read_description(directory)
+    described = last_description(directory)
     if described is None or holder(directory) is None:
         raise RunningError(f"no network runs on {directory}; start one with: pedigree-network up --dir {directory}")
     return described
 
 
-def _read_description(directory: Path) -> dict[str, Any] | None:
+def last_description(directory: Path) -> dict[str, Any] | None:
+    """The content of network.json, of a network that runs or ran, None when there is none; raises `RunningError`."""
     try:
         described = json.loads((directory / NETWORK_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running network as its administrators see it, from what network.json says about it."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from network.lifecycle import definitions, height
+from network.topology import Endpoint
+from network.wire import Administrator, Member, OrderingService
+
+__all__ = ["administrators", "ordering", "report"]
+
+
+@contextmanager
+def administrators(described: Mapping[str, Any]) -> Iterator[list[Administrator]]:
+    """Connections to every organisation's peer as its administrator, closed afterwards; raises `OSError`."""
+    with ExitStack() as closing:
+        yield [closing.enter_context(Administrator(_member(entry))) for entry in described["organisations"]]
+
+
+def ordering(described: Mapping[str, Any]) -> OrderingService:
+    """The connection to the ordering service."""
+    orderer = described["orderer"]
+    names = [f"orderer{number}.{orderer['domain']}" for number in range(1, len(orderer["addresses"]) + 1)]
+    return OrderingService(orderer["addresses"], Path(orderer["tls_ca"]), names)
+
+
+def _member(entry: Mapping[str, str]) -> Member:
+    return Member(
+        name=entry["name"],
+        msp_id=entry["mspid"],
+        peer=entry["peer"],
+        host_name=f"peer0.{entry['domain']}",
+        tls_ca=Path(entry["tls_ca"]),
+        msp=Path(entry["admin_msp"]),
+    )
+
+
+def report(described: Mapping[str, Any], pid: int) -> dict[str, Any]:
+    """Whether every peer answers, how many blocks each has, and what is deployed; raises `WireError`."""
+    channel = described["channel"]
+    organisations: list[dict[str, Any]] = []
+    deployed: list[tuple[str, str, int]] = []
+    with administrators(described) as found:
+        for administrator in found:
+            member = administrator.member
+            entry: dict[str, Any] = {"name": member.name, "mspid": member.msp_id, "peer": member.peer}
+            entry["reachable"] = _answers(member.peer)
+            entry["height"] = height(administrator, channel) if entry["reachable"] else None
+            organisations.append(entry)
+            if entry["reachable"] and not deployed:
+                deployed = definitions(administrator, channel)
+    chaincodes = [{"name": name, "version": version, "sequence": number} for name, version, number in deployed]
+    return {
+        "running": True,
+        "pid": pid,
+        "ledger": described["ledger"],
+        "channel": channel,
+        "organisations": organisations,
+        "chaincodes": chaincodes,
+    }
+
+
+def _answers(address: str) -> bool:
+    endpoint = Endpoint.parse(address)
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=2):
+            return True
+    except OSError:
+        return False

@@ -11,7 +11,7 @@ from chaincode.contracts.endorsement import KeyCheck
 from chaincode.contracts.state import Ledger, Stub
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode
-from chaincode.domain.errors import LedgerError, WrongArguments
+from chaincode.domain.errors import InvalidField, LedgerError, WrongArguments
 from chaincode.domain.functions import COMMANDS, QUERIES
 from chaincode.domain.values import Answer, OrgId, Outcome, Record
 
@@ -66,12 +66,24 @@ def functions(*, check: KeyCheck, founders: frozenset[OrgId] | None) -> Mapping[
     return MappingProxyType({**commands, **questions})
 
 
-def render(refusal: LedgerError) -> str:
-    """A refusal as canonical JSON: its code, its sentence and its facts."""
+def refusal(error: Exception) -> str | None:
+    """A refusal as canonical JSON (its code, its sentence and its facts); None for what is a fault and no refusal."""
+    if not isinstance(error, LedgerError):
+        return None
     facts: dict[str, Any] = {
-        name: list(fact) if isinstance(fact, tuple) else fact for name, fact in refusal.facts().items()
+        name: list(fact) if isinstance(fact, tuple) else fact for name, fact in error.facts().items()
     }
-    return encode({"code": refusal.code, "message": str(refusal), "facts": facts}).decode()
+    return encode({"code": error.code, "message": str(error), "facts": facts}).decode()
+
+
+def members(text: str) -> frozenset[OrgId] | None:
+    """The MSP ids that `text` names, separated by commas; None where it names none, `ValueError` for other text."""
+    if not text.strip():
+        return None
+    try:
+        return frozenset(OrgId(name.strip()) for name in text.split(","))
+    except InvalidField as exc:
+        raise ValueError(f"MSP ids separated by commas are needed: {exc.reason}") from exc
 
 
 def _submit(name: str, contract: Contract, stub: Stub, args: tuple[bytes, ...]) -> bytes:

@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test conformance foreign check format bench lock clean \
+.PHONY: help install install-dev demo demo-stop test conformance foreign check format bench lock clean \
         network-up network-down network-status
 
 help:  ## show this list
@@ -36,6 +36,9 @@ install-dev: $(VENV)/.dev  ## install into .venv what testing needs as well
 
 demo: $(VENV)/.runtime  ## play the main job on three organisations (KEEP=1 leaves them running, LEDGER=fabric)
 	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) $(if $(KEEP),--keep)
+
+demo-stop: $(VENV)/.runtime  ## stop what make demo KEEP=1 left running
+	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) --stop
 
 test: $(VENV)/.dev  ## run the tests with coverage (no Docker, no Fabric)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --ignore=tests/conformance --ignore=tests/foreign \

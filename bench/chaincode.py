@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 from chaincode.shim import Router, Stub, serve, settings_from_environment
 
 
@@ -18,4 +20,4 @@ def get(stub: Stub, args: tuple[bytes, ...]) -> bytes:
 
 
 if __name__ == "__main__":
-    serve(Router({"put": put, "get": get}, lambda _: None), settings_from_environment())
+    serve(Router({"put": put, "get": get}, lambda _: None), settings_from_environment(os.environ))

@@ -49,10 +49,10 @@ class Ledger:
         """Start `argv` once for each organisation as chaincode `name`, and take it through the life cycle."""
         ports = {msp: free_port() for msp in MSPS}
         addresses = [arg for msp, port in ports.items() for arg in ("--address", f"{msp}=127.0.0.1:{port}")]
-        package = json.loads(self.run("package", name, *addresses, "--json"))["package_id"]
+        packages = json.loads(self.run("package", name, *addresses, "--json"))
         for msp, port in ports.items():
             env = {
-                "CHAINCODE_ID": package,
+                "CHAINCODE_ID": packages[msp],
                 "CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{port}",
                 "CORE_PEER_LOCALMSPID": msp,
                 "NODE_PATH": str(NODE_MODULES.resolve()),

@@ -35,7 +35,8 @@ def main(options: dict[str, Any]) -> None:
     )
     identity = Identity.from_msp_folder(options["mspid"], options["msp"])
     signer = Signer.from_msp_folder(options["msp"])
-    trust = Trust.from_network(network) if options["verify"] else None
+    folders = {one["mspid"]: one["msp"] for one in network["organisations"]}
+    trust = Trust.from_msp_folders(folders, bytes.fromhex(network["genesis_hash"])) if options["verify"] else None
     gateway = Gateway(channel, identity, signer, trust=trust, verify=options["verify"])
     contract = gateway.network(options["channel"]).contract(options["chaincode"])
     latencies: list[float] = []
@@ -73,7 +74,7 @@ def main(options: dict[str, Any]) -> None:
             }
         )
     )
-    gateway.close()
+    channel.close()
 
 
 if __name__ == "__main__":

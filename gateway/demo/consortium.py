@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,22 +70,20 @@ def listens(port: int) -> bool:
 class Consortium:
     """The programs below one directory; `start` works on a fresh directory and on one that was killed."""
 
-    def __init__(
-        self, directory: Path, ledger: str, ports: dict[str, Ports] | None = None, topology: Path | None = None
-    ) -> None:
+    def __init__(self, directory: Path, ledger: str, *, any_port: bool = False) -> None:
         self.directory = directory
         self.ledger = ledger
-        self.ports = DEFAULT_PORTS if ports is None else ports
-        self._topology = topology
+        self.ports = free_ports() if any_port else DEFAULT_PORTS
+        self._any_port = any_port
         self._programs: list[Program] = []
 
     def start(self) -> None:
         """Bring everything up: the network, the chaincodes, the deployment, the gateways; raises StartFailed."""
         self._refuse_taken_ports()
         self._start_network()
-        package = self._package()
+        packages = json.loads(self._run("package", CHAINCODE, *self._addresses(), "--json"))
         for name in ORGANISATIONS:
-            self._start_chaincode(name, package)
+            self._start_chaincode(name, packages[ORGANISATIONS[name]])
         self._run("deploy", CHAINCODE, *self._addresses(), "--policy", POLICY)
         for name in ORGANISATIONS:
             self._start_gateway(name)
@@ -93,15 +95,36 @@ class Consortium:
         """End every program at once with SIGKILL."""
         for program in self._programs:
             program.kill()
-        if self.ledger == "fabric":
-            self._run("down", "--kill")
+        self._wait_for_free_ports()
         self._programs.clear()
 
     def stop(self) -> None:
         """End every program in the reverse order of its start."""
         for program in reversed(self._programs):
+            program.terminate()
+        for program in reversed(self._programs):
             program.stop()
         self._programs.clear()
+
+    def remember(self) -> None:
+        """Write down the process groups that are left running, for `stop_left_running`."""
+        groups = {one.name: one.process.pid for one in self._programs if one.process is not None}
+        (self.directory / "running.json").write_text(json.dumps(groups), encoding="utf-8")
+
+    def stop_left_running(self) -> int:
+        """Stop what an earlier run remembered; returns how many programs there were."""
+        kept = self.directory / "running.json"
+        if not kept.exists():
+            return 0
+        groups: dict[str, int] = json.loads(kept.read_text(encoding="utf-8"))
+        for pid in reversed(groups.values()):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline and any(listens(p.gateway) for p in self.ports.values()):
+            time.sleep(0.1)
+        kept.unlink()
+        return len(groups)
 
     def url(self, name: str) -> str:
         """Where an organisation's gateway answers."""
@@ -120,6 +143,14 @@ class Consortium:
         """Recompute the whole ledger from its blocks; returns the report, raises StartFailed when it is not clean."""
         return self._run("fsck")
 
+    def _wait_for_free_ports(self) -> None:
+        """A killed process group is gone at once; its sockets, as soon as the kernel has buried every member."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and any(
+            listens(port) for one in self.ports.values() for port in (one.chaincode, one.gateway, one.health)
+        ):
+            time.sleep(0.02)
+
     def _refuse_taken_ports(self) -> None:
         for name, ports in self.ports.items():
             for port in (ports.chaincode, ports.gateway, ports.health):
@@ -129,15 +160,28 @@ class Consortium:
     def _start_network(self) -> None:
         ready_file = self.directory / "network.json"
         ready_file.unlink(missing_ok=True)
-        topology = [] if self._topology is None else ["--topology", str(self._topology)]
+        topology = self._topology() if self._any_port else []
         network = self._launch(
             "network",
             [command("pedigree-network"), "up", "--ledger", self.ledger, "--dir", str(self.directory), *topology],
         )
         network.wait_until(ready_file.exists, within=60)
 
-    def _package(self) -> str:
-        return json.loads(self._run("package", CHAINCODE, *self._addresses(), "--json"))["package_id"]  # type: ignore[no-any-return]
+    def _topology(self) -> list[str]:
+        """A description of the three organisations that leaves every port to the network."""
+        described = {
+            "organisations": [
+                {"name": name, "mspid": msp_id, "domain": f"{name}.example", "peer": "127.0.0.1:0"}
+                for name, msp_id in ORGANISATIONS.items()
+            ],
+            "orderer": {"addresses": ["127.0.0.1:0"] * (3 if self.ledger == "fabric" else 1)},
+            "channels": [{"name": "pedigree"}],
+        }
+        path = self.directory / "topology.json"
+        if not path.exists():  # a second start keeps the first one's ports
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(described), encoding="utf-8")
+        return ["--topology", str(path)]
 
     def _addresses(self) -> list[str]:
         return [

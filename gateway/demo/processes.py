@@ -76,6 +76,10 @@ class Program:
         """End the whole process group with SIGKILL, as a power cut would."""
         self._signal(signal.SIGKILL, within=10)
 
+    def terminate(self) -> None:
+        """Ask the program to end, without waiting for it."""
+        self._signal(signal.SIGTERM, within=0)
+
     def stop(self) -> None:
         """Ask the program to end, and end it by force when it has not after ten seconds."""
         self._signal(signal.SIGTERM, within=10)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make bench`: measure, and write build/bench.json.
+
+Every comparison runs its sides in turn within one run on one ledger, five rounds by default, and quotes medians and the
+median of the paired ratios: absolute figures of a shared machine do not travel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import clients, embedded, records, rest
+from bench.measure import Metric, record
+
+SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
+    "records": records.measure,
+    "embedded": embedded.measure,
+    "client": clients.measure_client,
+    "shim": clients.measure_shim,
+    "rest": rest.measure,
+}
+
+
+def fabric_present() -> bool:
+    """Whether Fabric's binaries are where the network tooling looks for them."""
+    folder = Path(os.environ.get("FABRIC_BIN", "/opt/fabric/bin"))
+    return (folder / "peer").exists() and (folder / "orderer").exists()
+
+
+def main() -> None:
+    """Run the suites that were asked for and show what they found."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--ledger", choices=("embedded", "fabric"), default="embedded")
+    parser.add_argument("--only", choices=sorted(SUITES), action="append", help="run this suite only; may be repeated")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of one timed run")
+    options = parser.parse_args()
+    console = Console()
+    if options.ledger == "fabric" and not fabric_present():
+        parser.error("no Fabric binaries in FABRIC_BIN or /opt/fabric/bin")
+    if shutil.which("node") is None:
+        console.print("[bold]NOT MEASURED: everything beside the Node client and runtime (no node on this machine)[/]")
+    found: list[Metric] = []
+    for name in options.only or SUITES:
+        console.print(f"[bold]{name}[/] on {options.ledger} …")
+        measured = SUITES[name](options.ledger, options.rounds, options.seconds)
+        record(measured)
+        found += measured
+    table = Table("metric", "value", "unit", "ratio", "beside")
+    for metric in found:
+        ratio = "" if metric.ratio is None else f"{metric.ratio:.2f}"
+        table.add_row(metric.name, f"{metric.value:,.2f}", metric.unit, ratio, metric.vs or "")
+    console.print(table)
+
+
+main()

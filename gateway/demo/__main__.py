@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make demo`: play the main job from an empty directory, and say at every step what happened and what it took.
+
+Exit status 0 when every step came out as it should, 1 when one did not, 2 when the consortium could not be started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from gateway.demo.consortium import ORGANISATIONS, Consortium
+from gateway.demo.processes import StartFailed
+from gateway.demo.story import Disagreement, Story, timed
+from gateway.sdk import PedigreeError
+
+
+def main() -> int:
+    """Play the story."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--ledger", choices=("embedded", "fabric"), default="embedded")
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    parser.add_argument("--stop", action="store_true", help="stop what an earlier run left running, and end")
+    parser.add_argument("--dir", type=Path, help="where everything is kept; emptied first")
+    parser.add_argument("--any-port", action="store_true", help="use ports that are free instead of the usual ones")
+    options = parser.parse_args()
+    directory = (options.dir or Path(".pedigree") / f"demo-{options.ledger}").absolute()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    consortium = Consortium(directory, options.ledger, any_port=options.any_port)
+    if options.stop:
+        console.print(f"{consortium.stop_left_running()} programs stopped")
+        return 0
+    story = Story(consortium, console)
+    started = time.monotonic()
+    try:
+        play(consortium, story, console, directory)
+        if options.keep:
+            leave(consortium, console, directory)
+    except Disagreement as disagreement:
+        console.print(f"\n[bold red]The demonstration disagrees:[/] {disagreement}")
+        return 1
+    except PedigreeError as error:
+        console.print(f"\n[bold red]A gateway refused what it should have done:[/] {error}")
+        return 1
+    except StartFailed as failure:
+        console.print(f"\n[bold red]The consortium could not be started:[/] {failure}")
+        return 2
+    finally:
+        story.close()
+        if not options.keep:
+            consortium.stop()
+    console.print(f"\n[bold green]Every step came out as it should[/] in {time.monotonic() - started:.1f} s.")
+    return 0
+
+
+def play(consortium: Consortium, story: Story, console: Console, directory: Path) -> None:
+    """Start from nothing, then every step in order."""
+    consortium.stop_left_running()
+    shutil.rmtree(directory, ignore_errors=True)
+    started = time.monotonic()
+    with console.status("starting a network, three chaincode processes and three gateways …"):
+        consortium.start()
+    console.print(
+        f"Three organisations are up on the {consortium.ledger} ledger after {time.monotonic() - started:.1f} s: "
+        + ", ".join(f"{name} at {consortium.url(name)}" for name in ORGANISATIONS)
+    )
+    story.connect()
+    for number, (title, step) in enumerate(story.steps, start=1):
+        with timed(console, number, title):
+            step()
+
+
+def leave(consortium: Consortium, console: Console, directory: Path) -> None:
+    """Say where everything answers, and how to stop it."""
+    consortium.remember()
+    console.print("\n[bold]Left running:[/]")
+    for name in ORGANISATIONS:
+        console.print(f"  {name}: {consortium.url(name)}   key in {directory / 'gateways' / name / 'demo.key'}")
+    console.print(f"  network: {directory / 'network.json'}")
+    console.print("  stop it with: make demo-stop")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

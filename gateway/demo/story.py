@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The six steps of the main job. Each does real work through the organisations' gateways and checks what comes back.
+
+A step that finds anything else than it should raises `Disagreement`; nothing is printed as done that was not checked.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.tree import Tree
+
+from gateway.demo import science
+from gateway.demo.consortium import Consortium
+from gateway.sdk import Pedigree, Recorded, Refused
+
+DATASET = "wdbc"
+MODEL = "tumour-classifier"
+RUN = "tumour-classifier-run-1"
+VERSION = f"model-version:{MODEL}:1"
+SECOND = f"model-version:{MODEL}:2"
+DATASET_VERSION = f"dataset-version:{DATASET}:1"
+RECORD = "patient-017"
+
+ORIGIN = {
+    "source": "University of Wisconsin Hospitals, Madison; as distributed with scikit-learn",
+    "method": "features computed from digitised images of fine needle aspirates",
+    "geography": ["US-WI"],
+}
+FOUNDING_POLICY = {
+    "number": 1,
+    "members": [
+        {"organisation": "HospitalMSP", "roles": ["supplier"]},
+        {"organisation": "LabMSP", "roles": ["trainer"]},
+        {"organisation": "RegulatorMSP", "roles": ["auditor"]},
+    ],
+    "rules": [{"artifact_kind": "model-version", "threshold": 2, "required_roles": ["auditor"]}],
+    "amendment_threshold": 2,
+}
+
+
+class Disagreement(Exception):
+    """A step came out otherwise than it should."""
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    """Stop the story unless `holds`."""
+    if not holds:
+        raise Disagreement(otherwise)
+
+
+class Story:
+    """The main job on a running consortium; what the steps share is kept here."""
+
+    def __init__(self, consortium: Consortium, console: Console) -> None:
+        self._consortium = consortium
+        self._console = console
+        self._files = consortium.directory / "files"
+        self._records = self._files / "hospital" / "records.csv"
+        self._clients: dict[str, Pedigree] = {}
+        self._answers: dict[str, Any] = {}
+
+    def connect(self) -> None:
+        """Make one client for each organisation's gateway."""
+        self._clients = {name: self._consortium.client(name) for name in ("hospital", "lab", "regulator")}
+
+    def close(self) -> None:
+        """Close the clients."""
+        for client in self._clients.values():
+            client.close()
+
+    @property
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        """The steps, in order, each with the sentence that announces it."""
+        return [
+            ("The hospital registers 569 real patient records and commits to every one of them", self.supply),
+            ("The lab trains a model on them and records the run and every file", self.train),
+            ("The lab submits the model; regulator and hospital endorse it", self.endorse),
+            ("Anyone asks where the model came from; the regulator checks a record and the files", self.trace),
+            ("A record is altered, an endorsement forged, a write made by one organisation alone", self.attack),
+            ("Everything is killed with kill -9 and started again", self.survive),
+        ]
+
+    # 1
+
+    def supply(self) -> None:
+        """Found the consortium's policy, register the data set and commit to its records."""
+        hospital = self._clients["hospital"]
+        self._say("hospital votes for the founding policy", hospital.set_policy(**FOUNDING_POLICY))
+        self._say("regulator's vote makes it the law", self._clients["regulator"].set_policy(**FOUNDING_POLICY))
+        count = science.write_records(self._records)
+        expect(count == 569, f"expected 569 records, found {count}")
+        registered = hospital.register_dataset(
+            DATASET,
+            title="Breast cancer Wisconsin (diagnostic)",
+            licence="CC-BY-4.0",
+            origin=ORIGIN,
+            sensitivity="special-category",
+            jurisdictions=["US"],
+            creator="W. H. Wolberg, W. N. Street, O. L. Mangasarian",
+        )
+        self._say("data set registered with origin, licence and owner", registered)
+        committed = hospital.commit_records(
+            DATASET, self._records, id_field="id", consent="ConsentGiven", purposes=("research", "model-training")
+        )
+        self._say(f"569 records under one root {committed.record['root'][:16]}…", committed)
+        expect(committed.record["size"] == 569, f"the root covers {committed.record['size']} records, not 569")
+        self._answers["root"] = committed.record["root"]
+
+    # 2
+
+    def train(self) -> None:
+        """Train on the hospital's file and record the run and the model version."""
+        lab = self._clients["lab"]
+        lab.at_least(self._clients["hospital"].height)
+        self._say("model registered", lab.register_model(MODEL, title="Tumour classifier", task="classification"))
+        with lab.run(
+            model=MODEL,
+            name=RUN,
+            datasets=[DATASET_VERSION],
+            code={"digest": science.code_digest()},
+            environment={"digest": science.environment_digest()},
+            parameters=science.PARAMETERS,
+        ) as run:
+            trained = science.train(self._records, self._files / "lab" / "model")
+            for name, value in trained.metrics.items():
+                run.log_metric(name, value)
+        expect(run.recorded is not None, "the run was not recorded")
+        assert run.recorded is not None
+        self._say(f"run recorded; accuracy {trained.metrics['accuracy']} on unseen patients", run.recorded)
+        version = lab.record_model_version(MODEL, trained.folder, licence="CC-BY-4.0", run=RUN)
+        self._say(f"model version recorded, digest {version.record['digest'][:16]}…", version)
+        expect(len(version.record["files"]) == 2, "the manifest does not name the model's two files")
+        self._answers["digest"] = version.record["digest"]
+
+    # 3
+
+    def endorse(self) -> None:
+        """Take the model version through its quorum; the owner's own endorsement is refused."""
+        lab, regulator, hospital = (self._clients[name] for name in ("lab", "regulator", "hospital"))
+        self._say("lab submits the model for endorsement", lab.submit(VERSION))
+        self._refused("lab's endorsement of its own model", lambda: lab.endorse(VERSION))
+        for client in (regulator, hospital):
+            client.at_least(lab.height)
+        first = regulator.endorse(VERSION)
+        self._say("regulator endorses", first)
+        expect(first.event["stage"] == "endorsed", f"after one endorsement the stage is {first.event['stage']}")
+        second = hospital.endorse(VERSION)
+        self._say("hospital endorses: the quorum is complete", second)
+        expect(second.event["stage"] == "approved", f"after two endorsements the stage is {second.event['stage']}")
+
+    # 4
+
+    def trace(self) -> None:
+        """Ask for the lineage both ways, check a record's inclusion and the model's files."""
+        regulator, hospital = self._clients["regulator"], self._clients["hospital"]
+        regulator.at_least(hospital.height)
+        upstream = regulator.lineage(VERSION, direction="up")
+        downstream = regulator.lineage(DATASET_VERSION, direction="down")
+        self._console.print(tree("upstream of the model", upstream, up=True))
+        self._console.print(tree("downstream of the data set", downstream, up=False))
+        expect(DATASET_VERSION in references(upstream), "the data set is missing upstream of the model")
+        expect(VERSION in references(downstream), "the model is missing downstream of the data set")
+        proof = hospital.record_proof(DATASET, 1, RECORD)
+        receipt = self._files / "regulator" / f"{RECORD}.proof.json"
+        receipt.parent.mkdir(parents=True, exist_ok=True)
+        receipt.write_text(json.dumps(proof), encoding="utf-8")
+        ledger_root = regulator.dataset_version(DATASET, 1)["record"]["root"]
+        said = regulator.verify_record(proof, root=ledger_root)
+        self._note(f"{RECORD} was in version 1: {said}")
+        checked = regulator.verify_model(MODEL, 1, self._files / "lab" / "model")
+        expect(checked["verified"], f"the model's files differ: {checked}")
+        self._note("both files of the model have the digests that the ledger names")
+        self._answers["upstream"], self._answers["downstream"] = upstream, downstream
+
+    # 5
+
+    def attack(self) -> None:
+        """Alter a record, forge an endorsement, write with one organisation only: each is found or refused."""
+        hospital, lab = self._clients["hospital"], self._clients["lab"]
+        copy = self._files / "hospital" / "altered.csv"
+        shutil.copy(self._records, copy)
+        science.alter_one_record(copy, RECORD)
+        intact = hospital.verify_dataset(DATASET, 1, self._records, id_field="id")
+        expect(intact["verified"], f"the untouched copy does not verify: {intact}")
+        found = hospital.verify_dataset(DATASET, 1, copy, id_field="id")
+        expect(
+            not found["verified"] and found["changed"] == [RECORD] and not found["added"] and not found["removed"],
+            f"verify should name {RECORD} and nothing else, it says {found}",
+        )
+        self._note(f"one digit changed in the hospital's copy: verify names {', '.join(found['changed'])}")
+        second = lab.record_model_version(MODEL, self._retouched(), licence="CC-BY-4.0", run=RUN)
+        lab.submit(SECOND)
+        hospital.at_least(lab.height)
+        genuine = next(one["record"] for one in hospital.artifact(VERSION)["endorsements"])
+        envelope = forged(genuine["envelope"], {self._answers["digest"]: second.record["digest"], VERSION: SECOND})
+        self._refused(
+            "an endorsement of version 2 that carries the signature of version 1",
+            lambda: hospital.endorse(SECOND, envelope=envelope),
+        )
+        self._refused(
+            "a write that only the lab's own peer endorsed",
+            lambda: lab.register_model("smuggled", title="Smuggled", endorsing_organisations=["LabMSP"]),
+        )
+        lab.at_least(lab.ledger()["height"])
+        expect(
+            all(one["record"]["model"] != "smuggled" for one in lab.models()["items"]), "the smuggled model is there"
+        )
+
+    # 6
+
+    def survive(self) -> None:
+        """Kill every process without warning, start again, and ask the same questions."""
+        before = self._questions()
+        self.close()
+        self._consortium.kill()
+        self._note("every process of the three organisations has been killed")
+        started = time.monotonic()
+        self._consortium.start()
+        self._note(f"the consortium is up again after {time.monotonic() - started:.1f} s")
+        self.connect()
+        for client in self._clients.values():
+            client.at_least(before["height"])
+        after = self._questions()
+        expect(after["answers"] == before["answers"], "the answers differ after the restart")
+        expect(after["height"] >= before["height"], "the ledger is shorter after the restart")
+        if self._consortium.ledger == "embedded":
+            self._note(self._consortium.fsck().strip().splitlines()[-1])
+        self._note("the same questions are answered in the same words")
+
+    def _questions(self) -> dict[str, Any]:
+        """What is asked before the crash and after it."""
+        regulator = self._clients["regulator"]
+        answers = {
+            "stage": regulator.artifact(VERSION),
+            "upstream": regulator.lineage(VERSION, direction="up"),
+            "downstream": regulator.lineage(DATASET_VERSION, direction="down"),
+            "version": regulator.dataset_version(DATASET, 1),
+            "model": regulator.model_version(MODEL, 1),
+        }
+        return {"answers": json.loads(json.dumps(answers)), "height": regulator.ledger()["height"]}
+
+    def _retouched(self) -> Path:
+        """The model's folder with another setting in it: what version 2 is made of."""
+        folder = self._files / "lab" / "model-2"
+        shutil.copytree(self._files / "lab" / "model", folder)
+        (folder / "config.json").write_text('{"retouched": true}', encoding="utf-8")
+        return folder
+
+    def _say(self, what: str, recorded: Recorded) -> None:
+        self._console.print(
+            f"   [green]✓[/] {what}\n     [dim]transaction {recorded.transaction_id[:16]}…  block {recorded.block}"
+            f"  {recorded.seconds * 1000:.0f} ms[/]"
+        )
+
+    def _note(self, what: str) -> None:
+        self._console.print(f"   [green]✓[/] {what}")
+
+    def _refused(self, what: str, attempt: Callable[[], object]) -> None:
+        started = time.monotonic()
+        try:
+            attempt()
+        except Refused as refusal:
+            spent = (time.monotonic() - started) * 1000
+            self._console.print(
+                f"   [yellow]✗[/] {what} is refused: {refusal.code}\n     [dim]{refusal.detail}  {spent:.0f} ms[/]"
+            )
+            return
+        raise Disagreement(f"{what} was accepted")
+
+
+def references(lineage: dict[str, Any]) -> set[str]:
+    """The references of every artifact in a lineage."""
+    return {node["reference"] for node in lineage["nodes"]}
+
+
+def tree(title: str, lineage: dict[str, Any], *, up: bool) -> Tree:
+    """A lineage as a tree for the terminal; an artifact that was reached twice is drawn once in full."""
+    children: dict[str, list[tuple[str, str]]] = {}
+    for edge in lineage["edges"]:
+        here, there = (edge["child"], edge["parent"]) if up else (edge["parent"], edge["child"])
+        children.setdefault(here, []).append((there, edge["relation"]))
+    root = Tree(f"   [bold]{title}[/]", guide_style="dim")
+    drawn: set[str] = set()
+    pending = [(root.add(lineage["of"]), lineage["of"])]
+    while pending:
+        branch, reference = pending.pop()
+        if reference in drawn:
+            continue
+        drawn.add(reference)
+        for other, relation in sorted(children.get(reference, [])):
+            pending.append((branch.add(f"{other}  [dim]{relation}[/]"), other))
+    return root
+
+
+def forged(envelope: dict[str, Any], swaps: dict[str, str]) -> dict[str, Any]:
+    """A genuine DSSE envelope with other words in its statement, under the signature that it had."""
+    statement = base64.b64decode(envelope["payload"]).decode()
+    for genuine, false in swaps.items():
+        statement = statement.replace(genuine, false)
+    return {**envelope, "payload": base64.b64encode(statement.encode()).decode()}
+
+
+@contextmanager
+def timed(console: Console, number: int, title: str) -> Iterator[None]:
+    """Announce a step and say how long it took."""
+    console.print(f"\n[bold]{number}  {title}[/]")
+    started = time.monotonic()
+    yield
+    console.print(f"   [dim]step {number} took {time.monotonic() - started:.1f} s[/]")

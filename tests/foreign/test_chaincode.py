@@ -80,7 +80,7 @@ def test_private_data(net: Network, key: str) -> None:
 
 def test_a_key_level_policy(net: Network, key: str) -> None:
     net.hospital.submit("assets", "create", key, "1")
-    assert net.hospital.submit("assets", "guard", key, "HospitalMSP", "LabMSP").code == VALID
+    assert net.hospital.submit("assets", "guard", key, json.dumps(["HospitalMSP", "LabMSP"])).code == VALID
     alone = {"endorsing_organisations": ["HospitalMSP"]}
     assert net.hospital.submit("assets", "update", key, "2", **alone).code == "ENDORSEMENT_POLICY_FAILURE"
     assert net.hospital.submit("assets", "update", key, "3").code == VALID
@@ -88,7 +88,7 @@ def test_a_key_level_policy(net: Network, key: str) -> None:
 
 
 def test_it_calls_python_chaincode(net: Network, key: str) -> None:
-    outcome = net.hospital.submit("assets", "call", "callee", "put", key, "v")
+    outcome = net.hospital.submit("assets", "call", "callee", json.dumps(["put", key, "v"]))
     assert outcome.code == VALID
     assert json.loads(outcome.result)["status"] == 200
     assert json.loads(net.hospital.evaluate("callee", "get", key)) == "v"

@@ -35,7 +35,7 @@ ORIGIN = {
     "method": "features computed from digitised images of fine needle aspirates",
     "geography": ["US-WI"],
 }
-FOUNDING_POLICY = {
+FOUNDING_POLICY: dict[str, Any] = {
     "number": 1,
     "members": [
         {"organisation": "HospitalMSP", "roles": ["supplier"]},

@@ -115,7 +115,7 @@ def assemble(
         secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
-    door = Door(parts.keys, commits)
+    door = Door(parts.keys, commits, limits.height_wait)
     api = create_app(
         _nouns(parts, place, submitter, projector),
         door,

@@ -113,7 +113,7 @@ class Door:
 
     keys: Keys
     commits: Commits
-    wait: float = 5.0
+    wait: float
     """Seconds that a request may wait for the height it asks for."""
 
     def blueprint(self, noun: str, routes: Iterable[Route]) -> Blueprint:

@@ -71,6 +71,8 @@ class Limits:
     waiters: int = 16
     wait: float = 30.0
     """How long a request waits for its commit before it is answered 202."""
+    height_wait: float = 5.0
+    """How long a read waits for the height that it asks for."""
     fallback_after: float = 2.0
     attempts: int = 5
     burned: int = 64

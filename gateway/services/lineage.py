@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lineage as the read model knows it: the law's own walk over edges that were read from blocks."""
+"""Lineage as the read model knows it: the law's own walk over edges that were read from blocks.
+
+Beside the edges on the ledger stand those of belonging, from a data set or model to its versions.
+"""
 
 from collections.abc import Iterable
 
@@ -7,10 +10,16 @@ from chaincode.domain import codec
 from chaincode.domain.canonical import Json as Plain
 from chaincode.domain.errors import InvalidField, RecordNotFound
 from chaincode.domain.lineage import DEFAULT_LIMIT, Edge, walk
-from chaincode.domain.values import ArtifactKind, Ref
+from chaincode.domain.values import ArtifactKind, Ref, Text
 from gateway.services.ports import ReadModel
 
 UP, DOWN = "up", "down"
+_VERSION = Text("version")
+_WHOLE = {
+    ArtifactKind.DATASET_VERSION: ArtifactKind.DATASET,
+    ArtifactKind.MODEL_VERSION: ArtifactKind.MODEL,
+}
+_VERSIONS = {whole: version for version, whole in _WHOLE.items()}
 DIRECTIONS = (UP, DOWN)
 # Where an artifact's record stands: its kind in the read model and the field that holds its name.
 RECORDS = {
@@ -46,13 +55,29 @@ class LineageReader:
         kind, where = identifying(of)
         if not self._readmodel.list(kind, where=where, after=None, limit=1).items:
             raise RecordNotFound(of)
-        own_end = "child" if direction == UP else "parent"
 
         def edges_of(node: Ref) -> Iterable[Edge]:
-            for entry in self._readmodel.all("edge", where={own_end: node}):
-                yield codec.from_plain(entry.value)  # type: ignore[misc]  # the kind "edge" is read as an Edge
+            return [*self._recorded(node, direction), *self._belonging(node, direction)]
 
         return codec.to_plain(walk(of, limit=limit, edges_of=edges_of, quarantined=self._quarantined))
+
+    def _recorded(self, node: Ref, direction: str) -> Iterable[Edge]:
+        """The edges that stand on the ledger."""
+        own_end = "child" if direction == UP else "parent"
+        for entry in self._readmodel.all("edge", where={own_end: node}):
+            edge = codec.from_plain(entry.value)
+            if not isinstance(edge, Edge):
+                raise TypeError(f"the read model holds a {type(edge).__name__} among the edges")
+            yield edge
+
+    def _belonging(self, node: Ref, direction: str) -> Iterable[Edge]:
+        """A version belongs to what it is a version of; the ledger says so by the name, not by an edge."""
+        if direction == UP and node.kind in _WHOLE:
+            yield Edge(Ref.of(_WHOLE[node.kind], node.name), node, _VERSION)
+        elif direction == DOWN and node.kind in _VERSIONS:
+            kind = _VERSIONS[node.kind]
+            for entry in self._readmodel.all(kind.value, where={node.kind.value: str(node.name)}):
+                yield Edge(node, Ref.of(kind, node.name, entry.value["number"]), _VERSION)
 
     def _quarantined(self, node: Ref) -> bool:
         stages = self._readmodel.list("artifact-stage", where={"artifact": node}, after=None, limit=1).items

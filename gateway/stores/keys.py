@@ -73,6 +73,8 @@ class KeyStore:
 
     def recognise(self, presented: str) -> ApiKey | None:
         """Whose key this is, or `None` for anything that is not a valid, unrevoked key."""
+        if not presented.isascii():
+            return None
         key_id, _, secret = presented.partition(".")
         row = (
             self._database.reader()
@@ -80,7 +82,7 @@ class KeyStore:
             .fetchone()
         )
         digest = _NOBODY if row is None else row[5]
-        matches = hmac.compare_digest(digest, hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
+        matches = hmac.compare_digest(digest, hashlib.sha256(secret.encode()).digest())
         if row is None or not matches or row[4] is not None:
             return None
         return ApiKey(*row[:5])

@@ -213,9 +213,7 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
             ledger, submissions, readmodel, commits, secret=secret, meter=NullMeter(), errors=response_for,
             streaming=lambda: projector.streaming, limits=limits,
         )  # fmt: skip
-        submitter = Submitter(
-            attempts, submissions, secret=secret, clock=time.time, meter=NullMeter(), limits=limits
-        )
+        submitter = Submitter(attempts, submissions, secret=secret, clock=time.time, meter=NullMeter(), limits=limits)
         core = Core(
             ledger, readmodel, submissions, commits, projector, submitter, attempts, Reconciler(submitter), databases
         )

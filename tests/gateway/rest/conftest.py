@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole gateway over a ledger in memory: real stores, real Flask application, no network."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from gateway.services.attempts import Limits
+from gateway.services.ports import (
+    AlreadyProposed,
+    Json,
+    LedgerBlock,
+    LedgerTransaction,
+    LedgerWrite,
+    Outcome,
+    Prepared,
+)
+from gateway.stores.database import Database
+from gateway.stores.keys import KeyStore
+from gateway.stores.readmodel import ReadModelStore
+from gateway.stores.records import RecordStore
+from gateway.stores.submissions import SubmissionStore
+from gateway.wiring import Parts, Place, Service, assemble
+
+# What a command becomes when it is recorded: its kind on the ledger and the fields that the law adds.
+_RECORDS: Mapping[str, str] = {
+    "dataset:register": "dataset",
+    "dataset:commit-version": "dataset-version",
+    "model:register": "model",
+    "model:record-version": "model-version",
+    "model:declare-parent": "later-parents",
+    "run:record": "training-run",
+    "evaluation:record": "evaluation",
+    "endorsement:set-policy": "policy",
+    "endorsement:submit": "artifact-stage",
+    "endorsement:endorse": "endorsement",
+    "endorsement:reject": "rejection",
+    "endorsement:withdraw": "endorsement",
+    "endorsement:quarantine": "artifact-stage",
+    "endorsement:release": "artifact-stage",
+    "endorsement:advance": "artifact-stage",
+}
+
+
+class MemoryLedger:
+    """Orders each transaction into a block of its own; writes what `write` makes of a command."""
+
+    def __init__(self) -> None:
+        self.chain: list[LedgerBlock] = [LedgerBlock(0, "00", "", ())]
+        self.index: dict[str, Outcome] = {}
+        self.prepared = 0
+        self.refusal: Exception | None = None
+        self.writes: Callable[[str, Json], list[LedgerWrite]] = written
+        self._changed = threading.Condition()
+
+    def prepare(self, function: str, command: str, nonce: bytes, organisations: tuple[str, ...]) -> Prepared:
+        self.prepared += 1
+        if self.refusal is not None:
+            raise self.refusal
+        transaction_id = hashlib.sha256(nonce).hexdigest()
+        if transaction_id in self.index:
+            raise AlreadyProposed(transaction_id)
+        writes = self.writes(function, json.loads(command))
+        reply: Json = {"record": writes[0].value, "event": {"name": function, "schema": 1}}
+        envelope = json.dumps(
+            {"id": transaction_id, "reply": reply, "writes": [[write.key, write.value] for write in writes]}
+        )
+        return Prepared(transaction_id, envelope.encode(), reply)
+
+    def submit(self, envelope: bytes) -> None:
+        value = json.loads(envelope)
+        self.append(value["id"], value["reply"], [LedgerWrite(*write) for write in value["writes"]])
+
+    def append(self, transaction_id: str, reply: Json, writes: list[LedgerWrite]) -> None:
+        with self._changed:
+            number = len(self.chain)
+            self.index[transaction_id] = Outcome(transaction_id, 0, number)
+            transaction = LedgerTransaction(
+                transaction_id, 0, 0, "LabMSP", "2026-01-01T00:00:00Z", reply, tuple(writes)
+            )
+            self.chain.append(LedgerBlock(number, f"{number:02}", self.chain[-1].hash, (transaction,)))
+            self._changed.notify_all()
+
+    def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
+        return self.index.get(transaction_id)
+
+    def evaluate(self, function: str, command: str) -> Json:
+        raise NotImplementedError
+
+    def blocks(self, start: int, stop: Callable[[], bool]) -> Iterator[LedgerBlock]:
+        position = start
+        while not stop():
+            with self._changed:
+                if position >= len(self.chain):
+                    self._changed.wait(0.02)
+                    continue
+                block = self.chain[position]
+            yield block
+            position += 1
+
+    def interrupt(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def written(function: str, command: Json) -> list[LedgerWrite]:
+    """The command itself as a record of the kind that it makes, owned by the caller."""
+    kind = _RECORDS[function]
+    record = {**command, "kind": kind, "owner": "LabMSP"}
+    name = "/".join(str(command[field]) for field in sorted(command) if field in _IDENTIFYING)
+    return [LedgerWrite(f"{kind}/{name}", record)]
+
+
+_IDENTIFYING = {"dataset", "number", "model", "run", "evaluation", "artifact", "child"}
+
+
+class FixedSigner:
+    """Signs with a digest; enough where nobody verifies."""
+
+    msp_id = "LabMSP"
+    certificate = b"certificate"
+
+    def sign(self, message: bytes) -> bytes:
+        return hashlib.sha256(message).digest()
+
+
+@dataclass
+class Api:
+    """A client of the API that speaks as any role."""
+
+    client: FlaskClient
+    keys: Mapping[str, str]
+    ledger: MemoryLedger
+    service: Service
+    counter: int = 0
+
+    def headers(self, role: str | None, **extra: str) -> dict[str, str]:
+        found = {} if role is None else {"Authorization": f"Bearer {self.keys[role]}"}
+        return {**found, **{name.replace("_", "-"): value for name, value in extra.items()}}
+
+    def get(self, path: str, *, role: str | None = "reader", **headers: str) -> Any:
+        return self.client.get(path, headers=self.headers(role, **headers))
+
+    def post(
+        self, path: str, body: Any = None, *, role: str | None = "operator", key: str | None = "", **headers: str
+    ) -> Any:
+        if key == "":
+            self.counter += 1
+            key = f"key-{self.counter}"
+        if key is not None:
+            headers["Idempotency_Key"] = key
+        if isinstance(body, bytes):
+            return self.client.post(path, data=body, headers=self.headers(role, **headers))
+        return self.client.post(path, json=body, headers=self.headers(role, **headers))
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with ExitStack() as resources:
+        opened = {}
+        for name in ("readmodel", "submissions", "records", "keys"):
+            opened[name] = Database.open(tmp_path / f"{name}.db", name, durable=False)
+            resources.callback(opened[name].close)
+        keys = KeyStore(opened["keys"])
+        ledger = MemoryLedger()
+        parts = Parts(
+            ledger=ledger,
+            blocks=ledger,
+            readmodel=ReadModelStore(opened["readmodel"]),
+            submissions=SubmissionStore(opened["submissions"]),
+            records=RecordStore(opened["records"]),
+            keys=keys,
+            signer=FixedSigner(),
+            secret=b"s" * 32,
+        )
+        place = Place("LabMSP", "lab.example", "pedigree", "pedigree", "00")
+        service = assemble(
+            parts, place, limits=Limits(wait=5.0, height_wait=0.3, fallback_after=0.1, in_flight=8), upload_limit=1 << 20,
+            resources=resources.pop_all(),
+        )  # fmt: skip
+        service.start()
+        issued = {role: keys.add(role, role) for role in ("reader", "recorder", "endorser", "operator")}
+        deadline = time.monotonic() + 5
+        while service.projector.progress().height < 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield Api(service.api.test_client(), issued, ledger, service)
+        service.stop()

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenAPI document against the routes, and one shape for every failure of every route."""
+
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from gateway.rest.schemas import PROBLEM
+
+DATASET = {
+    "dataset": "wdbc",
+    "title": "W",
+    "licence": "CC-BY-4.0",
+    "origin": {"source": "UCI", "method": "FNA", "geography": ["US"]},
+    "sensitivity": "special-category",
+}
+
+
+def document(api: Any) -> Any:
+    return api.get("/openapi.json", role=None).json
+
+
+def operations(api: Any) -> list[tuple[str, str, Any]]:
+    return [
+        (method.upper(), path, operation)
+        for path, methods in document(api)["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def example(path: str) -> str:
+    values = {"number": "1", "reference": "model-version:net:1", "transaction": "0" * 64}
+    return re.sub(r"\{([a-z_]+)\}", lambda match: values.get(match[1], "nobody"), path)
+
+
+def call(api: Any, method: str, path: str, **options: Any) -> Any:
+    if method == "GET":
+        return api.get(example(path), **options)
+    return api.post(example(path), options.pop("body", {}), **options)
+
+
+def assert_problem(response: Any, status: int | None = None, code: str | None = None) -> None:
+    assert response.mimetype == "application/problem+json", response.get_data(as_text=True)
+    Draft202012Validator(PROBLEM).validate(response.json)
+    assert response.json["status"] == response.status_code
+    assert "Ledger-Height" in response.headers
+    if status is not None:
+        assert response.status_code == status, response.json
+    if code is not None:
+        assert response.json["code"] == code
+
+
+def test_the_document_is_valid_openapi_3_1(api: Any) -> None:
+    OpenAPIV31SpecValidator(document(api)).validate()
+
+
+def test_the_document_names_every_route_that_is_served_and_no_other(api: Any) -> None:
+    served = {
+        (method, re.sub(r"<([a-z_]+)>", r"{\1}", rule.rule))
+        for rule in api.service.api.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert served - {("GET", "/openapi.json")} == {(method, path) for method, path, _ in operations(api)}
+
+
+def test_operation_ids_are_unique(api: Any) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(api)]
+    assert len(set(names)) == len(names)
+
+
+def test_no_route_answers_without_a_key(api: Any) -> None:
+    for method, path, _ in operations(api):
+        response = call(api, method, path, role=None)
+        assert_problem(response, 401, "unauthenticated")
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["Bearer x", "Bearer 000000000000.secret", "Basic abc", "Bearer", "Bearer " + "x" * 600]
+)
+def test_one_answer_for_every_wrong_key(api: Any, wrong: str) -> None:
+    response = api.client.get("/v1/ledger", headers={"Authorization": wrong})
+    assert_problem(response, 401, "unauthenticated")
+    assert response.json["facts"] == {}
+
+
+def test_every_route_that_records_needs_its_role_and_a_key_for_the_request(api: Any) -> None:
+    recording = [
+        (path, operation)
+        for method, path, operation in operations(api)
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation["parameters"])
+    ]
+    assert len(recording) >= 14
+    for path, _ in recording:
+        assert_problem(call(api, "POST", path, role="reader"), 403, "role-too-low")
+        assert_problem(call(api, "POST", path, key=None), 400, "idempotency-key-missing")
+    assert api.ledger.prepared == 0
+
+
+def test_every_body_of_every_route_is_read_strictly(api: Any) -> None:
+    for method, path, operation in operations(api):
+        if method != "POST" or "application/json" not in operation["requestBody"]["content"]:
+            continue
+        unknown = call(api, method, path, body={"surprise": 1})
+        assert_problem(unknown)
+        # 404 where the path itself names nothing.
+        assert unknown.status_code in (404, 422)
+        broken = api.post(example(path), b'{"a": NaN}', Content_Type="application/json")
+        assert_problem(broken, 400, "not-a-number")
+        assert_problem(api.post(example(path), b"x", Content_Type="text/plain"), 415)
+    assert api.ledger.prepared == 0
+
+
+def test_every_read_refuses_parameters_that_it_does_not_know(api: Any) -> None:
+    for method, path, _ in operations(api):
+        if method == "GET":
+            assert_problem(api.get(example(path) + "?surprise=1", role="operator"), 400, "unknown-parameter")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid-json"),
+        (b"[]", "invalid-body"),
+        (b'{"a":1', "invalid-json"),
+        (b'{"a":1.5}', "float-refused"),
+        (b'{"a":1e999}', "float-refused"),
+        (b'{"a":Infinity}', "not-a-number"),
+        (b'{"a":1,"a":2}', "duplicate-name"),
+        (b'{"a":9007199254740993}', "integer-out-of-range"),
+        (b'{"a":' + b"[" * 100 + b"]" * 100 + b"}", "too-deep"),
+        (b"[" * 100_000, "too-deep"),
+        (b"\xef\xbb\xbf{}", "invalid-json"),
+        ('{"a":"ä"}'.encode("utf-16"), "invalid-json"),
+        (b'{"a":"\\ud800"}', None),
+        ('{"a":"a\u0308"}'.encode(), "not-normalised"),
+        (b"\x00", "invalid-json"),
+    ],
+)
+def test_bad_json_has_a_name(api: Any, body: bytes, code: str | None) -> None:
+    response = api.post("/v1/datasets", body, Content_Type="application/json")
+    assert_problem(response, None, code)
+    assert 400 <= response.status_code < 500
+    assert api.ledger.prepared == 0
+
+
+def test_http_itself_fails_in_the_same_shape(api: Any) -> None:
+    assert_problem(api.get("/v1/nothing"), 404, "no-such-path")
+    assert_problem(api.client.delete("/v1/datasets"), 405, "method-not-allowed")
+    assert_problem(api.client.options("/v1/datasets"), 405)
+    assert_problem(api.get("/v1/datasets/"), 404)
+    assert_problem(api.post("/v1/datasets", {}, Content_Encoding="gzip"), 415, "unsupported-encoding")
+    assert_problem(api.post("/v1/datasets", b"x" * (2 << 20), Content_Type="application/json"), 413, "body-too-large")
+    assert_problem(api.get("/v1/datasets?limit=0"), 400, "invalid-parameter")
+    assert_problem(api.get("/v1/datasets?limit=1&limit=2"), 400, "repeated-parameter")
+    assert_problem(api.get("/v1/datasets?cursor=@@"), 422)
+    assert_problem(api.get("/v1/ledger", Min_Ledger_Height="-1"), 400, "invalid-header")
+
+
+def test_a_defect_is_a_500_that_tells_nothing(api: Any) -> None:
+    api.ledger.refusal = ZeroDivisionError("secret inside")
+    response = api.post("/v1/datasets", DATASET)
+    assert_problem(response, 500, "internal")
+    assert "secret" not in response.get_data(as_text=True)
+
+
+def test_answers_match_the_schemas_that_the_document_gives(api: Any) -> None:
+    schemas = {(method, path): operation for method, path, operation in operations(api)}
+
+    def check(method: str, path: str, response: Any) -> Any:
+        operation = schemas[method, path]
+        schema = operation["responses"][str(response.status_code)]["content"]["application/json"]["schema"]
+        Draft202012Validator(schema).validate(response.json)
+        return response.json
+
+    # The ledger of these tests keeps commands as records, so the record's own fields are checked where they agree.
+    created = api.post("/v1/datasets", DATASET)
+    assert created.status_code == 201, created.json
+    ledger = check("GET", "/v1/ledger", api.get("/v1/ledger", Min_Ledger_Height=created.headers["Ledger-Height"]))
+    assert ledger["height"] >= 2
+    page = api.get("/v1/datasets")
+    assert {"items", "next"} == set(page.json)
+    check("GET", "/v1/transactions/{transaction}", api.get(f"/v1/transactions/{created.json['transaction']['id']}"))

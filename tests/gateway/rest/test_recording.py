@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recording over HTTP: idempotency, asynchronous answers, heights, uploads and proofs."""
+
+import base64
+import time
+from typing import Any
+
+from chaincode.domain.errors import AlreadyExists, NotTheOwner
+from gateway.sdk import verify_record
+from gateway.services.ports import EndorsementMismatch, Unavailable
+from gateway.verifier.evidence import verify_evidence
+
+MODEL = {"model": "net", "title": "Net"}
+CSV = b"id,x\n" + b"".join(b"r%d,%d\n" % (number, number) for number in range(20))
+
+
+def final(api: Any, location: str) -> Any:
+    deadline = time.monotonic() + 5
+    while (found := api.get(location, role="operator").json)["state"] == "pending":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+def test_a_recording_says_where_it_stands(api: Any) -> None:
+    response = api.post("/v1/models", MODEL)
+    assert response.status_code == 201
+    assert response.json["transaction"]["block"] == 1
+    assert response.headers["Ledger-Height"] == "2"
+    read = api.get("/v1/models/net", Min_Ledger_Height="2")
+    assert read.json["record"]["title"] == "Net"
+    assert read.json["transaction"]["id"] == response.json["transaction"]["id"]
+
+
+def test_a_repeated_request_is_answered_like_the_first(api: Any) -> None:
+    first = api.post("/v1/models", MODEL, key="k")
+    again = api.post("/v1/models", {"title": "Net", "model": "net"}, key="k")
+    assert (again.status_code, again.json) == (201, first.json)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+    other = api.post("/v1/models", {**MODEL, "title": "Other"}, key="k")
+    assert (other.status_code, other.json["code"]) == (422, "idempotency-key-reused")
+
+
+def test_an_asynchronous_recording_ends_in_an_operation(api: Any) -> None:
+    response = api.post("/v1/models", MODEL, Prefer="respond-async")
+    assert response.status_code == 202
+    found = final(api, response.headers["Location"])
+    assert (found["state"], found["status"]) == ("succeeded", 201)
+    assert found["result"]["record"]["model"] == "net"
+    other = api.get(response.headers["Location"], role="reader")
+    assert other.status_code == 404
+
+
+def test_refusals_keep_the_code_of_the_law(api: Any) -> None:
+    for refusal, status in ((AlreadyExists("model:net"), 409), (NotTheOwner("model:net", "A", "B"), 403)):
+        api.ledger.refusal = refusal
+        response = api.post("/v1/models", MODEL)
+        assert (response.status_code, response.json["code"]) == (status, refusal.code)
+        assert response.json["facts"] == refusal.facts()
+        assert response.mimetype == "application/problem+json"
+
+
+def test_trouble_before_ordering_can_be_repeated(api: Any) -> None:
+    api.ledger.refusal = Unavailable("down", code="endorsers-unavailable", retry_after=7)
+    response = api.post("/v1/models", MODEL, key="k")
+    assert (response.status_code, response.json["retryable"]) == (503, True)
+    assert response.headers["Retry-After"] == "7"
+    api.ledger.refusal = EndorsementMismatch("differ")
+    assert api.post("/v1/models", MODEL, key="k").status_code == 502
+    api.ledger.refusal = None
+    assert api.post("/v1/models", MODEL, key="k").status_code == 201
+
+
+def test_a_height_that_does_not_come_is_503(api: Any) -> None:
+    started = time.monotonic()
+    response = api.get("/v1/ledger", Min_Ledger_Height="99")
+    assert (response.status_code, response.json["code"]) == (503, "behind")
+    assert 0.2 < time.monotonic() - started < 3
+
+
+def test_records_are_committed_proven_and_compared(api: Any) -> None:
+    path = "/v1/datasets/wdbc/versions?id_field=id&consent=ConsentGiven&purposes=research"
+    response = api.post(path, CSV, Content_Type="text/csv")
+    assert response.status_code == 201, response.json
+    assert response.json["record"]["size"] == 20
+    root = response.json["record"]["root"]
+
+    stored = api.post("/v1/datasets/wdbc/versions/1/verify", key=None).json
+    assert stored["verified"] is True
+    altered = CSV.replace(b"r7,7", b"r7,8").replace(b"r9,9\n", b"") + b"r99,1\n"
+    report = api.post(
+        "/v1/datasets/wdbc/versions/1/verify?id_field=id", altered, key=None, Content_Type="text/csv"
+    ).json
+    assert (report["verified"], report["changed"], report["added"], report["removed"]) == (
+        False, ["r7"], ["r99"], ["r9"],
+    )  # fmt: skip
+    exact = api.post(verify, CSV, key=None, Content_Type="text/csv").json
+    assert exact["verified"] is True
+
+    evidence = api.get("/v1/datasets/wdbc/versions/1/records/r7/proof", role="recorder").json
+    assert base64.b64decode(evidence["record"]["content"]) == b"r7,7"
+    assert "r7" in verify_record(evidence, root=root)
+    assert api.get("/v1/datasets/wdbc/versions/1/records/r77/proof", role="recorder").status_code == 404
+    assert api.get("/v1/datasets/wdbc/versions/2/records/r7/proof", role="recorder").status_code == 404
+
+
+def test_a_longer_file_extends_the_version_before_and_a_changed_one_replaces_it(api: Any) -> None:
+    path = "/v1/datasets/wdbc/versions?id_field=id"
+    first = api.post(path, CSV, Content_Type="text/csv").json["record"]
+    second = api.post(path, CSV + b"r20,20\n", Content_Type="text/csv").json["record"]
+    assert (second["number"], second["change"], second["parent_root"]) == (2, "extends", first["root"])
+    assert second["consistency"]
+    third = api.post(path, b"id,x\nr1,5\n", Content_Type="text/csv").json["record"]
+    assert (third["number"], third["change"], third["size"]) == (3, "replaces", 1)
+
+
+def test_unreadable_records_name_the_line(api: Any) -> None:
+    for content, reason in (
+        (b"id,x\nr1,1\nr1,2\n", "stands on line 2 already"),
+        (b"id,x\nr1\n", "1 fields"),
+        (b'id,x\n"r1,1\n', "never closed"),
+        (b"id,x\n", "no record"),
+        (b"", "header"),
+        (b"id,x\n\xff,1\n", "UTF-8"),
+        (b"name,x\nr1,1\n", "no column"),
+    ):
+        response = api.post("/v1/datasets/d/versions?id_field=id", content, Content_Type="text/csv")
+        assert (response.status_code, response.json["code"]) == (422, "unreadable-records"), content
+        assert reason in response.json["detail"]
+    assert api.ledger.prepared == 0
+
+
+def test_a_refused_version_leaves_no_records_behind(api: Any) -> None:
+    api.ledger.refusal = NotTheOwner("dataset:wdbc", "A", "B")
+    assert api.post("/v1/datasets/wdbc/versions", CSV, Content_Type="text/csv").status_code == 403
+    assert api.get("/v1/datasets/wdbc/versions/1").status_code == 404
+
+
+def test_evidence_says_what_it_does_not_prove(api: Any) -> None:
+    api.ledger.writes = _full_version
+    root = api.post("/v1/datasets/wdbc/versions?id_field=id", CSV, Content_Type="text/csv").json["record"]["root"]
+    evidence = api.get("/v1/datasets/wdbc/versions/1/records/r3/proof", role="recorder").json
+    verdict = verify_evidence(evidence)
+    assert any("r3" in what for what in verdict.proven)
+    assert any("--root" in what for what in verdict.not_proven)
+    assert not any("--root" in what for what in verify_evidence(evidence, root=root).not_proven)
+
+
+def _full_version(function: str, command: Any) -> Any:
+    from gateway.services.ports import LedgerWrite
+
+    fields = ("dataset", "number", "root", "size", "leaf_schema", "change", "schema")
+    record = {name: command[name] for name in fields if name in command}
+    record |= {"kind": "dataset-version", "owner": "LabMSP", "committed_at": 1, "licence": "CC-BY-4.0"}
+    return [LedgerWrite(f"dataset-version/{command['number']}", record)]

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Grouped commits, failing disks, keys and blobs."""
+
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.services.ports import Damaged, PortError, StorageFailed, StorageFull, StoredRecord
+from gateway.stores.blobs import BlobStore
+from gateway.stores.database import Database
+from gateway.stores.keys import InvalidKeyRequest, KeyStore
+from gateway.stores.records import RecordStore
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(tmp_path / "d" / "keys.db", "keys", durable=True)
+    yield opened
+    opened.close()
+
+
+def insert(name: str) -> Any:
+    return lambda c: c.execute("INSERT INTO api_key VALUES (?, ?, 'reader', x'00', 0, NULL)", (name, name))
+
+
+def names(database: Database) -> list[str]:
+    return [row[0] for row in database.reader().execute("SELECT name FROM api_key ORDER BY name")]
+
+
+def test_a_finished_write_is_visible_to_every_thread(database: Database) -> None:
+    database.write(insert("a"))
+    seen: list[str] = []
+    thread = threading.Thread(target=lambda: seen.extend(names(database)))
+    thread.start()
+    thread.join()
+    assert seen == ["a"]
+
+
+def test_one_failing_write_does_not_undo_its_neighbours(database: Database) -> None:
+    gate = threading.Event()
+    database.write_later(lambda _: gate.wait(5))
+    good = [database.write_later(insert(name)) for name in "ab"]
+    bad = database.write_later(insert("a"))
+    last = database.write_later(insert("c"))
+    gate.set()
+    for future in (*good, last):
+        future.result(5)
+    with pytest.raises(sqlite3.IntegrityError):
+        bad.result(5)
+    assert names(database) == ["a", "b", "c"]
+
+
+def test_readers_cannot_write(database: Database) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        database.reader().execute("DELETE FROM api_key")
+
+
+def test_a_full_disk_is_told_and_passes(database: Database) -> None:
+    page = database.write(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    database.write(lambda c: c.execute(f"PRAGMA max_page_count={page}").fetchone())
+    big = "x" * 60_000
+
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO api_key VALUES (?, 'b', 'reader', ?, 0, NULL)", ("big", big))
+
+    with pytest.raises(StorageFull):
+        database.write(fill)
+    database.write(lambda c: c.execute("PRAGMA max_page_count=100000").fetchone())
+    database.write(fill)
+    assert names(database) == ["b"]
+
+
+def test_a_failed_disk_stops_everything_that_follows(tmp_path: Path) -> None:
+    failures: list[Exception] = []
+    database = Database.open(tmp_path / "keys.db", "keys", durable=True, on_failure=failures.append)
+
+    def fail(_: sqlite3.Connection) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC  # type: ignore[misc]
+        raise error
+
+    with pytest.raises(StorageFailed):
+        database.write(fail)
+    assert len(failures) == 1
+    with pytest.raises(StorageFailed):
+        database.write(insert("a"))
+    database.close()
+
+
+def test_files_belong_to_their_owner_alone(database: Database, tmp_path: Path) -> None:
+    assert stat.S_IMODE((tmp_path / "d" / "keys.db").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o700
+
+
+def test_a_file_of_a_newer_version_is_refused(database: Database, tmp_path: Path) -> None:
+    database.write(lambda c: c.execute("PRAGMA user_version=99"))
+    database.close()
+    with pytest.raises(PortError, match="newer version"):
+        Database.open(tmp_path / "d" / "keys.db", "keys", durable=True)
+
+
+def test_what_is_queued_is_committed_before_closing(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "keys.db", "keys", durable=True)
+    for number in range(300):
+        database.write_later(insert(f"{number:03}"))
+    database.close()
+    again = Database.open(tmp_path / "keys.db", "keys", durable=True)
+    assert len(names(again)) == 300
+    again.close()
+
+
+def test_a_key_is_recognised_until_it_is_revoked(database: Database) -> None:
+    keys = KeyStore(database)
+    secret = keys.add("ci", "recorder")
+    found = keys.recognise(secret)
+    assert found is not None
+    assert (found.name, found.role) == ("ci", "recorder")
+    keys.revoke("ci")
+    assert keys.recognise(secret) is None
+    with pytest.raises(InvalidKeyRequest):
+        keys.revoke("ci")
+
+
+def test_the_file_does_not_hold_the_secret(database: Database, tmp_path: Path) -> None:
+    secret = KeyStore(database).add("ci", "reader").split(".")[1]
+    database.close()
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "d").iterdir())
+    assert secret.encode() not in stored
+
+
+@pytest.mark.parametrize("wrong", ["", ".", "x", "x.y", "\ud800.\ud800", "a" * 500])
+def test_what_is_no_key_is_nobody(database: Database, wrong: str) -> None:
+    assert KeyStore(database).recognise(wrong) is None
+
+
+@pytest.mark.parametrize(("name", "role"), [("", "reader"), ("a b", "reader"), ("x" * 65, "reader"), ("a", "root")])
+def test_names_and_roles_are_checked(database: Database, name: str, role: str) -> None:
+    with pytest.raises(InvalidKeyRequest):
+        KeyStore(database).add(name, role)
+
+
+def test_a_name_is_given_once(database: Database) -> None:
+    KeyStore(database).add("a", "reader")
+    with pytest.raises(InvalidKeyRequest, match="already"):
+        KeyStore(database).add("a", "reader")
+
+
+def test_blobs_come_back_unaltered_or_not_at_all(tmp_path: Path) -> None:
+    blobs = BlobStore(tmp_path / "blobs")
+    digest = blobs.put([b"one", b"two"])
+    assert blobs.put([b"onetwo"]) == digest
+    assert blobs.get(digest) == b"onetwo"
+    assert blobs.get("0" * 64) is None
+    with pytest.raises(PortError):
+        blobs.get("../../etc/passwd")
+    path = tmp_path / "blobs" / digest[:2] / digest[2:4] / digest
+    path.write_bytes(b"onetwO")
+    with pytest.raises(Damaged):
+        blobs.get(digest)
+
+
+def test_an_interrupted_blob_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        BlobStore(tmp_path / "blobs").put(broken())
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
+def test_records_keep_all_64_purposes(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "records.db", "records", durable=True)
+    store = RecordStore(database)
+    records = [
+        StoredRecord("a", b"s" * 16, b"c", 2, 2**64 - 1, b"l" * 32),
+        StoredRecord("b", b"t" * 16, b"", 0, 0, b""),
+    ]
+    store.put("root", records)
+    store.put("root", records)
+    assert list(store.all("root")) == records
+    assert store.find("root", "b") == (1, records[1])
+    assert store.find("root", "c") is None
+    store.discard("root")
+    assert list(store.all("root")) == []
+    database.close()

@@ -12,7 +12,7 @@ from network.embedded.entries import Commit
 from network.embedded.overlay import Overlay
 from network.embedded.private import Cleartext, PrivateCommit
 from network.embedded.store import Store
-from network.embedded.transactions import CONFIG, ENDORSER_TRANSACTION, VALID, parse
+from network.embedded.transactions import CONFIG, ENDORSER_TRANSACTION, VALID, deletes, parse
 from network.embedded.validate import Candidate, StageA, mark_duplicates, stage_b
 
 CONFIG_KEY = "CHANNEL_CONFIG_ENV_BYTES"
@@ -105,5 +105,6 @@ def _history(candidates: list[Candidate]) -> list[tuple[str, str, int, bytes, bo
             continue
         for one in candidate.parsed.sets:
             for write in one.public.writes:
-                rows[one.namespace, write.key, index] = (write.value, write.is_delete)
+                deleted = deletes(write)
+                rows[one.namespace, write.key, index] = (b"" if deleted else write.value, deleted)
     return [(*place, value, deleted) for place, (value, deleted) in rows.items()]

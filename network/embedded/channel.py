@@ -26,6 +26,9 @@ from network.embedded.transient import TransientStore
 
 Nonce = Callable[[], bytes]
 
+_SLICE_S = 0.004
+"""How long validation runs before it lets the event loop do other work."""
+
 _UNPROVEN = (
     NIL_ENVELOPE,
     BAD_PAYLOAD,
@@ -173,16 +176,20 @@ class Channel:
 
     async def commit_block(self, block: Any, verified: set[int]) -> None:
         """Validate a block and make it a durable and visible part of the ledger."""
+        loop = asyncio.get_running_loop()
         steps = prepare(self.store, self.config, self.transient, block, verified)
+        pause = loop.time() + _SLICE_S
         while True:
             try:
                 next(steps)
             except StopIteration as done:
                 commit: Commit = done.value
                 break
-            await asyncio.sleep(0)
+            if loop.time() >= pause:  # a block of 500 would otherwise hold up everyone for a third of a second
+                await asyncio.sleep(0)
+                pause = loop.time() + _SLICE_S
         self.store.begin(commit)
-        await asyncio.get_running_loop().run_in_executor(self._executor, self.store.write, commit)
+        await loop.run_in_executor(self._executor, self.store.write, commit)
         self.store.publish(commit)
         self._announce(commit)
 

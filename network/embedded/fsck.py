@@ -25,7 +25,7 @@ from network.embedded.entries import Commit, PrivateWriteSet, hash_key
 from network.embedded.fscktables import compare_private, compare_tables
 from network.embedded.policy import PolicyNotSatisfied, SignedData
 from network.embedded.store import Store, StoreError
-from network.embedded.transactions import NamespaceSet, parse
+from network.embedded.transactions import NamespaceSet, deletes, deletes_hash, parse
 
 __all__ = ["Finding", "Report", "fsck"]
 
@@ -256,9 +256,9 @@ def _private_problem(write_set: PrivateWriteSet, sets: list[NamespaceSet]) -> st
         rwset = kv_rwset_pb2.KVRWSet.FromString(write_set.rwset)
     except DecodeError:
         return "cannot be parsed"
-    written = {(w.key_hash, w.is_delete, w.value_hash) for w in hashed.hashed_writes}
+    written = {(w.key_hash, b"" if deletes_hash(w) else w.value_hash) for w in hashed.hashed_writes}
     for write in rwset.writes:
-        value_hash = b"" if write.is_delete else sha256(write.value).digest()
-        if (hash_key(write.key), write.is_delete, value_hash) not in written:
+        value_hash = b"" if deletes(write) else sha256(write.value).digest()
+        if (hash_key(write.key), value_hash) not in written:
             return f"hold a value of key {write.key!r} that its hash does not match"
     return None

@@ -15,8 +15,8 @@ from network.embedded.policy import MalformedPolicy, Policy, PolicyNotSatisfied,
 from network.embedded.snapshot import Snapshot
 from network.embedded.transactions import NamespaceSet
 
-WrittenKey = tuple[str, str, str | bytes]
-"""Namespace, collection (empty for public), key or key hash."""
+WrittenKey = tuple[str, str | None, str | bytes]
+"""Namespace, collection (None for public), key or key hash."""
 
 
 class PolicyFailure(Exception):
@@ -39,7 +39,7 @@ class BlockPolicies:
         """
         _Namespace(self._snapshot, self._config, self._changing, one, signers).check()
         for write in one.public.metadata_writes:
-            self._changing.add((one.namespace, "", write.key))
+            self._changing.add((one.namespace, None, write.key))
         for collection in one.collections:
             for write in collection.hashed.metadata_writes:
                 self._changing.add((one.namespace, collection.name, write.key_hash))
@@ -59,13 +59,13 @@ class _Namespace:
         self._changing = changing
         self._one = one
         self._signers = signers
-        self._checked: set[str] = set()
-        """Collections whose own policy, and "" for the chaincode's policy, were found satisfied."""
+        self._checked: set[str | None] = set()
+        """Collections whose own policy, and None for the chaincode's policy, were found satisfied."""
         self._any = False
 
     def check(self) -> None:
         for key in _distinct(write.key for write in (*self._one.public.writes, *self._one.public.metadata_writes)):
-            self._check_key("", key)
+            self._check_key(None, key)
         for collection in self._one.collections:
             hashed = collection.hashed
             for key in _distinct(write.key_hash for write in (*hashed.hashed_writes, *hashed.metadata_writes)):
@@ -73,7 +73,7 @@ class _Namespace:
         if not self._any:
             self._check_chaincode()
 
-    def _check_key(self, coll: str, key: Any) -> None:
+    def _check_key(self, coll: str | None, key: Any) -> None:
         if (self._one.namespace, coll, key) in self._changing:
             raise PolicyFailure("an earlier transaction of the block changes the key's policy")
         raw = self._validation_parameter(coll, key)
@@ -82,9 +82,9 @@ class _Namespace:
         else:
             self._check_default(coll)
 
-    def _validation_parameter(self, coll: str, key: Any) -> bytes:
+    def _validation_parameter(self, coll: str | None, key: Any) -> bytes:
         ns = self._one.namespace
-        entry = self._snapshot.get_hash(ns, coll, key) if coll else self._snapshot.get(ns, key)
+        entry = self._snapshot.get(ns, key) if coll is None else self._snapshot.get_hash(ns, coll, key)
         return b"" if entry is None else decode_metadata(entry.metadata).get(VALIDATION_PARAMETER, b"")
 
     def _key_policy(self, raw: bytes) -> Policy:
@@ -98,8 +98,8 @@ class _Namespace:
         found: Policy = memo[place]
         return found
 
-    def _check_default(self, coll: str) -> None:
-        if not coll:
+    def _check_default(self, coll: str | None) -> None:
+        if coll is None:
             self._check_chaincode()
             return
         if coll in self._checked:
@@ -115,14 +115,14 @@ class _Namespace:
         self._checked.add(coll)
 
     def _check_chaincode(self) -> None:
-        if "" in self._checked:
+        if None in self._checked:
             return
         try:
             found = definitions.policy(self._snapshot, self._config, self._one.namespace)
         except UnusableDefinitionError as exc:
             raise PolicyFailure(str(exc)) from exc
         self._satisfy(found)
-        self._checked.add("")
+        self._checked.add(None)
 
     def _satisfy(self, policy: Policy) -> None:
         self._any = True

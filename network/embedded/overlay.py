@@ -7,7 +7,7 @@ from typing import Any
 from network.embedded.commithash import Write
 from network.embedded.entries import Changes, Entry, HashEntry, Version, encode_metadata
 from network.embedded.snapshot import Snapshot
-from network.embedded.transactions import NamespaceSet
+from network.embedded.transactions import NamespaceSet, deletes, deletes_hash
 
 
 class Overlay:
@@ -79,7 +79,7 @@ class Overlay:
         metadata = {write.key: _entries(write.entries) for write in rwset.metadata_writes}
         for write in rwset.writes:
             entry = None
-            if not write.is_delete:
+            if not deletes(write):
                 entry = Entry(write.value, version, self._kept(self.public(ns, write.key), metadata, write.key))
             self.changes.public[ns, write.key] = entry
             self._public_versions[ns, write.key] = version
@@ -95,7 +95,7 @@ class Overlay:
         for write in rwset.hashed_writes:
             place = (ns, coll, write.key_hash)
             entry = None
-            if not write.is_delete:
+            if not deletes_hash(write):
                 kept = self._kept(self.hashed(*place), metadata, write.key_hash)
                 entry = HashEntry(write.value_hash, version, kept)
             self.changes.hashed[place] = entry

@@ -13,7 +13,7 @@ from network.embedded.definitions import LIFECYCLE, Collection, Definition, Unus
 from network.embedded.entries import Commit, Expiry, HashKey, PrivateEntry, PrivateWriteSet, Version, hash_key
 from network.embedded.overlay import Overlay
 from network.embedded.store import Store
-from network.embedded.transactions import CollectionSet
+from network.embedded.transactions import CollectionSet, deletes_hash
 from network.embedded.validate import Candidate
 
 
@@ -96,7 +96,7 @@ class PrivateCommit:
             values = {hash_key(w.key): (w.key, w.value) for w in kv_rwset_pb2.KVRWSet.FromString(raw).writes}
         for write in one.hashed.hashed_writes:
             place = (ns, one.name, write.key_hash)
-            if write.is_delete:
+            if deletes_hash(write):
                 self._forget(place)
                 self._versions[place] = None
                 if write.is_purge:

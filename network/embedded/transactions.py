@@ -42,6 +42,19 @@ CONFIG_UPDATE = 2
 ENDORSER_TRANSACTION = 3
 
 
+_HASH_OF_NOTHING = sha256(b"").digest()
+
+
+def deletes(write: Any) -> bool:
+    """Whether a `KVWrite` deletes its key: it says so, or its value is empty (rule R-4)."""
+    return bool(write.is_delete or not write.value)
+
+
+def deletes_hash(write: Any) -> bool:
+    """Whether a `KVWriteHash` deletes its key: it says so, or its value is empty."""
+    return bool(write.is_delete or write.value_hash in (b"", _HASH_OF_NOTHING))
+
+
 @dataclass(slots=True)
 class CollectionSet:
     """The hashed reads and writes of one collection."""

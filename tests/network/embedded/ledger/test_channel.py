@@ -157,15 +157,16 @@ def test_the_count_cuts_and_the_rest_waits_for_the_timeout(run_channel: Any, env
 
 def test_the_timeout_runs_from_the_first_message(run_channel: Any, envelope: Any) -> None:
     async def use(channel: Channel) -> None:
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
         first, one = envelope()
         await channel.orderer.broadcast(one)
-        await asyncio.sleep(0.2)
+        timer = channel.orderer._timer
+        assert timer is not None
         second, two = envelope("other")
         await channel.orderer.broadcast(two)
+        assert channel.orderer._timer is timer
         assert (await channel.commit_status(first))[1] == (await channel.commit_status(second))[1] == 2
-        assert 0.3 <= loop.time() - begin < 0.48
+        assert asyncio.get_running_loop().time() >= timer.when()
+        assert channel.orderer._timer is None
 
     run_channel(use, batching(timeout_s=0.3))
 

@@ -132,3 +132,7 @@ def test_an_implicit_collection_needs_its_organisation(ledger: Any, kit: Any) ->
     assert ledger.commit(private(kit, HOSPITAL, coll=coll)) == [10]
     assert ledger.commit(private(kit, LAB, coll=coll)) == [0]
     assert ledger.commit(private(kit, LAB, coll="_implicit_org_NoMSP")) == [10]
+
+
+def test_a_collection_without_a_name_is_an_undefined_one(ledger: Any, kit: Any) -> None:
+    assert ledger.commit(private(kit, HOSPITAL, LAB, coll="")) == [10]

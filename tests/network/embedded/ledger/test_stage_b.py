@@ -4,6 +4,8 @@
 from typing import Any
 
 import pytest
+from fabric_protos.ledger.rwset import rwset_pb2
+from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 
 from network.embedded.rwset import RangeQuery
 
@@ -116,9 +118,6 @@ def test_a_phantom_in_an_earlier_namespace_wins(ledger: Any, kit: Any) -> None:
 
 
 def test_a_merkle_summary_that_no_simulation_makes_never_matches(ledger: Any, kit: Any) -> None:
-    from fabric_protos.ledger.rwset import rwset_pb2
-    from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
-
     info = kv_rwset_pb2.RangeQueryInfo(start_key="a", end_key="b", itr_exhausted=True)
     info.reads_merkle_hashes.max_degree = 0
     one = rwset_pb2.NsReadWriteSet(
@@ -171,3 +170,14 @@ def test_history_lists_valid_writes_and_deletes_newest_first(ledger: Any, kit: A
     assert [(e.value, e.is_delete) for e in entries] == [(b"3", False), (b"", True), (b"2", False), (b"1", False)]
     assert entries[0].timestamp.seconds == 42
     assert ledger.store.by_transaction(entries[0].transaction_id)[:2] == (5, 0)
+
+
+def test_an_empty_value_deletes_even_when_it_does_not_say_so(ledger: Any, kit: Any) -> None:
+    ledger.commit(put(kit, "k"))
+    rwset = kv_rwset_pb2.KVRWSet(writes=[kv_rwset_pb2.KVWrite(key="k", value=b"")]).SerializeToString()
+    one = rwset_pb2.NsReadWriteSet(namespace="cc", rwset=rwset)
+    results = rwset_pb2.TxReadWriteSet(ns_rwset=[one]).SerializeToString()
+    assert ledger.commit(kit.Draft(results=results)) == [0]
+    assert ledger.version("k") is None
+    with ledger.store.snapshot() as snapshot:
+        assert next(snapshot.history("cc", "k")).is_delete

@@ -3,12 +3,13 @@
 
 One thread reads the stream, one writes it from a queue, and every transaction runs on a worker that sleeps on
 a lock of its own while its request is answered. Measured beside an event loop that hands work to the same
-workers, the synchronous gRPC server cost slightly less processor time per transaction.
+workers, the synchronous gRPC server cost less processor time per transaction.
 """
 
 import logging
 import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -90,19 +91,22 @@ class Conversation:
             event = self._session.receive(message)
             if isinstance(event, Answer):
                 exchange = self._exchanges[event.key]
+            elif isinstance(event, Begin):
+                if self._draining and not self._session.has_other(event.key):
+                    event = Refuse(self._session.fail(event.key, "the chaincode is stopping"))
+                else:
+                    exchange = self._exchanges[event.key] = _Exchange()
+        # Threads are woken outside the lock, which they will want at once.
+        match event:
+            case Answer():
                 exchange.answer = event
                 exchange.wake.release()
-            elif isinstance(event, Begin):
-                self._begin(event)
-            elif isinstance(event, Refuse):
+            case Begin():
+                self._workers.submit(partial(self._execute, event, exchange))
+            case Refuse():
                 self._send(event.reply)
-
-    def _begin(self, begin: Begin) -> None:
-        if self._draining and not self._session.has_other(begin.key):
-            self._send(self._session.fail(begin.key, "the chaincode is stopping"))
-            return
-        exchange = self._exchanges[begin.key] = _Exchange()
-        self._workers.submit(lambda: self._execute(begin, exchange))
+            case None:
+                pass
 
     def _execute(self, begin: Begin, exchange: _Exchange) -> None:
         def ask(request: MessageType, payload: bytes) -> bytes:

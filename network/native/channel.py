@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The channel: its first block, the orderers and peers that join it, and the wait until all of them serve it."""
 
-import hashlib
 import re
 import time
 import urllib.request
@@ -9,6 +8,7 @@ from collections.abc import Callable
 
 from fabric_protos.common import common_pb2
 
+from network.embedded.blocks import header_hash
 from network.native import render
 from network.native.errors import NativeError
 from network.native.plan import HOST, OrdererNode, Organisation, Plan
@@ -34,15 +34,8 @@ def make_genesis_blocks(plan: Plan, binaries: Binaries) -> None:
 
 
 def genesis_hash(block: bytes) -> str:
-    """The hash of a block's header in hexadecimal: SHA-256 over its DER form (O-14)."""
-    header = common_pb2.Block.FromString(block).header
-    number = int(header.number)
-    integer = number.to_bytes(number.bit_length() // 8 + 1, "big")
-    body = b"".join(
-        tag + bytes([len(part)]) + part
-        for tag, part in ((b"\x02", integer), (b"\x04", header.previous_hash), (b"\x04", header.data_hash))
-    )
-    return hashlib.sha256(b"\x30" + bytes([len(body)]) + body).hexdigest()
+    """The hash of a serialised block's header, in hexadecimal."""
+    return header_hash(common_pb2.Block.FromString(block).header).hex()
 
 
 def join_orderer(plan: Plan, binaries: Binaries, node: OrdererNode) -> None:

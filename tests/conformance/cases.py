@@ -204,5 +204,5 @@ LEFT_OUT: dict[str, str] = {
     "C-062": "needs a chaincode process that dials the peer, which Fabric accepts in development mode only",
     "C-146": "CouchDB only",
     "C-221": "mutual TLS is not demanded by the networks under test",
-    "C-226": "the probe exists in Python; chaincode on the Node shim runs in tests/foreign, Go and Java are not at hand",
+    "C-226": "the probe exists in Python; tests/foreign runs chaincode on the Node shim; no Go, no Java",
 }

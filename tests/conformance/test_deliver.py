@@ -10,8 +10,9 @@ from fabricharness import blocks, messages
 from fabricharness.expect import value
 from fabricharness.members import issue
 from fabricharness.networks import BLOCKS, MAIN, VALID, Network
-from gateway import fabric
 from test_events import in_one_block
+
+from gateway import fabric
 
 
 def status_of(net: Network, request: object, kind: str = "Deliver") -> int:

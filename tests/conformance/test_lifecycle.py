@@ -15,6 +15,7 @@ from fabricharness.deployments import ANYONE, FIRST_TWO, PROBE, H, L
 from fabricharness.expect import refused, value
 from fabricharness.lifecycle import Collection, Definition
 from fabricharness.networks import BLOCKS, LIFECYCLE, MAIN, VALID, Network, Org
+
 from network import native
 
 

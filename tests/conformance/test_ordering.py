@@ -2,6 +2,7 @@
 """Ordering and blocks: rules O-1 to O-20."""
 
 import hashlib
+import itertools
 import os
 import time
 
@@ -39,7 +40,7 @@ def test_c132_hash_chain(net: Network) -> None:
         assert chain[0].header.previous_hash == b""
         for block in chain:
             assert block.header.data_hash == hashlib.sha256(b"".join(block.data.data)).digest()
-        for earlier, later in zip(chain, chain[1:], strict=False):
+        for earlier, later in itertools.pairwise(chain):
             assert later.header.number == earlier.header.number + 1
             assert later.header.previous_hash == blocks.header_hash(earlier.header)
 

@@ -9,6 +9,7 @@ import pytest
 from fabricharness import blocks, deployments, ledgers, messages
 from fabricharness.expect import UNAVAILABLE, refused, value
 from fabricharness.networks import BLOCKS, MAIN, VALID, Network, in_parallel
+
 from gateway import fabric
 
 

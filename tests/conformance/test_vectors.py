@@ -2,7 +2,6 @@
 """The golden values of Fabric's own packages (C-072), re-derived with the product's code and nothing of the suite's."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import msp_config_pb2, msp_principal_pb2
 from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, proposal_pb2, proposal_response_pb2
+
 from gateway.fabric import blocks as client_blocks
 from gateway.fabric import messages, verify
 from network.embedded import blocks as node_blocks
@@ -250,8 +250,8 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
 
 
 @pytest.fixture(scope="module")
-def authorities() -> Iterator[dict[str, Authority]]:
-    yield {mspid: Authority(mspid) for mspid in "ABC"}
+def authorities() -> dict[str, Authority]:
+    return {mspid: Authority(mspid) for mspid in "ABC"}
 
 
 @pytest.mark.parametrize("vector", vectors("policy_eval"), ids=lambda vector: vector["Policy"])

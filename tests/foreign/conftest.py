@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-FOREIGN = Path(__file__).parent
-REPOSITORY = FOREIGN.parents[1]
-sys.path.insert(0, str(FOREIGN.parent / "conformance"))  # the harness of the conformance suite
+sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))  # the harness of the conformance suite
 
 from fabricharness import deployments, ledgers, options
 from fabricharness.lifecycle import Collection, Definition
@@ -22,6 +20,8 @@ from fabricharness.networks import MAIN, Network, Org, in_parallel
 
 pytest_addoption = options.declare
 
+FOREIGN = Path(__file__).parent
+REPOSITORY = FOREIGN.parents[1]
 LEAST_NODE = 20
 INSTALL_S = 300
 ASSETS = "assets"

@@ -49,7 +49,7 @@ def refusal(call: Callable[[], Any]) -> Refusal:
 
 
 def read_refusal(error: Any) -> Refusal:
-    trailers = {key: value for key, value in error.trailing_metadata() or ()}
+    trailers = dict(tuple(error.trailing_metadata() or ()))
     status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
     details = tuple(gateway_pb2.ErrorDetail.FromString(detail.value) for detail in status.details)
     return Refusal(

@@ -97,16 +97,13 @@ class Conversation:
                 else:
                     exchange = self._exchanges[event.key] = _Exchange()
         # Threads are woken outside the lock, which they will want at once.
-        match event:
-            case Answer():
-                exchange.answer = event
-                exchange.wake.release()
-            case Begin():
-                self._workers.submit(partial(self._execute, event, exchange))
-            case Refuse():
-                self._send(event.reply)
-            case None:
-                pass
+        if isinstance(event, Answer):
+            exchange.answer = event
+            exchange.wake.release()
+        elif isinstance(event, Begin):
+            self._workers.submit(partial(self._execute, event, exchange))
+        elif isinstance(event, Refuse):
+            self._send(event.reply)
 
     def _execute(self, begin: Begin, exchange: _Exchange) -> None:
         def ask(request: MessageType, payload: bytes) -> bytes:

@@ -1,0 +1,47 @@
+Feature: Training log and lineage
+  A model's version names the run that made it, the run names the data it read, and nobody can close a
+  circle or leave a parent out.
+
+  Background:
+    Given a consortium with its founding policy
+
+  Scenario: Upstream and downstream agree
+    Given the lab trained a model on the hospital's data
+    Then upstream of the model are the run and the data set version
+    And downstream of the data set version are the run and the model
+    And every organisation's gateway gives the same lineage
+
+  Scenario: A run cannot end before it starts
+    When the lab records a run that ends before it starts
+    Then it is refused as "run-ends-before-it-starts"
+
+  Scenario: A run over data that nobody registered is refused
+    When the lab records a run over a data set version that does not exist
+    Then it is refused as "parent-missing"
+
+  Scenario: A run whose copy of the data has another root is refused
+    Given the lab trained a model on the hospital's data
+    When the lab records a run over the same version with another root
+    Then it is refused as "artifact-altered"
+
+  Scenario: A model version is not its own parent
+    Given the lab trained a model on the hospital's data
+    When the lab declares the model version its own parent
+    Then it is refused as "self-parent"
+
+  Scenario: A circle is refused
+    Given the lab trained a model on the hospital's data
+    And the lab fine-tuned a second version from the first
+    When the lab declares the second version a parent of the first
+    Then it is refused as "lineage-cycle"
+
+  Scenario: A version whose files do not make its digest is refused
+    Given the lab trained a model on the hospital's data
+    When the lab records a version whose digest is not that of its files
+    Then it is refused as "artifact-altered"
+
+  Scenario: What was made from a quarantined model needs review
+    Given the lab trained a model on the hospital's data
+    And the lab fine-tuned a second version from the first
+    When the regulator quarantines the first version
+    Then the second version is marked for review, with the path to the first

@@ -1,0 +1,64 @@
+Feature: Data sets and provenance
+  A supplier registers data with its origin and licence and commits to every record, so that nobody,
+  the supplier included, can change a record later without being found.
+
+  Background:
+    Given a consortium with its founding policy
+
+  Scenario: A record can be proven, and an altered copy is found out
+    Given the hospital registered a data set
+    When the hospital commits the records "a,b,c,d"
+    Then the version commits to 4 records
+    And the hospital can prove that record "c" was in version 1
+    And a copy in which record "b" was altered is reported as changed in "b" only
+    And a copy without record "d" is reported as missing "d" only
+    And a copy with record "e" besides is reported as having "e" added
+
+  Scenario: A version that extends the last one proves that nothing before it changed
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b"
+    When the hospital commits the records "a,b,c"
+    Then the version commits to 3 records
+    And the version "extends" the one before
+
+  Scenario: A version that changes old records is called a replacement
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b"
+    When the hospital commits the records "b,c"
+    Then the version "replaces" the one before
+
+  Scenario: Only the owner adds versions
+    Given the hospital registered a data set
+    When the lab commits the root of some records to it
+    Then it is refused as "not-the-owner"
+
+  Scenario: A root without its size says nothing
+    Given the hospital registered a data set
+    When the hospital commits a root without a size
+    Then it is refused as "root-without-size"
+
+  Scenario: A version whose parent root differs is refused
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b"
+    When the hospital commits a second root over another parent
+    Then it is refused as "parent-root-differs"
+
+  Scenario: A consistency proof that fails is refused
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b"
+    When the hospital claims to extend it with a proof that does not hold
+    Then it is refused as "consistency-proof-fails"
+
+  Scenario: A record id that repeats is refused before anything is committed
+    Given the hospital registered a data set
+    When the hospital commits the records "a,b,a"
+    Then it is refused as "record-id-repeated"
+
+  Scenario: A licence nobody knows is refused
+    When the hospital registers a data set under the licence "Trust-Me-1.0"
+    Then it is refused as "licence-unknown"
+
+  Scenario: A card that another organisation registered is refused
+    Given the hospital registered a data set with a card
+    When the lab registers a data set with the same card
+    Then it is refused as "digest-taken"

@@ -247,3 +247,27 @@ def test_status_says_which_peer_does_not_answer(network: Path, tmp_path: Path) -
             (network / "network.json").write_text(original)
     assert result.exit_code == 1
     assert [entry["reachable"] for entry in json.loads(result.output)["organisations"]] == [True, True, False]
+
+
+@pytest.mark.fabric
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (Path(os.environ.get("FABRIC_BIN", "/opt/fabric/bin")) / "peer").exists(), reason="Fabric's programs are absent"
+)
+def test_the_same_verbs_work_on_fabric(tmp_path: Path, topology_file: Path) -> None:
+    directory = tmp_path / "data"
+    up = ("up", "--ledger", "fabric", "--detach", "--dir", str(directory), "--topology", str(topology_file))
+    result = run(*up)
+    assert result.exit_code == 0, result.output
+    try:
+        assert "is in use by process" in _refusal(run(*up))
+        deploy = ("deploy", "basic", "--address", "lab=127.0.0.1:9806", "--dir", str(directory), "--json")
+        first, again = (json.loads(run(*deploy).stdout) for _ in range(2))
+        report = json.loads(run("status", "--json", "--dir", str(directory)).output)
+    finally:
+        assert run("down", "--dir", str(directory)).output == "stopped\n"
+    assert (first["sequence"], first["changed"]) == (1, True)
+    assert (again["sequence"], again["changed"]) == (1, False)
+    assert report["ledger"] == "fabric"
+    assert [entry["height"] for entry in report["organisations"]] == [report["organisations"][0]["height"]] * 3
+    assert report["chaincodes"] == [{"name": "basic", "version": "1.0", "sequence": 1}]

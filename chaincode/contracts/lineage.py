@@ -64,8 +64,7 @@ def _edges(ledger: Ledger, reference: Ref) -> tuple[Edge, ...] | None:
         case ArtifactKind.EVALUATION:
             evaluation = ledger.get(Evaluation, name)
             return None if evaluation is None else parents_of_evaluation(evaluation)
-        case ArtifactKind.DATASET | ArtifactKind.MODEL:
-            return None
+    return None
 
 
 def _quarantined(ledger: Ledger, reference: Ref) -> bool:

@@ -65,12 +65,8 @@ class Stub(Protocol):
         """When, as the client claims and this organisation's process has checked against its clock."""
         ...
 
-    def get_state(self, key: str) -> bytes | None:
-        """The value under a key, without this transaction's own writes; None where nothing stands."""
-        ...
-
     def get_states(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The values under several keys, in their order."""
+        """The values under several keys, in their order, without this transaction's own writes; None for absence."""
         ...
 
     def put_state(self, key: str, value: bytes) -> None:
@@ -119,20 +115,19 @@ class Ledger:
 
     def get(self, kind: type[R], *parts: Part) -> R | None:
         """The record of `kind` under these parts; None where there is none."""
-        return _read(kind, self._stub.get_state(key(kind, *parts)))
+        return self.get_each(kind, [parts])[0]
 
     def get_each(self, kind: type[R], names: Iterable[tuple[Part, ...]]) -> list[R | None]:
         """The records under several lists of parts, in their order."""
         keys = [key(kind, *parts) for parts in names]
-        return [_read(kind, value) for value in self._stub.get_states(keys)] if keys else []
+        values = self._stub.get_states(keys) if keys else []
+        return [None if value is None else _read(kind, value) for value in values]
 
     def beginning(self, kind: type[R], *parts: Part) -> Iterable[R]:
         """Every record whose key begins with these parts; a range read, so for queries only."""
         with self._stub.get_state_by_partial_composite_key(codec.kind_of(kind), written(parts)) as entries:
             for entry in entries:
-                record = _read(kind, entry.value)
-                if record is not None:
-                    yield record
+                yield _read(kind, entry.value)
 
     def apply(self, outcome: Outcome) -> None:
         """Write what a rule decided and announce it.
@@ -149,9 +144,7 @@ class Ledger:
         self._stub.set_event(type(outcome.event).__name__, codec.to_json(outcome.event))
 
 
-def _read(kind: type[R], value: bytes | None) -> R | None:
-    if value is None:
-        return None
+def _read(kind: type[R], value: bytes) -> R:
     try:
         return codec.read(kind, value)
     except Malformed as exc:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -231,9 +232,11 @@ class World:
     # Shorthand.
 
     def found(self, **changes: Any) -> None:
-        """Set the founding policy by the votes of hospital and regulator."""
-        for org in (HOSPITAL, REGULATOR):
-            self.submit(org, founding_policy(**changes))
+        """Set the founding policy by the votes of as many members as it needs."""
+        policy = founding_policy(**changes)
+        for member in reversed(policy.members):
+            if self.submit(member.organisation, policy)["name"] == "PolicySet":
+                return
 
     def dataset(self, org: str, name: str, licence: str = "CC-BY-4.0", **more: Any) -> None:
         self.submit(org, register_dataset(name, licence, **more))
@@ -272,6 +275,7 @@ class World:
         return Envelope(Blob(payload), Text(PAYLOAD_TYPE), (Signature(Blob(signed)),))
 
 
+@lru_cache(maxsize=4096)
 def _record(value: bytes) -> Record:
     record = codec.from_json(value)
     assert isinstance(record, Record)

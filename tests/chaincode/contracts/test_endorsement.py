@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Submission, endorsement, rejection and withdrawal through the contracts, with every refusal."""
+
+from dataclasses import replace
+
+import pytest
+
+from chaincode.domain import errors
+from chaincode.domain.endorsement import Endorse, Endorsement, Reject, Rejection, Submit, Withdraw
+from chaincode.domain.evidence import Decision, Signature, Statement, Subject, statement_about
+from chaincode.domain.lifecycle import ArtifactStage
+from chaincode.domain.policy import Member, QuorumRule, Stage
+from chaincode.domain.status import GetStatus
+from chaincode.domain.values import ArtifactKind, Blob, Count, Digest, Number, OrgId, Ref, Role, Text
+
+HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
+NET = Ref("model-version:net:1")
+ZERO = Digest(bytes(32))
+
+
+class Case:
+    """The lab's model, its digest, and shorthand for what is said about it."""
+
+    def __init__(self, world):
+        self.world = world
+        self.digest = world.model_version(LAB, "net").digest
+
+    def submit(self):
+        return self.world.submit(LAB, Submit(NET, self.digest))
+
+    def endorsing(self, org, **more):
+        return Endorse(NET, self.world.envelope(org, NET, self.digest, **more))
+
+    def endorse(self, org):
+        return self.world.submit(org, self.endorsing(org))
+
+    def rejecting(self, org):
+        return Reject(NET, self.world.envelope(org, NET, self.digest, Decision.REJECT), Text("unsafe"))
+
+    def reject(self, org):
+        return self.world.submit(org, self.rejecting(org))
+
+    def withdraw(self, org):
+        return self.world.submit(org, Withdraw(NET, Text("second thoughts")))
+
+    @property
+    def stage(self):
+        return self.world.read(ArtifactStage, NET).stage
+
+    def status(self):
+        return self.world.ask(GetStatus(NET))
+
+    def refused(self, org, command):
+        return self.world.refused(org, command)
+
+
+@pytest.fixture
+def case(world):
+    return Case(world)
+
+
+@pytest.fixture
+def open_case(case):
+    """The model, submitted."""
+    case.submit()
+    return case
+
+
+@pytest.fixture
+def case_under(empty_world):
+    """Makes a submitted case under a policy with one rule for models."""
+
+    def make(**rule):
+        values = {"artifact_kind": ArtifactKind.MODEL_VERSION, "threshold": Number(2)} | rule
+        empty_world.found(rules=(QuorumRule(**values),))
+        case = Case(empty_world)
+        case.submit()
+        return case
+
+    return make
+
+
+# --- The way to approval ----------------------------------------------------------------------------------------
+
+
+def test_the_endorsement_that_completes_the_quorum_approves(open_case):
+    assert open_case.stage is Stage.SUBMITTED
+    first = open_case.endorse(HOSPITAL)
+    assert (first["stage"], first["complete"]) == ("endorsed", False)
+    second = open_case.endorse(REGULATOR)
+    assert (second["name"], second["stage"], second["complete"]) == ("ArtifactEndorsed", "approved", True)
+    assert open_case.stage is Stage.APPROVED
+    stored = open_case.world.read(Endorsement, NET, Stage.APPROVED, REGULATOR)
+    assert (stored.round, stored.policy, stored.expires_at) == (1, 1, None)
+
+
+def test_two_endorsements_at_once_are_not_both_counted_as_the_first(open_case):
+    world = open_case.world
+    one = world.simulate(HOSPITAL, open_case.endorsing(HOSPITAL))
+    other = world.simulate(REGULATOR, open_case.endorsing(REGULATOR))
+    assert (world.commit(one), world.commit(other)) == (True, False)
+    assert open_case.endorse(REGULATOR)["complete"]
+
+
+def test_endorsements_and_stages_stay_under_the_chaincode_policy(open_case):
+    open_case.endorse(HOSPITAL)
+    assert not [key for key in open_case.world.policies if key.startswith(("\x00endorsement", "\x00artifact-stage"))]
+
+
+def test_a_data_set_version_is_endorsed_by_its_root(world):
+    world.dataset(HOSPITAL, "wdbc")
+    root = world.dataset_version(HOSPITAL, "wdbc").root
+    data = Ref("dataset-version:wdbc:1")
+    world.submit(HOSPITAL, Submit(data, root))
+    assert world.submit(LAB, Endorse(data, world.envelope(LAB, data, root)))["stage"] == "approved"
+
+
+def test_a_required_role_must_be_among_the_endorsers(empty_world):
+    policy = empty_world.founding_policy()
+    empty_world.found(members=(*policy.members, Member(OrgId("MakerMSP"))))
+    case = Case(empty_world)
+    case.submit()
+    case.endorse(HOSPITAL)
+    case.endorse(OrgId("MakerMSP"))
+    status = case.status()
+    assert (case.stage, status["missing"], status["missing_roles"]) == (Stage.ENDORSED, 1, ["auditor"])
+    assert case.endorse(REGULATOR)["stage"] == "approved"
+
+
+def test_status_says_what_is_missing_and_who_could_give_it(case):
+    before = case.status()
+    assert (before["stage"], before["round"], before["missing"]) == ("draft", 0, 2)
+    assert "since" not in before
+    case.submit()
+    case.endorse(HOSPITAL)
+    status = case.status()
+    assert (status["endorsed_by"], status["may_endorse"], status["missing"]) == ([HOSPITAL], [REGULATOR], 1)
+    assert status["missing_roles"] == ["auditor"]
+    assert not status["complete"]
+
+
+def test_the_status_of_nothing_is_not_found(world):
+    assert world.refused(LAB, GetStatus(NET)) == errors.RecordNotFound(NET)
+    assert world.refused(LAB, GetStatus(Ref("run:r-1"))) == errors.RecordNotFound("run:r-1")
+    assert world.refused(LAB, GetStatus(Ref("dataset-version:x:1"))).code == "not-found"
+
+
+# --- Submission -------------------------------------------------------------------------------------------------
+
+
+def test_only_the_owner_submits(case):
+    assert case.refused(HOSPITAL, Submit(NET, case.digest)) == errors.NotTheOwner(NET, LAB, HOSPITAL)
+
+
+def test_an_altered_artifact_is_not_submitted(case):
+    assert case.refused(LAB, Submit(NET, ZERO)) == errors.ArtifactAltered(NET, str(case.digest), str(ZERO))
+
+
+def test_what_is_not_there_is_not_submitted(case):
+    assert case.refused(LAB, Submit(Ref("model-version:net:2"), ZERO)).code == "not-found"
+
+
+def test_an_artifact_is_submitted_once_a_round(open_case):
+    refusal = open_case.refused(LAB, Submit(NET, open_case.digest))
+    assert refusal == errors.WrongStage(NET, "submitted", "submitting it", "draft")
+
+
+def test_without_a_rule_there_is_nothing_to_submit_to(empty_world):
+    empty_world.found(rules=())
+    case = Case(empty_world)
+    assert case.refused(LAB, Submit(NET, case.digest)) == errors.RuleMissing("model-version", "approved")
+
+
+def test_without_a_policy_nothing_is_endorsed(empty_world):
+    envelope = empty_world.envelope(LAB, NET, ZERO)
+    assert empty_world.refused(LAB, Endorse(NET, envelope)) == errors.PolicyMissing()
+
+
+# --- Who may not endorse, and when ------------------------------------------------------------------------------
+
+
+def test_an_organisation_cannot_endorse_twice(open_case):
+    open_case.endorse(HOSPITAL)
+    refusal = open_case.refused(HOSPITAL, open_case.endorsing(HOSPITAL))
+    assert refusal == errors.AlreadyEndorsed(NET, "approved", HOSPITAL)
+
+
+def test_an_owner_cannot_endorse_its_own(open_case):
+    assert open_case.refused(LAB, open_case.endorsing(LAB)) == errors.OwnArtifact(NET, LAB)
+
+
+def test_an_owner_counts_where_the_policy_says_so(case_under):
+    case = case_under(owner_counts=True)
+    assert case.endorse(LAB)["stage"] == "endorsed"
+    assert case.endorse(HOSPITAL)["stage"] == "approved"
+
+
+def test_an_organisation_outside_the_policy_cannot_endorse(open_case):
+    assert open_case.refused("MakerMSP", open_case.endorsing("MakerMSP")) == errors.NotAMember("MakerMSP")
+
+
+def test_an_organisation_without_the_role_cannot_endorse(case_under):
+    case = case_under(threshold=Number(1), eligible_roles=(Role("auditor"),))
+    assert case.refused(HOSPITAL, case.endorsing(HOSPITAL)) == errors.WithoutRole(HOSPITAL, "auditor")
+    assert case.endorse(REGULATOR)["complete"]
+
+
+def test_a_draft_cannot_be_endorsed(case):
+    refusal = case.refused(HOSPITAL, case.endorsing(HOSPITAL))
+    assert isinstance(refusal, errors.WrongStage)
+    assert (refusal.stage, refusal.needed) == ("draft", "submitted or endorsed or approved")
+
+
+def test_an_artifact_that_was_sent_back_cannot_be_endorsed(open_case):
+    open_case.reject(REGULATOR)
+    assert open_case.refused(HOSPITAL, open_case.endorsing(HOSPITAL)).code == "wrong-stage"
+
+
+def test_an_organisation_cannot_endorse_after_its_withdrawal(open_case):
+    open_case.endorse(HOSPITAL)
+    open_case.withdraw(HOSPITAL)
+    refusal = open_case.refused(HOSPITAL, open_case.endorsing(HOSPITAL))
+    assert refusal == errors.EndorsedAfterWithdrawal(NET, "approved", HOSPITAL)
+    assert open_case.status()["may_endorse"] == [REGULATOR]
+
+
+def test_a_stage_that_no_rule_guards_cannot_be_endorsed(open_case):
+    command = replace(open_case.endorsing(HOSPITAL), stage=Stage.DEPLOYED)
+    assert open_case.refused(HOSPITAL, command) == errors.RuleMissing("model-version", "deployed")
+
+
+def test_a_late_endorsement_of_an_approved_artifact_is_kept(empty_world):
+    policy = empty_world.founding_policy()
+    empty_world.found(members=(*policy.members, Member(OrgId("MakerMSP"))))
+    case = Case(empty_world)
+    case.submit()
+    for org in (HOSPITAL, REGULATOR):
+        case.endorse(org)
+    since = empty_world.read(ArtifactStage, NET).since
+    empty_world.wait(hours=1)
+    assert case.endorse(OrgId("MakerMSP"))["stage"] == "approved"
+    assert empty_world.read(ArtifactStage, NET).since == since
+
+
+# --- Evidence ---------------------------------------------------------------------------------------------------
+
+
+def test_a_statement_about_another_digest_is_refused(open_case):
+    envelope = open_case.world.envelope(HOSPITAL, NET, ZERO)
+    refusal = open_case.refused(HOSPITAL, Endorse(NET, envelope))
+    assert refusal == errors.StatementDigestDiffers(NET, str(open_case.digest))
+
+
+def test_a_signature_of_another_organisation_is_refused(open_case):
+    command = open_case.endorsing(REGULATOR)
+    assert open_case.refused(HOSPITAL, command).code == "bad-signature"
+
+
+def test_a_changed_payload_is_refused(open_case):
+    envelope = open_case.endorsing(HOSPITAL).envelope
+    other = open_case.world.envelope(REGULATOR, NET, open_case.digest)
+    forged = replace(envelope, signatures=other.signatures)
+    assert open_case.refused(HOSPITAL, Endorse(NET, forged)).code == "bad-signature"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"artifact": "model-version:net:2"},
+        {"stage": "deployed"},
+        {"decision": "reject"},
+        {"statement_type": "https://in-toto.io/Statement/v0.1"},
+        {"predicate_type": "https://example.org/other"},
+    ],
+)
+def test_a_statement_that_says_something_else_is_refused(open_case, change):
+    statement = replace(statement_about(NET, open_case.digest, Stage.APPROVED, Decision.ENDORSE), **change)
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
+    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-invalid"
+
+
+@pytest.mark.parametrize("subjects", [0, 2])
+def test_a_statement_has_one_subject(open_case, subjects):
+    statement = Statement((Subject(NET, open_case.digest),) * subjects, NET, "approved", "endorse")
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
+    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-digest-differs"
+
+
+def test_an_envelope_of_another_type_is_refused(open_case):
+    envelope = replace(open_case.endorsing(HOSPITAL).envelope, payload_type=Text("text/plain"))
+    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-invalid"
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_an_envelope_bears_one_signature(open_case, count):
+    envelope = open_case.endorsing(HOSPITAL).envelope
+    more = replace(envelope, signatures=(Signature(Blob(b"x")),) * count)
+    assert open_case.refused(HOSPITAL, Endorse(NET, more)).code == "statement-invalid"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"no json",
+        b"[]",
+        b"{}",
+        b'{"predicate":1}',
+        b'{"predicate":{},"subject":1}',
+        b'{"predicate":{},"subject":[{"name":1}]}',
+        b'{"predicate":{},"subject":[{"name":"n","digest":{"sha256":"00"}}]}',
+        b'{"predicate":{"x":1.5},"subject":[]}',
+    ],
+)
+def test_a_payload_that_is_no_statement_is_refused(open_case, payload):
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, payload=payload)
+    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-invalid"
+
+
+# --- Rejection --------------------------------------------------------------------------------------------------
+
+
+def test_a_rejection_that_makes_the_quorum_impossible_sends_the_artifact_back(open_case):
+    event = open_case.reject(REGULATOR)
+    assert (event["name"], event["stage"]) == ("ArtifactRejected", "draft")
+    assert open_case.world.read(Rejection, NET, Stage.APPROVED, REGULATOR).reason == "unsafe"
+    assert open_case.status()["rejected_by"] == [REGULATOR]
+
+
+def test_a_rejection_that_leaves_the_quorum_possible_leaves_it_open(case_under):
+    case = case_under(threshold=Number(1))
+    assert case.reject(REGULATOR)["stage"] == "submitted"
+    assert case.endorse(HOSPITAL)["stage"] == "approved"
+
+
+def test_a_new_round_begins_without_the_words_of_the_last(open_case):
+    open_case.endorse(HOSPITAL)
+    open_case.reject(REGULATOR)
+    assert open_case.submit()["round"] == 2
+    assert open_case.status()["endorsed_by"] == []
+    open_case.endorse(HOSPITAL)
+    assert open_case.endorse(REGULATOR)["stage"] == "approved"
+
+
+def test_an_organisation_speaks_once_in_a_round(case_under):
+    case = case_under(threshold=Number(1))
+    case.reject(REGULATOR)
+    assert case.refused(REGULATOR, case.rejecting(REGULATOR)) == errors.AlreadyRejected(NET, "approved", REGULATOR)
+    assert case.refused(REGULATOR, case.endorsing(REGULATOR)).code == "already-rejected"
+    case.endorse(HOSPITAL)
+    assert case.refused(HOSPITAL, case.rejecting(HOSPITAL)).code == "already-endorsed"
+
+
+def test_a_rejection_needs_a_statement_that_rejects(open_case):
+    envelope = open_case.endorsing(REGULATOR).envelope
+    assert open_case.refused(REGULATOR, Reject(NET, envelope, Text("no"))).code == "statement-invalid"
+
+
+def test_a_late_rejection_does_not_undo_an_approval(empty_world):
+    policy = empty_world.founding_policy()
+    rule = QuorumRule(ArtifactKind.MODEL_VERSION, Number(1), required_roles=(Role("auditor"),))
+    empty_world.found(members=(*policy.members, Member(OrgId("MakerMSP"))), rules=(rule,))
+    case = Case(empty_world)
+    case.submit()
+    case.endorse(REGULATOR)
+    assert case.reject(OrgId("MakerMSP"))["stage"] == "approved"
+
+
+# --- Withdrawal and expiry --------------------------------------------------------------------------------------
+
+
+def test_a_withdrawal_takes_the_approval_with_it(open_case):
+    open_case.endorse(HOSPITAL)
+    open_case.endorse(REGULATOR)
+    event = open_case.withdraw(REGULATOR)
+    assert (event["name"], event["stage"]) == ("EndorsementWithdrawn", "endorsed")
+    assert open_case.withdraw(HOSPITAL)["stage"] == "submitted"
+
+
+def test_an_approval_stands_that_does_not_rest_on_what_is_withdrawn(empty_world):
+    policy = empty_world.founding_policy()
+    empty_world.found(members=(*policy.members, Member(OrgId("MakerMSP"))))
+    case = Case(empty_world)
+    case.submit()
+    for org in (HOSPITAL, REGULATOR, OrgId("MakerMSP")):
+        case.endorse(org)
+    assert case.withdraw(HOSPITAL)["stage"] == "approved"
+
+
+def test_only_what_was_given_can_be_withdrawn(open_case):
+    nothing = Withdraw(NET, Text("x"))
+    assert open_case.refused(HOSPITAL, nothing) == errors.NotEndorsed(NET, "approved", HOSPITAL)
+    open_case.endorse(HOSPITAL)
+    open_case.withdraw(HOSPITAL)
+    assert open_case.refused(HOSPITAL, nothing).code == "not-endorsed"
+
+
+def test_what_was_never_submitted_has_no_endorsement_to_withdraw(case):
+    assert case.refused(HOSPITAL, Withdraw(NET, Text("x"))).code == "not-endorsed"
+
+
+def test_an_endorsement_of_an_earlier_round_cannot_be_withdrawn(open_case):
+    open_case.endorse(HOSPITAL)
+    open_case.reject(REGULATOR)
+    open_case.submit()
+    assert open_case.refused(HOSPITAL, Withdraw(NET, Text("x"))).code == "not-endorsed"
+
+
+def test_an_endorsement_expires_and_can_be_given_again(case_under):
+    case = case_under(valid_seconds=Count(60))
+    case.endorse(HOSPITAL)
+    case.world.wait(seconds=59)
+    assert case.status()["endorsed_by"] == [HOSPITAL]
+    case.world.wait(seconds=1)
+    assert (case.status()["endorsed_by"], HOSPITAL in case.status()["may_endorse"]) == ([], True)
+    assert case.endorse(REGULATOR)["stage"] == "endorsed"
+    assert case.endorse(HOSPITAL)["stage"] == "approved"

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random histories of one artifact: the contracts side by side with a slow and obvious reference."""
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from chaincode.domain.endorsement import Endorse, Reject, Submit, Withdraw
+from chaincode.domain.errors import LedgerError
+from chaincode.domain.evidence import Decision
+from chaincode.domain.lifecycle import Advance, ArtifactStage, Quarantine, Release
+from chaincode.domain.policy import Member, QuorumRule, Stage
+from chaincode.domain.status import GetStatus
+from chaincode.domain.values import ArtifactKind, Count, Number, OrgId, Ref, Role, Text
+
+OWNER = "LabMSP"
+MEMBERS = {"LabMSP": set(), "HospitalMSP": {"expert"}, "RegulatorMSP": {"auditor"}, "MakerMSP": {"expert"}}
+NET = Ref("model-version:net:1")
+THRESHOLD, NEEDED, SECONDS = 2, "auditor", 100
+ORDER = ["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired"]
+organisations = st.sampled_from([*MEMBERS, "StrangerMSP"])
+
+
+class Reference:
+    """What should happen, in sets and strings; each step says whether it is allowed and then does it."""
+
+    def __init__(self) -> None:
+        self.stage = "draft"
+        self.given: dict[str, float] = {}
+        self.withdrawn: set[str] = set()
+        self.rejected: set[str] = set()
+        self.stopped: tuple[str, str] | None = None
+        self.now = 0.0
+
+    def valid(self) -> set[str]:
+        return {org for org, at in self.given.items() if org not in self.withdrawn and self.now < at + SECONDS}
+
+    @staticmethod
+    def enough(orgs: set[str]) -> bool:
+        return len(orgs) >= THRESHOLD and any(NEEDED in MEMBERS[org] for org in orgs)
+
+    def may_speak(self, org: str) -> bool:
+        if self.stage not in {"submitted", "endorsed", "approved"} or org not in MEMBERS or org == OWNER:
+            return False
+        return org not in self.rejected and org not in self.withdrawn and org not in self.valid()
+
+    def submit(self, org: str) -> bool:
+        if org != OWNER or self.stage != "draft":
+            return False
+        self.stage, self.given, self.withdrawn, self.rejected = "submitted", {}, set(), set()
+        return True
+
+    def endorse(self, org: str) -> bool:
+        if not self.may_speak(org):
+            return False
+        self.given[org] = self.now
+        if self.stage != "approved":
+            self.stage = "approved" if self.enough(self.valid()) else "endorsed"
+        return True
+
+    def reject(self, org: str) -> bool:
+        if not self.may_speak(org):
+            return False
+        self.rejected.add(org)
+        if self.stage != "approved" and not self.enough(set(MEMBERS) - {OWNER} - self.rejected):
+            self.stage = "draft"
+        return True
+
+    def withdraw(self, org: str) -> bool:
+        if org not in self.given or org in self.withdrawn:
+            return False
+        self.withdrawn.add(org)
+        if self.stage in {"endorsed", "approved"}:
+            left = self.valid()
+            self.stage = "approved" if self.enough(left) else "endorsed" if left else "submitted"
+        return True
+
+    def quarantine(self, org: str) -> bool:
+        if org not in MEMBERS or self.stage == "quarantined":
+            return False
+        self.stopped, self.stage = (org, self.stage), "quarantined"
+        return True
+
+    def release(self, org: str) -> bool:
+        if self.stopped is None or self.stopped[0] != org:
+            return False
+        self.stage, self.stopped = self.stopped[1], None
+        return True
+
+    def advance(self, org: str, to: str) -> bool:
+        if org != OWNER or self.stage not in ORDER or to not in {"deployed", "deprecated", "retired"}:
+            return False
+        if ORDER.index(to) != ORDER.index(self.stage) + 1 or (to == "deployed" and not self.enough(self.valid())):
+            return False
+        self.stage = to
+        return True
+
+
+class Histories(RuleBasedStateMachine):
+    """Whatever is tried, contract and reference agree on whether it is done and on what is then the case."""
+
+    make_world: Callable[[], Any]
+
+    @initialize()
+    def begin(self) -> None:
+        self.world, self.reference = self.make_world(), Reference()
+        members = tuple(Member(OrgId(org), tuple(map(Role, sorted(roles)))) for org, roles in MEMBERS.items())
+        quorum = QuorumRule(
+            ArtifactKind.MODEL_VERSION,
+            Number(THRESHOLD),
+            required_roles=(Role(NEEDED),),
+            valid_seconds=Count(SECONDS),
+        )
+        self.world.found(members=members, rules=(quorum,))
+        self.digest = self.world.model_version(OWNER, "net").digest
+
+    def both(self, expected: bool, org: str, command: Any) -> None:
+        try:
+            self.world.submit(org, command)
+        except LedgerError as refusal:
+            assert not expected, f"refused with {refusal.code}"
+        else:
+            assert expected, "not refused"
+
+    @rule(org=organisations)
+    def submit(self, org: str) -> None:
+        self.both(self.reference.submit(org), org, Submit(NET, self.digest))
+
+    @rule(org=organisations)
+    def endorse(self, org: str) -> None:
+        envelope = self.world.envelope(org, NET, self.digest)
+        self.both(self.reference.endorse(org), org, Endorse(NET, envelope))
+
+    @rule(org=organisations)
+    def reject(self, org: str) -> None:
+        envelope = self.world.envelope(org, NET, self.digest, Decision.REJECT)
+        self.both(self.reference.reject(org), org, Reject(NET, envelope, Text("no")))
+
+    @rule(org=organisations)
+    def withdraw(self, org: str) -> None:
+        self.both(self.reference.withdraw(org), org, Withdraw(NET, Text("no more")))
+
+    @rule(org=organisations)
+    def quarantine(self, org: str) -> None:
+        self.both(self.reference.quarantine(org), org, Quarantine(NET, Text("stop")))
+
+    @rule(org=organisations)
+    def release(self, org: str) -> None:
+        self.both(self.reference.release(org), org, Release(NET, Text("go on")))
+
+    @rule(org=st.sampled_from([OWNER, "HospitalMSP"]), to=st.sampled_from(Stage))
+    def advance(self, org: str, to: Stage) -> None:
+        self.both(self.reference.advance(org, to), org, Advance(NET, to))
+
+    @rule(seconds=st.sampled_from([1, 50, SECONDS]))
+    def wait(self, seconds: int) -> None:
+        self.reference.now += seconds
+        self.world.wait(seconds=seconds)
+
+    @invariant()
+    def agree(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        standing = [record for record in self.world.records() if isinstance(record, ArtifactStage)]
+        assert (standing[0].stage if standing else "draft") == self.reference.stage
+        status = self.world.ask(GetStatus(NET))
+        if standing and standing[0].round:
+            assert set(status["endorsed_by"]) == self.reference.valid()
+            assert set(status["rejected_by"]) == self.reference.rejected
+            assert status["complete"] is self.reference.enough(self.reference.valid())
+
+
+@pytest.mark.timeout(300)
+def test_contracts_and_reference_agree_on_every_history(make_world):
+    machine = type("MachineOfThisTest", (Histories,), {"make_world": staticmethod(make_world)})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of functions: complete, one argument each, and honest about what is a refusal and what is a fault."""
+
+import json
+
+import pytest
+
+from chaincode.contracts import table
+from chaincode.contracts.state import CorruptEntryError
+from chaincode.domain import errors
+from chaincode.domain.functions import COMMANDS, FUNCTION_OF, QUERIES
+from chaincode.domain.provenance import GetDataset
+from chaincode.domain.values import Name
+
+LAB = "LabMSP"
+
+
+def test_every_function_that_the_law_names_has_a_contract(world):
+    assert set(world.functions) == {*COMMANDS, *QUERIES}
+    assert set(FUNCTION_OF.values()) == set(world.functions)
+
+
+@pytest.mark.parametrize("args", [(), (b"{}", b"{}")])
+@pytest.mark.parametrize("function", ["dataset:register", "dataset:get"])
+def test_a_function_takes_one_argument(world, function, args):
+    with pytest.raises(errors.WrongArguments) as caught:
+        world.functions[function](None, args)
+    assert caught.value == errors.WrongArguments(function, len(args))
+
+
+def test_the_answer_to_a_command_is_its_record_and_its_event(world):
+    simulation = world.simulate(LAB, world.register_dataset("wdbc"))
+    assert set(world.answer) == {"record", "event"}
+    assert world.answer["record"]["kind"] == "dataset"
+    assert json.loads(simulation.writes["\x00dataset\x00wdbc\x00"]) == world.answer["record"]
+    assert [json.loads(payload) for _, payload in simulation.events] == [world.answer["event"]]
+
+
+def test_a_refusal_is_written_with_its_code_and_its_facts():
+    text = table.refusal(errors.LineageCycle(("run:a", "run:b")))
+    assert text == (
+        '{"code":"lineage-cycle","facts":{"path":["run:a","run:b"]},'
+        '"message":"This would close a circle: run:a → run:b."}'
+    )
+
+
+def test_a_fault_is_no_refusal():
+    assert table.refusal(KeyError("secret")) is None
+
+
+def test_an_entry_that_cannot_be_read_is_a_fault(world):
+    world.dataset(LAB, "wdbc")
+    world.state["\x00dataset\x00wdbc\x00"] = (b'{"kind":"dataset"}', 9)
+    with pytest.raises(CorruptEntryError):
+        world.simulate(LAB, GetDataset(Name("wdbc")))
+
+
+@pytest.mark.parametrize(
+    ("text", "members"), [("", None), (" ", None), ("A", {"A"}), ("A, B.example", {"A", "B.example"})]
+)
+def test_members_are_named_with_commas_between(text, members):
+    assert table.members(text) == members
+
+
+def test_what_is_no_member_is_said_so():
+    with pytest.raises(ValueError, match="MSP ids separated by commas"):
+        table.members("A,,B")

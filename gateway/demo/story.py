@@ -164,10 +164,10 @@ class Story:
         regulator, hospital = self._clients["regulator"], self._clients["hospital"]
         regulator.at_least(hospital.height)
         upstream = regulator.lineage(VERSION, direction="up")
-        downstream = regulator.lineage(DATASET_VERSION, direction="down")
+        downstream = regulator.lineage(f"dataset:{DATASET}", direction="down")
         self._console.print(tree("upstream of the model", upstream, up=True))
         self._console.print(tree("downstream of the data set", downstream, up=False))
-        expect(DATASET_VERSION in references(upstream), "the data set is missing upstream of the model")
+        expect(f"dataset:{DATASET}" in references(upstream), "the data set is missing upstream of the model")
         expect(VERSION in references(downstream), "the model is missing downstream of the data set")
         proof = hospital.record_proof(DATASET, 1, RECORD)
         receipt = self._files / "regulator" / f"{RECORD}.proof.json"
@@ -242,7 +242,7 @@ class Story:
         answers = {
             "stage": regulator.artifact(VERSION),
             "upstream": regulator.lineage(VERSION, direction="up"),
-            "downstream": regulator.lineage(DATASET_VERSION, direction="down"),
+            "downstream": regulator.lineage(f"dataset:{DATASET}", direction="down"),
             "version": regulator.dataset_version(DATASET, 1),
             "model": regulator.model_version(MODEL, 1),
         }

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps that the feature files are written in; the same text runs on every ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_bdd import given, parsers, scenarios, then, when
+
+if TYPE_CHECKING:
+    from scenarios.conftest import World
+
+pytestmark = [pytest.mark.xdist_group("scenarios"), pytest.mark.timeout(180)]
+
+scenarios(".")
+
+
+@pytest.fixture
+def words(request: pytest.FixtureRequest) -> Any:
+    """The helpers beside the fixtures."""
+    return next(
+        plugin
+        for plugin in request.config.pluginmanager.get_plugins()
+        if getattr(plugin, "__file__", "").endswith("scenarios/conftest.py")
+    )
+
+
+# --- What is given -------------------------------------------------------------------------------------------------
+
+
+@given("a consortium with its founding policy")
+def _(world: World) -> None:
+    assert world.as_("lab").policy()["record"]["number"] == 1
+
+
+@given("the hospital registered a data set")
+def _(world: World) -> None:
+    world.did(world.register("hospital"))
+
+
+@given("the hospital registered a data set with a card")
+def _(world: World, words: Any) -> None:
+    world.did(world.register("hospital", card=words.digest(f"card {world.number}")))
+
+
+@given(parsers.parse('the hospital committed the records "{letters}"'))
+def _(world: World, letters: str) -> None:
+    world.did(world.commit(letters))
+
+
+@given("the lab trained a model on the hospital's data")
+def _(world: World) -> None:
+    world.register("hospital")
+    world.commit("a,b,c")
+    lab = world.as_("lab")
+    lab.register_model(world.model, title="A model")
+    lab.record_run(f"run-{world.number}", **world.run_fields())
+    world.did(
+        lab.record_model_version(world.model, world.files("first"), licence="CC-BY-4.0", run=f"run-{world.number}")
+    )
+
+
+@given("the lab fine-tuned a second version from the first")
+def _(world: World) -> None:
+    parents = [{"version": world.model_version, "relation": "fine-tuned"}]
+    world.did(
+        world.as_("lab").record_model_version(world.model, world.files("second"), licence="CC-BY-4.0", parents=parents)
+    )
+
+
+@given("the lab submitted the model")
+def _(world: World) -> None:
+    world.did(world.as_("lab").submit(world.model_version))
+
+
+@given(parsers.parse("the {organisation} endorsed the model"))
+def _(world: World, organisation: str) -> None:
+    world.did(world.as_(organisation).endorse(world.model_version))
+
+
+@given("the hospital withdrew its endorsement")
+def _(world: World) -> None:
+    world.did(world.as_("hospital").withdraw(world.model_version, "new evidence"))
+
+
+# --- What organisations do -------------------------------------------------------------------------------------------
+
+
+@when(parsers.parse('the hospital commits the records "{letters}"'))
+def _(world: World, letters: str) -> None:
+    world.attempt(lambda: world.commit(letters))
+
+
+@when("the lab commits the root of some records to it")
+def _(world: World, words: Any) -> None:
+    root = words.digest("root")
+    world.attempt(lambda: world.as_("lab").commit_version(world.dataset, number=1, root=root, size=3))
+
+
+@when("the hospital commits a root without a size")
+def _(world: World, words: Any) -> None:
+    world.attempt(lambda: world.as_("hospital").commit_version(world.dataset, number=1, root=words.digest("root")))
+
+
+@when("the hospital commits a second root over another parent")
+def _(world: World, words: Any) -> None:
+    fields = {"number": 2, "root": words.digest("two"), "size": 3, "change": "replaces"}
+    other = words.digest("other")
+    world.attempt(lambda: world.as_("hospital").commit_version(world.dataset, parent_root=other, **fields))
+
+
+@when("the hospital claims to extend it with a proof that does not hold")
+def _(world: World, words: Any) -> None:
+    assert world.recorded is not None
+    fields = {
+        "number": 2,
+        "root": words.digest("two"),
+        "size": 3,
+        "change": "extends",
+        "parent_root": world.recorded.record["root"],
+        "consistency": [words.digest("path")],
+    }
+    world.attempt(lambda: world.as_("hospital").commit_version(world.dataset, **fields))
+
+
+@when(parsers.parse('the hospital registers a data set under the licence "{licence}"'))
+def _(world: World, licence: str) -> None:
+    world.attempt(lambda: world.register("hospital", licence=licence))
+
+
+@when("the lab registers a data set with the same card")
+def _(world: World, words: Any) -> None:
+    card = words.digest(f"card {world.number}")
+    world.attempt(lambda: world.register("lab", name=f"copied-{world.number}", card=card))
+
+
+@when("the lab records a run that ends before it starts")
+def _(world: World, words: Any) -> None:
+    inputs = [{"version": world.data_version, "root": words.digest("any"), "role": "train"}]
+    fields = world.run_fields(started=1_700_000_060_000, finished=1_700_000_000_000, inputs=inputs)
+    world.attempt(lambda: world.as_("lab").record_run(f"odd-{world.number}", **fields))
+
+
+@when("the lab records a run over a data set version that does not exist")
+def _(world: World, words: Any) -> None:
+    inputs = [{"version": world.data_version, "root": words.digest("any"), "role": "train"}]
+    world.attempt(lambda: world.as_("lab").record_run(f"odd-{world.number}", **world.run_fields(inputs=inputs)))
+
+
+@when("the lab records a run over the same version with another root")
+def _(world: World, words: Any) -> None:
+    inputs = [{"version": world.data_version, "root": words.digest("another"), "role": "train"}]
+    world.attempt(lambda: world.as_("lab").record_run(f"odd-{world.number}", **world.run_fields(inputs=inputs)))
+
+
+@when("the lab declares the model version its own parent")
+def _(world: World) -> None:
+    declare(world, child=world.model_version, parent=world.model_version)
+
+
+@when("the lab declares the second version a parent of the first")
+def _(world: World) -> None:
+    declare(world, child=world.model_version, parent=world.second_version)
+
+
+def declare(world: World, child: str, parent: str) -> None:
+    """Declare a parent after the fact."""
+    world.attempt(lambda: world.as_("lab").declare_parent(child, parent, relation="fine-tuned"))
+
+
+@when("the lab records a version whose digest is not that of its files")
+def _(world: World, words: Any) -> None:
+    entries = [{"path": "weights.json", "digest": words.digest("file"), "size": 3}]
+    fields = {"licence": "CC-BY-4.0", "digest": words.digest("other")}
+    world.attempt(lambda: world.as_("lab").record_model_version(world.model, entries, **fields))
+
+
+@when("the regulator quarantines the first version")
+def _(world: World) -> None:
+    world.attempt(lambda: world.as_("regulator").quarantine(world.model_version, "a complaint"))
+    assert world.refusal is None
+
+
+@when(parsers.parse("the {organisation} endorses the model"))
+def _(world: World, organisation: str) -> None:
+    world.attempt(lambda: world.as_(organisation).endorse(world.model_version))
+
+
+@when(parsers.parse('the lab moves the model to "{stage}"'))
+def _(world: World, stage: str) -> None:
+    world.attempt(lambda: world.as_("lab").advance(world.model_version, stage))
+
+
+@when("the hospital endorses the model with a statement about another digest")
+def _(world: World, words: Any) -> None:
+    other = words.digest("other bytes")
+    world.attempt(lambda: world.as_("hospital").endorse(world.model_version, digest=other))
+
+
+@when("the hospital endorses the model under the regulator's signature")
+def _(world: World) -> None:
+    world.as_("regulator").endorse(world.model_version)
+    hospital = world.as_("hospital")
+    genuine = hospital.artifact(world.model_version)["endorsements"][0]["record"]["envelope"]
+    world.attempt(lambda: hospital.endorse(world.model_version, envelope=genuine))
+
+
+@when("the lab registers a model that only its own peer endorses")
+def _(world: World) -> None:
+    lab = world.as_("lab")
+    world.attempt(lambda: lab.register_model(world.model + "-x", title="X", endorsing_organisations=["LabMSP"]))
+
+
+@when("the hospital votes for another founding policy")
+def _(world: World) -> None:
+    hospital = world.as_("hospital")
+    policy = hospital.policy()["record"]
+    fields = {name: policy[name] for name in ("members", "rules")}
+    world.attempt(lambda: hospital.set_policy(number=1, amendment_threshold=3, **fields))
+
+
+# --- What then holds -----------------------------------------------------------------------------------------------
+
+
+@then(parsers.parse('it is refused as "{code}"'))
+def _(world: World, code: str) -> None:
+    assert world.refusal is not None, f"it was accepted: {world.recorded}"
+    assert world.refusal.code == code, str(world.refusal)
+
+
+@then(parsers.parse("the version commits to {count:d} records"))
+def _(world: World, count: int) -> None:
+    assert world.refusal is None
+    assert world.recorded is not None
+    assert world.recorded.record["size"] == count
+
+
+@then(parsers.parse('the version "{change}" the one before'))
+def _(world: World, change: str) -> None:
+    assert world.refusal is None
+    assert world.recorded is not None
+    assert world.recorded.record["change"] == change
+    assert world.recorded.record["number"] == 2
+
+
+@then(parsers.parse('the hospital can prove that record "{letter}" was in version 1'))
+def _(world: World, letter: str) -> None:
+    proof = world.as_("hospital").record_proof(world.dataset, 1, letter)
+    regulator = world.as_("regulator")
+    root = regulator.dataset_version(world.dataset, 1)["record"]["root"]
+    assert letter in regulator.verify_record(proof, root=root)
+
+
+@then(parsers.parse('a copy in which record "{letter}" was altered is reported as changed in "{named}" only'))
+def _(world: World, words: Any, letter: str, named: str) -> None:
+    report = verify(world, words.records("a,b,c,d", altered=letter))
+    assert report == {"verified": False, "changed": [named], "added": [], "removed": []}
+
+
+@then(parsers.parse('a copy without record "{letter}" is reported as missing "{named}" only'))
+def _(world: World, words: Any, letter: str, named: str) -> None:
+    kept = ",".join(one for one in "abcd" if one != letter)
+    assert verify(world, words.records(kept)) == {"verified": False, "changed": [], "added": [], "removed": [named]}
+
+
+@then(parsers.parse('a copy with record "{letter}" besides is reported as having "{named}" added'))
+def _(world: World, words: Any, letter: str, named: str) -> None:
+    report = verify(world, words.records(f"a,b,c,d,{letter}"))
+    assert report == {"verified": False, "changed": [], "added": [named], "removed": []}
+
+
+def verify(world: World, copy: bytes) -> dict[str, Any]:
+    """What the owner's gateway says about a copy of version 1."""
+    report = world.as_("hospital").verify_dataset(world.dataset, 1, copy, id_field="id")
+    return {name: report[name] for name in ("verified", "changed", "added", "removed")}
+
+
+@then("upstream of the model are the run and the data set version")
+def _(world: World) -> None:
+    found = lineage(world, world.model_version, "up")
+    assert found == {
+        f"run:run-{world.number}", world.data_version, f"dataset:{world.dataset}", f"model:{world.model}"
+    }  # fmt: skip
+
+
+@then("downstream of the data set version are the run and the model")
+def _(world: World) -> None:
+    assert lineage(world, world.data_version, "down") == {f"run:run-{world.number}", world.model_version}
+
+
+@then("every organisation's gateway gives the same lineage")
+def _(world: World) -> None:
+    answers = [world.as_(name).lineage(world.model_version, "up") for name in world.clients]
+    assert answers[0] == answers[1] == answers[2]
+
+
+def lineage(world: World, of: str, direction: str) -> set[str]:
+    """What the regulator's gateway reaches from an artifact, without the artifact itself."""
+    nodes = world.as_("regulator").lineage(of, direction)["nodes"]
+    return {node["reference"] for node in nodes} - {of}
+
+
+@then("the second version is marked for review, with the path to the first")
+def _(world: World) -> None:
+    nodes = world.as_("hospital").lineage(world.second_version, "up")["nodes"]
+    paths = {node["reference"]: node["review_path"] for node in nodes}
+    assert paths[world.second_version] == [world.second_version, world.model_version]
+
+
+@then(parsers.parse('the model is "{stage}"'))
+def _(world: World, stage: str) -> None:
+    assert world.refusal is None, str(world.refusal)
+    assert world.as_("lab").artifact(world.model_version)["stage"] == stage
+
+
+@then("one more organisation is missing")
+def _(world: World) -> None:
+    assert world.as_("lab").artifact(world.model_version)["status"]["missing"] == 1
+
+
+@then(parsers.parse('the role "{role}" is missing'))
+def _(world: World, role: str) -> None:
+    assert world.as_("lab").artifact(world.model_version)["status"]["missing_roles"] == [role]
+
+
+@then(parsers.parse('every organisation\'s gateway shows it as "{stage}"'))
+def _(world: World, stage: str) -> None:
+    assert {world.as_(name).artifact(world.model_version)["stage"] for name in world.clients} == {stage}
+
+
+@then("the model is in the inbox of the hospital and of the regulator")
+def _(world: World) -> None:
+    for name in ("hospital", "regulator"):
+        assert world.model_version in inbox(world, name)
+
+
+@then("the model is not in the inbox of the lab")
+def _(world: World) -> None:
+    assert world.model_version not in inbox(world, "lab")
+
+
+def inbox(world: World, organisation: str) -> set[str]:
+    """What awaits an organisation."""
+    return {item["artifact"] for item in world.as_(organisation).inbox()["items"]}
+
+
+@then("the model is unknown to every organisation")
+def _(world: World) -> None:
+    for name in world.clients:
+        client = world.as_(name)
+        client.at_least(client.ledger()["height"])
+        with pytest.raises(Exception, match="not-found"):
+            client.model(world.model + "-x")

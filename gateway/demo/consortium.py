@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,19 +83,21 @@ class Consortium:
         self._refuse_taken_ports()
         self._start_network()
         packages = json.loads(self._run("package", CHAINCODE, *self._addresses(), "--json"))
-        for name in ORGANISATIONS:
-            self._start_chaincode(name, packages[ORGANISATIONS[name]])
+        chaincodes = [self._launch_chaincode(name, packages[ORGANISATIONS[name]]) for name in ORGANISATIONS]
+        gateways = [self._launch_gateway(name) for name in ORGANISATIONS]
+        for name, program in zip(ORGANISATIONS, chaincodes, strict=True):
+            program.wait_until(partial(listens, self.ports[name].chaincode), within=30)
         self._run("deploy", CHAINCODE, *self._addresses(), "--policy", POLICY)
-        for name in ORGANISATIONS:
-            self._start_gateway(name)
-        for name, program in zip(ORGANISATIONS, self._programs[-len(ORGANISATIONS) :], strict=True):
-            port = self.ports[name].health
-            program.wait_until(lambda port=port: ready(port), within=60)  # type: ignore[misc]  # the default binds early
+        for name, program in zip(ORGANISATIONS, gateways, strict=True):
+            program.wait_until(partial(ready, self.ports[name].health), within=60)
 
     def kill(self) -> None:
         """End every program at once with SIGKILL."""
         for program in self._programs:
             program.kill()
+        for kept in (self.directory / "run").glob("*.pid"):  # Fabric's own programs, in sessions of their own
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(kept.read_text(encoding="utf-8").split()[0]), signal.SIGKILL)
         self._wait_for_free_ports()
         self._programs.clear()
 
@@ -190,22 +193,20 @@ class Consortium:
             for argument in ("--address", f"{msp_id}=127.0.0.1:{self.ports[name].chaincode}")
         ]
 
-    def _start_chaincode(self, name: str, package: str) -> None:
-        port = self.ports[name].chaincode
-        program = self._launch(
+    def _launch_chaincode(self, name: str, package: str) -> Program:
+        return self._launch(
             f"chaincode-{name}",
             [command("python"), "-m", "chaincode"],
             {
-                "CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{port}",
+                "CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{self.ports[name].chaincode}",
                 "CHAINCODE_ID": package,
                 "CORE_PEER_LOCALMSPID": ORGANISATIONS[name],
             },
         )
-        program.wait_until(lambda: listens(port), within=30)
 
-    def _start_gateway(self, name: str) -> None:
+    def _launch_gateway(self, name: str) -> Program:
         ports = self.ports[name]
-        self._launch(
+        return self._launch(
             f"gateway-{name}",
             [
                 *[command("pedigree"), "serve", "--network", str(self.directory / "network.json")],

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the REST gateway adds to a bare client: throughput with 50 callers, and latency for one.
+
+Both sides record model registrations on the same ledger through the same chaincode; the bare client signs and submits
+what the gateway would.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Metric, alternate, median, paired_ratio
+from gateway.demo.consortium import Consortium
+from gateway.fabric import Contract, Gateway, Identity, Signer, Trust, connect
+from gateway.sdk import Pedigree
+
+Run = dict[str, float]
+_counter = itertools.count()
+
+
+def measure(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
+    """Register models over REST and with the bare client, in turn."""
+    with tempfile.TemporaryDirectory(prefix="pedigree-bench-") as directory:
+        consortium = Consortium(Path(directory), kind, any_port=True)
+        try:
+            consortium.start()
+            rest, contract = consortium.client("lab"), _contract(consortium.network())
+            fast_rest, fast_bare = alternate(
+                rounds,
+                lambda: _timed(lambda: _over_rest(rest), 50, seconds),
+                lambda: _timed(lambda: _bare(contract), 50, seconds),
+            )
+            slow_rest, slow_bare = alternate(
+                rounds,
+                lambda: _timed(lambda: _over_rest(rest), 1, seconds),
+                lambda: _timed(lambda: _bare(contract), 1, seconds),
+            )
+            rest.close()
+        finally:
+            consortium.stop()
+    mine, bare = [run["tps"] for run in fast_rest], [run["tps"] for run in fast_bare]
+    added = median([a["p50_ms"] - b["p50_ms"] for a, b in zip(slow_rest, slow_bare, strict=True)])
+    how = f"register a model on {kind} and wait for the commit, {seconds:.0f} s × {rounds}, in turn"
+    return [
+        Metric("rest.tps_vs_client", median(mine), "tx/s", f"{how}, 50 callers, load on the same machine",
+               "our client with verification, bare", paired_ratio(mine, bare)),
+        Metric("rest.added_p50_ms", added, "ms", f"{how}, one caller; difference of the medians"),
+    ]  # fmt: skip
+
+
+def _contract(network: dict[str, Any]) -> Contract:
+    lab = next(one for one in network["organisations"] if one["mspid"] == "LabMSP")
+    folders = {one["mspid"]: one["msp"] for one in network["organisations"]}
+    channel = connect(lab["peer"], tls_root=Path(lab["tls_ca"]).read_bytes(), server_name=f"peer0.{lab['domain']}")
+    gateway = Gateway(
+        channel,
+        Identity.from_msp_folder(lab["mspid"], lab["user_msp"]),
+        Signer.from_msp_folder(lab["user_msp"]),
+        trust=Trust.from_msp_folders(folders, bytes.fromhex(network["genesis_hash"])),
+    )
+    return gateway.network(network["channel"]).contract("pedigree")
+
+
+def _name() -> str:
+    return f"bench-{os.getpid()}-{next(_counter)}"
+
+
+def _over_rest(client: Pedigree) -> None:
+    client.register_model(_name(), title="Bench")
+
+
+def _bare(contract: Contract) -> None:
+    command = {"kind": "register-model", "model": _name(), "schema": 1, "title": "Bench"}
+    contract.submit("model:register", json.dumps(command, sort_keys=True, separators=(",", ":")))
+
+
+def _timed(once: Callable[[], None], in_flight: int, seconds: float) -> Run:
+    latencies: list[float] = []
+    end = time.monotonic() + seconds
+
+    def work() -> None:
+        while time.monotonic() < end:
+            started = time.monotonic()
+            once()
+            latencies.append((time.monotonic() - started) * 1000)
+
+    started = time.monotonic()
+    threads = [threading.Thread(target=work) for _ in range(in_flight)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {"tps": len(latencies) / (time.monotonic() - started), "p50_ms": statistics.median(latencies)}

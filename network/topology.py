@@ -95,6 +95,8 @@ class Batch:
     max_messages: int = 500
     absolute_max_bytes: int = 10 * 1024 * 1024
     preferred_max_bytes: int = 2 * 1024 * 1024
+    idle_cut_ms: int = 20
+    """The embedded network also cuts a block when no message came for so long; 0 leaves that out, as Fabric does."""
 
     @property
     def timeout_text(self) -> str:
@@ -191,6 +193,7 @@ class Topology:
                         "max_messages": channel.batch.max_messages,
                         "absolute_max_bytes": channel.batch.absolute_max_bytes,
                         "preferred_max_bytes": channel.batch.preferred_max_bytes,
+                        "idle_cut": f"{channel.batch.idle_cut_ms}ms",
                     },
                 }
                 for channel in self.channels
@@ -299,13 +302,13 @@ def _channel(entry: object, path: str, known: Sequence[str]) -> Channel:
 
 def _batch(entry: object, path: str) -> Batch:
     sizes = ("max_messages", "absolute_max_bytes", "preferred_max_bytes")
-    fields = _fields(entry, path, required=(), optional=("timeout", *sizes))
-    timeout = fields.get("timeout", "100ms")
-    match = _DURATION.fullmatch(timeout) if isinstance(timeout, str) else None
-    if match is None or int(match[1]) == 0:
-        raise TopologyError(f"{path}.timeout", f"{timeout!r} is not a positive duration such as 100ms or 2s")
+    fields = _fields(entry, path, required=(), optional=("timeout", "idle_cut", *sizes))
+    timeout_ms = _milliseconds(fields.get("timeout", "100ms"), f"{path}.timeout")
+    if timeout_ms == 0:
+        raise TopologyError(f"{path}.timeout", "must be longer than nothing, such as 100ms or 2s")
+    idle_cut_ms = _milliseconds(fields.get("idle_cut", "20ms"), f"{path}.idle_cut")
     values = {size: _positive(fields[size], f"{path}.{size}") for size in sizes if size in fields}
-    batch = replace(Batch(timeout_ms=int(match[1]) * (1000 if match[2] == "s" else 1)), **values)
+    batch = replace(Batch(timeout_ms=timeout_ms, idle_cut_ms=idle_cut_ms), **values)
     if batch.preferred_max_bytes > batch.absolute_max_bytes:
         raise TopologyError(f"{path}.preferred_max_bytes", "is larger than absolute_max_bytes")
     return batch
@@ -360,6 +363,13 @@ def _endpoint(value: object, path: str) -> Endpoint:
         return Endpoint.parse(value)
     except ValueError as error:
         raise TopologyError(path, str(error)) from error
+
+
+def _milliseconds(value: object, path: str) -> int:
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise TopologyError(path, f"{value!r} is not a duration such as 100ms or 2s")
+    return int(match[1]) * (1000 if match[2] == "s" else 1)
 
 
 def _positive(value: object, path: str) -> int:

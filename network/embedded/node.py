@@ -29,8 +29,6 @@ from network.material import Material, ensure_material
 from network.topology import Topology
 
 __all__ = ["Channel", "ChannelClosed", "Node", "NodeError", "OrgPeer"]
-
-IDLE_CUT_MS = 20
 _NONCE_BYTES = 24
 
 
@@ -78,14 +76,14 @@ class Node:
         topology: Topology,
         directory: Path,
         *,
-        idle_cut_ms: int = IDLE_CUT_MS,
+        idle_cut_ms: int | None = None,
         mutual_tls: bool = False,
         chaincode_settings: ChaincodeSettings | None = None,
         on_failure: Callable[[BaseException], None] = die,
     ) -> "Node":
         """Start the network in `directory`, making key material and genesis blocks when they are not there.
 
-        A block is cut `idle_cut_ms` milliseconds after the last message, 0 turns that off; ports of 0 are chosen.
+        `idle_cut_ms` replaces what the topology says for every channel; ports of 0 are chosen.
         Listeners accept calls when this returns. Raises NodeError, DirectoryInUseError, StoreError or OSError.
         """
         lock = DirectoryLock(directory)
@@ -93,7 +91,7 @@ class Node:
             topology = topology.resolved()
             node = cls(topology, directory, ensure_material(topology, directory), lock)
             try:
-                node._open(idle_cut_ms / 1000, chaincode_settings, on_failure)
+                node._open(idle_cut_ms, chaincode_settings, on_failure)
                 await node._serve(mutual_tls)
             except BaseException:
                 await node.stop()
@@ -132,7 +130,7 @@ class Node:
     # -- composition -------------------------------------------------------------------------------------------------
 
     def _open(
-        self, idle_cut_s: float, settings: ChaincodeSettings | None, on_failure: Callable[[BaseException], None]
+        self, idle_cut_ms: int | None, settings: ChaincodeSettings | None, on_failure: Callable[[BaseException], None]
     ) -> None:
         orderer = self.topology.orderer
         signer = Signer.from_folder(self.material.orderer(orderer.domain) / "msp", orderer.msp_id)
@@ -151,7 +149,7 @@ class Node:
                 signer,
                 transient,
                 nonce=lambda: os.urandom(_NONCE_BYTES),
-                idle_cut_s=idle_cut_s,
+                idle_cut_s=(described.batch.idle_cut_ms if idle_cut_ms is None else idle_cut_ms) / 1000,
                 orderers=orderers,
                 on_failure=on_failure,
             )

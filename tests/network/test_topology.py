@@ -126,6 +126,7 @@ _ABSENT = object()
         ("channels/0/batch/timeout", "soon", "channels[0].batch.timeout"),
         ("channels/0/batch/timeout", "0ms", "channels[0].batch.timeout"),
         ("channels/0/batch/timeout", 100, "channels[0].batch.timeout"),
+        ("channels/0/batch/idle_cut", "never", "channels[0].batch.idle_cut"),
         ("channels/0/batch/max_messages", 0, "channels[0].batch.max_messages"),
         ("channels/0/batch/max_messages", True, "channels[0].batch.max_messages"),
         ("channels/0/batch/preferred_max_bytes", 2**30, "channels[0].batch.preferred_max_bytes"),

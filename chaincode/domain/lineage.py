@@ -18,7 +18,7 @@ DEFAULT_LIMIT: Final = Count(1_000)
 MOST_NODES: Final = 10_000
 """How many nodes a walk visits at most."""
 EDGES_PER_NODE: Final = 10
-"""How many edges a walk keeps for each node of its limit."""
+"""How many edges a walk reads for each node of its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,13 @@ def walk(
         raise InvalidField("/limit", f"it must be from 1 to {MOST_NODES}")
     distance = {of: 0}
     edges: dict[tuple[Ref, Ref], Edge] = {}
-    complete = True
+    complete, read = True, 0
     waiting = deque([of])
     while waiting:
         here = waiting.popleft()
         for edge in edges_of(here):
-            if len(edges) == EDGES_PER_NODE * limit:
+            read += 1
+            if read > EDGES_PER_NODE * limit:
                 # One node may have very many children: what is read is bounded as well as what is visited.
                 complete = False
                 waiting.clear()

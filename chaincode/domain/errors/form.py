@@ -127,15 +127,6 @@ class TooLarge(Malformed):
 
 
 @dataclass
-class UnknownFunction(Malformed):
-    """No function of this name exists."""
-
-    code = "unknown-function"
-    sentence = "There is no function '{function}'."
-    function: str
-
-
-@dataclass
 class WrongArguments(Malformed):
     """A function was called with a number of arguments other than one."""
 

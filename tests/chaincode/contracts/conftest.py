@@ -32,7 +32,8 @@ from chaincode.domain.evidence import (
 )
 from chaincode.domain.functions import COMMANDS, FUNCTION_OF
 from chaincode.domain.intoto import encode_statement
-from chaincode.domain.keys import OWNED, key, key_of
+from chaincode.domain.keys import OWNED, key_of
+from chaincode.domain.keys import key as key_under
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import (
@@ -252,7 +253,7 @@ class World:
         return self.read(ModelVersion, name, number)
 
     def read(self, kind: Any, *parts: Any) -> Any:
-        return codec.read(kind, self.state[key(kind, *parts)][0])
+        return codec.read(kind, self.state[key_under(kind, *parts)][0])
 
     def records(self) -> list[Record]:
         return [_record(value) for value, _ in self.state.values()]

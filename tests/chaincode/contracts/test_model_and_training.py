@@ -145,6 +145,11 @@ def test_a_manifest_lists_every_file_once_in_order(lab, paths, refusal):
     assert lab.refused(LAB, lab.record_model_version("net", files=files)) == refusal
 
 
+def test_a_model_may_have_many_files(lab):
+    files = tuple(FileEntry(FilePath(path), lab.digest_of(path), Count(1)) for path in ("a", "b/c", "b/d"))
+    assert lab.model_version(LAB, "net", files=files).files == files
+
+
 def test_a_missing_parent_is_refused(lab):
     lab.submit(LAB, RegisterModel(Name("net"), Text("n")))
     parents = (ModelParent(Ref("model-version:gone:1"), Relation.MERGED),)
@@ -197,9 +202,7 @@ def test_a_licence_wider_than_that_of_a_model_that_the_run_began_from_is_refused
     lab.submit(LAB, run(lab, parents=(NET,)))
     lab.submit(LAB, RegisterModel(Name("tuned"), Text("n")))
     refusal = lab.refused(LAB, lab.record_model_version("tuned", run=Name("r-1")))
-    assert refusal == errors.LicenceTooWide(
-        "Apache-2.0", "CC-BY-NC-4.0", ("model-version:tuned:1", "run:r-1", NET)
-    )
+    assert refusal == errors.LicenceTooWide("Apache-2.0", "CC-BY-NC-4.0", ("model-version:tuned:1", "run:r-1", NET))
 
 
 def test_data_that_only_tested_a_model_does_not_bind_its_licence(lab):

@@ -10,7 +10,18 @@ from chaincode.domain.claims import DigestClaim
 from chaincode.domain.derivation import Activity, Derivation, Range, Selection
 from chaincode.domain.lineage import Edge
 from chaincode.domain.provenance import Change, Dataset, GetDataset, GetDatasetVersion, Origin
-from chaincode.domain.values import Blob, Count, Digest, Instant, Name, Number, Ref, Territory, Text, dataset_version_ref
+from chaincode.domain.values import (
+    Blob,
+    Count,
+    Digest,
+    Instant,
+    Name,
+    Number,
+    Ref,
+    Territory,
+    Text,
+    dataset_version_ref,
+)
 
 HOSPITAL, LAB = "HospitalMSP", "LabMSP"
 WDBC = Ref("dataset-version:wdbc:1")

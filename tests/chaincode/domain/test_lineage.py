@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lineage over any graph: nothing becomes its own ancestor, walks end, taint has a path."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaincode.domain import lineage
+from chaincode.domain.errors import LineageCycle, SelfParent, TooLarge
+from chaincode.domain.lineage import Edge, refuse_circle, walk
+from chaincode.domain.values import Ref, Text, run_ref
+
+NODES = [run_ref(f"n{index}") for index in range(8)]
+pairs = st.lists(st.tuples(st.sampled_from(NODES), st.sampled_from(NODES)), max_size=40)
+
+
+def grow(attempts):
+    """Add each (child, parent) that is not refused."""
+    parents: dict[Ref, list[Ref]] = {node: [] for node in NODES}
+    for child, parent in attempts:
+        try:
+            refuse_circle(child, parent, parents.__getitem__)
+        except (LineageCycle, SelfParent):
+            continue
+        parents[child].append(parent)
+    return parents
+
+
+def ancestors(node, parents):
+    found = set()
+    waiting = [node]
+    while waiting:
+        for parent in parents[waiting.pop()]:
+            if parent not in found:
+                found.add(parent)
+                waiting.append(parent)
+    return found
+
+
+@given(pairs)
+def test_whatever_is_tried_nothing_becomes_its_own_ancestor(attempts):
+    parents = grow(attempts)
+    assert not any(node in ancestors(node, parents) for node in NODES)
+
+
+@given(pairs, st.sampled_from(NODES), st.sampled_from(NODES))
+def test_an_edge_is_refused_exactly_when_it_would_close_a_circle(attempts, child, parent):
+    parents = grow(attempts)
+    closes = child in ancestors(parent, parents)
+    if child == parent:
+        with pytest.raises(SelfParent):
+            refuse_circle(child, parent, parents.__getitem__)
+    elif closes:
+        with pytest.raises(LineageCycle) as caught:
+            refuse_circle(child, parent, parents.__getitem__)
+        path = caught.value.path
+        assert (path[0], path[1], path[-1]) == (child, parent, child)
+        assert all(up in parents[down] for down, up in pairwise(path[1:]))
+    else:
+        refuse_circle(child, parent, parents.__getitem__)
+
+
+def _edges_up(parents):
+    return lambda node: [Edge(parent, node, Text("x")) for parent in parents[node]]
+
+
+@given(pairs, st.sampled_from(NODES), st.sets(st.sampled_from(NODES)))
+def test_a_walk_finds_every_ancestor_and_what_taints_it(attempts, start, stopped):
+    parents = grow(attempts)
+    found = walk(start, limit=100, edges_of=_edges_up(parents), quarantined=stopped.__contains__)
+    assert {node.reference for node in found.nodes} == ancestors(start, parents) | {start}
+    assert found.complete
+    assert [node.distance for node in found.nodes] == sorted(node.distance for node in found.nodes)
+    for node in found.nodes:
+        tainted = bool(ancestors(node.reference, parents) & stopped)
+        assert node.quarantined is (node.reference in stopped)
+        if node.quarantined:
+            continue
+        assert bool(node.review_path) is tainted
+        if tainted:
+            path = node.review_path
+            assert path[0] == node.reference
+            assert path[-1] in stopped
+            assert all(up in parents[down] for down, up in pairwise(path))
+
+
+def test_a_deep_lineage_is_walked_without_recursion():
+    chain = {run_ref(f"n{index}"): [run_ref(f"n{index + 1}")] for index in range(5_000)} | {run_ref("n5000"): []}
+    found = walk(run_ref("n0"), limit=10_000, edges_of=_edges_up(chain), quarantined=lambda node: node == "run:n5000")
+    assert (len(found.nodes), len(found.nodes[0].review_path)) == (5_001, 5_001)
+
+
+def test_one_node_with_very_many_children_is_bounded():
+    def edges(node):
+        if node != NODES[0]:
+            return
+        for index in range(10**9):
+            yield Edge(node, run_ref(f"c{index}"), Text("x"))
+
+    found = walk(NODES[0], limit=10, edges_of=edges, quarantined=lambda _: False)
+    assert (len(found.nodes), found.complete) == (10, False)
+
+
+def test_edges_are_bounded_even_among_few_nodes(monkeypatch):
+    monkeypatch.setattr(lineage, "EDGES_PER_NODE", 1)
+    parents = {NODES[0]: [NODES[1], NODES[2]], NODES[1]: [NODES[2]], NODES[2]: []}
+    found = walk(NODES[0], limit=3, edges_of=_edges_up(parents), quarantined=lambda _: False)
+    assert (len(found.edges), found.complete) == (3, True)
+    parents |= {NODES[2]: [NODES[3]]}
+    found = walk(NODES[0], limit=3, edges_of=_edges_up(parents), quarantined=lambda _: False)
+    assert (len(found.edges), found.complete) == (3, False)
+
+
+def test_a_circle_that_cannot_be_excluded_in_time_is_refused(monkeypatch):
+    monkeypatch.setattr(lineage, "MOST_NODES", 3)
+    chain = {node: [up] for node, up in pairwise(NODES)}
+    with pytest.raises(TooLarge):
+        refuse_circle(run_ref("x"), NODES[0], lambda node: chain.get(node, []))
+
+
+def test_a_shared_ancestor_is_visited_once():
+    above = {NODES[0]: [NODES[1], NODES[2]], NODES[1]: [NODES[3]], NODES[2]: [NODES[3]]}
+    visited = []
+
+    def parents_of(node):
+        visited.append(node)
+        return above.get(node, [])
+
+    refuse_circle(run_ref("x"), NODES[0], parents_of)
+    assert sorted(visited) == sorted(set(visited))

@@ -18,68 +18,6 @@ NET = Ref("model-version:net:1")
 ZERO = Digest(bytes(32))
 
 
-class Case:
-    """The lab's model, its digest, and shorthand for what is said about it."""
-
-    def __init__(self, world):
-        self.world = world
-        self.digest = world.model_version(LAB, "net").digest
-
-    def submit(self):
-        return self.world.submit(LAB, Submit(NET, self.digest))
-
-    def endorsing(self, org, **more):
-        return Endorse(NET, self.world.envelope(org, NET, self.digest, **more))
-
-    def endorse(self, org):
-        return self.world.submit(org, self.endorsing(org))
-
-    def rejecting(self, org):
-        return Reject(NET, self.world.envelope(org, NET, self.digest, Decision.REJECT), Text("unsafe"))
-
-    def reject(self, org):
-        return self.world.submit(org, self.rejecting(org))
-
-    def withdraw(self, org):
-        return self.world.submit(org, Withdraw(NET, Text("second thoughts")))
-
-    @property
-    def stage(self):
-        return self.world.read(ArtifactStage, NET).stage
-
-    def status(self):
-        return self.world.ask(GetStatus(NET))
-
-    def refused(self, org, command):
-        return self.world.refused(org, command)
-
-
-@pytest.fixture
-def case(world):
-    return Case(world)
-
-
-@pytest.fixture
-def open_case(case):
-    """The model, submitted."""
-    case.submit()
-    return case
-
-
-@pytest.fixture
-def case_under(empty_world):
-    """Makes a submitted case under a policy with one rule for models."""
-
-    def make(**rule):
-        values = {"artifact_kind": ArtifactKind.MODEL_VERSION, "threshold": Number(2)} | rule
-        empty_world.found(rules=(QuorumRule(**values),))
-        case = Case(empty_world)
-        case.submit()
-        return case
-
-    return make
-
-
 # --- The way to approval ----------------------------------------------------------------------------------------
 
 
@@ -115,10 +53,10 @@ def test_a_data_set_version_is_endorsed_by_its_root(world):
     assert world.submit(LAB, Endorse(data, world.envelope(LAB, data, root)))["stage"] == "approved"
 
 
-def test_a_required_role_must_be_among_the_endorsers(empty_world):
+def test_a_required_role_must_be_among_the_endorsers(empty_world, make_case):
     policy = empty_world.founding_policy()
     empty_world.found(members=(*policy.members, Member(OrgId("MakerMSP"))))
-    case = Case(empty_world)
+    case = make_case(empty_world)
     case.submit()
     case.endorse(HOSPITAL)
     case.endorse(OrgId("MakerMSP"))
@@ -165,9 +103,9 @@ def test_an_artifact_is_submitted_once_a_round(open_case):
     assert refusal == errors.WrongStage(NET, "submitted", "submitting it", "draft")
 
 
-def test_without_a_rule_there_is_nothing_to_submit_to(empty_world):
+def test_without_a_rule_there_is_nothing_to_submit_to(empty_world, make_case):
     empty_world.found(rules=())
-    case = Case(empty_world)
+    case = make_case(empty_world)
     assert case.refused(LAB, Submit(NET, case.digest)) == errors.RuleMissing("model-version", "approved")
 
 
@@ -229,10 +167,10 @@ def test_a_stage_that_no_rule_guards_cannot_be_endorsed(open_case):
     assert open_case.refused(HOSPITAL, command) == errors.RuleMissing("model-version", "deployed")
 
 
-def test_a_late_endorsement_of_an_approved_artifact_is_kept(empty_world):
+def test_a_late_endorsement_of_an_approved_artifact_is_kept(empty_world, make_case):
     policy = empty_world.founding_policy()
     empty_world.found(members=(*policy.members, Member(OrgId("MakerMSP"))))
-    case = Case(empty_world)
+    case = make_case(empty_world)
     case.submit()
     for org in (HOSPITAL, REGULATOR):
         case.endorse(org)
@@ -355,11 +293,11 @@ def test_a_rejection_needs_a_statement_that_rejects(open_case):
     assert open_case.refused(REGULATOR, Reject(NET, envelope, Text("no"))).code == "statement-invalid"
 
 
-def test_a_late_rejection_does_not_undo_an_approval(empty_world):
+def test_a_late_rejection_does_not_undo_an_approval(empty_world, make_case):
     policy = empty_world.founding_policy()
     rule = QuorumRule(ArtifactKind.MODEL_VERSION, Number(1), required_roles=(Role("auditor"),))
     empty_world.found(members=(*policy.members, Member(OrgId("MakerMSP"))), rules=(rule,))
-    case = Case(empty_world)
+    case = make_case(empty_world)
     case.submit()
     case.endorse(REGULATOR)
     assert case.reject(OrgId("MakerMSP"))["stage"] == "approved"
@@ -376,10 +314,10 @@ def test_a_withdrawal_takes_the_approval_with_it(open_case):
     assert open_case.withdraw(HOSPITAL)["stage"] == "submitted"
 
 
-def test_an_approval_stands_that_does_not_rest_on_what_is_withdrawn(empty_world):
+def test_an_approval_stands_that_does_not_rest_on_what_is_withdrawn(empty_world, make_case):
     policy = empty_world.founding_policy()
     empty_world.found(members=(*policy.members, Member(OrgId("MakerMSP"))))
-    case = Case(empty_world)
+    case = make_case(empty_world)
     case.submit()
     for org in (HOSPITAL, REGULATOR, OrgId("MakerMSP")):
         case.endorse(org)

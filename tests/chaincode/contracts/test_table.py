@@ -8,9 +8,10 @@ import pytest
 from chaincode.contracts import table
 from chaincode.contracts.state import CorruptEntryError
 from chaincode.domain import errors
+from chaincode.domain.derivation import Activity, Derivation
 from chaincode.domain.functions import COMMANDS, FUNCTION_OF, QUERIES
 from chaincode.domain.provenance import GetDataset
-from chaincode.domain.values import Name
+from chaincode.domain.values import Name, Ref
 
 LAB = "LabMSP"
 
@@ -65,3 +66,25 @@ def test_members_are_named_with_commas_between(text, members):
 def test_what_is_no_member_is_said_so():
     with pytest.raises(ValueError, match="MSP ids separated by commas"):
         table.members("A,,B")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state, policies: state.pop("\x00edge\x00dataset-version:wdbc:1\x00dataset-version:train:1\x00"),
+        lambda state, policies: state.pop("\x00dataset-version\x00wdbc\x000000000001\x00"),
+        lambda state, policies: policies.popitem(),
+        lambda state, policies: policies.update({"\x00policy\x00": "OutOf(2,'LabMSP.peer')"}),
+        lambda state, policies: state.update({"\x00dataset\x00other\x00": state["\x00dataset\x00wdbc\x00"]}),
+        lambda state, policies: state.pop("\x00policy-version\x000000000001\x00"),
+    ],
+)
+def test_the_check_that_runs_after_every_step_sees_damage(world, ledger_check, damage):
+    world.dataset(LAB, "wdbc")
+    world.dataset_version(LAB, "wdbc")
+    world.dataset(LAB, "train")
+    parent = Ref("dataset-version:wdbc:1")
+    world.dataset_version(LAB, "train", derivation=Derivation(Activity.SPLIT, (parent,)))
+    damage(world.state, world.policies)
+    with pytest.raises((AssertionError, KeyError)):
+        ledger_check(world.state, world.policies)

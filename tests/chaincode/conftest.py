@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold of the consortium's ledger at any time, whoever wrote what in which order."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import pytest
+
+from chaincode.domain import codec
+from chaincode.domain.canonical import encode, parse
+from chaincode.domain.claims import DigestClaim
+from chaincode.domain.endorsement import Endorsement
+from chaincode.domain.keys import OWNED, key_of
+from chaincode.domain.lifecycle import ArtifactStage
+from chaincode.domain.lineage import Edge
+from chaincode.domain.model import (
+    LaterParents,
+    Model,
+    ModelVersion,
+    manifest_digest,
+    parents_of_model_version,
+)
+from chaincode.domain.policy import Policy, PolicyVersion, Stage
+from chaincode.domain.provenance import (
+    Dataset,
+    DatasetVersion,
+    parents_of_dataset_version,
+)
+from chaincode.domain.spdx import Licence
+from chaincode.domain.training import Evaluation, TrainingRun, parents_of_evaluation, parents_of_run
+from chaincode.domain.values import (
+    Record,
+    Ref,
+    dataset_version_ref,
+    evaluation_ref,
+    model_version_ref,
+    run_ref,
+)
+
+LedgerCheck = Callable[[Mapping[str, tuple[bytes, int]], Mapping[str, str]], None]
+
+
+@pytest.fixture(scope="session")
+def ledger_check() -> LedgerCheck:
+    """Checks a whole ledger: its entries with their versions, and the policies of keys."""
+    return check_ledger
+
+
+def check_ledger(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str, str]) -> None:
+    """What must hold of the ledger at any time, whoever wrote what in which order."""
+    records = [_record(value) for value, _ in state.values()]
+    _check_entries(state, policies)
+    _check_versions(records)
+    _check_edges(records)
+    _check_claims(records)
+    _check_stages(records)
+    _check_policy(records)
+
+
+def _check_entries(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str, str]) -> None:
+    for key, (value, _) in state.items():
+        record = _record(value)
+        assert key == key_of(record)
+        assert encode(parse(value)) == value, "an entry is not canonical"
+        expression = policies.get(key)
+        if isinstance(record, OWNED):
+            assert expression is not None
+            assert expression.startswith(f"OutOf(2,'{record.owner}.peer',")
+            assert expression.count(record.owner) == 1, "the owner stands for the other member as well"
+        else:
+            assert expression is None, "a record that no owner may block has an owner's policy"
+
+
+def _of(records: list[Record], kind: Any) -> list[Any]:
+    return [record for record in records if isinstance(record, kind)]
+
+
+def _check_versions(records: list[Record]) -> None:
+    datasets = {dataset.dataset: dataset for dataset in _of(records, Dataset)}
+    versions = {(version.dataset, version.number): version for version in _of(records, DatasetVersion)}
+    for (name, number), version in versions.items():
+        assert version.owner == datasets[name].owner
+        assert version.size >= 1
+        previous = versions.get((name, number - 1))
+        assert (previous is None) is (number == 1)
+        assert version.parent_root == (None if previous is None else previous.root)
+    models = {model.model: model for model in _of(records, Model)}
+    recorded = {(version.model, version.number): version for version in _of(records, ModelVersion)}
+    for (name, number), model_version in recorded.items():
+        assert model_version.owner == models[name].owner
+        assert number == 1 or (name, number - 1) in recorded
+        assert model_version.digest == manifest_digest(model_version.files)
+
+
+def _check_edges(records: list[Record]) -> None:
+    later = {more.child: more for more in _of(records, LaterParents)}
+    expected: set[Edge] = set()
+    licences: dict[Ref, Licence] = {}
+    nodes: set[Ref] = set()
+    for record in records:
+        match record:
+            case DatasetVersion():
+                reference = dataset_version_ref(record.dataset, record.number)
+                licences[reference] = record.licence
+                expected.update(parents_of_dataset_version(record))
+            case ModelVersion():
+                reference = model_version_ref(record.model, record.number)
+                licences[reference] = record.licence
+                expected.update(parents_of_model_version(record, later.get(reference)))
+            case TrainingRun():
+                reference = run_ref(record.run)
+                expected.update(parents_of_run(record))
+            case Evaluation():
+                reference = evaluation_ref(record.evaluation)
+                expected.update(parents_of_evaluation(record))
+            case _:
+                continue
+        nodes.add(reference)
+    edges = set(_of(records, Edge))
+    assert edges == expected, "the edges are not those that the records name"
+    assert {end for edge in edges for end in (edge.parent, edge.child)} <= nodes, "an edge leads nowhere"
+    _check_acyclic(nodes, edges)
+    for edge in edges:
+        if edge.parent in licences and edge.child in licences:
+            assert not licences[edge.child].is_wider_than(licences[edge.parent])
+
+
+def _check_acyclic(nodes: set[Ref], edges: set[Edge]) -> None:
+    remaining = set(nodes)
+    while remaining:
+        roots = {node for node in remaining if not any(e.child == node and e.parent in remaining for e in edges)}
+        assert roots, "the lineage has a cycle"
+        remaining -= roots
+
+
+def _check_claims(records: list[Record]) -> None:
+    owners = {claim.digest: claim.owner for claim in _of(records, DigestClaim)}
+    for version in _of(records, DatasetVersion):
+        assert owners[version.root] == version.owner
+    for version in _of(records, ModelVersion):
+        assert owners[version.digest] == version.owner
+
+
+def _check_stages(records: list[Record]) -> None:
+    given = _of(records, Endorsement)
+    for standing in _of(records, ArtifactStage):
+        standing_now = {
+            one.by
+            for one in given
+            if (one.artifact, one.stage, one.round) == (standing.artifact, Stage.APPROVED, standing.round)
+            and one.withdrawn_at is None
+        }
+        if standing.stage in {Stage.ENDORSED, Stage.APPROVED}:
+            assert standing_now, f"{standing.artifact} is {standing.stage} and nobody endorses it"
+        if standing.stage is Stage.SUBMITTED:
+            assert not standing_now
+        assert (standing.stage is Stage.QUARANTINED) is (standing.quarantined_by is not None)
+
+
+def _check_policy(records: list[Record]) -> None:
+    versions = {version.policy.number: version.policy for version in _of(records, PolicyVersion)}
+    assert sorted(versions) == list(range(1, len(versions) + 1))
+    for policy in _of(records, Policy):
+        assert policy == versions.get(policy.number)
+        assert policy.number == len(versions)
+
+
+@lru_cache(maxsize=4096)
+def _record(value: bytes) -> Record:
+    record = codec.from_json(value)
+    assert isinstance(record, Record)
+    return record

@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test shares: the ledger that scenarios run on."""
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Properties are about answers, not about the speed of a shared machine; continuous integration repeats itself.
+settings.register_profile(
+    "pedigree", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=os.environ.get("CI") == "true"
+)
+settings.load_profile("pedigree")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -111,14 +111,11 @@ class Simulation:
     policies: dict[str, str] = field(default_factory=dict)
     events: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def get_state(self, key: str) -> bytes | None:
-        """As of the start: a transaction does not see its own writes."""
-        found = self.state.get(key)
-        self.reads[key] = None if found is None else found[1]
-        return None if found is None else found[0]
-
     def get_states(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [self.get_state(key) for key in keys]
+        """As of the start: a transaction does not see its own writes."""
+        found = {key: self.state.get(key) for key in keys}
+        self.reads.update({key: None if entry is None else entry[1] for key, entry in found.items()})
+        return [None if (entry := found[key]) is None else entry[0] for key in keys]
 
     def put_state(self, key: str, value: bytes) -> None:
         assert key not in self.writes, f"{key!r} is written twice"
@@ -145,7 +142,6 @@ class World:
         self.check = check
         self.state: dict[str, tuple[bytes, int]] = {}
         self.policies: dict[str, str] = {}
-        self.events: list[dict[str, Any]] = []
         self.now = START
         self.height = 0
         self.functions = table.functions(check=check_signature, founders=founders)
@@ -189,9 +185,7 @@ class World:
         self.policies.update(simulation.policies)
         assert len(simulation.events) == 1, "a transaction carries exactly one event"
         name, payload = simulation.events[0]
-        event = json.loads(payload)
-        assert event["name"] == name
-        self.events.append(event)
+        assert json.loads(payload)["name"] == name
         self.check(self.state, self.policies)
         return True
 

@@ -201,6 +201,7 @@ class Consortium:
                 "CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{self.ports[name].chaincode}",
                 "CHAINCODE_ID": package,
                 "CORE_PEER_LOCALMSPID": ORGANISATIONS[name],
+                "PEDIGREE_FOUNDERS": ",".join(ORGANISATIONS.values()),
             },
         )
 

@@ -31,10 +31,16 @@ def main() -> int:
     options = parser.parse_args()
     directory = (options.dir or Path(".pedigree") / f"demo-{options.ledger}").absolute()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    consortium = Consortium(directory, options.ledger, any_port=options.any_port)
+    any_port = options.any_port
     if options.stop:
+        consortium = Consortium(directory, options.ledger)
         console.print(f"{consortium.stop_left_running()} programs stopped")
         return 0
+    Consortium(directory, options.ledger).stop_left_running()
+    if not any_port and not usual_ports_are_free():
+        console.print("Something listens on the usual ports already; using free ones instead.")
+        any_port = True
+    consortium = Consortium(directory, options.ledger, any_port=any_port)
     story = Story(consortium, console)
     started = time.monotonic()
     try:
@@ -60,7 +66,6 @@ def main() -> int:
 
 def play(consortium: Consortium, story: Story, console: Console, directory: Path) -> None:
     """Start from nothing, then every step in order."""
-    consortium.stop_left_running()
     shutil.rmtree(directory, ignore_errors=True)
     started = time.monotonic()
     with console.status("starting a network, three chaincode processes and three gateways …"):

@@ -42,6 +42,15 @@ DEFAULT_PORTS = {
 }
 
 
+USUAL_NETWORK_PORTS = (7050, 7051, 7052, 8051, 8052, 9051, 9052)
+
+
+def usual_ports_are_free() -> bool:
+    """Whether nothing listens where the consortium usually does."""
+    own = [port for ports in DEFAULT_PORTS.values() for port in (ports.chaincode, ports.gateway, ports.health)]
+    return not any(listens(port) for port in (*own, *USUAL_NETWORK_PORTS))
+
+
 def free_ports() -> dict[str, Ports]:
     """Ports that are free now, for tests that run beside one another."""
     with held_ports(3 * len(ORGANISATIONS)) as numbers:

@@ -40,6 +40,7 @@ from gateway.services.ports import (
 _LOG = logging.getLogger(__name__)
 _NONCE_SIZE = 24
 _MISMATCH_RETRIES = 2
+_DUPLICATE_TXID = 9
 
 
 class Invalidated(PortError):
@@ -236,6 +237,10 @@ class Attempts:
             started = time.perf_counter()
             outcome = self._await(future, submission.transaction_id, deadline)
             self._meter.observe("commit", time.perf_counter() - started)
+        if outcome is not None and outcome.code == _DUPLICATE_TXID:
+            # Only the first occurrence of an id decides; its block was applied before this future was there.
+            found = self._readmodel.transaction(submission.transaction_id)
+            return outcome if found is None else found[0]
         return outcome
 
     def _await(self, future: "Future[Outcome]", transaction_id: str, deadline: float) -> Outcome | None:

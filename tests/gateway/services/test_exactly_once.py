@@ -255,6 +255,31 @@ def test_a_lost_database_finds_the_first_outcome_by_the_derived_id(make_core: Ca
     assert second.ledger.calls["submit"] == 1
 
 
+def test_a_first_copy_that_commits_while_the_second_is_stored_decides(
+    make_core: Callable[..., Any], killed: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_core().start()
+    first.ledger.cutting = False
+    first.ledger.after_submit.append(killed())
+    with pytest.raises(killed):
+        first.post("k")
+    first.stop()
+    second = make_core(fresh_disk=True).start()
+    save = second.submissions.save
+
+    def commit_the_first_copy(submission: Any) -> None:
+        save(submission)
+        height = second.ledger.cut().number + 1
+        until(lambda: second.commits.height >= height)
+        second.ledger.cutting = True
+
+    monkeypatch.setattr(second.submissions, "save", commit_the_first_copy)
+    answer = second.post("k")
+    assert answer.response.status == 201
+    assert answer.response.body["transaction"]["block"] == 1
+    assert len(second.ledger.valid()) == 1
+
+
 def test_a_lost_database_walks_over_attempts_that_are_used_up(make_core: Callable[..., Any]) -> None:
     first = make_core().start()
     first.ledger.codes.extend([MVCC] * 5)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gateway.demo.consortium import ORGANISATIONS, Consortium
+from gateway.demo.consortium import ORGANISATIONS, Consortium, usual_ports_are_free
 from gateway.demo.processes import StartFailed
 from gateway.demo.story import Disagreement, Story, timed
 from gateway.sdk import PedigreeError

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -90,6 +90,8 @@ class Consortium:
     def start(self) -> None:
         """Bring everything up: the network, the chaincodes, the deployment, the gateways; raises StartFailed."""
         self._refuse_taken_ports()
+        for folder in (self.directory.parent, self.directory):
+            folder.mkdir(mode=0o700, exist_ok=True)
         self._start_network()
         packages = json.loads(self._run("package", CHAINCODE, *self._addresses(), "--json"))
         chaincodes = [self._launch_chaincode(name, packages[ORGANISATIONS[name]]) for name in ORGANISATIONS]
@@ -129,12 +131,7 @@ class Consortium:
         if not kept.exists():
             return 0
         groups: dict[str, int] = json.loads(kept.read_text(encoding="utf-8"))
-        for pid in reversed(groups.values()):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline and any(listens(p.gateway) for p in self.ports.values()):
-            time.sleep(0.1)
+        end_groups(reversed(groups.values()), within=20)
         kept.unlink()
         return len(groups)
 
@@ -253,6 +250,26 @@ class Consortium:
         if done.returncode != 0:
             raise StartFailed(f"{' '.join(argv[:2])} failed: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
+
+
+def end_groups(groups: Iterable[int], within: float) -> None:
+    """Ask process groups to end, and end by force those that have not after `within` seconds."""
+    left = set(groups)
+    for number, patience in ((signal.SIGTERM, within), (signal.SIGKILL, 5.0)):
+        deadline = time.monotonic() + patience
+        for group in list(left):
+            _signal_group(group, number, left)
+        while left and time.monotonic() < deadline:
+            time.sleep(0.05)
+            for group in list(left):
+                _signal_group(group, 0, left)
+
+
+def _signal_group(group: int, number: int, left: set[int]) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        left.discard(group)
 
 
 def ready(port: int) -> bool:

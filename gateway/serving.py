@@ -7,6 +7,7 @@ survive one.
 
 import logging
 import os
+import resource
 import socket
 import sys
 import threading
@@ -19,10 +20,13 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from gateway.settings import Settings
 from gateway.wiring import Service, build
+from gateway.worker import PatientWorker
 
 _LOG = logging.getLogger(__name__)
 _GRACE = 30
 _BACKLOG = 1024
+_CONNECTIONS = 4096
+_FILES_BESIDE_CONNECTIONS = 1024
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -52,14 +56,14 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
         options: dict[str, Any] = {
             "bind": [f"{_bracketed(self._settings.host)}:{self._settings.port}"],
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": PatientWorker,
             "threads": self._settings.threads,
             # Threads wait for commits on purpose; the worker's main loop still shows that it lives.
             "timeout": 120,
             "graceful_timeout": _GRACE,
             "keepalive": 75,
             "backlog": _BACKLOG,
-            "worker_connections": max(1000, 4 * self._settings.threads),
+            "worker_connections": max(_CONNECTIONS, 4 * self._settings.threads),
             "loglevel": "warning",
             "proc_name": f"pedigree-{self._settings.organisation.name}",
             "post_worker_init": self._ready,
@@ -75,6 +79,11 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
         self._service = build(self._settings)
         self._service.start()
         return self._service.api
+
+    def hurry(self) -> None:
+        """Answer requests that wait for their commits now; the worker calls it when it is stopping."""
+        if self._service is not None:
+            self._service.hurry()
 
     def _ready(self, worker: Any) -> None:
         service = self._service
@@ -108,7 +117,19 @@ def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    _allow_files(max(_CONNECTIONS, 4 * settings.threads) + _FILES_BESIDE_CONNECTIONS)
     GatewayServer(settings, announce).run()
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's limit of open files; as far as its hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    allowed = wanted if hard == unlimited else min(wanted, hard)
+    if soft != unlimited and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        _LOG.warning("at most %d files may be open here; %d would be needed for every connection", allowed, wanted)
 
 
 def _bracketed(host: str) -> str:

@@ -20,7 +20,13 @@ def verify_record(evidence: Mapping[str, Any], *, root: str) -> str:
     try:
         if evidence["kind"] != KIND:
             raise InvalidEvidence("this is no evidence of a record")
-        return _verify(evidence["record"], evidence["proof"], bytes.fromhex(root))
+        version, proof = evidence["version"], evidence["proof"]
+        if version["root"] != root:
+            raise InvalidEvidence(f"the version in this file has the root {version['root']}, not {root}")
+        # A path alone does not fix the size of its tree; the version does.
+        if version["size"] != proof["size"]:
+            raise InvalidEvidence("the proof speaks of a tree of another size than the version")
+        return _verify(evidence["record"], proof, bytes.fromhex(root))
     except (KeyError, TypeError, ValueError) as exc:
         raise InvalidEvidence(f"the evidence is incomplete or malformed: {exc}") from None
 

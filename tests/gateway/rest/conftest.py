@@ -184,9 +184,12 @@ def api(tmp_path: Path) -> Iterator[Api]:
         )
         place = Place("LabMSP", "lab.example", "pedigree", "pedigree", "00")
         service = assemble(
-            parts, place, limits=Limits(wait=5.0, height_wait=0.3, fallback_after=0.1, in_flight=8), upload_limit=1 << 20,
+            parts,
+            place,
+            limits=Limits(wait=5.0, height_wait=0.3, fallback_after=0.1, in_flight=8),
+            upload_limit=1 << 20,
             resources=resources.pop_all(),
-        )  # fmt: skip
+        )
         service.start()
         issued = {role: keys.add(role, role) for role in ("reader", "recorder", "endorser", "operator")}
         deadline = time.monotonic() + 5

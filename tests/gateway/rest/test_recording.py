@@ -89,9 +89,8 @@ def test_records_are_committed_proven_and_compared(api: Any) -> None:
     stored = api.post("/v1/datasets/wdbc/versions/1/verify", key=None).json
     assert stored["verified"] is True
     altered = CSV.replace(b"r7,7", b"r7,8").replace(b"r9,9\n", b"") + b"r99,1\n"
-    report = api.post(
-        "/v1/datasets/wdbc/versions/1/verify?id_field=id", altered, key=None, Content_Type="text/csv"
-    ).json
+    verify = "/v1/datasets/wdbc/versions/1/verify?id_field=id"
+    report = api.post(verify, altered, key=None, Content_Type="text/csv").json
     assert (report["verified"], report["changed"], report["added"], report["removed"]) == (
         False, ["r7"], ["r99"], ["r9"],
     )  # fmt: skip

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: keys, settings and errors of one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from gateway.settings import NetworkFile, Settings, SettingsError, load_secret
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def network(tmp_path: Path, **changes: Any) -> Path:
+    for name in ("ca.pem", "msp", "user", "orderer"):
+        (tmp_path / name).touch()
+    value: dict[str, Any] = {
+        "channel": "pedigree",
+        "organisations": [
+            {
+                "name": name, "mspid": f"{name.title()}MSP", "domain": f"{name}.example", "peer": "127.0.0.1:1",
+                "tls_ca": "ca.pem", "msp": "msp", "user_msp": "user",
+            }
+            for name in ("hospital", "lab")
+        ],
+        "orderer": {"mspid": "OrdererMSP", "msp": "orderer"},
+        "genesis_hash": "00",
+        **changes,
+    }  # fmt: skip
+    path = tmp_path / "network.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_help_names_every_verb() -> None:
+    listed = invoke("--help").output
+    for verb in (
+        "serve",
+        "keys",
+        "dataset",
+        "model",
+        "run",
+        "endorse",
+        "reject",
+        "submit",
+        "lineage",
+        "verify",
+        "ledger",
+    ):
+        assert verb in listed
+        assert invoke(verb, "--help").exit_code == 0
+
+
+def test_a_key_is_shown_once(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    added = invoke("keys", "add", "ci", "--role", "recorder", "--data", data)
+    assert added.exit_code == 0
+    secret = added.output.strip()
+    assert secret.count(".") == 1
+    listed = invoke("keys", "list", "--data", data, "--json")
+    assert secret.split(".")[1] not in listed.output
+    assert [key["name"] for key in json.loads(listed.output)] == ["ci"]
+    assert invoke("keys", "revoke", "ci", "--data", data).exit_code == 0
+    assert json.loads(invoke("keys", "list", "--data", data, "--json").output)[0]["revoked"] is True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "add", "ci", "--role", "root", "--data", "{data}"),
+        ("keys", "add", "a b", "--role", "reader", "--data", "{data}"),
+        ("keys", "revoke", "nobody", "--data", "{data}"),
+        ("serve", "--network", "{data}/none.json", "--organisation", "lab"),
+        ("verify", "{file}"),
+        ("ledger", "--url", "http://127.0.0.1:1", "--key", "a.b", "--timeout", "0.2"),
+    ],
+)
+def test_an_error_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    file = tmp_path / "evidence.json"
+    file.write_text("{}")
+    filled = [argument.format(data=tmp_path / "data", file=file) for argument in arguments]
+    result = invoke(*filled)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("pedigree: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_ports_follow_the_order_of_the_organisations(tmp_path: Path) -> None:
+    path = network(tmp_path)
+    options: dict[str, Any] = {"data": None, "host": "127.0.0.1", "port": None, "health_port": None, "in_flight": 8}
+    settings = Settings.build(path, "LabMSP", **options)
+    assert (settings.port, settings.health_port, settings.threads) == (8102, 8112, 40)
+    assert settings.data == tmp_path / "gateways" / "lab"
+    assert Settings.build(path, "lab", **{**options, "port": 0}).port == 0
+    with pytest.raises(SettingsError, match="no organisation 'maker'"):
+        Settings.build(path, "maker", **options)
+    with pytest.raises(SettingsError, match="in-flight"):
+        Settings.build(path, "lab", **{**options, "in_flight": 0})
+    (tmp_path / "user").unlink()
+    with pytest.raises(SettingsError, match="does not exist"):
+        Settings.build(path, "lab", **options)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"channel":"c"}', '{"channel":"c","organisations":[{}]}'])
+def test_a_bad_network_file_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "network.json"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=r"network\.json"):
+        NetworkFile.read(path)
+
+
+def test_the_secret_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
+    secret = load_secret(tmp_path / "secret")
+    assert load_secret(tmp_path / "secret") == secret
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "secret").write_bytes(b"short")
+    with pytest.raises(SettingsError):
+        load_secret(tmp_path / "secret")

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SDK against a scripted gateway: patience, errors, runs and proofs."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from chaincode.domain import merkle
+from chaincode.domain.model import FileEntry, manifest_digest
+from chaincode.domain.values import Count, Digest, FilePath
+from gateway.sdk import InvalidEvidence, Pedigree, Refused, Unavailable, Unreachable, digest_files, verify_record
+from gateway.sdk import manifest_digest as sdk_manifest_digest
+from gateway.sdk.runs import as_decimal
+
+DONE = {
+    "record": {"kind": "model"},
+    "event": {"name": "ModelRegistered"},
+    "transaction": {"id": "ab" * 32, "block": 6},
+}
+
+
+class Script:
+    """Answers requests from a list and remembers them."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, httpx.Response):
+            return answer
+        return httpx.Response(200, json=answer)
+
+
+@pytest.fixture
+def make() -> Callable[..., tuple[Pedigree, Script]]:
+    def build(*answers: Any, timeout: float = 10.0) -> tuple[Pedigree, Script]:
+        script = Script(*answers)
+        return Pedigree("http://gateway", "id.secret", timeout=timeout, transport=httpx.MockTransport(script)), script
+
+    return build
+
+
+def problem(status: int, code: str, *, retryable: bool = False, **headers: str) -> httpx.Response:
+    body = {"code": code, "detail": "No.", "retryable": retryable, "facts": {"transaction_id": "x"}}
+    return httpx.Response(status, json=body, headers=headers)
+
+
+def test_trouble_is_repeated_with_the_same_key(make: Any) -> None:
+    pedigree, script = make(
+        httpx.ConnectError("refused"), problem(503, "capacity", retryable=True), httpx.Response(201, json=DONE)
+    )
+    recorded = pedigree.register_model("net", title="Net")
+    assert (recorded.block, recorded.height, recorded.replayed) == (6, 7, False)
+    assert len({request.headers["Idempotency-Key"] for request in script.requests}) == 1
+    assert all(request.headers["Authorization"] == "Bearer id.secret" for request in script.requests)
+
+
+def test_each_recording_has_a_key_of_its_own_unless_one_is_given(make: Any) -> None:
+    pedigree, script = make(*[httpx.Response(201, json=DONE)] * 3)
+    pedigree.register_model("a", title="a")
+    pedigree.register_model("b", title="b")
+    pedigree.register_model("c", title="c", idempotency_key="mine")
+    keys = [request.headers["Idempotency-Key"] for request in script.requests]
+    assert len(set(keys)) == 3
+    assert keys[2] == "mine"
+
+
+def test_a_refusal_is_not_repeated(make: Any) -> None:
+    pedigree, script = make(problem(409, "already-exists"))
+    with pytest.raises(Refused) as refused:
+        pedigree.register_model("net", title="Net")
+    assert (refused.value.code, refused.value.status, refused.value.transaction_id) == ("already-exists", 409, "x")
+    assert len(script.requests) == 1
+
+
+def test_patience_ends(make: Any) -> None:
+    pedigree, _ = make(*[problem(503, "capacity", retryable=True)] * 50, timeout=0.3)
+    with pytest.raises(Unavailable):
+        pedigree.register_model("net", title="Net")
+    pedigree, _ = make(*[httpx.ConnectError("refused")] * 50, timeout=0.3)
+    with pytest.raises(Unreachable):
+        pedigree.ledger()
+
+
+def test_what_is_pending_is_followed_to_its_end(make: Any) -> None:
+    pedigree, script = make(
+        httpx.Response(202, json={"operation": "op"}),
+        {"state": "pending"},
+        {"state": "succeeded", "status": 201, "result": DONE},
+    )
+    assert pedigree.register_model("net", title="Net").block == 6
+    assert script.requests[-1].url.path == "/v1/operations/op"
+    failed = {"state": "failed", "status": 409, "result": {"code": "conflict", "detail": "x", "retryable": False}}
+    pedigree, _ = make(httpx.Response(202, json={"operation": "op"}), failed)
+    with pytest.raises(Refused, match="conflict"):
+        pedigree.register_model("net", title="Net")
+
+
+def test_reads_wait_for_what_this_client_recorded(make: Any) -> None:
+    pedigree, script = make({"a": 1}, httpx.Response(201, json=DONE), {"a": 1}, {"a": 1})
+    pedigree.ledger()
+    pedigree.register_model("net", title="Net")
+    pedigree.ledger()
+    pedigree.at_least(9)
+    pedigree.ledger()
+    heights = [request.headers.get("Min-Ledger-Height") for request in script.requests if request.method == "GET"]
+    assert heights == [None, "7", "9"]
+
+
+def test_an_answer_that_is_no_problem_is_still_one_error(make: Any) -> None:
+    pedigree, _ = make(httpx.Response(502, text="<html>"), timeout=0.1)
+    with pytest.raises(Unavailable, match="502"):
+        pedigree.ledger()
+
+
+def test_identifiers_cannot_leave_their_place_in_the_path(make: Any) -> None:
+    pedigree, script = make({})
+    pedigree.dataset("../keys?x=/")
+    assert script.requests[0].url.raw_path == b"/v1/datasets/..%2Fkeys%3Fx%3D%2F"
+
+
+def test_a_run_records_itself(make: Any, tmp_path: Path) -> None:
+    code = tmp_path / "train.py"
+    code.write_text("fit()")
+    version = {"record": {"root": "ab" * 32}, "transaction": {}}
+    pedigree, script = make(version, httpx.Response(201, json=DONE))
+    with pedigree.run("r-1", datasets=["dataset-version:wdbc:1"], code=code, parameters={"C": 1.0}) as run:
+        run.log_parameter("solver", "")
+        run.log_metric("accuracy", 0.9736)
+        run.log_metric("loss", 1e-7)
+    body = json.loads(script.requests[-1].content)
+    assert run.recorded is not None
+    assert body["run"] == "r-1"
+    assert body["inputs"] == [{"version": "dataset-version:wdbc:1", "root": "ab" * 32, "role": "train"}]
+    assert body["parameters"] == [{"name": "C", "value": "1.0"}, {"name": "solver", "value": "(empty)"}]
+    assert body["metrics"] == [{"name": "accuracy", "value": "0.9736"}, {"name": "loss", "value": "0.0000001"}]
+    assert body["started"] <= body["finished"]
+
+
+def test_a_run_that_fails_is_not_recorded(make: Any) -> None:
+    pedigree, script = make()
+    with pytest.raises(ZeroDivisionError), pedigree.run(model="net", code="ab" * 32):
+        raise ZeroDivisionError
+    assert script.requests == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1, "1"), (0.5, "0.5"), (1e22, "1" + "0" * 22), (Decimal("1.50"), "1.5"), (-0.25, "-0.25")]
+)
+def test_metrics_are_exact_decimals(value: Any, text: str) -> None:
+    assert as_decimal(value) == text
+    with pytest.raises(ValueError, match="finite"):
+        as_decimal(float("nan"))
+
+
+def test_manifests_agree_with_the_law(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name, content in (("a.json", b"{}"), ("b/w.bin", b"12"), ("b.txt", b"")):
+        (tmp_path / name).write_bytes(content)
+    entries = digest_files(tmp_path)
+    law = [FileEntry(FilePath(e["path"]), Digest.parse(e["digest"]), Count(e["size"])) for e in entries]
+    assert sdk_manifest_digest(entries) == str(manifest_digest(law))
+    (tmp_path / "link").symlink_to(tmp_path / "a.json")
+    with pytest.raises(ValueError, match="symbolic link"):
+        digest_files(tmp_path)
+
+
+def evidence(size: int, index: int) -> tuple[dict[str, Any], str]:
+    import base64
+    from hashlib import sha256
+
+    salts = [bytes([number]) * 16 for number in range(size)]
+    leaves = [merkle.record_leaf(salt, b"r%d" % n, b"c%d" % n, 2, 1) for n, salt in enumerate(salts)]
+    tree = merkle.Tree(b"".join(merkle.leaf_hash(leaf) for leaf in leaves))
+    salt, identifier, content = salts[index], b"r%d" % index, b"c%d" % index
+    proof = {
+        "version": "dataset-version:d:1",
+        "index": index,
+        "size": size,
+        "salt": base64.b64encode(salt).decode(),
+        "id_digest": sha256(salt + b"\x00" + identifier).hexdigest(),
+        "content_digest": sha256(salt + b"\x01" + content).hexdigest(),
+        "consent": 2,
+        "purposes": "0000000000000001",
+        "path": [node.hex() for node in tree.inclusion(index)],
+    }
+    record = {"id": identifier.decode(), "content": base64.b64encode(content).decode()}
+    root = tree.root().hex()
+    version = {"root": root, "size": size}
+    return {"kind": "record-evidence", "version": version, "proof": proof, "record": record}, root
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 13])
+def test_every_record_of_every_tree_is_proven_by_independent_code(size: int) -> None:
+    for index in range(size):
+        file, root = evidence(size, index)
+        assert f"r{index}" in verify_record(file, root=root)
+
+
+def test_any_change_of_evidence_is_found() -> None:
+    file, root = evidence(13, 5)
+    changes: list[Callable[[Any], None]] = [
+        lambda f: f["proof"].update(index=6),
+        lambda f: f["proof"].update(index=13),
+        lambda f: f["proof"].update(size=14),
+        lambda f: f["version"].update(size=14),
+        lambda f: f["version"].update(root="00" * 32),
+        lambda f: f["proof"].update(consent=3),
+        lambda f: f["proof"].update(purposes="0000000000000003"),
+        lambda f: f["proof"]["path"].pop(),
+        lambda f: f["proof"]["path"].append("00" * 32),
+        lambda f: f["record"].update(id="r6"),
+        lambda f: f["record"].update(content="AA=="),
+        lambda f: f.update(kind="other"),
+        lambda f: f.pop("proof"),
+        lambda f: f["proof"].update(salt="!"),
+    ]
+    for change in changes:
+        altered = json.loads(json.dumps(file))
+        change(altered)
+        with pytest.raises(InvalidEvidence):
+            verify_record(altered, root=root)
+    with pytest.raises(InvalidEvidence):
+        verify_record(file, root="00" * 32)

@@ -22,9 +22,9 @@ class ClockGuard:
     clock: Callable[[], float] = time.time
 
     def check(self, claimed: float) -> Response | None:
-        """The refusal (code `clock_skew`) of a time in seconds since 1970, or `None` when it is close enough."""
+        """The refusal (code `clock-skew`) of a time in seconds since 1970, or `None` when it is close enough."""
         skew = claimed - self.clock()
         if abs(skew) <= self.window:
             return None
         facts = {"skew_seconds": math.trunc(skew), "window_seconds": math.trunc(self.window)}
-        return refuse(FAILED, "clock_skew", "the timestamp is too far from this organisation's clock", facts)
+        return refuse(FAILED, "clock-skew", "the timestamp is too far from this organisation's clock", facts)

@@ -61,7 +61,7 @@ class Executor:
         size = len(response) + (event.ByteSize() if event is not None else 0)
         if size > self.largest_payload:
             facts = {"limit": self.largest_payload, "size": size}
-            return Completed(_encode(refuse(FAILED, "response_too_large", "the response is too large to send", facts)))
+            return Completed(_encode(refuse(FAILED, "response-too-large", "the response is too large to send", facts)))
         return Completed(response, event)
 
 

@@ -79,10 +79,10 @@ class Router:
         try:
             name, parameters = stub.function_and_parameters()
         except UnicodeDecodeError:
-            return refuse(REFUSED, "malformed_function", "the name of the function is not UTF-8")
+            return refuse(REFUSED, "malformed-function", "the name of the function is not UTF-8")
         function = self._functions.get(name)
         if function is None:
-            return refuse(REFUSED, "unknown_function", "the chaincode has no such function", {"function": name})
+            return refuse(REFUSED, "unknown-function", "the chaincode has no such function", {"function": name})
         try:
             payload = function(stub, parameters)
             if not isinstance(payload, bytes):

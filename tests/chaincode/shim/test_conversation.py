@@ -236,7 +236,7 @@ def test_a_timestamp_far_from_this_clock_is_refused(kit: Any, skew: int, status:
     assert answer.status == status
     if status == 500:
         document = json.loads(answer.message)
-        assert document["code"] == "clock_skew"
+        assert document["code"] == "clock-skew"
         assert document["facts"] == {"skew_seconds": skew, "window_seconds": 120}
 
 
@@ -288,7 +288,7 @@ def test_what_is_too_large_fails_its_transaction_and_not_the_stream(kit: Any) ->
     with kit.converse(kit.FunctionChaincode(body), largest_payload=1000) as peer:
         assert kit.respond(peer.transact("write")).status == 200
         answer = kit.respond(peer.transact("read"))
-        assert (answer.status, json.loads(answer.message)["code"]) == (500, "response_too_large")
+        assert (answer.status, json.loads(answer.message)["code"]) == (500, "response-too-large")
     assert isinstance(caught[0], MessageTooLarge)
     assert caught[0].limit == 1000
     assert not peer.requests

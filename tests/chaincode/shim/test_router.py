@@ -44,10 +44,10 @@ def test_a_result_that_is_not_text_comes_back_as_it_is() -> None:
 def test_an_unknown_function_and_an_unreadable_name_are_told_apart() -> None:
     router = Router({})
     unknown, unreadable, empty = call(router, b"nope"), call(router, b"\xff"), call(router)
-    assert (unknown.status, json.loads(unknown.message)["code"]) == (400, "unknown_function")
+    assert (unknown.status, json.loads(unknown.message)["code"]) == (400, "unknown-function")
     assert json.loads(unknown.message)["facts"] == {"function": "nope"}
-    assert (unreadable.status, json.loads(unreadable.message)["code"]) == (400, "malformed_function")
-    assert json.loads(empty.message)["code"] == "unknown_function"
+    assert (unreadable.status, json.loads(unreadable.message)["code"]) == (400, "malformed-function")
+    assert json.loads(empty.message)["code"] == "unknown-function"
 
 
 def test_a_refusal_reaches_the_client_and_a_bug_does_not(caplog: pytest.LogCaptureFixture) -> None:

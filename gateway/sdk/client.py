@@ -4,7 +4,6 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,26 +14,10 @@ import httpx
 from gateway.sdk.files import digest_files, manifest_digest
 from gateway.sdk.proofs import verify_record
 from gateway.sdk.runs import Code, Run, code_of, environment_of
-from gateway.sdk.transport import Json, Transport
+from gateway.sdk.transport import Json, Recorded, Transport
 
 Fields = Mapping[str, Any]
 _MEDIA_TYPES = {".csv": "text/csv", ".jsonl": "application/jsonl", ".ndjson": "application/jsonl"}
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A committed, valid transaction and what it wrote."""
-
-    record: Json
-    event: Json
-    transaction_id: str
-    block: int
-    height: int
-    """Ledger height from which the record is visible."""
-    seconds: float
-    """From sending the request to its committed outcome."""
-    replayed: bool
-    """Whether this is the first answer to an earlier request with the same key."""
 
 
 class Pedigree:

@@ -26,6 +26,22 @@ class Received:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A committed, valid transaction and what it wrote."""
+
+    record: Json
+    event: Json
+    transaction_id: str
+    block: int
+    height: int
+    """Ledger height from which the record is visible."""
+    seconds: float
+    """From sending the request to its committed outcome."""
+    replayed: bool
+    """Whether this is the first answer to an earlier request with the same key."""
+
+
 class Transport:
     """One gateway's address and key; thread-safe."""
 

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong at the ports, and what each failure leaves behind.
+
+PortError                     base; `code` is permanent, `facts` are for machines
+├─ Refused                    the chaincode said no (its own code); nothing was ordered
+├─ NothingOrdered             the attempt failed before ordering; trying again is safe
+│  ├─ Unavailable             endorsers, chaincode, peer limit or clock: come back later
+│  ├─ EndorsementMismatch     organisations answered differently
+│  ├─ TimedOut                the chaincode ran too long
+│  └─ Forbidden, IdentityExpired, TooLarge, OrganisationsRequired, LedgerMisuse
+├─ AlreadyProposed            this transaction id stands in the ledger: look up its outcome
+├─ OutcomeUnknown             the envelope may have been ordered: send the *same* one again
+└─ StorageFull, StorageFailed, Damaged  the gateway's own disk
+"""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+class PortError(Exception):
+    """Base of what a port raises; `code` is permanent and `facts` are safe to show to the caller."""
+
+    code = "port-error"
+
+    def __init__(self, message: str, /, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts: Json = facts
+
+
+class Refused(PortError):
+    """The chaincode refused the command; `code` is the law's own and nothing was ordered."""
+
+    def __init__(self, message: str, /, *, code: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = code
+
+
+class NothingOrdered(PortError):
+    """The attempt ended before ordering, so the same command may be tried again at any time."""
+
+    code = "not-ordered"
+    transient = False
+    """Whether the same attempt may succeed a moment later."""
+
+
+class Unavailable(NothingOrdered):
+    """Something that is needed is down or full; `code` says which, `retry_after` when to come back (seconds)."""
+
+    transient = True
+
+    def __init__(self, message: str, /, *, code: str, retry_after: int = 1, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class EndorsementMismatch(NothingOrdered):
+    """Endorsing organisations simulated different results: nondeterminism, or peers at different heights."""
+
+    code = "endorsement-mismatch"
+    transient = True
+
+
+class TimedOut(NothingOrdered):
+    """The chaincode exceeded the peer's execution time; nothing was ordered."""
+
+    code = "chaincode-timeout"
+    transient = True
+
+
+class Forbidden(NothingOrdered):
+    """The channel does not accept this gateway's identity for this action."""
+
+    code = "identity-refused"
+
+
+class IdentityExpired(NothingOrdered):
+    """The certificate that this gateway signs with has expired."""
+
+    code = "identity-expired"
+
+
+class TooLarge(NothingOrdered):
+    """The transaction exceeds what the ordering service accepts."""
+
+    code = "transaction-too-large"
+
+
+class OrganisationsRequired(NothingOrdered):
+    """Private data demands that the endorsing organisations are named."""
+
+    code = "endorsing-organisations-required"
+
+
+class LedgerMisuse(NothingOrdered):
+    """The ledger answered in a way that points to a defect or an attack; kept for the operator's log."""
+
+    code = "ledger-protocol"
+
+
+class AlreadyProposed(PortError):
+    """The derived transaction id is already in a block; whoever asks must look up that first outcome."""
+
+    code = "duplicate-transaction"
+
+    def __init__(self, transaction_id: str) -> None:
+        super().__init__(f"transaction {transaction_id} is already in the ledger", transaction_id=transaction_id)
+        self.transaction_id = transaction_id
+
+
+class OutcomeUnknown(PortError):
+    """The orderer did not answer; the envelope may or may not have been accepted."""
+
+    code = "outcome-unknown"
+
+
+class Damaged(PortError):
+    """Stored bytes no longer have the digest they are named by; they are never served."""
+
+    code = "blob-integrity"
+
+
+class StorageFull(PortError):
+    """The gateway's disk is full; nothing was signed."""
+
+    code = "storage-full"
+
+
+class StorageFailed(PortError):
+    """The gateway's disk failed; the process stops rather than guess what was written."""
+
+    code = "storage-failed"

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What applications import to use a gateway.
+
+    with Pedigree("http://127.0.0.1:8102", key="id.secret") as pedigree:
+        pedigree.register_model("screening", title="Screening of biopsies")
+        with pedigree.run("screening-1", datasets=["dataset-version:wdbc:1"], code=Path("train.py")) as run:
+            run.log_parameter("C", 1.0)
+            run.log_metric("accuracy", "0.9736")
+
+Recording methods return only after the transaction is committed and valid. They may be called again with the same
+`idempotency_key` after any loss; within one call that happens by itself.
+"""
+
+from gateway.sdk.client import Pedigree
+from gateway.sdk.errors import InvalidEvidence, PedigreeError, Refused, Unavailable, Unreachable
+from gateway.sdk.files import digest_file, digest_files, manifest_digest
+from gateway.sdk.proofs import verify_record
+from gateway.sdk.runs import Run
+from gateway.sdk.transport import Recorded
+
+__all__ = [
+    "InvalidEvidence",
+    "Pedigree",
+    "PedigreeError",
+    "Recorded",
+    "Refused",
+    "Run",
+    "Unavailable",
+    "Unreachable",
+    "digest_file",
+    "digest_files",
+    "manifest_digest",
+    "verify_record",
+]

@@ -27,6 +27,8 @@ MAX_DEPTH: Final = 32
 """The most arrays and objects inside one another."""
 MAX_BYTES: Final = 4 * 1024 * 1024
 """The largest document, in bytes."""
+MAX_SHOWN: Final = 64
+"""The longest part of somebody's text that a refusal repeats, in characters."""
 
 
 class _Float:
@@ -49,9 +51,12 @@ class _Repeated:
 
 
 def encode(value: Json) -> bytes:
-    """The canonical bytes of `value`; refuses what the ledger does not hold."""
+    """The canonical bytes of `value`; refuses what the ledger does not hold, and what `parse` would not read back."""
     _check(value, "", 0)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    data = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    if len(data) > MAX_BYTES:
+        raise TooLarge("", MAX_BYTES)
+    return data
 
 
 def parse(data: bytes) -> Json:
@@ -118,9 +123,9 @@ def _refuse_depth(depth: int) -> None:
 def _check_name(name: object, pointer: str) -> None:
     if not isinstance(name, str):
         raise TypeError(f"a JSON name must be a string, not {type(name).__name__}")
-    where = f"{pointer}/{escape(name)}"
-    refuse_unnormalised(name, where)
     if not name.isascii():
+        where = f"{pointer}/{escape(name)}"
+        refuse_unnormalised(name, where)
         raise InvalidField(where, "names must be ASCII")
 
 
@@ -140,5 +145,10 @@ def _refuse(value: object, pointer: str) -> NoReturn:
 
 
 def escape(name: str) -> str:
-    """`name` as a token of a JSON pointer (RFC 6901, section 3)."""
-    return name.replace("~", "~0").replace("/", "~1")
+    """`name` as a token of a JSON pointer (RFC 6901, section 3).
+
+    A name that cannot stand on the ledger is shown so that the refusal that names it can: `?` for whatever is not
+    ASCII, and at most 64 characters.
+    """
+    shown = name if len(name) <= MAX_SHOWN else name[:MAX_SHOWN] + "..."
+    return shown.encode("ascii", "replace").decode().replace("~", "~0").replace("/", "~1")

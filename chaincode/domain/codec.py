@@ -113,9 +113,9 @@ def from_plain(value: Json) -> Document:
         raise MissingField("/schema")
     thing = KINDS.get(kind) if isinstance(kind, str) else None
     if thing is None or issubclass(thing, Event) is not (label == "name"):
-        raise UnknownKind(str(kind))
+        raise UnknownKind(escape(kind) if isinstance(kind, str) else "what is no text")
     if schema != SCHEMA or isinstance(schema, bool):
-        raise UnknownSchema(str(kind), schema if isinstance(schema, int) else -1)
+        raise UnknownSchema(kind, schema if isinstance(schema, int) else -1)
     return cast("Document", _build(thing, members, ""))
 
 

@@ -57,6 +57,25 @@ def test_an_entry_that_cannot_be_read_is_a_fault(world):
 
 
 @pytest.mark.parametrize(
+    "argument",
+    [
+        '{"\\ud800":1}',
+        '{"\\ud800":1,"\\ud800":2}',
+        '{"e\u0301":1}',
+        '{"kind":"\\u00e9","schema":1}',
+        '{"%s":1}' % ("n" * 100_000),
+        '{"kind":"%s","schema":1}' % ("n" * 100_000),
+        '{"kind":"get-dataset","schema":1,"%s":1}' % ("n" * 100_000),
+    ],
+)
+def test_a_refusal_of_any_input_can_be_written_and_stays_short(world, argument):
+    world.refused(LAB, argument.encode(), "dataset:get")
+    with pytest.raises(errors.Malformed) as caught:
+        world.functions["dataset:get"](None, (argument.encode(),))
+    assert len(table.refusal(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize(
     ("text", "members"), [("", None), (" ", None), ("A", {"A"}), ("A, B.example", {"A", "B.example"})]
 )
 def test_members_are_named_with_commas_between(text, members):

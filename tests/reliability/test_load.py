@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thousand submissions at once: none lost, none doubled, the excess refused in time and repeated by its senders."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from reliability.conftest import Load, LoneGateway
+
+Blocks = Callable[[], Any]
+Report = Callable[[str], None]
+LONG = os.environ.get("PEDIGREE_LONG", "0") != "0"
+
+pytestmark = [pytest.mark.xdist_group("reliability"), pytest.mark.timeout(300)]
+
+CLIENTS = 50
+PROMPT = 0.1
+"""Seconds within which a refusal has to leave the gateway, measured by the gateway itself."""
+
+
+@pytest.mark.parametrize(("in_flight", "each"), [(256, 20), (16, 20 if LONG else 6)])
+def test_submissions_from_fifty_clients_are_recorded_once_each(
+    lone: LoneGateway, load: Load, blocks: Blocks, prefix: str, in_flight: int, each: int, report: Report
+) -> None:
+    lone.start("--in-flight", str(in_flight))
+    load.run([lone.target], clients=CLIENTS, each=each, prefix=prefix)
+    entries = blocks()
+    load.judge(entries)
+    assert (len(load.acknowledged), load.refused) == (CLIENTS * each, {})
+    assert len(entries) == CLIENTS * each  # not even an invalid second copy was ordered
+    assert load.unanswered == 0
+    refusals = load.capacity
+    assert bool(refusals) == (in_flight < CLIENTS)
+    assert all(one.status == 503 and one.retry_after for one in refusals)
+    report(_figures(load, lone))
+    assert prompt_share(lone) >= 0.95
+
+
+def test_a_thousand_requests_in_the_same_moment_are_answered_or_refused_in_time(
+    lone: LoneGateway, load: Load, blocks: Blocks, prefix: str, report: Report
+) -> None:
+    lone.start("--in-flight", "64")
+    models = [f"{prefix}-{number}" for number in range(1000)]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        barrier = threading.Barrier(CLIENTS)
+        slices = [models[number::CLIENTS] for number in range(CLIENTS)]
+        answers = dict(pair for found in pool.map(lambda own: _burst(lone, own, barrier), slices) for pair in found)
+    seconds = time.perf_counter() - began
+    recorded = [model for model, (status, _) in answers.items() if status == 201]
+    refused = [model for model, (status, _) in answers.items() if status == 503]
+    assert len(recorded) + len(refused) == len(models), answers
+    assert len(recorded) >= 64
+    assert refused
+    assert all(headers["Retry-After"] for status, headers in answers.values() if status == 503)
+    report(f"{len(recorded)} recorded and {len(refused)} refused in {seconds:.1f} s, "
+           f"share refused within {PROMPT} s {prompt_share(lone):.3f}")  # fmt: skip
+    assert {entry.model for entry in blocks()} == set(recorded)
+    assert prompt_share(lone) >= 0.95
+    with lone.client() as client:  # the refused keys are free, and the recorded ones answer as they did
+        for model in [*refused[:40], *recorded[:40]]:
+            load.record(client, model)
+    assert sum(one.replayed for one in load.acknowledged.values()) == min(40, len(recorded))
+    load.judge(blocks())
+    assert not load.refused
+
+
+def _burst(
+    lone: LoneGateway, models: Sequence[str], barrier: threading.Barrier
+) -> list[tuple[str, tuple[int, Mapping[str, str]]]]:
+    """Send every request before the first answer is read."""
+    sent = []
+    barrier.wait()
+    for model in models:
+        connection = http.client.HTTPConnection("127.0.0.1", lone.port, timeout=60)
+        headers = {"Authorization": f"Bearer {lone.key}", "Idempotency-Key": f"key-{model}"}
+        body = json.dumps({"model": model, "title": "Load"})
+        connection.request("POST", "/v1/models", body, {**headers, "Content-Type": "application/json"})
+        sent.append((model, connection))
+    found = []
+    for model, connection in sent:
+        answer = connection.getresponse()
+        answer.read()
+        found.append((model, (answer.status, dict(answer.getheaders()))))
+        connection.close()
+    return found
+
+
+def _figures(load: Load, lone: LoneGateway) -> str:
+    waited = [one.seconds for one in load.exchanges if one.status == 201]
+    refused = [one.seconds for one in load.capacity] or [0.0]
+    return (
+        f"{len(load.acknowledged)} in {load.seconds:.1f} s = {len(load.acknowledged) / load.seconds:.0f}/s, "
+        f"201 p50 {statistics.median(waited) * 1000:.0f} ms max {max(waited) * 1000:.0f} ms, "
+        f"{len(load.capacity)} refusals as seen by clients p50 {statistics.median(refused) * 1000:.0f} ms "
+        f"max {max(refused) * 1000:.0f} ms, share within {PROMPT} s in the gateway {prompt_share(lone):.3f}"
+    )
+
+
+def prompt_share(lone: LoneGateway) -> float:
+    """Share of the 503 answers that the gateway gave within `PROMPT` seconds, by its own histogram."""
+    counts = {"0.1": 0.0, "+Inf": 0.0}
+    for line in httpx.get(f"{lone.health}/metrics").text.splitlines():
+        if line.startswith("pedigree_request_seconds_bucket") and 'status="503"' in line:
+            bound = line.split('le="')[1].split('"')[0]
+            if bound in counts:
+                counts[bound] += float(line.rsplit(" ", 1)[1])
+    return counts["0.1"] / counts["+Inf"] if counts["+Inf"] else 1.0

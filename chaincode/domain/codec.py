@@ -39,12 +39,12 @@ from chaincode.domain.errors import (
     UnknownKind,
     UnknownSchema,
 )
-from chaincode.domain.values import Answer, Command, Event, Query, Record
+from chaincode.domain.values import Answer, Blob, Command, Event, Query, Record
 
 SCHEMA: Final = 1
 """The schema version of every kind so far."""
 MAX_ITEMS: Final = 1_024
-"""The longest list where a field does not say otherwise."""
+"""The longest list, and the most bytes in base64, where a field does not say otherwise."""
 
 Document = Record | Command | Query | Answer | Event
 D = TypeVar("D", bound=Document)
@@ -183,7 +183,10 @@ def _value(hint: Any, value: Json, pointer: str, most: int) -> object:
         if not isinstance(value, dict):
             raise InvalidField(pointer, "it must be an object")
         return _build(cast("type", hint), dict(value), pointer)
-    return _scalar(hint, value, pointer)
+    made = _scalar(hint, value, pointer)
+    if isinstance(made, Blob) and len(made) > most:
+        raise TooLarge(pointer, most)
+    return made
 
 
 def _tuple(hint: Any, value: Json, pointer: str, most: int) -> tuple[object, ...]:

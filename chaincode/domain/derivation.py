@@ -56,7 +56,7 @@ class Selection:
 
     parent: Ref
     ranges: tuple[Range, ...] = ()
-    bitmap: Blob | None = None
+    bitmap: Blob | None = field(default=None, metadata={"max": 1_048_576})
 
 
 @dataclass(frozen=True, slots=True)

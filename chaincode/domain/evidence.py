@@ -45,7 +45,8 @@ class Signature:
 class Envelope:
     """A DSSE envelope; its JSON names are those of the DSSE specification."""
 
-    payload: Blob
+    payload: Blob = field(metadata={"max": 65_536})
+    """Whoever asks for the quorum reads every member's: hence the bound."""
     payload_type: Text = field(metadata={"name": "payloadType"})
     signatures: tuple[Signature, ...] = field(metadata={"max": 8})
 

@@ -42,8 +42,10 @@ _PARTS: Final[Mapping[type[Record], Callable[[Any], tuple[Part, ...]]]] = Mappin
     }
 )
 
-OWNED: Final = (Dataset, DatasetVersion, DigestClaim, Model, ModelVersion, TrainingRun, Evaluation)
-"""Registrations, written once: their keys carry a policy of their own, the owner and at least one other member.
+OWNED: Final = (Dataset, DatasetVersion, DigestClaim, Model, ModelVersion, LaterParents, TrainingRun, Evaluation)
+"""What an owner says of its own: these keys carry a policy of their own, the owner and at least one other member.
+
+All but `LaterParents` are written once; that one grows, and its policy is set again each time.
 
 Stages, endorsements, rejections and policies keep the chaincode's policy, so that no owner can block them.
 """

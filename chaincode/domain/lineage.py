@@ -17,6 +17,10 @@ DEFAULT_LIMIT: Final = Count(1_000)
 """How many nodes a walk visits where the question does not say."""
 MOST_NODES: Final = 10_000
 """How many nodes a walk visits at most."""
+MOST_ANCESTORS: Final = 1_000
+"""How many ancestors a transaction reads to show that no circle closes."""
+LONGEST_PATH: Final = 32
+"""The longest path that an answer spells out for a node; longer ones lack their middle."""
 EDGES_PER_NODE: Final = 10
 """How many edges a walk reads for each node of its limit."""
 
@@ -54,8 +58,11 @@ class Node:
     reference: Ref
     distance: Count
     quarantined: bool
-    review_path: tuple[Ref, ...] = field(default=(), metadata={"max": MOST_NODES})
-    """From this node up to the nearest quarantined ancestor that the walk saw; not empty: review is required."""
+    review_path: tuple[Ref, ...] = field(default=(), metadata={"max": LONGEST_PATH})
+    """From this node up to the nearest quarantined ancestor that the walk saw; not empty: review is required.
+
+    A path of more than `LONGEST_PATH` nodes is given by its beginning and, last, that ancestor.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,29 +123,28 @@ def _review_paths(stopped: Iterable[Ref], edges: Iterable[Edge]) -> dict[Ref, tu
     for edge in edges:
         below.setdefault(edge.parent, []).append(edge.child)
     up: dict[Ref, Ref] = {}
-    waiting = deque(sorted(stopped))
-    reached = set(waiting)
+    source = {node: node for node in sorted(stopped)}
+    waiting = deque(source)
     while waiting:
         parent = waiting.popleft()
         for child in below.get(parent, ()):
-            if child not in up and child not in reached:
-                up[child] = parent
-                reached.add(child)
+            if child not in source:
+                up[child], source[child] = parent, source[parent]
                 waiting.append(child)
-    return {node: _climb(node, up) for node in up}
+    return {node: _climb(node, up, source[node]) for node in up}
 
 
-def _climb(node: Ref, up: dict[Ref, Ref]) -> tuple[Ref, ...]:
+def _climb(node: Ref, up: dict[Ref, Ref], source: Ref) -> tuple[Ref, ...]:
     path = [node]
-    while path[-1] in up:
+    while path[-1] in up and len(path) < LONGEST_PATH - 1:
         path.append(up[path[-1]])
-    return tuple(path)
+    return tuple(path) if path[-1] == source else (*path, source)
 
 
 def refuse_circle(child: Ref, parent: Ref, parents_of: Callable[[Ref], Iterable[Ref]]) -> None:
     """Refuse an edge that would make `child` its own ancestor; `LineageCycle` names the circle.
 
-    Visits at most `MOST_NODES` ancestors of `parent` and refuses what it cannot finish with `TooLarge`.
+    Visits `parent` and its ancestors, at most `MOST_ANCESTORS`, and refuses what it cannot finish with `TooLarge`.
     """
     if child == parent:
         raise SelfParent(child)
@@ -153,7 +159,7 @@ def refuse_circle(child: Ref, parent: Ref, parents_of: Callable[[Ref], Iterable[
             raise LineageCycle((child, *reversed(circle)))
         for above in parents_of(here):
             if above not in below:
-                if len(below) == MOST_NODES:
-                    raise TooLarge("/parent", MOST_NODES)
+                if len(below) == MOST_ANCESTORS:
+                    raise TooLarge("/parent", MOST_ANCESTORS)
                 below[above] = here
                 waiting.append(above)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from itertools import pairwise
+from typing import Final
 
 from chaincode.domain.claims import DigestClaim, claim
 from chaincode.domain.derivation import refuse_wider
@@ -22,6 +23,7 @@ from chaincode.domain.errors import (
     RecordNotFound,
     RepeatedEntry,
     SelfParent,
+    TooLarge,
     VersionOutOfOrder,
 )
 from chaincode.domain.lineage import Edge, refuse_circle
@@ -48,6 +50,9 @@ from chaincode.domain.values import (
     refuse_repeats,
     run_ref,
 )
+
+_MOST_LATER: Final = 64
+"""How many parents may be added to a model version: the record that holds them is read with every step of a walk."""
 
 
 class Relation(StrEnum):
@@ -149,7 +154,7 @@ class LaterParents(Record):
     child: Ref
     owner: OrgId
     changed_at: Instant
-    parents: tuple[ModelParent, ...]
+    parents: tuple[ModelParent, ...] = field(metadata={"max": _MOST_LATER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +303,8 @@ def declare_parent(
     if parent is None:
         raise ParentMissing(command.child, command.parent)
     declared = later.parents if later is not None else ()
+    if len(declared) == _MOST_LATER:
+        raise TooLarge("/parent", _MOST_LATER)
     if command.parent in {known.version for known in (*child.parents, *declared)}:
         raise AlreadyExists(f"{command.parent} → {command.child}")
     refuse_circle(command.child, command.parent, parents_of)

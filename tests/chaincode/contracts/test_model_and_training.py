@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaincode.domain import errors
+from chaincode.domain import errors, model
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import (
     DeclareParent,
@@ -18,6 +18,7 @@ from chaincode.domain.model import (
     Relation,
     manifest_digest,
 )
+from chaincode.domain.policy import Member
 from chaincode.domain.spdx import Licence
 from chaincode.domain.training import (
     Code,
@@ -40,6 +41,7 @@ from chaincode.domain.values import (
     Instant,
     Name,
     Number,
+    OrgId,
     Ref,
     Text,
 )
@@ -263,6 +265,26 @@ def test_a_parent_is_declared_once(family):
     family.submit(LAB, declare("a", "b"))
     refusal = family.refused(LAB, declare("a", "b"))
     assert refusal == errors.AlreadyExists("model-version:b:1 → model-version:a:1")
+
+
+def test_declared_parents_are_bounded_so_that_what_was_written_can_be_read(family, monkeypatch):
+    monkeypatch.setattr(model, "_MOST_LATER", 1)
+    family.submit(LAB, declare("a", "b"))
+    assert family.refused(LAB, declare("a", "c")) == errors.TooLarge("/parent", 1)
+
+
+def test_declared_parents_can_be_changed_with_the_owner_only(family):
+    family.submit(LAB, declare("a", "b"))
+    expected = "OutOf(2,'LabMSP.peer',OR('HospitalMSP.peer','RegulatorMSP.peer'))"
+    assert family.policies["\x00later-parents\x00model-version:a:1\x00"] == expected
+
+
+def test_an_owner_that_is_a_member_no_more_declares_nothing(family):
+    members = (Member(OrgId("HospitalMSP")), Member(OrgId("RegulatorMSP")))
+    amended = family.founding_policy(number=Number(2), members=members, rules=())
+    for org in ("HospitalMSP", "RegulatorMSP"):
+        family.submit(org, amended)
+    assert family.refused(LAB, declare("a", "b")) == errors.NotAMember(LAB)
 
 
 def test_a_declared_parent_binds_the_licence(family):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every document of every kind leads back from its JSON, and a wrong one is refused at the field that is wrong."""
 
+import base64
 import dataclasses
 import json
 import types
@@ -239,6 +240,21 @@ def test_a_truth_value_is_one():
     with pytest.raises(errors.InvalidField) as caught:
         codec.from_plain(policy)
     assert caught.value.pointer == "/rules/0/owner_counts"
+
+
+@pytest.mark.parametrize(("field", "most"), [("payload", 65_536), ("sig", 1_024)])
+def test_bytes_are_bounded_as_lists_are(field, most):
+    def document(size):
+        given = {"payload": b"", "sig": b""} | {field: bytes(size)}
+        written = {name: base64.b64encode(value).decode() for name, value in given.items()}
+        signatures = [{"sig": written["sig"]}]
+        envelope = {"payload": written["payload"], "payloadType": "t", "signatures": signatures}
+        return {"kind": "endorse", "schema": 1, "artifact": "model-version:n:1", "envelope": envelope}
+
+    codec.from_plain(document(most))
+    with pytest.raises(errors.TooLarge) as caught:
+        codec.from_plain(document(most + 1))
+    assert (caught.value.pointer.rpartition("/")[2], caught.value.limit) == (field, most)
 
 
 def test_only_the_expected_class_is_read():

@@ -89,7 +89,18 @@ def test_a_walk_finds_every_ancestor_and_what_taints_it(attempts, start, stopped
 def test_a_deep_lineage_is_walked_without_recursion():
     chain = {run_ref(f"n{index}"): [run_ref(f"n{index + 1}")] for index in range(5_000)} | {run_ref("n5000"): []}
     found = walk(run_ref("n0"), limit=10_000, edges_of=_edges_up(chain), quarantined=lambda node: node == "run:n5000")
-    assert (len(found.nodes), len(found.nodes[0].review_path)) == (5_001, 5_001)
+    assert len(found.nodes) == 5_001
+    path = found.nodes[0].review_path
+    assert path == (*(run_ref(f"n{index}") for index in range(lineage.LONGEST_PATH - 1)), run_ref("n5000"))
+    short = found.nodes[5_001 - lineage.LONGEST_PATH].review_path
+    assert len(short) == lineage.LONGEST_PATH
+    assert all(up in chain[down] for down, up in pairwise(short))
+
+
+def test_a_long_quarantined_chain_does_not_make_a_long_answer():
+    chain = {run_ref(f"n{index}"): [run_ref(f"n{index + 1}")] for index in range(9_999)} | {run_ref("n9999"): []}
+    found = walk(run_ref("n0"), limit=10_000, edges_of=_edges_up(chain), quarantined=lambda node: node == "run:n9999")
+    assert sum(len(node.review_path) for node in found.nodes) <= lineage.LONGEST_PATH * 10_000
 
 
 def test_one_node_with_very_many_children_is_bounded():
@@ -114,7 +125,7 @@ def test_edges_are_bounded_even_among_few_nodes(monkeypatch):
 
 
 def test_a_circle_that_cannot_be_excluded_in_time_is_refused(monkeypatch):
-    monkeypatch.setattr(lineage, "MOST_NODES", 3)
+    monkeypatch.setattr(lineage, "MOST_ANCESTORS", 3)
     chain = {node: [up] for node, up in pairwise(NODES)}
     with pytest.raises(TooLarge):
         refuse_circle(run_ref("x"), NODES[0], lambda node: chain.get(node, []))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client: one method for each thing that can be recorded or asked."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,13 +12,12 @@ from urllib.parse import quote
 
 import httpx
 
-from gateway.sdk.files import digest_files, manifest_digest
+from gateway.sdk.files import content_of, digest_files, manifest_digest
 from gateway.sdk.proofs import verify_record
 from gateway.sdk.runs import Code, Run, code_of, environment_of
 from gateway.sdk.transport import Json, Recorded, Transport
 
 Fields = Mapping[str, Any]
-_MEDIA_TYPES = {".csv": "text/csv", ".jsonl": "application/jsonl", ".ndjson": "application/jsonl"}
 
 
 class Pedigree:
@@ -82,7 +82,7 @@ class Pedigree:
         idempotency_key: str | None = None,
     ) -> Recorded:
         """Commit to every record of a CSV or JSON Lines file as the next version; the records stay with the owner."""
-        content, media_type = _content(source, media_type)
+        content, media_type = content_of(source, media_type)
         query = {"id_field": id_field, "consent": consent, "purposes": ",".join(purposes) or None}
         return self._recorded(
             f"/v1/datasets/{_segment(dataset)}/versions",
@@ -130,7 +130,7 @@ class Pedigree:
 
         The report says `verified`, and names the records that were `changed`, `added`, `removed` or `moved`.
         """
-        content, kind = (None, "") if source is None else _content(source, media_type)
+        content, kind = (None, "") if source is None else content_of(source, media_type)
         query = {} if id_field is None else {"id_field": id_field}
         path = f"/v1/datasets/{_segment(dataset)}/versions/{number}/verify"
         return self._transport.send(path, content=content, media_type=kind, query=query)
@@ -173,6 +173,12 @@ class Pedigree:
             **fields,
         }
         return self._record(f"/v1/models/{_segment(model)}/versions", body, idempotency_key)
+
+    def declare_parent(self, child: str, parent: str, *, relation: str, idempotency_key: str | None = None) -> Recorded:
+        """Add a parent, by reference, to your own model version after it was recorded."""
+        model, number = _version(child, "model-version")
+        path = f"/v1/models/{_segment(model)}/versions/{number}/parents"
+        return self._record(path, {"parent": parent, "relation": relation}, idempotency_key)
 
     def model(self, name: str) -> Json:
         """A model."""
@@ -338,10 +344,8 @@ class Pedigree:
     def _input(self, given: str | Json) -> Json:
         if not isinstance(given, str):
             return given
-        kind, name, number = given.split(":")
-        if kind != "dataset-version":
-            raise ValueError(f"{given} is not a data set version")
-        return {"version": given, "root": self.dataset_version(name, int(number))["record"]["root"], "role": "train"}
+        name, number = _version(given, "dataset-version")
+        return {"version": given, "root": self.dataset_version(name, number)["record"]["root"], "role": "train"}
 
     def _step(self, reference: str, step: str, fields: Fields, key: str | None) -> Recorded:
         return self._record(f"/v1/artifacts/{_segment(reference)}/{step}", fields, key)
@@ -380,10 +384,9 @@ def _segment(text: str) -> str:
     return quote(text, safe=":")
 
 
-def _content(source: Path | bytes, media_type: str | None) -> tuple[bytes, str]:
-    if isinstance(source, bytes):
-        return source, media_type or "text/csv"
-    found = media_type or _MEDIA_TYPES.get(source.suffix.lower())
+def _version(reference: str, kind: str) -> tuple[str, int]:
+    """Name and number in a reference such as `model-version:net:1`."""
+    found = re.fullmatch(rf"{kind}:([^:]+):([0-9]+)", reference)
     if found is None:
-        raise ValueError(f"{source}: name the media type; known endings are {', '.join(_MEDIA_TYPES)}")
-    return source.read_bytes(), found
+        raise ValueError(f"{reference} is no {kind}")
+    return found[1], int(found[2])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digests of files, as the ledger records them."""
+"""Files of records as they are sent, and digests of files as the ledger records them."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _CHUNK = 1 << 20
+_MEDIA_TYPES = {".csv": "text/csv", ".jsonl": "application/jsonl", ".ndjson": "application/jsonl"}
 
 
 def digest_file(path: Path, progress: Callable[[int], None] | None = None) -> str:
@@ -43,3 +44,16 @@ def manifest_digest(files: Sequence[dict[str, Any]]) -> str:
     """SHA-256 over the files' digests in the order of their paths: the subject digest of an OpenSSF model signature."""
     ordered = sorted(files, key=lambda file: str(file["path"]))
     return hashlib.sha256(b"".join(bytes.fromhex(file["digest"]) for file in ordered)).hexdigest()
+
+
+def content_of(source: Path | bytes, media_type: str | None) -> tuple[bytes, str]:
+    """The bytes of a file of records, and its media type: as given, else by the ending of its name; else `ValueError`.
+
+    What is no file is CSV unless something else is given.
+    """
+    if isinstance(source, bytes):
+        return source, media_type or "text/csv"
+    found = media_type or _MEDIA_TYPES.get(source.suffix.lower())
+    if found is None:
+        raise ValueError(f"{source}: name the media type; known endings are {', '.join(_MEDIA_TYPES)}")
+    return source.read_bytes(), found

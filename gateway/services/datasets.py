@@ -57,7 +57,7 @@ class Datasets:
 
     def commit(self, intent: Intent, dataset: str, upload: Upload) -> Answer:
         """Commit to every record of a file as the next version; it extends the last one where it begins with it."""
-        found = list(rows(upload.content, upload.media_type, upload.id_field))
+        found = rows(upload.content, upload.media_type, upload.id_field)
         roots: list[str] = []
 
         def build() -> Command:
@@ -127,7 +127,7 @@ class Datasets:
         }
         differences: Json = {"changed": [], "added": [], "removed": [], "moved": []}
         if upload is not None:
-            differences = _differences(stored, list(rows(upload.content, upload.media_type, upload.id_field)))
+            differences = _differences(stored, rows(upload.content, upload.media_type, upload.id_field))
         clean = committed and not altered and not any(differences.values())
         return {**report, "verified": clean, **differences}
 

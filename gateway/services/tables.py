@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chaincode.domain.records import refuse_repeated_ids
 from gateway.services.ports import PortError
 
 CSV = "text/csv"
@@ -32,27 +33,21 @@ class Row:
 
     id: str
     content: bytes
-    line: int
-    """Where it begins, from 1."""
 
 
-def rows(content: bytes, media_type: str, id_field: str | None) -> Iterator[Row]:
+def rows(content: bytes, media_type: str, id_field: str | None) -> list[Row]:
     """Every record of the file, in its order.
 
     Args:
         id_field: the column or member that holds the record's id; without it the ids are `1`, `2`, …
 
-    Raises `UnreadableRecords`.
+    Raises `UnreadableRecords`, and `RecordIdRepeated` as the law has it.
     """
-    found = _csv(content, id_field) if media_type == CSV else _json_lines(content, id_field)
-    first_seen: dict[str, int] = {}
-    for row in found:
-        before = first_seen.setdefault(row.id, row.line)
-        if before != row.line:
-            raise _unreadable(row.line, f"the record id {row.id!r} stands on line {before} already")
-        yield row
-    if not first_seen:
+    found = list(_csv(content, id_field) if media_type == CSV else _json_lines(content, id_field))
+    if not found:
         raise _unreadable(1, "the file holds no record")
+    refuse_repeated_ids(row.id.encode() for row in found)
+    return found
 
 
 def _json_lines(content: bytes, id_field: str | None) -> Iterator[Row]:
@@ -68,12 +63,12 @@ def _json_lines(content: bytes, id_field: str | None) -> Iterator[Row]:
         if not isinstance(value, dict):
             raise _unreadable(number, "it is not one JSON object")
         if id_field is None:
-            yield Row(str(position), line, number)
+            yield Row(str(position), line)
             continue
         found = value.get(id_field)
         if isinstance(found, bool) or not isinstance(found, str | int):
             raise _unreadable(number, f"the member {id_field!r} must be a text or a whole number")
-        yield Row(_identifier(str(found), number), line, number)
+        yield Row(_identifier(str(found), number), line)
 
 
 def _csv(content: bytes, id_field: str | None) -> Iterator[Row]:
@@ -93,7 +88,7 @@ def _csv(content: bytes, id_field: str | None) -> Iterator[Row]:
         fields = _fields(raw, number)
         if len(fields) != len(names):
             raise _unreadable(number, f"it has {len(fields)} fields where the header has {len(names)}")
-        yield Row(str(position) if column is None else _identifier(fields[column], number), raw, number)
+        yield Row(str(position) if column is None else _identifier(fields[column], number), raw)
 
 
 def _csv_records(content: bytes) -> Iterator[tuple[int, bytes]]:

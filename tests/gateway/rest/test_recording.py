@@ -116,7 +116,6 @@ def test_a_longer_file_extends_the_version_before_and_a_changed_one_replaces_it(
 
 def test_unreadable_records_name_the_line(api: Any) -> None:
     for content, reason in (
-        (b"id,x\nr1,1\nr1,2\n", "stands on line 2 already"),
         (b"id,x\nr1\n", "1 fields"),
         (b'id,x\n"r1,1\n', "never closed"),
         (b"id,x\n", "no record"),
@@ -127,6 +126,17 @@ def test_unreadable_records_name_the_line(api: Any) -> None:
         response = api.post("/v1/datasets/d/versions?id_field=id", content, Content_Type="text/csv")
         assert (response.status_code, response.json["code"]) == (422, "unreadable-records"), content
         assert reason in response.json["detail"]
+    assert api.ledger.prepared == 0
+
+
+def test_a_repeated_record_id_is_refused_before_anything_is_proposed(api: Any) -> None:
+    for media_type, content in (
+        ("text/csv", b"id,x\nr1,1\nr2,2\nr1,3\n"),
+        ("application/jsonl", b'{"id":"r1"}\n{"id":"r2"}\n{"id":"r1"}\n'),
+    ):
+        response = api.post("/v1/datasets/d/versions?id_field=id", content, Content_Type=media_type)
+        assert (response.status_code, response.json["code"]) == (422, "record-id-repeated")
+        assert response.json["facts"] == {"index": 2, "first": 0}
     assert api.ledger.prepared == 0
 
 

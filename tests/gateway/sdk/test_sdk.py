@@ -129,6 +129,16 @@ def test_identifiers_cannot_leave_their_place_in_the_path(make: Any) -> None:
     assert script.requests[0].url.raw_path == b"/v1/datasets/..%2Fkeys%3Fx%3D%2F"
 
 
+def test_a_parent_is_declared_by_references(make: Any) -> None:
+    pedigree, script = make(httpx.Response(201, json=DONE))
+    pedigree.declare_parent("model-version:net:2", "model-version:base:1", relation="fine-tuned")
+    assert script.requests[0].url.path == "/v1/models/net/versions/2/parents"
+    assert json.loads(script.requests[0].content) == {"parent": "model-version:base:1", "relation": "fine-tuned"}
+    with pytest.raises(ValueError, match="no model-version"):
+        pedigree.declare_parent("dataset-version:net:2", "model-version:base:1", relation="fine-tuned")
+    assert len(script.requests) == 1
+
+
 def test_a_run_records_itself(make: Any, tmp_path: Path) -> None:
     code = tmp_path / "train.py"
     code.write_text("fit()")

@@ -39,13 +39,15 @@ def set_policy(founders: frozenset[OrgId] | None, ledger: Ledger, command: SetPo
 
 def submit(ledger: Ledger, command: Submit) -> Outcome:
     """Ask for the endorsement of an artifact."""
+    in_force = ledger.get(Policy)
     return endorsement.submit(
         command,
         by=ledger.by,
         at=ledger.at,
         artifact=_artifact(ledger, command.artifact),
         standing=ledger.get(ArtifactStage, command.artifact),
-        policy=ledger.get(Policy),
+        policy=in_force,
+        voices=_voices(ledger, in_force, command.artifact, Stage.APPROVED),
     )
 
 
@@ -106,7 +108,13 @@ def quarantine(ledger: Ledger, command: Quarantine) -> Outcome:
 
 def release(ledger: Ledger, command: Release) -> Outcome:
     """End a quarantine."""
-    return lifecycle.release(command, by=ledger.by, at=ledger.at, standing=ledger.get(ArtifactStage, command.artifact))
+    return lifecycle.release(
+        command,
+        by=ledger.by,
+        at=ledger.at,
+        standing=ledger.get(ArtifactStage, command.artifact),
+        policy=ledger.get(Policy),
+    )
 
 
 def advance(ledger: Ledger, command: Advance) -> Outcome:
@@ -114,15 +122,14 @@ def advance(ledger: Ledger, command: Advance) -> Outcome:
     standing, in_force = ledger.get(ArtifactStage, command.artifact), ledger.get(Policy)
     round_ = 0 if standing is None else standing.round
     stages = [Stage.APPROVED, command.to] if command.to in AWAITING else []
+    voices = {stage: _voices(ledger, in_force, command.artifact, stage) for stage in stages}
     return lifecycle.advance(
         command,
         by=ledger.by,
         at=ledger.at,
         standing=standing,
         policy=in_force,
-        endorsers={
-            stage: _voices(ledger, in_force, command.artifact, stage).endorsers(round_, ledger.at) for stage in stages
-        },
+        endorsers=lambda rule: voices[rule.stage].endorsers(round_, ledger.at, rule),
     )
 
 

@@ -111,9 +111,11 @@ def from_plain(value: Json) -> Document:
         raise MissingField("/kind")
     if schema is None:
         raise MissingField("/schema")
-    thing = KINDS.get(kind) if isinstance(kind, str) else None
+    if not isinstance(kind, str):
+        raise UnknownKind("what is no text")
+    thing = KINDS.get(kind)
     if thing is None or issubclass(thing, Event) is not (label == "name"):
-        raise UnknownKind(escape(kind) if isinstance(kind, str) else "what is no text")
+        raise UnknownKind(escape(kind))
     if schema != SCHEMA or isinstance(schema, bool):
         raise UnknownSchema(kind, schema if isinstance(schema, int) else -1)
     return cast("Document", _build(thing, members, ""))

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from chaincode.domain.errors import (
     AlreadyEndorsed,
@@ -90,17 +91,19 @@ class Endorsement(Record):
     reason: Text | None = None
     """Why it was withdrawn."""
 
-    def counts(self, round_: int, at: Instant) -> bool:
+    def counts(self, round_: int, at: Instant, rule: QuorumRule | None) -> bool:
         """Whether it is of this round, not withdrawn and not expired at `at`."""
-        return self.round == round_ and self.withdrawn_at is None and not self.expired(at)
+        return self.round == round_ and self.withdrawn_at is None and not self.expired(at, rule)
 
-    def expired(self, at: Instant) -> bool:
-        """Whether its time is over at `at`."""
-        return self.expires_at is not None and at >= self.expires_at
+    def expired(self, at: Instant, rule: QuorumRule | None) -> bool:
+        """Whether its time is over at `at`: as was said when it was given, or earlier where `rule` now says so."""
+        spans = (self.expires_at, expiry(self.at, rule))
+        return any(end is not None and at >= end for end in spans)
 
-    def spoken(self, at: Instant) -> bool:
-        """Whether its organisation cannot give it again in its round."""
-        return self.withdrawn_at is not None or not self.expired(at)
+
+def expiry(given: Instant, rule: QuorumRule | None) -> Instant | None:
+    """When an endorsement that was given at `given` stops counting under `rule`; None: never."""
+    return None if rule is None or rule.valid_seconds is None else Instant(given + 1_000 * rule.valid_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,9 @@ class EndorsementWithdrawn(Event):
 
 # --- Rules ------------------------------------------------------------------------------------------------------
 
+_OPEN: Final = frozenset({Stage.SUBMITTED, Stage.ENDORSED, Stage.APPROVED})
+"""The stages that rest on the endorsements for approval."""
+
 
 @dataclass(frozen=True, slots=True)
 class Voices:
@@ -169,13 +175,18 @@ class Voices:
     endorsements: Mapping[OrgId, Endorsement]
     rejections: Mapping[OrgId, Rejection]
 
-    def endorsers(self, round_: int, at: Instant) -> frozenset[OrgId]:
+    def endorsers(self, round_: int, at: Instant, rule: QuorumRule | None) -> frozenset[OrgId]:
         """Those whose endorsement is of this round, not withdrawn and not expired at `at`."""
-        return frozenset(org for org, given in self.endorsements.items() if given.counts(round_, at))
+        return frozenset(org for org, given in self.endorsements.items() if given.counts(round_, at, rule))
 
     def rejecters(self, round_: int) -> frozenset[OrgId]:
         """Those who rejected the artifact in this round."""
         return frozenset(org for org, given in self.rejections.items() if given.round == round_)
+
+    def silenced(self, round_: int) -> frozenset[OrgId]:
+        """Those who rejected the artifact or withdrew their endorsement, and so cannot endorse it in this round."""
+        given = (one for one in self.endorsements.values() if one.round == round_)
+        return self.rejecters(round_).union(one.by for one in given if one.withdrawn_at is not None)
 
 
 def submit(
@@ -186,16 +197,19 @@ def submit(
     artifact: Artifact | None,
     standing: ArtifactStage | None,
     policy: Policy | None,
+    voices: Voices,
 ) -> Outcome:
-    """Open a round of endorsement for an artifact of `by`."""
+    """Open a round of endorsement for an artifact of `by`: of a draft, or where the open round can lead nowhere."""
     if artifact is None:
         raise RecordNotFound(command.artifact)
     if artifact.owner != by:
         raise NotTheOwner(artifact.reference, artifact.owner, by)
     if artifact.digest != command.digest:
         raise ArtifactAltered(artifact.reference, str(artifact.digest), str(command.digest))
-    rule_in_force(policy, artifact.reference, Stage.APPROVED)
-    if standing is not None and standing.stage is not Stage.DRAFT:
+    policy, rule = rule_in_force(policy, artifact.reference, Stage.APPROVED)
+    if roles_of(policy, by) is None:
+        raise NotAMember(by)
+    if standing is not None and not _may_reopen(standing, rule, policy, voices):
         raise WrongStage(artifact.reference, standing.stage, "submitting it", Stage.DRAFT)
     round_ = Number(1 if standing is None else standing.round + 1)
     submitted = ArtifactStage(artifact.reference, by, artifact.digest, Stage.SUBMITTED, at, Count(round_))
@@ -215,7 +229,7 @@ def endorse(
 ) -> Outcome:
     """Record that `by` vouches for an artifact; the endorsement that completes the quorum approves it."""
     policy, rule, standing = _admit(command, by, standing, policy)
-    _refuse_second_word(command.artifact, command.stage, by, at, standing, voices)
+    _refuse_second_word(command.artifact, rule, by, at, standing, voices)
     verify_evidence(
         command.envelope,
         statement,
@@ -233,9 +247,9 @@ def endorse(
         round=Number(standing.round),
         policy=policy.number,
         envelope=command.envelope,
-        expires_at=None if rule.valid_seconds is None else Instant(at + 1_000 * rule.valid_seconds),
+        expires_at=expiry(at, rule),
     )
-    quorum = tally(rule, policy, standing.owner, voices.endorsers(standing.round, at) | {by})
+    quorum = tally(rule, policy, standing.owner, voices.endorsers(standing.round, at, rule) | {by})
     stage = standing.stage
     if command.stage is Stage.APPROVED and stage is not Stage.APPROVED:
         stage = Stage.APPROVED if quorum.complete else Stage.ENDORSED
@@ -258,7 +272,7 @@ def reject(
 ) -> Outcome:
     """Record that `by` rejects an artifact; it is a draft again when the quorum has become impossible."""
     policy, rule, standing = _admit(command, by, standing, policy)
-    _refuse_second_word(command.artifact, command.stage, by, at, standing, voices)
+    _refuse_second_word(command.artifact, rule, by, at, standing, voices)
     verify_evidence(
         command.envelope,
         statement,
@@ -278,10 +292,9 @@ def reject(
         envelope=command.envelope,
         reason=command.reason,
     )
-    open_to = eligible(rule, policy, standing.owner) - voices.rejecters(standing.round) - {by}
-    possible = tally(rule, policy, standing.owner, open_to).complete
+    silenced = voices.silenced(standing.round) | {by}
     stage = standing.stage
-    if stage in {Stage.SUBMITTED, Stage.ENDORSED} and not possible:
+    if stage in {Stage.SUBMITTED, Stage.ENDORSED} and not _possible(standing, rule, policy, silenced):
         stage = Stage.DRAFT
     return Outcome(
         writes=(rejection, *moved(standing, stage, at)),
@@ -298,24 +311,50 @@ def withdraw(
     policy: Policy | None,
     voices: Voices,
 ) -> Outcome:
-    """Take back the endorsement of `by`; an approval that rested on it falls.
+    """Take back the endorsement of `by`; an approval that rested on it falls, even under a quarantine.
 
     An artifact that is deployed or later keeps its stage: whoever wants it stopped quarantines it.
     """
     held = voices.endorsements.get(by)
     if standing is None or held is None or held.round != standing.round or held.withdrawn_at is not None:
         raise NotEndorsed(command.artifact, command.stage, by)
-    policy, rule = rule_in_force(policy, command.artifact, command.stage)
-    endorsers = voices.endorsers(standing.round, at) - {by}
-    stage = standing.stage
-    if command.stage is Stage.APPROVED and stage in {Stage.ENDORSED, Stage.APPROVED}:
-        quorum = tally(rule, policy, standing.owner, endorsers)
-        reached = Stage.ENDORSED if quorum.counted else Stage.SUBMITTED
-        stage = Stage.APPROVED if quorum.complete else reached
+    fallen = standing
+    if command.stage is Stage.APPROVED:
+        fallen = _without(by, standing, at, policy, voices)
     return Outcome(
-        writes=(replace(held, withdrawn_at=at, reason=command.reason), *moved(standing, stage, at)),
-        event=EndorsementWithdrawn(command.artifact, by, command.stage, stage),
+        writes=(replace(held, withdrawn_at=at, reason=command.reason), *((fallen,) if fallen != standing else ())),
+        event=EndorsementWithdrawn(command.artifact, by, command.stage, fallen.stage),
     )
+
+
+def _without(by: OrgId, standing: ArtifactStage, at: Instant, policy: Policy | None, voices: Voices) -> ArtifactStage:
+    """Where an artifact stands when the endorsement of `by` for approval counts no more."""
+    was = standing.quarantined_from or standing.stage
+    if was not in _OPEN:
+        return standing
+    rule = None if policy is None else rule_for(policy, standing.artifact.kind, Stage.APPROVED)
+    left, complete = voices.endorsers(standing.round, at, rule) - {by}, False
+    if policy is not None and rule is not None:
+        # What no rule asks for any more cannot be complete; a word can be taken back all the same.
+        quorum = tally(rule, policy, standing.owner, left)
+        left, complete = quorum.counted, quorum.complete
+    stage = Stage.ENDORSED if left else Stage.SUBMITTED
+    if complete and was is Stage.APPROVED:
+        stage = Stage.APPROVED
+    if standing.quarantined_from is not None:
+        return replace(standing, quarantined_from=stage)
+    return next(iter(moved(standing, stage, at)), standing)
+
+
+def _possible(standing: ArtifactStage, rule: QuorumRule, policy: Policy, silenced: frozenset[OrgId]) -> bool:
+    """Whether the quorum can still be reached in this round without those who are silenced."""
+    return tally(rule, policy, standing.owner, eligible(rule, policy, standing.owner) - silenced).complete
+
+
+def _may_reopen(standing: ArtifactStage, rule: QuorumRule, policy: Policy, voices: Voices) -> bool:
+    if standing.stage is Stage.DRAFT:
+        return True
+    return standing.stage in _OPEN and not _possible(standing, rule, policy, voices.silenced(standing.round))
 
 
 def rule_in_force(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[Policy, QuorumRule]:
@@ -347,15 +386,15 @@ def _admit(
 
 
 def _refuse_second_word(
-    artifact: Ref, stage: Stage, by: OrgId, at: Instant, standing: ArtifactStage, voices: Voices
+    artifact: Ref, rule: QuorumRule, by: OrgId, at: Instant, standing: ArtifactStage, voices: Voices
 ) -> None:
     """In one round an organisation speaks once; only an endorsement that has expired may be given again."""
     if by in voices.rejecters(standing.round):
-        raise AlreadyRejected(artifact, stage, by)
+        raise AlreadyRejected(artifact, rule.stage, by)
     given = voices.endorsements.get(by)
     if given is None or given.round != standing.round:
         return
     if given.withdrawn_at is not None:
-        raise EndorsedAfterWithdrawal(artifact, stage, by)
-    if given.counts(standing.round, at):
-        raise AlreadyEndorsed(artifact, stage, by)
+        raise EndorsedAfterWithdrawal(artifact, rule.stage, by)
+    if given.counts(standing.round, at, rule):
+        raise AlreadyEndorsed(artifact, rule.stage, by)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stages of an artifact's life: where it stands, how its owner moves it on, and how anyone may stop it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -17,7 +17,7 @@ from chaincode.domain.errors import (
     StageSkipped,
     WrongStage,
 )
-from chaincode.domain.policy import Policy, Stage, roles_of, rule_for, tally
+from chaincode.domain.policy import Policy, QuorumRule, Stage, roles_of, rule_for, tally
 from chaincode.domain.values import (
     Command,
     Count,
@@ -141,7 +141,7 @@ def quarantine(
     standing: ArtifactStage | None,
     policy: Policy | None,
 ) -> Outcome:
-    """Stop an artifact at once; any member may, and so may the owner."""
+    """Stop an artifact at once; any member may, and so may the owner, whose quarantine another may take over."""
     if artifact is None:
         raise RecordNotFound(command.artifact)
     if policy is None:
@@ -149,8 +149,11 @@ def quarantine(
     if roles_of(policy, by) is None and by != artifact.owner:
         raise NotAMember(by)
     was = Stage.DRAFT if standing is None else standing.stage
-    if was is Stage.QUARANTINED:
-        raise WrongStage(command.artifact, was, "quarantining it", "at another stage")
+    if standing is not None and standing.quarantined_from is not None:
+        if standing.quarantined_by != artifact.owner or by == artifact.owner:
+            raise WrongStage(command.artifact, was, "quarantining it", "at another stage")
+        # An owner must not keep others from stopping an artifact by stopping it first.
+        was = standing.quarantined_from
     stopped = ArtifactStage(
         artifact=command.artifact,
         owner=artifact.owner,
@@ -165,12 +168,17 @@ def quarantine(
     return Outcome(writes=(stopped,), event=ArtifactQuarantined(command.artifact, by, was))
 
 
-def release(command: Release, *, by: OrgId, at: Instant, standing: ArtifactStage | None) -> Outcome:
-    """End a quarantine; the artifact is back at the stage at which it was stopped."""
+def release(
+    command: Release, *, by: OrgId, at: Instant, standing: ArtifactStage | None, policy: Policy | None
+) -> Outcome:
+    """End a quarantine; the artifact is back at the stage at which it was stopped.
+
+    Whoever imposed it ends it. When that organisation is a member no more, any other than the owner may.
+    """
     if standing is None or standing.quarantined_from is None or standing.quarantined_by is None:
         stage = Stage.DRAFT if standing is None else standing.stage
         raise WrongStage(command.artifact, stage, "releasing it", Stage.QUARANTINED)
-    if standing.quarantined_by != by:
+    if standing.quarantined_by != by and not _inherits(by, standing, standing.quarantined_by, policy):
         raise NotTheQuarantiner(command.artifact, standing.quarantined_by, by)
     back = replace(
         standing,
@@ -183,6 +191,12 @@ def release(command: Release, *, by: OrgId, at: Instant, standing: ArtifactStage
     return Outcome(writes=(back,), event=ArtifactReleased(command.artifact, by, back.stage))
 
 
+def _inherits(by: OrgId, standing: ArtifactStage, imposer: OrgId, policy: Policy | None) -> bool:
+    if policy is None or roles_of(policy, imposer) is not None:
+        return False
+    return by != standing.owner and roles_of(policy, by) is not None
+
+
 def advance(
     command: Advance,
     *,
@@ -190,9 +204,9 @@ def advance(
     at: Instant,
     standing: ArtifactStage | None,
     policy: Policy | None,
-    endorsers: Mapping[Stage, Iterable[OrgId]],
+    endorsers: Callable[[QuorumRule], Iterable[OrgId]],
 ) -> Outcome:
-    """Move an artifact on by one stage; `endorsers` are those whose word counts at `at`, by the stage it is about.
+    """Move an artifact on by one stage; `endorsers` answers whose word counts at `at` under a rule.
 
     Where a rule guards the stage its quorum is needed; to be deployed, the approval must still hold.
     """
@@ -211,7 +225,7 @@ def advance(
     for stage in guards:
         rule = rule_for(policy, command.artifact.kind, stage)
         if rule is not None:
-            quorum = tally(rule, policy, standing.owner, endorsers.get(stage, ()))
+            quorum = tally(rule, policy, standing.owner, endorsers(rule))
             if not quorum.complete:
                 roles = ", ".join(quorum.missing_roles) or "none"
                 raise QuorumMissing(command.artifact, stage, quorum.missing, roles)

@@ -300,7 +300,9 @@ def _check_rule(rule: QuorumRule, pointer: str, command: SetPolicy) -> None:
         for member in command.members
         if not rule.eligible_roles or not set(rule.eligible_roles).isdisjoint(member.roles)
     ]
-    if rule.threshold > len(able):
+    # An owner whose word does not count is one of those who may endorse, unless the roles leave somebody else.
+    owner_among = not rule.owner_counts and len(able) == len(command.members)
+    if rule.threshold > len(able) - owner_among:
         raise InvalidField(f"{pointer}/threshold", "fewer members than this may endorse")
     if not {role for member in able for role in member.roles}.issuperset(rule.required_roles):
         raise InvalidField(f"{pointer}/required_roles", "nobody who may endorse has one of these roles")

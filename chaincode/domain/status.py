@@ -55,9 +55,8 @@ def status(
         raise RecordNotFound(query.artifact)
     policy, rule = rule_in_force(policy, query.artifact, query.stage)
     round_ = 0 if standing is None else standing.round
-    quorum = tally(rule, policy, artifact.owner, voices.endorsers(round_, at))
-    spoken = {org for org, given in voices.endorsements.items() if given.round == round_ and given.spoken(at)}
-    rejecters = voices.rejecters(round_)
+    endorsers = voices.endorsers(round_, at, rule)
+    quorum = tally(rule, policy, artifact.owner, endorsers)
     return Status(
         artifact=query.artifact,
         owner=artifact.owner,
@@ -67,9 +66,9 @@ def status(
         for_stage=query.stage,
         threshold=Count(rule.threshold),
         endorsed_by=tuple(sorted(quorum.counted)),
-        rejected_by=tuple(sorted(rejecters)),
+        rejected_by=tuple(sorted(voices.rejecters(round_))),
         missing=Count(quorum.missing),
         missing_roles=quorum.missing_roles,
-        may_endorse=tuple(sorted(eligible(rule, policy, artifact.owner) - spoken - rejecters)),
+        may_endorse=tuple(sorted(eligible(rule, policy, artifact.owner) - endorsers - voices.silenced(round_))),
         complete=quorum.complete,
     )

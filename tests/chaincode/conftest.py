@@ -151,10 +151,11 @@ def _check_stages(records: list[Record]) -> None:
             if (one.artifact, one.stage, one.round) == (standing.artifact, Stage.APPROVED, standing.round)
             and one.withdrawn_at is None
         }
+        lapsed = {one.by for one in given if one.expires_at is not None and one.expires_at <= standing.since}
         if standing.stage in {Stage.ENDORSED, Stage.APPROVED}:
             assert standing_now, f"{standing.artifact} is {standing.stage} and nobody endorses it"
         if standing.stage is Stage.SUBMITTED:
-            assert not standing_now
+            assert not standing_now - lapsed
         assert (standing.stage is Stage.QUARANTINED) is (standing.quarantined_by is not None)
 
 

@@ -48,7 +48,9 @@ class Reference:
         return org not in self.rejected and org not in self.withdrawn and org not in self.valid()
 
     def submit(self, org: str) -> bool:
-        if org != OWNER or self.stage != "draft":
+        if org != OWNER or self.stage not in {"draft", "submitted", "endorsed", "approved"}:
+            return False
+        if self.stage != "draft" and self.enough(set(MEMBERS) - {OWNER} - self.rejected - self.withdrawn):
             return False
         self.stage, self.given, self.withdrawn, self.rejected = "submitted", {}, set(), set()
         return True
@@ -65,7 +67,7 @@ class Reference:
         if not self.may_speak(org):
             return False
         self.rejected.add(org)
-        if self.stage != "approved" and not self.enough(set(MEMBERS) - {OWNER} - self.rejected):
+        if self.stage != "approved" and not self.enough(set(MEMBERS) - {OWNER} - self.rejected - self.withdrawn):
             self.stage = "draft"
         return True
 
@@ -73,15 +75,23 @@ class Reference:
         if org not in self.given or org in self.withdrawn:
             return False
         self.withdrawn.add(org)
-        if self.stage in {"endorsed", "approved"}:
-            left = self.valid()
-            self.stage = "approved" if self.enough(left) else "endorsed" if left else "submitted"
+        left = self.valid()
+        fallen = "approved" if self.enough(left) else "endorsed" if left else "submitted"
+        if self.stage in {"submitted", "endorsed", "approved"}:
+            self.stage = fallen
+        if self.stopped is not None and self.stopped[1] in {"submitted", "endorsed", "approved"}:
+            self.stopped = (self.stopped[0], fallen)
         return True
 
     def quarantine(self, org: str) -> bool:
-        if org not in MEMBERS or self.stage == "quarantined":
+        if org not in MEMBERS:
             return False
-        self.stopped, self.stage = (org, self.stage), "quarantined"
+        if self.stopped is None:
+            self.stopped, self.stage = (org, self.stage), "quarantined"
+            return True
+        if self.stopped[0] != OWNER or org == OWNER:
+            return False
+        self.stopped = (org, self.stopped[1])
         return True
 
     def release(self, org: str) -> bool:

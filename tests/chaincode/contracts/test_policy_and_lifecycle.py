@@ -89,6 +89,7 @@ RULE = QuorumRule(ArtifactKind.MODEL_VERSION, Number(1))
         ({"rules": (QuorumRule(ArtifactKind.RUN, Number(1)),)}, "/rules/0/artifact_kind"),
         ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(1), Stage.DRAFT),)}, "/rules/0/stage"),
         ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(4)),)}, "/rules/0/threshold"),
+        ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(3)),)}, "/rules/0/threshold"),
         (
             {"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(2), eligible_roles=(Role("auditor"),)),)},
             "/rules/0/threshold",
@@ -103,6 +104,18 @@ def test_a_policy_that_could_not_work_is_refused(empty_world, changes, pointer):
     refusal = empty_world.refused(HOSPITAL, empty_world.founding_policy(**changes))
     assert isinstance(refusal, errors.InvalidField | errors.RepeatedEntry)
     assert refusal.pointer == pointer
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        QuorumRule(ArtifactKind.MODEL_VERSION, Number(3), owner_counts=True),
+        QuorumRule(ArtifactKind.MODEL_VERSION, Number(1), eligible_roles=(Role("auditor"),)),
+    ],
+)
+def test_a_rule_that_somebody_could_satisfy_is_accepted(empty_world, rule):
+    empty_world.found(rules=(rule,))
+    assert empty_world.ask(GetPolicy())["number"] == 1
 
 
 # --- Stages beyond approval -------------------------------------------------------------------------------------
@@ -207,3 +220,22 @@ def test_a_stranger_quarantines_nothing(world):
     assert world.refused(LAB, Quarantine(NET, Text("x"))) == errors.RecordNotFound(NET)
     world.model_version(LAB, "net")
     assert world.refused("MakerMSP", Quarantine(NET, Text("x"))) == errors.NotAMember("MakerMSP")
+
+
+def test_an_owner_that_stops_its_artifact_first_does_not_keep_others_from_stopping_it(approved):
+    approved.submit(LAB, Quarantine(NET, Text("mine")))
+    assert approved.refused(LAB, Quarantine(NET, Text("again"))).code == "wrong-stage"
+    assert approved.submit(REGULATOR, Quarantine(NET, Text("ours now")))["stopped_at"] == "approved"
+    assert approved.refused(LAB, Release(NET, Text("x"))) == errors.NotTheQuarantiner(NET, REGULATOR, LAB)
+    assert approved.submit(REGULATOR, Release(NET, Text("cleared")))["stage"] == "approved"
+
+
+def test_a_quarantine_does_not_outlive_the_membership_of_whoever_imposed_it(approved):
+    approved.submit(HOSPITAL, Quarantine(NET, Text("gone")))
+    assert approved.refused(REGULATOR, Release(NET, Text("x"))).code == "not-the-quarantiner"
+    amended = approved.founding_policy(number=Number(2), members=(Member(LAB), Member(REGULATOR)), rules=())
+    for org in (HOSPITAL, REGULATOR):
+        approved.submit(org, amended)
+    assert approved.refused(LAB, Release(NET, Text("mine"))).code == "not-the-quarantiner"
+    assert approved.refused("MakerMSP", Release(NET, Text("?"))).code == "not-the-quarantiner"
+    assert approved.submit(REGULATOR, Release(NET, Text("nobody asks for it")))["stage"] == "approved"

@@ -14,7 +14,7 @@ from chaincode.domain import codec
 from chaincode.domain.errors import Malformed
 from chaincode.domain.keys import OWNED, Part, key, key_of, written
 from chaincode.domain.policy import Policy, key_policy
-from chaincode.domain.values import Instant, OrgId, Outcome, Record
+from chaincode.domain.values import Digest, Instant, OrgId, Outcome, Record
 
 R = TypeVar("R", bound=Record)
 
@@ -58,6 +58,11 @@ class Stub(Protocol):
     @property
     def client(self) -> Client:
         """Who asks."""
+        ...
+
+    @property
+    def transaction_id(self) -> str:
+        """The transaction's id, 64 hexadecimal digits."""
         ...
 
     @property
@@ -109,6 +114,11 @@ class Ledger:
         return Instant((self._stub.timestamp - _EPOCH) // timedelta(milliseconds=1))
 
     @property
+    def transaction(self) -> Digest:
+        """The id of the transaction."""
+        return Digest.parse(self._stub.transaction_id)
+
+    @property
     def creator_key(self) -> object:
         """The public key of whoever asks."""
         return self._stub.client.certificate.public_key()
@@ -129,15 +139,15 @@ class Ledger:
             for entry in entries:
                 yield _read(kind, entry.value)
 
-    def apply(self, outcome: Outcome) -> None:
-        """Write what a rule decided and announce it.
+    def apply(self, outcome: Outcome, *rows: Record) -> None:
+        """Write what a rule decided, and the rows that go with it, and announce it.
 
         A registration gets its key's policy with its first and only value. Reading the policy in force here is still
         a read of the state before this transaction, so it belongs to the loads although it stands after the rule.
         """
         owned = [record for record in outcome.writes if isinstance(record, OWNED)]
         expression = key_policy(self.get(Policy), self.by) if owned else ""
-        for record in outcome.writes:
+        for record in (*outcome.writes, *rows):
             self._stub.put_state(key_of(record), codec.to_json(record))
         for record in owned:
             self._stub.set_state_validation_parameter(key_of(record), expression)

@@ -6,14 +6,14 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from chaincode.contracts import endorsement, lineage, model, provenance, training
+from chaincode.contracts import endorsement, idempotency, lineage, model, provenance, training
 from chaincode.contracts.endorsement import KeyCheck
 from chaincode.contracts.state import Ledger, Stub
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode
 from chaincode.domain.errors import InvalidField, LedgerError, WrongArguments
 from chaincode.domain.functions import COMMANDS, QUERIES
-from chaincode.domain.values import Answer, OrgId, Outcome, Record
+from chaincode.domain.values import Answer, Digest, OrgId, Outcome, Record
 
 Function = Callable[[Stub, tuple[bytes, ...]], bytes]
 Contract = Callable[[Ledger, Any], Outcome]
@@ -87,19 +87,29 @@ def members(text: str) -> frozenset[OrgId] | None:
 
 
 def _submit(name: str, contract: Contract, stub: Stub, args: tuple[bytes, ...]) -> bytes:
-    command = codec.read(COMMANDS[name], _argument(name, args))
+    document, *token = _arguments(name, args, most=2)
+    command = codec.read(COMMANDS[name], document)
     ledger = Ledger(stub)
+    rows = [idempotency.remember(ledger, _token(given), command) for given in token]
     outcome = contract(ledger, command)
-    ledger.apply(outcome)
+    ledger.apply(outcome, *rows)
     return encode({"record": codec.to_plain(outcome.writes[0]), "event": codec.to_plain(outcome.event)})
 
 
 def _ask(name: str, question: Question, stub: Stub, args: tuple[bytes, ...]) -> bytes:
-    query = codec.read(QUERIES[name], _argument(name, args))
+    (document,) = _arguments(name, args, most=1)
+    query = codec.read(QUERIES[name], document)
     return encode({"record": codec.to_plain(question(Ledger(stub), query))})
 
 
-def _argument(name: str, args: tuple[bytes, ...]) -> bytes:
-    if len(args) != 1:
+def _arguments(name: str, args: tuple[bytes, ...], *, most: int) -> tuple[bytes, ...]:
+    if not 1 <= len(args) <= most:
         raise WrongArguments(name, len(args))
-    return args[0]
+    return args
+
+
+def _token(given: bytes) -> Digest:
+    try:
+        return Digest.parse(given.decode("ascii", "replace"))
+    except InvalidField as refusal:
+        raise InvalidField("/idempotency_token", refusal.reason) from None

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_t
 from chaincode.domain import (
     claims,
     endorsement,
+    idempotency,
     lifecycle,
     lineage,
     model,
@@ -49,7 +50,19 @@ MAX_ITEMS: Final = 1_024
 Document = Record | Command | Query | Answer | Event
 D = TypeVar("D", bound=Document)
 
-_CHAPTERS: Final = (provenance, claims, records, model, training, lineage, policy, lifecycle, endorsement, status)
+_CHAPTERS: Final = (
+    provenance,
+    claims,
+    records,
+    model,
+    training,
+    lineage,
+    policy,
+    lifecycle,
+    endorsement,
+    status,
+    idempotency,
+)
 
 
 def _kebab(name: str) -> str:

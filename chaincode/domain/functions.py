@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The functions of the chaincode, by the name under which a gateway calls them.
 
-Each takes one argument, the canonical JSON of its command or query. Commands are submitted, queries evaluated.
-Nothing else can be called.
+Each takes the canonical JSON of its command or query as its argument. Commands are submitted, queries evaluated.
+A command may be followed by a second argument, the idempotency token: 64 lower-case hexadecimal digits by which its
+organisation names the request. Nothing else can be called.
 """
 
 from collections.abc import Mapping

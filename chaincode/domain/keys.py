@@ -12,6 +12,7 @@ from typing import Any, Final
 from chaincode.domain.claims import DigestClaim
 from chaincode.domain.codec import kind_of
 from chaincode.domain.endorsement import Endorsement, Rejection
+from chaincode.domain.idempotency import Idempotency
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import LaterParents, Model, ModelVersion
@@ -39,6 +40,7 @@ _PARTS: Final[Mapping[type[Record], Callable[[Any], tuple[Part, ...]]]] = Mappin
         ArtifactStage: lambda it: (it.artifact,),
         Endorsement: lambda it: (it.artifact, it.stage, it.by),
         Rejection: lambda it: (it.artifact, it.stage, it.by),
+        Idempotency: lambda it: (it.by, it.token),
     }
 )
 

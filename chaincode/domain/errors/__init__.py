@@ -21,6 +21,7 @@ from dataclasses import fields
 from chaincode.domain.errors.base import Conflict, Fact, Forbidden, LedgerError, Malformed, NotFound, Unmet
 from chaincode.domain.errors.common import (
     AlreadyExists,
+    AlreadyRecorded,
     ArtifactAltered,
     DigestTaken,
     LicenceTooWide,
@@ -30,6 +31,7 @@ from chaincode.domain.errors.common import (
     RecordNotFound,
     RepeatedEntry,
     SelfParent,
+    TokenReused,
     VersionOutOfOrder,
 )
 from chaincode.domain.errors.data import (
@@ -86,6 +88,7 @@ from chaincode.domain.errors.vouching import (
 __all__ = [
     "AlreadyEndorsed",
     "AlreadyExists",
+    "AlreadyRecorded",
     "AlreadyRejected",
     "AlreadyVoted",
     "ArtifactAltered",
@@ -136,6 +139,7 @@ __all__ = [
     "StageSkipped",
     "StatementDigestDiffers",
     "StatementInvalid",
+    "TokenReused",
     "TooDeep",
     "TooLarge",
     "UnknownField",

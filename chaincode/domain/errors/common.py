@@ -25,6 +25,24 @@ class AlreadyExists(Conflict):
 
 
 @dataclass
+class AlreadyRecorded(Conflict):
+    """This organisation's command with this idempotency token was recorded before; here is where."""
+
+    code = "already-recorded"
+    sentence = "This command was recorded before, by the transaction {transaction}."
+    transaction: str
+
+
+@dataclass
+class TokenReused(Conflict):
+    """An idempotency token names one command."""
+
+    code = "token-reused"
+    sentence = "The idempotency token was used for another command, by the transaction {transaction}."
+    transaction: str
+
+
+@dataclass
 class NotTheOwner(Forbidden):
     """Only the owner may do this."""
 

@@ -128,10 +128,12 @@ class TooLarge(Malformed):
 
 @dataclass
 class WrongArguments(Malformed):
-    """A function was called with a number of arguments other than one."""
+    """A function was called with too few arguments or too many."""
 
     code = "wrong-arguments"
-    sentence = "'{function}' takes one argument and was given {given}."
+    sentence = (
+        "'{function}' was given {given} arguments; it takes a document, and a command a token as well if need be."
+    )
     function: str
     given: int
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 import pytest
@@ -103,6 +104,7 @@ class Simulation:
     """One execution: what it read, what it would write. It implements the stub that contracts ask for."""
 
     client: FakeClient
+    transaction_id: str
     timestamp: datetime
     state: Mapping[str, tuple[bytes, int]]
     may_range: bool
@@ -145,6 +147,7 @@ class World:
         self.now = START
         self.height = 0
         self.functions = table.functions(check=check_signature, founders=founders)
+        self._transactions = count()
         self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
 
     def key(self, org: str) -> ec.EllipticCurvePrivateKey:
@@ -162,16 +165,19 @@ class World:
 
     # Execution and commit, apart, so that two transactions can be executed on the same state.
 
-    def simulate(self, org: str, command: Command | Query | bytes, function: str | None = None) -> Simulation:
+    def simulate(
+        self, org: str, command: Command | Query | bytes, function: str | None = None, *, token: bytes | None = None
+    ) -> Simulation:
         name = function or FUNCTION_OF[type(command)]  # type: ignore[index]
         simulation = Simulation(
             client=FakeClient(org, FakeCertificate(self.key(org).public_key())),
+            transaction_id=sha256(b"transaction %d" % next(self._transactions)).hexdigest(),
             timestamp=self.now,
             state=dict(self.state),
             may_range=name not in COMMANDS,
         )
         argument = command if isinstance(command, bytes) else codec.to_json(command)
-        self.answer = json.loads(self.functions[name](simulation, (argument,)))
+        self.answer = json.loads(self.functions[name](simulation, (argument,) if token is None else (argument, token)))
         return simulation
 
     def commit(self, simulation: Simulation) -> bool:

@@ -21,9 +21,16 @@ def test_every_function_that_the_law_names_has_a_contract(world):
     assert set(FUNCTION_OF.values()) == set(world.functions)
 
 
-@pytest.mark.parametrize("args", [(), (b"{}", b"{}")])
-@pytest.mark.parametrize("function", ["dataset:register", "dataset:get"])
-def test_a_function_takes_one_argument(world, function, args):
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        ("dataset:register", ()),
+        ("dataset:register", (b"{}", b"{}", b"{}")),
+        ("dataset:get", ()),
+        ("dataset:get", (b"{}", b"0" * 64)),
+    ],
+)
+def test_a_function_takes_one_document_and_a_command_a_token(world, function, args):
     with pytest.raises(errors.WrongArguments) as caught:
         world.functions[function](None, args)
     assert caught.value == errors.WrongArguments(function, len(args))

@@ -15,14 +15,14 @@ EXAMPLES = {str: "x", int: 7, tuple[str, ...]: ("a", "b")}
 
 # A code, once published, is never changed or used for another meaning: add below, never edit.
 PUBLISHED = """
-already-endorsed already-exists already-rejected already-voted artifact-altered bad-signature
+already-endorsed already-exists already-recorded already-rejected already-voted artifact-altered bad-signature
 consistency-proof-fails dated-in-the-future digest-taken duplicate-name endorsed-after-withdrawal float-refused
 founders-differ inclusion-proof-fails integer-out-of-range invalid-field invalid-json licence-malformed
 licence-too-wide licence-unknown lineage-cycle missing-field not-a-member not-a-number not-endorsed not-found
 not-normalised not-the-owner not-the-quarantiner own-artifact parent-missing parent-root-differs policy-missing
 policy-number-wrong quorum-missing record-id-repeated repeated-entry root-without-size rule-missing
 run-ends-before-it-starts run-without-input selection-out-of-range self-parent stage-skipped
-statement-digest-differs statement-invalid too-deep too-large unknown-field unknown-kind
+statement-digest-differs statement-invalid token-reused too-deep too-large unknown-field unknown-kind
 unknown-schema version-out-of-order without-role wrong-arguments wrong-stage
 """
 

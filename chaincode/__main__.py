@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the chaincode: contracts, signature checks and the shim, configured by the environment.
 
-``PEDIGREE_FOUNDERS`` (optional) names the MSP ids of the members that this organisation agreed to found the
-consortium with, separated by commas; the other variables are the shim's.
+``PEDIGREE_FOUNDERS`` names the MSP ids of the members that this organisation agreed to found the consortium with,
+separated by commas. Without it this process endorses the first policy that a majority of those it names votes for,
+whoever is left out of it. The other variables are the shim's.
 """
 
 import logging
@@ -14,6 +15,8 @@ from chaincode.contracts import table
 from chaincode.crypto import check_signature
 from chaincode.shim import Response, Router, SettingsError, dial, serve, settings_from_environment
 
+log = logging.getLogger("chaincode")
+
 REFUSED = 400
 
 
@@ -23,6 +26,8 @@ def router(environ: Mapping[str, str]) -> Router:
         founders = table.members(environ.get("PEDIGREE_FOUNDERS", ""))
     except ValueError as exc:
         raise SettingsError(f"PEDIGREE_FOUNDERS: {exc}") from exc
+    if founders is None:
+        log.warning("PEDIGREE_FOUNDERS is not set: until there is a policy, any two that agree can found one")
     return Router(table.functions(check=check_signature, founders=founders), refuse, title="pedigree")
 
 

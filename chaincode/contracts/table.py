@@ -81,9 +81,12 @@ def members(text: str) -> frozenset[OrgId] | None:
     if not text.strip():
         return None
     try:
-        return frozenset(OrgId(name.strip()) for name in text.split(","))
+        named = frozenset(OrgId(name.strip()) for name in text.split(","))
     except InvalidField as exc:
         raise ValueError(f"MSP ids separated by commas are needed: {exc.reason}") from exc
+    if len(named) < 2:
+        raise ValueError("a consortium is founded by at least two members")
+    return named
 
 
 def _submit(name: str, contract: Contract, stub: Stub, args: tuple[bytes, ...]) -> bytes:

@@ -45,7 +45,7 @@ _PARTS: Final[Mapping[type[Record], Callable[[Any], tuple[Part, ...]]]] = Mappin
 )
 
 OWNED: Final = (Dataset, DatasetVersion, DigestClaim, Model, ModelVersion, LaterParents, TrainingRun, Evaluation)
-"""What an owner says of its own: these keys carry a policy of their own, the owner and at least one other member.
+"""What an owner says of its own: these keys carry a policy of their own, the owner and a majority.
 
 All but `LaterParents` are written once; that one grows, and its policy is set again each time.
 

@@ -208,16 +208,20 @@ def _count(members: Iterable[Member], counted: frozenset[OrgId], threshold: int,
 
 
 def key_policy(policy: Policy | None, owner: OrgId) -> str:
-    """Whose peers must endorse a change to what `owner` registered: its own, and at least one other member's.
+    """Whose peers must endorse a change to what `owner` registered: its own, and others' up to a majority of members.
 
-    An expression of Fabric's signature policies. Registering needs a policy that names the owner as a member.
+    An expression of Fabric's signature policies. A key's policy stands in place of the chaincode's, so "the owner and
+    one other" would be weaker than a majority where there are more than three members. Registering needs a policy
+    that names the owner as a member.
     """
     if policy is None:
         raise PolicyMissing
     if roles_of(policy, owner) is None:
         raise NotAMember(owner)
     others = [f"'{member.organisation}.peer'" for member in policy.members if member.organisation != owner]
-    other = others[0] if len(others) == 1 else f"OR({','.join(others)})"
+    needed = max(len(policy.members) // 2, 1)
+    gate = "OR(" if needed == 1 else f"OutOf({needed},"
+    other = others[0] if len(others) == 1 else f"{gate}{','.join(others)})"
     return f"OutOf(2,'{owner}.peer',{other})"
 
 

@@ -31,6 +31,13 @@ def test_wrong_founders_are_a_wrong_setting():
         program.router({"PEDIGREE_FOUNDERS": "A B"})
 
 
+def test_a_process_that_was_not_told_its_founders_says_so(caplog):
+    program.router({"PEDIGREE_FOUNDERS": "A,B"})
+    assert not caplog.records
+    program.router({})
+    assert "PEDIGREE_FOUNDERS is not set" in caplog.text
+
+
 @pytest.mark.parametrize(("listen", "expected"), [("127.0.0.1:0", "serve"), (None, "dial")])
 def test_it_listens_or_dials_as_its_settings_say(monkeypatch, listen, expected):
     settings = Settings(chaincode_id="pedigree:1", local_msp_id="LabMSP", listen=listen, peer="127.0.0.1:1")

@@ -50,22 +50,8 @@ from chaincode.domain.provenance import (
 )
 from chaincode.domain.spdx import Licence
 from chaincode.domain.status import GetStatus
-from chaincode.domain.values import (  # fmt: skip
-    ArtifactKind,
-    Blob,
-    Command,
-    Count,
-    Digest,
-    FilePath,
-    Instant,
-    Name,
-    Number,
-    OrgId,
-    Query,
-    Record,
-    Ref,
-    Role,
-    Text,
+from chaincode.domain.values import (
+    ArtifactKind, Blob, Command, Count, Digest, FilePath, Instant, Name, Number, OrgId, Query, Record, Ref, Role, Text,
 )  # fmt: skip
 
 NET = Ref("model-version:net:1")

@@ -83,10 +83,15 @@ def test_a_refusal_of_any_input_can_be_written_and_stays_short(world, argument):
 
 
 @pytest.mark.parametrize(
-    ("text", "members"), [("", None), (" ", None), ("A", {"A"}), ("A, B.example", {"A", "B.example"})]
+    ("text", "members"), [("", None), (" ", None), ("A,B", {"A", "B"}), ("A, B.example", {"A", "B.example"})]
 )
 def test_members_are_named_with_commas_between(text, members):
     assert table.members(text) == members
+
+
+def test_nobody_founds_a_consortium_alone():
+    with pytest.raises(ValueError, match="at least two"):
+        table.members("A,A")
 
 
 def test_what_is_no_member_is_said_so():

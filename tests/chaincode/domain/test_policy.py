@@ -59,7 +59,20 @@ def test_a_quorum_counts_only_those_who_may(policy, owner, some):
 def test_whoever_registers_is_needed_and_never_enough(policy, owner):
     expression = key_policy(policy, owner)
     others = [f"'{organisation}.peer'" for organisation in ORGS if organisation != owner]
-    assert expression == f"OutOf(2,'{owner}.peer',OR({','.join(others)}))"
+    assert expression == f"OutOf(2,'{owner}.peer',OutOf(2,{','.join(others)}))"
+
+
+@pytest.mark.parametrize(
+    ("size", "rest"),
+    [
+        (2, "'OrgBMSP.peer'"),
+        (3, "OR('OrgBMSP.peer','OrgCMSP.peer')"),
+        (4, "OutOf(2,'OrgBMSP.peer','OrgCMSP.peer','OrgDMSP.peer')"),
+    ],
+)
+def test_a_registration_is_never_easier_to_change_than_by_a_majority(size, rest):
+    policy = Policy(Number(1), Instant(0), tuple(map(Member, ORGS[:size])), (), Number(2), ())
+    assert key_policy(policy, ORGS[0]) == f"OutOf(2,'OrgAMSP.peer',{rest})"
 
 
 def test_what_the_policy_does_not_say():
@@ -75,4 +88,4 @@ def test_nothing_is_stopped_or_moved_without_a_policy():
     with pytest.raises(errors.PolicyMissing):
         quarantine(Quarantine(NET, Text("x")), by=ORGS[0], at=Instant(0), artifact=artifact, standing=None, policy=None)
     with pytest.raises(errors.PolicyMissing):
-        advance(Advance(NET, Stage.DEPLOYED), by=ORGS[0], at=Instant(0), standing=standing, policy=None, endorsers={})
+        advance(Advance(NET, Stage.DEPLOYED), by=ORGS[0], at=Instant(0), standing=standing, policy=None, endorsers=list)

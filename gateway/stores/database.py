@@ -71,7 +71,10 @@ class Database:
         return database
 
     def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Run `work` inside the next grouped transaction and return once that is committed."""
+        """Run `work` inside the next grouped transaction and return once that is committed.
+
+        A cursor is not returned: cursors stay in the thread that writes.
+        """
         result: Result = self._enqueue(work).result()
         return result
 
@@ -161,6 +164,10 @@ class Database:
             self._connection.execute("RELEASE work")
             return None, exc
         self._connection.execute("RELEASE work")
+        if isinstance(value, sqlite3.Cursor):
+            # Whoever drops a cursor resets its statement, which this thread shares and may be using again by then.
+            value.close()
+            value = None
         return value, None
 
     def _failure(self, exc: sqlite3.Error) -> PortError:

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,22 @@ def test_one_failing_write_does_not_undo_its_neighbours(database: Database) -> N
     with pytest.raises(sqlite3.IntegrityError):
         bad.result(5)
     assert names(database) == ["a", "b", "c"]
+
+
+def test_cursors_stay_in_the_thread_that_writes(database: Database) -> None:
+    insertion = "INSERT INTO api_key VALUES (?, ?, 'reader', x'00', 0, NULL)"
+    assert database.write(lambda c: c.execute(insertion, ("a", "a"))) is None
+    assert database.write(lambda c: c.executemany(insertion, [("b", "b")])) is None
+
+    def write(thread: int) -> None:
+        for number in range(100):
+            rows = [(name := f"{thread}-{number}-{row}", name) for row in range(10)]
+            database.write(lambda c, rows=rows: c.executemany(insertion, rows))  # type: ignore[misc]
+
+    with ThreadPoolExecutor(16) as pool:
+        for done in [pool.submit(write, thread) for thread in range(16)]:
+            done.result()
+    assert len(names(database)) == 2 + 16 * 100 * 10
 
 
 def test_readers_cannot_write(database: Database) -> None:

@@ -33,25 +33,27 @@ from chaincode.domain.functions import COMMANDS, FUNCTION_OF
 from chaincode.domain.intoto import encode_statement
 from chaincode.domain.keys import key as key_under
 from chaincode.domain.lifecycle import ArtifactStage
-from chaincode.domain.model import (
-    FileEntry,
-    ModelVersion,
-    RecordModelVersion,
-    RegisterModel,
-    manifest_digest,
-)
+from chaincode.domain.model import FileEntry, ModelVersion, RecordModelVersion, RegisterModel, manifest_digest
 from chaincode.domain.policy import Member, QuorumRule, SetPolicy, Stage
-from chaincode.domain.provenance import (
-    CommitVersion,
-    DatasetVersion,
-    Origin,
-    RegisterDataset,
-    Sensitivity,
-)
+from chaincode.domain.provenance import CommitVersion, DatasetVersion, Origin, RegisterDataset, Sensitivity
 from chaincode.domain.spdx import Licence
 from chaincode.domain.status import GetStatus
 from chaincode.domain.values import (
-    ArtifactKind, Blob, Command, Count, Digest, FilePath, Instant, Name, Number, OrgId, Query, Record, Ref, Role, Text,
+    ArtifactKind,
+    Blob,
+    Command,
+    Count,
+    Digest,
+    FilePath,
+    Instant,
+    Name,
+    Number,
+    OrgId,
+    Query,
+    Record,
+    Ref,
+    Role,
+    Text,
 )  # fmt: skip
 
 NET = Ref("model-version:net:1")

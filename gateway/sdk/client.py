@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
+from gateway.sdk.connections import Connections
 from gateway.sdk.files import content_of, digest_files, manifest_digest
 from gateway.sdk.proofs import verify_record
 from gateway.sdk.runs import Code, Run, code_of, environment_of
@@ -35,13 +36,7 @@ class Pedigree:
     def __init__(
         self, url: str, key: str, *, timeout: float = 60.0, transport: httpx.BaseTransport | None = None
     ) -> None:
-        client = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {key}"},
-            transport=transport,
-            limits=httpx.Limits(max_connections=256, max_keepalive_connections=64),
-        )
-        self._transport = Transport(client, timeout=timeout)
+        self._transport = Transport(Connections(url, f"Bearer {key}", transport), timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from gateway.sdk.connections import Connections
 from gateway.sdk.errors import PedigreeError, Unavailable, Unreachable, from_problem
 
 Json = dict[str, Any]
@@ -45,8 +46,8 @@ class Recorded:
 class Transport:
     """One gateway's address and key; thread-safe."""
 
-    def __init__(self, client: httpx.Client, *, timeout: float) -> None:
-        self._client = client
+    def __init__(self, connections: Connections, *, timeout: float) -> None:
+        self._connections = connections
         self._timeout = timeout
         self._height = 0
 
@@ -61,7 +62,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._connections.close()
 
     def get(self, path: str, **parameters: str | int | None) -> Json:
         """Read; waits for this client's own recordings to be visible."""
@@ -120,9 +121,9 @@ class Transport:
     ) -> tuple[Received | PedigreeError, float]:
         remaining = max(0.1, deadline - time.monotonic())
         try:
-            response = self._client.request(method, path, timeout=remaining, **request)
+            response = self._connections.request(method, path, timeout=remaining, **request)
         except httpx.HTTPError as exc:
-            reason = f"{self._client.base_url} does not answer: {str(exc) or type(exc).__name__}"
+            reason = f"{self._connections.url} does not answer: {str(exc) or type(exc).__name__}"
             return Unreachable(reason, code="unreachable", retryable=True), 0.0
         try:
             body = response.json()

@@ -2,8 +2,11 @@
 """The SDK against a scripted gateway: patience, errors, runs and proofs."""
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +76,39 @@ def test_each_recording_has_a_key_of_its_own_unless_one_is_given(make: Any) -> N
     keys = [request.headers["Idempotency-Key"] for request in script.requests]
     assert len(set(keys)) == 3
     assert keys[2] == "mine"
+
+
+def test_requests_at_the_same_time_have_connections_of_their_own_that_are_kept() -> None:
+    peers: list[tuple[str, int]] = []
+    together = threading.Barrier(8)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            peers.append(self.client_address)
+            if self.path == "/v1/models/together":
+                together.wait(10)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        with Pedigree(f"http://127.0.0.1:{server.server_port}", "id.secret") as pedigree, ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(pedigree.model, ["together"] * 8)) == [{}] * 8
+            assert len(set(peers)) == 8
+            for _ in range(3):
+                pedigree.model("alone")
+            assert len(set(peers)) == 8
+            assert len(set(peers[8:])) == 1
+        server.shutdown()
+    with pytest.raises(RuntimeError, match="closed"):
+        pedigree.model("late")
 
 
 def test_a_refusal_is_not_repeated(make: Any) -> None:

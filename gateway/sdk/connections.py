@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kept connections to one gateway, each with a client of its own, for any number of threads.
+
+A shared pool of httpx looks at each of its connections for each request, and compares them with one another, so that
+fifty threads spend most of their time in it. Here a thread takes whatever connection was used last and is free.
+"""
+
+import threading
+from typing import Any
+
+import httpx
+
+_KEPT = 64
+
+
+class Connections:
+    """As many connections as there are requests at once, of which the most recently used are kept; thread-safe."""
+
+    def __init__(self, url: str, authorization: str, transport: httpx.BaseTransport | None) -> None:
+        self.url = url
+        self._authorization = authorization
+        self._transport = transport
+        # The trust store takes long to load; the clients share it.
+        self._tls = httpx.create_ssl_context()
+        self._free: list[httpx.Client] = []
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send one request and read the whole answer; raises `httpx.HTTPError`."""
+        client = self._take()
+        try:
+            return client.request(method, path, **request)
+        finally:
+            self._give_back(client)
+
+    def close(self) -> None:
+        """Close what is free now, and the rest as it is given back."""
+        with self._lock:
+            self._closed = True
+            free, self._free = self._free, []
+        for client in free:
+            client.close()
+
+    def _take(self) -> httpx.Client:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            if self._free:
+                return self._free.pop()
+        return httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": self._authorization},
+            transport=self._transport,
+            verify=self._tls,
+            limits=httpx.Limits(max_connections=1),
+        )
+
+    def _give_back(self, client: httpx.Client) -> None:
+        with self._lock:
+            # A transport that was given serves every client here, so none of them may close it before its time.
+            if not self._closed and (len(self._free) < _KEPT or self._transport is not None):
+                self._free.append(client)
+                return
+        client.close()

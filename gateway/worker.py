@@ -128,7 +128,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         if self._stopping_since is None:
             self._stopping_since = now
         end = self._stopping_since + _LINGER
-        for conn in self.pending_conns:
+        for conn in (*self.pending_conns, *self.keepalived_conns):
             conn.timeout = min(conn.timeout, end)
         self._beginning = deque((min(until, end), conn) for until, conn in self._beginning)
         if now > self._stopping_since + _PATIENCE:

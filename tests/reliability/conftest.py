@@ -180,6 +180,12 @@ class Load:
 # --- Programs ------------------------------------------------------------------------------------------------------
 
 
+def issued_key(data: Path) -> str:
+    """A new key of the gateway whose data folder this is; the gateway may be running."""
+    with ExitStack() as guard:
+        return open_keys(data, guard).add(f"reliability-{next(_numbers)}", "operator")
+
+
 class LoneGateway:
     """A gateway besides the consortium's own three, which a test may treat as it likes."""
 
@@ -189,8 +195,7 @@ class LoneGateway:
         self._organisation = organisation
         with held_ports(2) as (self.port, self.health_port):
             pass
-        with ExitStack() as guard:
-            self.key = open_keys(self.data, guard).add("reliability", "operator")
+        self.key = issued_key(self.data)
         self._log = folder / "gateway.log"
         self.program: Program | None = None
 
@@ -258,7 +263,7 @@ class LoneGateway:
             path.rename(path.with_name(path.name.removeprefix("kept-")))
 
 
-def found(consortium: Consortium) -> None:
+def vote(consortium: Consortium) -> None:
     """Vote for the policy without which nothing is recorded."""
     for name in ("hospital", "regulator"):
         with consortium.client(name) as client:
@@ -271,18 +276,48 @@ def consortium(ledger: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     running = Consortium(tmp_path_factory.mktemp("reliability"), ledger, any_port=True)
     try:
         running.start()
-        found(running)
+        vote(running)
         yield running
     finally:
         running.stop()
 
 
 @pytest.fixture
-def lone(consortium: Consortium, tmp_path: Path) -> Iterator[LoneGateway]:
+def new_gateway(tmp_path: Path) -> Iterator[Callable[..., LoneGateway]]:
+    """Makes gateways of a consortium's members, not started yet, with data folders of their own."""
+    made: list[LoneGateway] = []
+
+    def make(of: Consortium, organisation: str = "lab") -> LoneGateway:
+        made.append(LoneGateway(of.directory / "network.json", tmp_path / f"gateway-{len(made)}", organisation))
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.kill()
+
+
+@pytest.fixture
+def lone(consortium: Consortium, new_gateway: Callable[..., LoneGateway]) -> LoneGateway:
     """A gateway of the lab's, not started yet."""
-    gateway = LoneGateway(consortium.directory / "network.json", tmp_path)
-    yield gateway
-    gateway.kill()
+    return new_gateway(consortium)
+
+
+@pytest.fixture
+def found() -> Callable[[Consortium], None]:
+    """Lets a new consortium vote for its policy."""
+    return vote
+
+
+@pytest.fixture
+def registrations() -> Callable[..., list[Entry]]:
+    """Reads registrations from the blocks of a network."""
+    return read_registrations
+
+
+@pytest.fixture
+def issue_key() -> Callable[[Path], str]:
+    """Issues a key of a gateway."""
+    return issued_key
 
 
 @pytest.fixture

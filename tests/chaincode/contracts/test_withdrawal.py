@@ -3,7 +3,7 @@
 
 from chaincode.domain import errors
 from chaincode.domain.endorsement import Submit, Withdraw
-from chaincode.domain.lifecycle import Quarantine, Release
+from chaincode.domain.lifecycle import Advance, Quarantine, Release
 from chaincode.domain.policy import Member, QuorumRule, Stage
 from chaincode.domain.values import ArtifactKind, Count, Number, OrgId, Ref, Text
 
@@ -35,6 +35,15 @@ def test_an_approval_falls_under_a_quarantine_too(open_case):
     open_case.world.submit(REGULATOR, Quarantine(NET, Text("wait")))
     assert open_case.withdraw(HOSPITAL)["stage"] == "quarantined"
     assert open_case.world.submit(REGULATOR, Release(NET, Text("go on")))["stage"] == "endorsed"
+
+
+def test_a_deployment_under_quarantine_stays_one_when_an_endorsement_is_withdrawn(open_case):
+    open_case.endorse(HOSPITAL)
+    open_case.endorse(REGULATOR)
+    open_case.world.submit(LAB, Advance(NET, Stage.DEPLOYED))
+    open_case.world.submit(REGULATOR, Quarantine(NET, Text("wait")))
+    assert open_case.withdraw(HOSPITAL)["stage"] == "quarantined"
+    assert open_case.world.submit(REGULATOR, Release(NET, Text("go on")))["stage"] == "deployed"
 
 
 def test_a_round_that_can_lead_nowhere_can_be_opened_anew(open_case):

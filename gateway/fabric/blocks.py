@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -172,47 +172,46 @@ def decode_block(block: Any) -> Block:
 
 def decode_transaction(envelope: bytes, index: int = 0, validation_code: int = NOT_VALIDATED) -> Transaction:
     """The record of one envelope; never raises, see `Transaction.malformed`."""
-    transaction = Transaction(index=index, validation_code=validation_code, envelope=envelope)
+    fields: dict[str, Any] = {}
     part = "envelope"
     try:
         message = wire.common.Envelope.FromString(envelope)
         part = "payload"
         payload = wire.common.Payload.FromString(message.payload)
-        transaction = replace(transaction, payload=message.payload, signature=message.signature)
+        fields.update(payload=message.payload, signature=message.signature)
         part = "header"
-        transaction = _with_header(transaction, payload.header)
+        fields.update(_header(payload.header))
         part = "transaction"
-        if transaction.type == wire.common.ENDORSER_TRANSACTION:
-            transaction = _with_action(transaction, payload.data)
+        if fields["type"] == wire.common.ENDORSER_TRANSACTION:
+            fields.update(_action(payload.data))
     except (wire.DecodeError, _Broken, OverflowError) as exc:
-        return replace(transaction, malformed=f"{part}: {exc}")
-    return transaction
+        fields["malformed"] = f"{part}: {exc}"
+    return Transaction(index, validation_code, envelope, **fields)
 
 
 class _Broken(ValueError):
     """A message that decodes and yet lacks what it must have."""
 
 
-def _with_header(transaction: Transaction, header: Any) -> Transaction:
+def _header(header: Any) -> dict[str, Any]:
     channel = wire.common.ChannelHeader.FromString(header.channel_header)
     signature = wire.common.SignatureHeader.FromString(header.signature_header)
     timestamp = None
     if channel.HasField("timestamp"):
         stamp = channel.timestamp
         timestamp = _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
-    return replace(
-        transaction,
-        type=channel.type,
-        channel=channel.channel_id,
-        transaction_id=channel.tx_id,
-        timestamp=timestamp,
-        creator=signature.creator,
-        creator_msp_id=wire.identities.SerializedIdentity.FromString(signature.creator).mspid,
-        nonce=signature.nonce,
-    )
+    return {
+        "type": channel.type,
+        "channel": channel.channel_id,
+        "transaction_id": channel.tx_id,
+        "timestamp": timestamp,
+        "creator": signature.creator,
+        "creator_msp_id": wire.identities.SerializedIdentity.FromString(signature.creator).mspid,
+        "nonce": signature.nonce,
+    }
 
 
-def _with_action(transaction: Transaction, data: bytes) -> Transaction:
+def _action(data: bytes) -> dict[str, Any]:
     actions = wire.transaction.Transaction.FromString(data).actions
     if len(actions) != 1:
         raise _Broken(f"{len(actions)} actions where exactly one is expected")
@@ -222,21 +221,21 @@ def _with_action(transaction: Transaction, data: bytes) -> Transaction:
     response_payload: bytes = payload.action.proposal_response_payload
     response = wire.proposal_response.ProposalResponsePayload.FromString(response_payload)
     action = wire.proposal.ChaincodeAction.FromString(response.extension)
-    return replace(
-        transaction,
-        chaincode=action.chaincode_id.name,
-        chaincode_version=action.chaincode_id.version,
-        arguments=tuple(invocation.chaincode_spec.input.args),
-        response_status=action.response.status,
-        response_message=action.response.message,
-        result=action.response.payload,
-        event=_event(action.events),
-        namespaces=decode_read_write_sets(action.results),
-        endorsements=tuple(Endorsement(e.endorser, e.signature) for e in payload.action.endorsements),
-        response_payload=response_payload,
-        proposal_payload=payload.chaincode_proposal_payload,
-        proposal_hash=response.proposal_hash,
-    )
+    chaincode, answer = action.chaincode_id, action.response
+    return {
+        "chaincode": chaincode.name,
+        "chaincode_version": chaincode.version,
+        "arguments": tuple(invocation.chaincode_spec.input.args),
+        "response_status": answer.status,
+        "response_message": answer.message,
+        "result": answer.payload,
+        "event": _event(action.events),
+        "namespaces": decode_read_write_sets(action.results),
+        "endorsements": tuple(Endorsement(e.endorser, e.signature) for e in payload.action.endorsements),
+        "response_payload": response_payload,
+        "proposal_payload": payload.chaincode_proposal_payload,
+        "proposal_hash": response.proposal_hash,
+    }
 
 
 def _event(data: bytes) -> BlockEvent | None:

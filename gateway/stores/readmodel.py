@@ -7,8 +7,8 @@ then applies those again by the path it always uses.
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from gateway.services.ports import Entry, Json, LedgerBlock, LedgerTransaction, Outcome, Page, PortError
 from gateway.stores.database import Database
@@ -94,48 +94,81 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
         raise PortError(f"block {block.number} does not follow height {height}", height=height)
     if last is not None and block.previous_hash != last:
         raise PortError(f"block {block.number} does not continue the chain that was read so far", height=height)
-    for transaction in block.transactions:
-        _apply_transaction(connection, block.number, transaction)
+    connection.executemany(
+        "INSERT OR IGNORE INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [_transaction_row(block.number, transaction) for transaction in block.transactions],
+    )
+    for writes in _rounds(block):
+        _apply_writes(connection, writes)
     connection.execute("UPDATE position SET height = ?, hash = ?", (block.number + 1, block.hash))
 
 
-def _apply_transaction(connection: sqlite3.Connection, block: int, transaction: LedgerTransaction) -> None:
+def _transaction_row(block: int, transaction: LedgerTransaction) -> tuple[Any, ...]:
     reply = None if transaction.reply is None else json.dumps(transaction.reply)
-    connection.execute(
-        "INSERT OR IGNORE INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (transaction.transaction_id, block, transaction.index, transaction.code, transaction.creator, transaction.at,
-         reply),
+    return (
+        transaction.transaction_id, block, transaction.index, transaction.code, transaction.creator, transaction.at,
+        reply,
     )  # fmt: skip
-    for number, write in enumerate(transaction.writes):
-        _apply_write(connection, block, transaction, number, write.key, write.value)
 
 
-def _apply_write(
-    connection: sqlite3.Connection,
-    block: int,
-    transaction: LedgerTransaction,
-    number: int,
-    key: str,
-    value: Json | None,
-) -> None:
-    existing = connection.execute("SELECT kind, position FROM entry WHERE key = ?", (key,)).fetchone()
-    kind = str(value.get("kind", "")) if value is not None else (existing[0] if existing else "")
-    text = None if value is None else json.dumps(value, ensure_ascii=False)
-    stamp = (transaction.transaction_id, block, transaction.at)
-    connection.execute(
-        "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (key, block, transaction.index, transaction.transaction_id, kind, text, transaction.at),
+class _Write(NamedTuple):
+    """One write, where it stands and what it wrote, as text too."""
+
+    key: str
+    kind: str
+    text: str | None
+    value: Json | None
+    transaction_id: str
+    block: int
+    number: int
+    at: str
+    position: str
+
+
+def _rounds(block: LedgerBlock) -> Iterator[list[_Write]]:
+    """The writes of a block in their order, cut wherever a key comes again, so that each cut can be applied at once."""
+    writes: dict[str, _Write] = {}
+    for transaction in block.transactions:
+        for number, (key, value) in enumerate((write.key, write.value) for write in transaction.writes):
+            if key in writes:
+                yield list(writes.values())
+                writes.clear()
+            writes[key] = _Write(
+                key=key,
+                kind="" if value is None else str(value.get("kind", "")),
+                text=None if value is None else json.dumps(value, ensure_ascii=False),
+                value=value,
+                transaction_id=transaction.transaction_id,
+                block=block.number,
+                number=transaction.index,
+                at=transaction.at,
+                position=f"{block.number:012d}.{transaction.index:06d}.{number:06d}",
+            )
+    yield list(writes.values())
+
+
+def _apply_writes(connection: sqlite3.Connection, writes: Sequence[_Write]) -> None:
+    """Apply writes to different keys; an entry that exists keeps its position, and a deletion the entry's kind."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, "
+        "coalesce(nullif(?, ''), (SELECT kind FROM entry WHERE key = ?), ''), ?, ?)",
+        [(w.key, w.block, w.number, w.transaction_id, w.kind, w.key, w.text, w.at) for w in writes],
     )
-    if existing is not None:
-        connection.execute("DELETE FROM attribute WHERE key = ?", (key,))
-    if value is None:
-        connection.execute("DELETE FROM entry WHERE key = ?", (key,))
-        return
-    position = existing[1] if existing else f"{block:012d}.{transaction.index:06d}.{number:06d}"
-    connection.execute("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", (key, kind, text, *stamp, position))
+    connection.executemany("DELETE FROM attribute WHERE key = ?", [(w.key,) for w in writes])
+    connection.executemany("DELETE FROM entry WHERE key = ?", [(w.key,) for w in writes if w.value is None])
+    connection.executemany(
+        "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, "
+        "value = excluded.value, transaction_id = excluded.transaction_id, block = excluded.block, at = excluded.at",
+        [(w.key, w.kind, w.text, w.transaction_id, w.block, w.at, w.position) for w in writes if w.value is not None],
+    )
     connection.executemany(
         "INSERT OR IGNORE INTO attribute VALUES (?, ?, ?, ?)",
-        [(kind, name, str(field)[:_INDEXED_LENGTH], key) for name, field in value.items() if _indexed(name, field)],
+        [
+            (w.kind, name, str(field)[:_INDEXED_LENGTH], w.key)
+            for w in writes
+            for name, field in (w.value or {}).items()
+            if _indexed(name, field)
+        ],
     )
 
 

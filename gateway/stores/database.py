@@ -10,18 +10,30 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.services.ports import PortError, StorageFailed, StorageFull
 
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Any]
 _BATCH = 256
-_STOP = object()
+_LATER = 0.05
+"""Seconds that work which nobody waits for may wait for a commit to share."""
+_Done = tuple[Any, Exception | None]
+"""What a piece of work returned, or why it failed."""
+
+
+class _Item(NamedTuple):
+    """Queued work, who waits for it, and whether he does."""
+
+    work: Work
+    future: "Future[Any]"
+    prompt: bool
 
 
 class Database:
@@ -36,7 +48,7 @@ class Database:
         self._readers = threading.local()
         self._all_readers: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._failed: Exception | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"db-{path.stem}", daemon=True)
@@ -73,14 +85,15 @@ class Database:
     def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `work` inside the next grouped transaction and return once that is committed.
 
-        A cursor is not returned: cursors stay in the thread that writes.
+        It may run twice, the first time in a transaction that is undone, when a neighbour's work fails. A cursor is not
+        returned: cursors stay in the thread that writes.
         """
         result: Result = self._enqueue(work).result()
         return result
 
     def write_later(self, work: Work) -> "Future[Any]":
-        """Run `work` in a later commit without waiting; its order among the writes is kept."""
-        return self._enqueue(work)
+        """Run `work` in a later commit, its own after 50 ms, without waiting; its order among the writes is kept."""
+        return self._enqueue(work, prompt=False)
 
     def reader(self) -> sqlite3.Connection:
         """This thread's reading connection, which sees every commit that has returned."""
@@ -103,71 +116,100 @@ class Database:
             if self._closed:
                 return
             self._closed = True
-        self._queue.put(_STOP)
+        self._queue.put(None)
         self._thread.join()
         for reader in self._all_readers:
             reader.close()
         self._connection.close()
 
-    def _enqueue(self, work: Work) -> "Future[Any]":
+    def _enqueue(self, work: Work, *, prompt: bool = True) -> "Future[Any]":
         future: Future[Any] = Future()
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"{self._path.name} is closed")
             if self._failed is not None:
                 raise StorageFailed(f"{self._path.name} failed earlier") from self._failed
-            self._queue.put((work, future))
+            self._queue.put(_Item(work, future, prompt))
         return future
 
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            batch = [self._queue.get()]
-            with contextlib.suppress(queue.Empty):
-                while len(batch) < _BATCH:
-                    batch.append(self._queue.get_nowait())
-            stopping = _STOP in batch
-            self._commit([item for item in batch if item is not _STOP])
+            batch = self._next_batch()
+            stopping = None in batch
+            self._commit([item for item in batch if item is not None])
 
-    def _commit(self, batch: list[tuple[Work, "Future[Any]"]]) -> None:
+    def _next_batch(self) -> "list[_Item | None]":
+        """What is queued, as soon as somebody waits for any of it; `None` is the end."""
+        item = self._queue.get()
+        batch = [item]
+        until = time.monotonic() + _LATER
+        with contextlib.suppress(queue.Empty):
+            while item is not None and not item.prompt and len(batch) < _BATCH:
+                item = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+                batch.append(item)
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < _BATCH:
+                batch.append(self._queue.get_nowait())
+        return batch
+
+    def _commit(self, batch: "Sequence[_Item]") -> None:
         if not batch:
             return
-        results: list[tuple[Future[Any], Any, Exception | None]] = []
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for work, future in batch:
-                results.append((future, *self._attempt(work)))
-            self._connection.execute("COMMIT")
+            results = self._together(batch)
         except sqlite3.Error as exc:
             # Nothing of the batch is kept, so nobody may be told that it was.
+            failure = self._failure(exc)
+            for item in batch:
+                item.future.set_exception(failure)
+            return
+        for item, (value, error) in zip(batch, results, strict=True):
+            if error is None:
+                item.future.set_result(value)
+            else:
+                item.future.set_exception(error)
+
+    def _together(self, batch: "Sequence[_Item]") -> "list[_Done]":
+        """Run the whole batch in one transaction; once more, each in a savepoint of its own, if any of it fails."""
+        try:
+            return self._transaction(lambda: [(self._run_one(item.work), None) for item in batch])
+        except Exception as exc:
+            if _is_of_the_disk(exc):
+                raise
+        return self._transaction(lambda: [self._attempt(item.work) for item in batch])
+
+    def _transaction(self, work: "Callable[[], list[_Done]]") -> "list[_Done]":
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            done = work()
+            self._connection.execute("COMMIT")
+        except Exception:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-            failure = self._failure(exc)
-            for _, future in batch:
-                future.set_exception(failure)
-            return
-        for future, value, error in results:
-            if error is None:
-                future.set_result(value)
-            else:
-                future.set_exception(error)
+            raise
+        return done
 
-    def _attempt(self, work: Work) -> tuple[Any, Exception | None]:
+    def _run_one(self, work: Work) -> Any:
+        value = work(self._connection)
+        if isinstance(value, sqlite3.Cursor):
+            # Whoever drops a cursor resets its statement, which this thread shares and may be using again by then.
+            value.close()
+            return None
+        return value
+
+    def _attempt(self, work: Work) -> "_Done":
         """Run one piece of work in its own savepoint, so that its failure does not undo its neighbours."""
         self._connection.execute("SAVEPOINT work")
         try:
-            value = work(self._connection)
+            value = self._run_one(work)
         except Exception as exc:
-            if isinstance(exc, sqlite3.Error) and _primary_code(exc) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            if _is_of_the_disk(exc):
                 raise
             self._connection.execute("ROLLBACK TO work")
             self._connection.execute("RELEASE work")
             return None, exc
         self._connection.execute("RELEASE work")
-        if isinstance(value, sqlite3.Cursor):
-            # Whoever drops a cursor resets its statement, which this thread shares and may be using again by then.
-            value.close()
-            value = None
         return value, None
 
     def _failure(self, exc: sqlite3.Error) -> PortError:
@@ -178,6 +220,10 @@ class Database:
         if self._on_failure is not None:
             self._on_failure(exc)
         return StorageFailed(f"writing {self._path.name} failed: {exc}")
+
+
+def _is_of_the_disk(exc: Exception) -> bool:
+    return isinstance(exc, sqlite3.Error) and _primary_code(exc) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _primary_code(exc: sqlite3.Error) -> int:

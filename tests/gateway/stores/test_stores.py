@@ -56,6 +56,20 @@ def test_one_failing_write_does_not_undo_its_neighbours(database: Database) -> N
     assert names(database) == ["a", "b", "c"]
 
 
+def test_what_nobody_waits_for_shares_the_next_commit_and_needs_none(database: Database) -> None:
+    seen: list[set[str]] = []
+    later = database.write_later(insert("a"))
+    database.write(lambda c: seen.append({row[0] for row in c.execute("SELECT name FROM api_key")}))
+    assert seen == [{"a"}]  # in order, and in one transaction with the write that somebody waited for
+    assert later.done()
+    alone = database.write_later(insert("b"))
+    assert alone.result(5) is None
+    assert names(database) == ["a", "b"]
+    unwritten = database.write_later(insert("c"))
+    database.close()
+    assert unwritten.done()
+
+
 def test_cursors_stay_in_the_thread_that_writes(database: Database) -> None:
     insertion = "INSERT INTO api_key VALUES (?, ?, 'reader', x'00', 0, NULL)"
     assert database.write(lambda c: c.execute(insertion, ("a", "a"))) is None

@@ -74,15 +74,20 @@ class FabricLedger:
         self._commits: OrderedDict[str, Commit] = OrderedDict()
         self._lock = threading.Lock()
 
-    def prepare(self, function: str, command: str, nonce: bytes, organisations: tuple[str, ...]) -> Prepared:
+    def prepare(
+        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+    ) -> Prepared:
         try:
             transaction = self._contract.new_proposal(
-                function, (command,), endorsing_organisations=organisations or None, nonce=nonce
+                function, (command, token), endorsing_organisations=organisations or None, nonce=nonce
             ).endorse()
             # Signed before it is stored, so that what is sent again after a crash is the same to the byte.
             transaction.sign()
         except FabricError as exc:
-            raise translate(exc, submitting=False) from exc
+            failure = translate(exc, submitting=False)
+            if isinstance(failure, law.AlreadyRecorded):
+                raise AlreadyProposed(failure.transaction) from exc
+            raise failure from exc
         return Prepared(transaction.transaction_id, transaction.bytes, _reply(transaction.result))
 
     def submit(self, envelope: bytes) -> None:
@@ -294,6 +299,10 @@ def _by_code(error: GatewayError) -> NothingOrdered:
 def _refusal(status: int, text: str) -> Failure:
     """The chaincode's own no: status 400 with a coded refusal, anything else is a defect of it."""
     value = _parse_object(text.encode())
+    if value is not None and value.get("code") == "clock-skew":
+        return Unavailable(
+            "an organisation's clock and this gateway's differ too much", code="clock-skew", retry_after=30
+        )
     if status != 400 or value is None or not isinstance(value.get("code"), str):
         _LOG.error("the chaincode failed with status %d: %s", status, text[:500])
         return LedgerMisuse("the chaincode failed; see the gateway's log", status=status)

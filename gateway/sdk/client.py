@@ -343,13 +343,17 @@ class Pedigree:
         return {"version": given, "root": self.dataset_version(name, number)["record"]["root"], "role": "train"}
 
     def _step(self, reference: str, step: str, fields: Fields, key: str | None) -> Recorded:
-        return self._record(f"/v1/artifacts/{_segment(reference)}/{step}", fields, key)
+        # The gateway fills in what it knows of the artifact, so it must have seen what this client has.
+        path = f"/v1/artifacts/{_segment(reference)}/{step}"
+        return self._record(path, fields, key, {"Min-Ledger-Height": str(self.height)} if self.height else {})
 
-    def _record(self, path: str, fields: Fields, key: str | None) -> Recorded:
+    def _record(self, path: str, fields: Fields, key: str | None, headers: Mapping[str, str] | None = None) -> Recorded:
         body = {name: value for name, value in fields.items() if value is not None}
         organisations = body.pop("endorsing_organisations", None)
-        headers = {} if organisations is None else {"Endorsing-Organisations": ",".join(organisations)}
-        return self._recorded(path, key, json=body, headers=headers)
+        sent = dict(headers or {})
+        if organisations is not None:
+            sent["Endorsing-Organisations"] = ",".join(organisations)
+        return self._recorded(path, key, json=body, headers=sent)
 
     def _recorded(self, path: str, key: str | None, **request: Any) -> Recorded:
         started = time.perf_counter()

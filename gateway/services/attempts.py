@@ -91,6 +91,10 @@ class Secret:
     def nonce(self, submission: Submission) -> bytes:
         return self._derive("nonce", submission.client, submission.key, str(submission.attempt))[:_NONCE_SIZE]  # 2
 
+    def token(self, submission: Submission) -> str:
+        """What names the request on the ledger, the same for every attempt and under every certificate."""
+        return self._derive("token", submission.client, submission.key).hex()
+
     def submission_id(self, client: str, key: str) -> str:
         return self._derive("operation", client, key).hex()[:32]
 
@@ -199,7 +203,11 @@ class Attempts:
             started = time.perf_counter()
             try:
                 prepared = self._ledger.prepare(
-                    submission.function, submission.command, nonce, submission.organisations
+                    submission.function,
+                    submission.command,
+                    nonce=nonce,
+                    token=self._secret.token(submission),
+                    organisations=submission.organisations,
                 )
             except EndorsementMismatch:
                 # Peers may merely stand at different heights, so ask again a moment later.

@@ -84,11 +84,14 @@ class Outcome:
 class Ledger(Protocol):
     """The consortium's ledger as one organisation's gateway reaches it; thread-safe."""
 
-    def prepare(self, function: str, command: str, nonce: bytes, organisations: tuple[str, ...]) -> Prepared:
+    def prepare(
+        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+    ) -> Prepared:
         """Simulate and collect endorsements for canonical JSON `command`.
 
-        The transaction id depends on `nonce` alone (and on the signing certificate). `organisations` (MSP ids)
-        are those whose peers must endorse; without any the peer chooses. Raises `Refused`,
+        The transaction id depends on `nonce` alone (and on the signing certificate). `token` (64 hexadecimal digits)
+        names the request on the ledger, whoever signs: it finds a repeat after a new enrolment. `organisations` (MSP
+        ids) are those whose peers must endorse; without any the peer chooses. Raises `Refused`,
         `AlreadyProposed` or a `NothingOrdered`.
         """
         ...

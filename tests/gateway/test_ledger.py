@@ -76,6 +76,7 @@ def test_a_defect_of_the_chaincode_is_not_taken_for_a_refusal(text: str) -> None
         ("too many requests for /gateway.Gateway, exceeding", ports.Unavailable, "peer-capacity"),
         ("error validating proposal: access denied: channel [x]", ports.Forbidden, "identity-refused"),
         ("request unauthorized due to incorrect timestamp", ports.Unavailable, "clock-skew"),
+        ('chaincode response 500, {"code":"clock-skew"}', ports.Unavailable, "clock-skew"),
         ("proposal client identity expired 5h ago", ports.IdentityExpired, "identity-expired"),
     ],
 )

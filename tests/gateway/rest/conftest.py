@@ -62,7 +62,9 @@ class MemoryLedger:
         self.writes: Callable[[str, Json], list[LedgerWrite]] = written
         self._changed = threading.Condition()
 
-    def prepare(self, function: str, command: str, nonce: bytes, organisations: tuple[str, ...]) -> Prepared:
+    def prepare(
+        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+    ) -> Prepared:
         self.prepared += 1
         if self.refusal is not None:
             raise self.refusal

@@ -53,6 +53,8 @@ class FakeLedger:
         self.before_submit: deque[BaseException | None] = deque()
         self.after_submit: deque[BaseException | None] = deque()
         self.codes: deque[int] = deque()
+        self.creator = b"creator"
+        self.tokens: dict[str, str] = {}
         self.calls: Counter[str] = Counter()
         self.cutting = True
         self.streaming = True
@@ -60,15 +62,19 @@ class FakeLedger:
         self.interrupted = False
         self._changed = threading.Condition()
 
-    def prepare(self, function: str, command: str, nonce: bytes, organisations: tuple[str, ...]) -> Prepared:
+    def prepare(
+        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+    ) -> Prepared:
         self.calls["prepare"] += 1
         self._fail(self.before_prepare)
         time.sleep(self.prepare_delay)
-        transaction_id = hashlib.sha256(nonce + b"creator").hexdigest()
+        transaction_id = hashlib.sha256(nonce + self.creator).hexdigest()
         if transaction_id in self.index:
             raise AlreadyProposed(transaction_id)
+        if token in self.tokens:
+            raise AlreadyProposed(self.tokens[token])
         reply = reply_to(function, command)
-        envelope = json.dumps({"id": transaction_id, "function": function, "command": command}).encode()
+        envelope = json.dumps({"id": transaction_id, "function": function, "command": command, "token": token}).encode()
         return Prepared(transaction_id, envelope, reply)
 
     def submit(self, envelope: bytes) -> None:
@@ -108,6 +114,8 @@ class FakeLedger:
             code = self.codes.popleft() if self.codes else 0
             self.index[transaction_id] = Outcome(transaction_id, code, number)
         reply = reply_to(envelope["function"], envelope["command"])
+        if code == 0:
+            self.tokens[envelope["token"]] = transaction_id
         writes = (LedgerWrite(f"thing/{transaction_id}", reply["record"]),) if code == 0 else ()
         return LedgerTransaction(transaction_id, index, code, "LabMSP", "2026-01-01T00:00:00Z", reply, writes)
 

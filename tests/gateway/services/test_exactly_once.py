@@ -255,6 +255,18 @@ def test_a_lost_database_finds_the_first_outcome_by_the_derived_id(make_core: Ca
     assert second.ledger.calls["submit"] == 1
 
 
+def test_a_lost_database_and_a_new_enrolment_find_the_first_outcome_by_the_token(make_core: Callable[..., Any]) -> None:
+    first = make_core().start()
+    answer = first.post("k")
+    first.stop()
+    second = make_core(fresh_disk=True).start()
+    second.ledger.creator = b"the certificate of a new enrolment"
+    again = second.post("k")
+    assert again.response == answer.response
+    assert len(second.ledger.valid()) == 1
+    assert second.ledger.calls["submit"] == 1
+
+
 def test_a_first_copy_that_commits_while_the_second_is_stored_decides(
     make_core: Callable[..., Any], killed: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from flask import Flask, Response, g, jsonify, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -29,16 +30,20 @@ class Metrics:
             "pedigree_request_seconds", "Time per request", ["operation", "status"],
             buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
+        # Finding a labelled series takes longer than adding to it; there are few of them.
+        self._stage = cache(self._stages.labels)
+        self._count = cache(self._counts.labels)
+        self._request = cache(self._requests.labels)
 
     def observe(self, stage: str, seconds: float) -> None:
-        self._stages.labels(stage).observe(seconds)
+        self._stage(stage).observe(seconds)
 
     def count(self, what: str) -> None:
-        self._counts.labels(what).inc()
+        self._count(what).inc()
 
     def request(self, operation: str, status: int, seconds: float) -> None:
         """Note one HTTP request."""
-        self._requests.labels(operation, str(status)).observe(seconds)
+        self._request(operation, status).observe(seconds)
 
     def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
         """Publish a value that is read whenever somebody asks."""

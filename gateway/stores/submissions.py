@@ -43,8 +43,8 @@ class SubmissionStore:
         self._database.write(lambda connection: connection.execute(_UPSERT, row))
 
     def finish(self, submission: Submission) -> None:
-        # The envelope is what makes a row large; once the outcome is final it is of no further use here.
-        final = replace(submission, envelope=None)
+        # What was sent and answered is of no further use here once the outcome is final; the response holds the rest.
+        final = replace(submission, envelope=None, reply=None)
         row = _row(final)
         with self._lock:
             self._finishing[final.client, final.key] = final

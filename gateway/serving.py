@@ -18,7 +18,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 from gateway.wiring import Service, build
 from gateway.worker import PatientWorker
 
@@ -39,13 +39,15 @@ class _QuietHandler(WSGIRequestHandler):
 class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """Runs a gateway until it is told to stop by SIGTERM or SIGINT."""
 
-    def __init__(self, settings: Settings, announce: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: Settings, health: socket.socket, announce: Callable[[str, str], None]) -> None:
         """Assign.
 
         Args:
+            health: listens where health and metrics are asked for.
             announce: called in the worker with the addresses of the API and of the health server, once both answer.
         """
         self._settings = settings
+        self._health_socket = health
         self._announce = announce
         self._service: Service | None = None
         self._health: BaseWSGIServer | None = None
@@ -95,6 +97,7 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
             service.health,
             threaded=True,
             request_handler=_QuietHandler,
+            fd=self._health_socket.fileno(),
         )
         threading.Thread(target=self._health.serve_forever, name="health", daemon=True).start()
         host = _bracketed(self._settings.host)
@@ -111,14 +114,22 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
 
 
 def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
-    """Serve until stopped; returns never (gunicorn ends the process)."""
+    """Serve until stopped; returns never (gunicorn ends the process). Raises `SettingsError`."""
     logging.basicConfig(
         level=os.environ.get("PEDIGREE_LOG", "INFO").upper(),
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     _allow_files(max(_CONNECTIONS, 4 * settings.threads) + _FILES_BESIDE_CONNECTIONS)
-    GatewayServer(settings, announce).run()
+    GatewayServer(settings, _listen(settings.host, settings.health_port), announce).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound before the worker is forked: a worker that cannot listen would be started again for ever."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as exc:
+        raise SettingsError(f"health cannot be served on {_bracketed(host)}:{port}: {exc.strerror}") from None
 
 
 def _allow_files(wanted: int) -> None:

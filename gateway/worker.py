@@ -31,7 +31,7 @@ _HEAD_LIMIT = 64 * 1024
 _LOOK_AGAIN = 0.05
 _PAUSE = struct.pack("@ll", PAUSE_WITHIN, 0)
 _LINGER = 1.0
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 """Seconds that a stopping worker lets requests wait for their commits before they are answered 202."""
 _PROBLEM = json.dumps(
     problem(408, "request-timeout", "The head of the request did not arrive in time.", retryable=True)

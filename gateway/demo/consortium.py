@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -42,6 +43,7 @@ DEFAULT_PORTS = {
 }
 
 
+_ANY_PORT = (20_000, 32_000)
 USUAL_NETWORK_PORTS = (7050, 7051, 7052, 8051, 8052, 9051, 9052)
 
 
@@ -59,15 +61,27 @@ def free_ports() -> dict[str, Ports]:
 
 @contextmanager
 def held_ports(count: int) -> Iterator[list[int]]:
-    """Hold `count` listening ports open together, so that no two of them are the same."""
+    """Hold `count` ports together, so that no two of them are the same.
+
+    Not of those that the system gives to outgoing connections: one of them could be taken while a program is started
+    again.
+    """
     held = [socket.socket() for _ in range(count)]
     try:
         for one in held:
-            one.bind(("127.0.0.1", 0))
+            _bind_anywhere(one)
         yield [one.getsockname()[1] for one in held]
     finally:
         for one in held:
             one.close()
+
+
+def _bind_anywhere(one: socket.socket) -> None:
+    for _ in range(100):
+        with contextlib.suppress(OSError):  # it is taken; try another
+            one.bind(("127.0.0.1", random.randrange(*_ANY_PORT)))  # noqa: S311  # no secret
+            return
+    raise StartFailed("no free port was found")
 
 
 def listens(port: int) -> bool:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from gateway.demo.processes import StartFailed
+
 if TYPE_CHECKING:
     from reliability.conftest import Load, LoneGateway
 
@@ -91,3 +93,11 @@ def _promise(lone: LoneGateway, model: str) -> str:
     assert answer.status_code == 202, answer.text
     assert answer.headers["Location"] == f"/v1/operations/{answer.json()['operation']}"
     return str(answer.json()["operation"])
+
+
+def test_a_gateway_that_cannot_listen_ends_and_says_why(lone: LoneGateway) -> None:
+    with (
+        socket.create_server(("127.0.0.1", lone.health_port)),
+        pytest.raises(StartFailed, match="health cannot be served"),
+    ):
+        lone.start()

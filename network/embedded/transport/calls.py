@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
 from network.embedded.transport.carrier import Carrier
-from network.embedded.transport.connection import Stream
 from network.embedded.transport.frames import Error
 from network.embedded.transport.hpack import Headers, encode
 from network.embedded.transport.messages import (
@@ -24,6 +23,7 @@ from network.embedded.transport.messages import (
     framed,
     trailers,
 )
+from network.embedded.transport.streams import Stream
 
 __all__ = ["Aborted", "Call", "Method"]
 
@@ -75,6 +75,7 @@ class Call:
         "_finished",
         "_loop",
         "_method",
+        "_owed",
         "_queue",
         "_reader",
         "_sent",
@@ -92,8 +93,10 @@ class Call:
         self._method = method
         self._loop = asyncio.get_running_loop()
         self._reader = MessageReader(limit)
-        self._queue: deque[tuple[bytes, int]] = deque()
-        """Messages that nobody has read yet, with what the stream's window gains by it."""
+        self._queue: deque[bytes] = deque()
+        """Messages that nobody has read yet."""
+        self._owed = 0
+        """Bytes taken from the stream's window that it gets back once the queue is empty."""
         self._wake: asyncio.Future[None] | None = None
         self._sent: asyncio.Future[None] | None = None
         self._take: Callable[[Any], None] | None = None
@@ -118,16 +121,14 @@ class Call:
         """Take up what the client sent."""
         if self._finished:
             return
-        credit = len(data)
         try:
             for message in self._reader.feed(data):
-                self._arrived(message, credit)
-                credit = 0
+                self._arrived(message)
         except MessageFault as fault:
             self._refuse(_code(fault.code), str(fault))
             return
-        # A message may be larger than the window, so what belongs to an incomplete one counts as used up.
-        self._carrier.connection.credit(self._stream, credit)
+        self._owed += len(data)
+        self._pay()
         if end:
             self._client_ended()
 
@@ -173,10 +174,8 @@ class Call:
                 return None
             self._wake = self._loop.create_future()
             await self._wake
-        message, credit = self._queue.popleft()
-        if credit:
-            self._carrier.connection.credit(self._stream, credit)
-            self._carrier.schedule()
+        message = self._queue.popleft()
+        self._pay()
         return self._decode(message)
 
     async def write(self, message: Any) -> None:
@@ -197,7 +196,8 @@ class Call:
         self._taken = self._loop.create_future()
         self._take = take
         while self._queue and not self._taken.done():
-            self._hand_on(*self._queue.popleft())
+            self._hand_on(self._queue.popleft())
+        self._pay()
         if self._ended and not self._taken.done():
             self._taken.set_result(None)
         try:
@@ -207,20 +207,26 @@ class Call:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _arrived(self, message: bytes, credit: int) -> None:
+    def _pay(self) -> None:
+        """Let the client send more, unless messages wait; one that is incomplete may need more than the window."""
+        if self._owed and not self._queue:
+            self._carrier.connection.credit(self._stream, self._owed)
+            self._carrier.schedule()
+            self._owed = 0
+
+    def _arrived(self, message: bytes) -> None:
         if self._take is not None:
-            self._hand_on(message, credit)
+            self._hand_on(message)
             return
         if not self._method.takes_stream and self._queue:
             raise MessageFault(_STATUS.UNIMPLEMENTED.value[0], "more than one message in a unary call")
-        self._queue.append((message, credit))
+        self._queue.append(message)
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
-    def _hand_on(self, message: bytes, credit: int) -> None:
+    def _hand_on(self, message: bytes) -> None:
         assert self._take is not None
         assert self._taken is not None
-        self._carrier.connection.credit(self._stream, credit)
         if self._taken.done():
             return
         try:
@@ -263,7 +269,7 @@ class Call:
 
     async def _answer(self) -> None:
         method = self._method
-        requests = self._requests() if method.takes_stream else self._decode(self._queue.popleft()[0])
+        requests = self._requests() if method.takes_stream else self._decode(self._queue.popleft())
         if method.is_generator:
             responses = method.behaviour(requests, self)
             try:

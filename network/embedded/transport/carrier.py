@@ -20,14 +20,25 @@ pings and the like, which nobody sends by the megabyte without reading unless it
 _GREETING_S = 20.0
 
 
+def _nobody(_carrier: "Carrier") -> None:
+    """For those who need not hear of it."""
+
+
 class Carrier(asyncio.Protocol):
     """One connection. What is to be sent is gathered until the event loop's next step and written at once."""
 
-    def __init__(self, connection: Connection, ended: Callable[["Carrier"], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        begun: Callable[["Carrier"], None] = _nobody,
+        ended: Callable[["Carrier"], None] = _nobody,
+    ) -> None:
+        """`begun` hears when there is a socket, or under TLS a connection that was agreed on, `ended` of its end."""
         self.connection = connection
         self.transport: Any = None
         self.greeted: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
+        self._begun = begun
         self._ended = ended
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -36,6 +47,7 @@ class Carrier(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self._begun(self)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":
             self.transport.abort()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from network.embedded.transport.carrier import Carrier
-from network.embedded.transport.connection import Connection, Stream
+from network.embedded.transport.connection import Connection
 from network.embedded.transport.frames import Error
 from network.embedded.transport.hpack import Headers
 from network.embedded.transport.messages import (
@@ -20,6 +20,7 @@ from network.embedded.transport.messages import (
     framed,
     status_of,
 )
+from network.embedded.transport.streams import Stream
 from network.embedded.transport.tls import split_target
 
 __all__ = ["Channel", "StreamCall", "dial"]
@@ -61,7 +62,7 @@ async def dial(target: str, tls: ssl.SSLContext | None) -> Channel:
 async def _connect(host: str, port: int, tls: ssl.SSLContext | None, target: str) -> Channel:
     loop = asyncio.get_running_loop()
     name = host if tls is not None else None
-    _, carrier = await loop.create_connection(lambda: Carrier(Connection(None), _ignore), host, port, ssl=tls,
+    _, carrier = await loop.create_connection(lambda: Carrier(Connection(None)), host, port, ssl=tls,
                                               server_hostname=name)  # fmt: skip
     try:
         carrier.greeted = loop.create_future()
@@ -70,10 +71,6 @@ async def _connect(host: str, port: int, tls: ssl.SSLContext | None, target: str
         carrier.transport.abort()
         raise
     return Channel(carrier, "http" if tls is None else "https", target)
-
-
-def _ignore(_carrier: Carrier) -> None:
-    """The streams hear of the end of their connection themselves."""
 
 
 class StreamCall:

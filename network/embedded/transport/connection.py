@@ -6,7 +6,6 @@ with `flushed` that it was taken, and sets `paused` while the socket does not ke
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from network.embedded.transport.frames import (
     FRAME_LIMIT,
@@ -22,8 +21,9 @@ from network.embedded.transport.frames import (
     unpadded,
 )
 from network.embedded.transport.hpack import Decoder, Headers
+from network.embedded.transport.streams import Receiver, Stream
 
-__all__ = ["PREFACE", "STREAM_WINDOW", "Connection", "Receiver", "Stream"]
+__all__ = ["PREFACE", "STREAM_WINDOW", "Connection"]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -41,43 +41,6 @@ _TURN = 256 * 1024
 _LARGEST_WINDOW = 2**31 - 1
 _DEFAULT_WINDOW = 65_535
 _DEFAULT_FRAME = 16_384
-
-
-class Receiver(Protocol):
-    """What happens on one stream."""
-
-    def headers(self, headers: Headers, end: bool) -> None:
-        """Headers or trailers came; with `end` nothing follows."""
-
-    def data(self, data: bytes, end: bool) -> None:
-        """Data came; whoever took it says so with `Connection.credit`."""
-
-    def reset(self, code: int) -> None:
-        """The other side, or the end of the connection, ended the stream."""
-
-    def drained(self) -> None:
-        """All data that waited was sent."""
-
-
-class Stream:
-    """One stream's windows, and what waits to be sent on it."""
-
-    __slots__ = ("closed", "ended", "finished", "id", "received", "receiver", "send_window", "taken", "waiting")
-
-    def __init__(self, stream_id: int, send_window: int) -> None:
-        self.id = stream_id
-        self.receiver: Any = None
-        self.send_window = send_window
-        self.received = 0
-        """Bytes received since the window was last opened, `taken` of which were used up."""
-        self.taken = 0
-        self.waiting: list[tuple[int, bytes | memoryview]] = []
-        """Frames (kind, payload) that wait for the window; a header block, or empty data, ends the stream."""
-        self.ended = False
-        """The other side sends no more."""
-        self.finished = False
-        """This side sends no more, apart from what waits."""
-        self.closed = False
 
 
 class Connection:
@@ -240,7 +203,8 @@ class Connection:
             elif identifier == 5:
                 if not _DEFAULT_FRAME <= value < 1 << 24:
                     raise Fault(Error.PROTOCOL_ERROR, "a frame size out of bounds")
-                self._peer_frame = value
+                # Larger frames would only hold up the other streams, and fill the socket's buffer in one go.
+                self._peer_frame = min(value, FRAME_LIMIT)
         self.ready = True
         self.out.append(frame(Kind.SETTINGS, Flag.ACK, 0))
         self.pump()
@@ -306,7 +270,7 @@ class Connection:
         size = len(data)
         if stream.closed or stream.finished:
             return
-        if not stream.waiting and not self.paused and size <= self._room(stream):
+        if not stream.waiting and not self.paused and self._turn > 0 and size <= self._room(stream):
             self._emit(stream, data)
         else:
             stream.waiting.append((Kind.DATA, memoryview(data)))  # cut up without being copied

@@ -11,10 +11,11 @@ import grpc
 
 from network.embedded.transport.calls import Call, Method, refuse, refuse_http, reset
 from network.embedded.transport.carrier import Carrier
-from network.embedded.transport.connection import Connection, Stream
+from network.embedded.transport.connection import Connection
 from network.embedded.transport.frames import Error
 from network.embedded.transport.hpack import Headers
 from network.embedded.transport.messages import MAX_MESSAGE, timeout_of
+from network.embedded.transport.streams import Stream
 from network.embedded.transport.tls import split_target
 
 __all__ = ["Server"]
@@ -71,7 +72,7 @@ class Server:
             listener.close()
         for bound, _ in self._bound:
             bound.close()
-        for carrier in self._carriers:
+        for carrier in list(self._carriers):
             carrier.connection.go_away()
             carrier.flush()
         running = self._running()
@@ -96,8 +97,7 @@ class Server:
         def accept(stream: Stream, headers: Headers, end: bool) -> None:
             self._accept(carrier, stream, headers, end)
 
-        carrier = Carrier(Connection(accept), self._carriers.discard)
-        self._carriers.add(carrier)
+        carrier = Carrier(Connection(accept), self._carriers.add, self._carriers.discard)
         return carrier
 
     def _accept(self, carrier: Carrier, stream: Stream, headers: Headers, end: bool) -> None:

@@ -3,7 +3,6 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -87,21 +86,9 @@ async def _serve_embedded(topology: Topology, directory: Path, ready: Ready) -> 
         described = describe(node.topology, node.material, genesis, ledger="embedded", pid=os.getpid())
         write_json(directory / NETWORK_FILE, described)
         ready(described)
-        _spare_the_collector()
         await stopped.wait()
     finally:
         await node.stop()
-
-
-def _spare_the_collector() -> None:
-    """Leave what lives as long as the process out of garbage collection, and collect the rest less often.
-
-    A call makes some hundred objects that are mostly gone without the collector when it ends; at the interpreter's
-    thresholds a fifth of the processor time would go into looking through them again and again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def run_fabric(topology: Topology, directory: Path, fabric_bin: Path | None, ready: Ready) -> None:

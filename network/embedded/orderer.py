@@ -155,9 +155,9 @@ class Orderer:
         if not self._cutter.pending:
             self._stop_timers()
             return
-        loop = asyncio.get_running_loop()
         if self._due:
             return
+        loop = asyncio.get_running_loop()
         if self._timer is None:  # a timer that runs already is neither restarted nor stopped (rule O-9)
             self._timer = loop.call_later(self.config.batch.timeout_s, self._run_out)
         if self._idle_cut_s:

@@ -4,7 +4,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import grpc
@@ -23,6 +24,7 @@ __all__ = ["Server"]
 _LARGEST_HEADERS = 16 * 1024
 _HANDSHAKE_S = 10.0
 _BACKLOG = 512
+_REMEMBERED = 256
 
 
 class Server:
@@ -34,6 +36,8 @@ class Server:
         self._bound: list[tuple[socket.socket, ssl.SSLContext | None]] = []
         self._listeners: list[asyncio.Server] = []
         self._carriers: set[Carrier] = set()
+        self._known: dict[Headers, tuple[Method | None, float | None]] = {}
+        """What headers seen before ask for: the calls of one client mostly look alike."""
 
     # -- generated code calls these --------------------------------------------------------------------------------
 
@@ -101,21 +105,38 @@ class Server:
         return carrier
 
     def _accept(self, carrier: Carrier, stream: Stream, headers: Headers, end: bool) -> None:
-        found = dict(headers)
-        path = found.get(b":path")
-        if path is None or b":method" not in found:
-            reset(carrier, stream, Error.PROTOCOL_ERROR)
-        elif found[b":method"] != b"POST":
-            refuse_http(carrier, stream, 405)
-        elif not found.get(b"content-type", b"").startswith(b"application/grpc"):
-            refuse_http(carrier, stream, 415)
-        elif sum(len(name) + len(value) + 32 for name, value in headers) > _LARGEST_HEADERS:
-            refuse(carrier, stream, grpc.StatusCode.RESOURCE_EXHAUSTED, "received metadata size exceeds hard limit")
-        elif (method := self._methods.get(path)) is None:
-            refuse(carrier, stream, grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-        else:
+        known = self._known.get(headers)
+        if known is None:
+            refusal = _refusal(headers)
+            if refusal is not None:
+                refusal(carrier, stream)
+                return
+            found = dict(headers)
             timeout = found.get(b"grpc-timeout")
-            call = Call(carrier, stream, method, None if timeout is None else timeout_of(timeout), self._limit)
-            stream.receiver = call
-            if end:
-                call.data(b"", True)
+            known = (self._methods.get(found[b":path"]), None if timeout is None else timeout_of(timeout))
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[headers] = known
+        method, timeout_s = known
+        if method is None:
+            refuse(carrier, stream, grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+            return
+        call = Call(carrier, stream, method, timeout_s, self._limit)
+        stream.receiver = call
+        if end:
+            call.data(b"", True)
+
+
+def _refusal(headers: Headers) -> Callable[[Carrier, Stream], None] | None:
+    """How to answer what is no gRPC call; None for a call."""
+    found = dict(headers)
+    if b":path" not in found or b":method" not in found:
+        return partial(reset, code=Error.PROTOCOL_ERROR)
+    if found[b":method"] != b"POST":
+        return partial(refuse_http, status=405)
+    if not found.get(b"content-type", b"").startswith(b"application/grpc"):
+        return partial(refuse_http, status=415)
+    if sum(len(name) + len(value) + 32 for name, value in headers) > _LARGEST_HEADERS:
+        text = "received metadata size exceeds hard limit"
+        return partial(refuse, code=grpc.StatusCode.RESOURCE_EXHAUSTED, text=text)
+    return None

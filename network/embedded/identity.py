@@ -228,6 +228,8 @@ class Msps:
         self._msps = {msp.msp_id: msp for msp in msps}
         self._remember = remember
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
+        self._made: OrderedDict[bytes, tuple[bytes, bytes]] = OrderedDict()
+        """Signatures made in this process: the serialised signer and SHA-256 of what was signed."""
 
     @property
     def ids(self) -> frozenset[str]:
@@ -258,6 +260,18 @@ class Msps:
             if len(self._known) > self._remember:
                 self._known.popitem(last=False)
         return identity
+
+    def remember(self, signer: Signer, message: bytes, signature: bytes) -> None:
+        """Take note of a signature that `signer` has just made here, so that `verify` need not compute it again."""
+        self._made[signature] = (signer.serialized, hashlib.sha256(message).digest())
+        if len(self._made) > self._remember:
+            self._made.popitem(last=False)
+
+    def verify(self, identity: Identity, message: bytes, signature: bytes) -> None:
+        """Check a signature over `message`; raises `InvalidSignature`."""
+        made = self._made.get(signature)
+        if made is None or made != (identity.serialized, hashlib.sha256(message).digest()):
+            identity.verify(message, signature)
 
     def validate(self, identity: Identity) -> None:
         """Accept a valid identity; raises `InvalidIdentity`."""

@@ -70,7 +70,7 @@ def verified_identities(signed: Sequence[SignedData], msps: Msps) -> list[Identi
         try:
             identity = msps.deserialise(entry.identity)
             if identity.key not in identities:
-                identity.verify(entry.data, entry.signature)
+                msps.verify(identity, entry.data, entry.signature)
                 identities[identity.key] = identity
         except (MalformedIdentity, InvalidSignature):
             continue  # V-20: an entry that proves nothing counts for nothing

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
 from network.embedded.transport.carrier import Carrier
-from network.embedded.transport.frames import Error
 from network.embedded.transport.hpack import Headers, encode
 from network.embedded.transport.messages import (
     MessageFault,
@@ -25,7 +24,7 @@ from network.embedded.transport.messages import (
 )
 from network.embedded.transport.streams import Stream
 
-__all__ = ["Aborted", "Call", "Method"]
+__all__ = ["Aborted", "Call", "Deadlines", "Method"]
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +32,7 @@ _STATUS = grpc.StatusCode
 _ANSWER = answer_headers()
 _OK = encode(trailers(0))
 
+_SWEEP_S = 0.1
 _MINDED_S = 0.05
 """How long after its deadline a call is ended: a handler that minds the deadline itself may say it in its own words."""
 
@@ -64,6 +64,30 @@ class Method:
         self.is_generator = inspect.isasyncgenfunction(self.behaviour)
 
 
+class Deadlines:
+    """The calls that have a deadline, looked through now and then: a timer for each would cost more than the call."""
+
+    def __init__(self) -> None:
+        self._calls: set[Call] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, call: "Call") -> None:
+        """Watch a call."""
+        self._calls.add(call)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+
+    def discard(self, call: "Call") -> None:
+        """The call has ended."""
+        self._calls.discard(call)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        for call in list(self._calls):
+            call.expire(loop.time())
+        self._timer = loop.call_later(_SWEEP_S, self._sweep) if self._calls else None
+
+
 class Call:
     """One call. Towards its stream it is the receiver, towards the service the context, as `grpc.aio` knows it."""
 
@@ -83,11 +107,13 @@ class Call:
         "_take",
         "_taken",
         "_task",
-        "_timer",
+        "_timed",
         "_wake",
     )
 
-    def __init__(self, carrier: Carrier, stream: Stream, method: Method, timeout: float | None, limit: int) -> None:
+    def __init__(
+        self, carrier: Carrier, stream: Stream, method: Method, timeout: float | None, limit: int, timed: Deadlines
+    ) -> None:
         self._carrier = carrier
         self._stream = stream
         self._method = method
@@ -104,9 +130,9 @@ class Call:
         self._task: asyncio.Task[None] | None = None
         self._begun = self._ended = self._finished = False
         self._deadline = None if timeout is None else self._loop.time() + timeout
-        self._timer = None
+        self._timed = timed
         if self._deadline is not None:
-            self._timer = self._loop.call_at(self._deadline + _MINDED_S, self._expire)
+            timed.add(self)
         if method.takes_stream:
             self._start()
 
@@ -317,12 +343,14 @@ class Call:
 
     def _finish(self) -> None:
         self._finished = True
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._deadline is not None:
+            self._timed.discard(self)
         self._carrier.schedule()
 
-    def _expire(self) -> None:
-        self._refuse(_STATUS.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    def expire(self, now: float) -> None:
+        """End the call when its deadline has passed."""
+        if self._deadline is not None and now >= self._deadline + _MINDED_S:
+            self._refuse(_STATUS.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
     def cancel(self) -> None:
         """End the call because the server stops."""
@@ -336,34 +364,3 @@ class Call:
 
 def _code(number: int) -> Any:
     return next(code for code in _STATUS if code.value[0] == number)
-
-
-def refuse(carrier: Carrier, stream: Stream, code: Any, text: str) -> None:
-    """Answer a call that has no handler."""
-    stream.receiver = Deaf()
-    status = [(b":status", b"200"), (b"content-type", b"application/grpc"), *trailers(code.value[0], text)]
-    carrier.connection.end(stream, encode(status))
-    carrier.schedule()
-
-
-def refuse_http(carrier: Carrier, stream: Stream, status: int) -> None:
-    """Answer a request that is no gRPC call."""
-    stream.receiver = Deaf()
-    carrier.connection.end(stream, encode([(b":status", str(status).encode())]))
-    carrier.schedule()
-
-
-def reset(carrier: Carrier, stream: Stream, code: Error) -> None:
-    """End a stream whose headers are no request."""
-    stream.receiver = Deaf()
-    carrier.connection.reset(stream, code)
-    carrier.schedule()
-
-
-class Deaf:
-    """The receiver of a stream that was answered already."""
-
-    def headers(self, headers: Headers, end: bool) -> None: ...
-    def data(self, data: bytes, end: bool) -> None: ...
-    def reset(self, code: int) -> None: ...
-    def drained(self) -> None: ...

@@ -10,12 +10,13 @@ from typing import Any
 
 import grpc
 
-from network.embedded.transport.calls import Call, Method, refuse, refuse_http, reset
+from network.embedded.transport.calls import Call, Deadlines, Method
 from network.embedded.transport.carrier import Carrier
 from network.embedded.transport.connection import Connection
 from network.embedded.transport.frames import Error
 from network.embedded.transport.hpack import Headers
 from network.embedded.transport.messages import MAX_MESSAGE, timeout_of
+from network.embedded.transport.refusing import refuse, refuse_http, reset
 from network.embedded.transport.streams import Stream
 from network.embedded.transport.tls import split_target
 
@@ -36,6 +37,7 @@ class Server:
         self._bound: list[tuple[socket.socket, ssl.SSLContext | None]] = []
         self._listeners: list[asyncio.Server] = []
         self._carriers: set[Carrier] = set()
+        self._deadlines = Deadlines()
         self._known: dict[Headers, tuple[Method | None, float | None]] = {}
         """What headers seen before ask for: the calls of one client mostly look alike."""
 
@@ -121,7 +123,7 @@ class Server:
         if method is None:
             refuse(carrier, stream, grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
             return
-        call = Call(carrier, stream, method, timeout_s, self._limit)
+        call = Call(carrier, stream, method, timeout_s, self._limit, self._deadlines)
         stream.receiver = call
         if end:
             call.data(b"", True)

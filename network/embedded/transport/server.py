@@ -2,6 +2,7 @@
 """A gRPC server on asyncio; generated code registers its services with it as it does with one of `grpc.aio`."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
@@ -56,13 +57,23 @@ class Server:
     def bind(self, address: str, tls: ssl.SSLContext | None) -> int:
         """Take an address before the start and answer its port; raises OSError."""
         host, port = split_target(address)
-        for family, _, _, _, place in socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM,
-                                                         flags=socket.AI_PASSIVE):  # fmt: skip
-            if port == 0 and self._bound:
-                place = (place[0], self._bound[-1][0].getsockname()[1], *place[2:])
-            bound = socket.create_server(place[:2], family=family, backlog=_BACKLOG)
+        chosen = 0
+        absent: OSError | None = None
+        for family, _, _, _, place in socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            try:
+                bound = socket.create_server((place[0], chosen or port), family=family, backlog=_BACKLOG)
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                absent = error  # a name may stand for addresses that this machine has not, such as ::1
+                continue
             self._bound.append((bound, tls))
-        return int(self._bound[-1][0].getsockname()[1])
+            chosen = int(bound.getsockname()[1])
+        if not chosen:
+            raise absent or OSError(f"{address} stands for no address")
+        return chosen
 
     async def start(self) -> None:
         """Accept connections."""

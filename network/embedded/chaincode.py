@@ -8,18 +8,20 @@ it was lost (rules S-6, S-7); a chaincode may also dial the organisation's own l
 import asyncio
 import json
 import logging
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
-from grpc import aio
+from google.protobuf.message import DecodeError
 
 from network.embedded.invocation import DEFAULT_QUERY_LIMIT
 from network.embedded.packages import Address, Package
 from network.embedded.session import Session, StreamViolation
-from network.embedded.stream import STREAM_OPTIONS, Outbox, drive
+from network.embedded.stream import drive
+from network.embedded.transport import Channel, StreamCall, client_context, dial
 
 __all__ = ["ChaincodeRegistry", "ChaincodeSettings", "LaunchError"]
 
@@ -170,21 +172,17 @@ class ChaincodeRegistry:
 
     async def _dial(self, package_id: str, address: Address) -> Session:
         async with self._handshake:
-            channel = _open_channel(address)
+            failed = f"connection to {package_id} failed: error creating grpc connection to {address.target}: "
             try:
                 async with asyncio.timeout(address.dial_timeout_s):
-                    await channel.channel_ready()
-            except BaseException as error:
-                await channel.close()
-                if isinstance(error, TimeoutError):
-                    raise LaunchError(
-                        f"connection to {package_id} failed: error creating grpc connection to {address.target}: "
-                        "context deadline exceeded"
-                    ) from error
-                raise
+                    channel = await dial(address.target, _tls(address))
+            except TimeoutError as error:
+                raise LaunchError(failed + "context deadline exceeded") from error
+            except OSError as error:
+                raise LaunchError(failed + str(error)) from error
             return await self._open(package_id, channel)
 
-    async def _open(self, package_id: str, channel: Any) -> Session:
+    async def _open(self, package_id: str, channel: Channel) -> Session:
         registered: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
 
         def register(session: Session, name: str) -> None:
@@ -194,9 +192,10 @@ class ChaincodeRegistry:
             if not registered.done():
                 registered.set_result(session)
 
-        outbox = Outbox()
-        session = Session(outbox.put, register, self.settings.announcement)
-        stream = asyncio.create_task(self._run(package_id, session, channel, outbox))
+        message = chaincode_shim_pb2.ChaincodeMessage
+        call = channel.stream(_CONNECT, message.SerializeToString, message.FromString)
+        session = Session(call.send, register, self.settings.announcement)
+        stream = asyncio.create_task(self._run(package_id, session, channel, call))
         self._streams.add(stream)
         stream.add_done_callback(self._streams.discard)
         await asyncio.wait((stream, registered), timeout=self.settings.startup_timeout_s, return_when="FIRST_COMPLETED")
@@ -207,28 +206,21 @@ class ChaincodeRegistry:
         stream.cancel()
         raise LaunchError(f"timeout expired while starting chaincode {package_id}")
 
-    async def _run(self, package_id: str, session: Session, channel: Any, outbox: Outbox) -> None:
-        connect = channel.stream_stream(
-            _CONNECT,
-            request_serializer=chaincode_shim_pb2.ChaincodeMessage.SerializeToString,
-            response_deserializer=chaincode_shim_pb2.ChaincodeMessage.FromString,
-        )
-        call = connect()
+    async def _run(self, package_id: str, session: Session, channel: Channel, call: StreamCall) -> None:
         try:
-            await drive(session, call, outbox)
-        except StreamViolation as violation:
+            await drive(session, call)
+        except (StreamViolation, DecodeError) as violation:
             log.warning("the stream with chaincode %s of %s ended: %s", package_id, self.msp_id, violation)
         finally:
             self._forget(package_id, session)
             call.cancel()
-            await channel.close()
+            channel.close()
 
     async def Register(self, _requests: object, context: Any) -> None:  # noqa: N802 - the name is gRPC's
         """Serve a chaincode that dialled this node (rule S-1)."""
-        outbox = Outbox()
-        session = Session(outbox.put, self._admit, self.settings.announcement)
+        session = Session(context.send, self._admit, self.settings.announcement)
         try:
-            await drive(session, context, outbox)
+            await drive(session, context)
         except StreamViolation as violation:
             await context.abort(grpc.StatusCode.UNKNOWN, str(violation))
         finally:
@@ -257,10 +249,7 @@ class ChaincodeRegistry:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _open_channel(address: Address) -> Any:
-    # A pool of its own keeps the back-off of one organisation's connection out of another's.
-    options = [*STREAM_OPTIONS, ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+def _tls(address: Address) -> ssl.SSLContext | None:
     if address.root_cert is None:
-        return aio.insecure_channel(address.target, options=options)
-    credentials = grpc.ssl_channel_credentials(address.root_cert, address.client_key, address.client_cert)
-    return aio.secure_channel(address.target, credentials, options=options)
+        return None
+    return client_context(address.root_cert, address.client_key, address.client_cert)

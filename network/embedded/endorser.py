@@ -206,7 +206,7 @@ class Endorser:
         finally:
             if simulator is not None:
                 simulator.close()
-        return self._answer(proposal, outcome, results, version, interest)
+        return self._answer(transaction, outcome, results, version, interest)
 
     def _version(self, proposal: Proposal, simulator: Simulator | None) -> str:
         if simulator is None:
@@ -236,9 +236,9 @@ class Endorser:
         # Every member of this process finds it there at commit, so there is nothing to push (rule V-37).
         self._org.transient.put(transaction_id, self._org.msp_id, private)
 
-    def _answer(self, proposal: Proposal, outcome: Outcome, results: bytes, version: str, interest: Any) -> Any:
+    def _answer(self, transaction: Transaction, outcome: Outcome, results: bytes, version: str, interest: Any) -> Any:
         """Rule S-17: what the status decides."""
-        response = outcome.response
+        proposal, response = transaction.proposal, outcome.response
         if 400 <= response.status < 500:
             return proposal_response_pb2.ProposalResponse(response=response)
         event = outcome.event if response.status < 400 else None
@@ -256,13 +256,15 @@ class Endorser:
         if not proposal.channel_id:
             return proposal_response_pb2.ProposalResponse(response=response)
         signer = self._org.signer
+        signed = payload + signer.serialized
+        signature = signer.sign(signed)
+        # This process is also the one that validates the transaction.
+        transaction.channel.config.msps.remember(signer, signed, signature)
         return proposal_response_pb2.ProposalResponse(
             version=1,
             response=response,
             payload=payload,
-            endorsement=proposal_response_pb2.Endorsement(
-                endorser=signer.serialized, signature=signer.sign(payload + signer.serialized)
-            ),
+            endorsement=proposal_response_pb2.Endorsement(endorser=signer.serialized, signature=signature),
             interest=interest,
         )
 

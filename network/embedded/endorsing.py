@@ -155,7 +155,9 @@ async def collect(
         if failed & layout.keys():
             continue
         missing = [peers[msp_id] for msp_id in layout if msp_id not in collection.endorsed]
-        answers = await asyncio.gather(*(ask(peer, signed, timeout, own=peer.msp_id == own) for peer in missing))
+        questions = [ask(peer, signed, timeout, own=peer.msp_id == own) for peer in missing]
+        # One question, the most frequent case, needs no task of its own.
+        answers = [await questions[0]] if len(questions) == 1 else await asyncio.gather(*questions)
         for peer, answer in zip(missing, answers, strict=True):
             if isinstance(answer, PeerFailure):
                 collection.failures.append(answer)

@@ -47,6 +47,7 @@ _ROLE_ADMIN = 1
 _ROLE_CLIENT = 2
 _ROLE_PEER = 3
 _ROLE_ORDERER = 4
+_ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
 _P256_HALF_ORDER = curve_order(ec.SECP256R1()) >> 1
 
 
@@ -91,7 +92,7 @@ class Identity:
         half = _P256_HALF_ORDER if public_key.key_size == 256 else curve_order(public_key.curve) >> 1
         if s > half:
             raise InvalidSignature("Invalid S. Must be smaller than half the order")
-        public_key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        public_key.verify(signature, message, _ECDSA_SHA256)
 
 
 class Signer:
@@ -119,7 +120,7 @@ class Signer:
 
     def sign(self, message: bytes) -> bytes:
         """Sign SHA-256(`message`) with ECDSA; the DER signature has a low S (P-22)."""
-        signature = self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+        signature = self._key.sign(message, _ECDSA_SHA256)
         r, s = decode_dss_signature(signature)
         return signature if s <= self._order >> 1 else encode_dss_signature(r, self._order - s)
 
@@ -227,6 +228,8 @@ class Msps:
         self._msps = {msp.msp_id: msp for msp in msps}
         self._remember = remember
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
+        self._made: OrderedDict[bytes, tuple[bytes, bytes]] = OrderedDict()
+        """Signatures made in this process: the serialised signer and SHA-256 of what was signed."""
 
     @property
     def ids(self) -> frozenset[str]:
@@ -257,6 +260,18 @@ class Msps:
             if len(self._known) > self._remember:
                 self._known.popitem(last=False)
         return identity
+
+    def remember(self, signer: Signer, message: bytes, signature: bytes) -> None:
+        """Take note of a signature that `signer` has just made here, so that `verify` need not compute it again."""
+        self._made[signature] = (signer.serialized, hashlib.sha256(message).digest())
+        if len(self._made) > self._remember:
+            self._made.popitem(last=False)
+
+    def verify(self, identity: Identity, message: bytes, signature: bytes) -> None:
+        """Check a signature over `message`; raises `InvalidSignature`."""
+        made = self._made.get(signature)
+        if made is None or made != (identity.serialized, hashlib.sha256(message).digest()):
+            identity.verify(message, signature)
 
     def validate(self, identity: Identity) -> None:
         """Accept a valid identity; raises `InvalidIdentity`."""

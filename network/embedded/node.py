@@ -6,6 +6,7 @@ It is no mock, but it is one host under one operator: where trust has to be dist
 
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -195,18 +196,18 @@ class Node:
         for organisation in self.topology.organisations:
             peer = self.orgs[organisation.msp_id]
             tls = TlsFiles(self.material.peer(organisation.domain) / "tls", roots)
-            self._listen(peer_server(self, peer, mutual=mutual), (peer.address,), tls.credentials(mutual=mutual))
+            self._listen(peer_server(self, peer, mutual=mutual), (peer.address,), tls.context(mutual=mutual))
             self._listen(chaincode_server(peer), (peer.chaincode_address,), None)
         orderer = self.topology.orderer
         roots = (*roots, self.material.orderer_tls_ca(orderer.domain))
         tls = TlsFiles(self.material.orderer(orderer.domain) / "tls", roots)
         addresses = [str(address) for address in orderer.addresses]
-        self._listen(orderer_server(self.channels, mutual=mutual), addresses, tls.credentials(mutual=mutual))
+        self._listen(orderer_server(self.channels, mutual=mutual), addresses, tls.context(mutual=mutual))
         await asyncio.gather(*(server.start() for server in self._servers))
 
-    def _listen(self, server: Any, addresses: Any, credentials: Any | None) -> None:
+    def _listen(self, server: Any, addresses: Any, tls: ssl.SSLContext | None) -> None:
         self._servers.append(server)
-        listen(server, addresses, credentials)
+        listen(server, addresses, tls)
 
     def _closing_order(self) -> list[Channel]:
         """The channel whose file also keeps transient data is the first of the topology, and closes last."""

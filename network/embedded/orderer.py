@@ -71,6 +71,8 @@ class Orderer:
         self._cutter: BlockCutter[Ordered] = BlockCutter(config.batch.max_count, config.batch.preferred_max)
         self._timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._due = False
+        """A timer has run out while an earlier block was being committed."""
         self._backlog_messages = 0
         self._backlog_bytes = 0
         self._closed = False
@@ -107,6 +109,8 @@ class Orderer:
         """Make room again for what has been committed."""
         self._backlog_messages -= len(batch)
         self._backlog_bytes -= sum(message.size for message in batch)
+        if self._due and not self._committing:
+            self._cut()
 
     def close(self) -> None:
         """Accept nothing any more, and cut what waits."""
@@ -151,13 +155,28 @@ class Orderer:
         if not self._cutter.pending:
             self._stop_timers()
             return
+        if self._due:
+            return
         loop = asyncio.get_running_loop()
         if self._timer is None:  # a timer that runs already is neither restarted nor stopped (rule O-9)
-            self._timer = loop.call_later(self.config.batch.timeout_s, self._cut)
+            self._timer = loop.call_later(self.config.batch.timeout_s, self._run_out)
         if self._idle_cut_s:
             if self._idle is not None:
                 self._idle.cancel()
-            self._idle = loop.call_later(self._idle_cut_s, self._cut)
+            self._idle = loop.call_later(self._idle_cut_s, self._run_out)
+
+    @property
+    def _committing(self) -> bool:
+        """Whether batches have been handed on that are not committed yet."""
+        return self._backlog_messages > self._cutter.pending
+
+    def _run_out(self) -> None:
+        """Cut, or do so after the commit under way: until then a block would only wait, and could not grow."""
+        self._stop_timers()
+        if self._committing:
+            self._due = True
+        else:
+            self._cut()
 
     def _cut(self) -> None:
         self._stop_timers()
@@ -170,6 +189,7 @@ class Orderer:
             if timer is not None:
                 timer.cancel()
         self._timer = self._idle = None
+        self._due = False
 
 
 def channel_of(envelope: Any) -> tuple[str, int]:

@@ -23,6 +23,7 @@ class PeerChoice:
     def __init__(self, peers: Mapping[str, GatewayPeer], own: str) -> None:
         self._peers = peers
         self._own = own
+        self._known: tuple[Any, list[GatewayPeer]] = (None, [])
         self._plans: OrderedDict[tuple[object, ...], list[Layout]] = OrderedDict()
 
     def serving(self, channel: Any, chaincode: str, allowed: Sequence[str] | None) -> list[GatewayPeer]:
@@ -30,11 +31,18 @@ class PeerChoice:
 
         All peers share one ledger, so none is ahead of another; `allowed` None means any organisation.
         """
-        members = set(channel.config.application_orgs.values())
-        order = [msp_id for msp_id in self._peers if msp_id in members and (allowed is None or msp_id in allowed)]
-        order.sort(key=lambda msp_id: msp_id != self._own)
-        peers = [self._peers[msp_id] for msp_id in order]
+        peers = self._members(channel.config)
+        if allowed is not None:
+            peers = [peer for peer in peers if peer.msp_id in allowed]
         return [peer for peer in peers if peer.endorser.can_endorse(channel.config.channel_id, chaincode)]
+
+    def _members(self, config: Any) -> list[GatewayPeer]:
+        """The peers of the channel's organisations, own organisation first."""
+        if self._known[0] is not config:
+            members = set(config.application_orgs.values())
+            peers = [peer for msp_id, peer in self._peers.items() if msp_id in members]
+            self._known = (config, sorted(peers, key=lambda peer: peer.msp_id != self._own))
+        return self._known[1]
 
     def layouts(
         self, channel: Any, interest: proposal_response_pb2.ChaincodeInterest, *, protect: bool

@@ -70,7 +70,7 @@ def verified_identities(signed: Sequence[SignedData], msps: Msps) -> list[Identi
         try:
             identity = msps.deserialise(entry.identity)
             if identity.key not in identities:
-                identity.verify(entry.data, entry.signature)
+                msps.verify(identity, entry.data, entry.signature)
                 identities[identity.key] = identity
         except (MalformedIdentity, InvalidSignature):
             continue  # V-20: an entry that proves nothing counts for nothing
@@ -133,6 +133,8 @@ class ImplicitMetaPolicy:
         self.sub_policy = sub_policy
         self._groups = tuple(groups)
         self._msps = msps
+        self._satisfied: OrderedDict[tuple[tuple[str, bytes], ...], int] = OrderedDict()
+        """How many groups' policies the same signers satisfied before, up to the threshold."""
 
     def evaluate(self, signed: Sequence[SignedData]) -> None:
         """Verify the signatures once, then evaluate; raises `PolicyNotSatisfied`."""
@@ -140,16 +142,25 @@ class ImplicitMetaPolicy:
 
     def evaluate_identities(self, identities: Sequence[Identity]) -> None:
         """Evaluate every group's policy over the same identities; raises `PolicyNotSatisfied`."""
-        satisfied = 0
-        for policy in self._groups:
-            if satisfied == self.threshold:
-                return
-            satisfied += policy is not None and _holds(policy, identities)
+        signers = tuple([identity.key for identity in identities])
+        satisfied = self._satisfied.get(signers)
+        if satisfied is None:
+            satisfied = self._satisfied[signers] = self._count(identities)
+            if len(self._satisfied) > _REMEMBERED:
+                self._satisfied.popitem(last=False)
         if satisfied < self.threshold:
             raise PolicyNotSatisfied(
                 f"implicit policy evaluation failed - {satisfied} sub-policies were satisfied, but this policy "
                 f"requires {self.threshold} of the '{self.sub_policy}' sub-policies to be satisfied"
             )
+
+    def _count(self, identities: Sequence[Identity]) -> int:
+        satisfied = 0
+        for policy in self._groups:
+            if satisfied == self.threshold:
+                break
+            satisfied += policy is not None and _holds(policy, identities)
+        return satisfied
 
     def to_envelope(self) -> policies_pb2.SignaturePolicyEnvelope:
         """`threshold` out of the groups' policies; groups without one are left out (G-21)."""

@@ -45,6 +45,24 @@ def test_the_orderer_is_a_member_of_the_channel(channel_config: ChannelConfig, s
     assert _roles(channel_config.msps, signers["orderer"].serialized, "OrdererMSP") == {"member", "orderer"}
 
 
+def test_a_signature_made_here_is_good_without_a_second_look_and_for_nothing_else(
+    channel_config: ChannelConfig, signers: dict[str, Signer]
+) -> None:
+    msps = Msps([channel_config.msps.msp(name) for name in ("HospitalMSP", "LabMSP")], remember=2)
+    lab, hospital = (msps.deserialise(signers[name].serialized) for name in ("lab.peer", "hospital.peer"))
+    made = b"not even a signature: it was not computed again"
+    msps.remember(signers["lab.peer"], b"message", made)
+    msps.verify(lab, b"message", made)
+    for identity, message, signature in ((hospital, b"message", made), (lab, b"other", made), (lab, b"message", b"x")):
+        with pytest.raises(InvalidSignature):
+            msps.verify(identity, message, signature)
+    msps.verify(hospital, b"message", signers["hospital.peer"].sign(b"message"))
+    for number in range(2):
+        msps.remember(signers["lab.peer"], b"message", bytes([number]))
+    with pytest.raises(InvalidSignature):
+        msps.verify(lab, b"message", made)  # forgotten, so it is computed
+
+
 def test_a_signature_is_good_for_its_message_only(channel_config: ChannelConfig, signers: dict[str, Signer]) -> None:
     signer = signers["lab.client"]
     identity = channel_config.msps.deserialise(signer.serialized)

@@ -111,6 +111,17 @@ def test_one_signer_counts_in_every_group(channel_config: ChannelConfig, signers
     everyone.evaluate(_signed(signers, "lab.peer"))
 
 
+def test_a_remembered_verdict_is_that_of_the_same_signers(
+    channel_config: ChannelConfig, signers: dict[str, Signer]
+) -> None:
+    majority = channel_config.policy("/Channel/Application/Endorsement")
+    for _ in range(2):
+        majority.evaluate(_signed(signers, "lab.peer", "hospital.peer"))
+        for too_few in (("lab.peer",), ("lab.peer", "lab.peer"), ()):
+            with pytest.raises(PolicyNotSatisfied, match=f"{min(1, len(too_few))} sub-policies were satisfied"):
+                majority.evaluate(_signed(signers, *too_few))
+
+
 def test_an_implicit_meta_policy_becomes_one_signature_policy(channel_config: ChannelConfig) -> None:
     merged = to_signature_policy(channel_config.policy("/Channel/Application/Endorsement"))
     assert render(merged) == "OutOf(2, OR('HospitalMSP.peer'), OR('LabMSP.peer'), OR('RegulatorMSP.peer'))"

@@ -182,6 +182,40 @@ def test_an_idle_queue_is_cut_early(run_channel: Any, envelope: Any) -> None:
     run_channel(use, batching(timeout_s=10), idle_cut_s=0.02)
 
 
+@pytest.mark.parametrize("idle_cut_s", [0.0, 0.01], ids=["timeout", "idle"])
+def test_no_block_is_cut_behind_one_that_is_being_committed(ledger: Any, envelope: Any, idle_cut_s: float) -> None:
+    async def use() -> None:
+        batches: list[Any] = []
+        batch = batching(timeout_s=0.05, max_count=4)
+        config = SimpleNamespace(
+            channel_id="pedigree", batch=batch, msps=ledger.config.msps, policy=ledger.config.policy
+        )
+        orderer = Orderer(config, batches.append, idle_cut_s=idle_cut_s)
+
+        async def accept(count: int) -> None:
+            for n in range(count):
+                orderer.accept(envelope(f"k{n}")[1])
+            await asyncio.sleep(0.15)
+
+        await accept(1)
+        await accept(1)
+        await accept(1)
+        assert [len(batch) for batch in batches] == [1]  # the rest waits, though its time has come
+        orderer.committed(batches[0])
+        assert [len(batch) for batch in batches] == [1, 2]
+        await accept(5)
+        assert [len(batch) for batch in batches] == [1, 2, 4]  # a full block is cut at once
+        orderer.committed(batches[1])
+        assert len(batches) == 3
+        orderer.committed(batches[2])
+        assert [len(batch) for batch in batches] == [1, 2, 4, 1]
+        orderer.committed(batches[3])
+        await accept(1)
+        assert len(batches) == 5  # nothing is under way: the time runs as ever
+
+    asyncio.run(use())
+
+
 def test_what_was_accepted_is_committed_before_the_channel_stops(run_channel: Any, envelope: Any, ledger: Any) -> None:
     async def use(channel: Channel) -> None:
         for n in range(15):

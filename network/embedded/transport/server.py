@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gRPC server on asyncio; generated code registers its services with it as it does with one of `grpc.aio`."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import grpc
+
+from network.embedded.transport.calls import Call, Deadlines, Method
+from network.embedded.transport.carrier import Carrier
+from network.embedded.transport.connection import Connection
+from network.embedded.transport.frames import Error
+from network.embedded.transport.hpack import Headers
+from network.embedded.transport.messages import MAX_MESSAGE, timeout_of
+from network.embedded.transport.refusing import refuse, refuse_http, reset
+from network.embedded.transport.streams import Stream
+from network.embedded.transport.tls import split_target
+
+__all__ = ["Server"]
+
+_LARGEST_HEADERS = 16 * 1024
+_HANDSHAKE_S = 10.0
+_BACKLOG = 512
+_REMEMBERED = 256
+
+
+class Server:
+    """Serves calls on all addresses that were bound. Belongs to one event loop."""
+
+    def __init__(self, *, max_message: int = MAX_MESSAGE) -> None:
+        self._limit = max_message
+        self._methods: dict[bytes, Method] = {}
+        self._bound: list[tuple[socket.socket, ssl.SSLContext | None]] = []
+        self._listeners: list[asyncio.Server] = []
+        self._carriers: set[Carrier] = set()
+        self._deadlines = Deadlines()
+        self._known: dict[Headers, tuple[Method | None, float | None]] = {}
+        """What headers seen before ask for: the calls of one client mostly look alike."""
+
+    # -- generated code calls these --------------------------------------------------------------------------------
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None:
+        """Nothing: generated code registers the same methods by name as well."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Serve these methods."""
+        for name, handler in handlers.items():
+            self._methods[f"/{service}/{name}".encode()] = Method(handler)
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def bind(self, address: str, tls: ssl.SSLContext | None) -> int:
+        """Take an address before the start and answer its port; raises OSError."""
+        host, port = split_target(address)
+        chosen = 0
+        absent: OSError | None = None
+        for family, _, _, _, place in socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            try:
+                bound = socket.create_server((place[0], chosen or port), family=family, backlog=_BACKLOG)
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                absent = error  # a name may stand for addresses that this machine has not, such as ::1
+                continue
+            self._bound.append((bound, tls))
+            chosen = int(bound.getsockname()[1])
+        if not chosen:
+            raise absent or OSError(f"{address} stands for no address")
+        return chosen
+
+    async def start(self) -> None:
+        """Accept connections."""
+        loop = asyncio.get_running_loop()
+        for bound, tls in self._bound:
+            handshake = None if tls is None else _HANDSHAKE_S
+            listener = await loop.create_server(self._carrier, sock=bound, ssl=tls, ssl_handshake_timeout=handshake)
+            self._listeners.append(listener)
+
+    async def stop(self, grace: float) -> None:
+        """Take no new calls, let the running ones end for `grace` seconds, then end them."""
+        for listener in self._listeners:
+            listener.close()
+        for bound, _ in self._bound:
+            bound.close()
+        for carrier in list(self._carriers):
+            carrier.connection.go_away()
+            carrier.flush()
+        running = self._running()
+        if running:
+            await asyncio.wait(running, timeout=grace)
+        for carrier in self._carriers:
+            for stream in carrier.connection.streams:
+                if isinstance(stream.receiver, Call):
+                    stream.receiver.cancel()
+        running = self._running()
+        if running:
+            await asyncio.wait(running, timeout=1.0)
+        for carrier in list(self._carriers):
+            carrier.close()
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        receivers = [stream.receiver for carrier in self._carriers for stream in carrier.connection.streams]
+        tasks = [receiver.task for receiver in receivers if isinstance(receiver, Call)]
+        return [task for task in tasks if task is not None and not task.done()]
+
+    def _carrier(self) -> Carrier:
+        def accept(stream: Stream, headers: Headers, end: bool) -> None:
+            self._accept(carrier, stream, headers, end)
+
+        carrier = Carrier(Connection(accept), self._carriers.add, self._carriers.discard)
+        return carrier
+
+    def _accept(self, carrier: Carrier, stream: Stream, headers: Headers, end: bool) -> None:
+        known = self._known.get(headers)
+        if known is None:
+            refusal = _refusal(headers)
+            if refusal is not None:
+                refusal(carrier, stream)
+                return
+            found = dict(headers)
+            timeout = found.get(b"grpc-timeout")
+            known = (self._methods.get(found[b":path"]), None if timeout is None else timeout_of(timeout))
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[headers] = known
+        method, timeout_s = known
+        if method is None:
+            refuse(carrier, stream, grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+            return
+        call = Call(carrier, stream, method, timeout_s, self._limit, self._deadlines)
+        stream.receiver = call
+        if end:
+            call.data(b"", True)
+
+
+def _refusal(headers: Headers) -> Callable[[Carrier, Stream], None] | None:
+    """How to answer what is no gRPC call; None for a call."""
+    found = dict(headers)
+    if b":path" not in found or b":method" not in found:
+        return partial(reset, code=Error.PROTOCOL_ERROR)
+    if found[b":method"] != b"POST":
+        return partial(refuse_http, status=405)
+    if not found.get(b"content-type", b"").startswith(b"application/grpc"):
+        return partial(refuse_http, status=415)
+    if sum(len(name) + len(value) + 32 for name, value in headers) > _LARGEST_HEADERS:
+        text = "received metadata size exceeds hard limit"
+        return partial(refuse, code=grpc.StatusCode.RESOURCE_EXHAUSTED, text=text)
+    return None

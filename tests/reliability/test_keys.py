@@ -98,7 +98,8 @@ def test_a_key_answers_the_same_after_a_restart(lone: LoneGateway, blocks: Block
         for before, key in ((recorded, "kept"), (refused, "again")):
             after = post(f"{prefix}-kept", key)
             assert (after.status_code, after.json()) == (before.status_code, before.json())
-            assert after.headers["Idempotent-Replayed"] == "true"
+            # That a refusal was given need not have reached the disk; then it is given again.
+            assert after.headers.get("Idempotent-Replayed") == "true" or key == "again"
     assert len(blocks()) == 1
 
 

@@ -4,6 +4,7 @@
 Everything heavy is imported by the command that needs it, so that `--help` answers at once.
 """
 
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,13 +13,13 @@ from typing import Any
 
 import click
 
-from gateway.console import dumps, show, table, told
+from gateway.console import Failure, Tool, dumps, show, table, told
 from gateway.verbs import add_verbs
 
 _DEFAULT_NETWORK = Path(".pedigree/network.json")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="pedigree")
 def main() -> None:
     """Where AI data sets and models come from, who vouches for them, and proof of it."""
@@ -28,10 +29,16 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--network", type=click.Path(path_type=Path), default=_DEFAULT_NETWORK, show_default=True)
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path),
+    default=_DEFAULT_NETWORK,
+    show_default=True,
+    help="What `pedigree-network up` wrote about the network.",
+)
 @click.option("--organisation", required=True, help="Name or MSP id of the organisation.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of this gateway's own data.")
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the API; 0 picks a free one.")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="Port of health and metrics.")
 @click.option("--in-flight", type=int, default=256, show_default=True, help="Submissions under way at once.")
@@ -50,6 +57,7 @@ def serve(
     as_json: bool,
 ) -> None:
     """Run one organisation's gateway until it is stopped."""
+    from gateway.preflight import check
     from gateway.serving import serve as run
     from gateway.settings import Settings
 
@@ -57,6 +65,7 @@ def serve(
         network, organisation, data=data, host=host, port=port, health_port=health_port,
         in_flight=in_flight, rebuild=rebuild,
     )  # fmt: skip
+    check(settings)
 
     def announce(url: str, health: str) -> None:
         click.echo(dumps({"ready": url, "health": health}) if as_json else f"ready {url} health {health}")
@@ -79,18 +88,21 @@ def _data_option(function: Callable[..., None]) -> Callable[..., None]:
 @keys.command("add")
 @click.argument("name")
 @click.option(
-    "--role", required=True, help="reader, recorder, endorser or operator; each may do what those before may."
+    "--role",
+    required=True,
+    type=click.Choice(["reader", "recorder", "endorser", "operator"]),
+    help="Each may do what those before may.",
 )
 @_data_option
 @told
 def keys_add(name: str, role: str, data: Path) -> None:
     """Issue a key and print it: it cannot be shown again."""
-    with _key_store(data) as store:
+    with _key_store(data, new=True) as store:
         click.echo(store.add(name, role))
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_data_option
 @told
 def keys_list(data: Path, as_json: bool) -> None:
@@ -114,11 +126,18 @@ def keys_revoke(name: str, data: Path) -> None:
 
 
 @contextmanager
-def _key_store(data: Path) -> Iterator[Any]:
+def _key_store(data: Path, *, new: bool = False) -> Iterator[Any]:
     from gateway.wiring import open_keys
 
+    file = data / "keys.db"
+    if not new and not file.exists():
+        raise Failure(f"{data} has no keys; make one with: pedigree keys add NAME --role ROLE --data {data}")
     with ExitStack() as guard:
-        yield open_keys(data, guard)
+        try:
+            store = open_keys(data, guard)
+        except sqlite3.DatabaseError as exc:
+            raise Failure(f"{file} cannot be read as a key store: {exc}") from None
+        yield store
 
 
 add_verbs(main)

@@ -2,23 +2,63 @@
 """How the `pedigree` command prints: JSON for programs, tables and trees for people, one line for an error."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
 
+if TYPE_CHECKING:  # rich is imported where something is printed, so that `--help` need not wait for it
+    from rich.console import Console
+
 P = ParamSpec("P")
 Json = dict[str, Any]
+
+LARGEST_JSON = 64 * 1024 * 1024
+"""The largest JSON file that is read, in bytes."""
+_WIDTH_OF_A_PIPE = 160
+_INTERRUPTED = 130
+_INSTANTS = frozenset({"at", "started", "finished"})
 
 
 class Failure(click.ClickException):
     """An error in one line on standard error; the exit code is 1."""
 
-    def show(self, file: Any = None) -> None:
-        click.echo(f"pedigree: {self.format_message()}", err=True, file=file)
+
+class Tool(click.Group):
+    """The command itself: whatever goes wrong, also with its arguments, is one line on standard error."""
+
+    def main(  # type: ignore[override]  # click's own signature promises more about what it returns
+        self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
+    ) -> Any:
+        """As click's, but for the form of errors: exit code 1, or 2 for wrong arguments, or 130 after Ctrl-C."""
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as exc:
+            exc.show()
+            sys.exit(exc.exit_code)
+        except click.ClickException as exc:
+            _fail(exc.format_message() + _where_to_look(exc), exc.exit_code)
+        except click.Abort:
+            _fail("stopped", _INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"pedigree: {plain(' '.join(message.split()))}", err=True)
+    sys.exit(code)
+
+
+def _where_to_look(error: click.ClickException) -> str:
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return ""
+    return f" (see {error.ctx.command_path} --help)"
 
 
 def told(function: Callable[P, None]) -> Callable[P, None]:
@@ -36,6 +76,8 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
         except (PedigreeError, PortError, SettingsError, LedgerError, FabricError) as exc:
             raise Failure(str(exc)) from None
+        except BrokenPipeError:
+            raise  # whoever read our output has seen enough; click ends quietly
         except OSError as exc:
             raise Failure(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)) from None
         except ValueError as exc:
@@ -57,56 +99,96 @@ def show(value: Any, as_json: bool, render: Callable[[], None]) -> None:
         render()
 
 
+def plain(text: str) -> str:
+    """`text` without anything that a terminal would obey: others wrote it, and it is only to be read."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
+
+
 def table(rows: Sequence[Mapping[str, Any]], *columns: str) -> None:
     """Print rows under column names."""
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     printed = Table(box=None, pad_edge=False)
     for column in columns:
-        printed.add_column(column)
+        printed.add_column(column, overflow="fold")
     for row in rows:
-        printed.add_row(*(str(row.get(column, "")) for column in columns))
-    Console().print(printed)
+        printed.add_row(*(Text(plain(_words(column, row.get(column, "")))) for column in columns))
+    _console().print(printed)
 
 
 def fields(value: Mapping[str, Any]) -> None:
-    """Print a record, one field a line; nested values as compact JSON."""
-    rows = [
-        {"field": name, "value": item if isinstance(item, str | int) else json.dumps(item, ensure_ascii=False)}
-        for name, item in value.items()
-    ]
+    """Print a record, one field a line; of a list, each item on a line of its own."""
+    rows = [{"field": name, "value": _words(name, item)} for name, item in value.items() if name != "schema"]
     table(rows, "field", "value")
 
 
-def lineage_tree(lineage: Json, direction: str) -> None:
-    """Print a lineage as a tree; what was printed before is named once more and not unfolded again."""
-    from rich.console import Console
-    from rich.tree import Tree
+def _words(name: str, value: Any) -> str:
+    """A value of a record as people read it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int() if name.endswith("_at") or name in _INSTANTS:
+            return datetime.fromtimestamp(value / 1000, UTC).isoformat(" ", "milliseconds")
+        case None:
+            return "none"
+        case list() | dict() if not value:
+            return "none"
+        case list():
+            return "\n".join(_words("", item) for item in value)
+        case dict():
+            return ", ".join(f"{key} {_inline(key, item)}" for key, item in value.items())
+    return str(value)
 
+
+def _inline(name: str, value: Any) -> str:
+    return (
+        " and ".join(_words("", item) for item in value) or "none" if isinstance(value, list) else _words(name, value)
+    )
+
+
+def lineage_tree(lineage: Json, direction: str) -> None:
+    """Print a lineage as a tree; what was unfolded above is named again and not unfolded a second time."""
     near, far = ("child", "parent") if direction == "up" else ("parent", "child")
     edges: dict[str, list[tuple[str, str]]] = {}
     for edge in lineage["edges"]:
         edges.setdefault(edge[near], []).append((edge[far], edge["relation"]))
-    flagged = {node["reference"]: node for node in lineage["nodes"]}
-
-    def label(reference: str, relation: str | None) -> str:
-        node = flagged.get(reference, {})
-        mark = " [red]quarantined[/]" if node.get("quarantined") else ""
-        mark += " [yellow]review required[/]" if node.get("review_path") else ""
-        return f"{reference}{f' [dim]({relation})[/]' if relation else ''}{mark}"
-
-    root = Tree(label(lineage["of"], None))
-    seen = {lineage["of"]}
-    waiting = [(lineage["of"], root)]
+    nodes = {node["reference"]: node for node in lineage["nodes"]}
+    seen: set[str] = set()
+    waiting = [("", "", lineage["of"], "")]
     while waiting:
-        reference, branch = waiting.pop()
-        for other, relation in sorted(edges.get(reference, ())):
-            leaf = branch.add(label(other, relation))
-            if other not in seen:
-                seen.add(other)
-                waiting.append((other, leaf))
-    Console().print(root)
+        before, branch, reference, relation = waiting.pop()
+        repeated = reference in seen and reference in edges
+        click.echo(before + branch + _label(reference, relation, nodes.get(reference, {}), repeated=repeated))
+        if reference in seen:
+            continue
+        seen.add(reference)
+        before += {"": "", "├── ": "│   ", "└── ": "    "}[branch]
+        below = sorted(edges.get(reference, ()), reverse=True)
+        waiting += [(before, "├── " if index else "└── ", *edge) for index, edge in enumerate(below)]
+    if not lineage.get("complete", True):
+        click.echo("There is more than this: the walk ended at its limit.")
+
+
+def _label(reference: str, relation: str, node: Mapping[str, Any], *, repeated: bool) -> str:
+    parts = [plain(reference)]
+    if relation:
+        parts.append(click.style(f"({plain(relation)})", dim=True))
+    if node.get("quarantined"):
+        parts.append(click.style("quarantined", fg="red"))
+    if node.get("review_path"):
+        parts.append(click.style("review required", fg="yellow"))
+    if repeated:
+        parts.append(click.style("see above", dim=True))
+    return " ".join(parts)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE)
 
 
 @contextmanager
@@ -117,19 +199,50 @@ def hashing(root: Path, quiet: bool) -> Iterator[Callable[[int], None] | None]:
     if quiet or total < 64 * 1024 * 1024:
         yield None
         return
+    from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
-    with Progress(transient=True) as progress:
-        task = progress.add_task(f"hashing {root.name}", total=total)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"hashing {escape(plain(root.name))}", total=total)
         yield lambda size: progress.advance(task, size)
 
 
 def read_json(path: Path) -> Json:
-    """An object from a JSON file; raises `ValueError` that names the file."""
+    """An object from a JSON file of at most 64 MiB; raises `ValueError` that names the file.
+
+    What two readers could understand differently is refused: fractions, NaN and a member that stands there twice.
+    """
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"{path} is larger than {LARGEST_JSON >> 20} MiB")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as exc:
+        value = json.loads(
+            path.read_bytes().decode("utf-8"),
+            parse_float=_no_fraction,
+            parse_constant=_no_fraction,
+            object_pairs_hook=_members,
+        )
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not JSON: it is not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError(f"{path} is not JSON that anyone wrote: it is nested too deeply") from None
+    except json.JSONDecodeError as exc:
         raise ValueError(f"{path} is not JSON: {exc}") from None
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{path} must hold a JSON object")
     return value
+
+
+def _no_fraction(text: str) -> NoReturn:
+    raise ValueError(f"{text[:40]} is no whole number, and nothing that Pedigree keeps is a fraction")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> Json:
+    members: Json = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValueError(f"the member {name[:60]!r} stands there twice")
+        members[name] = value
+    return members

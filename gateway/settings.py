@@ -3,19 +3,59 @@
 
 import json
 import os
+import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 FIRST_PORT = 8101
 FIRST_HEALTH_PORT = 8111
 THREADS_BESIDE_IN_FLIGHT = 32
 SECRET_SIZE = 32
+_TEXT = re.compile(r"[^\x00-\x1f]+")
+_ADDRESS = re.compile(r"[^\s:]+:[0-9]{1,5}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class SettingsError(Exception):
     """A setting or file that the gateway cannot start with; the message names it."""
+
+
+class _Misused(Exception):
+    """A field of the network file that is missing or holds something else than it must."""
+
+
+class _Fields:
+    """An object of the network file, and where it stands there."""
+
+    def __init__(self, value: object, path: str) -> None:
+        if not isinstance(value, dict):
+            raise _Misused(f"{path or 'the whole'} must be an object")
+        self._value = value
+        self._prefix = f"{path}." if path else ""
+
+    def text(self, name: str, default: str | None = None, *, form: re.Pattern[str] = _TEXT, what: str = "text") -> str:
+        value = self._get(name, default)
+        if not isinstance(value, str) or form.fullmatch(value) is None:
+            raise _Misused(f"{self._prefix}{name} must be {what}")
+        return value
+
+    def inner(self, name: str) -> "_Fields":
+        return _Fields(self._get(name), f"{self._prefix}{name}")
+
+    def items(self, name: str) -> "Iterator[_Fields]":
+        value = self._get(name)
+        if not isinstance(value, list) or not value:
+            raise _Misused(f"{self._prefix}{name} must be a list with at least one entry")
+        for index, item in enumerate(value):
+            yield _Fields(item, f"{self._prefix}{name}[{index}]")
+
+    def _get(self, name: str, default: str | None = None) -> object:
+        value = self._value.get(name, default)
+        if value is None:
+            raise _Misused(f"{self._prefix}{name} is missing")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +91,34 @@ class NetworkFile:
             raise SettingsError(f"the network file {path} cannot be read: {exc.strerror}") from None
         except ValueError as exc:
             raise SettingsError(f"the network file {path} is not JSON: {exc}") from None
+        except RecursionError:
+            raise SettingsError(f"the network file {path} is not JSON: it is nested too deeply") from None
         try:
-            return cls._parse(value, path.parent)
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise SettingsError(f"the network file {path} lacks or misuses the field {exc}") from None
+            return cls._parse(_Fields(value, ""), path.parent)
+        except _Misused as exc:
+            raise SettingsError(f"the network file {path}: {exc}") from None
 
     @classmethod
-    def _parse(cls, value: dict[str, Any], folder: Path) -> "NetworkFile":
+    def _parse(cls, value: "_Fields", folder: Path) -> "NetworkFile":
+        orderer = value.inner("orderer")
         return cls(
-            channel=value["channel"],
-            chaincode=value.get("chaincode_default", "pedigree"),
+            channel=value.text("channel"),
+            chaincode=value.text("chaincode_default", "pedigree"),
             organisations=tuple(
                 Organisation(
-                    name=item["name"],
-                    msp_id=item["mspid"],
-                    domain=item["domain"],
-                    peer=item["peer"],
-                    tls_ca=folder / item["tls_ca"],
-                    msp=folder / item["msp"],
-                    user_msp=folder / item["user_msp"],
+                    name=item.text("name"),
+                    msp_id=item.text("mspid"),
+                    domain=item.text("domain"),
+                    peer=item.text("peer", form=_ADDRESS, what="HOST:PORT"),
+                    tls_ca=folder / item.text("tls_ca"),
+                    msp=folder / item.text("msp"),
+                    user_msp=folder / item.text("user_msp"),
                 )
-                for item in value["organisations"]
+                for item in value.items("organisations")
             ),
-            orderer_msp_id=value["orderer"]["mspid"],
-            orderer_msp=folder / value["orderer"]["msp"],
-            genesis_hash=value["genesis_hash"],
+            orderer_msp_id=orderer.text("mspid"),
+            orderer_msp=folder / orderer.text("msp"),
+            genesis_hash=value.text("genesis_hash", form=_HASH, what="64 lower-case hexadecimal digits"),
         )
 
     def organisation(self, name: str) -> tuple[int, Organisation]:

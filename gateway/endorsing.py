@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs of `pedigree` by which organisations agree: policies, and an artifact's way to approval."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.console import fields, show, table
+from gateway.options import FILE, found, merged, recorded, using_gateway
+
+_REASON = click.option("--reason", required=True, help="Why, in words that stand on the ledger.")
+_SHOWN = ("endorsed_by", "rejected_by", "missing", "may_endorse")
+
+
+@click.group()
+def policy() -> None:
+    """The consortium's endorsement policy."""
+
+
+@policy.command("show")
+@using_gateway
+def policy_show(pedigree: Any, as_json: bool) -> None:
+    """Show the policy in force."""
+    found(pedigree.policy(), as_json)
+
+
+@policy.command("vote")
+@click.argument("file", type=FILE)
+@using_gateway
+def policy_vote(pedigree: Any, file: Path, as_json: bool) -> None:
+    """Vote for the policy in FILE (JSON); enough votes for the same set it."""
+    recorded(pedigree.set_policy(**merged(file)), as_json)
+
+
+@click.command()
+@click.argument("reference")
+@using_gateway
+def submit(pedigree: Any, reference: str, as_json: bool) -> None:
+    """Ask for endorsement of an artifact of yours."""
+    recorded(pedigree.submit(reference), as_json)
+
+
+@click.command()
+@click.argument("reference")
+@click.option("--digest", help="The bytes that you examined; the recorded ones by default.")
+@using_gateway
+def endorse(pedigree: Any, reference: str, digest: str | None, as_json: bool) -> None:
+    """Vouch for an artifact, signed."""
+    recorded(pedigree.endorse(reference, digest=digest), as_json)
+
+
+@click.command()
+@click.argument("reference")
+@_REASON
+@using_gateway
+def reject(pedigree: Any, reference: str, reason: str, as_json: bool) -> None:
+    """Say that an artifact must not be approved."""
+    recorded(pedigree.reject(reference, reason), as_json)
+
+
+@click.command()
+@click.argument("reference")
+@_REASON
+@using_gateway
+def withdraw(pedigree: Any, reference: str, reason: str, as_json: bool) -> None:
+    """Take your endorsement back."""
+    recorded(pedigree.withdraw(reference, reason), as_json)
+
+
+@click.command()
+@click.argument("reference")
+@_REASON
+@using_gateway
+def quarantine(pedigree: Any, reference: str, reason: str, as_json: bool) -> None:
+    """Stop an artifact at whatever stage it is."""
+    recorded(pedigree.quarantine(reference, reason), as_json)
+
+
+@click.command()
+@click.argument("reference")
+@_REASON
+@using_gateway
+def release(pedigree: Any, reference: str, reason: str, as_json: bool) -> None:
+    """End a quarantine that you imposed."""
+    recorded(pedigree.release(reference, reason), as_json)
+
+
+@click.command()
+@click.argument("reference")
+@click.argument("stage")
+@using_gateway
+def advance(pedigree: Any, reference: str, stage: str, as_json: bool) -> None:
+    """Move an artifact of yours to its next STAGE."""
+    recorded(pedigree.advance(reference, stage), as_json)
+
+
+@click.command()
+@click.argument("reference")
+@using_gateway
+def artifact(pedigree: Any, reference: str, as_json: bool) -> None:
+    """Show where an artifact stands and who vouches."""
+    answer = pedigree.artifact(reference)
+
+    def render() -> None:
+        click.echo(f"{reference} is {answer['stage']}")
+        if answer["status"] is not None:
+            fields({name: answer["status"][name] for name in _SHOWN})
+
+    show(answer, as_json, render)
+
+
+@click.command()
+@using_gateway
+def inbox(pedigree: Any, as_json: bool) -> None:
+    """List what awaits your organisation's endorsement."""
+    answer = pedigree.inbox()
+
+    def render() -> None:
+        if answer["items"]:
+            table(answer["items"], "artifact", "owner", "since")
+        else:
+            click.echo(f"Nothing awaits {answer['organisation']}'s endorsement.")
+
+    show(answer, as_json, render)
+
+
+VERBS = (policy, submit, endorse, reject, withdraw, quarantine, release, advance, artifact, inbox)

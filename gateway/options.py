@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs of `pedigree` that use a gateway have in common: their options, and how they answer."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from gateway.console import Json, fields, read_json, show, told
+
+FILE = click.Path(path_type=Path, exists=True)
+FIELDS = click.option("--fields", "given", type=FILE, help="JSON file with (further) fields of the record.")
+
+
+def using_gateway(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which gateway, and open a client on it as the first argument."""
+
+    def opened(url: str, key: str, timeout: float, **arguments: Any) -> None:
+        from gateway.sdk import Pedigree
+
+        with Pedigree(url, key, timeout=timeout) as pedigree:
+            function(pedigree, **arguments)
+
+    opened.__doc__ = function.__doc__
+    opened.__name__ = function.__name__
+    wrapper = told(opened)
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option(
+            "--timeout",
+            type=float,
+            default=60.0,
+            show_default=True,
+            callback=_seconds,
+            help="Seconds, retries included.",
+        ),
+        click.option("--key", required=True, envvar="PEDIGREE_KEY", callback=_key, help="API key; also PEDIGREE_KEY."),
+        click.option("--url", required=True, envvar="PEDIGREE_URL", callback=_url, help="Gateway; also PEDIGREE_URL."),
+    ):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def _url(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and value.isprintable():
+            return value
+    except ValueError:
+        pass  # brackets or a port that are none: it is refused like the rest
+    raise click.BadParameter(f"{value!r} is no address of a gateway, such as http://127.0.0.1:8101")
+
+
+def _key(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    value = value.strip()
+    if value.isascii() and value.isprintable() and value and " " not in value:
+        return value
+    raise click.BadParameter("an API key is one word, id.secret, as `pedigree keys add` printed it")
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if math.isfinite(value) and value > 0:
+        return value
+    raise click.BadParameter(f"{value} is no number of seconds above 0")
+
+
+def recorded(outcome: Any, as_json: bool) -> None:
+    """Print what a recording wrote, and where it stands."""
+    value = {
+        "record": outcome.record,
+        "event": outcome.event,
+        "transaction": {"id": outcome.transaction_id, "block": outcome.block},
+    }
+
+    def render() -> None:
+        click.echo(f"{outcome.event['name']} in block {outcome.block}, transaction")
+        click.echo(outcome.transaction_id)
+        fields(outcome.record)
+
+    show(value, as_json, render)
+
+
+def found(answer: Json, as_json: bool) -> None:
+    """Print a record that was asked for, and where it stands."""
+
+    def render() -> None:
+        click.echo(f"In block {answer['transaction']['block']}, transaction")
+        click.echo(answer["transaction"]["id"])
+        fields(answer["record"])
+
+    show(answer, as_json, render)
+
+
+def merged(given: Path | None, *taken: str, **options: Any) -> Json:
+    """Fields from a file, overridden by options that were given; `taken` are those that only the command line names.
+
+    Raises `ValueError` that names the file.
+    """
+    from_file = read_json(given) if given is not None else {}
+    for name in ("self", "name", "idempotency_key", *taken):
+        if name in from_file:
+            raise ValueError(f"{given}: {name!r} is none of the further fields; the command line says it")
+    return {**from_file, **{name: value for name, value in options.items() if value is not None}}

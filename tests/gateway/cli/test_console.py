@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people see: tables, trees and words, whatever others wrote into a record."""
+
+from typing import Any
+
+import pytest
+
+from gateway.console import fields, lineage_tree, plain, table
+
+
+def test_a_record_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    fields(
+        {
+            "schema": 1,
+            "number": 2,
+            "recorded_at": 1_795_397_823_449,
+            "parents": [],
+            "caught_up": True,
+            "files": [{"path": "a", "size": 1}, {"path": "b", "size": 2}],
+            "members": [{"organisation": "LabMSP", "roles": ["trainer", "auditor"]}],
+            "code": {"digest": "ab" * 32},
+        }
+    )
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "field        value",
+        "number       2",
+        "recorded_at  2026-11-23 01:37:03.449+00:00",
+        "parents      none",
+        "caught_up    yes",
+        "files        path a, size 1",
+        "             path b, size 2",
+        "members      organisation LabMSP, roles trainer and auditor",
+        "code         digest " + "ab" * 32,
+    ]
+
+
+@pytest.mark.parametrize("hostile", ["[/red]", "[bold]x", "\x1b[2J", "a\rb", "\u202egnp", "\x07"])
+def test_what_others_wrote_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str], hostile: str) -> None:
+    fields({"title": hostile})
+    table([{"owner": hostile}], "owner")
+    edges = [{"parent": f"run:{hostile}", "child": "model:net", "relation": hostile}]
+    lineage_tree({"of": "model:net", "nodes": [], "edges": edges}, "up")
+    shown = capsys.readouterr().out
+    assert shown.count(plain(hostile)) == 4
+    assert all(each.isprintable() or each == "\n" for each in shown)
+
+
+def test_a_lineage_unfolds_each_node_once_and_points_up_at_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def edge(parent: str, child: str, relation: str) -> dict[str, str]:
+        return {"parent": parent, "child": child, "relation": relation}
+
+    lineage: dict[str, Any] = {
+        "of": "model-version:net:2",
+        "nodes": [
+            {"reference": "model-version:net:1", "quarantined": True, "review_path": []},
+            {"reference": "run:b", "quarantined": False, "review_path": ["model-version:net:1"]},
+        ],
+        "edges": [
+            edge("run:b", "model-version:net:2", "trained"),
+            edge("model-version:net:1", "model-version:net:2", "fine-tuned"),
+            edge("dataset-version:d:1", "run:b", "input:train"),
+            edge("dataset-version:d:1", "model-version:net:1", "input:train"),
+            edge("dataset:d", "dataset-version:d:1", "version"),
+        ],
+        "complete": False,
+    }
+    lineage_tree(lineage, "up")
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "model-version:net:2",
+        "├── model-version:net:1 (fine-tuned) quarantined",
+        "│   └── dataset-version:d:1 (input:train)",
+        "│       └── dataset:d (version)",
+        "└── run:b (trained) review required",
+        "    └── dataset-version:d:1 (input:train) see above",
+        "There is more than this: the walk ended at its limit.",
+    ]
+
+
+def test_a_lineage_may_be_deep(capsys: pytest.CaptureFixture[str]) -> None:
+    edges = [{"parent": f"n{i + 1}", "child": f"n{i}", "relation": "r"} for i in range(300)]
+    lineage_tree({"of": "n0", "nodes": [], "edges": edges}, "up")
+    assert "n300" in capsys.readouterr().out

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
+from fabric_protos.msp import msp_principal_pb2
 from rich.console import Console
 from rich.table import Table
 
 from network import overview, running
-from network.embedded.policy import MalformedPolicy
+from network.console import Tool, one_line
+from network.embedded.policy import MalformedPolicy, parse
 from network.lifecycle import Deployment, deploy, packages_for
 from network.packaging import Definition, DefinitionError, Package, load_collections, parse_addresses
 from network.profiles import write_json
 from network.running import RunningError
-from network.topology import Endpoint, TopologyError
+from network.topology import Endpoint, Topology, TopologyError
 from network.wire import WireError
 
 _REFUSALS = (TopologyError, RunningError, DefinitionError, MalformedPolicy, WireError)
@@ -39,10 +41,10 @@ def _refusing(command: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             return command(*args, **kwargs)
         except _REFUSALS as error:
-            raise click.ClickException(_one_line(str(error))) from error
+            raise click.ClickException(one_line(str(error))) from error
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(_one_line(f"{where}{error.strerror or error}")) from error
+            raise click.ClickException(one_line(f"{where}{error.strerror or error}")) from error
 
     return refusing
 
@@ -58,15 +60,26 @@ _directory = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pedigree")
 def main() -> None:
     """Run the ledger's network: embedded in one process, or on Hyperledger Fabric."""
 
 
 @main.command()
-@click.option("--ledger", type=click.Choice(["embedded", "fabric"]), default="embedded", show_default=True)
-@click.option("--topology", "topology_file", type=click.Path(dir_okay=False, path_type=Path), help="YAML or JSON.")
+@click.option(
+    "--ledger",
+    type=click.Choice(["embedded", "fabric"]),
+    default="embedded",
+    show_default=True,
+    help="One process for all organisations, or Fabric's own programs.",
+)
+@click.option(
+    "--topology",
+    "topology_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Description of the network, YAML or JSON.",
+)
 @click.option(
     "--fabric-bin",
     type=click.Path(file_okay=False, path_type=Path),
@@ -79,11 +92,16 @@ def main() -> None:
 def up(
     ledger: str, topology_file: Path | None, fabric_bin: Path | None, *, detach: bool, directory: Path, as_json: bool
 ) -> None:
-    """Start the network, or start it again; Ctrl-C or `down` stops it and keeps everything."""
+    """Start the network, or start it again.
+
+    Ctrl-C or `down` stops it and keeps everything.
+    """
     directory = directory.absolute()
     if (pid := running.holder(directory)) is not None:
         raise RunningError(f"{directory} is in use by process {pid}")
-    running.chosen_topology(topology_file, directory)  # a bad description is refused before anything is made
+    topology = _chosen_topology(topology_file, directory)
+    if ledger == "embedded":
+        running.refuse_taken_ports(topology)  # like a bad description, before anything is made
     if ledger == "embedded":
         click.echo(_SINGLE_HOST, err=True)
     if detach:
@@ -93,7 +111,6 @@ def up(
         _announce(running.detach(arguments, directory), directory, as_json=as_json)
         return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    topology = running.chosen_topology(topology_file, directory)
 
     def ready(described: dict[str, Any]) -> None:
         _announce(described, directory, as_json=as_json)
@@ -102,6 +119,15 @@ def up(
         running.run_embedded(topology, directory, ready)
     else:
         running.run_fabric(topology, directory, fabric_bin, ready)
+
+
+def _chosen_topology(file: Path | None, directory: Path) -> Topology:
+    try:
+        return running.chosen_topology(file, directory)
+    except TopologyError as error:
+        if file is None or error.field.startswith(str(file)):
+            raise
+        raise TopologyError(str(file), str(error)) from error
 
 
 @main.command()
@@ -118,7 +144,9 @@ def down(directory: Path) -> None:
 @_json
 @_refusing
 def status(directory: Path, *, as_json: bool) -> None:
-    """Say whether the network runs, how far each organisation's ledger is, and what is deployed.
+    """Say what runs, and what is deployed.
+
+    Each organisation's number of blocks, and every chaincode.
 
     Exit code 0 when it runs and every peer answers, otherwise 1.
     """
@@ -140,8 +168,8 @@ def status(directory: Path, *, as_json: bool) -> None:
 @click.option("--address", "addresses", multiple=True, required=True, help="ORG=HOST:PORT, once per organisation.")
 @click.option("--policy", help="Endorsement policy, such as \"OutOf(2,'AMSP.peer','BMSP.peer','CMSP.peer')\".")
 @click.option("--collections", type=click.Path(dir_okay=False, path_type=Path), help="Fabric's collections JSON.")
-@click.option("--version", default="1.0", show_default=True)
-@click.option("--init-required", is_flag=True)
+@click.option("--version", default="1.0", show_default=True, help="What this version is called.")
+@click.option("--init-required", is_flag=True, help="The first call must be `init`.")
 @click.option("--channel", help="Default: the network's first channel.")
 @_directory
 @_json
@@ -158,7 +186,9 @@ def deploy_command(
     directory: Path,
     as_json: bool,
 ) -> None:
-    """Install, approve and commit a chaincode that runs as a service at the given addresses.
+    """Install, approve and commit a chaincode.
+
+    It runs as a service at the given addresses.
 
     ORG is an organisation's name or MSP id. Deploying the same again changes nothing.
     """
@@ -167,6 +197,7 @@ def deploy_command(
     where = parse_addresses(addresses)
     directory = directory.absolute()
     described = running.description(directory)
+    _refuse_strangers(policy, described)
     packages = packages_for(name, version, _by_msp_id(where, described))
     deployment = Deployment(channel or described["channel"], definition, packages)
     with overview.administrators(described) as administrators, overview.ordering(described) as ordering:
@@ -183,12 +214,15 @@ def deploy_command(
 @main.command()
 @click.argument("name")
 @click.option("--address", "addresses", multiple=True, required=True, help="ORG=HOST:PORT, once per organisation.")
-@click.option("--version", default="1.0", show_default=True)
+@click.option("--version", default="1.0", show_default=True, help="What this version is called.")
 @_directory
 @_json
 @_refusing
 def package(name: str, addresses: tuple[str, ...], version: str, directory: Path, *, as_json: bool) -> None:
-    """Say which package id each organisation's chaincode process must register with on Fabric (CHAINCODE_ID)."""
+    """Say which CHAINCODE_ID each process must be given.
+
+    It is the id of the package that each organisation would install; on Fabric the process must register with it.
+    """
     Definition.make(name, version)
     directory = directory.absolute()
     where = _by_msp_id(parse_addresses(addresses), running.description(directory))
@@ -209,13 +243,19 @@ def package(name: str, addresses: tuple[str, ...], version: str, directory: Path
 @_json
 @_refusing
 def fsck(pins: tuple[str, ...], directory: Path, *, as_json: bool) -> None:
-    """Recompute the embedded ledgers from their blocks and compare; the network may be running.
+    """Recompute the ledgers and compare.
+
+    Everything that the embedded network stores is computed again from the blocks; it may be running meanwhile.
 
     Exit code 0 when nothing differs, otherwise 1.
     """
     from network.embedded.fsck import fsck as check
 
-    found = check(directory.absolute(), genesis_hashes=_pinned(pins, directory))
+    pinned = _pinned(pins, directory)
+    found = check(directory.absolute(), genesis_hashes=pinned)
+    for pin in pins:
+        if (channel := pin.partition("=")[0]) not in found.heights:
+            raise DefinitionError(f"--genesis: {directory} has no ledger of channel {channel!r}")
     if as_json:
         findings = [str(finding) for finding in found.findings]
         click.echo(json.dumps({"ok": found.ok, "blocks": found.heights, "findings": findings}))
@@ -223,8 +263,12 @@ def fsck(pins: tuple[str, ...], directory: Path, *, as_json: bool) -> None:
         for finding in found.findings:
             click.echo(str(finding))
         blocks = ", ".join(f"{channel}: {blocks} blocks" for channel, blocks in found.heights.items())
-        click.echo(f"{'clean' if found.ok else f'{len(found.findings)} differences'} ({blocks})")
+        click.echo(f"{'clean' if found.ok else _differences(len(found.findings))} ({blocks})")
     sys.exit(0 if found.ok else 1)
+
+
+def _differences(count: int) -> str:
+    return "1 difference" if count == 1 else f"{count} differences"
 
 
 def _pinned(pins: tuple[str, ...], directory: Path) -> dict[str, str]:
@@ -264,6 +308,17 @@ def _by_msp_id(addresses: dict[str, Endpoint], described: dict[str, Any]) -> dic
     return found
 
 
+def _refuse_strangers(policy: str | None, described: dict[str, Any]) -> None:
+    """An MSP id that no organisation has is a slip of the pen: nobody could ever endorse for it."""
+    known = {entry["mspid"] for entry in described["organisations"]}
+    for principal in () if policy is None else parse(policy).identities:
+        named = msp_principal_pb2.MSPRole.FromString(principal.principal).msp_identifier
+        if named not in known:
+            raise DefinitionError(
+                f"--policy: no organisation is called {named!r}; there are {', '.join(sorted(known))}"
+            )
+
+
 def _record_packages(directory: Path, name: str, packages: dict[str, Package]) -> None:
     """`chaincodes/NAME.id`: package ids by MSP id, for whoever starts the chaincode processes."""
     folder = directory / "chaincodes"
@@ -283,10 +338,6 @@ def _print_report(report: dict[str, Any]) -> None:
     for entry in report["chaincodes"]:
         chaincodes.add_row(entry["name"], entry["version"], str(entry["sequence"]))
     console.print(chaincodes if report["chaincodes"] else "nothing is deployed")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ __all__ = [
     "detach",
     "holder",
     "last_description",
+    "refuse_taken_ports",
     "run_embedded",
     "run_fabric",
     "stop",
@@ -62,7 +63,7 @@ def chosen_topology(file: Path | None, directory: Path) -> Topology:
 
 def run_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
     """Run the embedded network until SIGTERM or Ctrl-C; raises `RunningError`, or an `OSError` of the directory."""
-    _refuse_taken_ports(topology)
+    refuse_taken_ports(topology)
     asyncio.run(_serve_embedded(topology, directory, ready))
 
 
@@ -197,7 +198,8 @@ def last_description(directory: Path) -> dict[str, Any] | None:
     return described
 
 
-def _refuse_taken_ports(topology: Topology) -> None:
+def refuse_taken_ports(topology: Topology) -> None:
+    """Refuse a topology whose addresses cannot be listened on now; raises `RunningError` that names the first."""
     for _, endpoint in topology.endpoints():
         if endpoint.port != 0 and (problem := _bind_problem(endpoint)) is not None:
             raise RunningError(f"cannot listen on {endpoint}: {problem}")

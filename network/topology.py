@@ -5,7 +5,6 @@ Every configuration file is rendered from it and the embedded network is started
 wrote by hand is read by `load`; whatever is wrong with it is refused with one `TopologyError` that names the field.
 """
 
-import json
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from network.documents import read_document
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _MSP_ID = re.compile(r"[A-Za-z0-9.-]+")
@@ -235,7 +236,7 @@ def load(path: Path) -> Topology:
 def loads(text: str, name: str = "topology") -> Topology:
     """Read a topology from YAML or JSON text; raises `TopologyError`, in which `name` stands for the whole."""
     try:
-        document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+        document = read_document(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = str(error).splitlines()[0] if str(error) else "cannot be parsed"
         raise TopologyError(name, f"is neither YAML nor JSON: {problem}") from error

@@ -143,6 +143,13 @@ def test_package_tells_the_ids_before_anything_is_deployed(network: Path) -> Non
         (("basic", "--address", "lab"), "--address: 'lab' is not ORG=HOST:PORT"),
         (("bad name", "--address", "lab=127.0.0.1:1"), "NAME: "),
         (("basic", "--address", "lab=127.0.0.1:1", "--policy", "OR('A.king')"), "--policy: "),
+        (
+            ("basic", "--address", "lab=127.0.0.1:1", "--policy", "OR('LapMSP.peer')"),
+            "no organisation is called 'LapMSP'",
+        ),
+        (("basic", "--address", "lab=127.0.0.1:1", "--policy", ""), "--policy: "),
+        (("basic", "--address", "lab=127.0.0.1:1", "--policy", "AND(" * 999 + ")" * 999), "--policy: "),
+        (("basic", "--address", "lab=127.0.0.1:99999"), "--address: '99999' is not a port"),
         (("basic", "--address", "lab=127.0.0.1:1", "--channel", "nowhere"), "nowhere"),
     ],
 )
@@ -175,7 +182,9 @@ def test_fsck_finds_the_ledger_clean_while_it_runs(network: Path) -> None:
 def test_fsck_holds_the_ledger_to_the_genesis_hash_that_one_trusts(network: Path) -> None:
     result = run("fsck", "--dir", str(network), "--genesis", "pedigree=" + "0" * 64)
     assert result.exit_code == 1
-    assert "differences" in result.output
+    assert "1 difference (" in result.output
+    unknown = run("fsck", "--dir", str(network), "--genesis", "other=" + "0" * 64)
+    assert "no ledger of channel 'other'" in _refusal(unknown)
     assert _refusal(run("fsck", "--dir", str(network), "--genesis", "pedigree")).startswith("--genesis: ")
 
 
@@ -199,7 +208,7 @@ def test_a_bad_topology_is_refused_before_anything_is_made(tmp_path: Path) -> No
     path = tmp_path / "topology.yaml"
     path.write_text("organisations:\n  - {name: a, mspid: AMSP, domain: a.example, peer: nowhere}\n")
     result = run("up", "--dir", str(tmp_path / "data"), "--topology", str(path))
-    assert _refusal(result) == "organisations[0].peer: 'nowhere' is not HOST:PORT"
+    assert _refusal(result) == f"{path}: organisations[0].peer: 'nowhere' is not HOST:PORT"
     assert not (tmp_path / "data").exists()
 
 
@@ -271,3 +280,34 @@ def test_the_same_verbs_work_on_fabric(tmp_path: Path, topology_file: Path) -> N
     assert report["ledger"] == "fabric"
     assert [entry["height"] for entry in report["organisations"]] == [report["organisations"][0]["height"]] * 3
     assert report["chaincodes"] == [{"name": "basic", "version": "1.0", "sequence": 1}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("nonsense",), "nonsense"),
+        (("deploy", "basic"), "--address"),
+        (("deploy",), "NAME"),
+        (("up", "--ledger", "other"), "--ledger"),
+        (("up", "--topology", "/"), "--topology"),
+        (("status", "--dir", __file__), "--dir"),
+    ],
+)
+def test_wrong_arguments_are_one_line_that_names_them(arguments: tuple[str, ...], name: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert name in result.stderr
+    assert "--help" in result.stderr
+
+
+def test_a_port_that_cannot_be_had_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        document = default_topology(any_port=True).to_json()
+        document["organisations"][0]["peer"] = f"127.0.0.1:{taken.getsockname()[1]}"
+        path = tmp_path / "topology.json"
+        path.write_text(json.dumps(document))
+        for detach in ((), ("--detach",)):
+            _refusal(run("up", *detach, "--dir", str(tmp_path / "data"), "--topology", str(path)))
+    assert not (tmp_path / "data").exists()

@@ -212,3 +212,18 @@ def test_any_document_is_a_topology_or_refused(document: object) -> None:
 def test_any_text_is_a_topology_or_refused(text: str) -> None:
     with pytest.raises(TopologyError):
         loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("organisations: []\norganisations: []\n", "'organisations' stands there twice"),
+        ('{"orderer": {}, "orderer": {}}', "'orderer' stands there twice"),
+        ("? [a]\n: b\n", "cannot be a key"),
+        ("a: &a {b: *a}", "recursive"),
+        ("a: !!python/object/apply:os.system [id]", "could not determine a constructor"),
+    ],
+)
+def test_a_document_that_would_be_read_otherwise_than_it_looks_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(TopologyError, match=problem):
+        loads(text)

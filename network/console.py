@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How `pedigree-network` says what is wrong: one line on standard error, also for wrong arguments and Ctrl-C."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+_INTERRUPTED = 130
+
+
+class Tool(click.Group):
+    """The command itself; exit code 1 for what cannot be done, 2 for wrong arguments, 130 after Ctrl-C."""
+
+    def main(  # type: ignore[override]  # click's own signature promises more about what it returns
+        self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
+    ) -> Any:
+        """As click's, but for the form of errors."""
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            _fail(error.format_message() + _where_to_look(error), error.exit_code)
+        except click.Abort:
+            _fail("stopped", _INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and without anything that a terminal would obey."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in " ".join(text.split()))
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"Error: {one_line(message)}", err=True)
+    sys.exit(code)
+
+
+def _where_to_look(error: click.ClickException) -> str:
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return ""
+    return f" (see {error.ctx.command_path} --help)"

@@ -98,6 +98,6 @@ def _promise(lone: LoneGateway, model: str) -> str:
 def test_a_gateway_that_cannot_listen_ends_and_says_why(lone: LoneGateway) -> None:
     with (
         socket.create_server(("127.0.0.1", lone.health_port)),
-        pytest.raises(StartFailed, match="cannot listen on .*health-port"),
+        pytest.raises(StartFailed, match=r"cannot listen on .*health-port"),
     ):
         lone.start()

@@ -5,7 +5,6 @@ Requests and the reconciler run the same code; so does the first run and the run
 in the comments are the obligations listed in `submitter.py`.
 """
 
-import hashlib
 import hmac
 import logging
 import random
@@ -101,7 +100,7 @@ class Secret:
     def _derive(self, *parts: str) -> bytes:
         # Lengths keep ("a", "b|c") and ("a|b", "c") apart.
         message = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8")
-        return hmac.new(self._key, message, hashlib.sha256).digest()
+        return hmac.digest(self._key, message, "sha256")
 
 
 class Attempts:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One SQLite file: a single thread that writes and groups commits, and one reading connection per thread.
+"""One SQLite file: one connection that writes and groups commits, and one reading connection per thread.
 
 Grouping matters because a durable commit costs one fsync whatever it holds: writes that arrive while a commit
-is under way share the next one. Readers never block the writer (WAL) and cannot write (`query_only`).
+is under way share the next one, which a thread of the database's own makes. Where none is under way, whoever
+writes makes the commit himself, which saves two changes of threads. Readers never block the writer (WAL) and
+cannot write (`query_only`).
 """
 
 import contextlib
 import os
-import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from importlib import resources
@@ -22,6 +24,7 @@ from gateway.services.ports import PortError, StorageFailed, StorageFull
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Any]
 _BATCH = 256
+_NEVER = float("inf")
 _LATER = 0.05
 """Seconds that work which nobody waits for may wait for a commit to share."""
 _Done = tuple[Any, Exception | None]
@@ -29,11 +32,10 @@ _Done = tuple[Any, Exception | None]
 
 
 class _Item(NamedTuple):
-    """Queued work, who waits for it, and whether he does."""
+    """Queued work, and who is told of its end."""
 
     work: Work
     future: "Future[Any]"
-    prompt: bool
 
 
 class Database:
@@ -48,7 +50,12 @@ class Database:
         self._readers = threading.local()
         self._all_readers: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._changed = threading.Condition(self._lock)
+        self._queue: deque[_Item] = deque()
+        self._due = _NEVER
+        """When the thread has to commit what is queued (monotonic)."""
+        self._busy = False
+        """Whether some thread uses the connection that writes."""
         self._failed: Exception | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"db-{path.stem}", daemon=True)
@@ -88,12 +95,22 @@ class Database:
         It may run twice, the first time in a transaction that is undone, when a neighbour's work fails. A cursor is not
         returned: cursors stay in the thread that writes.
         """
-        result: Result = self._enqueue(work).result()
+        future: Future[Any] = Future()
+        with self._lock:
+            self._enqueue(_Item(work, future), time.monotonic())
+            mine = [] if self._busy else self._take()
+        if mine:
+            self._commit(mine)
+        result: Result = future.result()
         return result
 
     def write_later(self, work: Work) -> "Future[Any]":
         """Run `work` in a later commit, its own after 50 ms, without waiting; its order among the writes is kept."""
-        return self._enqueue(work, prompt=False)
+        future: Future[Any] = Future()
+        with self._lock:
+            self._enqueue(_Item(work, future), time.monotonic() + _LATER)
+            self._changed.notify()
+        return future
 
     def reader(self) -> sqlite3.Connection:
         """This thread's reading connection, which sees every commit that has returned."""
@@ -116,46 +133,49 @@ class Database:
             if self._closed:
                 return
             self._closed = True
-        self._queue.put(None)
+            self._due = 0.0
+            self._changed.notify()
         self._thread.join()
         for reader in self._all_readers:
             reader.close()
         self._connection.close()
 
-    def _enqueue(self, work: Work, *, prompt: bool = True) -> "Future[Any]":
-        future: Future[Any] = Future()
-        with self._lock:
-            if self._closed:
-                raise RuntimeError(f"{self._path.name} is closed")
-            if self._failed is not None:
-                raise StorageFailed(f"{self._path.name} failed earlier") from self._failed
-            self._queue.put(_Item(work, future, prompt))
-        return future
+    def _enqueue(self, item: _Item, due: float) -> None:
+        if self._closed:
+            raise RuntimeError(f"{self._path.name} is closed")
+        if self._failed is not None:
+            raise StorageFailed(f"{self._path.name} failed earlier") from self._failed
+        self._queue.append(item)
+        self._due = min(self._due, due)
 
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            batch = self._next_batch()
-            stopping = None in batch
-            self._commit([item for item in batch if item is not None])
-
-    def _next_batch(self) -> "list[_Item | None]":
-        """What is queued, as soon as somebody waits for any of it; `None` is the end."""
-        item = self._queue.get()
-        batch = [item]
-        until = time.monotonic() + _LATER
-        with contextlib.suppress(queue.Empty):
-            while item is not None and not item.prompt and len(batch) < _BATCH:
-                item = self._queue.get(timeout=max(0.0, until - time.monotonic()))
-                batch.append(item)
-        with contextlib.suppress(queue.Empty):
-            while len(batch) < _BATCH:
-                batch.append(self._queue.get_nowait())
+    def _take(self) -> list[_Item]:
+        """What is to be committed next; whoever takes it has the connection to himself until `_commit` is over."""
+        self._busy = True
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+        self._due = 0.0 if self._queue or self._closed else _NEVER
         return batch
 
-    def _commit(self, batch: "Sequence[_Item]") -> None:
-        if not batch:
-            return
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            self._commit(batch)
+
+    def _next_batch(self) -> list[_Item]:
+        """What is due, once nobody else is at it; nothing at the end."""
+        with self._changed:
+            while self._busy or (wait := self._due - time.monotonic()) > 0:
+                self._changed.wait(None if self._busy or self._due == _NEVER else wait)
+            return self._take()
+
+    def _commit(self, batch: Sequence[_Item]) -> None:
+        try:
+            self._settle(batch)
+        finally:
+            with self._changed:
+                self._busy = False
+                if self._due != _NEVER or self._closed:
+                    self._changed.notify()
+
+    def _settle(self, batch: Sequence[_Item]) -> None:
         try:
             results = self._together(batch)
         except sqlite3.Error as exc:
@@ -170,7 +190,7 @@ class Database:
             else:
                 item.future.set_exception(error)
 
-    def _together(self, batch: "Sequence[_Item]") -> "list[_Done]":
+    def _together(self, batch: Sequence[_Item]) -> list[_Done]:
         """Run the whole batch in one transaction; once more, each in a savepoint of its own, if any of it fails."""
         try:
             return self._transaction(lambda: [(self._run_one(item.work), None) for item in batch])
@@ -179,12 +199,12 @@ class Database:
                 raise
         return self._transaction(lambda: [self._attempt(item.work) for item in batch])
 
-    def _transaction(self, work: "Callable[[], list[_Done]]") -> "list[_Done]":
+    def _transaction(self, work: Callable[[], list[_Done]]) -> list[_Done]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             done = work()
             self._connection.execute("COMMIT")
-        except Exception:
+        except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             raise
@@ -193,7 +213,7 @@ class Database:
     def _run_one(self, work: Work) -> Any:
         value = work(self._connection)
         if isinstance(value, sqlite3.Cursor):
-            # Whoever drops a cursor resets its statement, which this thread shares and may be using again by then.
+            # Whoever drops a cursor resets its statement, which the connection may be using again by then.
             value.close()
             return None
         return value

@@ -70,6 +70,24 @@ def test_what_nobody_waits_for_shares_the_next_commit_and_needs_none(database: D
     assert unwritten.done()
 
 
+def test_writes_keep_their_order_whoever_commits_them(database: Database) -> None:
+    def keep(name: str, value: int) -> Any:
+        row = (name, name, value)
+        return lambda c: c.execute("INSERT OR REPLACE INTO api_key VALUES (?, ?, 'reader', x'00', ?, NULL)", row)
+
+    def work(name: str) -> None:
+        for value in range(0, 60, 3):
+            database.write_later(keep(name, value))
+            database.write_later(keep(name, value + 1))
+            database.write(keep(name, value + 2))
+            found = database.reader().execute("SELECT created FROM api_key WHERE id = ?", (name,)).fetchone()
+            assert found == (value + 2,)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work, f"k{number}") for number in range(8)]:
+            done.result()
+
+
 def test_cursors_stay_in_the_thread_that_writes(database: Database) -> None:
     insertion = "INSERT INTO api_key VALUES (?, ?, 'reader', x'00', 0, NULL)"
     assert database.write(lambda c: c.execute(insertion, ("a", "a"))) is None
@@ -112,7 +130,7 @@ def test_a_failed_disk_stops_everything_that_follows(tmp_path: Path) -> None:
 
     def fail(_: sqlite3.Connection) -> None:
         error = sqlite3.OperationalError("disk I/O error")
-        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC  # type: ignore[misc]
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
         raise error
 
     with pytest.raises(StorageFailed):

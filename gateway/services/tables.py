@@ -6,12 +6,14 @@ breaks); nothing is parsed and written again, so that anyone can hash the same b
 header line, which is not a record.
 """
 
+import codecs
 import csv
 import json
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chaincode.domain.errors import RecordIdRepeated
 from chaincode.domain.records import refuse_repeated_ids
 from gateway.services.ports import PortError
 
@@ -25,6 +27,12 @@ class UnreadableRecords(PortError):
     """The file cannot be taken as records; the facts name line and reason."""
 
     code = "unreadable-records"
+
+
+class RepeatedId(UnreadableRecords):
+    """Two records have the same id: the law's own refusal, in words that name the id."""
+
+    code = RecordIdRepeated.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,16 @@ def rows(content: bytes, media_type: str, id_field: str | None) -> list[Row]:
     Args:
         id_field: the column or member that holds the record's id; without it the ids are `1`, `2`, …
 
-    Raises `UnreadableRecords`, and `RecordIdRepeated` as the law has it.
+    Raises `UnreadableRecords`.
     """
     found = list(_csv(content, id_field) if media_type == CSV else _json_lines(content, id_field))
     if not found:
         raise _unreadable(1, "the file holds no record")
-    refuse_repeated_ids(row.id.encode() for row in found)
+    try:
+        refuse_repeated_ids(row.id.encode() for row in found)
+    except RecordIdRepeated as exc:
+        twice = f"record {exc.index + 1} has the id {found[exc.index].id!r}, which record {exc.first + 1} has already"
+        raise RepeatedId(twice, **exc.facts()) from None
     return found
 
 
@@ -58,7 +70,11 @@ def _json_lines(content: bytes, id_field: str | None) -> Iterator[Row]:
         position += 1
         try:
             value = json.loads(line.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_members)
-        except (ValueError, RecursionError) as exc:
+        except UnicodeDecodeError:
+            raise _unreadable(number, "it is not UTF-8") from None
+        except RecursionError:
+            raise _unreadable(number, "it is nested too deeply") from None
+        except ValueError as exc:
             raise _unreadable(number, f"it is not one JSON object ({exc})") from None
         if not isinstance(value, dict):
             raise _unreadable(number, "it is not one JSON object")
@@ -76,13 +92,14 @@ def _csv(content: bytes, id_field: str | None) -> Iterator[Row]:
     header = next(records, None)
     if header is None:
         raise _unreadable(1, "the header line is missing")
-    names = _fields(header[1], 1)
+    # The mark that some spreadsheets put before everything is no part of the first column's name.
+    names = _fields(header[1].removeprefix(codecs.BOM_UTF8), 1)
     if len(set(names)) != len(names):
         raise _unreadable(1, "a column name stands there twice")
     column = None
     if id_field is not None:
         if id_field not in names:
-            raise _unreadable(1, f"there is no column {id_field!r}")
+            raise _unreadable(1, f"there is no column {id_field!r}; there are {', '.join(names)[:200]}")
         column = names.index(id_field)
     for position, (number, raw) in enumerate(records, start=1):
         fields = _fields(raw, number)
@@ -110,6 +127,10 @@ def _csv_records(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _fields(raw: bytes, number: int) -> list[str]:
+    if b"\0" in raw:
+        raise _unreadable(number, "it holds a NUL, which is no text")
+    if b"\r" in raw and b'"' not in raw:
+        raise _unreadable(number, "its lines end with CR alone; CRLF or LF is wanted")
     try:
         text = raw.decode("utf-8")
         return next(csv.reader([text] if '"' not in text else text.splitlines(keepends=True), strict=True))

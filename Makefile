@@ -6,11 +6,13 @@ LEDGER ?= embedded
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+# These have targets of their own.
+APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliability
 # No dependency resolution and no downloads that the lock files do not name: what is installed is what was reviewed.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-stop test conformance foreign check format bench lock clean \
+.PHONY: help install install-dev demo demo-stop test coverage reliability conformance foreign check format bench lock clean \
         network-up network-down network-status
 
 help:  ## show this list
@@ -40,11 +42,16 @@ demo: $(VENV)/.runtime  ## play the main job on three organisations (KEEP=1 leav
 demo-stop: $(VENV)/.runtime  ## stop what make demo KEEP=1 left running
 	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) --stop
 
-test: $(VENV)/.dev  ## run the tests with coverage (no Docker, no Fabric)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --ignore=tests/conformance --ignore=tests/foreign \
-	  --cov --cov-report= $(ARGS)
+test: $(VENV)/.dev  ## run the tests (no Docker, no Fabric)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) $(ARGS)
+
+coverage: $(VENV)/.dev  ## run the tests with coverage: chaincode whole, the rest at least 92 %
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100
 	@$(BIN)/python -m coverage report --fail-under=92 | tail -n 3
+
+reliability: $(VENV)/.dev  ## load, kill -9, power cuts and slow clients on the running programs (PEDIGREE_KILLS=20 for long)
+	@$(BIN)/python -m pytest -q tests/reliability --ledger=$(LEDGER) $(ARGS)
 
 conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER=embedded or fabric)
 	@$(BIN)/python -m pytest -q tests/conformance --ledger=$(LEDGER) $(ARGS)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
-from chaincode.domain import canonical
+from chaincode.domain import canonical, codec
 from chaincode.domain import errors as law
+from chaincode.domain.idempotency import Idempotency
 from gateway.fabric import (
     Block,
     Commit,
@@ -56,6 +57,8 @@ _LOG = logging.getLogger(__name__)
 _CHAINCODE_SAID = re.compile(r"chaincode response (\d{3}), (.*)", re.DOTALL)
 _DUPLICATE = re.compile(r"duplicate transaction found \[([0-9a-f]{64})\]")
 _COMMITS_KEPT = 4096
+# Every recording leaves one such entry for the chaincode to read; nobody asks a gateway for it.
+_OF_THE_CHAINCODE_ALONE = f"\x00{codec.kind_of(Idempotency)}\x00"
 _REFUSALS = {
     error.code: error
     for family in law.LedgerError.__subclasses__()
@@ -156,7 +159,7 @@ class FabricBlocks:
 
 
 def ledger_block(block: Block, chaincode: str) -> LedgerBlock:
-    """A decoded block in the gateway's own terms; what other chaincodes wrote is left out."""
+    """A decoded block in the gateway's own terms; what is not for its readers is left out."""
     return LedgerBlock(
         number=block.number,
         hash=block.header_hash.hex(),
@@ -184,6 +187,8 @@ def _writes(transaction: Transaction, chaincode: str) -> Iterator[LedgerWrite]:
         if namespace.namespace != chaincode:
             continue
         for write in namespace.writes:
+            if write.key.startswith(_OF_THE_CHAINCODE_ALONE):
+                continue
             if write.is_delete:
                 yield LedgerWrite(write.key, None)
                 continue

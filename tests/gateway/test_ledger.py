@@ -8,6 +8,8 @@ import grpc
 import pytest
 
 from chaincode.domain.errors import AlreadyExists, InvalidField, LineageCycle
+from chaincode.domain.idempotency import Idempotency
+from chaincode.domain.keys import key
 from gateway.fabric import EndorseError, ErrorDetail, GatewayError, SubmitError, UntrustedResponse
 from gateway.fabric.blocks import Block, Transaction
 from gateway.fabric.rwset import NamespaceReadWriteSet, Write
@@ -136,7 +138,8 @@ def test_an_answer_that_fails_verification_is_never_retried() -> None:
 
 def test_only_valid_writes_of_our_chaincode_become_rows() -> None:
     def transaction(code: int, chaincode: str = "pedigree") -> Transaction:
-        writes = (Write("k", b'{"kind":"model"}', False), Write("gone", b"", True), Write("odd", b"\xff", False))
+        writes = (Write("k", b'{"kind":"model"}', False), Write("gone", b"", True), Write("odd", b"\xff", False),
+                  Write(key(Idempotency, "LabMSP", "ab" * 32), b'{"kind":"idempotency"}', False))  # fmt: skip
         sets = tuple(
             NamespaceReadWriteSet(name, (), writes, (), (), ()) for name in (chaincode, "another", "_lifecycle")
         )

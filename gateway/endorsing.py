@@ -29,7 +29,10 @@ def policy_show(pedigree: Any, as_json: bool) -> None:
 @click.argument("file", type=FILE)
 @using_gateway
 def policy_vote(pedigree: Any, file: Path, as_json: bool) -> None:
-    """Vote for the policy in FILE (JSON); enough votes for the same set it."""
+    """Vote for the policy in FILE (JSON).
+
+    Once enough organisations have voted for the very same one, it is in force.
+    """
     recorded(pedigree.set_policy(**merged(file)), as_json)
 
 

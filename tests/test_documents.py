@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents promise exists: names, commands, options, files, the topology and the table of imports."""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pytest
+
+from gateway.cli import main as pedigree
+from network.cli import main as pedigree_network
+from network.topology import default_topology, loads
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROGRAMS = {"pedigree": pedigree, "pedigree-network": pedigree_network}
+# Names that snippets give to what a call answers, and the class of that.
+OBJECTS = {
+    "hospital": "gateway.sdk.Pedigree",
+    "lab": "gateway.sdk.Pedigree",
+    "client": "gateway.sdk.Pedigree",
+    "run": "gateway.sdk.Run",
+    "version": "gateway.sdk.Recorded",
+    "stub": "chaincode.shim.Stub",
+    "contract": "gateway.fabric.Contract",
+}
+# What their constructors assign.
+ATTRIBUTES = {"Run": ("name", "recorded")}
+
+
+class Snippet(NamedTuple):
+    """A fenced block of a document."""
+
+    document: str
+    language: str
+    text: str
+
+
+def snippets(*languages: str) -> list[Snippet]:
+    found = []
+    for path in DOCUMENTS:
+        for language, text in re.findall(
+            r"^```(\w*)\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        ):
+            found.append(Snippet(str(path.relative_to(ROOT)), language, text))
+    return [each for each in found if each.language in languages]
+
+
+def named(dotted: str) -> Any:
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+# -- Python --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("snippet", snippets("python"), ids=lambda snippet: snippet.document)
+def test_python_snippets_compile_and_import_what_exists(snippet: Snippet) -> None:
+    tree = ast.parse(snippet.text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                importlib.import_module(alias.name)
+
+
+@pytest.mark.parametrize("snippet", snippets("python"), ids=lambda snippet: snippet.document)
+def test_python_snippets_call_what_exists_as_it_is_called(snippet: Snippet) -> None:
+    for node in ast.walk(ast.parse(snippet.text)):
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+            continue
+        if node.value.id in OBJECTS and _is_ours(snippet, node.value.id):
+            owner = named(OBJECTS[node.value.id])
+            known = set(dir(owner)) | set(inspect.get_annotations(owner)) | set(ATTRIBUTES.get(owner.__name__, ()))
+            assert node.attr in known, f"{owner.__name__} has no {node.attr}"
+    for node in ast.walk(ast.parse(snippet.text)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
+            owner = OBJECTS.get(node.func.value.id)
+            if owner is not None and _is_ours(snippet, node.func.value.id):
+                _accepts(getattr(named(owner), node.func.attr), node)
+
+
+def _is_ours(snippet: Snippet, name: str) -> bool:
+    """Whether a name stands for one of our objects there, and not for a dictionary of the same name."""
+    return f"{name} = next(" not in snippet.text
+
+
+def _accepts(function: Any, call: ast.Call) -> None:
+    """That a method has the parameters that a call gives it."""
+    signature = inspect.signature(function)
+    arguments = [None] * (1 + len(call.args))
+    signature.bind(*arguments, **{keyword.arg: None for keyword in call.keywords if keyword.arg is not None})
+
+
+def test_the_check_of_snippets_can_fail() -> None:
+    call = ast.parse("lab.submit('x', 'y', 'z')").body[0]
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    with pytest.raises(TypeError):
+        _accepts(named("gateway.sdk.Pedigree").submit, call.value)
+
+
+# -- commands ------------------------------------------------------------------------------------------------------
+
+
+def _in_blocks() -> Iterator[tuple[str, list[str]]]:
+    """Every call of our programs in a shell block: the document, and the words."""
+    for snippet in snippets("sh"):
+        text = re.sub(r"<<'(\w+)'\n.*?\n\1\n", "\n", snippet.text, flags=re.DOTALL).replace("\\\n", " ")
+        for line in text.splitlines():
+            yield from _ours(snippet.document, shlex.split(line, comments=True))
+
+
+def _in_prose() -> Iterator[tuple[str, list[str]]]:
+    """Every call of our programs in running text; such a call may leave things out."""
+    for path in DOCUMENTS:
+        prose = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for quoted in re.findall(r"`(pedigree(?:-network)?\s[^`]+)`", prose):
+            yield from _ours(str(path.relative_to(ROOT)), quoted.replace("…", "").split())
+
+
+def _ours(document: str, words: list[str]) -> Iterator[tuple[str, list[str]]]:
+    for index, word in enumerate(words):
+        if word.rpartition("/")[2] in PROGRAMS and (index == 0 or words[index - 1] in {"&&", "|", ";"}):
+            rest = words[index + 1 :]
+            end = next((at for at, each in enumerate(rest) if each in {"&", "|", "&&", ">", "<<"}), len(rest))
+            yield document, [word.rpartition("/")[2], *rest[:end]]
+
+
+def _resolve(words: list[str]) -> tuple[click.Command, list[str]]:
+    command: click.Command = PROGRAMS[words[0]]
+    rest = words[1:]
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        inner = command.commands.get(rest[0])
+        assert inner is not None, f"there is no command {' '.join(words)}"
+        command, rest = inner, rest[1:]
+    return command, rest
+
+
+def test_the_commands_of_running_text_exist_with_their_options() -> None:
+    for document, words in _in_prose():
+        command, rest = _resolve(words)
+        options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        for word in rest:
+            assert not word.startswith("--") or word.partition("=")[0] in options, f"{document}: {' '.join(words)}"
+
+
+def test_the_commands_of_shell_blocks_are_complete() -> None:
+    calls = list(_in_blocks())
+    assert len(calls) > 20
+    for document, words in calls:
+        command, rest = _resolve(words)
+        context = click.Context(command, info_name=words[0])
+        given, left, _ = command.make_parser(context).parse_args(list(rest))  # raises for an unknown option
+        assert left == [], f"{document}: {' '.join(words)}"
+        for parameter in command.params:
+            value = given.get(parameter.name or "")
+            absent = not isinstance(value, str | list | tuple) or not value
+            if parameter.required and not parameter.envvar:
+                assert not absent, f"{document}: {' '.join(words)} lacks {parameter.name}"
+
+
+def _leaves(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _leaves(inner, (*path, name))
+    else:
+        yield path, command
+
+
+@pytest.mark.parametrize("program", sorted(PROGRAMS))
+def test_every_command_and_option_says_what_it_is_in_one_line_of_help(program: str) -> None:
+    for path, command in _leaves(PROGRAMS[program], (program,)):
+        assert command.get_short_help_str(200).strip(), path
+        assert len(command.get_short_help_str(200)) <= 60, f"{path}: cut in a list that is 80 columns wide"
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{path}: {parameter.name} has no help"
+
+
+# -- the rest ------------------------------------------------------------------------------------------------------
+
+
+def test_the_topology_of_the_guide_is_the_default_one() -> None:
+    (snippet,) = snippets("yaml")
+    assert loads(snippet.text) == default_topology()
+
+
+def test_links_and_files_exist() -> None:
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+)", text):
+            if "://" not in target:
+                assert (path.parent / target).exists(), f"{path.name}: {target}"
+        for name in re.findall(r"`((?:chaincode|gateway|network|tests|docs)/[\w/.]+)`", text):
+            assert (ROOT / name).exists(), f"{path.name}: {name}"
+
+
+def test_the_glossary_tells_the_words_apart_that_are_easily_confused() -> None:
+    glossary = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Glossary")[2].partition("\n## ")[0]
+    terms = re.findall(r"\*([a-z ]+)\*:", glossary)
+    assert len(terms) == len(set(terms))
+    assert set(terms) >= {
+        "artifact", "model", "endorsement", "peer endorsement", "transaction", "submission", "evidence", "derivation",
+        "grant", "licence", "read model",
+    }  # fmt: skip
+
+
+def test_make_help_lists_every_target_of_the_readme() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    described = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    for target in re.findall(
+        r"(?:^|`)make ([a-z][a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        assert target in described, target
+
+
+def test_the_table_of_imports_is_the_one_that_is_enforced() -> None:
+    spec = importlib.util.spec_from_file_location("house", ROOT / "tests" / "test_house.py")
+    assert spec is not None
+    assert spec.loader is not None
+    house = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(house)
+    rows = {}
+    for line in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith(("| `chaincode", "| `gateway", "| `network")):
+            module, ours, others = (set(re.findall(r"`([\w.]+)`", cell)) for cell in line.strip("|").split("|"))
+            rows[next(iter(module))] = (ours, others)
+    assert rows == {name: (set(rule.ours), set(rule.third_party)) for name, rule in house.RULES.items()}
+    assert list(rows) == list(house.RULES)

@@ -69,6 +69,8 @@ class Server:
                     raise
                 absent = error  # a name may stand for addresses that this machine has not, such as ::1
                 continue
+            # Accepted connections inherit it; asyncio leaves it off, and a block would wait for an acknowledgement.
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._bound.append((bound, tls))
             chosen = int(bound.getsockname()[1])
         if not chosen:

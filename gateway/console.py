@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
@@ -21,8 +23,10 @@ Json = dict[str, Any]
 LARGEST_JSON = 64 * 1024 * 1024
 """The largest JSON file that is read, in bytes."""
 _WIDTH_OF_A_PIPE = 160
+_WIDEST_TEXT = 110
 _INTERRUPTED = 130
-_INSTANTS = frozenset({"at", "started", "finished"})
+_INSTANTS = frozenset({"at", "since", "started", "finished"})
+_LONGEST_SHOWN = 200
 
 
 class Failure(click.ClickException):
@@ -106,6 +110,17 @@ def plain(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
 
 
+def wrapped(text: str) -> str:
+    """`text` with its lines broken between words where a terminal would break them anywhere."""
+    if not sys.stdout.isatty():
+        return text
+    width = min(get_terminal_size().columns, _WIDEST_TEXT)
+    return "\n".join(
+        fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
+
+
 def table(rows: Sequence[Mapping[str, Any]], *columns: str) -> None:
     """Print rows under column names."""
     from rich.table import Table
@@ -140,7 +155,8 @@ def _words(name: str, value: Any) -> str:
             return "\n".join(_words("", item) for item in value)
         case dict():
             return ", ".join(f"{key} {_inline(key, item)}" for key, item in value.items())
-    return str(value)
+    text = str(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:60]}… ({len(text)} characters; --json shows all)"
 
 
 def _inline(name: str, value: Any) -> str:

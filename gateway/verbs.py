@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gateway import endorsing
-from gateway.console import Failure, Json, dumps, fields, hashing, lineage_tree, plain, read_json, show, told
+from gateway.console import Failure, Json, dumps, fields, hashing, lineage_tree, plain, read_json, show, told, wrapped
 from gateway.options import FIELDS, FILE, found, merged, recorded, using_gateway
 
 
@@ -264,7 +264,7 @@ def verify(file: Path, root: str | None, as_json: bool) -> None:
         verdict = verify_evidence(read_json(file), root=root, purpose_names=purpose_names)
     except EvidenceRejected as exc:
         raise Failure(f"{file} proves nothing: {exc}") from None
-    show(verdict.as_json(), as_json, lambda: click.echo(plain(verdict.text())))
+    show(verdict.as_json(), as_json, lambda: click.echo(wrapped(plain(verdict.text()))))
 
 
 @click.command()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.console import fields, lineage_tree, plain, table
+from gateway.console import fields, lineage_tree, plain, table, wrapped
 
 
 def test_a_record_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,3 +81,21 @@ def test_a_lineage_may_be_deep(capsys: pytest.CaptureFixture[str]) -> None:
     edges = [{"parent": f"n{i + 1}", "child": f"n{i}", "relation": "r"} for i in range(300)]
     lineage_tree({"of": "n0", "nodes": [], "edges": edges}, "up")
     assert "n300" in capsys.readouterr().out
+
+
+def test_long_values_are_cut_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    fields({"envelope": {"payload": "x" * 5_000}})
+    shown = capsys.readouterr().out
+    assert "(5000 characters; --json shows all)" in shown
+    assert len(shown) < 500
+
+
+def test_words_are_broken_between_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "Proven:\n  - " + "word " * 60 + "ab" * 32
+    assert wrapped(text) == text
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = wrapped(text).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2].startswith("    word")
+    assert lines[-1].strip().endswith("ab" * 32)

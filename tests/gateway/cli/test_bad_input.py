@@ -272,7 +272,9 @@ def test_ctrl_c_ends_a_waiting_command_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        program = ("-c", "from gateway.cli import main; main()", "ledger", "--url", url, "--key", "id.secret")
+        # Whoever started the tests in the background has told their children to ignore Ctrl-C; a terminal does not.
+        listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        program = ("-c", f"{listening}; from gateway.cli import main; main()", "ledger", "--url", url, "--key", "id.s")
         with subprocess.Popen(
             [sys.executable, *program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each verb of the command line asks the gateway for what it says, and prints the answer for people and programs."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+
+DONE = {
+    "record": {"kind": "model", "model": "net", "recorded_at": 1_795_397_823_449},
+    "event": {"name": "ModelRegistered"},
+    "transaction": {"id": "ab" * 32, "block": 6},
+}
+STATUS = {"stage": "submitted", "status": {"endorsed_by": [], "rejected_by": [], "missing": 2, "may_endorse": ["AMSP"]}}
+REF = "model-version:net:1"
+
+
+class Gateway:
+    """Answers every request with `answer` and remembers the last one."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.answer: Any = DONE
+        self.requests: list[tuple[str, Any]] = []
+        gateway = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                is_json = "json" in self.headers.get("Content-Type", "")
+                gateway.requests.append((f"{self.command} {self.path}", json.loads(body) if is_json and body else body))
+                content = json.dumps(gateway.answer).encode()
+                self.send_response(gateway.status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_GET  # noqa: N815 - as above
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def run(self, *arguments: str) -> Result:
+        return CliRunner().invoke(main, [*arguments, "--url", self.url, "--key", "id.secret", "--timeout", "5"])
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    found = Gateway()
+    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield found
+    found.server.shutdown()
+    thread.join()
+    found.server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_line", "body"),
+    [
+        (("model", "register", "net", "--title", "T"), "POST /v1/models", {"model": "net", "title": "T"}),
+        (("submit", REF), f"POST /v1/artifacts/{REF}/submission", {}),
+        (("endorse", REF, "--digest", "00"), f"POST /v1/artifacts/{REF}/endorsements", {"digest": "00"}),
+        (("reject", REF, "--reason", "r"), f"POST /v1/artifacts/{REF}/rejections", {"reason": "r"}),
+        (("withdraw", REF, "--reason", "r"), f"POST /v1/artifacts/{REF}/withdrawal", {"reason": "r"}),
+        (("quarantine", REF, "--reason", "r"), f"POST /v1/artifacts/{REF}/quarantine", {"reason": "r"}),
+        (("release", REF, "--reason", "r"), f"POST /v1/artifacts/{REF}/release", {"reason": "r"}),
+        (("advance", REF, "deployed"), f"POST /v1/artifacts/{REF}/stage", {"to": "deployed"}),
+        (("run", "record", "r", "{file}"), "POST /v1/runs", {"run": "r", "note": "n"}),
+        (("evaluation", "record", "e", "{file}"), "POST /v1/evaluations", {"evaluation": "e", "note": "n"}),
+        (("policy", "vote", "{file}"), "POST /v1/policies", {"note": "n"}),
+        (
+            ("dataset", "register", "d", "--licence", "MIT", "--fields", "{file}"),
+            "POST /v1/datasets",
+            {"dataset": "d", "licence": "MIT", "note": "n"},
+        ),
+    ],
+)
+def test_a_verb_records_what_it_says(
+    gateway: Gateway, tmp_path: Path, arguments: tuple[str, ...], request_line: str, body: Any
+) -> None:
+    file = tmp_path / "fields.json"
+    file.write_text('{"note": "n"}')
+    filled = [argument.format(file=file) for argument in arguments]
+    printed = gateway.run(*filled)
+    assert printed.exit_code == 0, printed.output
+    assert gateway.requests == [(request_line, body)]
+    assert printed.stdout.startswith(f"ModelRegistered in block 6, transaction\n{'ab' * 32}\n")
+    assert "2026-11-23" in printed.stdout
+    assert json.loads(gateway.run(*filled, "--json").stdout)["transaction"]["block"] == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_line"),
+    [
+        (("dataset", "show", "d"), "GET /v1/datasets/d"),
+        (("dataset", "show", "d", "2"), "GET /v1/datasets/d/versions/2"),
+        (("model", "show", "m"), "GET /v1/models/m"),
+        (("model", "show", "m", "2"), "GET /v1/models/m/versions/2"),
+        (("run", "show", "r"), "GET /v1/runs/r"),
+        (("policy", "show"), "GET /v1/policies/current"),
+        (("ledger",), "GET /v1/ledger"),
+    ],
+)
+def test_a_verb_shows_what_it_says(gateway: Gateway, arguments: tuple[str, ...], request_line: str) -> None:
+    printed = gateway.run(*arguments)
+    assert printed.exit_code == 0, printed.output
+    assert gateway.requests[0][0] == request_line
+    assert json.loads(gateway.run(*arguments, "--json").stdout) == DONE
+
+
+def test_an_artifact_and_the_inbox_are_told_in_words(gateway: Gateway) -> None:
+    gateway.answer = STATUS
+    assert f"{REF} is submitted" in gateway.run("artifact", REF).stdout
+    gateway.answer = {"organisation": "AMSP", "items": []}
+    assert gateway.run("inbox").stdout == "Nothing awaits AMSP's endorsement.\n"
+    gateway.answer["items"].append({"artifact": REF, "owner": "BMSP", "since": 1_795_397_823_449})
+    assert "2026-11-23" in gateway.run("inbox").stdout
+    gateway.answer = {"of": REF, "nodes": [], "edges": [], "complete": True}
+    assert gateway.run("lineage", REF, "--down").stdout == f"{REF}\n"
+    assert gateway.requests[-1][0] == f"GET /v1/lineage/{REF}?direction=down"
+
+
+def test_records_are_sent_as_they_are_and_differences_named(gateway: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "d.csv"
+    file.write_bytes(b"id\n1\n")
+    options = ("--id-field", "id", "--consent", "ConsentGiven", "--purpose", "research", "--purpose", "care")
+    assert gateway.run("dataset", "commit", "d", str(file), *options).exit_code == 0
+    line, body = gateway.requests[-1]
+    assert line == "POST /v1/datasets/d/versions?id_field=id&consent=ConsentGiven&purposes=research%2Ccare"
+    assert body == b"id\n1\n"
+    gateway.answer = {"verified": False, "changed": ["1"], "added": [], "removed": ["2"]}
+    report = gateway.run("dataset", "verify", "d", "1", str(file))
+    assert (report.exit_code, report.stdout) == (1, "changed: 1\nremoved: 2\nNOT verified\n")
+    gateway.answer = {"verified": True}
+    assert gateway.run("dataset", "verify", "d", "1").stdout == "verified\n"
+
+
+def test_model_files_are_digested_and_compared(gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "w").write_bytes(b"weights")
+    arguments = ("model", "record", "net", str(tmp_path / "m"), "--licence", "MIT", "--number", "1", "--run", "r")
+    assert gateway.run(*arguments).exit_code == 0
+    body = gateway.requests[-1][1]
+    assert (body["number"], body["run"], [entry["path"] for entry in body["files"]]) == (1, "r", ["w"])
+    gateway.answer = {"record": {"files": body["files"]}, "transaction": {}}
+    assert gateway.run("model", "verify", "net", "1", str(tmp_path / "m")).stdout == "verified\n"
+    (tmp_path / "m" / "w").write_bytes(b"others")
+    assert gateway.run("model", "verify", "net", "1", str(tmp_path / "m")).stdout == "changed: w\nNOT verified\n"
+
+
+def test_evidence_is_written_to_a_file_only_when_there_is_some(gateway: Gateway, tmp_path: Path) -> None:
+    output = tmp_path / "proof.json"
+    assert gateway.run("dataset", "proof", "d", "1", "a/b", str(output)).exit_code == 0
+    assert gateway.requests[-1][0] == "GET /v1/datasets/d/versions/1/records/a%2Fb/proof"
+    assert json.loads(output.read_text()) == DONE
+    gateway.status, gateway.answer = 404, {"code": "not-found", "detail": "No such record."}
+    refused = gateway.run("dataset", "proof", "d", "1", "x", str(tmp_path / "none.json"))
+    assert (refused.exit_code, refused.stderr) == (1, "pedigree: No such record. [not-found]\n")
+    assert not (tmp_path / "none.json").exists()
+
+
+def test_a_refusal_of_a_file_names_the_file_and_a_wrong_key_is_told(gateway: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "d.csv"
+    file.write_bytes(b"id\n1,2\n")
+    gateway.status, gateway.answer = 422, {"code": "unreadable-records", "detail": "line 2: it has 2 fields"}
+    refused = gateway.run("dataset", "commit", "d", str(file))
+    assert (refused.exit_code, refused.stderr) == (
+        1, f"pedigree: {file}: line 2: it has 2 fields [unreadable-records]\n",
+    )  # fmt: skip
+    gateway.status, gateway.answer = 401, {"code": "unauthenticated", "detail": "A valid API key is needed."}
+    assert gateway.run("ledger").stderr == "pedigree: A valid API key is needed. [unauthenticated]\n"

@@ -241,15 +241,17 @@ class Network:
         """Approve by each approver (all when none is named) and commit, many definitions at once."""
         wanted = list(definitions)
         approvals = [(org, definition) for definition in wanted for org in approvers or self.orgs]
-        in_parallel(lambda org=org, d=d: self.approve(org, d, label, channel) for org, d in approvals)
+        approved = in_parallel(lambda org=org, d=d: self.approve(org, d, label, channel) for org, d in approvals)
+        # A peer that lags behind the approvals refuses to endorse the commitment.
+        in_parallel(lambda outcome=outcome: self.settle(outcome, channel) for outcome in approved)
         committer = (approvers or self.orgs)[0]
         in_parallel(lambda d=d: self.commit(committer, d, channel) for d in wanted)
 
-    def approve(self, org: Org, definition: Definition, label: str | None, channel: str = MAIN) -> None:
+    def approve(self, org: Org, definition: Definition, label: str | None, channel: str = MAIN) -> Outcome:
         """An organisation's approval; without a label it only validates and never endorses (L-5)."""
         package_id = self.programs[label, org.name].package_id if label else ""
         args = definition.approval(package_id)
-        self.invoke_lifecycle(org, channel, "ApproveChaincodeDefinitionForMyOrg", args, (org.mspid,))
+        return self.invoke_lifecycle(org, channel, "ApproveChaincodeDefinitionForMyOrg", args, (org.mspid,))
 
     def commit(self, org: Org, definition: Definition, channel: str = MAIN) -> None:
         self.invoke_lifecycle(org, channel, "CommitChaincodeDefinition", definition.commitment(), ())

@@ -42,9 +42,13 @@ class Material:
         """The ordering organisation's folder."""
         return self.root / "ordererOrganizations" / domain
 
-    def peer(self, domain: str) -> Path:
-        """A peer's folder, with `msp` and `tls` (ca.crt, server.crt, server.key)."""
-        return self.organisation(domain) / "peers" / f"peer0.{domain}"
+    def peer(self, domain: str, number: int = 0) -> Path:
+        """A peer's folder, with `msp` and `tls` (ca.crt, server.crt, server.key); peers are counted from 0."""
+        return self.organisation(domain) / "peers" / f"peer{number}.{domain}"
+
+    def service(self, folder: Path, name: str) -> Path:
+        """The TLS folder of a service of an organisation whose folder is given, such as its CA or its chaincode."""
+        return folder / "services" / name / "tls"
 
     def orderer(self, domain: str, number: int = 1) -> Path:
         """An ordering node's folder, with `msp` and `tls`; nodes are counted from 1."""
@@ -87,11 +91,29 @@ def ensure_material(topology: Topology, directory: Path, *, at: datetime | None 
     return material
 
 
+def ensure_service(material: Material, folder: Path, domain: str, name: str, *, at: datetime | None = None) -> Path:
+    """Make the TLS folder of an organisation's service called `name`, unless it is there; raises `OSError`.
+
+    It holds ca.crt and two pairs: server.crt and server.key, which prove `name`, and client.crt and client.key, with
+    which the organisation's own programs call the service.
+    """
+    place = material.service(folder, name).parent
+    if place.exists():
+        return place / "tls"
+    begin = (at or datetime.now(UTC)) - timedelta(minutes=5)
+    issuer = _ensure_authorities(folder, domain, begin)
+    new = _fresh(place)
+    issuer.write_tls(new / "tls", name, "server", "peer", begin, (name, "localhost", "127.0.0.1"))
+    issuer.write_tls(new / "tls", name, "client", "client", begin, ())
+    new.rename(place)
+    return place / "tls"
+
+
 def _ensure_peer_organisation(material: Material, organisation: Organisation, begin: datetime) -> None:
     domain = organisation.domain
     issuer = _ensure_authorities(material.organisation(domain), domain, begin)
-    place = material.peer(domain)
-    issuer.ensure_member(place, organisation.peer_name, "peer", begin, server=organisation.peer.host)
+    for number, (name, endpoint) in enumerate(organisation.peers):
+        issuer.ensure_member(material.peer(domain, number), name, "peer", begin, server=endpoint.host)
     for user, role in USERS.items():
         issuer.ensure_member(material.user(domain, user), f"{user}@{domain}", role, begin)
 
@@ -163,14 +185,18 @@ class _Issuer:
         _write_msp(new / "msp", self)
         _write(new / "msp" / "signcerts" / f"{name}-cert.pem", certificate)
         _write(new / "msp" / "keystore" / "priv_sk", _private_pem(key), secret=True)
-        tls_key = ec.generate_private_key(ec.SECP256R1())
         hosts = () if server is None else tuple(dict.fromkeys((name, "localhost", "127.0.0.1", server)))
-        tls_certificate = self.tls_ca.issue(_subject(name, self.domain, role), tls_key, begin, hosts, tls=True)
-        kind = "client" if server is None else "server"
-        _write(new / "tls" / "ca.crt", _pem(self.tls_ca.certificate))
-        _write(new / "tls" / f"{kind}.crt", tls_certificate)
-        _write(new / "tls" / f"{kind}.key", _private_pem(tls_key), secret=True)
+        self.write_tls(new / "tls", name, "client" if server is None else "server", role, begin, hosts)
         new.rename(place)
+
+    def write_tls(self, folder: Path, name: str, kind: str, role: str, begin: datetime, hosts: Sequence[str]) -> None:
+        """Write `<kind>.crt` and `<kind>.key` for TLS, and the root beside them unless it stands there."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self.tls_ca.issue(_subject(name, self.domain, role), key, begin, hosts, tls=True)
+        if not (folder / "ca.crt").exists():
+            _write(folder / "ca.crt", _pem(self.tls_ca.certificate))
+        _write(folder / f"{kind}.crt", certificate)
+        _write(folder / f"{kind}.key", _private_pem(key), secret=True)
 
 
 def _ensure_authorities(folder: Path, domain: str, begin: datetime) -> _Issuer:

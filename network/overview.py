@@ -9,7 +9,7 @@ from typing import Any
 
 from network.lifecycle import definitions, height
 from network.topology import Endpoint
-from network.wire import Administrator, Member, OrderingService
+from network.wire import Administrator, Member, OrderingService, client_tls
 
 __all__ = ["administrators", "ordering", "report"]
 
@@ -25,7 +25,8 @@ def ordering(described: Mapping[str, Any]) -> OrderingService:
     """The connection to the ordering service."""
     orderer = described["orderer"]
     names = [f"orderer{number}.{orderer['domain']}" for number in range(1, len(orderer["addresses"]) + 1)]
-    return OrderingService(orderer["addresses"], Path(orderer["tls_ca"]), names)
+    client = client_tls(Path(described["organisations"][0]["admin_msp"]))
+    return OrderingService(orderer["addresses"], Path(orderer["tls_ca"]), names, client)
 
 
 def _member(entry: Mapping[str, str]) -> Member:

@@ -17,7 +17,15 @@ from fabric_protos.peer import collection_pb2, policy_pb2
 from network.embedded.policy import MalformedPolicy, parse
 from network.topology import Endpoint
 
-__all__ = ["Definition", "DefinitionError", "Package", "load_collections", "make_package", "parse_addresses"]
+__all__ = [
+    "Definition",
+    "DefinitionError",
+    "Package",
+    "ServiceTls",
+    "load_collections",
+    "make_package",
+    "parse_addresses",
+]
 
 _NAME = re.compile(r"[a-zA-Z0-9]+([-_][a-zA-Z0-9]+)*")
 _VERSION = re.compile(r"[A-Za-z0-9_.+-]+")
@@ -75,9 +83,35 @@ class Definition:
         return cls(name, version, application.SerializeToString(), collections, init_required)
 
 
-def make_package(label: str, address: Endpoint) -> Package:
-    """Package the address of a chaincode that runs as a service; equal arguments give equal bytes."""
-    connection = {"address": str(address), "dial_timeout": "10s", "tls_required": False}
+@dataclass(frozen=True, slots=True)
+class ServiceTls:
+    """How a peer proves itself to the chaincode that it dials, and how it knows that chaincode; all in PEM."""
+
+    root: str
+    client_certificate: str
+    client_key: str
+    """It lies in the package, and so on the organisation's own peers: it opens nothing but the chaincode's door."""
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "ServiceTls":
+        """Read ca.crt, client.crt and client.key; raises `OSError`."""
+        names = ("ca.crt", "client.crt", "client.key")
+        return cls(*((folder / name).read_text(encoding="ascii") for name in names))
+
+
+def make_package(label: str, address: Endpoint, tls: ServiceTls | None = None) -> Package:
+    """Package the address of a chaincode that runs as a service; equal arguments give equal bytes.
+
+    With `tls` the peer and the chaincode prove themselves to one another.
+    """
+    connection: dict[str, object] = {"address": str(address), "dial_timeout": "10s", "tls_required": tls is not None}
+    if tls is not None:
+        connection |= {
+            "client_auth_required": True,
+            "root_cert": tls.root,
+            "client_cert": tls.client_certificate,
+            "client_key": tls.client_key,
+        }
     code = _archive({"connection.json": json.dumps(connection, sort_keys=True).encode()})
     metadata = json.dumps({"path": "", "type": "ccaas", "label": label}, sort_keys=True).encode()
     content = _archive({"metadata.json": metadata, "code.tar.gz": code})

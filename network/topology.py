@@ -7,7 +7,7 @@ wrote by hand is read by `load`; whatever is wrong with it is refused with one `
 
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Any
 
 import yaml
 
+from network import reading
 from network.documents import read_document
+from network.reading import TopologyError as TopologyError
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _MSP_ID = re.compile(r"[A-Za-z0-9.-]+")
@@ -23,17 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _CHANNEL = re.compile(r"[a-z][a-z0-9.-]*")
 _CHAINCODE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
-_DURATION = re.compile(r"(\d{1,9})(ms|s)")
 _LARGEST_FILE = 1 << 20
-
-
-class TopologyError(ValueError):
-    """Refuses a description; `field` is the path of what is wrong, such as `organisations[1].peer`."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
-        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +51,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """One peer organisation; it has one peer, `peer0.<domain>`."""
+    """One peer organisation; its peers are `peer0.<domain>`, `peer1.<domain>` and so on, mostly one."""
 
     name: str
     msp_id: str
@@ -67,11 +59,19 @@ class Organisation:
     peer: Endpoint
     chaincode: Endpoint
     """Where chaincode that dials its peer registers (Fabric's default is the peer's port plus one)."""
+    further_peers: tuple[Endpoint, ...] = ()
+    """Peers beside the first, for which they stand in; only containers run them."""
 
     @property
     def peer_name(self) -> str:
-        """The host name in the peer's certificates."""
+        """The host name in the first peer's certificates."""
         return f"peer0.{self.domain}"
+
+    @property
+    def peers(self) -> tuple[tuple[str, Endpoint], ...]:
+        """Every peer: its host name, and where it listens."""
+        endpoints = (self.peer, *self.further_peers)
+        return tuple((f"peer{number}.{self.domain}", endpoint) for number, endpoint in enumerate(endpoints))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ class OrdererOrganisation:
     msp_id: str
     domain: str
     addresses: tuple[Endpoint, ...]
+    consensus: str = "raft"
+    """`raft`, or `bft`: SmartBFT, which bears nodes that lie; the embedded network orders by itself."""
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -122,6 +124,8 @@ class Topology:
     orderer: OrdererOrganisation
     channels: tuple[Channel, ...]
     chaincode: str = "pedigree"
+    state_database: str = "goleveldb"
+    """Where Fabric's peers keep the state: `goleveldb`, or `couchdb` in containers of its own."""
 
     def organisation(self, name_or_msp_id: str) -> Organisation:
         """Find an organisation by its name or MSP id; raises `KeyError`."""
@@ -146,6 +150,8 @@ class Topology:
         for index, organisation in enumerate(self.organisations):
             yield f"organisations[{index}].peer", organisation.peer
             yield f"organisations[{index}].chaincode", organisation.chaincode
+            for number, peer in enumerate(organisation.further_peers):
+                yield f"organisations[{index}].further_peers[{number}]", peer
         for index, address in enumerate(self.orderer.addresses):
             yield f"orderer.addresses[{index}]", address
 
@@ -161,7 +167,12 @@ class Topology:
                 return replace(endpoint, port=listener.getsockname()[1])
 
             organisations = tuple(
-                replace(organisation, peer=choose(organisation.peer), chaincode=choose(organisation.chaincode))
+                replace(
+                    organisation,
+                    peer=choose(organisation.peer),
+                    chaincode=choose(organisation.chaincode),
+                    further_peers=tuple(choose(peer) for peer in organisation.further_peers),
+                )
                 for organisation in self.organisations
             )
             orderer = replace(self.orderer, addresses=tuple(choose(address) for address in self.orderer.addresses))
@@ -177,6 +188,7 @@ class Topology:
                     "domain": organisation.domain,
                     "peer": str(organisation.peer),
                     "chaincode": str(organisation.chaincode),
+                    "further_peers": [str(peer) for peer in organisation.further_peers],
                 }
                 for organisation in self.organisations
             ],
@@ -184,6 +196,7 @@ class Topology:
                 "mspid": self.orderer.msp_id,
                 "domain": self.orderer.domain,
                 "addresses": [str(address) for address in self.orderer.addresses],
+                "consensus": self.orderer.consensus,
             },
             "channels": [
                 {
@@ -200,6 +213,7 @@ class Topology:
                 for channel in self.channels
             ],
             "chaincode": self.chaincode,
+            "state_database": self.state_database,
         }
 
 
@@ -245,57 +259,71 @@ def loads(text: str, name: str = "topology") -> Topology:
 
 def parse(document: object, name: str = "topology") -> Topology:
     """Read a topology from a parsed document; raises `TopologyError`."""
-    fields = _fields(document, name, required=("organisations",), optional=("orderer", "channels", "chaincode"))
+    fields = reading.mapping(
+        document, name, required=("organisations",), optional=("orderer", "channels", "chaincode", "state_database")
+    )
     organisations = tuple(
         _organisation(entry, f"organisations[{index}]")
-        for index, entry in enumerate(_list(fields["organisations"], "organisations"))
+        for index, entry in enumerate(reading.filled_list(fields["organisations"], "organisations"))
     )
     orderer = _orderer(fields.get("orderer", {}))
     _refuse_repetitions(_names(organisations, orderer))
     members = tuple(organisation.name for organisation in organisations)
     channels = tuple(
         _channel(entry, f"channels[{index}]", members)
-        for index, entry in enumerate(_list(fields.get("channels", [{"name": "pedigree"}]), "channels"))
+        for index, entry in enumerate(reading.filled_list(fields.get("channels", [{"name": "pedigree"}]), "channels"))
     )
-    chaincode = _text(fields.get("chaincode", "pedigree"), "chaincode", _CHAINCODE, "a chaincode name")
-    topology = Topology(organisations, orderer, channels, chaincode)
+    chaincode = reading.text(fields.get("chaincode", "pedigree"), "chaincode", _CHAINCODE, "a chaincode name")
+    state_database = reading.choice(
+        fields.get("state_database", "goleveldb"), "state_database", ("goleveldb", "couchdb")
+    )
+    topology = Topology(organisations, orderer, channels, chaincode, state_database)
     _refuse_repetitions((f"channels[{index}].name", channel.name) for index, channel in enumerate(channels))
     _refuse_repetitions((field, str(endpoint)) for field, endpoint in topology.endpoints() if endpoint.port != 0)
     return topology
 
 
 def _organisation(entry: object, path: str) -> Organisation:
-    fields = _fields(entry, path, required=("name", "mspid", "domain", "peer"), optional=("chaincode",))
+    fields = reading.mapping(
+        entry, path, required=("name", "mspid", "domain", "peer"), optional=("chaincode", "further_peers")
+    )
     peer = _endpoint(fields["peer"], f"{path}.peer")
     following = f"{peer.host}:{peer.port + 1 if peer.port else 0}"
     return Organisation(
-        name=_text(fields["name"], f"{path}.name", _NAME, "a name of letters, digits, '.', '_' and '-'"),
-        msp_id=_text(fields["mspid"], f"{path}.mspid", _MSP_ID, "an MSP id of letters, digits, '.' and '-'"),
-        domain=_text(fields["domain"], f"{path}.domain", _DOMAIN, "a lower-case domain name"),
+        name=reading.text(fields["name"], f"{path}.name", _NAME, "a name of letters, digits, '.', '_' and '-'"),
+        msp_id=reading.text(fields["mspid"], f"{path}.mspid", _MSP_ID, "an MSP id of letters, digits, '.' and '-'"),
+        domain=reading.text(fields["domain"], f"{path}.domain", _DOMAIN, "a lower-case domain name"),
         peer=peer,
         chaincode=_endpoint(fields.get("chaincode", following), f"{path}.chaincode"),
+        further_peers=tuple(
+            _endpoint(entry, f"{path}.further_peers[{number}]")
+            for number, entry in enumerate(reading.any_list(fields.get("further_peers", []), f"{path}.further_peers"))
+        ),
     )
 
 
 def _orderer(entry: object) -> OrdererOrganisation:
-    fields = _fields(entry, "orderer", required=(), optional=("mspid", "domain", "addresses"))
-    addresses = _list(fields.get("addresses", ["127.0.0.1:7050"]), "orderer.addresses")
+    fields = reading.mapping(entry, "orderer", required=(), optional=("mspid", "domain", "addresses", "consensus"))
+    addresses = reading.filled_list(fields.get("addresses", ["127.0.0.1:7050"]), "orderer.addresses")
     return OrdererOrganisation(
-        msp_id=_text(fields.get("mspid", "OrdererMSP"), "orderer.mspid", _MSP_ID, "an MSP id"),
-        domain=_text(fields.get("domain", "orderer.example"), "orderer.domain", _DOMAIN, "a lower-case domain name"),
+        msp_id=reading.text(fields.get("mspid", "OrdererMSP"), "orderer.mspid", _MSP_ID, "an MSP id"),
+        domain=reading.text(
+            fields.get("domain", "orderer.example"), "orderer.domain", _DOMAIN, "a lower-case domain name"
+        ),
         addresses=tuple(_endpoint(address, f"orderer.addresses[{index}]") for index, address in enumerate(addresses)),
+        consensus=reading.choice(fields.get("consensus", "raft"), "orderer.consensus", ("raft", "bft")),
     )
 
 
 def _channel(entry: object, path: str, known: Sequence[str]) -> Channel:
-    fields = _fields(entry, path, required=("name",), optional=("organisations", "batch"))
-    members = _list(fields.get("organisations", list(known)), f"{path}.organisations")
+    fields = reading.mapping(entry, path, required=("name",), optional=("organisations", "batch"))
+    members = reading.filled_list(fields.get("organisations", list(known)), f"{path}.organisations")
     for index, member in enumerate(members):
         if member not in known:
             raise TopologyError(f"{path}.organisations[{index}]", f"no organisation is called {member!r}")
         if member in members[:index]:
             raise TopologyError(f"{path}.organisations[{index}]", f"{member!r} is named twice")
-    name = _text(fields["name"], f"{path}.name", _CHANNEL, "a channel name (a-z, 0-9, '.', '-'; a letter first)")
+    name = reading.text(fields["name"], f"{path}.name", _CHANNEL, "a channel name (a-z, 0-9, '.', '-'; a letter first)")
     if len(name) > 249:
         raise TopologyError(f"{path}.name", "is longer than 249 characters")
     return Channel(name, tuple(members), _batch(fields.get("batch", {}), f"{path}.batch"))
@@ -303,12 +331,12 @@ def _channel(entry: object, path: str, known: Sequence[str]) -> Channel:
 
 def _batch(entry: object, path: str) -> Batch:
     sizes = ("max_messages", "absolute_max_bytes", "preferred_max_bytes")
-    fields = _fields(entry, path, required=(), optional=("timeout", "idle_cut", *sizes))
-    timeout_ms = _milliseconds(fields.get("timeout", "100ms"), f"{path}.timeout")
+    fields = reading.mapping(entry, path, required=(), optional=("timeout", "idle_cut", *sizes))
+    timeout_ms = reading.milliseconds(fields.get("timeout", "100ms"), f"{path}.timeout")
     if timeout_ms == 0:
         raise TopologyError(f"{path}.timeout", "must be longer than nothing, such as 100ms or 2s")
-    idle_cut_ms = _milliseconds(fields.get("idle_cut", "20ms"), f"{path}.idle_cut")
-    values = {size: _positive(fields[size], f"{path}.{size}") for size in sizes if size in fields}
+    idle_cut_ms = reading.milliseconds(fields.get("idle_cut", "20ms"), f"{path}.idle_cut")
+    values = {size: reading.positive(fields[size], f"{path}.{size}") for size in sizes if size in fields}
     batch = replace(Batch(timeout_ms=timeout_ms, idle_cut_ms=idle_cut_ms), **values)
     if batch.preferred_max_bytes > batch.absolute_max_bytes:
         raise TopologyError(f"{path}.preferred_max_bytes", "is larger than absolute_max_bytes")
@@ -333,30 +361,6 @@ def _refuse_repetitions(values: Iterable[tuple[str, str]]) -> None:
         seen.add(value)
 
 
-def _fields(entry: object, path: str, *, required: Sequence[str], optional: Sequence[str]) -> Mapping[str, Any]:
-    if not isinstance(entry, dict):
-        raise TopologyError(path, f"must be a mapping, not {_kind(entry)}")
-    for key in entry:
-        if key not in required and key not in optional:
-            raise TopologyError(f"{path}.{key}", "is not a known field")
-    for key in required:
-        if key not in entry:
-            raise TopologyError(f"{path}.{key}", "is missing")
-    return entry
-
-
-def _list(entry: object, path: str) -> list[Any]:
-    if not isinstance(entry, list) or not entry:
-        raise TopologyError(path, f"must be a list with at least one entry, not {_kind(entry)}")
-    return entry
-
-
-def _text(value: object, path: str, pattern: re.Pattern[str], what: str) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise TopologyError(path, f"{value!r} is not {what}")
-    return value
-
-
 def _endpoint(value: object, path: str) -> Endpoint:
     if not isinstance(value, str):
         raise TopologyError(path, f"{value!r} is not HOST:PORT")
@@ -364,21 +368,3 @@ def _endpoint(value: object, path: str) -> Endpoint:
         return Endpoint.parse(value)
     except ValueError as error:
         raise TopologyError(path, str(error)) from error
-
-
-def _milliseconds(value: object, path: str) -> int:
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise TopologyError(path, f"{value!r} is not a duration such as 100ms or 2s")
-    return int(match[1]) * (1000 if match[2] == "s" else 1)
-
-
-def _positive(value: object, path: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
-        raise TopologyError(path, f"{value!r} is not a positive whole number below 2^31")
-    return value
-
-
-def _kind(value: object) -> str:
-    names = {dict: "a mapping", list: "an empty list" if value == [] else "a list", str: "text", type(None): "nothing"}
-    return names.get(type(value), repr(value))

@@ -24,7 +24,7 @@ from google.protobuf.message import Message
 
 from network.embedded.identity import Signer
 
-__all__ = ["Administrator", "Endorsed", "Member", "OrderingService", "WireError"]
+__all__ = ["Administrator", "Endorsed", "Member", "OrderingService", "WireError", "client_tls"]
 
 _LARGEST_MESSAGE = 100 * 1024 * 1024
 _OPTIONS = (
@@ -75,7 +75,7 @@ class Administrator:
         """Raises `OSError` or `ValueError` for key material that cannot be read; connects lazily."""
         self.member = member
         self.signer = Signer.from_folder(member.msp, member.msp_id)
-        self._channel = _open_channel(member.peer, member.tls_ca, member.host_name)
+        self._channel = _open_channel(member.peer, member.tls_ca, member.host_name, client_tls(member.msp))
 
     def __enter__(self) -> Self:
         return self
@@ -182,9 +182,13 @@ class Administrator:
 class OrderingService:
     """Hands envelopes to the first ordering node that takes them; close it after use."""
 
-    def __init__(self, addresses: Sequence[str], tls_ca: Path, host_names: Sequence[str]) -> None:
+    def __init__(
+        self, addresses: Sequence[str], tls_ca: Path, host_names: Sequence[str], client: Path | None = None
+    ) -> None:
+        """`client` is the TLS folder to prove oneself with, where the nodes ask for it."""
         self._nodes = [
-            (address, _open_channel(address, tls_ca, name)) for address, name in zip(addresses, host_names, strict=True)
+            (address, _open_channel(address, tls_ca, name, client))
+            for address, name in zip(addresses, host_names, strict=True)
         ]
 
     def __enter__(self) -> Self:
@@ -235,6 +239,16 @@ class OrderingService:
         return f"{common_pb2.Status.Name(answer.status)}: {answer.info}", answer.status != _SERVICE_UNAVAILABLE
 
 
-def _open_channel(target: str, tls_ca: Path, host_name: str) -> Any:
-    credentials = grpc.ssl_channel_credentials(tls_ca.read_bytes())
+def client_tls(msp: Path) -> Path | None:
+    """The folder of the TLS client certificate that lies beside an identity's MSP folder, None where there is none."""
+    folder = msp.parent / "tls"
+    return folder if (folder / "client.crt").exists() else None
+
+
+def _open_channel(target: str, tls_ca: Path, host_name: str, client: Path | None) -> Any:
+    """With `client`, a folder that holds client.crt and client.key, TLS is mutual where the server asks for it."""
+    own = (
+        (None, None) if client is None else ((client / "client.key").read_bytes(), (client / "client.crt").read_bytes())
+    )
+    credentials = grpc.ssl_channel_credentials(tls_ca.read_bytes(), *own)
     return grpc.secure_channel(target, credentials, (*_OPTIONS, ("grpc.ssl_target_name_override", host_name)))

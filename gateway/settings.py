@@ -41,6 +41,9 @@ class _Fields:
             raise _Misused(f"{self._prefix}{name} must be {what}")
         return value
 
+    def optional(self, name: str) -> str | None:
+        return None if self._value.get(name) is None else self.text(name)
+
     def inner(self, name: str) -> "_Fields":
         return _Fields(self._get(name), f"{self._prefix}{name}")
 
@@ -69,6 +72,17 @@ class Organisation:
     tls_ca: Path
     msp: Path
     user_msp: Path
+    tls_client: Path | None = None
+    """Folder of client.crt and client.key, where the organisation's peers ask their clients for a certificate."""
+
+    def tls_pair(self) -> tuple[bytes | None, bytes | None]:
+        """The TLS client certificate and its key in PEM, two Nones where none is used. Raises `SettingsError`."""
+        if self.tls_client is None:
+            return None, None
+        try:
+            return (self.tls_client / "client.crt").read_bytes(), (self.tls_client / "client.key").read_bytes()
+        except OSError as exc:
+            raise SettingsError(f"{exc.filename}: cannot be read: {exc.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,7 @@ class NetworkFile:
                     tls_ca=folder / item.text("tls_ca"),
                     msp=folder / item.text("msp"),
                     user_msp=folder / item.text("user_msp"),
+                    tls_client=folder / client if (client := item.optional("tls_client")) is not None else None,
                 )
                 for item in value.items("organisations")
             ),

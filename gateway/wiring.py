@@ -217,8 +217,13 @@ def _connect(settings: Settings, guard: ExitStack) -> tuple[Gateway, Identity, S
     trust = Trust.from_msp_folders(
         {**folders, network.orderer_msp_id: network.orderer_msp}, bytes.fromhex(network.genesis_hash)
     )
+    certificate, key = member.tls_pair()
     connection: Connection = connect(
-        member.peer, tls_root=member.tls_ca.read_bytes(), server_name=f"peer0.{member.domain}"
+        member.peer,
+        tls_root=member.tls_ca.read_bytes(),
+        server_name=f"peer0.{member.domain}",
+        client_certificate=certificate,
+        client_key=key,
     )
     guard.callback(connection.close)
     return Gateway(connection, identity, signer, trust=trust), identity, signer

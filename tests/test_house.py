@@ -57,7 +57,7 @@ RULES: dict[str, Rule] = {
     ),
     "chaincode.contracts": Rule(("chaincode.domain", "chaincode.contracts"), frozenset()),
     "chaincode.crypto": Rule(("chaincode.domain",), frozenset({"cryptography"})),
-    "chaincode.shim": Rule(("chaincode.shim",), FABRIC_WIRE),
+    "chaincode.shim": Rule(("chaincode.shim",), FABRIC_WIRE | {"h2"}),
     "chaincode.__main__": Rule(
         ("chaincode.contracts", "chaincode.crypto", "chaincode.shim", "chaincode.domain"), frozenset()
     ),

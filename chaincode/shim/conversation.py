@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joins one stream, its session and the threads that execute its transactions.
 
-One thread reads the stream, one writes it from a queue, and every transaction runs on a worker that sleeps on
-a lock of its own while its request is answered. Measured beside an event loop that hands work to the same
-workers, the synchronous gRPC server cost less processor time per transaction.
+Whatever carries the stream hands in what the peer said and takes what is to be sent; every transaction runs on a
+worker that sleeps on a lock of its own while its request is answered.
 """
 
 import logging
@@ -11,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 from chaincode.shim import wire
 from chaincode.shim.errors import MessageTooLarge, PeerError, StreamEnded
@@ -35,19 +34,48 @@ class _Exchange:
         self.is_over = False
 
 
+class Carrier(Protocol):
+    """Takes messages to the peer, in order; called by any thread."""
+
+    def send(self, message: bytes) -> None:
+        """Send one message; one for a stream that is over is dropped."""
+        ...
+
+    def finish(self) -> None:
+        """End the stream behind what was sent; once is enough."""
+        ...
+
+
+class Outbox:
+    """A carrier from which somebody else fetches: the messages in order, until the stream is finished."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+
+    def send(self, message: bytes) -> None:
+        self._queue.put(message)
+
+    def finish(self) -> None:
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (message := self._queue.get()) is not None:
+            yield message
+
+
 class Conversation:
     """One stream with one peer, from REGISTER to its end.
 
-    `outgoing` is iterated by one thread and `consume` called by one other; transactions run on `workers`.
+    `receive` is called by one thread; `carrier` is sent to by that one and by the `workers` that run transactions.
     """
 
-    def __init__(self, chaincode_id: str, executor: Executor, workers: Workers) -> None:
+    def __init__(self, chaincode_id: str, executor: Executor, workers: Workers, carrier: Carrier) -> None:
         self._session = Session(chaincode_id)
         self._executor = executor
         self._workers = workers
         self._lock = threading.Lock()
         self._exchanges: dict[TransactionKey, _Exchange] = {}
-        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
+        self._carrier = carrier
         self._draining = False
         self._send(self._session.register())
 
@@ -55,11 +83,6 @@ class Conversation:
     def is_ready(self) -> bool:
         """Whether the peer accepted the registration and the stream still stands."""
         return self._session.state is State.READY
-
-    def outgoing(self) -> Iterator[bytes]:
-        """The messages for the peer; ends when the conversation ends."""
-        while (data := self._outbox.get()) is not None:
-            yield data
 
     def consume(self, incoming: Iterable[bytes]) -> None:
         """Read the peer's messages until the stream ends; whoever still waits for an answer then fails.
@@ -69,7 +92,7 @@ class Conversation:
         """
         try:
             for data in incoming:
-                self._receive(data)
+                self.receive(data)
         finally:
             self.end()
 
@@ -78,14 +101,19 @@ class Conversation:
         self._draining = True
 
     def end(self) -> None:
-        """Fail what waits and let the writer stop; ending twice does nothing more."""
+        """Fail what waits and finish the stream; ending twice does nothing more."""
         with self._lock:
             for key in self._session.end():
                 self._exchanges[key].wake.release()
             self._exchanges.clear()
-        self._outbox.put(None)
+        self._carrier.finish()
 
-    def _receive(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
+        """Take one message of the peer's.
+
+        Raises:
+            ProtocolError: when the peer broke the protocol; the stream is to be given up.
+        """
         message = wire.decode(wire.ChaincodeMessage, data)
         with self._lock:
             event = self._session.receive(message)
@@ -142,4 +170,4 @@ class Conversation:
         return answer.payload
 
     def _send(self, message: Any) -> None:
-        self._outbox.put(message.SerializeToString())
+        self._carrier.send(message.SerializeToString())

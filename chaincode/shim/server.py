@@ -5,19 +5,21 @@ import logging
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 
 from chaincode.shim.clock import ClockGuard
-from chaincode.shim.conversation import Conversation
-from chaincode.shim.errors import ProtocolError, SettingsError, StreamEnded
+from chaincode.shim.conversation import Carrier, Conversation, Outbox
+from chaincode.shim.errors import SettingsError, StreamEnded
 from chaincode.shim.execution import LARGEST_MESSAGE, Executor
 from chaincode.shim.health import HealthEndpoint
+from chaincode.shim.http2 import Stream
+from chaincode.shim.listener import Listener
 from chaincode.shim.router import Chaincode
 from chaincode.shim.settings import Settings
+from chaincode.shim.sockets import server_context
 from chaincode.shim.workers import Workers
 
 log = logging.getLogger("chaincode.shim")
@@ -27,27 +29,12 @@ _grpc: Any = grpc
 Announce = Callable[[str], None]
 """Takes the one line that says that the process is ready, and where."""
 
-_MOST_STREAMS = 64
-"""Each peer holds one stream; a stream occupies one thread of the server."""
-
 _FAREWELL = 2.0
 """How long, in seconds, a stream may take to carry its last answers once nothing runs any more."""
 
-_SIZES = (
+_CLIENT_OPTIONS = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
-)
-_SERVER_OPTIONS = (
-    *_SIZES,
-    # A second process on the same port would silently take half of the peer's connections.
-    ("grpc.so_reuseport", 0),
-    # Peers ping idle streams; a server left at its defaults would end those streams (rule S-47).
-    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_ping_strikes", 0),
-)
-_CLIENT_OPTIONS = (
-    *_SIZES,
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -79,20 +66,17 @@ class _Runtime(ABC):
         """Whether transactions can be taken now."""
         ...
 
-    def _open(self) -> Conversation:
-        conversation = Conversation(self.settings.chaincode_id, self._executor, self._workers)
+    def _open(self, carrier: Carrier) -> Conversation:
+        conversation = Conversation(self.settings.chaincode_id, self._executor, self._workers, carrier)
         with self._lock:
             self._conversations.add(conversation)
             if not self._accepting:
                 conversation.drain()
         return conversation
 
-    def _consume(self, conversation: Conversation, incoming: Iterable[bytes]) -> None:
-        try:
-            conversation.consume(incoming)
-        finally:
-            with self._lock:
-                self._conversations.discard(conversation)
+    def _leave(self, conversation: Conversation) -> None:
+        with self._lock:
+            self._conversations.discard(conversation)
 
     def _drain(self) -> None:
         """Refuse new transactions, wait for the running ones, and end the streams behind their answers."""
@@ -130,55 +114,45 @@ class ChaincodeServer(_Runtime):
         super().__init__(chaincode, settings, guard)
         if settings.listen is None:
             raise SettingsError("a chaincode server needs an address to listen on")
-        self._threads = ThreadPoolExecutor(_MOST_STREAMS, "stream")
-        self._server: Any = _grpc.server(self._threads, options=_SERVER_OPTIONS, maximum_concurrent_rpcs=_MOST_STREAMS)
-        handler = _grpc.stream_stream_rpc_method_handler(self._connect)
-        self._server.add_registered_method_handlers("protos.Chaincode", {"Connect": handler})
-        host = settings.listen.rpartition(":")[0]
+        paths = {"/protos.Chaincode/Connect": self._connect}
         try:
-            self.address = f"{host}:{self._bind(settings.listen)}"
-        except RuntimeError as error:
-            raise SettingsError(f"cannot listen on {settings.listen}") from error
+            context = None if settings.tls is None else server_context(settings.tls)
+            self._listener = Listener(settings.listen, paths, LARGEST_MESSAGE, context)
+        except OSError as error:
+            raise SettingsError(f"cannot listen on {settings.listen}: {error.strerror or error}") from error
+        self.address = self._listener.address
 
     def start(self) -> str:
         """Accept peers; the line that says where."""
         health = self._open_health()
         self._accepting = True
-        self._server.start()
+        self._listener.start()
         return f"ready {self.address}{health}"
 
     def stop(self) -> None:
         """Let running transactions end, then close everything."""
         self._drain()
-        self._server.stop(grace=_FAREWELL).wait()
-        self._threads.shutdown()
+        self._listener.stop(_FAREWELL)
         self._close()
 
     def _is_ready(self, streams: int) -> bool:
         return self._accepting
 
-    def _bind(self, address: str) -> int:
-        tls = self.settings.tls
-        if tls is None:
-            return int(self._server.add_insecure_port(address))
-        credentials = _grpc.ssl_server_credentials(
-            [(tls.key, tls.certificate)], root_certificates=tls.roots, require_client_auth=tls.roots is not None
-        )
-        return int(self._server.add_secure_port(address, credentials))
+    def _connect(self, stream: Stream) -> "_Served":
+        return _Served(self._open(stream), self._leave)
 
-    def _connect(self, incoming: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        conversation = self._open()
 
-        def read() -> None:
-            try:
-                self._consume(conversation, incoming)
-            except ProtocolError as error:
-                log.error("a peer's stream is given up: %s", error)
-            except Exception:  # gRPC raises a bare Exception when the peer goes away
-                log.info("a peer's stream ended")
+class _Served:
+    """A conversation as the receiver of a stream."""
 
-        threading.Thread(target=read, name="reader", daemon=True).start()
-        return conversation.outgoing()
+    def __init__(self, conversation: Conversation, leave: Callable[[Conversation], None]) -> None:
+        self._conversation = conversation
+        self._leave = leave
+        self.receive = conversation.receive
+
+    def end(self) -> None:
+        self._leave(self._conversation)
+        self._conversation.end()
 
 
 class ChaincodeClient(_Runtime):
@@ -207,14 +181,15 @@ class ChaincodeClient(_Runtime):
             ProtocolError: when the peer breaks the protocol.
         """
         channel = self._channel()
-        conversation = self._open()
+        outbox = Outbox()
+        conversation = self._open(outbox)
         register = channel.stream_stream("/protos.ChaincodeSupport/Register")
         with self._lock:
-            self._call = register(conversation.outgoing())
+            self._call = register(iter(outbox))
             if self._stopping.is_set():
                 self._call.cancel()
         try:
-            self._consume(conversation, self._call)
+            conversation.consume(self._call)
         except _grpc.RpcError as error:
             if not self._stopping.is_set():
                 raise StreamEnded(f"the stream to the peer ended: {error.code().name}") from error
@@ -222,6 +197,7 @@ class ChaincodeClient(_Runtime):
             if not self._stopping.is_set():
                 raise StreamEnded("the peer ended the stream")
         finally:
+            self._leave(conversation)
             self._ended.set()
             channel.close()
             self._close()

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from chaincode.shim import Response, wire
 from chaincode.shim.clock import ClockGuard
-from chaincode.shim.conversation import Conversation
+from chaincode.shim.conversation import Conversation, Outbox
 from chaincode.shim.execution import Executor
 from chaincode.shim.wire import MessageType
 from chaincode.shim.workers import Workers
@@ -341,10 +341,11 @@ def converse(
     peer = peer or FakePeer()
     pool = Workers(workers)
     guard = guard or ClockGuard(clock=lambda: float(NOW))
-    conversation = Conversation("pedigree:1", Executor(chaincode, "HospitalMSP", guard, **options), pool)
+    outbox = Outbox()
+    conversation = Conversation("pedigree:1", Executor(chaincode, "HospitalMSP", guard, **options), pool, outbox)
     peer.conversation = conversation  # type: ignore[attr-defined]
     threads = [
-        threading.Thread(target=lambda: [peer.feed(data) for data in conversation.outgoing()]),
+        threading.Thread(target=lambda: [peer.feed(data) for data in outbox]),
         threading.Thread(target=lambda: conversation.consume(peer.outgoing())),
     ]
     for thread in threads:

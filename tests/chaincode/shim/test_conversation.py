@@ -23,7 +23,7 @@ from chaincode.shim import (
     StreamEnded,
     wire,
 )
-from chaincode.shim.conversation import Conversation
+from chaincode.shim.conversation import Conversation, Outbox
 from chaincode.shim.execution import Executor
 from chaincode.shim.wire import MessageType
 from chaincode.shim.workers import Workers
@@ -317,15 +317,16 @@ def test_importing_configures_no_logging_and_starts_no_thread() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def idle_conversation() -> Conversation:
-    return Conversation("pedigree:1", Executor(Router({}), "HospitalMSP"), Workers(2))
+def idle_conversation(outbox: Outbox | None = None) -> Conversation:
+    return Conversation("pedigree:1", Executor(Router({}), "HospitalMSP"), Workers(2), outbox or Outbox())
 
 
 def test_a_peer_that_breaks_the_protocol_ends_its_conversation() -> None:
-    conversation = idle_conversation()
+    outbox = Outbox()
+    conversation = idle_conversation(outbox)
     with pytest.raises(ProtocolError, match="ChaincodeMessage"):
         conversation.consume([b"\xff"])
-    assert len(list(conversation.outgoing())) == 1
+    assert len(list(outbox)) == 1
 
 
 kinds = st.sampled_from([2, 3, 4, 5, 7, 13, 18])

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes to and from one peer, with TLS or without: one thread reads, one at a time writes, and neither waits."""
+
+import contextlib
+import os
+import socket
+import ssl
+import tempfile
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+from chaincode.shim.settings import Tls
+
+_CHUNK = 256 * 1024
+
+
+class Wire(ABC):
+    """A connected socket. `receive` belongs to the reading thread; `seal` and `send` to whoever writes just now."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A peer whose machine vanished says nothing: the kernel asks for it.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    @abstractmethod
+    def handshake(self, seconds: float) -> None:
+        """Agree on TLS where there is any; raises OSError, also when the peer is silent for `seconds`."""
+        ...
+
+    @abstractmethod
+    def receive(self) -> bytes:
+        """The next bytes, empty at the end; raises OSError."""
+        ...
+
+    @abstractmethod
+    def seal(self, data: bytes) -> bytes:
+        """What is to be sent for `data`, in the order of the calls; with empty `data`, what TLS itself wants to say."""
+        ...
+
+    def send(self, sealed: bytes) -> None:
+        """Send all of it; raises OSError."""
+        self._socket.sendall(sealed)
+
+    def close(self) -> None:
+        """Hang up; a thread that reads or sends is woken. May be called by any thread, and twice."""
+        with contextlib.suppress(OSError):  # the other side was faster
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """Give the socket back to the system; after `close`, when nobody uses it any more."""
+        self._socket.close()
+
+
+class Plain(Wire):
+    """Bytes as they are."""
+
+    def handshake(self, seconds: float) -> None:
+        pass
+
+    def receive(self) -> bytes:
+        return self._socket.recv(_CHUNK)
+
+    def seal(self, data: bytes) -> bytes:
+        return data
+
+
+class Secure(Wire):
+    """TLS as the server.
+
+    OpenSSL does not let two threads use one connection at once, so it works on buffers under a lock, and the socket is
+    read and written outside that lock.
+    """
+
+    def __init__(self, connected: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(connected)
+        self._lock = threading.Lock()
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def handshake(self, seconds: float) -> None:
+        self._socket.settimeout(seconds)
+        try:
+            while True:
+                try:
+                    self._tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    self._answer()
+                    self._fetch()
+        finally:
+            self._answer()  # also the alert that says why not
+        self._socket.settimeout(None)
+
+    def receive(self) -> bytes:
+        while True:
+            with self._lock:
+                found = self._decrypted()
+            if found is not None:
+                return found
+            self._fetch()
+
+    def seal(self, data: bytes) -> bytes:
+        with self._lock:
+            if data:
+                self._tls.write(data)
+            return self._outgoing.read()
+
+    def _decrypted(self) -> bytes | None:
+        """What has arrived, empty at the end of the connection, None when more must be fetched first."""
+        parts: list[bytes] = []
+        try:
+            while part := self._tls.read(_CHUNK):
+                parts.append(part)
+        except ssl.SSLWantReadError:
+            return b"".join(parts) or None
+        except ssl.SSLZeroReturnError:
+            pass
+        return b"".join(parts)
+
+    def _fetch(self) -> None:
+        data = self._socket.recv(_CHUNK)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def _answer(self) -> None:
+        if data := self._outgoing.read():
+            self._socket.sendall(data)
+
+
+def server_context(tls: Tls) -> ssl.SSLContext:
+    """TLS 1.2 or newer with ALPN h2; where roots are given, every client must show a certificate of theirs.
+
+    Raises:
+        OSError: when the material cannot be used; `ssl.SSLError` is one.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with _pair_as_file(tls) as name:
+        context.load_cert_chain(name)
+    if tls.roots is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=tls.roots.decode("ascii"))
+        # A certificate that was named is trusted as it stands, also an intermediate authority's.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+@contextlib.contextmanager
+def _pair_as_file(tls: Tls) -> Iterator[str]:
+    """Key and certificate where the standard library can read them: a file of this process's own, gone at once."""
+    descriptor, name = tempfile.mkstemp(prefix="pedigree-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(tls.key + b"\n" + tls.certificate)
+        yield name
+    finally:
+        Path(name).unlink()

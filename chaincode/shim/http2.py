@@ -186,7 +186,7 @@ class Connection:
             if stream.number not in self._streams or stream.trailers is not None:
                 return
             stream.pending.append(memoryview(data))
-            self._pump(stream)
+            self._advance(stream)
         self._flush()
 
     def finish(self, stream: Stream, status: int, text: str) -> None:
@@ -195,7 +195,7 @@ class Connection:
             if stream.number not in self._streams or stream.trailers is not None:
                 return
             stream.trailers = _trailers(status, text)
-            self._pump(stream)
+            self._advance(stream)
         self._flush()
 
     @property
@@ -229,17 +229,24 @@ class Connection:
                 self._take(stream, event.data, work)
         elif isinstance(event, h2.events.RequestReceived):
             self._open(event, work)
-        elif isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
-            stream = self._streams.get(event.stream_id)
-            if stream is not None:
-                if isinstance(event, h2.events.StreamReset):
-                    del self._streams[event.stream_id]
-                work.append(stream.end)
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
             for stream in list(self._streams.values()):
                 self._pump(stream)
-        elif isinstance(event, h2.events.ConnectionTerminated) and event.error_code != h2.errors.ErrorCodes.NO_ERROR:
-            log.info("a peer ended its connection with %s", event.error_code)
+        else:
+            self._on_end(event, work)
+
+    def _on_end(self, event: Any, work: list[Callable[[], None]]) -> None:
+        if isinstance(event, h2.events.StreamEnded):
+            if (stream := self._streams.get(event.stream_id)) is not None:
+                work.append(stream.end)
+        elif isinstance(event, h2.events.StreamReset):
+            stream = self._streams.pop(event.stream_id, None)
+            work.extend([stream.end] if stream is not None else [])
+        elif isinstance(event, h2.events.ConnectionTerminated):
+            if event.error_code != h2.errors.ErrorCodes.NO_ERROR:
+                log.info("a peer ended its connection with %s", event.error_code)
+            work.extend(stream.end for stream in self._streams.values())
+            self._streams.clear()
 
     def _take(self, stream: Stream, data: bytes, work: list[Callable[[], None]]) -> None:
         try:
@@ -263,6 +270,14 @@ class Connection:
         self._http.send_headers(number, _RESPONSE)
         stream = self._streams[number] = Stream(self, number, self._limit)
         work.append(partial(stream.open, accept))
+
+    def _advance(self, stream: Stream) -> None:
+        """Frame what can be framed, for a thread that cannot be held to account for a broken connection."""
+        try:
+            self._pump(stream)
+        except h2.exceptions.ProtocolError as error:
+            # The connection is over and the reading thread is about to tell the streams.
+            log.info("a message was dropped: %s", error)
 
     def _pump(self, stream: Stream) -> None:
         """Frame what the windows allow; the lock is held."""

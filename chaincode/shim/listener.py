@@ -18,6 +18,8 @@ _MOST_CONNECTIONS = 64
 """Each peer holds one; a connection occupies one thread."""
 _BACKLOG = 64
 _PAUSE = 0.01
+_FAREWELL = 0.5
+"""How long, in seconds, a connection that was told to end may take for it."""
 
 
 class Listener:
@@ -59,6 +61,7 @@ class Listener:
             time.sleep(_PAUSE)
         for connection in self._open():
             connection.close()
+        deadline = max(deadline, time.monotonic() + _FAREWELL)
         while self._open() and time.monotonic() < deadline:
             time.sleep(_PAUSE)
 

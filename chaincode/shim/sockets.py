@@ -113,12 +113,10 @@ class Secure(Wire):
         """What has arrived, empty at the end of the connection, None when more must be fetched first."""
         parts: list[bytes] = []
         try:
-            while part := self._tls.read(_CHUNK):
+            while part := self._tls.read(_CHUNK):  # empty when the peer has said that it ends
                 parts.append(part)
         except ssl.SSLWantReadError:
             return b"".join(parts) or None
-        except ssl.SSLZeroReturnError:
-            pass
         return b"".join(parts)
 
     def _fetch(self) -> None:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2, policies_pb2
 from fabric_protos.msp import msp_config_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
-from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 from google.protobuf.message import Message
 
+from network.embedded.consensus import consensus
 from network.embedded.mspconfig import msp_config_from_folder
 from network.embedded.policytext import parse
 from network.material import Material
@@ -53,10 +53,12 @@ def genesis_block(
     *,
     at: datetime | None = None,
     acls: Mapping[str, str] | None = None,
+    raft_tick_ms: int = 500,
 ) -> common_pb2.Block:
     """Block 0 of a channel, the topology's first one unless named.
 
-    `acls` maps resources to policy paths where they shall differ from Fabric's defaults. Two calls give different
+    `acls` maps resources to policy paths where they shall differ from Fabric's defaults. `raft_tick_ms` is
+    Raft's clock: ten ticks without a leader start an election. Two calls give different
     blocks, because the envelope carries a time and a nonce: make it once and keep it. Raises `OSError` or `ValueError`
     for key material that cannot be read.
     """
@@ -67,7 +69,7 @@ def genesis_block(
     _add_capability(root, "V3_0")
     _add_meta(root, _STANDARD)
     root.groups["Application"].CopyFrom(_application(topology.members(channel), material, acls or {}))
-    root.groups["Orderer"].CopyFrom(_orderer(topology, material, channel))
+    root.groups["Orderer"].CopyFrom(_orderer(topology, material, channel, raft_tick_ms))
     return _block(channel.name, configtx_pb2.Config(channel_group=root), at or datetime.now(UTC))
 
 
@@ -95,7 +97,7 @@ def _application(
     return group
 
 
-def _orderer(topology: Topology, material: Material, channel: Channel) -> configtx_pb2.ConfigGroup:
+def _orderer(topology: Topology, material: Material, channel: Channel, tick_ms: int) -> configtx_pb2.ConfigGroup:
     orderer, batch = topology.orderer, channel.batch
     msp_id = orderer.msp_id
     rules = {
@@ -118,29 +120,13 @@ def _orderer(topology: Topology, material: Material, channel: Channel) -> config
     _add_value(group, "BatchSize", sizes)
     _add_value(group, "BatchTimeout", orderer_pb2.BatchTimeout(timeout=batch.timeout_text))
     _add_value(group, "ChannelRestrictions", orderer_pb2.ChannelRestrictions())
-    consensus = orderer_pb2.ConsensusType(type="etcdraft", metadata=_consenters(topology, material))
-    _add_value(group, "ConsensusType", consensus)
+    agreed = consensus(topology, material, tick_ms=tick_ms)
+    _add_value(group, "ConsensusType", agreed.kind)
+    if agreed.consenters is not None:
+        _add_value(group, "Orderers", agreed.consenters)
+    if agreed.block_validation is not None:
+        _add_policy(group, "BlockValidation", policies_pb2.Policy.SIGNATURE, agreed.block_validation)
     return group
-
-
-def _consenters(topology: Topology, material: Material) -> bytes:
-    orderer = topology.orderer
-    metadata = raft_pb2.ConfigMetadata(
-        options=raft_pb2.Options(
-            tick_interval="500ms",
-            election_tick=10,
-            heartbeat_tick=1,
-            max_inflight_blocks=5,
-            snapshot_interval_size=16 * 1024 * 1024,
-        )
-    )
-    for number, address in enumerate(orderer.addresses, 1):
-        certificate = (material.orderer(orderer.domain, number) / "tls" / "server.crt").read_bytes()
-        metadata.consenters.add(
-            host=address.host, port=address.port, client_tls_cert=certificate, server_tls_cert=certificate
-        )
-    encoded: bytes = metadata.SerializeToString()
-    return encoded
 
 
 def _organisation(msp_id: str, folder: Path, rules: Mapping[str, str]) -> configtx_pb2.ConfigGroup:

@@ -14,6 +14,12 @@ from pathlib import Path
 from chaincode.shim.settings import Tls
 
 _CHUNK = 256 * 1024
+# The kernel asks after a minute of silence where it can be told so; by itself it would wait for two hours.
+_KEEPALIVE = [
+    (getattr(socket, name), seconds)
+    for name, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+]
 
 
 class Wire(ABC):
@@ -24,6 +30,8 @@ class Wire(ABC):
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A peer whose machine vanished says nothing: the kernel asks for it.
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE:
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
     @abstractmethod
     def handshake(self, seconds: float) -> None:

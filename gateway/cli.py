@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from gateway.console import Failure, Tool, dumps, show, table, told
+from gateway.identities.cli import identity
 from gateway.verbs import add_verbs
 
 _DEFAULT_NETWORK = Path(".pedigree/network.json")
@@ -42,6 +43,16 @@ def main() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the API; 0 picks a free one.")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="Port of health and metrics.")
 @click.option("--in-flight", type=int, default=256, show_default=True, help="Submissions under way at once.")
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    metavar="[NAME=]HOST:PORT",
+    help="A peer of the organisation, instead of the network file's; more stand in for the first, in this order.",
+)
+@click.option(
+    "--peer-slots", type=int, default=400, show_default=True, help="Calls at one peer at once; its own limit is 500."
+)
 @click.option("--rebuild", is_flag=True, help="Build the read model again from block 0.")
 @click.option("--json", "as_json", is_flag=True, help="Announce readiness as JSON.")
 @told
@@ -53,6 +64,8 @@ def serve(
     port: int | None,
     health_port: int | None,
     in_flight: int,
+    peers: tuple[str, ...],
+    peer_slots: int,
     rebuild: bool,
     as_json: bool,
 ) -> None:
@@ -63,7 +76,7 @@ def serve(
 
     settings = Settings.build(
         network, organisation, data=data, host=host, port=port, health_port=health_port,
-        in_flight=in_flight, rebuild=rebuild,
+        in_flight=in_flight, peers=peers, peer_slots=peer_slots, rebuild=rebuild,
     )  # fmt: skip
     check(settings)
 
@@ -141,3 +154,4 @@ def _key_store(data: Path, *, new: bool = False) -> Iterator[Any]:
 
 
 add_verbs(main)
+main.add_command(identity)

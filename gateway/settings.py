@@ -5,16 +5,20 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 FIRST_PORT = 8101
 FIRST_HEALTH_PORT = 8111
 THREADS_BESIDE_IN_FLIGHT = 32
+PEER_SLOTS = 400
+"""Calls at one peer at once; a peer's own limit is 500 unless it was set otherwise, and others use it too."""
+_SLOTS_RESERVED = 64
 SECRET_SIZE = 32
 _TEXT = re.compile(r"[^\x00-\x1f]+")
-_ADDRESS = re.compile(r"[^\s:]+:[0-9]{1,5}")
+_ADDRESS = re.compile(r"[^\s:=]+:[0-9]{1,5}")
+_NAMED_ADDRESS = re.compile(r"(?:(?P<name>[^\s:=]+)=)?(?P<address>[^\s:=]+:[0-9]{1,5})")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -44,6 +48,19 @@ class _Fields:
     def optional(self, name: str) -> str | None:
         return None if self._value.get(name) is None else self.text(name)
 
+    def has(self, name: str) -> bool:
+        return name in self._value
+
+    def texts(self, name: str, *, form: re.Pattern[str], what: str) -> list[str]:
+        """A list, not empty, of texts."""
+        value = self._get(name)
+        if not isinstance(value, list) or not value:
+            raise _Misused(f"{self._prefix}{name} must be a list with at least one entry")
+        for index, item in enumerate(value):
+            if not isinstance(item, str) or form.fullmatch(item) is None:
+                raise _Misused(f"{self._prefix}{name}[{index}] must be {what}")
+        return value
+
     def inner(self, name: str) -> "_Fields":
         return _Fields(self._get(name), f"{self._prefix}{name}")
 
@@ -62,13 +79,36 @@ class _Fields:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """Where a peer listens, and the host name that its TLS certificate proves."""
+
+    address: str
+    server_name: str
+
+    @classmethod
+    def parse(cls, text: str, position: int, domain: str) -> "PeerAddress":
+        """Read `[NAME=]HOST:PORT`.
+
+        Without NAME it is HOST where that lies in the organisation's domain, else `peer<position>.<domain>`, as
+        Fabric's tools name an organisation's peers. Raises `ValueError`.
+        """
+        found = _NAMED_ADDRESS.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is not [NAME=]HOST:PORT")
+        host = found["address"].rpartition(":")[0]
+        name = host if host.endswith(f".{domain}") else f"peer{position}.{domain}"
+        return cls(found["address"], found["name"] or name)
+
+
+@dataclass(frozen=True, slots=True)
 class Organisation:
     """One organisation of the network file."""
 
     name: str
     msp_id: str
     domain: str
-    peer: str
+    peers: tuple[PeerAddress, ...]
+    """In the order in which they are preferred."""
     tls_ca: Path
     msp: Path
     user_msp: Path
@@ -123,7 +163,7 @@ class NetworkFile:
                     name=item.text("name"),
                     msp_id=item.text("mspid"),
                     domain=item.text("domain"),
-                    peer=item.text("peer", form=_ADDRESS, what="HOST:PORT"),
+                    peers=_peers(item),
                     tls_ca=folder / item.text("tls_ca"),
                     msp=folder / item.text("msp"),
                     user_msp=folder / item.text("user_msp"),
@@ -145,6 +185,16 @@ class NetworkFile:
         raise SettingsError(f"the network has no organisation {name!r}; it has {known}")
 
 
+def _peers(item: _Fields) -> tuple[PeerAddress, ...]:
+    """An organisation's `peers`, or its one `peer`."""
+    if item.has("peers"):
+        named = item.texts("peers", form=_NAMED_ADDRESS, what="[NAME=]HOST:PORT")
+    else:
+        named = [item.text("peer", form=_ADDRESS, what="HOST:PORT")]
+    domain = item.text("domain")
+    return tuple(PeerAddress.parse(text, position, domain) for position, text in enumerate(named))
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that `pedigree serve` runs with."""
@@ -158,6 +208,7 @@ class Settings:
     in_flight: int = 256
     commit_wait: float = 30.0
     """Seconds that a request waits for its commit before it is answered 202."""
+    peer_slots: int = PEER_SLOTS
     upload_limit: int = 256 * 1024 * 1024
     rebuild: bool = False
     """Forget the read model at start and build it again from block 0."""
@@ -178,6 +229,8 @@ class Settings:
         port: int | None,
         health_port: int | None,
         in_flight: int,
+        peers: Sequence[str] = (),
+        peer_slots: int = PEER_SLOTS,
         rebuild: bool = False,
     ) -> "Settings":
         """Read the network file and fill in the conventions. Raises `SettingsError`."""
@@ -188,6 +241,10 @@ class Settings:
                 raise SettingsError(f"the network file names {path}, which does not exist")
         if not 1 <= in_flight <= 4096:
             raise SettingsError("in-flight must be from 1 to 4096")
+        if not 8 <= peer_slots <= 100_000:
+            raise SettingsError("peer-slots must be from 8 to 100000")
+        if peers:
+            member = replace(member, peers=_chosen(peers, member))
         return cls(
             network=file,
             organisation=member,
@@ -196,8 +253,28 @@ class Settings:
             port=FIRST_PORT + index if port is None else port,
             health_port=FIRST_HEALTH_PORT + index if health_port is None else health_port,
             in_flight=in_flight,
+            peer_slots=peer_slots,
             rebuild=rebuild,
         )
+
+    @property
+    def reserved_slots(self) -> int:
+        """Places at each peer that new work leaves to what was begun."""
+        return min(_SLOTS_RESERVED, self.peer_slots // 4)
+
+
+def _chosen(texts: Sequence[str], member: Organisation) -> tuple[PeerAddress, ...]:
+    """The peers named on the command line; one that the network file knows keeps its name from there."""
+    known = {peer.address: peer for peer in member.peers}
+    try:
+        chosen = tuple(
+            known.get(text) or PeerAddress.parse(text, position, member.domain) for position, text in enumerate(texts)
+        )
+    except ValueError as exc:
+        raise SettingsError(f"--peer: {exc}") from None
+    if len({peer.address for peer in chosen}) < len(chosen):
+        raise SettingsError("--peer: the same address is named twice")
+    return chosen
 
 
 def private_folder(path: Path) -> Path:

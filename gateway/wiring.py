@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
@@ -15,8 +16,12 @@ from typing import IO
 from flask import Flask
 
 from gateway.app import Metrics, create_app, create_health_app
-from gateway.fabric import Connection, Gateway, Identity, Signer, Trust, connect
-from gateway.ledger import FabricBlocks, FabricLedger, OrganisationSigner
+from gateway.delivery.blockfeed import FabricBlocks
+from gateway.delivery.lookout import Lookout
+from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.slots import Slots
+from gateway.fabric import Gateway, Identity, Signer, Trust, connect
+from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest import artifacts, datasets, lineage, models, operations, policies, runs
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
@@ -58,6 +63,8 @@ class Parts:
     keys: Keys
     signer: StatementSigner
     secret: bytes
+    peers: Peers | None = None
+    """The organisation's peers, to be watched; `None` where the ledger has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Service:
 
     def __init__(
         self, api: Flask, health: Flask, projector: Projector, reconciler: Reconciler, submitter: Submitter,
-        attempts: Attempts, resources: ExitStack,
+        attempts: Attempts, resources: ExitStack, lookout: Lookout | None = None,
     ) -> None:  # fmt: skip
         self.api = api
         self.health = health
@@ -85,9 +92,12 @@ class Service:
         self._submitter = submitter
         self._attempts = attempts
         self._resources = resources
+        self._lookout = lookout
 
     def start(self) -> None:
         """Take up the block stream, and finish what a former process left unfinished."""
+        if self._lookout is not None:
+            self._lookout.start()
         self.projector.start()
         unfinished = self._submitter.recover()
         if unfinished:
@@ -103,14 +113,22 @@ class Service:
         self._attempts.stop()
         self._reconciler.stop()
         self.projector.stop()
+        if self._lookout is not None:
+            self._lookout.stop()
         self._resources.close()
 
 
 def assemble(
-    parts: Parts, place: Place, *, limits: Limits, upload_limit: int, resources: ExitStack | None = None
+    parts: Parts,
+    place: Place,
+    *,
+    limits: Limits,
+    upload_limit: int,
+    resources: ExitStack | None = None,
+    metrics: Metrics | None = None,
 ) -> Service:
     """A gateway over any ledger and stores; tests build it over fakes."""
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     commits = Commits(parts.readmodel.height(), waiters=limits.waiters)
     projector = Projector(parts.blocks, parts.readmodel, commits)
     secret = Secret(parts.secret)
@@ -131,8 +149,21 @@ def assemble(
     metrics.gauge("pedigree_height", "Blocks in the read model", lambda: commits.height)
     metrics.gauge("pedigree_lag_blocks", "Blocks known to exist and not applied yet", lambda: commits.lag)
     metrics.gauge("pedigree_in_flight", "Submissions that have not reached their end", lambda: submitter.in_flight)
+    metrics.gauge(
+        "pedigree_behind_seconds", "For how long the read model has lacked blocks", lambda: commits.behind_for
+    )
+    lookout = None if parts.peers is None else _watch(parts.peers, commits, metrics)
     health = create_health_app(projector.progress, metrics)
-    return Service(api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack())
+    return Service(
+        api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack(), lookout
+    )
+
+
+def _watch(peers: Peers, commits: Commits, metrics: Metrics) -> Lookout:
+    metrics.gauge("pedigree_peers_usable", "Peers of this organisation that could be used now", lambda: peers.usable)
+    metrics.gauge("pedigree_peers_distrusted", "Peers that showed another chain", lambda: peers.distrusted)
+    metrics.gauge("pedigree_peer_calls", "Calls at this organisation's peers now", lambda: peers.calls)
+    return Lookout(peers, lambda height: commits.seen(height - 1))
 
 
 def _nouns(parts: Parts, place: Place, submitter: Submitter, projector: Projector) -> Mapping[str, Sequence[Route]]:
@@ -154,13 +185,15 @@ def _nouns(parts: Parts, place: Place, submitter: Submitter, projector: Projecto
 
 def build(settings: Settings) -> Service:
     """The gateway of one organisation on its real ledger; call it after forking. Raises `SettingsError`."""
+    metrics = Metrics()
     with ExitStack() as guard:
         service = assemble(
-            _parts(settings, guard),
+            _parts(settings, guard, metrics),
             _place(settings),
             limits=Limits(in_flight=settings.in_flight, wait=settings.commit_wait),
             upload_limit=settings.upload_limit,
             resources=(resources := ExitStack()),
+            metrics=metrics,
         )
         resources.push(guard.pop_all())
     return service
@@ -171,24 +204,27 @@ def _place(settings: Settings) -> Place:
     return Place(member.msp_id, member.domain, network.channel, network.chaincode, network.genesis_hash)
 
 
-def _parts(settings: Settings, guard: ExitStack) -> Parts:
+def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     data = private_folder(settings.data)
     guard.enter_context(_sole_owner(data / "lock"))
     readmodel = ReadModelStore(_open(guard, data, "readmodel", durable=False))
     if settings.rebuild:
         readmodel.clear()
-    gateway, identity, signer = _connect(settings, guard)
-    network = gateway.network(settings.network.channel)
-    chaincode = settings.network.chaincode
+    member = settings.organisation
+    identity = Identity.from_msp_folder(member.msp_id, member.user_msp)
+    signer = Signer.from_msp_folder(member.user_msp)
+    peers = Peers(_peers(settings, identity, signer), meter=metrics)
+    guard.callback(peers.close)
     return Parts(
-        ledger=FabricLedger(gateway, network, chaincode),
-        blocks=FabricBlocks(network, chaincode),
+        ledger=FabricLedger(peers, metrics),
+        blocks=FabricBlocks(peers, settings.network.chaincode),
         readmodel=readmodel,
         submissions=SubmissionStore(_open(guard, data, "submissions", durable=True)),
         records=RecordStore(_open(guard, data, "records", durable=True)),
         keys=open_keys(data, guard),
         signer=OrganisationSigner(identity, signer),
         secret=load_secret(data / "secret"),
+        peers=peers,
     )
 
 
@@ -209,24 +245,32 @@ def _fail_stop(error: Exception) -> None:
     os._exit(_EXIT_IO_ERROR)
 
 
-def _connect(settings: Settings, guard: ExitStack) -> tuple[Gateway, Identity, Signer]:
+def _peers(settings: Settings, identity: Identity, signer: Signer) -> list[Peer]:
+    """The organisation's peers, not connected yet, all held to the same pinned facts."""
     network, member = settings.network, settings.organisation
-    identity = Identity.from_msp_folder(member.msp_id, member.user_msp)
-    signer = Signer.from_msp_folder(member.user_msp)
     folders = {organisation.msp_id: organisation.msp for organisation in network.organisations}
     trust = Trust.from_msp_folders(
         {**folders, network.orderer_msp_id: network.orderer_msp}, bytes.fromhex(network.genesis_hash)
     )
+    tls_root = member.tls_ca.read_bytes()
     certificate, key = member.tls_pair()
-    connection: Connection = connect(
-        member.peer,
-        tls_root=member.tls_ca.read_bytes(),
-        server_name=f"peer0.{member.domain}",
-        client_certificate=certificate,
-        client_key=key,
-    )
-    guard.callback(connection.close)
-    return Gateway(connection, identity, signer, trust=trust), identity, signer
+
+    def dial(address: str, server_name: str) -> Line:
+        connection = connect(
+            address, tls_root=tls_root, server_name=server_name, client_certificate=certificate, client_key=key
+        )
+        gateway = Gateway(connection, identity, signer, trust=trust)
+        channel = gateway.network(network.channel)
+        return Line(connection, gateway, channel, channel.contract(network.chaincode))
+
+    return [
+        Peer(
+            peer.address,
+            partial(dial, peer.address, peer.server_name),
+            Slots(settings.peer_slots, settings.reserved_slots),
+        )
+        for peer in member.peers
+    ]
 
 
 def _sole_owner(path: Path) -> IO[bytes]:

@@ -64,7 +64,12 @@ RULES: dict[str, Rule] = {
     "chaincode": Rule((), frozenset()),
     "gateway.fabric": Rule(("gateway.fabric",), FABRIC_WIRE),
     "gateway.services": Rule(("chaincode.domain", "gateway.services"), frozenset()),
-    "gateway.ledger": Rule(("chaincode.domain", "gateway.fabric", "gateway.services.ports"), frozenset()),
+    "gateway.delivery": Rule(
+        ("chaincode.domain", "gateway.delivery", "gateway.fabric", "gateway.services.ports"), frozenset()
+    ),
+    "gateway.ledger": Rule(
+        ("chaincode.domain", "gateway.delivery", "gateway.fabric", "gateway.services.ports"), frozenset()
+    ),
     "gateway.verifier": Rule(
         (
             "chaincode.domain",
@@ -81,6 +86,10 @@ RULES: dict[str, Rule] = {
     "gateway.demo": Rule(("gateway.sdk", "gateway.demo"), frozenset({"sklearn", "numpy", "joblib", "rich"})),
     "gateway.stores": Rule(("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography"})),
     "gateway.rest": Rule(("chaincode.domain", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})),
+    "gateway.identities.cli": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
+    "gateway.identities.options": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
+    "gateway.identities.hsm": Rule(("gateway.identities",), frozenset({"cryptography", "pkcs11"})),
+    "gateway.identities": Rule(("gateway.identities", "gateway.fabric"), frozenset({"cryptography", "httpx"})),
     "gateway.app": Rule(("chaincode.domain", "gateway"), frozenset({"flask", "werkzeug", "prometheus_client"})),
     "gateway": Rule(
         ("chaincode.domain", "gateway"),

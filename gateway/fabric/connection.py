@@ -31,6 +31,9 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.max_pings_without_data", 0),
     # What is repeated after a failure is the caller's decision; gRPC must not take it.
     ("grpc.enable_retries", 0),
+    # gRPC doubles its pauses up to two minutes; a peer that was restarted should be found again sooner.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.use_local_subchannel_pool", 1),
 )
 

@@ -17,6 +17,7 @@ __all__ = [
     "TransactionParts",
     "build_proposal",
     "commit_status_request",
+    "newest_envelope",
     "parse",
     "read_proposal",
     "read_transaction",
@@ -156,12 +157,22 @@ def seek_envelope(
     identity: Identity, channel: str, *, start: int | None, stop: int, timestamp_ns: int, tls_cert_hash: bytes
 ) -> Any:
     """The unsigned `Envelope` that asks Deliver for blocks `start` (None: the next one) to `stop`, inclusive."""
-    header = wire.common.ChannelHeader(type=_DELIVER_SEEK_INFO, channel_id=channel, tls_cert_hash=tls_cert_hash)
-    header.timestamp.seconds, header.timestamp.nanos = divmod(timestamp_ns, 1_000_000_000)
     seek = wire.orderer.SeekInfo(
         start=seek_position(start),
         stop=wire.orderer.SeekPosition(specified=wire.orderer.SeekSpecified(number=stop)),
     )
+    return _seeking(identity, channel, seek, timestamp_ns, tls_cert_hash)
+
+
+def newest_envelope(identity: Identity, channel: str, *, timestamp_ns: int, tls_cert_hash: bytes) -> Any:
+    """The unsigned `Envelope` that asks Deliver for the last block that the peer holds, and no other."""
+    newest = wire.orderer.SeekPosition(newest=wire.orderer.SeekNewest())
+    return _seeking(identity, channel, wire.orderer.SeekInfo(start=newest, stop=newest), timestamp_ns, tls_cert_hash)
+
+
+def _seeking(identity: Identity, channel: str, seek: Any, timestamp_ns: int, tls_cert_hash: bytes) -> Any:
+    header = wire.common.ChannelHeader(type=_DELIVER_SEEK_INFO, channel_id=channel, tls_cert_hash=tls_cert_hash)
+    header.timestamp.seconds, header.timestamp.nanos = divmod(timestamp_ns, 1_000_000_000)
     payload = wire.common.Payload(
         header=wire.common.Header(
             channel_header=header.SerializeToString(),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gateway.fabric import wire
 from gateway.fabric.checkpoint import Checkpoint
-from gateway.fabric.messages import parse, seek_envelope, seek_position
+from gateway.fabric.messages import newest_envelope, parse, seek_envelope, seek_position
 from gateway.fabric.session import Session
 from gateway.fabric.streams import (
     ChaincodeEvent,
@@ -142,6 +142,17 @@ class BlockEventsRequest:
             channel,
             start=start,
             stop=_NO_STOP if stop_block is None else stop_block,
+            timestamp_ns=session.clock(),
+            tls_cert_hash=session.tls_client_certificate_hash,
+        )
+        return cls(session, kind, envelope)
+
+    @classmethod
+    def newest(cls, session: Session, kind: BlockKind, channel: str) -> BlockEventsRequest:
+        """A request for the last block that the peer holds."""
+        envelope = newest_envelope(
+            session.identity,
+            channel,
             timestamp_ns=session.clock(),
             tls_cert_hash=session.tls_client_certificate_hash,
         )

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from chaincode.domain.errors import LedgerError
 from gateway.services.commits import Commits
 from gateway.services.fates import Fate, fate_of
 from gateway.services.ports import (
     AlreadyProposed,
-    EndorsementMismatch,
     Json,
     Ledger,
     Meter,
@@ -38,8 +38,10 @@ from gateway.services.ports import (
 
 _LOG = logging.getLogger(__name__)
 _NONCE_SIZE = 24
-_MISMATCH_RETRIES = 2
 _DUPLICATE_TXID = 9
+_FIRST_RESEND = 0.5
+_LONGEST_UNKNOWN = 5.0
+_LONGEST_RESEND = 60.0
 
 
 class Invalidated(PortError):
@@ -74,11 +76,20 @@ class Limits:
     height_wait: float = 5.0
     """How long a read waits for the height that it asks for."""
     fallback_after: float = 2.0
+    resend_after: float = 8.0
+    """How long an accepted envelope may be in no block before it is sent again: a leader that died may have lost it."""
     attempts: int = 5
     burned: int = 64
     """How many used-up attempts of one key are walked over."""
     accepted_for: float = 600.0
     """How long a promised submission that cannot be endorsed is tried before it is given up."""
+
+
+class _Sent(NamedTuple):
+    """When an envelope may be sent again (monotonic seconds), and how many copies were sent."""
+
+    again_at: float = 0.0
+    copies: int = 0
 
 
 class Secret:
@@ -104,7 +115,7 @@ class Secret:
 
 
 class Attempts:
-    """Drives submissions; holds no state of its own between two of them, so it is thread-safe."""
+    """Drives submissions; keeps only when each envelope without an outcome was sent last, so it is thread-safe."""
 
     def __init__(
         self,
@@ -135,6 +146,7 @@ class Attempts:
         self._streaming = streaming
         self._limits = limits
         self._stopping = threading.Event()
+        self._sent: dict[str, _Sent] = {}
 
     def stop(self) -> None:
         """Let waiting threads go; what they waited for is on disk and is finished after the restart."""
@@ -167,13 +179,14 @@ class Attempts:
                 return self.conclude(submission, self._committed(submission, outcome))
             if fresh >= min(fate.attempts, self._limits.attempts) or walked >= self._limits.burned:
                 return self.conclude(submission, self._errors(_invalidated(fate, outcome)))
-            self._meter.count("retried_conflict" if fate.conflict else "retried_invalid")
+            self._meter.count(f"retried_{fate.code}")
             if fresh:
                 self._stopping.wait(random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
             submission = replace(submission, state="accepted", attempt=submission.attempt + 1, envelope=None)  # 5
 
     def conclude(self, submission: Submission, response: Response) -> Response:
         """Store the final answer; if a crash loses it, the transaction id leads to the same answer again."""
+        self._sent.pop(submission.transaction_id or "", None)
         self._submissions.finish(replace(submission, state="final", response=response))
         return response
 
@@ -197,21 +210,24 @@ class Attempts:
         return submission, None
 
     def _prepare(self, submission: Submission) -> Submission:
-        nonce = self._secret.nonce(submission)
-        for retry in range(_MISMATCH_RETRIES + 1):
+        nonce, token = self._secret.nonce(submission), self._secret.token(submission)
+        tried = 0
+        while True:
             started = time.perf_counter()
             try:
                 prepared = self._ledger.prepare(
                     submission.function,
                     submission.command,
                     nonce=nonce,
-                    token=self._secret.token(submission),
+                    token=token,
                     organisations=submission.organisations,
                 )
-            except EndorsementMismatch:
-                # Peers may merely stand at different heights, so ask again a moment later.
-                if retry == _MISMATCH_RETRIES:
+            except NothingOrdered as exc:
+                # Peers may stand at different heights, or a process be back in a moment: the same proposal again. 2
+                if tried >= exc.retries or self._stopping.is_set():
                     raise
+                tried += 1
+                self._meter.count(f"retried_{exc.code}")
                 self._stopping.wait(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
                 continue
             self._meter.observe("prepare", time.perf_counter() - started)
@@ -222,33 +238,60 @@ class Attempts:
                 envelope=prepared.envelope,
                 reply=prepared.reply,
             )
-        raise AssertionError("unreachable")
 
     def _order(self, submission: Submission, deadline: float, *, resent: bool) -> Outcome | None:
-        """Send the stored envelope and learn its fate from the blocks; `None` when `deadline` came first."""
+        """Send the stored envelope until it is in a block, and learn its fate; `None` when `deadline` came first.
+
+        Whoever does not hear of it sends the same envelope again: of any number of copies the first one counts.
+        """
         if submission.envelope is None or submission.transaction_id is None:
             raise RuntimeError(f"submission {submission.id} is prepared without an envelope")
         with self._commits.expect(submission.transaction_id) as future:
-            started = time.perf_counter()
-            try:
-                self._ledger.submit(submission.envelope)
-            except OutcomeUnknown as exc:
-                _LOG.warning("submission %s: %s", submission.id, exc.message)
-                self._meter.count("submit_unknown")
-            except NothingOrdered as exc:
-                if not resent:
-                    raise
-                # This refusal is about the copy; the first one may be in a block tomorrow. 4
-                _LOG.warning("submission %s could not be sent again: %s", submission.id, exc.message)
-            self._meter.observe("submit", time.perf_counter() - started)
-            started = time.perf_counter()
-            outcome = self._await(future, submission.transaction_id, deadline)
-            self._meter.observe("commit", time.perf_counter() - started)
+            while True:
+                again_at = self._send(submission, submission.transaction_id, resent=resent)
+                resent = True
+                started = time.perf_counter()
+                outcome = self._await(future, submission.transaction_id, min(deadline, again_at))
+                self._meter.observe("commit", time.perf_counter() - started)
+                if outcome is not None or time.monotonic() >= deadline or self._stopping.is_set():
+                    break
+                self._meter.count("resent")
+        if outcome is not None:
+            self._sent.pop(submission.transaction_id, None)
         if outcome is not None and outcome.code == _DUPLICATE_TXID:
             # Only the first occurrence of an id decides; its block was applied before this future was there.
             found = self._readmodel.transaction(submission.transaction_id)
             return outcome if found is None else found[0]
         return outcome
+
+    def _send(self, submission: Submission, transaction_id: str, *, resent: bool) -> float:
+        """Hand the envelope to ordering unless that was done just now; answers when (monotonic) to do it again.
+
+        A refusal of the first copy is raised.
+        """
+        now = time.monotonic()
+        sent = self._sent.get(transaction_id, _Sent())
+        if now < sent.again_at:
+            return sent.again_at
+        accepted = False
+        try:
+            self._ledger.submit(submission.envelope or b"")
+            accepted = True
+        except OutcomeUnknown as exc:
+            _LOG.warning("submission %s: %s", submission.id, exc.message)
+            self._meter.count("submit_unknown")
+        except NothingOrdered as exc:
+            if not resent:
+                raise
+            # This refusal is about the copy; the first one may be in a block tomorrow. 4
+            _LOG.warning("submission %s could not be sent again: %s", submission.id, exc.message)
+        ended = time.monotonic()
+        self._meter.observe("submit", ended - now)
+        # Where ordering is slow, copies would only make it slower: each one waits twice as long as the one before.
+        first, longest = (self._limits.resend_after, _LONGEST_RESEND) if accepted else (_FIRST_RESEND, _LONGEST_UNKNOWN)
+        again_at = ended + min(longest, first * (1 << min(sent.copies, 10))) * random.uniform(0.5, 1.0)  # noqa: S311
+        self._sent[transaction_id] = _Sent(again_at, sent.copies + 1)
+        return again_at
 
     def _await(self, future: "Future[Outcome]", transaction_id: str, deadline: float) -> Outcome | None:
         while not self._stopping.is_set():

@@ -22,6 +22,7 @@ class Commits:
     def __init__(self, height: int = 0, *, waiters: int = 16) -> None:
         self._height = height
         self._known_height = height
+        self._behind_since: float | None = None
         self._waiting: dict[str, list[Future[Outcome]]] = {}
         self._changed = threading.Condition()
         self._patience = threading.BoundedSemaphore(waiters)
@@ -36,11 +37,19 @@ class Commits:
         """How many blocks are known to exist that the read model does not hold yet."""
         return max(0, self._known_height - self._height)
 
+    @property
+    def behind_for(self) -> float:
+        """Seconds since the read model last held every block that was known to exist; 0 while it does."""
+        since = self._behind_since
+        return 0.0 if since is None else max(0.0, time.monotonic() - since)
+
     def applied(self, block: LedgerBlock) -> None:
         """Say that a block is visible in the read model; called by the projector only."""
         with self._changed:
             self._height = block.number + 1
             self._known_height = max(self._known_height, self._height)
+            if self._known_height == self._height:
+                self._behind_since = None
             found = [
                 (future, Outcome(transaction.transaction_id, transaction.code, block.number))
                 for transaction in block.transactions
@@ -60,6 +69,8 @@ class Commits:
         """Note that the ledger holds this block, learnt elsewhere than from the stream."""
         with self._changed:
             self._known_height = max(self._known_height, block + 1)
+            if self._known_height > self._height and self._behind_since is None:
+                self._behind_since = time.monotonic()
 
     @contextmanager
     def expect(self, transaction_id: str) -> "Iterator[Future[Outcome]]":

@@ -43,6 +43,8 @@ class NothingOrdered(PortError):
     code = "not-ordered"
     transient = False
     """Whether the same attempt may succeed a moment later."""
+    retries = 0
+    """How many times the same attempt is made again at once, after a short pause with jitter."""
 
 
 class Unavailable(NothingOrdered):
@@ -50,10 +52,11 @@ class Unavailable(NothingOrdered):
 
     transient = True
 
-    def __init__(self, message: str, /, *, code: str, retry_after: int = 1, **facts: Any) -> None:
+    def __init__(self, message: str, /, *, code: str, retry_after: int = 1, retries: int = 0, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.code = code
         self.retry_after = retry_after
+        self.retries = retries
 
 
 class EndorsementMismatch(NothingOrdered):
@@ -61,13 +64,13 @@ class EndorsementMismatch(NothingOrdered):
 
     code = "endorsement-mismatch"
     transient = True
+    retries = 2
 
 
 class TimedOut(NothingOrdered):
     """The chaincode exceeded the peer's execution time; nothing was ordered."""
 
     code = "chaincode-timeout"
-    transient = True
 
 
 class Forbidden(NothingOrdered):

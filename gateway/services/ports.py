@@ -151,10 +151,16 @@ class LedgerBlock:
 class BlockSource(Protocol):
     """The one stream of committed blocks."""
 
-    def blocks(self, start: int, stop: Callable[[], bool]) -> Iterator[LedgerBlock]:
+    def tip(self) -> int | None:
+        """How many blocks the ledger is known to hold; `None` when nobody knows. Raises as `blocks` does."""
+        ...
+
+    def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
         """Yield blocks from number `start` on, in order and without gaps, until the stream breaks or `stop()`.
 
-        A broken stream raises `Unavailable`; the caller starts again from its own position.
+        The first one follows on the block with header hash `previous_hash` (hex), where that is known. A broken stream
+        raises `Unavailable`; the caller starts again from its own position. Blocks that do not follow raise
+        `LedgerMisuse`.
         """
         ...
 

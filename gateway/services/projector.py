@@ -17,8 +17,11 @@ from gateway.services.ports import BlockSource, PortError, ReadModel, Unavailabl
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
-# Blocks that are behind arrive back to back; a stream that stays silent this long has delivered them all.
+# Where nobody says how many blocks there are: those that are behind arrive back to back, so a stream that stays
+# silent this long has delivered them all.
 _QUIET = 0.25
+_NEAR = 10
+"""Blocks that may be under way between being known and being applied, on a ledger that never rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Projector:
         self._trouble: str | None = "the block stream has not been opened yet"
         self._streaming = False
         self._last_activity = time.monotonic()
+        self._target: int | None = None
 
     def start(self) -> None:
         """Begin streaming in a thread of its own."""
@@ -59,10 +63,12 @@ class Projector:
             self._thread.join(timeout)
 
     def progress(self) -> Progress:
-        quiet = time.monotonic() - self._last_activity > _QUIET
-        lag = self._commits.lag
-        caught_up = self._streaming and quiet and lag == 0 and self._commits.height > 0
-        return Progress(self._commits.height, lag, self._streaming, caught_up, self._trouble)
+        height, lag, target = self._commits.height, self._commits.lag, self._target
+        if target is None:
+            reached = lag == 0 and time.monotonic() - self._last_activity > _QUIET
+        else:
+            reached = height >= target and lag <= _NEAR
+        return Progress(height, lag, self._streaming, self._streaming and reached and height > 0, self._trouble)
 
     @property
     def streaming(self) -> bool:
@@ -82,8 +88,9 @@ class Projector:
                 _LOG.warning("block stream lost: %s", exc.message)
             except PortError as exc:
                 # A gap or a foreign block: never guess. An operator must look; the stored rows stay readable.
+                if self._trouble != exc.message:
+                    _LOG.critical("block refused: %s", exc.message)
                 self._trouble = exc.message
-                _LOG.error("block refused: %s", exc.message)
             except Exception:
                 self._trouble = "an unexpected error stopped the projection; see the log"
                 _LOG.exception("projection failed")
@@ -93,11 +100,15 @@ class Projector:
             self._stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
     def _stream(self) -> None:
-        start = self._readmodel.height()
+        target = self._source.tip()
+        if target is not None:
+            self._commits.seen(target - 1)
+        start, previous_hash = self._readmodel.height(), self._readmodel.last_hash()
         self._last_activity = time.monotonic()
+        self._target = target
         self._streaming = True
         self._trouble = None
-        for block in self._source.blocks(start, self._stopping.is_set):
+        for block in self._source.blocks(start, self._stopping.is_set, previous_hash=previous_hash):
             self._readmodel.apply(block)
             self._commits.applied(block)
             self._last_activity = time.monotonic()

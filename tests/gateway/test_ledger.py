@@ -10,10 +10,11 @@ import pytest
 from chaincode.domain.errors import AlreadyExists, InvalidField, LineageCycle
 from chaincode.domain.idempotency import Idempotency
 from chaincode.domain.keys import key
+from gateway.delivery.blockfeed import ledger_block
+from gateway.delivery.peererrors import translate
 from gateway.fabric import EndorseError, ErrorDetail, GatewayError, SubmitError, UntrustedResponse
 from gateway.fabric.blocks import Block, Transaction
 from gateway.fabric.rwset import NamespaceReadWriteSet, Write
-from gateway.ledger import ledger_block, translate
 from gateway.services import ports
 
 CODE = grpc.StatusCode

@@ -98,7 +98,10 @@ class MemoryLedger:
     def evaluate(self, function: str, command: str) -> Json:
         raise NotImplementedError
 
-    def blocks(self, start: int, stop: Callable[[], bool]) -> Iterator[LedgerBlock]:
+    def tip(self) -> int | None:
+        return len(self.chain)
+
+    def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
         position = start
         while not stop():
             with self._changed:

@@ -119,7 +119,10 @@ class FakeLedger:
         writes = (LedgerWrite(f"thing/{transaction_id}", reply["record"]),) if code == 0 else ()
         return LedgerTransaction(transaction_id, index, code, "LabMSP", "2026-01-01T00:00:00Z", reply, writes)
 
-    def blocks(self, start: int, stop: Callable[[], bool]) -> Iterator[LedgerBlock]:
+    def tip(self) -> int | None:
+        return len(self.chain)
+
+    def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
         position = start
         while not stop() and self.streaming:
             with self._changed:

@@ -140,7 +140,7 @@ def test_an_unknown_outcome_that_was_lost_is_sent_again(make_core: Callable[...,
 
 
 def test_a_submission_without_a_block_is_answered_202_and_finished_later(make_core: Callable[..., Any]) -> None:
-    core = make_core(limits=Limits(wait=0.2, fallback_after=0.1)).start()
+    core = make_core(limits=Limits(wait=0.2, fallback_after=0.1, resend_after=0.1)).start()
     core.ledger.cutting = False
     answer = core.post("k")
     assert answer.response.status == 202

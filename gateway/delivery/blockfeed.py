@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one stream of committed blocks, from whichever peer of the organisation is in use, in the gateway's own terms.
+
+A stream begins where the reader stands and must follow on the very block that he read last, whoever delivers it: a
+peer that shows another chain is never used again. Nothing is taken up unseen: a broken stream raises, and the reader
+asks again from his own position, so that no block is missed and none comes twice.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from typing import Any, NoReturn
+
+from chaincode.domain import codec
+from chaincode.domain.idempotency import Idempotency
+from gateway.delivery.peererrors import parse_object
+from gateway.delivery.peers import Line, Peer, Peers
+from gateway.fabric import Block, FabricError, GatewayError, decode_block
+from gateway.fabric.blocks import Transaction
+from gateway.fabric.errors import DeliverError
+from gateway.services.ports import LedgerBlock, LedgerMisuse, LedgerTransaction, LedgerWrite, Unavailable
+
+_LOG = logging.getLogger(__name__)
+_TIP_WITHIN = 3.0
+_NOT_FOUND = 404
+# Every recording leaves one such entry for the chaincode to read; nobody asks a gateway for it.
+_OF_THE_CHAINCODE_ALONE = f"\x00{codec.kind_of(Idempotency)}\x00"
+
+
+class FabricBlocks:
+    """Implements `services.ports.BlockSource` on the Deliver service of the peer in use."""
+
+    def __init__(self, peers: Peers, chaincode: str) -> None:
+        self._peers = peers
+        self._chaincode = chaincode
+        self._lock = threading.Lock()
+        self._open: tuple[Peer, Any] | None = None
+        peers.when_left(self._left)
+
+    def tip(self) -> int | None:
+        peer = self._peers.choose()
+        line = peer.line()
+        try:
+            height = line.network.height(_TIP_WITHIN)
+        except (FabricError, ValueError) as exc:
+            self._fail(peer, line, exc)
+        self._peers.told(peer, height)
+        return self._peers.known_height
+
+    def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
+        peer = self._peers.choose()
+        line = peer.line()
+        before = None if previous_hash is None else bytes.fromhex(previous_hash)
+        self._peers.read(start)
+        try:
+            with line.network.block_events(start_block=start, previous_hash=before) as events:
+                with self._lock:
+                    self._open = (peer, events)
+                for block in events:
+                    yield ledger_block(decode_block(block), self._chaincode)
+                    self._peers.read(block.header.number + 1)
+                    if stop():
+                        return
+        except (FabricError, ValueError) as exc:
+            if stop():
+                return
+            self._fail(peer, line, exc)
+        finally:
+            with self._lock:
+                self._open = None
+        if not stop():
+            raise Unavailable(f"the block stream of {peer.name} was ended", code="peer-unavailable")
+
+    def interrupt(self) -> None:
+        with self._lock:
+            found = self._open
+        if found is not None:
+            found[1].close()
+
+    def _left(self, peer: Peer) -> None:
+        with self._lock:
+            found = self._open
+        if found is not None and found[0] is peer:
+            found[1].close()
+
+    def _fail(self, peer: Peer, line: Line, exc: FabricError | ValueError) -> NoReturn:
+        """Say what a failure of the stream means; only a connection that broke is taken up again unseen."""
+        if line.dropped:
+            raise Unavailable(f"peer {peer.name} was left", code="peer-unavailable") from exc
+        if isinstance(exc, DeliverError) and exc.status == _NOT_FOUND:
+            # It has fewer blocks than were read: restored from a copy, or behind; the height says which.
+            self._peers.suspect(peer)
+            raise Unavailable(
+                f"peer {peer.name} lacks the channel, or blocks that were read", code="peer-behind"
+            ) from exc
+        if isinstance(exc, GatewayError):
+            self._peers.failed(peer, str(exc))
+            raise Unavailable(f"the block stream of {peer.name} ended: {exc.message}", code="peer-unavailable") from exc
+        if isinstance(exc, FabricError):
+            self._peers.distrust(peer, str(exc))
+            raise LedgerMisuse(f"the blocks of {peer.name} cannot be trusted: {exc}", reason="forked") from exc
+        raise exc
+
+
+def ledger_block(block: Block, chaincode: str) -> LedgerBlock:
+    """A decoded block in the gateway's own terms; what is not for its readers is left out."""
+    return LedgerBlock(
+        number=block.number,
+        hash=block.header_hash.hex(),
+        previous_hash=block.previous_hash.hex(),
+        transactions=tuple(_transaction(transaction, chaincode) for transaction in block.transactions),
+    )
+
+
+def _transaction(transaction: Transaction, chaincode: str) -> LedgerTransaction:
+    ours = transaction.chaincode == chaincode
+    at = "" if transaction.timestamp is None else transaction.timestamp.astimezone(UTC).isoformat()
+    return LedgerTransaction(
+        transaction_id=transaction.transaction_id,
+        index=transaction.index,
+        code=transaction.validation_code,
+        creator=transaction.creator_msp_id,
+        at=at.replace("+00:00", "Z"),
+        reply=parse_object(transaction.result) if ours and transaction.result else None,
+        writes=tuple(_writes(transaction, chaincode)) if transaction.valid else (),
+    )
+
+
+def _writes(transaction: Transaction, chaincode: str) -> Iterator[LedgerWrite]:
+    for namespace in transaction.namespaces:
+        if namespace.namespace != chaincode:
+            continue
+        for write in namespace.writes:
+            if write.key.startswith(_OF_THE_CHAINCODE_ALONE):
+                continue
+            if write.is_delete:
+                yield LedgerWrite(write.key, None)
+                continue
+            value = parse_object(write.value)
+            if value is None:
+                _LOG.error("transaction %s wrote an entry that is no record", transaction.transaction_id)
+            else:
+                yield LedgerWrite(write.key, value)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks each peer of the organisation, from time to time and at once when it is suspected, how many blocks it holds.
+
+One question is one block's ids from the peer's Deliver service: it takes no place of the Gateway service, and no
+other peer answers for the one that was asked. The first answer of a peer is compared with the pinned genesis block.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from gateway.delivery.peers import Peer, Peers
+from gateway.fabric import FabricError, GatewayError, UntrustedResponse
+
+_LOG = logging.getLogger(__name__)
+
+
+class Lookout:
+    """One thread that watches over all peers. Times in seconds."""
+
+    def __init__(
+        self,
+        peers: Peers,
+        seen: Callable[[int], None],
+        *,
+        every: float = 5.0,
+        within: float = 3.0,
+        misses: int = 2,
+        stalls_after: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Assign.
+
+        Args:
+            seen: told of every height that a peer names.
+            within: how long a peer may take to answer.
+            misses: how many answers in a row it may owe; a suspected peer may owe one.
+            stalls_after: for how long the feed may bring nothing although there is more to bring.
+        """
+        self._peers = peers
+        self._seen = seen
+        self._every = every
+        self._within = within
+        self._misses = misses
+        self._stalls_after = stalls_after
+        self._clock = clock
+        self._due = dict.fromkeys(peers, 0.0)
+        self._owed = dict.fromkeys(peers, 0)
+        self._known: set[Peer] = set()
+        self._read = (0, clock())
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        peers.when_suspected(self._suspect)
+
+    def start(self) -> None:
+        """Watch in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        self._stopping.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def ask(self, peer: Peer) -> None:
+        """Ask one peer now."""
+        try:
+            network = peer.line().network
+            if peer not in self._known:
+                network.check_genesis(self._within)
+                self._known.add(peer)
+            height = network.height(self._within)
+        except UntrustedResponse as exc:
+            self._peers.distrust(peer, str(exc))
+        except GatewayError as exc:
+            self._missed(peer, f"it does not say how many blocks it has ({exc.code.name})")
+        except (FabricError, ValueError) as exc:  # gRPC's word for a connection that was closed meanwhile
+            self._missed(peer, str(exc))
+        else:
+            self._owed[peer] = 0
+            self._peers.told(peer, height)
+            self._seen(height)
+            self._look_at_feed(peer, height)
+            self._due[peer] = self._clock() + self._every * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+
+    def _missed(self, peer: Peer, why: str) -> None:
+        self._owed[peer] += 1
+        if self._owed[peer] >= self._misses:
+            self._peers.failed(peer, why, certain=True)
+        pause = peer.breaker.retry_in or min(1.0, self._every)
+        self._due[peer] = self._clock() + pause
+
+    def _look_at_feed(self, peer: Peer, height: int) -> None:
+        read, since = self._read
+        now = self._clock()
+        if self._peers.read_height != read or height <= read:
+            self._read = (self._peers.read_height, now)
+        elif now - since > self._stalls_after:
+            self._read = (read, now)
+            self._peers.silent(peer)
+
+    def _suspect(self, peer: Peer) -> None:
+        self._owed[peer] = max(self._owed[peer], self._misses - 1)
+        self._due[peer] = 0.0
+        self._woken.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            now = self._clock()
+            for peer in self._peers:
+                if self._stopping.is_set():
+                    return
+                if self._due[peer] <= now and peer.distrusted is None and self._may_ask(peer):
+                    try:
+                        self.ask(peer)
+                    except Exception:
+                        _LOG.exception("asking peer %s failed", peer.name)
+                        self._due[peer] = self._clock() + self._every
+            due = min((at for peer, at in self._due.items() if peer.distrusted is None), default=now + self._every)
+            self._woken.wait(min(self._every, max(0.05, due - self._clock())))
+
+    def _may_ask(self, peer: Peer) -> bool:
+        """A peer that was left is asked when its pause is over; the question is then the trial."""
+        if peer.breaker.allows():
+            return True
+        self._due[peer] = self._clock() + max(0.05, peer.breaker.retry_in)
+        return False

@@ -22,6 +22,7 @@ from network.packaging import Definition, DefinitionError, Package, load_collect
 from network.profiles import write_json
 from network.running import RunningError
 from network.topology import Endpoint, Topology, TopologyError
+from network.verbs import platform
 from network.wire import WireError
 
 _REFUSALS = (TopologyError, RunningError, DefinitionError, MalformedPolicy, WireError)
@@ -338,6 +339,9 @@ def _print_report(report: dict[str, Any]) -> None:
     for entry in report["chaincodes"]:
         chaincodes.add_row(entry["name"], entry["version"], str(entry["sequence"]))
     console.print(chaincodes if report["chaincodes"] else "nothing is deployed")
+
+
+platform.register(main)
 
 
 if __name__ == "__main__":

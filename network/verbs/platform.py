@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs for other platforms: render an organisation's part for Kubernetes, and what Prometheus and Grafana need."""
+
+import functools
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import click
+
+from network import running
+from network.console import one_line
+from network.kubernetes import KubernetesError, Part
+from network.kubernetes import export as export_chart
+from network.monitoring import MonitoringError, certificate_metrics, find_targets
+from network.monitoring import export as export_monitoring
+from network.packaging import DefinitionError
+from network.running import RunningError
+from network.topology import Endpoint, TopologyError
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_REFUSALS = (DefinitionError, KubernetesError, MonitoringError, RunningError, TopologyError)
+_VERSION = re.compile(r"[A-Za-z0-9_.+-]+")
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_directory = click.option(
+    "--dir", "directory", type=_FOLDER, default=Path(".pedigree"), show_default=True, help="Where the network is kept."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def register(group: click.Group) -> None:
+    """Add the verbs of this part."""
+    for command in (kubernetes, monitoring, certificates):
+        group.add_command(command)
+
+
+def _refusing(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Turn what an operator can put right into one line and exit code 1."""
+
+    @functools.wraps(command)
+    def refusing(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return command(*args, **kwargs)
+        except _REFUSALS as error:
+            raise click.ClickException(one_line(str(error))) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(one_line(f"{where}{error.strerror or error}")) from error
+
+    return refusing
+
+
+@click.command()
+@click.option("--org", "organisation", required=True, help="Name or MSP id of the organisation, or `orderer`.")
+@click.option("--out", "folder", type=_FOLDER, help="Default: DIR/kubernetes/ORG.")
+@click.option("--version", default="1.0", show_default=True, help="Version of the chaincode package.")
+@_directory
+@_json
+@_refusing
+def kubernetes(organisation: str, folder: Path | None, version: str, directory: Path, *, as_json: bool) -> None:
+    """Write a Helm chart, its values and its secrets.
+
+    They are for one organisation's part of the network: peer, CA, chaincode and gateway, or the orderers.
+
+    The folder holds private keys: apply secrets.yaml, then keep it where keys are kept, or remove it.
+    """
+    directory = directory.absolute()
+    if not _VERSION.fullmatch(version):
+        raise DefinitionError(f"--version: {version!r} may hold letters, digits and '_.+-' only")
+    part = Part.of(running.chosen_topology(None, directory), directory, organisation)
+    described = running.last_description(directory)
+    genesis_hash = None if described is None else str(described["genesis_hash"])
+    target = directory / "kubernetes" / part.prefix if folder is None else folder.absolute()
+    written = export_chart(part, target, genesis_hash=genesis_hash, version=version)
+    for warning in part.warnings():
+        click.echo(f"note: {warning}", err=True)
+    if as_json:
+        answer = {"folder": str(target), "files": written.files, "package_id": written.package_id}
+        click.echo(json.dumps(answer | {"commands": written.commands}))
+        return
+    click.echo(f"wrote {', '.join(written.files)} to {target}")
+    if written.package_id is not None:
+        click.echo(f"chaincode package {written.package_id}")
+    for command in written.commands:
+        click.echo(f"  {command}")
+
+
+@click.command()
+@click.option("--out", "folder", type=_FOLDER, help="Default: DIR/monitoring.")
+@click.option(
+    "--gateway", "gateways", multiple=True, help="ORG=HOST:PORT of a gateway's health port, where it is not by default."
+)
+@click.option("--node", help="HOST:PORT of this machine's node exporter, for disk, clock and certificates.")
+@_directory
+@_json
+@_refusing
+def monitoring(
+    folder: Path | None, gateways: tuple[str, ...], node: str | None, directory: Path, *, as_json: bool
+) -> None:
+    """Write scrape configuration, alert rules and dashboard.
+
+    They are for Prometheus and Grafana, and find the programs of this network where they publish metrics now.
+    """
+    directory = directory.absolute()
+    chosen = _addresses(gateways)
+    topology = running.chosen_topology(None, directory)
+    targets = find_targets(topology, directory, gateways=chosen, node=node)
+    target = directory / "monitoring" if folder is None else folder.absolute()
+    files = export_monitoring(targets, target)
+    if as_json:
+        found = [{"job": each.job, "name": each.name, "address": each.address} for each in targets]
+        click.echo(json.dumps({"folder": str(target), "files": files, "targets": found}))
+        return
+    click.echo(f"wrote {', '.join(files)} to {target}")
+    for each in targets:
+        click.echo(f"  {each.job:8} {each.name:32} {each.address}")
+
+
+@click.command()
+@click.option(
+    "--out",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File in the textfile collector's folder, such as pedigree.prom; default: standard output.",
+)
+@_directory
+@_refusing
+def certificates(file: Path | None, directory: Path) -> None:
+    """Say when certificates end, as a metric.
+
+    It is in the form that the textfile collector of Prometheus's node exporter reads; run it once a day.
+    """
+    text = certificate_metrics(directory.absolute())
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    new = file.with_name(f".{file.name}.new")  # the collector reads *.prom only, so never half of it
+    new.write_text(text, encoding="utf-8")
+    new.replace(file)
+
+
+def _addresses(texts: tuple[str, ...]) -> dict[str, Endpoint]:
+    addresses: dict[str, Endpoint] = {}
+    for text in texts:
+        organisation, _, address = text.partition("=")
+        if organisation in addresses:
+            raise MonitoringError(f"--gateway: {organisation} is named twice")
+        try:
+            addresses[organisation] = Endpoint.parse(address)
+        except ValueError as error:
+            raise MonitoringError(f"--gateway: {text!r} is not ORG=HOST:PORT: {error}") from error
+    return addresses

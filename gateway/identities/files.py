@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that hold keys: for the owner alone, and whole or not there, whatever happens in the middle of a write."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.identities.errors import WalletError
+
+
+class Disk:
+    """The few operations that durability rests on, in one place so that tests can let each of them fail."""
+
+    def write(self, path: Path, content: bytes, mode: int) -> None:
+        """Write a file that only this process knows of yet, down to the disk."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)  # a left-over may have had another mode
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Put a file in another's place in one step."""
+        source.rename(target)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make renames in a folder durable."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def replace(disk: Disk, path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Put `content` in the place of `path`: after a crash the old file is there or the new one, each whole.
+
+    A crash leaves `.<name>.new` behind, as closed as the file itself; the next write takes it over. Writers of one
+    folder must exclude one another with `locked`.
+    """
+    new = path.with_name(f".{path.name}.new")
+    disk.write(new, content, mode)
+    disk.rename(new, path)
+    disk.sync_folder(path.parent)
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder, and those above that are missing, for the owner alone; an existing one stays as it is."""
+    if not folder.is_dir():
+        if not folder.parent.is_dir():
+            private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def closed_folder(folder: Path) -> Path:
+    """Like `private_folder`, and closes an existing one that others may enter; raises `WalletError` when it cannot."""
+    private_folder(folder)
+    if folder.stat().st_mode & 0o077:
+        try:
+            folder.chmod(0o700)
+        except OSError as exc:
+            raise WalletError(f"{folder}: others may enter it, and it cannot be closed: {exc.strerror}") from None
+    return folder
+
+
+def read_private(path: Path) -> bytes:
+    """The content of a file with a secret; raises `WalletError` when others may read it, `OSError` when nobody can."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_mode & 0o077:
+            raise WalletError(f"{path}: others may read it; close it with: chmod 600 {path}")
+        return file.read()
+
+
+@contextmanager
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Exclude others who lock this file of a folder, also in other processes; ends with the process at the latest."""
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a certificate may still be used: its time, and its issuer's revocation list (RFC 5280, section 5).
+
+Peers look at revocation lists only where the channel's configuration holds them, and at no certificate's time when they
+validate; so a gateway looks by itself, at its own identity and at those that are presented to it. A list that should
+have been replaced (its nextUpdate has passed) proves nothing: writes are refused then, reads go on.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.identities.credential import check_validity, common_name
+from gateway.identities.errors import (
+    CaMisbehaved,
+    CertificateRevoked,
+    IdentityError,
+    RevocationUnknown,
+)
+from gateway.identities.files import Disk, private_folder, replace
+
+
+class RevocationList:
+    """One CA's list; immutable. Its signature has been verified."""
+
+    def __init__(self, crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> None:
+        self._crl = crl
+        self.issuer = issuer
+        self.this_update = crl.last_update_utc
+        self.next_update = crl.next_update_utc
+        self._revoked = {entry.serial_number: entry.revocation_date_utc for entry in crl}
+
+    @classmethod
+    def parse(cls, pem: bytes, issuers: Iterable[x509.Certificate], what: str) -> "RevocationList":
+        """A list from PEM that one of `issuers` has signed; raises `IdentityError` that names `what` otherwise."""
+        try:
+            crl = x509.load_pem_x509_crl(pem)
+        except ValueError:
+            raise IdentityError(f"{what}: not a revocation list in PEM") from None
+        for issuer in issuers:
+            if issuer.subject == crl.issuer and _signed_by(crl, issuer):
+                return cls(crl, issuer)
+        raise IdentityError(f"{what}: the revocation list is not signed by a CA that is known here")
+
+    @property
+    def pem(self) -> bytes:
+        """The list as PEM."""
+        return self._crl.public_bytes(Encoding.PEM)
+
+    @property
+    def serials(self) -> dict[str, datetime]:
+        """Serial numbers in lower-case hexadecimal digits, and since when they are revoked."""
+        return {f"{serial:x}": at for serial, at in self._revoked.items()}
+
+    def covers(self, certificate: x509.Certificate) -> bool:
+        """Whether the certificate is one of this list's CA."""
+        return certificate.issuer == self.issuer.subject
+
+    def stale(self, at: datetime) -> bool:
+        """Whether a newer list should have been published; so is one without a nextUpdate."""
+        return self.next_update is None or at >= self.next_update
+
+    def check(self, certificate: x509.Certificate, at: datetime, *, write: bool = True) -> None:
+        """Raises `CertificateRevoked`, and for a write `RevocationUnknown` when the list is stale."""
+        since = self._revoked.get(certificate.serial_number)
+        if since is not None and self.covers(certificate):
+            raise CertificateRevoked(
+                f"the certificate {certificate.serial_number:x} of {common_name(certificate)} is revoked since "
+                f"{since:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        if write and self.stale(at):
+            raise RevocationUnknown(
+                f"the revocation list of {common_name(self.issuer)} should have been replaced at "
+                f"{_instant(self.next_update)}; fetch a new one with: pedigree identity crl"
+            )
+
+
+class Revocations:
+    """The current lists of an organisation's CAs, kept in one file; thread-safe.
+
+    `issuers` are the CA certificates whose lists are believed. A list never goes back: one that is older than what is
+    held is refused, so an old list played again does not bring a revoked certificate to life.
+    """
+
+    def __init__(
+        self,
+        issuers: Sequence[x509.Certificate],
+        file: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        disk: Disk | None = None,
+    ) -> None:
+        self._issuers = tuple(issuers)
+        self._file = file
+        self._clock = clock
+        self._disk = disk if disk is not None else Disk()
+        self._lock = threading.Lock()
+        self._lists: dict[bytes, RevocationList] = {}
+
+    def load(self) -> None:
+        """Take up what the file holds; a missing file holds nothing. Raises `IdentityError` that names it."""
+        try:
+            content = self._file.read_bytes()
+        except FileNotFoundError:
+            return
+        with self._lock:
+            for block in _blocks(content):
+                found = RevocationList.parse(block, self._issuers, str(self._file))
+                self._lists[_key(found.issuer)] = found
+
+    def update(self, pem: bytes) -> RevocationList:
+        """Take a newer list, and store it before it counts; raises `CaMisbehaved` for an older one.
+
+        A crash leaves the former file.
+        """
+        new = RevocationList.parse(pem, self._issuers, "the CA's answer")
+        with self._lock:
+            held = self._lists.get(_key(new.issuer))
+            if held is not None and new.this_update < held.this_update:
+                raise CaMisbehaved(
+                    f"the CA answered with a revocation list of {_instant(new.this_update)}, "
+                    f"older than the one held, of {_instant(held.this_update)}"
+                )
+            lists = {**self._lists, _key(new.issuer): new}
+            private_folder(self._file.parent)
+            replace(self._disk, self._file, b"".join(each.pem for each in lists.values()), mode=0o644)
+            self._lists = lists
+        return new
+
+    def check(self, certificate: x509.Certificate, *, write: bool = True) -> None:
+        """Raises `CertificateRefused`: expired, revoked, or for a write that nobody can tell."""
+        at = self._clock()
+        check_validity(certificate, at)
+        covering = [each for each in self._lists.values() if each.covers(certificate)]
+        if not covering and write:
+            raise RevocationUnknown(
+                f"there is no revocation list of {certificate.issuer.rfc4514_string()}; "
+                "fetch one with: pedigree identity crl"
+            )
+        for each in covering:
+            each.check(certificate, at, write=write)
+
+
+def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    try:
+        return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # a CA's key is of a kind that signs
+    except (TypeError, ValueError):
+        return False
+
+
+def _blocks(content: bytes) -> list[bytes]:
+    end = b"-----END X509 CRL-----\n"
+    return [part + end for part in content.split(end) if part.strip()]
+
+
+def _key(issuer: x509.Certificate) -> bytes:
+    return issuer.subject.public_bytes()
+
+
+def _instant(at: datetime | None) -> str:
+    return "a time that it does not tell" if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"

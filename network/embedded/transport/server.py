@@ -25,6 +25,7 @@ __all__ = ["Server"]
 
 _LARGEST_HEADERS = 16 * 1024
 _HANDSHAKE_S = 10.0
+_FAREWELL_S = 0.25
 _BACKLOG = 512
 _REMEMBERED = 256
 
@@ -106,6 +107,18 @@ class Server:
             await asyncio.wait(running, timeout=1.0)
         for carrier in list(self._carriers):
             carrier.close()
+        if not await self._emptied(_FAREWELL_S):
+            for carrier in list(self._carriers):  # TLS waits for a farewell that some clients never send
+                carrier.transport.abort()
+            await self._emptied(_FAREWELL_S)
+
+    async def _emptied(self, seconds: float) -> bool:
+        """Wait until every connection is closed, but no longer than `seconds`."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + seconds
+        while self._carriers and loop.time() < give_up:
+            await asyncio.sleep(0.002)
+        return not self._carriers
 
     def _running(self) -> list[asyncio.Task[None]]:
         receivers = [stream.receiver for carrier in self._carriers for stream in carrier.connection.streams]

@@ -95,16 +95,20 @@ class Server:
         for carrier in list(self._carriers):
             carrier.connection.go_away()
             carrier.flush()
-        running = self._running()
-        if running:
-            await asyncio.wait(running, timeout=grace)
+        await self._wait_for_calls(grace)
         for carrier in self._carriers:
             for stream in carrier.connection.streams:
                 if isinstance(stream.receiver, Call):
                     stream.receiver.cancel()
+        await self._wait_for_calls(1.0)
+        await self._hang_up()
+
+    async def _wait_for_calls(self, seconds: float) -> None:
         running = self._running()
         if running:
-            await asyncio.wait(running, timeout=1.0)
+            await asyncio.wait(running, timeout=seconds)
+
+    async def _hang_up(self) -> None:
         for carrier in list(self._carriers):
             carrier.close()
         if not await self._emptied(_FAREWELL_S):

@@ -16,7 +16,7 @@ from fabric_protos.peer import collection_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 from google.protobuf.message import Message
 
-from network.packaging import Definition, DefinitionError, Package, make_package
+from network.packaging import Definition, DefinitionError, Package, ServiceTls, make_package
 from network.topology import Endpoint
 from network.wire import Administrator, Endorsed, OrderingService, WireError
 
@@ -52,9 +52,17 @@ class Deployed:
     """By MSP id."""
 
 
-def packages_for(name: str, version: str, addresses: Mapping[str, Endpoint]) -> dict[str, Package]:
-    """One package for each organisation, which carries the address of that organisation's own chaincode process."""
-    return {msp_id: make_package(f"{name}_{version}", address) for msp_id, address in addresses.items()}
+def packages_for(
+    name: str, version: str, addresses: Mapping[str, Endpoint], tls: Mapping[str, ServiceTls] | None = None
+) -> dict[str, Package]:
+    """One package for each organisation, which carries the address of that organisation's own chaincode process.
+
+    With `tls`, by MSP id, also how the two prove themselves to one another.
+    """
+    proofs = tls or {}
+    return {
+        msp_id: make_package(f"{name}_{version}", address, proofs.get(msp_id)) for msp_id, address in addresses.items()
+    }
 
 
 def deploy(

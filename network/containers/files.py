@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that containers find in their folders: key material, configuration, the first blocks, empty ledgers.
+
+What exists is kept where it must not change (keys, secrets, first blocks) and written anew where it only follows from
+the topology. Each file appears whole or not at all, so a tool that was killed here is simply run again.
+"""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+import yaml
+
+from network.containers import gatewayview, nodes
+from network.containers.compose import compose
+from network.containers.plan import Plan, chaincode_name
+from network.embedded.genesis import genesis_block
+from network.lifecycle import packages_for
+from network.material import ensure_material, ensure_service
+from network.packaging import Package, ServiceTls
+from network.topology import Organisation
+
+__all__ = ["ca_secret", "chaincode_packages", "make_files", "tls_of_chaincode"]
+
+_RAFT_TICK_MS = 200
+"""A leader that is gone is noticed after 2 s rather than 5."""
+
+
+def make_files(plan: Plan, version: str) -> None:
+    """Make or renew everything below the plan's directory; raises `OSError`."""
+    material = ensure_material(plan.topology, plan.directory)
+    for authority in plan.authorities:
+        ensure_service(material, authority.folder, authority.domain, authority.name)
+    for member in plan.topology.organisations:
+        ensure_service(material, material.organisation(member.domain), member.domain, chaincode_name(member))
+    _make_genesis_blocks(plan)
+    _write_configurations(plan)
+    gatewayview.write(plan, genesis_of(plan))
+    packages = chaincode_packages(plan, version)
+    ids = {msp_id: package.package_id for msp_id, package in packages.items()}
+    described = compose(plan, ids, _digest, _couchdb_password(plan))
+    _write(plan.compose_file, yaml.safe_dump(described, sort_keys=False, width=120).encode(), mode=0o600)
+    _hand_over(plan)
+
+
+def genesis_of(plan: Plan) -> bytes:
+    """The first channel's block 0."""
+    return plan.genesis_block(plan.topology.channels[0].name).read_bytes()
+
+
+def chaincode_packages(plan: Plan, version: str) -> dict[str, Package]:
+    """Each organisation's package of its own chaincode container, by MSP id; raises `OSError`."""
+    members = plan.inside().organisations
+    addresses = {member.msp_id: member.chaincode for member in members}
+    tls = {member.msp_id: tls_of_chaincode(plan, member) for member in members}
+    return packages_for(plan.topology.chaincode, version, addresses, tls)
+
+
+def tls_of_chaincode(plan: Plan, member: Organisation) -> ServiceTls:
+    """How an organisation's peer and its chaincode prove themselves to one another."""
+    folder = plan.material.service(plan.material.organisation(member.domain), chaincode_name(member))
+    return ServiceTls.from_folder(folder)
+
+
+def ca_secret(folder: Path, name: str) -> Path:
+    """The file that holds the password of a CA's administrator, made on first use."""
+    path = folder / "services" / name / "admin.secret"
+    if not path.exists():
+        _write(path, f"{secrets.token_urlsafe(24)}\n".encode(), mode=0o600)
+    return path
+
+
+def _couchdb_password(plan: Plan) -> str:
+    """The password between peers and their CouchDB, made on first use; empty where there is no CouchDB."""
+    if plan.topology.state_database != "couchdb":
+        return ""
+    path = plan.rendered / "couchdb.secret"
+    if not path.exists():
+        _write(path, f"{secrets.token_urlsafe(24)}\n".encode(), mode=0o600)
+    return _read(path)
+
+
+def _digest(folder: Path) -> str:
+    """What a file holds, or all files of a folder, in hexadecimal."""
+    found = hashlib.sha256()
+    for path in [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.update(f"{path.relative_to(folder)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+def _make_genesis_blocks(plan: Plan) -> None:
+    """Each channel's first block, once in the life of the directory: two calls would give different ones.
+
+    Made here rather than by configtxgen, so that the machine needs no program of Fabric's; a test holds the content
+    against what configtxgen makes of the same topology.
+    """
+    inside = plan.inside()
+    for channel in plan.topology.channels:
+        path = plan.genesis_block(channel.name)
+        if not path.exists():
+            block = genesis_block(inside, plan.material, channel, raft_tick_ms=_RAFT_TICK_MS)
+            _write(path, block.SerializeToString())
+
+
+def _write_configurations(plan: Plan) -> None:
+    for peer in plan.peers:
+        _write_tree(plan.rendered / peer.name / "core.yaml", nodes.core(plan, peer, _couchdb_password(plan)))
+    roots = [plan.material.tls_ca(member.domain) for member in plan.topology.organisations]
+    roots.append(plan.material.orderer_tls_ca(plan.topology.orderer.domain))
+    bundle = b"".join(path.read_bytes() for path in roots)
+    for node in plan.orderers:
+        _write_tree(plan.rendered / node.name / "orderer.yaml", nodes.orderer(plan, node))
+        _write(plan.rendered / node.name / "client-roots.pem", bundle)
+    for authority in plan.authorities:
+        secret = _read(ca_secret(authority.folder, authority.name))
+        place = plan.rendered / authority.name / nodes.CA_CONFIG
+        _write_tree(place, nodes.authority(authority, secret))
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="ascii").strip()
+
+
+def _hand_over(plan: Plan) -> None:
+    """Let the containers' user read what is mounted into its containers, and own what it writes.
+
+    Where an ordinary user runs this tool, that user is who the containers run as and owns all of it already.
+    """
+    folders = [plan.ledger(name) for name in _with_ledgers(plan)]
+    folders += [plan.gateway_data(member) for member in plan.topology.organisations]
+    for folder in folders:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.getuid() != 0:
+        return
+    user, _, group = plan.user.partition(":")
+    for folder in (*folders, *_mounted(plan)):
+        # Ledgers are handed over once, when they are new and empty: what is in them is the containers' own.
+        _own(folder, int(user), int(group), deep=folder not in folders)
+
+
+def _mounted(plan: Plan) -> list[Path]:
+    material = plan.material
+    found = [plan.rendered / name for name in (*plan.fabric_names(), *(gateway.name for gateway in plan.gateways))]
+    found += [material.peer(peer.organisation.domain, peer.number) for peer in plan.peers]
+    found += [material.orderer(node.domain, node.number) for node in plan.orderers]
+    for authority in plan.authorities:
+        found += [authority.folder / "ca", material.service(authority.folder, authority.name)]
+    for member in plan.topology.organisations:
+        found.append(material.service(material.organisation(member.domain), chaincode_name(member)))
+    return [folder for folder in found if folder.exists()]
+
+
+def _own(folder: Path, user: int, group: int, *, deep: bool) -> None:
+    paths = [folder, *folder.rglob("*")] if deep else [folder]
+    for path in paths:
+        if path.lstat().st_uid != user:
+            os.chown(path, user, group, follow_symlinks=False)
+
+
+def _with_ledgers(plan: Plan) -> list[str]:
+    found = plan.fabric_names()
+    if plan.topology.state_database == "couchdb":
+        found += [nodes.couchdb_name(peer) for peer in plan.peers]
+    return found
+
+
+def _write_tree(path: Path, tree: nodes.Tree) -> None:
+    _write(path, yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=120).encode(), mode=0o600)
+
+
+def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file in one step, and not at all where it says the same already."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() and path.read_bytes() == content:
+        return
+    unfinished = path.with_name(f".{path.name}.new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

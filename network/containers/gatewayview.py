@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a gateway's container finds about the network: `network.json` as seen from inside, and public certificates.
+
+Nothing secret but the gateway's own identity and TLS key, which the gateway's container alone receives.
+"""
+
+import shutil
+from pathlib import Path
+
+from fabric_protos.common import common_pb2
+
+from network.containers.plan import Gateway, Plan
+from network.embedded.blocks import header_hash
+from network.profiles import write_json
+from network.topology import Organisation
+
+__all__ = ["write"]
+
+
+def write(plan: Plan, genesis: bytes) -> None:
+    """Write the folder of every gateway; raises `OSError`."""
+    for gateway in plan.gateways:
+        _write_folder(plan, gateway, genesis)
+
+
+def _write_folder(plan: Plan, gateway: Gateway, genesis: bytes) -> None:
+    folder = plan.rendered / gateway.name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    orderer = plan.topology.orderer
+    _copy(plan.material.orderer_organisation(orderer.domain) / "msp", folder / "organizations" / orderer.domain / "msp")
+    for member in plan.topology.organisations:
+        _copy(plan.material.organisation(member.domain) / "msp", folder / "organizations" / member.domain / "msp")
+    own = plan.material.user(gateway.organisation.domain)
+    _copy(own / "msp", folder / "identity" / "msp")
+    _copy(own / "tls", folder / "identity" / "tls")
+    write_json(folder / "network.json", _describe(plan, genesis))
+
+
+def _describe(plan: Plan, genesis: bytes) -> dict[str, object]:
+    """The file that `pedigree serve --network` reads; paths in it are relative to it."""
+    inside = plan.inside()
+    orderer = inside.orderer
+    return {
+        "channel": inside.channels[0].name,
+        "chaincode_default": inside.chaincode,
+        "ledger": "fabric",
+        "run_as": "containers",
+        "organisations": [_member(member) for member in inside.organisations],
+        "orderer": {
+            "mspid": orderer.msp_id,
+            "domain": orderer.domain,
+            "addresses": [str(address) for address in orderer.addresses],
+            "tls_ca": _first_tls_root(orderer.domain),
+            "msp": f"organizations/{orderer.domain}/msp",
+        },
+        "genesis_hash": header_hash(common_pb2.Block.FromString(genesis).header).hex(),
+    }
+
+
+def _member(member: Organisation) -> dict[str, object]:
+    return {
+        "name": member.name,
+        "mspid": member.msp_id,
+        "domain": member.domain,
+        "peer": str(member.peer),
+        "peers": [str(endpoint) for _, endpoint in member.peers],
+        "tls_ca": _first_tls_root(member.domain),
+        "msp": f"organizations/{member.domain}/msp",
+        "user_msp": "identity/msp",
+        "tls_client": "identity/tls",
+    }
+
+
+def _first_tls_root(domain: str) -> str:
+    return f"organizations/{domain}/msp/tlscacerts/tlsca.{domain}-cert.pem"
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder in one step; what a killed tool left half-made is thrown away."""
+    if target.exists() and _content(source) == _content(target):
+        return
+    unfinished = target.with_name(f".{target.name}.new")
+    former = target.with_name(f".{target.name}.old")
+    for leftover in (unfinished, former):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(source, unfinished)
+    if target.exists():
+        target.rename(former)
+    unfinished.rename(target)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing a consortium in containers up, looking at it and taking it down.
+
+Every phase looks at what is there before it does something. A first start, a second one, and a start after the tool
+was killed anywhere are therefore the same walk; nothing is remembered but what the nodes themselves know.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from network.containers import files, view
+from network.containers.engine import Container, Engine, Project
+from network.containers.errors import ContainersError
+from network.containers.nodes import couchdb_name
+from network.containers.plan import Plan, chaincode_name, project_name
+from network.containers.ports import is_free
+from network.embedded.lock import DirectoryInUseError, DirectoryLock
+from network.profiles import NETWORK_FILE, write_connection_profiles, write_json
+from network.running import TOPOLOGY_FILE
+
+__all__ = ["Fabric", "Progress", "bring_up", "containers_of", "project_of", "reset", "take_down"]
+
+
+class Fabric(Protocol):
+    """What is done on running nodes. Each call finds what was done before and goes on from there."""
+
+    def join(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
+        """Let all nodes join their channels, and wait until they serve them."""
+        ...
+
+    def deploy(self, plan: Plan) -> bool:
+        """Bring the chaincode into force by the life cycle; says whether that changed anything."""
+        ...
+
+    def enrol(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
+        """Give every gateway an identity issued by its organisation's CA."""
+        ...
+
+    def wait_for_gateways(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
+        """Wait until every gateway follows the ledger."""
+        ...
+
+    def test(self, plan: Plan) -> str:
+        """Have one transaction endorsed, ordered and committed by all; answers its id."""
+        ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """Tells the operator each phase and how long it took."""
+
+    say: Callable[[str], None]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase; said when it has ended well."""
+        started = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - started
+        self.say(f"{name}: {self.seconds[name]:.1f} s")
+
+
+def bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, *, version: str) -> dict[str, Any]:
+    """Bring the consortium up, or back up; answers what network.json says.
+
+    Raises `ContainersError`, or `OSError` of the directory. What was started keeps running after a failure, so that it
+    can be looked at; the next call goes on with it.
+    """
+    try:
+        lock = DirectoryLock(plan.directory)
+    except DirectoryInUseError as error:
+        raise ContainersError(str(error)) from error
+    try:
+        return _bring_up(plan, engine, fabric, progress, version)
+    finally:
+        lock.release()
+
+
+def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, version: str) -> dict[str, Any]:
+    project = Project(plan.project, plan.compose_file)
+    with progress.phase("images"):
+        _require_images(plan, engine)
+    with progress.phase("files"):
+        _refuse_taken_ports(plan, engine.containers(project))
+        files.make_files(plan, version)
+        described = _describe(plan)
+        engine.validate(project)
+
+    def trouble(name: str) -> str | None:
+        return _trouble(engine, project, name)
+
+    gateways = [gateway.name for gateway in plan.gateways]
+    with progress.phase("containers"):
+        engine.up(project, [name for name in service_names(plan) if name not in gateways])
+    with progress.phase("channel"):
+        fabric.join(plan, trouble)
+    with progress.phase("identities"):
+        fabric.enrol(plan, trouble)
+    with progress.phase("gateway containers"):
+        engine.up(project, service_names(plan))
+    with progress.phase("chaincode"):
+        fabric.deploy(plan)
+    with progress.phase("gateways"):
+        fabric.wait_for_gateways(plan, trouble)
+    with progress.phase("self-test"):
+        fabric.test(plan)
+    return described
+
+
+def service_names(plan: Plan) -> list[str]:
+    """Every container's name, gateways last."""
+    names = plan.fabric_names()
+    if plan.topology.state_database == "couchdb":
+        names += [couchdb_name(peer) for peer in plan.peers]
+    names += [chaincode_name(member) for member in plan.topology.organisations]
+    return names + [gateway.name for gateway in plan.gateways]
+
+
+def take_down(directory: Path, engine: Engine) -> bool:
+    """Stop and remove a directory's containers; ledgers and keys stay. False when there were none."""
+    project = project_of(directory)
+    found = engine.containers(project)
+    if found or project.file.exists():
+        engine.down(project)
+    return bool(found)
+
+
+def reset(directory: Path, engine: Engine) -> None:
+    """Take the network down and remove its ledgers, gateways' data and channels; keys and the topology stay.
+
+    A tool killed in here leaves a network that is down and has some of its ledgers: reset it again.
+    """
+    take_down(directory, engine)
+    for folder in ("ledgers", "gateways"):
+        shutil.rmtree(directory / folder, ignore_errors=False) if (directory / folder).exists() else None
+    for block in (directory / "containers").glob("*.block"):
+        block.unlink()
+    (directory / NETWORK_FILE).unlink(missing_ok=True)
+
+
+def project_of(directory: Path) -> Project:
+    """How Compose knows the network of a directory."""
+    return Project(project_name(directory), directory / "compose.yaml")
+
+
+def containers_of(directory: Path, engine: Engine) -> list[Container]:
+    """The containers of a directory's network."""
+    return engine.containers(project_of(directory))
+
+
+def _describe(plan: Plan) -> dict[str, Any]:
+    """Write what clients read. It stands there before anything runs, so that `down` finds what a killed tool began."""
+    described = view.describe(plan)
+    write_json(plan.directory / TOPOLOGY_FILE, plan.topology.to_json())
+    write_connection_profiles(plan.topology, plan.material, plan.directory)
+    write_json(plan.directory / NETWORK_FILE, described)
+    return described
+
+
+def _require_images(plan: Plan, engine: Engine) -> None:
+    images = plan.images
+    own = (images.chaincode, images.gateway)
+    fabric = [images.peer, images.orderer, images.authority]
+    if plan.topology.state_database == "couchdb":
+        fabric.append(images.couchdb)
+    for image in (*own, *fabric):
+        if engine.image_exists(image):
+            continue
+        if image in own:
+            raise ContainersError(f"the image {image} is missing: build it with: make network-images")
+        try:
+            engine.pull(image)
+        except ContainersError as error:
+            raise ContainersError(
+                f"the image {image} is missing and cannot be pulled ({error}); pack it from a folder of Fabric's "
+                "programs with: make network-images FABRIC_BIN=<folder>"
+            ) from error
+
+
+def _refuse_taken_ports(plan: Plan, found: list[Container]) -> None:
+    running = {each.name for each in found if each.running}
+    for owner, endpoint in plan.published():
+        if owner.split(" ")[0] in running:
+            continue
+        try:
+            free = is_free(endpoint.port, endpoint.host)
+        except OSError as error:
+            raise ContainersError(f"{owner} cannot be published on {endpoint}: {error.strerror}") from error
+        if not free:
+            raise ContainersError(f"port {endpoint.port} on {endpoint.host}, wanted by {owner}, is in use")
+
+
+def _trouble(engine: Engine, project: Project, name: str) -> str | None:
+    for each in engine.containers(project):
+        if each.name == name and each.running:
+            return None
+        if each.name == name:
+            said = [line for line in engine.tail(project, name).splitlines() if line.strip()]
+            return f"{name} is {each.state}: {said[-1].strip() if said else 'it said nothing'}"
+    return f"{name} has no container"

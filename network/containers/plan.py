@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which containers make the network, what each is called and on which port of this machine it is published.
+
+Everything follows from the topology. Ports that it does not name (administration, CAs, gateways, health) are chosen
+once per directory and kept in `containers/ports.json`, so that addresses that clients know survive a restart.
+"""
+
+import hashlib
+import ipaddress
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from network.containers.errors import ContainersError
+from network.containers.ports import KeptPorts
+from network.material import Material
+from network.topology import Endpoint, Organisation, Topology
+
+FABRIC_VERSION = "3.1.5"
+CA_VERSION = "1.5.21"
+COUCHDB_VERSION = "3.4.2"
+RAFT_NODES = 3
+"""The fewest orderers with which Raft survives the loss of one."""
+BFT_NODES = 4
+"""The fewest orderers with which SmartBFT bears one that lies."""
+CHAINCODE_PORT = 7052
+CHAINCODE_HEALTH_PORT = 8090
+OPERATIONS_PORT = 9443
+GATEWAY_PORT = 8101
+GATEWAY_HEALTH_PORT = 8111
+_UNPRIVILEGED = "10001:10001"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What each kind of container is made from; Fabric's own images are called as the official ones."""
+
+    peer: str = f"hyperledger/fabric-peer:{FABRIC_VERSION}"
+    orderer: str = f"hyperledger/fabric-orderer:{FABRIC_VERSION}"
+    authority: str = f"hyperledger/fabric-ca:{CA_VERSION}"
+    couchdb: str = f"couchdb:{COUCHDB_VERSION}"
+    chaincode: str = "pedigree/chaincode:latest"
+    gateway: str = "pedigree/gateway:latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One peer: a container, a ledger, and where this machine reaches it."""
+
+    organisation: Organisation
+    number: int
+    name: str
+    endpoint: Endpoint
+    operations_port: int
+
+    @property
+    def inside(self) -> str:
+        """Its address in the containers' network; the port is the same in there and out here."""
+        return f"{self.name}:{self.endpoint.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Orderer:
+    """One node of the ordering service."""
+
+    number: int
+    name: str
+    msp_id: str
+    domain: str
+    endpoint: Endpoint
+    admin_port: int
+    operations_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """One organisation's Fabric CA, which issues under the root key that the organisation has already."""
+
+    name: str
+    domain: str
+    folder: Path
+    """The organisation's folder in the key material."""
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One organisation's gateway."""
+
+    organisation: Organisation
+    name: str
+    port: int
+    health_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole network of containers on one machine."""
+
+    directory: Path
+    topology: Topology
+    """As seen from this machine, with all nodes and no open port."""
+    peers: tuple[Peer, ...]
+    orderers: tuple[Orderer, ...]
+    authorities: tuple[Authority, ...]
+    gateways: tuple[Gateway, ...]
+    images: Images = Images()
+    user: str = _UNPRIVILEGED
+    """`uid:gid` of every process in every container; never root."""
+
+    @property
+    def project(self) -> str:
+        """What Compose calls the network: the same for the same directory, another for any other."""
+        return project_name(self.directory)
+
+    @property
+    def material(self) -> Material:
+        """Where the key material lies."""
+        return Material(self.directory / "organizations")
+
+    @property
+    def rendered(self) -> Path:
+        """The folder of rendered configuration, one folder for each container."""
+        return self.directory / "containers"
+
+    @property
+    def compose_file(self) -> Path:
+        """The description that Compose runs."""
+        return self.directory / "compose.yaml"
+
+    def ledger(self, name: str) -> Path:
+        """Where a container keeps what must survive it."""
+        return self.directory / "ledgers" / name
+
+    def genesis_block(self, channel: str) -> Path:
+        """A channel's first block."""
+        return self.rendered / f"{channel}.block"
+
+    def gateway_data(self, organisation: Organisation) -> Path:
+        """A gateway's own data: read model, submissions, keys."""
+        return self.directory / "gateways" / organisation.name
+
+    def fabric_names(self) -> list[str]:
+        """The containers of Fabric's own programs: CAs, orderers and peers."""
+        names = [authority.name for authority in self.authorities]
+        return names + [node.name for node in self.orderers] + [peer.name for peer in self.peers]
+
+    def inside(self) -> Topology:
+        """The topology as the containers see it: every node under its own name, on the same port."""
+        organisations = tuple(
+            replace(
+                member,
+                peer=Endpoint(member.peer_name, member.peer.port),
+                further_peers=tuple(Endpoint(name, endpoint.port) for name, endpoint in member.peers[1:]),
+                chaincode=Endpoint(f"chaincode.{member.domain}", CHAINCODE_PORT),
+            )
+            for member in self.topology.organisations
+        )
+        nodes = zip(self.topology.orderer.node_names, self.topology.orderer.addresses, strict=True)
+        addresses = tuple(Endpoint(name, endpoint.port) for name, endpoint in nodes)
+        orderer = replace(self.topology.orderer, addresses=addresses)
+        return replace(self.topology, organisations=organisations, orderer=orderer)
+
+    def published(self) -> Iterator[tuple[str, Endpoint]]:
+        """Every address of this machine that a container is published on, and whose it is."""
+        for peer in self.peers:
+            yield peer.name, peer.endpoint
+            yield f"{peer.name} (operations)", Endpoint(LOOPBACK, peer.operations_port)
+        for orderer in self.orderers:
+            yield orderer.name, orderer.endpoint
+            yield f"{orderer.name} (administration)", Endpoint(LOOPBACK, orderer.admin_port)
+            yield f"{orderer.name} (operations)", Endpoint(LOOPBACK, orderer.operations_port)
+        for authority in self.authorities:
+            yield authority.name, Endpoint(LOOPBACK, authority.port)
+        for gateway in self.gateways:
+            yield gateway.name, Endpoint(LOOPBACK, gateway.port)
+            yield f"{gateway.name} (health)", Endpoint(LOOPBACK, gateway.health_port)
+
+
+def project_name(directory: Path) -> str:
+    """Compose's name for the network of a directory."""
+    folder = re.sub(r"[^a-z0-9]+", "", directory.name.lower()) or "network"
+    return f"pedigree-{folder}-{hashlib.sha256(str(directory).encode()).hexdigest()[:8]}"
+
+
+def chaincode_name(organisation: Organisation) -> str:
+    """What an organisation's own chaincode container is called."""
+    return f"chaincode.{organisation.domain}"
+
+
+def expanded(topology: Topology, *, peers: int = 1, consensus: str | None = None) -> Topology:
+    """The topology with as many nodes as a consortium in containers has; raises `ContainersError`.
+
+    A description with a single orderer gets two more for Raft and three more for SmartBFT, each 1,000 ports further.
+    """
+    orderer = replace(topology.orderer, consensus=consensus or topology.orderer.consensus)
+    wanted = BFT_NODES if orderer.consensus == "bft" else RAFT_NODES
+    first = orderer.addresses[0]
+    if len(orderer.addresses) == 1:
+        further = (Endpoint(first.host, first.port and first.port + 1000 * step) for step in range(1, wanted))
+        orderer = replace(orderer, addresses=(first, *further))
+    if orderer.consensus == "bft" and len(orderer.addresses) < BFT_NODES:
+        raise ContainersError(f"orderer.addresses: SmartBFT needs at least {BFT_NODES}, not {len(orderer.addresses)}")
+    organisations = tuple(_with_peers(member, peers) for member in topology.organisations)
+    return replace(topology, organisations=organisations, orderer=orderer)
+
+
+def _with_peers(member: Organisation, count: int) -> Organisation:
+    if len(member.peers) >= count:
+        return member
+    port = member.peer.port
+    more = (Endpoint(member.peer.host, port and port + 20 * step) for step in range(1, count))
+    return replace(member, further_peers=tuple(more))
+
+
+def make_plan(topology: Topology, directory: Path, images: Images | None = None) -> Plan:
+    """Plan the containers of an expanded topology below `directory`, and keep the ports that were chosen.
+
+    Raises `ContainersError` for an address that no container can be published on.
+    """
+    for field, endpoint in topology.endpoints():
+        _refuse_foreign(field, endpoint)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with KeptPorts(directory / "containers" / "ports.json") as ports:
+        topology = _with_ports(topology, ports)
+        ports.avoid(endpoint.port for _, endpoint in topology.endpoints())
+        return Plan(
+            directory=directory,
+            topology=topology,
+            peers=tuple(_peers(topology, ports)),
+            orderers=tuple(_orderers(topology, ports)),
+            authorities=tuple(_authorities(topology, directory, ports)),
+            gateways=tuple(_gateways(topology, ports)),
+            images=images or Images(),
+            user=_user(),
+        )
+
+
+def _peers(topology: Topology, ports: KeptPorts) -> Iterator[Peer]:
+    for member in topology.organisations:
+        for number, (name, endpoint) in enumerate(member.peers):
+            yield Peer(member, number, name, endpoint, ports.kept(f"{name}/operations"))
+
+
+def _orderers(topology: Topology, ports: KeptPorts) -> Iterator[Orderer]:
+    owner = topology.orderer
+    for number, (name, endpoint) in enumerate(zip(owner.node_names, owner.addresses, strict=True), start=1):
+        admin, operations = ports.kept(f"{name}/admin", endpoint.port + 3), ports.kept(f"{name}/operations")
+        yield Orderer(number, name, owner.msp_id, owner.domain, endpoint, admin, operations)
+
+
+def _authorities(topology: Topology, directory: Path, ports: KeptPorts) -> Iterator[Authority]:
+    material = Material(directory / "organizations")
+    for member in topology.organisations:
+        name = f"ca.{member.domain}"
+        yield Authority(
+            name, member.domain, material.organisation(member.domain), ports.kept(name, member.peer.port + 3)
+        )
+    domain = topology.orderer.domain
+    name = f"ca.{domain}"
+    preferred = topology.orderer.addresses[0].port + 4
+    yield Authority(name, domain, material.orderer_organisation(domain), ports.kept(name, preferred))
+
+
+def _gateways(topology: Topology, ports: KeptPorts) -> Iterator[Gateway]:
+    for index, member in enumerate(topology.organisations):
+        name = f"gateway.{member.domain}"
+        api, health = ports.kept(name, GATEWAY_PORT + index), ports.kept(f"{name}/health", GATEWAY_HEALTH_PORT + index)
+        yield Gateway(member, name, api, health)
+
+
+def _with_ports(topology: Topology, ports: KeptPorts) -> Topology:
+    def at(listener: str, endpoint: Endpoint) -> Endpoint:
+        return replace(endpoint, port=endpoint.port or ports.kept(listener))
+
+    organisations = tuple(
+        replace(
+            member,
+            peer=at(member.peer_name, member.peer),
+            further_peers=tuple(at(name, endpoint) for name, endpoint in member.peers[1:]),
+        )
+        for member in topology.organisations
+    )
+    nodes = zip(topology.orderer.node_names, topology.orderer.addresses, strict=True)
+    orderer = replace(topology.orderer, addresses=tuple(at(name, endpoint) for name, endpoint in nodes))
+    return replace(topology, organisations=organisations, orderer=orderer)
+
+
+def _refuse_foreign(field: str, endpoint: Endpoint) -> None:
+    """Containers are published on addresses, not on names."""
+    try:
+        ipaddress.IPv4Address(endpoint.host)
+    except ValueError:
+        problem = "containers are published on an address of this machine, such as 127.0.0.1"
+        raise ContainersError(f"{field}: {endpoint.host!r} is no IPv4 address: {problem}") from None
+
+
+def _user() -> str:
+    """Who the containers run as: whoever runs this tool, so that the files are theirs; for root, somebody powerless."""
+    return _UNPRIVILEGED if os.getuid() == 0 else f"{os.getuid()}:{os.getgid()}"

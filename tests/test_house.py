@@ -87,6 +87,7 @@ RULES: dict[str, Rule] = {
     "gateway.stores": Rule(("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography"})),
     "gateway.rest": Rule(("chaincode.domain", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})),
     "gateway.identities.cli": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
+    "gateway.identities.authority": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
     "gateway.identities.options": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
     "gateway.identities.hsm": Rule(("gateway.identities",), frozenset({"cryptography", "pkcs11"})),
     "gateway.identities": Rule(("gateway.identities", "gateway.fabric"), frozenset({"cryptography", "httpx"})),

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree identity`: enrol with a Fabric CA, and look after the identities of a wallet."""
 
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.console import Failure, fields, show, table
+from gateway.identities.authority import VERBS
 from gateway.identities.options import (
     FILE,
     PATH,
     CaAt,
     WalletAt,
     as_json,
-    as_registrar,
     ask,
     plainly,
     using_ca,
@@ -30,90 +29,6 @@ if TYPE_CHECKING:  # imported where used, so that `--help` answers at once
 @click.group()
 def identity() -> None:
     """Enrol with a Fabric CA; keep, renew, revoke and look at identities."""
-
-
-@identity.command("register")
-@click.argument("name")
-@click.option("--type", "kind", default="client", show_default=True, help="client, peer, admin or orderer.")
-@click.option(
-    "--affiliation", default="", help="Such as hospital.radiology; by default the registrar's, . is the root."
-)
-@click.option("--attribute", "attributes", multiple=True, help="NAME=VALUE or NAME=VALUE:ecert; may be repeated.")
-@click.option("--max-enrolments", type=int, default=0, help="How often the secret serves; -1 without limit.")
-@click.option(
-    "--secret-file", type=PATH, help="Holds the secret; if it is not there yet, a fresh one is written there."
-)
-@click.option("--if-absent", is_flag=True, help="It is no error when the name is registered already.")
-@as_registrar
-@using_wallet
-@using_ca
-@as_json
-@plainly
-def register(
-    name: str,
-    kind: str,
-    affiliation: str,
-    attributes: tuple[str, ...],
-    max_enrolments: int,
-    secret_file: Path | None,
-    if_absent: bool,
-    by: str,
-    wallet_at: WalletAt,
-    ca_at: CaAt,
-    as_json: bool,
-) -> None:
-    """Make NAME known to the CA.
-
-    Without --secret-file the secret is printed, once. With it, and --if-absent, the command may be repeated after any
-    failure: it ends with a registered name whose secret is in the file.
-    """
-    from gateway.identities.records import Attribute, Registration
-
-    parsed = tuple(Attribute.parse(text) for text in attributes)
-    registration = Registration(name, kind, affiliation, parsed, max_enrolments)
-    with wallet_at.open() as wallet, ca_at.open() as ca:
-        secret, made = _registered(ca, registration, wallet.get(by), secret_file, if_absent)
-    answer: dict[str, Any] = {"name": name, "registered": made}
-    if secret_file is not None:
-        answer["secret_file"] = str(secret_file)
-    elif secret is not None:
-        answer["secret"] = secret
-    show(answer, as_json, lambda: fields(answer))
-
-
-def _registered(
-    ca: Any, registration: Any, by: "Credential", file: Path | None, if_absent: bool
-) -> tuple[str | None, bool]:
-    """The secret, unless only the CA knows it, and whether the name is new.
-
-    The file is written last: whoever is killed before finds no file, gives the name a new secret, and goes on.
-    """
-    from dataclasses import replace
-
-    from gateway.identities.errors import AlreadyRegistered
-    from gateway.identities.secretsources import read_secret, write_secret
-
-    fresh = file is not None and not file.exists()
-    secret: str | None = None
-    if fresh:
-        secret = secrets.token_urlsafe(24)
-    elif file is not None:
-        secret = read_secret("the enrolment secret", file=file).decode()
-    made = True
-    try:
-        secret = ca.register(replace(registration, secret=secret), by)
-    except AlreadyRegistered:
-        if not if_absent:
-            raise
-        made = False
-        if fresh:
-            assert secret is not None
-            ca.change_secret(registration.name, secret, by)
-    if fresh:
-        assert file is not None
-        assert secret is not None
-        write_secret(file, secret)
-    return secret, made
 
 
 @identity.command("enrol")
@@ -298,3 +213,7 @@ def export_identity(label: str, msp: Path, wallet_at: WalletAt, as_json: bool) -
     """Write an identity as an MSP folder, the private key unencrypted in it."""
     with wallet_at.open() as wallet:
         _done(wallet.get(label), label, msp, as_json, enrolled=False)
+
+
+for verb in VERBS:
+    identity.add_command(verb)

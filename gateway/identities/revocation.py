@@ -135,14 +135,18 @@ class Revocations:
         """Raises `CertificateRefused`: expired, revoked, or for a write that nobody can tell."""
         at = self._clock()
         check_validity(certificate, at)
-        covering = [each for each in self._lists.values() if each.covers(certificate)]
-        if not covering and write:
+        held = self.covering(certificate)
+        if held is not None:
+            held.check(certificate, at, write=write)
+        elif write:
             raise RevocationUnknown(
                 f"there is no revocation list of {certificate.issuer.rfc4514_string()}; "
                 "fetch one with: pedigree identity crl"
             )
-        for each in covering:
-            each.check(certificate, at, write=write)
+
+    def covering(self, certificate: x509.Certificate) -> RevocationList | None:
+        """The list of the CA that issued this certificate, or None."""
+        return self._lists.get(certificate.issuer.public_bytes())
 
 
 def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:

@@ -2,6 +2,7 @@
 """HTTP to a Fabric CA: a pinned root, limits of time and size, and errors in one line that never hold a secret."""
 
 import json
+import re
 import ssl
 import time
 from pathlib import Path
@@ -146,7 +147,7 @@ def refusal(status: int, errors: Any, address: str, *, hide: str = "") -> CaErro
     code = number if isinstance(number, int) else 0
     text = str(first.get("message") or "no reason given")
     if hide:
-        text = text.replace(hide, "…")
+        text = re.sub(rf"(?<!\w){re.escape(hide)}(?!\w)", "…", text)
     # The CA repeats what it was sent; control characters in it are for no terminal.
     said = "".join(each if each.isprintable() else " " for each in text)[:_LONGEST_MESSAGE]
     kind, hint = _meaning(status, code)

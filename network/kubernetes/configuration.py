@@ -16,6 +16,8 @@ CONFIGURATION = "/etc/pedigree"
 DATA = "/var/lib/pedigree"
 BUILDER = "/opt/hyperledger/ccaas_builder"
 """Where the peer's image has the builder of chaincode as a service."""
+REGISTRAR = "registrar"
+"""Who registers others at a CA."""
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - a pod's own address is not known before it runs; a NetworkPolicy bounds who comes in
 _TLS = f"{CONFIGURATION}/tls"
 
@@ -71,8 +73,10 @@ def orderer(part: Part, owner: OrdererOrganisation, number: int) -> dict[str, An
     return tree
 
 
-def authority(part: Part, owner: Organisation) -> dict[str, Any]:
+def authority(part: Part, owner: Organisation, password: str) -> dict[str, Any]:
     """The `fabric-ca-server-config.yaml` of a CA that issues under the organisation's existing root.
+
+    `password` is that of its first identity, the registrar, which the CA takes into its database at its first start.
 
     Its TLS certificate it makes by itself, under the same root, and keeps it with its database.
     """
@@ -86,7 +90,7 @@ def authority(part: Part, owner: Organisation) -> dict[str, Any]:
             "keyfile": f"{CONFIGURATION}/authority/key.pem",
         },
         "crl": {"expiry": "24h"},
-        "registry": {"maxenrollments": -1},
+        "registry": {"maxenrollments": -1, "identities": [_registrar(password)]},
         "db": {"type": "sqlite3", "datasource": "fabric-ca-server.db"},
         "affiliations": {owner.name.lower(): []},
         "signing": {
@@ -101,6 +105,23 @@ def authority(part: Part, owner: Organisation) -> dict[str, Any]:
         "csr": {"cn": name, "hosts": [name, f"{part.prefix}-ca", "localhost"]},
         "operations": {"listenAddress": f"{_EVERYWHERE}:{OPERATIONS_PORT}"},
         "metrics": {"provider": "prometheus"},
+    }
+
+
+def _registrar(password: str) -> dict[str, Any]:
+    return {
+        "name": REGISTRAR,
+        "pass": password,
+        "type": "client",
+        "affiliation": "",
+        "attrs": {
+            "hf.Registrar.Roles": "*",
+            "hf.Registrar.DelegateRoles": "*",
+            "hf.Registrar.Attributes": "*",
+            "hf.Revoker": True,
+            "hf.GenCRL": True,
+            "hf.AffiliationMgr": True,
+        },
     }
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
+from network.kubernetes.configuration import authority
 from network.kubernetes.part import KubernetesError, Part
 from network.topology import OrdererOrganisation, Organisation
 
 _NODE_OUS = ("client", "peer", "admin", "orderer")
-_REGISTRAR = "registrar"
+_CA_CONFIG = "fabric-ca-server-config.yaml"
 
 
 def secrets(part: Part, former: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
@@ -43,7 +44,7 @@ def read_secrets(path: Path) -> list[dict[str, Any]]:
 def _member(part: Part, owner: Organisation, former: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     prefix, material = part.prefix, part.material
     root = material.organisation(owner.domain) / "ca"
-    bootstrap = f"{prefix}-ca-bootstrap"
+    configuration = authority(part, owner, _password(f"{prefix}-ca-config", former))
     return [
         _msp(part, f"{prefix}-peer-msp", material.peer(owner.domain) / "msp"),
         _tls(part, f"{prefix}-peer-tls", material.peer(owner.domain) / "tls"),
@@ -51,7 +52,7 @@ def _member(part: Part, owner: Organisation, former: Sequence[dict[str, Any]]) -
         _tls(part, f"{prefix}-gateway-tls", material.user(owner.domain) / "tls", "client"),
         _tls(part, f"{prefix}-chaincode-tls", material.service(material.organisation(owner.domain), part.chaincode)),
         _secret(part, f"{prefix}-ca", {"ca.pem": _only(root, "*-cert.pem"), "key.pem": _only(root, "*_sk")}),
-        _secret(part, bootstrap, {"credentials": _credentials(bootstrap, former)}),
+        _secret(part, f"{prefix}-ca-config", {_CA_CONFIG: yaml.safe_dump(configuration, sort_keys=False)}),
     ]
 
 
@@ -64,12 +65,15 @@ def _ordering(part: Part, owner: OrdererOrganisation) -> list[dict[str, Any]]:
     return found
 
 
-def _credentials(name: str, former: Sequence[dict[str, Any]]) -> str:
+def _password(name: str, former: Sequence[dict[str, Any]]) -> str:
     """The CA knows its registrar from its first start on, so another password would lock the operator out."""
     for secret in former:
         if secret.get("metadata", {}).get("name") == name:
-            return str(secret["stringData"]["credentials"])
-    return f"{_REGISTRAR}:{randomness.token_urlsafe(24)}"
+            try:
+                return str(yaml.safe_load(secret["stringData"][_CA_CONFIG])["registry"]["identities"][0]["pass"])
+            except (yaml.YAMLError, KeyError, TypeError, IndexError) as error:
+                raise KubernetesError(f"secrets.yaml: {name} holds no registrar's password; remove the file") from error
+    return randomness.token_urlsafe(24)
 
 
 def _msp(part: Part, name: str, folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from network.kubernetes.configuration import authority, core, orderer
+from network.kubernetes.configuration import core, orderer
 from network.kubernetes.part import KubernetesError, Part, reachable
 from network.packaging import Package
 from network.topology import OrdererOrganisation, Organisation
@@ -42,15 +42,12 @@ def _member(part: Part, owner: Organisation, genesis_hash: str, package: Package
     channel = part.topology.channels[0]
     return {
         "peer": {
-            "host": owner.peer_name,
             "port": owner.peer.port,
             "config": core(part, owner),
             "secrets": {"msp": f"{prefix}-peer-msp", "tls": f"{prefix}-peer-tls"},
         },
         "ca": {
-            "host": f"ca.{owner.domain}",
-            "config": authority(part, owner),
-            "secrets": {"authority": f"{prefix}-ca", "bootstrap": f"{prefix}-ca-bootstrap"},
+            "secrets": {"authority": f"{prefix}-ca", "config": f"{prefix}-ca-config"},
         },
         "chaincode": {
             "packageId": package.package_id,

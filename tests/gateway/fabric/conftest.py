@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,6 +105,13 @@ class FakePeer(gateway_pb2_grpc.GatewayServicer, events_pb2_grpc.DeliverServicer
         self.lie: Callable[[Draft], None] = lambda draft: None
         self.corrupt: Callable[[Any], Any] = lambda envelope: envelope
         self.failures: dict[str, tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]] = {}
+        self.failing: dict[str, int] = {}
+        """How many calls of a kind still fail; without an entry all of them do."""
+        self.paused = False
+        self.calls: list[str] = []
+        self.streams = 0
+        self.muted = 0
+        """How many of the streams that were opened first bring nothing any more, though the peer lives."""
         self.digest: Callable[[bytes], bytes] = lambda message: hashlib.sha256(message).digest()
         self.event_responses: list[Any] = []
         self.deliver_answers: list[Any] | None = None
@@ -127,7 +135,11 @@ class FakePeer(gateway_pb2_grpc.GatewayServicer, events_pb2_grpc.DeliverServicer
 
     def begin(self, name: str, request: Any, context: Any) -> None:
         self.requests.append(request)
-        if name in self.failures:
+        self.calls.append(name)
+        self.wait_until(lambda: not self.paused, context)
+        if name in self.failures and self.failing.get(name, 1) > 0:
+            if name in self.failing:
+                self.failing[name] -= 1
             code, message, metadata = self.failures[name]
             context.set_trailing_metadata(metadata)
             context.abort(code, message)
@@ -252,10 +264,19 @@ class FakePeer(gateway_pb2_grpc.GatewayServicer, events_pb2_grpc.DeliverServicer
                 yield from self.deliver_answers
                 continue
             seek = wire.orderer.SeekInfo.FromString(payload.data)
-            started = seek.start.WhichOneof("Type") == "specified"
-            number = seek.start.specified.number if started else len(self.chain)
-            while number <= seek.stop.specified.number:
-                if not self.wait_until(lambda wanted=number: wanted < len(self.chain), context):  # type: ignore[misc]
+            kind = seek.start.WhichOneof("Type")
+            number = seek.start.specified.number if kind == "specified" else len(self.chain) - (kind == "newest")
+            last = number if kind == "newest" else seek.stop.specified.number
+            serial, self.streams = self.streams, self.streams + 1
+            if number > len(self.chain):
+                yield wire.events.DeliverResponse(status=404)
+                continue
+
+            def ready(wanted: int, serial: int = serial) -> bool:
+                return wanted < len(self.chain) and serial >= self.muted
+
+            while number <= last:
+                if not self.wait_until(partial(ready, number), context):
                     return
                 yield wrap(self.chain[number])
                 number += 1

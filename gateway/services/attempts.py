@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -159,6 +160,7 @@ class Attempts:
         Raises `Halted` when the attempt failed before ordering.
         """
         fresh = walked = 0
+        ends: Counter[str] = Counter()
         while True:
             resent = submission.state == "prepared"
             try:
@@ -177,7 +179,9 @@ class Attempts:
             fate = fate_of(outcome)
             if fate.valid:
                 return self.conclude(submission, self._committed(submission, outcome))
-            if fresh >= min(fate.attempts, self._limits.attempts) or walked >= self._limits.burned:
+            ends[fate.code] += fresh > 0
+            spent = ends[fate.code] >= fate.attempts or fresh >= self._limits.attempts
+            if spent or walked >= self._limits.burned:
                 return self.conclude(submission, self._errors(_invalidated(fate, outcome)))
             self._meter.count(f"retried_{fate.code}")
             if fresh:

@@ -60,6 +60,8 @@ class FakeLedger:
         self.streaming = True
         self.prepare_delay = 0.0
         self.interrupted = False
+        self.sent: list[bytes] = []
+        self.told_previous: list[str | None] = []
         self._changed = threading.Condition()
 
     def prepare(
@@ -80,6 +82,7 @@ class FakeLedger:
     def submit(self, envelope: bytes) -> None:
         self.calls["submit"] += 1
         self._fail(self.before_submit)
+        self.sent.append(envelope)
         self.accepted.append(envelope)
         if self.cutting:
             self.cut()
@@ -124,6 +127,7 @@ class FakeLedger:
 
     def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
         position = start
+        self.told_previous.append(previous_hash)
         while not stop() and self.streaming:
             with self._changed:
                 if position >= len(self.chain):
@@ -151,14 +155,17 @@ def reply_to(function: str, command: str) -> Json:
     return {"record": {"kind": "thing", "schema": 1, **json.loads(command)}, "event": {"name": function}}
 
 
-class NullMeter:
-    """Forgets everything."""
+class CountingMeter:
+    """Remembers what was counted."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
 
     def observe(self, stage: str, seconds: float) -> None:
         pass
 
     def count(self, what: str) -> None:
-        pass
+        self.counts[what] += 1
 
 
 @dataclass
@@ -174,6 +181,7 @@ class Core:
     attempts: Attempts
     reconciler: Reconciler
     databases: ExitStack
+    meter: CountingMeter
     running: bool = field(default=False)
 
     def start(self) -> "Core":
@@ -220,13 +228,23 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
         commits = Commits(readmodel.height())
         projector = Projector(ledger, readmodel, commits)
         secret = Secret(b"s" * 32)
+        meter = CountingMeter()
         attempts = Attempts(
-            ledger, submissions, readmodel, commits, secret=secret, meter=NullMeter(), errors=response_for,
+            ledger, submissions, readmodel, commits, secret=secret, meter=meter, errors=response_for,
             streaming=lambda: projector.streaming, limits=limits,
         )  # fmt: skip
-        submitter = Submitter(attempts, submissions, secret=secret, clock=time.time, meter=NullMeter(), limits=limits)
+        submitter = Submitter(attempts, submissions, secret=secret, clock=time.time, meter=meter, limits=limits)
         core = Core(
-            ledger, readmodel, submissions, commits, projector, submitter, attempts, Reconciler(submitter), databases
+            ledger,
+            readmodel,
+            submissions,
+            commits,
+            projector,
+            submitter,
+            attempts,
+            Reconciler(submitter),
+            databases,
+            meter,
         )
         cores.append(core)
         return core

@@ -11,10 +11,10 @@ import pytest
 
 from chaincode.domain.errors import AlreadyExists
 from gateway.services.attempts import Limits
-from gateway.services.ports import EndorsementMismatch, OutcomeUnknown, TooLarge, Unavailable
+from gateway.services.ports import EndorsementMismatch, OutcomeUnknown, TimedOut, TooLarge, Unavailable
 from gateway.services.submitter import Answer, InProgress, KeyReused
 
-MVCC, POLICY, BAD_SIGNATURE = 11, 10, 4
+MVCC, PHANTOM, POLICY, BAD_SIGNATURE = 11, 12, 10, 4
 
 
 def until(condition: Callable[[], Any], timeout: float = 5.0) -> Any:
@@ -181,6 +181,89 @@ def test_differing_endorsements_are_asked_for_twice_more(core: Any) -> None:
     core.ledger.before_prepare.extend([EndorsementMismatch("differ")] * 3)
     with pytest.raises(EndorsementMismatch):
         core.post("k2")
+
+
+def test_a_chaincode_that_ended_is_asked_once_more_with_the_same_transaction(core: Any) -> None:
+    ended = [Unavailable("a chaincode process ended", code="chaincode-unavailable", retries=1) for _ in range(3)]
+    core.ledger.before_prepare.append(ended[0])
+    assert core.post("k").response.status == 201
+    assert core.ledger.calls["prepare"] == 2
+    assert core.meter.counts["retried_chaincode-unavailable"] == 1
+    core.ledger.before_prepare.extend(ended[1:])
+    with pytest.raises(Unavailable):
+        core.post("k2")
+    assert core.ledger.calls["prepare"] == 4
+
+
+def test_what_has_no_retry_is_not_tried_again(core: Any) -> None:
+    core.ledger.before_prepare.append(TimedOut("the chaincode took too long"))
+    with pytest.raises(TimedOut):
+        core.post("k")
+    assert core.ledger.calls["prepare"] == 1
+
+
+def test_retries_are_counted_by_what_they_were_for(core: Any) -> None:
+    core.ledger.codes.extend([MVCC, PHANTOM, POLICY])
+    assert core.post("k").response.status == 201
+    core.ledger.codes.extend([17])
+    assert core.post("k2").response.status == 201
+    counts = core.meter.counts
+    assert (counts["retried_conflict"], counts["retried_endorsement-policy"]) == (2, 1)
+    assert counts["retried_chaincode-upgrading"] == 1
+
+
+def test_each_attempt_has_a_transaction_id_of_its_own_and_each_copy_the_same(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=20.0, fallback_after=0.05)).start()
+    core.ledger.codes.extend([MVCC])
+    core.ledger.before_submit.extend([OutcomeUnknown("no answer")] * 2)
+    assert core.post("k").response.status == 201
+    # Two that were lost, then the first attempt's envelope, then the second attempt's.
+    assert core.ledger.calls["submit"] == 4
+    assert len(set(core.ledger.sent)) == 2
+    assert len(core.ledger.index) == 2
+
+
+def test_an_envelope_that_nobody_heard_of_is_sent_again_while_the_client_waits(
+    make_core: Callable[..., Any], unknown: OutcomeUnknown
+) -> None:
+    core = make_core(limits=Limits(wait=10.0, fallback_after=0.05)).start()
+    core.ledger.before_submit.append(unknown)
+    answer = core.post("k")
+    assert (answer.response.status, answer.pending) == (201, False)
+    assert core.meter.counts["resent"] == 1
+    assert len(core.ledger.valid()) == 1
+
+
+def test_an_accepted_envelope_that_the_leader_lost_is_sent_again(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=10.0, fallback_after=0.05, resend_after=0.2)).start()
+    core.ledger.cutting = False
+    timer = threading.Timer(0.05, lambda: (core.ledger.accepted.clear(), setattr(core.ledger, "cutting", True)))
+    timer.start()
+    assert core.post("k").response.status == 201
+    timer.join()
+    assert len(set(core.ledger.sent)) == 1
+    assert len(core.ledger.sent) >= 2
+    assert len(core.ledger.valid()) == 1
+
+
+def test_slow_ordering_is_not_flooded_with_copies(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=0.1, fallback_after=0.05, resend_after=0.4)).start()
+    core.ledger.cutting = False
+    assert core.post("k").response.status == 202
+    time.sleep(2.0)
+    # The reconciler looked at it many times meanwhile; copies went out at growing intervals.
+    assert 2 <= core.ledger.calls["submit"] <= 5
+    core.ledger.cut()
+    until(lambda: core.submissions.find("client", "k").response)
+    assert len(core.ledger.valid()) == 1
+
+
+def test_no_peer_before_the_first_copy_leaves_the_key_free(core: Any) -> None:
+    core.ledger.before_submit.append(Unavailable("no peer answers", code="peer-unavailable"))
+    with pytest.raises(Unavailable):
+        core.post("k")
+    assert core.post("k").response.status == 201
+    assert len(core.ledger.valid()) == 1
 
 
 def test_what_the_orderer_refuses_is_not_pending(core: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.services.commits import Behind, Commits
-from gateway.services.ports import PortError
+from gateway.services.ports import LedgerMisuse, PortError
 
 
 def until(condition: Callable[[], Any], timeout: float = 5.0) -> None:
@@ -85,6 +85,50 @@ def test_a_broken_stream_is_taken_up_where_it_broke(make_core: Callable[..., Any
     core.ledger.cut()
     core.ledger.streaming = True
     until(lambda: core.readmodel.height() == len(core.ledger.chain))
+
+
+def test_a_stream_is_asked_to_follow_on_the_block_that_was_read_last(make_core: Callable[..., Any]) -> None:
+    core = make_core().start()
+    core.post("a")
+    read = core.readmodel.last_hash()
+    core.ledger.streaming = False
+    until(lambda: not core.projector.streaming)
+    core.ledger.streaming = True
+    core.ledger.cut()
+    until(lambda: core.readmodel.height() == len(core.ledger.chain))
+    assert core.ledger.told_previous[0] is None
+    assert read in core.ledger.told_previous
+
+
+def test_a_fork_is_trouble_that_is_told_and_nothing_is_applied(make_core: Callable[..., Any]) -> None:
+    core = make_core()
+    core.ledger.tip = _forked
+    core.start()
+    until(lambda: "cannot be trusted" in (core.projector.progress().trouble or ""))
+    assert not core.projector.progress().caught_up
+    assert core.readmodel.height() == 0
+
+
+def _forked() -> int:
+    raise LedgerMisuse("the blocks of peer0 cannot be trusted: chain-broken", reason="forked")
+
+
+def test_it_stays_ready_on_a_ledger_that_never_rests(core: Any) -> None:
+    until(lambda: core.projector.progress().caught_up)
+    for _ in range(30):
+        core.ledger.cut()
+        time.sleep(0.01)
+        assert core.projector.progress().caught_up
+
+
+def test_it_is_known_for_how_long_blocks_have_been_missing(core: Any) -> None:
+    until(lambda: core.projector.progress().caught_up)
+    assert core.commits.behind_for == 0
+    core.commits.seen(core.commits.height)
+    time.sleep(0.05)
+    assert core.commits.behind_for >= 0.05
+    core.ledger.cut()
+    until(lambda: core.commits.behind_for == 0)
 
 
 def test_it_is_caught_up_when_the_stream_falls_silent(core: Any) -> None:

@@ -40,8 +40,11 @@ def _member(entry: Mapping[str, str]) -> Member:
     )
 
 
-def report(described: Mapping[str, Any], pid: int) -> dict[str, Any]:
-    """Whether every peer answers, how many blocks each has, and what is deployed; raises `WireError`."""
+def report(described: Mapping[str, Any], pid: int | None) -> dict[str, Any]:
+    """Whether every peer answers, how many blocks each has, and what is deployed; raises `WireError`.
+
+    `pid` is the process that runs the network, None where containers do.
+    """
     channel = described["channel"]
     organisations: list[dict[str, Any]] = []
     deployed: list[tuple[str, str, int]] = []

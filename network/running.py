@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,11 +24,16 @@ from network.topology import Endpoint, Topology, default_topology, load
 __all__ = [
     "RunningError",
     "chosen_topology",
+    "containers",
+    "described_topology",
     "description",
     "detach",
     "holder",
+    "is_running",
     "last_description",
     "refuse_taken_ports",
+    "reset",
+    "run_as",
     "run_embedded",
     "run_fabric",
     "stop",
@@ -35,6 +41,8 @@ __all__ = [
 
 TOPOLOGY_FILE = "topology.json"
 LOG_FILE = "network.log"
+_RECORDS = ("channels", "ledger", "ledgers", "gateways", "registrars", NETWORK_FILE)
+"""What `reset` removes: ledgers of every kind, gateways' data, registrars, whom new CAs would not know any more."""
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _PAUSE = 0.05
@@ -59,6 +67,17 @@ def chosen_topology(file: Path | None, directory: Path) -> Topology:
     if remembered is not None:
         topology = _with_former_ports(topology, remembered)
     return topology.resolved()
+
+
+def described_topology(file: Path | None, directory: Path) -> Topology:
+    """The topology in `file`, else the one that the directory remembers, else the default, with open ports left open.
+
+    Raises `TopologyError`.
+    """
+    remembered = directory / TOPOLOGY_FILE
+    if file is not None:
+        return load(file)
+    return load(remembered) if remembered.exists() else default_topology()
 
 
 def run_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
@@ -148,6 +167,7 @@ def stop(directory: Path) -> bool:
     """Stop the network of a directory; False when none was running. Raises `RunningError` when it does not stop."""
     pid = holder(directory)
     described = last_description(directory)
+    how = run_as(directory)
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
             os.kill(pid, signal.SIGTERM)
@@ -156,6 +176,10 @@ def stop(directory: Path) -> bool:
             if time.monotonic() >= deadline:
                 raise RunningError(f"process {pid} did not stop within {_STOP_SECONDS:.0f} s")
             time.sleep(_PAUSE)
+    if how == "containers":
+        from network import containers
+
+        return containers.down(directory) or pid is not None
     if described is not None and described.get("ledger") == "fabric":
         from network import native
 
@@ -180,9 +204,55 @@ def holder(directory: Path) -> int | None:
 def description(directory: Path) -> dict[str, Any]:
     """The content of a running network's network.json; raises `RunningError` when none runs on the directory."""
     described = last_description(directory)
-    if described is None or holder(directory) is None:
+    if described is None or not is_running(directory):
         raise RunningError(f"no network runs on {directory}; start one with: pedigree-network up --dir {directory}")
     return described
+
+
+def run_as(directory: Path) -> str | None:
+    """How a directory's network runs, or ran last: `process`, `processes` or `containers`; None where none ever did."""
+    described = last_description(directory)
+    if described is None:
+        return None
+    return str(described.get("run_as", "process" if described.get("ledger") == "embedded" else "processes"))
+
+
+def is_running(directory: Path) -> bool:
+    """Whether a network runs on a directory; of containers, whether any does. Raises `RunningError`."""
+    if run_as(directory) == "containers":
+        return any(entry["state"] == "running" for entry in containers(directory))
+    return holder(directory) is not None
+
+
+def containers(directory: Path) -> list[dict[str, str]]:
+    """Name, state and health of each container of a directory's network; raises `RunningError`."""
+    from network import containers as package  # here, because other verbs should not wait for it
+
+    return [{"name": each.name, "state": each.state, "health": each.health} for each in package.status(directory)]
+
+
+def reset(directory: Path) -> list[str]:
+    """Stop a network and remove what it recorded; answers the names of what was removed. Raises `RunningError`.
+
+    Keys, the topology and chosen ports stay. A tool killed in here leaves the network down and may be run again.
+    """
+    stop(directory)
+    removed: list[str] = []
+    for name in _RECORDS:
+        path = directory / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+        else:
+            continue
+        removed.append(name)
+    for block in [*(directory / "containers").glob("*.block"), *(directory / "fabric").glob("*.block")]:
+        block.unlink()
+    for folder in (directory / "fabric").glob("*/data"):
+        shutil.rmtree(folder)
+        removed.append(f"fabric/{folder.parent.name}")
+    return removed
 
 
 def last_description(directory: Path) -> dict[str, Any] | None:

@@ -5,3 +5,62 @@ Below the directory lie the key material (`organizations/`), what each container
 (`ledgers/`, `gateways/`), `compose.yaml` and `network.json`. This machine needs Docker and Python, and nothing of
 Fabric's.
 """
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+from network.containers.engine import Container, Docker
+from network.containers.errors import ContainersError
+from network.containers.fabricside import RealFabric
+from network.containers.network import Progress, bring_up, containers_of, project_of, take_down
+from network.containers.plan import expanded, make_plan
+from network.topology import Topology
+
+__all__ = ["ContainersError", "down", "kill", "logs", "status", "up"]
+
+
+def up(
+    topology: Topology,
+    directory: Path,
+    *,
+    consensus: str | None = None,
+    peers: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Bring the consortium up, or back up: run twice, interrupted or killed, it converges and the ledgers stay.
+
+    Answers what `network.json` says. `say` is told each phase. Raises `ContainersError` or `WireError`, in one line.
+    """
+    docker = Docker.find()
+    plan = make_plan(expanded(topology, peers=peers, consensus=consensus), directory)
+    version = version_of("pedigree")
+    return bring_up(plan, docker, RealFabric(docker, version, say), Progress(say), version=version)
+
+
+def down(directory: Path) -> bool:
+    """Stop and remove the containers of a directory; ledgers and keys stay. False when there were none."""
+    return take_down(directory, Docker.find())
+
+
+def kill(directory: Path) -> None:
+    """End every container of a directory at once with SIGKILL, as a power cut would; `up` brings them back."""
+    Docker.find().kill(project_of(directory))
+
+
+def status(directory: Path) -> list[Container]:
+    """The containers of a directory, running or not."""
+    return containers_of(directory, Docker.find())
+
+
+def logs(directory: Path, nodes: Sequence[str], *, follow: bool, lines: int | None) -> int:
+    """Pass on what containers have written, all of them unless named; answers an exit code."""
+    found = containers_of(directory, Docker.find())
+    names = [each.name for each in found]
+    for node in nodes:
+        if node not in names:
+            raise ContainersError(f"no container is called {node!r}; there are {', '.join(names) or 'none'}")
+    if not found:
+        raise ContainersError(f"{directory} has no containers; start them with: pedigree-network up")
+    return Docker.find().follow(project_of(directory), nodes, follow=follow, lines=lines)

@@ -57,13 +57,17 @@ def compose(
     for gateway in plan.gateways:
         member = gateway.organisation
         services[chaincode_name(member)] = _chaincode(plan, member, chaincode_ids[member.msp_id])
+        services[enrolment_name(member)] = _enrolment(plan, gateway)
         services[gateway.name] = _gateway(plan, gateway)
     for service in services.values():
         mounted = (Path(volume["source"]) for volume in service["volumes"] if volume.get("read_only"))
         service["labels"][CONTENT_LABEL] = "-".join(digest(folder)[:16] for folder in mounted)
+    for gateway in plan.gateways:  # a new identity is taken up by a new process
+        certificate = plan.identity(gateway.organisation) / "signcerts"
+        services[gateway.name]["labels"][CONTENT_LABEL] += f"-{digest(certificate)[:16]}"
     return {
         "name": plan.project,
-        "services": services,
+        "services": {name: _literal(service) for name, service in services.items()},
         "networks": {_NETWORK: {"driver": "bridge", "labels": {DIRECTORY_LABEL: str(plan.directory)}}},
     }
 
@@ -200,6 +204,54 @@ def _gateway(plan: Plan, gateway: Gateway) -> Tree:
     )
 
 
+def enrolment_name(member: Organisation) -> str:
+    """The container that enrols an organisation's gateway with its CA; it runs once and is gone."""
+    return f"enrolment.{member.domain}"
+
+
+_ENROLMENT = """set -e
+ca="--ca-url https://$CA:7054 --ca-name $CA --ca-tls-root /etc/pedigree/ca/ca.crt --ca-root $ROOT"
+pedigree identity enrol admin --if-needed --secret-file $REGISTRAR/admin.secret --wallet $REGISTRAR/wallet $ca
+pedigree identity register gateway --if-absent --as admin --wallet $REGISTRAR/wallet $ca \\
+  --max-enrolments -1 --secret-file /data/identity/enrolment.secret
+pedigree identity enrol gateway --if-needed --wallet /data/identity/wallet $ca \\
+  --secret-file /data/identity/enrolment.secret --msp /data/identity/msp
+pedigree identity reenrol gateway --if-due --wallet /data/identity/wallet $ca --msp /data/identity/msp
+"""
+"""Every line finds what a former run has done, so it may end anywhere and be run again."""
+
+
+def _enrolment(plan: Plan, gateway: Gateway) -> Tree:
+    """It alone holds the registrar's identity: the gateway can neither register nor revoke anybody."""
+    member = gateway.organisation
+    folder = plan.material.organisation(member.domain)
+    name = f"ca.{member.domain}"
+    service = _service(
+        plan,
+        enrolment_name(member),
+        plan.images.gateway,
+        "enrolment",
+        member.name,
+        command=["-c", _ENROLMENT],
+        environment={
+            "CA": name,
+            "ROOT": f"/etc/pedigree/ca-root/{name}-cert.pem",
+            "REGISTRAR": "/registrar",
+            "PEDIGREE_MSP_ID": member.msp_id,
+        },
+        volumes=[
+            _read_only(plan.material.service(folder, name) / "ca.crt", "/etc/pedigree/ca/ca.crt"),
+            _read_only(folder / "ca" / f"{name}-cert.pem", f"/etc/pedigree/ca-root/{name}-cert.pem"),
+            _writable(plan.registrar(member), "/registrar"),
+            _writable(plan.gateway_data(member), "/data"),
+        ],
+        ports=[],
+        healthcheck=None,
+        memory="256m",
+    )
+    return service | {"entrypoint": ["/bin/sh"], "restart": "no", "profiles": ["jobs"]}
+
+
 def _service(
     plan: Plan,
     name: str,
@@ -244,6 +296,15 @@ def _service(
     if healthcheck is not None:
         tree["healthcheck"] = healthcheck
     return tree
+
+
+def _literal(value: Any) -> Any:
+    """The same with every dollar doubled: Compose would take a single one for a variable of its environment."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _literal(each) for key, each in value.items()}
+    return [_literal(each) for each in value] if isinstance(value, list) else value
 
 
 def _read_only(source: Path, target: str) -> Tree:

@@ -66,6 +66,10 @@ class Engine(Protocol):
         """Make and start the named containers, replace those whose description changed, and leave the others."""
         ...
 
+    def run(self, project: Project, service: str) -> None:
+        """Run a container that does one thing, to its end, and remove it."""
+        ...
+
     def down(self, project: Project) -> None:
         """Stop and remove every container of the project; folders of this machine stay."""
         ...
@@ -117,6 +121,10 @@ class Docker:
         """As `Engine`."""
         self._compose(project, "up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", *services)
 
+    def run(self, project: Project, service: str) -> None:
+        """As `Engine`."""
+        self._compose(project, "run", "--rm", "--no-TTY", "--no-deps", service)
+
     def down(self, project: Project) -> None:
         """As `Engine`."""
         self._compose(project, "down", "--remove-orphans", "--timeout", "30")
@@ -125,7 +133,9 @@ class Docker:
         """As `Engine`; asked of the engine itself, so that it works without the description too."""
         label = f"label=com.docker.compose.project={project.name}"
         form = '{{.ID}}\t{{.State}}\t{{.Status}}\t{{.Label "com.docker.compose.service"}}'
-        listed = self.output("ps", "--all", "--no-trunc", "--filter", label, "--format", form, within=_QUICK)
+        lasting = "label=com.docker.compose.oneoff=False"
+        filters = ("--filter", label, "--filter", lasting)
+        listed = self.output("ps", "--all", "--no-trunc", *filters, "--format", form, within=_QUICK)
         return sorted((_container(line) for line in listed.splitlines() if line), key=lambda each: each.name)
 
     def tail(self, project: Project, service: str, lines: int = 15) -> str:

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done on running nodes, over their own protocols: joining, deploying, enrolling, testing."""
 
+import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+
+from cryptography import x509
 
 from network import overview
 from network.containers import files, joining, view
+from network.containers.compose import enrolment_name
+from network.containers.engine import Engine, Project
 from network.containers.errors import ContainersError
-from network.containers.plan import LOOPBACK, Plan
+from network.containers.plan import LOOPBACK, Authority, Gateway, Plan
 from network.lifecycle import Deployment, deploy
 from network.packaging import Definition
 from network.wire import Administrator
@@ -26,8 +35,9 @@ _METADATA = b"org.hyperledger.fabric:GetMetadata"
 class RealFabric:
     """Implements `network.Fabric` on the nodes that a plan names."""
 
-    def __init__(self, version: str, say: Callable[[str], None]) -> None:
+    def __init__(self, engine: Engine, version: str, say: Callable[[str], None]) -> None:
         """`version` is what the chaincode is deployed as; `say` is told the steps of a deployment."""
+        self._engine = engine
         self._version = version
         self._say = say
 
@@ -47,7 +57,18 @@ class RealFabric:
         return done.changed
 
     def enrol(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
-        """As `Fabric`."""
+        """As `Fabric`; leaves alone who has an identity that is still fresh."""
+        due = [gateway for gateway in plan.gateways if is_due(plan.identity(gateway.organisation), datetime.now(UTC))]
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            jobs = [pool.submit(self._enrol, plan, gateway, trouble) for gateway in due]
+        for job in jobs:
+            job.result()
+
+    def _enrol(self, plan: Plan, gateway: Gateway, trouble: Callable[[str], str | None]) -> None:
+        member = gateway.organisation
+        authority = next(each for each in plan.authorities if each.domain == member.domain)
+        joining.insist(authority.name, lambda: _answers(plan, authority), trouble)
+        self._engine.run(Project(plan.project, plan.compose_file), enrolment_name(member))
 
     def wait_for_gateways(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
         """As `Fabric`."""
@@ -73,6 +94,26 @@ class RealFabric:
             for administrator in administrators:
                 administrator.wait_for_commit(channel, endorsed.transaction_id)
         return endorsed.transaction_id
+
+
+def is_due(msp: Path, at: datetime) -> bool:
+    """Whether an identity must be enrolled or renewed: it is missing, unreadable or past two thirds of its time."""
+    try:
+        (file,) = (msp / "signcerts").iterdir()
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except (OSError, ValueError):
+        return True
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return at >= begin + (end - begin) * 2 / 3
+
+
+def _answers(plan: Plan, authority: Authority) -> bool:
+    """Whether a CA serves, over TLS that proves it is that CA."""
+    root = plan.material.service(authority.folder, authority.name) / "ca.crt"
+    context = ssl.create_default_context(cafile=str(root))
+    url = f"https://{LOOPBACK}:{authority.port}/cainfo"
+    with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+        return bool(answer.status == HTTPStatus.OK)
 
 
 def _is_ready(port: int) -> bool:

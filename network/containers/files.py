@@ -14,7 +14,7 @@ import yaml
 
 from network.containers import gatewayview, nodes
 from network.containers.compose import compose
-from network.containers.plan import Plan, chaincode_name
+from network.containers.plan import Authority, Plan, chaincode_name
 from network.embedded.genesis import genesis_block
 from network.lifecycle import packages_for
 from network.material import ensure_material, ensure_service
@@ -33,15 +33,21 @@ def make_files(plan: Plan, version: str) -> None:
     for authority in plan.authorities:
         ensure_service(material, authority.folder, authority.domain, authority.name)
     for member in plan.topology.organisations:
-        ensure_service(material, material.organisation(member.domain), member.domain, chaincode_name(member))
+        for name in (chaincode_name(member), f"gateway.{member.domain}"):
+            ensure_service(material, material.organisation(member.domain), member.domain, name)
     _make_genesis_blocks(plan)
     _write_configurations(plan)
     gatewayview.write(plan, genesis_of(plan))
+    write_compose(plan, version)
+    _hand_over(plan)
+
+
+def write_compose(plan: Plan, version: str) -> None:
+    """Write `compose.yaml` for what the folders hold now; raises `OSError`."""
     packages = chaincode_packages(plan, version)
     ids = {msp_id: package.package_id for msp_id, package in packages.items()}
     described = compose(plan, ids, _digest, _couchdb_password(plan))
     _write(plan.compose_file, yaml.safe_dump(described, sort_keys=False, width=120).encode(), mode=0o600)
-    _hand_over(plan)
 
 
 def genesis_of(plan: Plan) -> bytes:
@@ -129,14 +135,26 @@ def _hand_over(plan: Plan) -> None:
     """
     folders = [plan.ledger(name) for name in _with_ledgers(plan)]
     folders += [plan.gateway_data(member) for member in plan.topology.organisations]
+    for member in plan.topology.organisations:
+        folders += [plan.registrar(member), plan.gateway_data(member) / "identity"]
     for folder in folders:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for authority in plan.authorities:
+        _lend_secret(plan, authority)
     if os.getuid() != 0:
         return
     user, _, group = plan.user.partition(":")
     for folder in (*folders, *_mounted(plan)):
         # Ledgers are handed over once, when they are new and empty: what is in them is the containers' own.
         _own(folder, int(user), int(group), deep=folder not in folders)
+
+
+def _lend_secret(plan: Plan, authority: Authority) -> None:
+    """Put the CA administrator's password where the organisation's registrar finds it."""
+    for member in plan.topology.organisations:
+        if member.domain == authority.domain:
+            secret = ca_secret(authority.folder, authority.name).read_bytes()
+            _write(plan.registrar(member) / "admin.secret", secret, mode=0o600)
 
 
 def _mounted(plan: Plan) -> list[Path]:
@@ -148,6 +166,7 @@ def _mounted(plan: Plan) -> list[Path]:
         found += [authority.folder / "ca", material.service(authority.folder, authority.name)]
     for member in plan.topology.organisations:
         found.append(material.service(material.organisation(member.domain), chaincode_name(member)))
+    found += [plan.registrar(member) / "admin.secret" for member in plan.topology.organisations]
     return [folder for folder in found if folder.exists()]
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a gateway's container finds about the network: `network.json` as seen from inside, and public certificates.
 
-Nothing secret but the gateway's own identity and TLS key, which the gateway's container alone receives.
+Nothing secret but the gateway's own TLS key. The identity with which it signs is enrolled with the organisation's CA
+and lies among the gateway's own data.
 """
 
 import shutil
@@ -30,9 +31,8 @@ def _write_folder(plan: Plan, gateway: Gateway, genesis: bytes) -> None:
     _copy(plan.material.orderer_organisation(orderer.domain) / "msp", folder / "organizations" / orderer.domain / "msp")
     for member in plan.topology.organisations:
         _copy(plan.material.organisation(member.domain) / "msp", folder / "organizations" / member.domain / "msp")
-    own = plan.material.user(gateway.organisation.domain)
-    _copy(own / "msp", folder / "identity" / "msp")
-    _copy(own / "tls", folder / "identity" / "tls")
+    domain = gateway.organisation.domain
+    _copy(plan.material.service(plan.material.organisation(domain), gateway.name), folder / "tls")
     write_json(folder / "network.json", _describe(plan, genesis))
 
 
@@ -66,8 +66,8 @@ def _member(member: Organisation) -> dict[str, object]:
         "peers": [str(endpoint) for _, endpoint in member.peers],
         "tls_ca": _first_tls_root(member.domain),
         "msp": f"organizations/{member.domain}/msp",
-        "user_msp": "identity/msp",
-        "tls_client": "identity/tls",
+        "user_msp": "/data/identity/msp",
+        "tls_client": "tls",
     }
 
 

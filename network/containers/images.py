@@ -18,7 +18,7 @@ from network.containers.engine import Docker
 from network.containers.errors import ContainersError
 from network.containers.plan import CA_VERSION, FABRIC_VERSION, Images
 
-__all__ = ["BASE", "Sources", "build_fabric", "build_own", "make_base", "missing"]
+__all__ = ["BASE", "Sources", "build_fabric", "build_own", "make_base", "sizes"]
 
 BASE = "pedigree/base:bookworm"
 _PYTHON = "3.11"
@@ -45,9 +45,11 @@ class Sources:
     """A folder of wheels instead of the package index."""
 
 
-def missing(docker: Docker, images: Sequence[str]) -> list[str]:
-    """The images that are not on this machine."""
-    return [image for image in images if not docker.image_exists(image)]
+def sizes(docker: Docker) -> list[tuple[str, int]]:
+    """The images of a network that are on this machine, each with its size in bytes."""
+    images = Images()
+    wanted = (images.peer, images.orderer, images.authority, images.chaincode, images.gateway)
+    return [(tag, int(docker.inspect(tag)["Size"])) for tag in wanted if docker.image_exists(tag)]
 
 
 def make_base(docker: Docker, progress: Progress, tag: str = BASE) -> None:

@@ -18,7 +18,7 @@ from network.containers.plan import LOOPBACK, Orderer, Peer, Plan
 from network.topology import Channel, Endpoint
 from network.wire import Administrator, Member, WireError
 
-__all__ = ["join_all", "member_of", "wait_until_served"]
+__all__ = ["insist", "join_all", "member_of", "wait_until_served"]
 
 _DEADLINE_S = 90.0
 _POLL_S = 0.1
@@ -65,7 +65,7 @@ def _join_orderer(plan: Plan, node: Orderer, trouble: Trouble) -> None:
                 orderer.join(name, block)
             return True
 
-        _insist(node.name, joined, trouble)
+        insist(node.name, joined, trouble)
 
 
 def _join_peer(plan: Plan, peer: Peer, trouble: Trouble) -> None:
@@ -79,7 +79,7 @@ def _join_peer(plan: Plan, peer: Peer, trouble: Trouble) -> None:
                     _join(administrator, block)
                 return True
 
-            _insist(peer.name, joined, trouble)
+            insist(peer.name, joined, trouble)
 
 
 def _channels(administrator: Administrator) -> list[str]:
@@ -106,11 +106,11 @@ def wait_until_served(plan: Plan, trouble: Trouble) -> None:
             "consensus_BFT_is_leader" if plan.topology.orderer.consensus == "bft" else "consensus_etcdraft_is_leader"
         )
         leads = _any_orderer(plan, metric, channel)
-        _insist(plan.orderers[0].name, leads, trouble, what=f"no orderer leads channel {channel.name}")
+        insist(plan.orderers[0].name, leads, trouble, what=f"no orderer leads channel {channel.name}")
         members = [peer for peer in plan.peers if peer.organisation.name in channel.organisations]
         for peer in members:
             sees = _sees_others(peer, channel, len(members) - 1)
-            _insist(peer.name, sees, trouble, what=f"{peer.name} does not see the other peers of {channel.name}")
+            insist(peer.name, sees, trouble, what=f"{peer.name} does not see the other peers of {channel.name}")
 
 
 def _any_orderer(plan: Plan, metric: str, channel: Channel) -> Callable[[], bool]:
@@ -122,7 +122,7 @@ def _sees_others(peer: Peer, channel: Channel, others: int) -> Callable[[], bool
     return lambda: _metric(peer.operations_port, name, channel.name) >= others
 
 
-def _insist(name: str, attempt: Callable[[], bool], trouble: Trouble, *, what: str | None = None) -> None:
+def insist(name: str, attempt: Callable[[], bool], trouble: Trouble, *, what: str | None = None) -> None:
     """Attempt until it succeeds; the container's end or 90 s end the patience."""
     give_up = time.monotonic() + _DEADLINE_S
     while True:

@@ -5,9 +5,9 @@ Every phase looks at what is there before it does something. A first start, a se
 was killed anywhere are therefore the same walk; nothing is remembered but what the nodes themselves know.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.profiles import NETWORK_FILE, write_connection_profiles, write_json
 from network.running import TOPOLOGY_FILE
 
-__all__ = ["Fabric", "Progress", "bring_up", "containers_of", "project_of", "reset", "take_down"]
+__all__ = ["Fabric", "Progress", "bring_up", "containers_of", "project_of", "take_down"]
 
 
 class Fabric(Protocol):
@@ -98,11 +98,12 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
     gateways = [gateway.name for gateway in plan.gateways]
     with progress.phase("containers"):
         engine.up(project, [name for name in service_names(plan) if name not in gateways])
-    with progress.phase("channel"):
-        fabric.join(plan, trouble)
-    with progress.phase("identities"):
-        fabric.enrol(plan, trouble)
+    with progress.phase("channel and identities"), ThreadPoolExecutor(max_workers=2) as pool:
+        steps = [pool.submit(step, plan, trouble) for step in (fabric.join, fabric.enrol)]
+        for step in steps:
+            step.result()
     with progress.phase("gateway containers"):
+        files.write_compose(plan, version)
         engine.up(project, service_names(plan))
     with progress.phase("chaincode"):
         fabric.deploy(plan)
@@ -129,19 +130,6 @@ def take_down(directory: Path, engine: Engine) -> bool:
     if found or project.file.exists():
         engine.down(project)
     return bool(found)
-
-
-def reset(directory: Path, engine: Engine) -> None:
-    """Take the network down and remove its ledgers, gateways' data and channels; keys and the topology stay.
-
-    A tool killed in here leaves a network that is down and has some of its ledgers: reset it again.
-    """
-    take_down(directory, engine)
-    for folder in ("ledgers", "gateways"):
-        shutil.rmtree(directory / folder, ignore_errors=False) if (directory / folder).exists() else None
-    for block in (directory / "containers").glob("*.block"):
-        block.unlink()
-    (directory / NETWORK_FILE).unlink(missing_ok=True)
 
 
 def project_of(directory: Path) -> Project:

@@ -143,6 +143,14 @@ class Plan:
         """A gateway's own data: read model, submissions, keys."""
         return self.directory / "gateways" / organisation.name
 
+    def registrar(self, organisation: Organisation) -> Path:
+        """Where an organisation's registrar keeps its identity and its secret; no gateway sees it."""
+        return self.directory / "registrars" / organisation.name
+
+    def identity(self, organisation: Organisation) -> Path:
+        """The MSP folder of a gateway's own identity, once it is enrolled."""
+        return self.gateway_data(organisation) / "identity" / "msp"
+
     def fabric_names(self) -> list[str]:
         """The containers of Fabric's own programs: CAs, orderers and peers."""
         names = [authority.name for authority in self.authorities]

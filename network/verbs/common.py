@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs of `pedigree-network` have in common: two options, and how they say what is wrong."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from network.console import one_line
+from network.embedded.policy import MalformedPolicy
+from network.packaging import DefinitionError
+from network.running import RunningError
+from network.topology import TopologyError
+from network.wire import WireError
+
+__all__ = ["announce", "as_json_option", "directory_option", "refusing"]
+
+_REFUSALS = (TopologyError, RunningError, DefinitionError, MalformedPolicy, WireError)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def refusing(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Turn what an operator can put right into one line and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return command(*args, **kwargs)
+        except _REFUSALS as error:
+            raise click.ClickException(one_line(str(error))) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(one_line(f"{where}{error.strerror or error}")) from error
+
+    return wrapped
+
+
+directory_option = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".pedigree"),
+    show_default=True,
+    help="Where keys, ledgers and addresses are kept.",
+)
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def announce(described: dict[str, Any], directory: Path, *, as_json: bool) -> None:
+    """Say that a network is ready, and where its peers and gateways answer."""
+    if as_json:
+        click.echo(json.dumps(described))
+    else:
+        peers = " ".join(f"{entry['name']}={entry['peer']}" for entry in described["organisations"])
+        click.echo(f"ready {described['ledger']} channel={described['channel']} {peers} dir={directory}")
+        for entry in described["organisations"]:
+            if "gateway" in entry:
+                click.echo(f"gateway {entry['name']}={entry['gateway']} health={entry['gateway_health']}")
+    sys.stdout.flush()

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs for a network's life: up, down, status."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from network import overview, running
+from network.running import RunningError
+from network.topology import Topology, TopologyError
+from network.verbs.common import announce, as_json_option, directory_option, refusing
+
+_SINGLE_HOST = (
+    "One process plays all organisations here: for trying things out, for tests and for pilots on one machine. "
+    "Where trust must be distributed, run it on Fabric."
+)
+
+
+def register(group: click.Group) -> None:
+    """Add the verbs of this part."""
+    for command in (up, down, status):
+        group.add_command(command)
+
+
+@click.command()
+@click.option(
+    "--ledger",
+    type=click.Choice(["embedded", "fabric"]),
+    default="embedded",
+    show_default=True,
+    help="One process for all organisations, or Fabric's own programs.",
+)
+@click.option(
+    "--run-as",
+    type=click.Choice(["processes", "containers"]),
+    default="processes",
+    show_default=True,
+    help="How Fabric's programs run; containers bring CAs, chaincodes and gateways with them.",
+)
+@click.option(
+    "--topology",
+    "topology_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Description of the network, YAML or JSON.",
+)
+@click.option(
+    "--fabric-bin",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Fabric's programs, for processes; default: $FABRIC_BIN, then /opt/fabric/bin.",
+)
+@click.option("--consensus", type=click.Choice(["raft", "bft"]), help="For containers: three orderers, or four.")
+@click.option("--peers", type=click.IntRange(1, 2), default=1, show_default=True, help="Of each member, in containers.")
+@click.option("--detach", is_flag=True, help="Leave it running in the background, as containers always are.")
+@directory_option
+@as_json_option
+@refusing
+def up(
+    ledger: str,
+    run_as: str,
+    topology_file: Path | None,
+    fabric_bin: Path | None,
+    consensus: str | None,
+    peers: int,
+    *,
+    detach: bool,
+    directory: Path,
+    as_json: bool,
+) -> None:
+    """Start the network, or start it again.
+
+    Ctrl-C or `down` stops it and keeps everything. Containers keep running after the command has ended.
+    """
+    directory = directory.absolute()
+    if (pid := running.holder(directory)) is not None:
+        raise RunningError(f"{directory} is in use by process {pid}")
+    if run_as == "containers":
+        _up_containers(ledger, topology_file, directory, consensus, peers, as_json=as_json)
+        return
+    if consensus is not None or peers != 1:
+        raise RunningError("--consensus and --peers are for --run-as containers")
+    _refuse_running_containers(directory)
+    topology = _chosen_topology(topology_file, directory)
+    if ledger == "embedded":
+        running.refuse_taken_ports(topology)  # like a bad description, before anything is made
+        click.echo(_SINGLE_HOST, err=True)
+    if detach:
+        arguments = ["up", "--ledger", ledger, "--dir", str(directory)]
+        arguments += [] if topology_file is None else ["--topology", str(topology_file.absolute())]
+        arguments += [] if fabric_bin is None else ["--fabric-bin", str(fabric_bin.absolute())]
+        announce(running.detach(arguments, directory), directory, as_json=as_json)
+        return
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def ready(described: dict[str, Any]) -> None:
+        announce(described, directory, as_json=as_json)
+
+    if ledger == "embedded":
+        running.run_embedded(topology, directory, ready)
+    else:
+        running.run_fabric(topology, directory, fabric_bin, ready)
+
+
+def _up_containers(
+    ledger: str, file: Path | None, directory: Path, consensus: str | None, peers: int, *, as_json: bool
+) -> None:
+    from network import containers  # here, because other verbs should not wait for it
+
+    if ledger != "fabric":
+        raise RunningError("--run-as containers is for --ledger fabric")
+    try:
+        topology = running.described_topology(file, directory)
+    except TopologyError as error:
+        raise _located(error, file) from error
+    described = containers.up(
+        topology, directory, consensus=consensus, peers=peers, say=lambda line: click.echo(line, err=True)
+    )
+    announce(described, directory, as_json=as_json)
+
+
+def _refuse_running_containers(directory: Path) -> None:
+    if running.run_as(directory) == "containers" and running.is_running(directory):
+        raise RunningError(
+            f"the network of {directory} runs in containers; stop them with: pedigree-network down --dir {directory}"
+        )
+
+
+def _chosen_topology(file: Path | None, directory: Path) -> Topology:
+    try:
+        return running.chosen_topology(file, directory)
+    except TopologyError as error:
+        raise _located(error, file) from error
+
+
+def _located(error: TopologyError, file: Path | None) -> TopologyError:
+    """The same, with the file in which the field stands."""
+    if file is None or error.field.startswith(str(file)):
+        return error
+    return TopologyError(str(file), str(error))
+
+
+@click.command()
+@directory_option
+@refusing
+def down(directory: Path) -> None:
+    """Stop the network; ledgers and keys stay."""
+    stopped = running.stop(directory.absolute())
+    click.echo("stopped" if stopped else f"no network was running on {directory}")
+
+
+@click.command()
+@directory_option
+@as_json_option
+@refusing
+def status(directory: Path, *, as_json: bool) -> None:
+    """Say what runs, and what is deployed.
+
+    Each organisation's number of blocks, every chaincode, and every container.
+
+    Exit code 0 when it runs and every peer answers, otherwise 1.
+    """
+    if not running.is_running(directory.absolute()):
+        click.echo(json.dumps({"running": False}) if as_json else f"no network runs on {directory}")
+        sys.exit(1)
+    described = running.description(directory.absolute())
+    report = overview.report(described, running.holder(directory.absolute()))
+    ok = all(entry["reachable"] for entry in report["organisations"])
+    if described.get("run_as") == "containers":
+        report["run_as"] = "containers"
+        report["containers"] = running.containers(directory.absolute())
+        ok = ok and all(entry["state"] == "running" for entry in report["containers"])
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        _print_report(report)
+    sys.exit(0 if ok else 1)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    where = "containers" if report.get("run_as") == "containers" else f"process {report['pid']}"
+    console.print(f"{report['ledger']} network, {where}, channel {report['channel']}")
+    peers = Table("organisation", "MSP id", "peer", "blocks")
+    for entry in report["organisations"]:
+        blocks = str(entry["height"]) if entry["reachable"] else "does not answer"
+        peers.add_row(entry["name"], entry["mspid"], entry["peer"], blocks)
+    console.print(peers)
+    chaincodes = Table("chaincode", "version", "sequence")
+    for entry in report["chaincodes"]:
+        chaincodes.add_row(entry["name"], entry["version"], str(entry["sequence"]))
+    console.print(chaincodes if report["chaincodes"] else "nothing is deployed")
+    if "containers" in report:
+        found = Table("container", "state", "health")
+        for entry in report["containers"]:
+            found.add_row(entry["name"], entry["state"], entry["health"])
+        console.print(found)

@@ -71,9 +71,13 @@ class Endorsed:
 class Administrator:
     """Acts as one identity towards its own organisation's peer; close it after use."""
 
-    def __init__(self, member: Member) -> None:
-        """Raises `OSError` or `ValueError` for key material that cannot be read; connects lazily."""
+    def __init__(self, member: Member, *, patience_s: float = _CALL_SECONDS) -> None:
+        """Raises `OSError` or `ValueError` for key material that cannot be read; connects lazily.
+
+        `patience_s` is how long a call may take, in seconds.
+        """
         self.member = member
+        self._patience_s = patience_s
         self.signer = Signer.from_folder(member.msp, member.msp_id)
         self._channel = _open_channel(member.peer, member.tls_ca, member.host_name, client_tls(member.msp))
 
@@ -174,7 +178,7 @@ class Administrator:
             method, request_serializer=type(request).SerializeToString, response_deserializer=answer.FromString
         )
         try:
-            return call(request, timeout=_CALL_SECONDS)
+            return call(request, timeout=self._patience_s)
         except grpc.RpcError as error:
             raise WireError(f"{self.member.name}'s peer at {self.member.peer}: {error.details()}") from error
 

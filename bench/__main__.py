@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from bench import clients, embedded, records, rest
+from bench import clients, embedded, noderest, records, rest
 from bench.measure import Metric, record
 
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
@@ -25,6 +25,7 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "client": clients.measure_client,
     "shim": clients.measure_shim,
     "rest": rest.measure,
+    "node-rest": noderest.measure,
 }
 
 
@@ -53,7 +54,7 @@ def main() -> None:
         measured = SUITES[name](options.ledger, options.rounds, options.seconds)
         record(measured)
         found += measured
-    table = Table("metric", "value", "unit", "ratio", "beside")
+    table = Table(Column("metric", no_wrap=True), "value", "unit", "ratio", "beside")
     for metric in found:
         ratio = "" if metric.ratio is None else f"{metric.ratio:.2f}"
         table.add_row(metric.name, f"{metric.value:,.2f}", metric.unit, ratio, metric.vs or "")

@@ -40,7 +40,7 @@ def cpu_ms(run: Run) -> float:
 
 def measure_client(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
     """Submit and wait for the commit, 50 in flight, with verification and without, beside Node's two signers."""
-    if not _node_is_ready():
+    if not node_is_ready():
         return []
     with running(kind) as ledger:
         ledger.deploy("bench", PYTHON_CHAINCODE)
@@ -70,7 +70,7 @@ def measure_client(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
 
 def measure_shim(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
     """Evaluate one read, 20 in flight, through the same client, on our runtime and on the Node runtime."""
-    if not _node_is_ready():
+    if not node_is_ready():
         return []
     with running(kind) as ledger:
         ledger.deploy("benchpy", PYTHON_CHAINCODE)
@@ -88,13 +88,14 @@ def _evaluations(ledger: Ledger, chaincode: str, seconds: float) -> Any:
     return lambda: python(options)
 
 
-def _node_is_ready() -> bool:
+def node_is_ready() -> bool:
+    """Whether Node is there; installs what its side needs, once, as bench/node's lock file names it."""
     if shutil.which("node") is None:
         return False
     if not NODE_MODULES.exists():
         NODE_MODULES.parent.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(f"tests/foreign/{name}", NODE_MODULES.parent / name)
+            shutil.copy(f"bench/node/{name}", NODE_MODULES.parent / name)
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=NODE_MODULES.parent, check=True)
     return True
 

@@ -94,6 +94,8 @@ def _commit(
     private.add(candidates)
     private.reconcile(candidates)
     private.expire()
+    # A configuration stands alone in its block, so there is one at most.
+    commit.config = next((c.config for c in candidates if c.valid and c.config is not None), None)
     return commit
 
 

@@ -127,6 +127,16 @@ class ChannelConfig:
         except (DecodeError, IndexError) as error:
             raise MalformedConfig("the block holds no configuration") from error
 
+    @staticmethod
+    def msp_config_of(group: configtx_pb2.ConfigGroup) -> msp_config_pb2.FabricMSPConfig:
+        """The MSP in an organisation's group; raises `MalformedConfig` or `DecodeError`."""
+        return _fabric_msp(group)
+
+    @staticmethod
+    def msp_id_of(group: configtx_pb2.ConfigGroup) -> str:
+        """The MSP id of an organisation's group; raises `MalformedConfig` or `DecodeError`."""
+        return str(_fabric_msp(group).name)
+
     def policy(self, path: str) -> Policy:
         """The policy at a path such as `/Channel/Application/Writers`; raises `KeyError`."""
         return self._policies[path]

@@ -111,6 +111,8 @@ class Commit:
     removed_private_writes: list[tuple[int, int, str, str]] = field(default_factory=list)
     """Block, transaction, namespace, collection of write sets that nobody may hold any more."""
     expiries: list[Expiry] = field(default_factory=list)
+    config: Any = None
+    """The `ChannelConfig` that is in force after this block, when the block changes it."""
 
     @property
     def number(self) -> int:

@@ -19,7 +19,15 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from google.protobuf.message import DecodeError
 
 from network.embedded.blockcommit import commit_genesis, prepare, run
-from network.embedded.blocks import COMMIT_HASH, data_hash, flags_of, header_hash, signed_parts
+from network.embedded.blocks import (
+    COMMIT_HASH,
+    SIGNATURES,
+    data_hash,
+    flags_of,
+    header_hash,
+    last_config,
+    signed_parts,
+)
 from network.embedded.channelconfig import ChannelConfig, MalformedConfig
 from network.embedded.entries import Commit, PrivateWriteSet, hash_key
 from network.embedded.fscktables import compare_private, compare_tables
@@ -91,6 +99,7 @@ class _Check:
         self._pinned = pinned
         self._held = _Held()
         self._config: ChannelConfig | None = None
+        self._config_block = 0
 
     def run(self) -> None:
         self._report.heights[self._channel] = 0
@@ -161,6 +170,10 @@ class _Check:
             self._compare_codes(block, commit)
             commit.header_hash = header_hash(block.header)
             fresh.commit(commit)
+            if commit.config is not None:
+                self._config, self._config_block = commit.config, number
+            if not self._names_config(block):
+                self._find(place, "does not name the configuration in force")
         return True
 
     def _header_problems(self, stored: Store, fresh: Store, block: Any, number: int) -> Iterator[str]:
@@ -194,6 +207,15 @@ class _Check:
         except (DecodeError, PolicyNotSatisfied, KeyError):
             return False
         return True
+
+    def _names_config(self, block: Any) -> bool:
+        """Whether both places that name the newest configuration block are right; only one of them is signed."""
+        try:
+            signed = common_pb2.Metadata.FromString(block.metadata.metadata[SIGNATURES]).value
+            indices = (common_pb2.OrdererBlockMetadata.FromString(signed).last_config.index, last_config(block))
+        except (DecodeError, IndexError):
+            return False
+        return indices == (self._config_block, self._config_block)
 
     def _compare_codes(self, block: Any, commit: Commit) -> None:
         number = commit.number

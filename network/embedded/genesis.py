@@ -9,22 +9,17 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2, policies_pb2
-from fabric_protos.msp import msp_config_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
-from google.protobuf.message import Message
 
+from network.config.groups import ADMINS, add_policy, add_value, peer_organisation
+from network.config.groups import organisation as organisation_group
 from network.embedded.consensus import consensus
-from network.embedded.mspconfig import msp_config_from_folder
-from network.embedded.policytext import parse
 from network.material import Material
 from network.topology import Channel, Organisation, Topology
-
-_ADMINS = "Admins"
 
 
 class _Meta(NamedTuple):
@@ -63,9 +58,9 @@ def genesis_block(
     for key material that cannot be read.
     """
     channel = channel or topology.channels[0]
-    root = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
-    _add_value(root, "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA256"))
-    _add_value(root, "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure(width=2**32 - 1))
+    root = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
+    add_value(root, "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA256"))
+    add_value(root, "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure(width=2**32 - 1))
     _add_capability(root, "V3_0")
     _add_meta(root, _STANDARD)
     root.groups["Application"].CopyFrom(_application(topology.members(channel), material, acls or {}))
@@ -76,24 +71,15 @@ def genesis_block(
 def _application(
     members: tuple[Organisation, ...], material: Material, acls: Mapping[str, str]
 ) -> configtx_pb2.ConfigGroup:
-    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
+    group = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
     _add_capability(group, "V2_5")
     _add_meta(group, _APPLICATION)
     if acls:
         named = {resource: peer_pb2.APIResource(policy_ref=reference) for resource, reference in acls.items()}
-        _add_value(group, "ACLs", peer_pb2.ACLs(acls=named))
+        add_value(group, "ACLs", peer_pb2.ACLs(acls=named))
     for member in members:
-        msp_id = member.msp_id
-        rules = {
-            "Readers": f"OR('{msp_id}.admin', '{msp_id}.peer', '{msp_id}.client')",
-            "Writers": f"OR('{msp_id}.admin', '{msp_id}.client')",
-            "Admins": f"OR('{msp_id}.admin')",
-            "Endorsement": f"OR('{msp_id}.peer')",
-        }
-        organisation = _organisation(msp_id, material.organisation(member.domain) / "msp", rules)
-        anchor = peer_pb2.AnchorPeer(host=member.peer.host, port=member.peer.port)
-        _add_value(organisation, "AnchorPeers", peer_pb2.AnchorPeers(anchor_peers=[anchor]))
-        group.groups[msp_id].CopyFrom(organisation)
+        msp = material.organisation(member.domain) / "msp"
+        group.groups[member.msp_id].CopyFrom(peer_organisation(member.msp_id, msp, [member.peer]))
     return group
 
 
@@ -105,10 +91,10 @@ def _orderer(topology: Topology, material: Material, channel: Channel, tick_ms: 
         "Writers": f"OR('{msp_id}.member')",
         "Admins": f"OR('{msp_id}.admin')",
     }
-    organisation = _organisation(msp_id, material.orderer_organisation(orderer.domain) / "msp", rules)
+    organisation = organisation_group(msp_id, material.orderer_organisation(orderer.domain) / "msp", rules)
     endpoints = configuration_pb2.OrdererAddresses(addresses=[str(address) for address in orderer.addresses])
-    _add_value(organisation, "Endpoints", endpoints)
-    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
+    add_value(organisation, "Endpoints", endpoints)
+    group = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
     group.groups[msp_id].CopyFrom(organisation)
     _add_capability(group, "V2_0")
     _add_meta(group, _ORDERER)
@@ -117,24 +103,15 @@ def _orderer(topology: Topology, material: Material, channel: Channel, tick_ms: 
         absolute_max_bytes=batch.absolute_max_bytes,
         preferred_max_bytes=batch.preferred_max_bytes,
     )
-    _add_value(group, "BatchSize", sizes)
-    _add_value(group, "BatchTimeout", orderer_pb2.BatchTimeout(timeout=batch.timeout_text))
-    _add_value(group, "ChannelRestrictions", orderer_pb2.ChannelRestrictions())
+    add_value(group, "BatchSize", sizes)
+    add_value(group, "BatchTimeout", orderer_pb2.BatchTimeout(timeout=batch.timeout_text))
+    add_value(group, "ChannelRestrictions", orderer_pb2.ChannelRestrictions())
     agreed = consensus(topology, material, tick_ms=tick_ms)
-    _add_value(group, "ConsensusType", agreed.kind)
+    add_value(group, "ConsensusType", agreed.kind)
     if agreed.consenters is not None:
-        _add_value(group, "Orderers", agreed.consenters)
+        add_value(group, "Orderers", agreed.consenters)
     if agreed.block_validation is not None:
-        _add_policy(group, "BlockValidation", policies_pb2.Policy.SIGNATURE, agreed.block_validation)
-    return group
-
-
-def _organisation(msp_id: str, folder: Path, rules: Mapping[str, str]) -> configtx_pb2.ConfigGroup:
-    group = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
-    config = msp_config_from_folder(folder, msp_id)
-    _add_value(group, "MSP", msp_config_pb2.MSPConfig(type=0, config=config.SerializeToString()))
-    for name, rule in rules.items():
-        _add_policy(group, name, policies_pb2.Policy.SIGNATURE, parse(rule))
+        add_policy(group, "BlockValidation", policies_pb2.Policy.SIGNATURE, agreed.block_validation)
     return group
 
 
@@ -142,26 +119,13 @@ def _add_meta(group: configtx_pb2.ConfigGroup, policies: Mapping[str, _Meta]) ->
     for name, meta in policies.items():
         rule = policies_pb2.ImplicitMetaPolicy.Rule.Value(meta.rule)
         policy = policies_pb2.ImplicitMetaPolicy(rule=rule, sub_policy=meta.of)
-        _add_policy(group, name, policies_pb2.Policy.IMPLICIT_META, policy)
-
-
-def _add_policy(group: configtx_pb2.ConfigGroup, name: str, kind: int, policy: Message) -> None:
-    entry = group.policies[name]
-    entry.mod_policy = _ADMINS
-    entry.policy.type = kind
-    entry.policy.value = policy.SerializeToString()
+        add_policy(group, name, policies_pb2.Policy.IMPLICIT_META, policy)
 
 
 def _add_capability(group: configtx_pb2.ConfigGroup, name: str) -> None:
-    _add_value(
+    add_value(
         group, "Capabilities", configuration_pb2.Capabilities(capabilities={name: configuration_pb2.Capability()})
     )
-
-
-def _add_value(group: configtx_pb2.ConfigGroup, name: str, value: Message) -> None:
-    entry = group.values[name]
-    entry.mod_policy = _ADMINS
-    entry.value = value.SerializeToString(deterministic=True)
 
 
 def _block(channel_id: str, config: configtx_pb2.Config, at: datetime) -> common_pb2.Block:

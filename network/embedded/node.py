@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from network.embedded.blockcommit import commit_genesis
-from network.embedded.blocks import header_hash
+from network.embedded.blocks import header_hash, last_config
 from network.embedded.chaincode import ChaincodeRegistry, ChaincodeSettings
 from network.embedded.channel import Channel, ChannelClosed
 from network.embedded.channelconfig import ChannelConfig
@@ -27,7 +27,7 @@ from network.embedded.server import GRACE_S, TlsFiles, chaincode_server, listen,
 from network.embedded.store import Store
 from network.embedded.transient import TransientStore
 from network.material import Material, ensure_material
-from network.topology import Topology
+from network.topology import Organisation, Topology
 
 __all__ = ["Channel", "ChannelClosed", "Node", "NodeError", "OrgPeer"]
 _NONCE_BYTES = 24
@@ -69,7 +69,11 @@ class Node:
         self.channels: dict[str, Channel] = {}
         self.orgs: dict[str, OrgPeer] = {}
         self._lock = lock
-        self._servers: list[Any] = []
+        self._servers: dict[str, list[Any]] = {}
+        """Listeners by the MSP id of whom they serve."""
+        self._contexts: list[ssl.SSLContext] = []
+        self._mutual = False
+        self._settings: ChaincodeSettings | None = None
 
     @classmethod
     async def start(
@@ -92,8 +96,9 @@ class Node:
             topology = topology.resolved()
             node = cls(topology, directory, ensure_material(topology, directory), lock)
             try:
-                node._open(idle_cut_ms, chaincode_settings, on_failure)
-                await node._serve(mutual_tls)
+                node._mutual, node._settings = mutual_tls, chaincode_settings
+                node._open(idle_cut_ms, on_failure)
+                await node._serve()
             except BaseException:
                 await node.stop()
                 raise
@@ -104,8 +109,8 @@ class Node:
 
     async def stop(self) -> None:
         """Refuse new calls, commit what was accepted, and close the ledgers; may be called twice."""
-        servers, self._servers = self._servers, []
-        stopping = [asyncio.create_task(server.stop(GRACE_S)) for server in servers]
+        servers, self._servers = self._servers, {}
+        stopping = [asyncio.create_task(server.stop(GRACE_S)) for each in servers.values() for server in each]
         for channel in self._closing_order():
             await channel.stop()
         for peer in self.orgs.values():
@@ -114,6 +119,37 @@ class Node:
         self.channels.clear()
         self.orgs.clear()
         self._lock.release()
+
+    async def follow(self, topology: Topology) -> None:
+        """Begin to serve organisations that `topology` adds, and end to serve those that it leaves out.
+
+        Everything else of the topology stays as it was at the start. Raises NodeError, OSError or ValueError, and then
+        serves whom it served before.
+        """
+        topology = topology.resolved()
+        present = set(self.orgs)
+        wanted = {organisation.msp_id for organisation in topology.organisations}
+        for name, channel in self.channels.items():
+            if members := sorted(set(channel.config.application_orgs.values()) - wanted):
+                raise NodeError(f"{members[0]} is a member of channel {name}; take it out of the channel first")
+        ensure_material(topology, self.directory)
+        added = [organisation for organisation in topology.organisations if organisation.msp_id not in present]
+        begun: list[str] = []
+        try:
+            for organisation in added:
+                begun.append(organisation.msp_id)
+                self._trust(organisation)
+                self._add_peer(organisation)
+                self._listen_for(organisation)
+            for msp_id in begun:
+                await asyncio.gather(*(server.start() for server in self._servers[msp_id]))
+        except BaseException:
+            for msp_id in begun:
+                await self._end_peer(msp_id)
+            raise
+        self.topology = topology
+        for msp_id in present - wanted:
+            await self._end_peer(msp_id)
 
     @property
     def config(self) -> Mapping[str, ChannelConfig]:
@@ -130,9 +166,7 @@ class Node:
 
     # -- composition -------------------------------------------------------------------------------------------------
 
-    def _open(
-        self, idle_cut_ms: int | None, settings: ChaincodeSettings | None, on_failure: Callable[[BaseException], None]
-    ) -> None:
+    def _open(self, idle_cut_ms: int | None, on_failure: Callable[[BaseException], None]) -> None:
         orderer = self.topology.orderer
         signer = Signer.from_folder(self.material.orderer(orderer.domain) / "msp", orderer.msp_id)
         orderers: dict[str, Orderer] = {}
@@ -141,7 +175,7 @@ class Node:
             store = Store.open(ledger_path(self.directory, described.name))
             if store.height == 0:
                 self._begin_ledger(store, described)
-            config = ChannelConfig.from_block(store.block(0))
+            config = ChannelConfig.from_block(store.block(last_config(store.block(store.height - 1))))
             self._check_members(config, described)
             transient = transient or TransientStore(store)
             channel = Channel(
@@ -159,7 +193,8 @@ class Node:
             _write_once(self.genesis_path(described.name), store.block(0).SerializeToString())
         if transient is None:
             raise NodeError("the topology has no channel")
-        self._add_peers(transient, settings)
+        for organisation in self.topology.organisations:
+            self._add_peer(organisation)
         for channel in self.channels.values():
             channel.start()
 
@@ -168,46 +203,67 @@ class Node:
         commit_genesis(store, block)
 
     def _check_members(self, config: ChannelConfig, described: Any) -> None:
+        """The topology may know organisations that joined no channel yet, or left it; the ledger knows the members."""
         wanted = {organisation.msp_id for organisation in self.topology.members(described)}
+        known = {organisation.msp_id for organisation in self.topology.organisations}
         found = set(config.application_orgs.values())
-        if wanted != found:
+        if not wanted <= found <= known:
             raise NodeError(
                 f"the ledger of channel {described.name} belongs to {', '.join(sorted(found))}, "
                 f"the topology names {', '.join(sorted(wanted))}"
             )
 
-    def _add_peers(self, transient: TransientStore, settings: ChaincodeSettings | None) -> None:
-        for organisation in self.topology.organisations:
-            peer = OrgPeer(
-                msp_id=organisation.msp_id,
-                name=organisation.name,
-                address=str(organisation.peer),
-                chaincode_address=str(organisation.chaincode),
-                signer=Signer.from_folder(self.material.peer(organisation.domain) / "msp", organisation.msp_id),
-                transient=transient,
-                chaincodes=ChaincodeRegistry(organisation.msp_id, transient.store, settings),
-            )
-            self.orgs[organisation.msp_id] = peer
-        for peer in self.orgs.values():
-            peer.endorser = Endorser(self, peer)
+    def _add_peer(self, organisation: Organisation) -> None:
+        transient = self._closing_order()[-1].transient
+        peer = OrgPeer(
+            msp_id=organisation.msp_id,
+            name=organisation.name,
+            address=str(organisation.peer),
+            chaincode_address=str(organisation.chaincode),
+            signer=Signer.from_folder(self.material.peer(organisation.domain) / "msp", organisation.msp_id),
+            transient=transient,
+            chaincodes=ChaincodeRegistry(organisation.msp_id, transient.store, self._settings),
+        )
+        peer.endorser = Endorser(self, peer)
+        self.orgs[organisation.msp_id] = peer
 
-    async def _serve(self, mutual: bool) -> None:
-        roots = tuple(self.material.tls_ca(organisation.domain) for organisation in self.topology.organisations)
+    async def _end_peer(self, msp_id: str) -> None:
+        peer = self.orgs.pop(msp_id, None)
+        await asyncio.gather(*(server.stop(GRACE_S) for server in self._servers.pop(msp_id, ())))
+        if peer is not None:
+            await peer.chaincodes.close()
+
+    async def _serve(self) -> None:
         for organisation in self.topology.organisations:
-            peer = self.orgs[organisation.msp_id]
-            tls = TlsFiles(self.material.peer(organisation.domain) / "tls", roots)
-            self._listen(peer_server(self, peer, mutual=mutual), (peer.address,), tls.context(mutual=mutual))
-            self._listen(chaincode_server(peer), (peer.chaincode_address,), None)
+            self._listen_for(organisation)
         orderer = self.topology.orderer
-        roots = (*roots, self.material.orderer_tls_ca(orderer.domain))
-        tls = TlsFiles(self.material.orderer(orderer.domain) / "tls", roots)
+        context = self._context(self.material.orderer(orderer.domain), self.material.orderer_tls_ca(orderer.domain))
         addresses = [str(address) for address in orderer.addresses]
-        self._listen(orderer_server(self.channels, mutual=mutual), addresses, tls.context(mutual=mutual))
-        await asyncio.gather(*(server.start() for server in self._servers))
+        self._listen(orderer.msp_id, orderer_server(self.channels, mutual=self._mutual), addresses, context)
+        await asyncio.gather(*(server.start() for each in self._servers.values() for server in each))
 
-    def _listen(self, server: Any, addresses: Any, tls: ssl.SSLContext | None) -> None:
-        self._servers.append(server)
+    def _listen_for(self, organisation: Organisation) -> None:
+        peer = self.orgs[organisation.msp_id]
+        context = self._context(self.material.peer(organisation.domain))
+        self._listen(peer.msp_id, peer_server(self, peer, mutual=self._mutual), (peer.address,), context)
+        self._listen(peer.msp_id, chaincode_server(peer), (peer.chaincode_address,), None)
+
+    def _listen(self, msp_id: str, server: Any, addresses: Any, tls: ssl.SSLContext | None) -> None:
+        self._servers.setdefault(msp_id, []).append(server)
         listen(server, addresses, tls)
+
+    def _context(self, place: Path, *more_roots: Path) -> ssl.SSLContext:
+        """What a listener presents; under mutual TLS it admits the clients of all organisations."""
+        roots = tuple(self.material.tls_ca(organisation.domain) for organisation in self.topology.organisations)
+        context = TlsFiles(place / "tls", (*roots, *more_roots)).context(mutual=self._mutual)
+        self._contexts.append(context)
+        return context
+
+    def _trust(self, organisation: Organisation) -> None:
+        """Admit a new organisation's clients at the listeners that are there already."""
+        if self._mutual:
+            for context in self._contexts:
+                context.load_verify_locations(cafile=self.material.tls_ca(organisation.domain))
 
     def _closing_order(self) -> list[Channel]:
         """The channel whose file also keeps transient data is the first of the topology, and closes last."""

@@ -11,6 +11,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2, ab_pb2_grpc
 from google.protobuf.message import DecodeError
 
+from network.embedded.configtx import UpdateRefused, check_orderer, propose
 from network.embedded.cutter import BlockCutter
 from network.embedded.identity import Identity, InvalidIdentity, MalformedIdentity
 from network.embedded.policy import PolicyNotSatisfied
@@ -27,7 +28,6 @@ BACKLOG_BYTES = 256 * 1024 * 1024
 _UNPROCESSABLE = {
     common_pb2.HeaderType.CONFIG: "message is of type that cannot be processed directly",
     common_pb2.HeaderType.ORDERER_TRANSACTION: "message is of type that is no longer supported",
-    common_pb2.HeaderType.CONFIG_UPDATE: "the configuration of this channel cannot be changed",
 }
 
 
@@ -39,6 +39,8 @@ class Ordered(NamedTuple):
     size: int
     creator_verified: bool
     """Whether its creator is a valid identity whose signature was found good here."""
+    configures: bool = False
+    """Whether it is a configuration, which stands in a block of its own (rule O-10)."""
 
 
 class Refused(Exception):
@@ -50,6 +52,10 @@ class Refused(Exception):
         self.info = info
 
 
+Wrap = Callable[[str, Any], Any]
+"""From a channel's name and a `ConfigEnvelope` to the signed CONFIG envelope."""
+
+
 class Orderer:
     """Accepts envelopes for one channel and hands on batches. Belongs to the event loop's thread."""
 
@@ -57,14 +63,19 @@ class Orderer:
         self,
         config: Any,
         deliver: Callable[[list[Ordered]], None],
+        sign: Wrap,
         *,
         idle_cut_s: float = 0.0,
         channels: Mapping[str, "Orderer"] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`deliver` takes each batch; with `idle_cut_s` a batch is also cut when nothing came for so many seconds."""
+        """`deliver` takes each batch, `sign` makes the CONFIG envelope of an accepted configuration.
+
+        With `idle_cut_s` a batch is also cut when nothing came for so many seconds.
+        """
         self.config = config
         self._deliver = deliver
+        self._sign = sign
         self._idle_cut_s = idle_cut_s
         self._channels = channels if channels is not None else {config.channel_id: self}
         self._clock = clock
@@ -86,24 +97,40 @@ class Orderer:
                 raise Refused(BAD_REQUEST, "channel does not exist")
             if header_type in _UNPROCESSABLE:
                 raise Refused(BAD_REQUEST, _UNPROCESSABLE[header_type])
-            orderer.accept(envelope)
+            if header_type == common_pb2.HeaderType.CONFIG_UPDATE:
+                orderer.reconfigure(envelope)
+            else:
+                orderer.accept(envelope)
         except Refused as refusal:
             return ab_pb2.BroadcastResponse(status=refusal.status, info=refusal.info)
         return ab_pb2.BroadcastResponse(status=SUCCESS)
 
     def accept(self, envelope: Any) -> None:
         """Apply the filters in their order and take the message up; raises Refused."""
-        size = len(envelope.payload) + len(envelope.signature)
-        if not envelope.payload:
-            raise Refused(BAD_REQUEST, "Message was empty")
-        limit = self.config.batch.absolute_max
-        if size > limit:
-            raise Refused(BAD_REQUEST, f"message payload is {size} bytes and exceeds maximum allowed {limit} bytes")
-        verified = self._check_signer(envelope)
-        full = self._backlog_messages >= BACKLOG_MESSAGES or self._backlog_bytes + size > BACKLOG_BYTES
-        if self._closed or full:
-            raise Refused(SERVICE_UNAVAILABLE, "the ordering service takes no messages at present")
-        self._enqueue(Ordered(envelope.SerializeToString(), size, verified))
+        message = self._filtered(envelope)
+        self._make_room(message)
+        self._enqueue(message, self._cutter.add(message, message.size))
+
+    def reconfigure(self, envelope: Any) -> None:
+        """Judge a configuration update and order the configuration that follows from it; raises Refused.
+
+        What waits is cut into a block before it, and whatever comes later is filtered by the new configuration: no
+        message is ever ordered behind a configuration that it was not judged by. (Fabric, whose consenters judge and
+        order at different times, judges such messages again.)
+        """
+        self._prefixed("initial", envelope)
+        try:
+            proposed, following = propose(self.config, envelope)
+            signed = self._sign(self.config.channel_id, proposed)
+            check_orderer(following, signed)
+        except UpdateRefused as refusal:
+            problem = f"error applying config update to existing channel '{self.config.channel_id}': {refusal}"
+            raise Refused(BAD_REQUEST, problem) from refusal
+        message = self._prefixed("final", signed)._replace(configures=True)
+        self._make_room(message)
+        self._enqueue(message, self._cutter.add_config(message))
+        self.config = following
+        self._cutter = BlockCutter(following.batch.max_count, following.batch.preferred_max)
 
     def committed(self, batch: list[Ordered]) -> None:
         """Make room again for what has been committed."""
@@ -112,12 +139,43 @@ class Orderer:
         if self._due and not self._committing:
             self._cut()
 
+    def applied(self, config: Any) -> None:
+        """Share the compiled form of the configuration just committed; raises RuntimeError when it is no ordered one.
+
+        Configurations may wait behind it, and then the newest of them goes on being what messages are filtered by.
+        """
+        if config.sequence > self.config.sequence:
+            raise RuntimeError("a configuration was committed that was never ordered")
+        if config.sequence == self.config.sequence:
+            self.config = config
+
     def close(self) -> None:
         """Accept nothing any more, and cut what waits."""
         self._closed = True
         self._cut()
 
     # -- filters ---------------------------------------------------------------------------------------------------
+
+    def _filtered(self, envelope: Any) -> Ordered:
+        size = len(envelope.payload) + len(envelope.signature)
+        if not envelope.payload:
+            raise Refused(BAD_REQUEST, "Message was empty")
+        limit = self.config.batch.absolute_max
+        if size > limit:
+            raise Refused(BAD_REQUEST, f"message payload is {size} bytes and exceeds maximum allowed {limit} bytes")
+        return Ordered(envelope.SerializeToString(), size, self._check_signer(envelope))
+
+    def _prefixed(self, which: str, envelope: Any) -> Ordered:
+        try:
+            return self._filtered(envelope)
+        except Refused as refusal:
+            problem = f"config update for existing channel did not pass {which} checks: {refusal.info}"
+            raise Refused(refusal.status, problem) from refusal
+
+    def _make_room(self, message: Ordered) -> None:
+        full = self._backlog_messages >= BACKLOG_MESSAGES or self._backlog_bytes + message.size > BACKLOG_BYTES
+        if self._closed or full:
+            raise Refused(SERVICE_UNAVAILABLE, "the ordering service takes no messages at present")
 
     def _check_signer(self, envelope: Any) -> bool:
         creator = _creator(envelope)
@@ -147,10 +205,11 @@ class Orderer:
 
     # -- cutting ---------------------------------------------------------------------------------------------------
 
-    def _enqueue(self, message: Ordered) -> None:
+    def _enqueue(self, message: Ordered, full: list[list[Ordered]]) -> None:
+        """Count a message that the cutter has taken up, and hand on the batches that it completed."""
         self._backlog_messages += 1
         self._backlog_bytes += message.size
-        for batch in self._cutter.add(message, message.size):
+        for batch in full:
             self._deliver(batch)
         if not self._cutter.pending:
             self._stop_timers()

@@ -23,7 +23,7 @@ class PeerChoice:
     def __init__(self, peers: Mapping[str, GatewayPeer], own: str) -> None:
         self._peers = peers
         self._own = own
-        self._known: tuple[Any, list[GatewayPeer]] = (None, [])
+        self._known: tuple[Any, tuple[str, ...], list[GatewayPeer]] = (None, (), [])
         self._plans: OrderedDict[tuple[object, ...], list[Layout]] = OrderedDict()
 
     def serving(self, channel: Any, chaincode: str, allowed: Sequence[str] | None) -> list[GatewayPeer]:
@@ -38,11 +38,12 @@ class PeerChoice:
 
     def _members(self, config: Any) -> list[GatewayPeer]:
         """The peers of the channel's organisations, own organisation first."""
-        if self._known[0] is not config:
+        served = tuple(self._peers)  # an organisation may join while the node runs
+        if self._known[0] is not config or self._known[1] != served:
             members = set(config.application_orgs.values())
             peers = [peer for msp_id, peer in self._peers.items() if msp_id in members]
-            self._known = (config, sorted(peers, key=lambda peer: peer.msp_id != self._own))
-        return self._known[1]
+            self._known = (config, served, sorted(peers, key=lambda peer: peer.msp_id != self._own))
+        return self._known[2]
 
     def layouts(
         self, channel: Any, interest: proposal_response_pb2.ChaincodeInterest, *, protect: bool

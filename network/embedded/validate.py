@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
+from fabric_protos.common import common_pb2, configtx_pb2
+from google.protobuf.message import DecodeError
 
 from network.embedded import definitions
+from network.embedded.configtx import UpdateRefused, successor
 from network.embedded.definitions import UnusableDefinitionError
 from network.embedded.identity import InvalidIdentity, MalformedIdentity
 from network.embedded.keypolicies import BlockPolicies, PolicyFailure
@@ -24,6 +27,7 @@ from network.embedded.transactions import (
     ENDORSEMENT_POLICY_FAILURE,
     ENDORSER_TRANSACTION,
     INVALID_CHAINCODE,
+    INVALID_CONFIG_TRANSACTION,
     INVALID_OTHER_REASON,
     NIL_ENVELOPE,
     VALID,
@@ -42,6 +46,8 @@ class Candidate:
     parsed: Parsed
     endorsed: bool = False
     """Whether it passed stage A and the duplicate check: only then may its private data be kept (rule V-39)."""
+    config: Any = None
+    """The `ChannelConfig` that a valid configuration transaction brings into force."""
 
     @property
     def code(self) -> int:
@@ -64,12 +70,23 @@ class StageA:
     def check(self, raw: bytes, *, creator_verified: bool = False) -> Candidate:
         """Judge one entry of the block; `creator_verified` says that the orderer checked this very signature."""
         parsed = parse(raw)
+        candidate = Candidate(parsed)
         if parsed.code not in _BEFORE_SIGNATURE:
             if not creator_verified and not self._creator_holds(parsed):
                 parsed.code = BAD_CREATOR_SIGNATURE
             elif parsed.code == VALID and parsed.type == ENDORSER_TRANSACTION:
                 parsed.code = self._endorser_code(parsed)
-        return Candidate(parsed)
+            elif parsed.code == VALID:
+                self._judge_config(candidate)
+        return candidate
+
+    def _judge_config(self, candidate: Candidate) -> None:
+        """Make the judgement of the ordering service again, from the update that the transaction carries."""
+        try:
+            data = common_pb2.Payload.FromString(candidate.parsed.payload).data
+            candidate.config = successor(self._config, configtx_pb2.ConfigEnvelope.FromString(data))
+        except (DecodeError, UpdateRefused):
+            candidate.parsed.code = INVALID_CONFIG_TRANSACTION
 
     def _creator_holds(self, parsed: Parsed) -> bool:
         msps = self._config.msps

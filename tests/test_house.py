@@ -89,6 +89,7 @@ RULES: dict[str, Rule] = {
     "gateway.identities.cli": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
     "gateway.identities.authority": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
     "gateway.identities.options": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
+    "gateway.identities.cryptoki": Rule(("gateway.identities",), frozenset({"pkcs11"})),
     "gateway.identities.hsm": Rule(("gateway.identities",), frozenset({"cryptography", "pkcs11"})),
     "gateway.identities": Rule(("gateway.identities", "gateway.fabric"), frozenset({"cryptography", "httpx"})),
     "gateway.app": Rule(("chaincode.domain", "gateway"), frozenset({"flask", "werkzeug", "prometheus_client"})),

@@ -22,6 +22,7 @@ from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 
 from gateway.identities import bundle
 from gateway.identities.credential import Credential, load_certificates
+from gateway.identities.cryptoki import load
 from gateway.identities.errors import IdentityError, NoSuchIdentity, WalletError, WrongPassphrase
 from gateway.identities.files import Disk
 from gateway.identities.keys import PrivateKey, algorithm_of
@@ -42,13 +43,11 @@ class Pool:
     """
 
     def __init__(self, module: Path, token: str, pin: str, *, size: int = SESSIONS) -> None:
+        library = load(module)
         try:
-            library = pkcs11.lib(str(module))
-            self._token = library.get_token(token_label=token)
+            self._token: pkcs11.Token = library.get_token(token_label=token)
         except pkcs11.PKCS11Error as exc:
             raise WalletError(f"{module}: no token labelled {token!r} ({_name(exc)})") from None
-        except (RuntimeError, OSError):
-            raise WalletError(f"{module}: not a PKCS#11 library that this machine can load") from None
         self._what = f"token {token!r}"
         self._pin = pin
         self._free: list[pkcs11.Session] = []

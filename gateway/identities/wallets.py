@@ -3,10 +3,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.identities.errors import WalletError
 from gateway.identities.sealed import SealedWallet
 from gateway.identities.wallet import Wallet, read_mark, write_mark
+
+if TYPE_CHECKING:  # python-pkcs11 is an extra
+    from gateway.identities.hsm import HsmWallet
 
 KINDS = ("files", "sealed", "hsm")
 
@@ -41,9 +45,7 @@ def open_wallet(
         case "sealed":
             return SealedWallet.open(folder, passphrase())
         case "hsm":
-            from gateway.identities.hsm import HsmWallet
-
-            return HsmWallet.open(folder, passphrase(), module=module)
+            return _hsm().open(folder, passphrase(), module=module)
     raise WalletError(f"{folder}: wallets of the kind {mark['kind']!r} are not known to this version")
 
 
@@ -56,9 +58,15 @@ def _make(folder: Path, kind: str, passphrase: Passphrase, module: Path | None, 
         case "sealed":
             return SealedWallet.create(folder, passphrase())
         case "hsm":
-            from gateway.identities.hsm import HsmWallet
-
             if module is None or token is None:
                 raise WalletError("a wallet in a token needs the PKCS#11 module's path and the token's label")
-            return HsmWallet.create(folder, passphrase(), module=module, token=token)
+            return _hsm().create(folder, passphrase(), module=module, token=token)
     raise WalletError(f"kind of wallet {kind!r}: {', '.join(KINDS)} are known")
+
+
+def _hsm() -> "type[HsmWallet]":
+    try:
+        from gateway.identities.hsm import HsmWallet
+    except ImportError:
+        raise WalletError("keys in a token need python-pkcs11; install it with: pip install 'pedigree[hsm]'") from None
+    return HsmWallet

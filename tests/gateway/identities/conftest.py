@@ -108,6 +108,7 @@ class FakeCa:
     requests: list[SimpleNamespace] = field(default_factory=list)
     issued: list[x509.Certificate] = field(default_factory=list)
     revoked: set[int] = field(default_factory=set)
+    listed_at: datetime = NOW
     trouble: Callable[[BaseHTTPRequestHandler], bool] = lambda handler: False
     lie: Callable[[dict[str, Any]], dict[str, Any]] = lambda result: result
     url: str = ""
@@ -136,7 +137,7 @@ class FakeCa:
                 self.secrets[asked["id"]] = asked.get("secret") or "made-by-the-ca"
                 return 200, {"secret": self.secrets[asked["id"]]}
             case "POST", "gencrl":
-                return 200, {"CRL": base64.b64encode(self.root.crl(*self.revoked)).decode()}
+                return 200, {"CRL": base64.b64encode(self.root.crl(*self.revoked, at=self.listed_at)).decode()}
             case "PUT", _:
                 self.secrets[endpoint.removeprefix("identities/")] = asked["secret"]
                 return 200, {}

@@ -18,7 +18,7 @@ from gateway.delivery.breaker import Breaker
 from gateway.delivery.peererrors import Blame, Verdict, judge, parse_object
 from gateway.delivery.peers import Line, Peer, Peers
 from gateway.delivery.slots import Full, Kind
-from gateway.fabric import CommitStatusError, FabricError, Identity, Signer
+from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer
 from gateway.fabric.identity import default_hash
 from gateway.services.ports import (
     AlreadyProposed,
@@ -45,7 +45,7 @@ class FabricLedger:
     def __init__(self, peers: Peers, meter: Meter) -> None:
         self._peers = peers
         self._meter = meter
-        self._commits: OrderedDict[str, bytes] = OrderedDict()
+        self._commits: OrderedDict[str, Commit] = OrderedDict()
         self._endorsers: dict[tuple[str, tuple[str, ...]], Breaker] = {}
         self._lock = threading.Lock()
 
@@ -74,21 +74,18 @@ class FabricLedger:
         return prepared
 
     def submit(self, envelope: bytes) -> None:
-        def work(line: Line) -> tuple[str, bytes]:
-            commit = line.gateway.new_transaction(envelope).submit()
-            return commit.transaction_id, commit.bytes
-
-        transaction_id, question = self._call(Kind.SUBMIT, work)
+        commit = self._call(Kind.SUBMIT, lambda line: line.gateway.new_transaction(envelope).submit())
         with self._lock:
-            self._commits[transaction_id] = question
+            self._commits[commit.transaction_id] = commit
             while len(self._commits) > _COMMITS_KEPT:
                 self._commits.popitem(last=False)
 
     def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
         with self._lock:
-            question = self._commits.get(transaction_id)
-        if question is None:
+            commit = self._commits.get(transaction_id)
+        if commit is None:
             return None
+        question = commit.bytes  # signed already, and good for any peer
 
         def work(line: Line) -> Outcome | None:
             try:

@@ -25,8 +25,8 @@ class Lookout:
         peers: Peers,
         seen: Callable[[int], None],
         *,
-        every: float = 5.0,
-        within: float = 3.0,
+        every: float = 2.0,
+        within: float = 2.5,
         misses: int = 2,
         stalls_after: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
@@ -36,7 +36,8 @@ class Lookout:
         Args:
             seen: told of every height that a peer names.
             within: how long a peer may take to answer.
-            misses: how many answers in a row it may owe; a suspected peer may owe one.
+            misses: how many answers in a row it owes when it is left; a suspected peer, one. A peer that answers
+                calls meanwhile is merely busy.
             stalls_after: for how long the feed may bring nothing although there is more to bring.
         """
         self._peers = peers
@@ -68,6 +69,7 @@ class Lookout:
 
     def ask(self, peer: Peer) -> None:
         """Ask one peer now."""
+        asked_at = time.monotonic()
         try:
             network = peer.line().network
             if peer not in self._known:
@@ -77,9 +79,9 @@ class Lookout:
         except UntrustedResponse as exc:
             self._peers.distrust(peer, str(exc))
         except GatewayError as exc:
-            self._missed(peer, f"it does not say how many blocks it has ({exc.code.name})")
+            self._missed(peer, f"it does not say how many blocks it has ({exc.code.name})", asked_at)
         except (FabricError, ValueError) as exc:  # gRPC's word for a connection that was closed meanwhile
-            self._missed(peer, str(exc))
+            self._missed(peer, str(exc), asked_at)
         else:
             self._owed[peer] = 0
             self._peers.told(peer, height)
@@ -87,8 +89,8 @@ class Lookout:
             self._look_at_feed(peer, height)
             self._due[peer] = self._clock() + self._every * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
-    def _missed(self, peer: Peer, why: str) -> None:
-        self._owed[peer] += 1
+    def _missed(self, peer: Peer, why: str, asked_at: float) -> None:
+        self._owed[peer] = 0 if peer.answered_at > asked_at else self._owed[peer] + 1
         if self._owed[peer] >= self._misses:
             self._peers.failed(peer, why, certain=True)
         pause = peer.breaker.retry_in or min(1.0, self._every)

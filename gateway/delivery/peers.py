@@ -10,6 +10,7 @@ never used again: an operator must look.
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -44,6 +45,8 @@ class Peer:
     height: int | None = None
     """Blocks that it held when it last said so."""
     lagging: bool = False
+    answered_at: float = 0.0
+    """When a call to it last came back with an answer (monotonic seconds)."""
     distrusted: str | None = None
     """Why it is never used again; `None` for an honest peer."""
     _line: Line | None = None
@@ -125,6 +128,9 @@ class Peers:
 
         Raises `Unavailable` with code `peer-unavailable` when none answers, `LedgerMisuse` when none can be trusted.
         """
+        for peer in self._peers:
+            if peer not in but and _well(peer):
+                return peer
         honest = [peer for peer in self._peers if peer.distrusted is None]
         if not honest:
             raise LedgerMisuse(
@@ -132,12 +138,9 @@ class Peers:
                 reason="forked",
             )
         others = [peer for peer in honest if peer not in but]
-        closed = [peer for peer in others if peer.breaker.state == "closed"]
-        for peer in closed:
-            if not peer.lagging:
+        for peer in others:
+            if peer.breaker.state == "closed":  # it lags behind, which is better than nothing
                 return peer
-        if closed:
-            return closed[0]
         for peer in others:
             if peer.breaker.allows():
                 return peer
@@ -150,6 +153,7 @@ class Peers:
 
     def answered(self, peer: Peer) -> None:
         """It answered a call, be it with a refusal."""
+        peer.answered_at = time.monotonic()
         peer.breaker.succeeded()
 
     def failed(self, peer: Peer, why: str, *, certain: bool = False) -> None:

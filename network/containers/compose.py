@@ -209,18 +209,6 @@ def enrolment_name(member: Organisation) -> str:
     return f"enrolment.{member.domain}"
 
 
-_ENROLMENT = """set -e
-ca="--ca-url https://$CA:7054 --ca-name $CA --ca-tls-root /etc/pedigree/ca/ca.crt --ca-root $ROOT"
-pedigree identity enrol admin --if-needed --secret-file $REGISTRAR/admin.secret --wallet $REGISTRAR/wallet $ca
-pedigree identity register gateway --if-absent --as admin --wallet $REGISTRAR/wallet $ca \\
-  --max-enrolments -1 --secret-file /data/identity/enrolment.secret
-pedigree identity enrol gateway --if-needed --wallet /data/identity/wallet $ca \\
-  --secret-file /data/identity/enrolment.secret --msp /data/identity/msp
-pedigree identity reenrol gateway --if-due --wallet /data/identity/wallet $ca --msp /data/identity/msp
-"""
-"""Every line finds what a former run has done, so it may end anywhere and be run again."""
-
-
 def _enrolment(plan: Plan, gateway: Gateway) -> Tree:
     """It alone holds the registrar's identity: the gateway can neither register nor revoke anybody."""
     member = gateway.organisation
@@ -232,16 +220,17 @@ def _enrolment(plan: Plan, gateway: Gateway) -> Tree:
         plan.images.gateway,
         "enrolment",
         member.name,
-        command=["-c", _ENROLMENT],
+        command=None,
         environment={
-            "CA": name,
-            "ROOT": f"/etc/pedigree/ca-root/{name}-cert.pem",
-            "REGISTRAR": "/registrar",
             "PEDIGREE_MSP_ID": member.msp_id,
+            "PEDIGREE_CA_URL": f"https://{name}:7054",
+            "PEDIGREE_CA_NAME": name,
+            "PEDIGREE_CA_TLS_ROOT": f"{CONFIG}/tls-root.pem",
+            "PEDIGREE_CA_ROOT": f"{CONFIG}/root.pem",
         },
         volumes=[
-            _read_only(plan.material.service(folder, name) / "ca.crt", "/etc/pedigree/ca/ca.crt"),
-            _read_only(folder / "ca" / f"{name}-cert.pem", f"/etc/pedigree/ca-root/{name}-cert.pem"),
+            _read_only(plan.material.service(folder, name) / "ca.crt", f"{CONFIG}/tls-root.pem"),
+            _read_only(folder / "ca" / f"{name}-cert.pem", f"{CONFIG}/root.pem"),
             _writable(plan.registrar(member), "/registrar"),
             _writable(plan.gateway_data(member), "/data"),
         ],
@@ -249,7 +238,7 @@ def _enrolment(plan: Plan, gateway: Gateway) -> Tree:
         healthcheck=None,
         memory="256m",
     )
-    return service | {"entrypoint": ["/bin/sh"], "restart": "no", "profiles": ["jobs"]}
+    return service | {"entrypoint": ["pedigree-enrol"], "restart": "no", "profiles": ["jobs"]}
 
 
 def _service(

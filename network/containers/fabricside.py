@@ -44,7 +44,7 @@ class RealFabric:
     def join(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
         """As `Fabric`."""
         joining.join_all(plan, trouble)
-        joining.wait_until_served(plan, trouble)
+        joining.wait_for_leaders(plan, trouble)
 
     def deploy(self, plan: Plan) -> bool:
         """As `Fabric`; each organisation's administrator installs on its own peers and approves for itself."""
@@ -72,6 +72,7 @@ class RealFabric:
 
     def wait_for_gateways(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
         """As `Fabric`."""
+        joining.wait_for_membership(plan, trouble)
         for gateway in plan.gateways:
             give_up = time.monotonic() + _GATEWAY_SECONDS
             while not _is_ready(gateway.health_port):

@@ -110,11 +110,12 @@ def _make_genesis_blocks(plan: Plan) -> None:
 
 
 def _write_configurations(plan: Plan) -> None:
-    for peer in plan.peers:
-        _write_tree(plan.rendered / peer.name / "core.yaml", nodes.core(plan, peer, _couchdb_password(plan)))
     roots = [plan.material.tls_ca(member.domain) for member in plan.topology.organisations]
     roots.append(plan.material.orderer_tls_ca(plan.topology.orderer.domain))
     bundle = b"".join(path.read_bytes() for path in roots)
+    for peer in plan.peers:
+        _write_tree(plan.rendered / peer.name / "core.yaml", nodes.core(plan, peer, _couchdb_password(plan)))
+        _write(plan.rendered / peer.name / "client-roots.pem", bundle)
     for node in plan.orderers:
         _write_tree(plan.rendered / node.name / "orderer.yaml", nodes.orderer(plan, node))
         _write(plan.rendered / node.name / "client-roots.pem", bundle)

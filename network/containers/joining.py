@@ -18,7 +18,7 @@ from network.containers.plan import LOOPBACK, Orderer, Peer, Plan
 from network.topology import Channel, Endpoint
 from network.wire import Administrator, Member, WireError
 
-__all__ = ["insist", "join_all", "member_of", "wait_until_served"]
+__all__ = ["insist", "join_all", "member_of", "wait_for_leaders", "wait_for_membership"]
 
 _DEADLINE_S = 90.0
 _POLL_S = 0.1
@@ -95,11 +95,10 @@ def _join(administrator: Administrator, block: bytes) -> None:
             raise
 
 
-def wait_until_served(plan: Plan, trouble: Trouble) -> None:
-    """Wait until the orderers have a leader and every peer sees all the others; raises `ContainersError`.
+def wait_for_leaders(plan: Plan, trouble: Trouble) -> None:
+    """Wait until an orderer leads every channel; raises `ContainersError`.
 
-    Both come later than the answers that say "joined": without a leader a broadcast is refused as unavailable, and
-    while a peer sees no others no endorsement policy can be met.
+    That comes later than the answers that say "joined", and without a leader a broadcast is refused as unavailable.
     """
     for channel in plan.topology.channels:
         metric = (
@@ -107,6 +106,11 @@ def wait_until_served(plan: Plan, trouble: Trouble) -> None:
         )
         leads = _any_orderer(plan, metric, channel)
         insist(plan.orderers[0].name, leads, trouble, what=f"no orderer leads channel {channel.name}")
+
+
+def wait_for_membership(plan: Plan, trouble: Trouble) -> None:
+    """Wait until every peer sees all the others, without whom a gateway meets no policy; raises `ContainersError`."""
+    for channel in plan.topology.channels:
         members = [peer for peer in plan.peers if peer.organisation.name in channel.organisations]
         for peer in members:
             sees = _sees_others(peer, channel, len(members) - 1)

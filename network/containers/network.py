@@ -30,7 +30,7 @@ class Fabric(Protocol):
     """What is done on running nodes. Each call finds what was done before and goes on from there."""
 
     def join(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
-        """Let all nodes join their channels, and wait until they serve them."""
+        """Let all nodes join their channels, and wait until transactions are ordered on them."""
         ...
 
     def deploy(self, plan: Plan) -> bool:
@@ -42,7 +42,7 @@ class Fabric(Protocol):
         ...
 
     def wait_for_gateways(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:
-        """Wait until every gateway follows the ledger."""
+        """Wait until every peer sees the others and every gateway follows the ledger."""
         ...
 
     def test(self, plan: Plan) -> str:
@@ -98,19 +98,28 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
     gateways = [gateway.name for gateway in plan.gateways]
     with progress.phase("containers"):
         engine.up(project, [name for name in service_names(plan) if name not in gateways])
-    with progress.phase("channel and identities"), ThreadPoolExecutor(max_workers=2) as pool:
-        steps = [pool.submit(step, plan, trouble) for step in (fabric.join, fabric.enrol)]
-        for step in steps:
+
+    def ledger() -> None:
+        with progress.phase("channel"):
+            fabric.join(plan, trouble)
+        with progress.phase("chaincode"):
+            fabric.deploy(plan)
+        with progress.phase("first transaction"):
+            fabric.test(plan)
+
+    def doors() -> None:
+        with progress.phase("identities"):
+            fabric.enrol(plan, trouble)
+        with progress.phase("gateway containers"):
+            files.write_compose(plan, version)  # now it names the identities that the gateways start with
+            engine.up(project, service_names(plan))
+
+    # Neither needs the other: the ledger is at work while the gateways are still being enrolled.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for step in [pool.submit(ledger), pool.submit(doors)]:
             step.result()
-    with progress.phase("gateway containers"):
-        files.write_compose(plan, version)
-        engine.up(project, service_names(plan))
-    with progress.phase("chaincode"):
-        fabric.deploy(plan)
     with progress.phase("gateways"):
         fabric.wait_for_gateways(plan, trouble)
-    with progress.phase("self-test"):
-        fabric.test(plan)
     return described
 
 

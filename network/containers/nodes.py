@@ -64,13 +64,15 @@ def core(plan: Plan, peer: Peer, couchdb_password: str = "") -> Tree:
                 "bootstrap": others[0] if others else peer.inside,
                 "endpoint": peer.inside,
                 "externalEndpoint": peer.inside,
+                "membershipTrackerInterval": "1s",
             },
             "tls": {
                 "clientAuthRequired": True,
                 "cert": {"file": f"{tls}/server.crt"},
                 "key": {"file": f"{tls}/server.key"},
                 "rootcert": {"file": f"{tls}/ca.crt"},
-                "clientRootCAs": {"files": [f"{tls}/ca.crt"]},
+                # All members' roots, not its own alone: peers gossip before they have read the channel's.
+                "clientRootCAs": {"files": [CLIENT_ROOTS]},
                 "clientCert": {"file": f"{tls}/server.crt"},
                 "clientKey": {"file": f"{tls}/server.key"},
             },

@@ -106,6 +106,8 @@ def monitoring(
     """
     directory = directory.absolute()
     chosen = _addresses(gateways)
+    if node is not None:
+        _endpoint("--node", node, "HOST:PORT", node)
     topology = running.chosen_topology(None, directory)
     targets = find_targets(topology, directory, gateways=chosen, node=node)
     target = directory / "monitoring" if folder is None else folder.absolute()
@@ -148,8 +150,12 @@ def _addresses(texts: tuple[str, ...]) -> dict[str, Endpoint]:
         organisation, _, address = text.partition("=")
         if organisation in addresses:
             raise MonitoringError(f"--gateway: {organisation} is named twice")
-        try:
-            addresses[organisation] = Endpoint.parse(address)
-        except ValueError as error:
-            raise MonitoringError(f"--gateway: {text!r} is not ORG=HOST:PORT: {error}") from error
+        addresses[organisation] = _endpoint("--gateway", address, "ORG=HOST:PORT", text)
     return addresses
+
+
+def _endpoint(option: str, address: str, form: str, given: str) -> Endpoint:
+    try:
+        return Endpoint.parse(address)
+    except ValueError as error:
+        raise MonitoringError(f"{option}: {given!r} is not {form}: {error}") from error

@@ -19,7 +19,7 @@ from network.containers import files, joining, view
 from network.containers.compose import enrolment_name
 from network.containers.engine import Engine, Project
 from network.containers.errors import ContainersError
-from network.containers.plan import LOOPBACK, Authority, Gateway, Plan
+from network.containers.plan import LOOPBACK, Authority, Gateway, Plan, chaincode_name
 from network.lifecycle import Deployment, deploy
 from network.packaging import Definition
 from network.wire import Administrator
@@ -82,8 +82,21 @@ class RealFabric:
                     raise ContainersError(f"{gateway.name} does not follow the ledger after {_GATEWAY_SECONDS:.0f} s")
                 time.sleep(_POLL_S)
 
-    def test(self, plan: Plan) -> str:
-        """As `Fabric`; raises `WireError` where a peer, a chaincode or the ordering service fails."""
+    def test(self, plan: Plan, trouble: Callable[[str], str | None]) -> str:
+        """As `Fabric`; chaincodes that are still starting are waited for."""
+        committed: list[str] = []
+
+        def commit() -> bool:
+            committed.append(self._commit_one(plan))
+            return True
+
+        def any_trouble(_: str) -> str | None:
+            return next(filter(None, (trouble(chaincode_name(each)) for each in plan.topology.organisations)), None)
+
+        joining.insist(plan.topology.chaincode, commit, any_trouble)
+        return committed[-1]
+
+    def _commit_one(self, plan: Plan) -> str:
         channel = plan.topology.channels[0].name
         described = view.describe(plan)
         with ExitStack() as closing:

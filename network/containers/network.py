@@ -45,7 +45,7 @@ class Fabric(Protocol):
         """Wait until every peer sees the others and every gateway follows the ledger."""
         ...
 
-    def test(self, plan: Plan) -> str:
+    def test(self, plan: Plan, trouble: Callable[[str], str | None]) -> str:
         """Have one transaction endorsed, ordered and committed by all; answers its id."""
         ...
 
@@ -105,7 +105,7 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
         with progress.phase("chaincode"):
             fabric.deploy(plan)
         with progress.phase("first transaction"):
-            fabric.test(plan)
+            fabric.test(plan, trouble)
 
     def doors() -> None:
         with progress.phase("identities"):

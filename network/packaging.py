@@ -217,19 +217,19 @@ def _archive(files: Mapping[str, bytes]) -> bytes:
     return gzip.compress(plain.getvalue(), mtime=0)
 
 
-def parse_addresses(texts: Sequence[str]) -> dict[str, Endpoint]:
-    """Read `ORG=HOST:PORT` arguments; raises `DefinitionError`."""
+def parse_addresses(texts: Sequence[str], option: str = "--address") -> dict[str, Endpoint]:
+    """Read `ORG=HOST:PORT` arguments of an option; raises `DefinitionError`."""
     addresses: dict[str, Endpoint] = {}
     for text in texts:
         organisation, separator, address = text.partition("=")
         if not separator or not organisation:
-            raise DefinitionError(f"--address: {text!r} is not ORG=HOST:PORT")
+            raise DefinitionError(f"{option}: {text!r} is not ORG=HOST:PORT")
         if organisation in addresses:
-            raise DefinitionError(f"--address: {organisation} is named twice")
+            raise DefinitionError(f"{option}: {organisation} is named twice")
         try:
             addresses[organisation] = Endpoint.parse(address)
         except ValueError as error:
-            raise DefinitionError(f"--address: {error}") from error
+            raise DefinitionError(f"{option}: {error}") from error
         if addresses[organisation].port == 0:
-            raise DefinitionError(f"--address: {text!r} has no port")
+            raise DefinitionError(f"{option}: {text!r} has no port")
     return addresses

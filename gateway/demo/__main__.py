@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gateway.demo.consortium import ORGANISATIONS, Consortium, usual_ports_are_free
+from gateway.demo.containers import Containers
 from gateway.demo.processes import StartFailed
 from gateway.demo.story import Disagreement, Story, timed
 from gateway.sdk import PedigreeError
@@ -28,24 +29,20 @@ def main() -> int:
     parser.add_argument("--stop", action="store_true", help="stop what an earlier run left running, and end")
     parser.add_argument("--dir", type=Path, help="where everything is kept; emptied first")
     parser.add_argument("--any-port", action="store_true", help="use ports that are free instead of the usual ones")
+    parser.add_argument("--network", type=Path, default=Path(".pedigree"), help="a network in containers to play on")
     options = parser.parse_args()
     directory = (options.dir or Path(".pedigree") / f"demo-{options.ledger}").absolute()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    any_port = options.any_port
     if options.stop:
-        consortium = Consortium(directory, options.ledger)
-        console.print(f"{consortium.stop_left_running()} programs stopped")
+        console.print(f"{Consortium(directory, options.ledger).stop_left_running()} programs stopped")
         return 0
     Consortium(directory, options.ledger).stop_left_running()
-    if not any_port and not usual_ports_are_free():
-        console.print("Something listens on the usual ports already; using free ones instead.")
-        any_port = True
-    consortium = Consortium(directory, options.ledger, any_port=any_port)
+    consortium = _in_containers(options, console) or _as_processes(options, directory, console)
     story = Story(consortium, console)
     started = time.monotonic()
     try:
-        play(consortium, story, console, directory)
-        if options.keep:
+        play(consortium, story, console)
+        if options.keep and isinstance(consortium, Consortium):
             leave(consortium, console, directory)
     except Disagreement as disagreement:
         console.print(f"\n[bold red]The demonstration disagrees:[/] {disagreement}")
@@ -64,17 +61,37 @@ def main() -> int:
     return 0
 
 
-def play(consortium: Consortium, story: Story, console: Console, directory: Path) -> None:
-    """Start from nothing, then every step in order."""
-    shutil.rmtree(directory, ignore_errors=True)
+def _in_containers(options: argparse.Namespace, console: Console) -> Containers | None:
+    """The network that `make network-up` left running in containers, None where there is none."""
+    if options.ledger != "fabric" or options.any_port:
+        return None
+    directory = (options.dir or Path(".pedigree") / "demo-containers").absolute()
+    found = Containers.find(options.network.absolute(), directory)
+    if found is not None:
+        console.print(f"Playing on the containers of {options.network}, which keep running afterwards.")
+    return found
+
+
+def _as_processes(options: argparse.Namespace, directory: Path, console: Console) -> Consortium:
+    any_port = options.any_port
+    if not any_port and not usual_ports_are_free():
+        console.print("Something listens on the usual ports already; using free ones instead.")
+        any_port = True
+    return Consortium(directory, options.ledger, any_port=any_port)
+
+
+def play(consortium: Consortium | Containers, story: Story, console: Console) -> None:
+    """Start from nothing, or from what others have left on a shared network, then every step in order."""
+    shutil.rmtree(consortium.directory, ignore_errors=True)
     started = time.monotonic()
-    with console.status("starting a network, three chaincode processes and three gateways …"):
+    with console.status("starting a network, three chaincodes and three gateways …"):
         consortium.start()
     console.print(
         f"Three organisations are up on the {consortium.ledger} ledger after {time.monotonic() - started:.1f} s: "
         + ", ".join(f"{name} at {consortium.url(name)}" for name in ORGANISATIONS)
     )
     story.connect()
+    story.choose_names()
     for number, (title, step) in enumerate(story.steps, start=1):
         with timed(console, number, title):
             step()

@@ -94,6 +94,8 @@ def listens(port: int) -> bool:
 class Consortium:
     """The programs below one directory; `start` works on a fresh directory and on one that was killed."""
 
+    shared = False
+
     def __init__(self, directory: Path, ledger: str, *, any_port: bool = False) -> None:
         self.directory = directory
         self.ledger = ledger

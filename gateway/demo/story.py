@@ -20,14 +20,10 @@ from rich.tree import Tree
 
 from gateway.demo import science
 from gateway.demo.consortium import Consortium
+from gateway.demo.containers import Containers
+from gateway.demo.names import Names
 from gateway.sdk import Pedigree, Recorded, Refused
 
-DATASET = "wdbc"
-MODEL = "tumour-classifier"
-RUN = "tumour-classifier-run-1"
-VERSION = f"model-version:{MODEL}:1"
-SECOND = f"model-version:{MODEL}:2"
-DATASET_VERSION = f"dataset-version:{DATASET}:1"
 RECORD = "patient-017"
 
 ORIGIN = {
@@ -60,17 +56,32 @@ def expect(holds: bool, otherwise: str) -> None:
 class Story:
     """The main job on a running consortium; what the steps share is kept here."""
 
-    def __init__(self, consortium: Consortium, console: Console) -> None:
+    def __init__(self, consortium: Consortium | Containers, console: Console) -> None:
         self._consortium = consortium
         self._console = console
         self._files = consortium.directory / "files"
         self._records = self._files / "hospital" / "records.csv"
         self._clients: dict[str, Pedigree] = {}
         self._answers: dict[str, Any] = {}
+        self._names = Names()
 
     def connect(self) -> None:
         """Make one client for each organisation's gateway."""
         self._clients = {name: self._consortium.client(name) for name in ("hospital", "lab", "regulator")}
+
+    def choose_names(self) -> None:
+        """On a ledger that others use too, take names that are still free there."""
+        number = 1
+        while self._consortium.shared and self._exists(Names(number).dataset):
+            number += 1
+        self._names = Names(number)
+
+    def _exists(self, dataset: str) -> bool:
+        try:
+            self._clients["hospital"].dataset(dataset)
+        except Refused:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the clients."""
@@ -94,12 +105,15 @@ class Story:
     def supply(self) -> None:
         """Found the consortium's policy, register the data set and commit to its records."""
         hospital = self._clients["hospital"]
-        self._say("hospital votes for the founding policy", hospital.set_policy(**FOUNDING_POLICY))
-        self._say("regulator's vote makes it the law", self._clients["regulator"].set_policy(**FOUNDING_POLICY))
+        if self._consortium.shared and self._founded():
+            self._note("the consortium has its policy already")
+        else:
+            self._say("hospital votes for the founding policy", hospital.set_policy(**FOUNDING_POLICY))
+            self._say("regulator's vote makes it the law", self._clients["regulator"].set_policy(**FOUNDING_POLICY))
         count = science.write_records(self._records)
         expect(count == 569, f"expected 569 records, found {count}")
         registered = hospital.register_dataset(
-            DATASET,
+            self._names.dataset,
             title="Breast cancer Wisconsin (diagnostic)",
             licence="CC-BY-4.0",
             origin=ORIGIN,
@@ -109,11 +123,22 @@ class Story:
         )
         self._say("data set registered with origin, licence and owner", registered)
         committed = hospital.commit_records(
-            DATASET, self._records, id_field="id", consent="ConsentGiven", purposes=("research", "model-training")
+            self._names.dataset,
+            self._records,
+            id_field="id",
+            consent="ConsentGiven",
+            purposes=("research", "model-training"),
         )
         self._say(f"569 records under one root {committed.record['root'][:16]}…", committed)
         expect(committed.record["size"] == 569, f"the root covers {committed.record['size']} records, not 569")
         self._answers["root"] = committed.record["root"]
+
+    def _founded(self) -> bool:
+        try:
+            self._clients["hospital"].policy()
+        except Refused:
+            return False
+        return True
 
     # 2
 
@@ -121,11 +146,13 @@ class Story:
         """Train on the hospital's file and record the run and the model version."""
         lab = self._clients["lab"]
         lab.at_least(self._clients["hospital"].height)
-        self._say("model registered", lab.register_model(MODEL, title="Tumour classifier", task="classification"))
+        self._say(
+            "model registered", lab.register_model(self._names.model, title="Tumour classifier", task="classification")
+        )
         with lab.run(
-            model=MODEL,
-            name=RUN,
-            datasets=[DATASET_VERSION],
+            model=self._names.model,
+            name=self._names.run,
+            datasets=[self._names.dataset_version],
             code={"digest": science.code_digest()},
             environment={"digest": science.environment_digest()},
             parameters=science.PARAMETERS,
@@ -136,7 +163,7 @@ class Story:
         expect(run.recorded is not None, "the run was not recorded")
         assert run.recorded is not None
         self._say(f"run recorded; accuracy {trained.metrics['accuracy']} on unseen patients", run.recorded)
-        version = lab.record_model_version(MODEL, trained.folder, licence="CC-BY-4.0", run=RUN)
+        version = lab.record_model_version(self._names.model, trained.folder, licence="CC-BY-4.0", run=self._names.run)
         self._say(f"model version recorded, digest {version.record['digest'][:16]}…", version)
         expect(len(version.record["files"]) == 2, "the manifest does not name the model's two files")
         self._answers["digest"] = version.record["digest"]
@@ -146,14 +173,14 @@ class Story:
     def endorse(self) -> None:
         """Take the model version through its quorum; the owner's own endorsement is refused."""
         lab, regulator, hospital = (self._clients[name] for name in ("lab", "regulator", "hospital"))
-        self._say("lab submits the model for endorsement", lab.submit(VERSION))
-        self._refused("lab's endorsement of its own model", lambda: lab.endorse(VERSION))
+        self._say("lab submits the model for endorsement", lab.submit(self._names.version))
+        self._refused("lab's endorsement of its own model", lambda: lab.endorse(self._names.version))
         for client in (regulator, hospital):
             client.at_least(lab.height)
-        first = regulator.endorse(VERSION)
+        first = regulator.endorse(self._names.version)
         self._say("regulator endorses", first)
         expect(first.event["stage"] == "endorsed", f"after one endorsement the stage is {first.event['stage']}")
-        second = hospital.endorse(VERSION)
+        second = hospital.endorse(self._names.version)
         self._say("hospital endorses: the quorum is complete", second)
         expect(second.event["stage"] == "approved", f"after two endorsements the stage is {second.event['stage']}")
 
@@ -163,20 +190,22 @@ class Story:
         """Ask for the lineage both ways, check a record's inclusion and the model's files."""
         regulator, hospital = self._clients["regulator"], self._clients["hospital"]
         regulator.at_least(hospital.height)
-        upstream = regulator.lineage(VERSION, direction="up")
-        downstream = regulator.lineage(f"dataset:{DATASET}", direction="down")
+        upstream = regulator.lineage(self._names.version, direction="up")
+        downstream = regulator.lineage(f"dataset:{self._names.dataset}", direction="down")
         self._console.print(tree("upstream of the model", upstream, up=True))
         self._console.print(tree("downstream of the data set", downstream, up=False))
-        expect(f"dataset:{DATASET}" in references(upstream), "the data set is missing upstream of the model")
-        expect(VERSION in references(downstream), "the model is missing downstream of the data set")
-        proof = hospital.record_proof(DATASET, 1, RECORD)
+        expect(
+            f"dataset:{self._names.dataset}" in references(upstream), "the data set is missing upstream of the model"
+        )
+        expect(self._names.version in references(downstream), "the model is missing downstream of the data set")
+        proof = hospital.record_proof(self._names.dataset, 1, RECORD)
         receipt = self._files / "regulator" / f"{RECORD}.proof.json"
         receipt.parent.mkdir(parents=True, exist_ok=True)
         receipt.write_text(json.dumps(proof), encoding="utf-8")
-        ledger_root = regulator.dataset_version(DATASET, 1)["record"]["root"]
+        ledger_root = regulator.dataset_version(self._names.dataset, 1)["record"]["root"]
         said = regulator.verify_record(proof, root=ledger_root)
         self._note(f"{RECORD} was in version 1: {said}")
-        checked = regulator.verify_model(MODEL, 1, self._files / "lab" / "model")
+        checked = regulator.verify_model(self._names.model, 1, self._files / "lab" / "model")
         expect(checked["verified"], f"the model's files differ: {checked}")
         self._note("both files of the model have the digests that the ledger names")
         self._answers["upstream"], self._answers["downstream"] = upstream, downstream
@@ -189,30 +218,36 @@ class Story:
         copy = self._files / "hospital" / "altered.csv"
         shutil.copy(self._records, copy)
         science.alter_one_record(copy, RECORD)
-        intact = hospital.verify_dataset(DATASET, 1, self._records, id_field="id")
+        intact = hospital.verify_dataset(self._names.dataset, 1, self._records, id_field="id")
         expect(intact["verified"], f"the untouched copy does not verify: {intact}")
-        found = hospital.verify_dataset(DATASET, 1, copy, id_field="id")
+        found = hospital.verify_dataset(self._names.dataset, 1, copy, id_field="id")
         expect(
             not found["verified"] and found["changed"] == [RECORD] and not found["added"] and not found["removed"],
             f"verify should name {RECORD} and nothing else, it says {found}",
         )
         self._note(f"one digit changed in the hospital's copy: verify names {', '.join(found['changed'])}")
-        second = lab.record_model_version(MODEL, self._retouched(), licence="CC-BY-4.0", run=RUN)
-        lab.submit(SECOND)
+        second = lab.record_model_version(
+            self._names.model, self._retouched(), licence="CC-BY-4.0", run=self._names.run
+        )
+        lab.submit(self._names.second)
         hospital.at_least(lab.height)
-        genuine = next(one["record"] for one in hospital.artifact(VERSION)["endorsements"])
-        envelope = forged(genuine["envelope"], {self._answers["digest"]: second.record["digest"], VERSION: SECOND})
+        genuine = next(one["record"] for one in hospital.artifact(self._names.version)["endorsements"])
+        envelope = forged(
+            genuine["envelope"],
+            {self._answers["digest"]: second.record["digest"], self._names.version: self._names.second},
+        )
         self._refused(
             "an endorsement of version 2 that carries the signature of version 1",
-            lambda: hospital.endorse(SECOND, envelope=envelope),
+            lambda: hospital.endorse(self._names.second, envelope=envelope),
         )
         self._refused(
             "a write that only the lab's own peer endorsed",
-            lambda: lab.register_model("smuggled", title="Smuggled", endorsing_organisations=["LabMSP"]),
+            lambda: lab.register_model(self._names.smuggled, title="Smuggled", endorsing_organisations=["LabMSP"]),
         )
         lab.at_least(lab.ledger()["height"])
         expect(
-            all(one["record"]["model"] != "smuggled" for one in lab.models()["items"]), "the smuggled model is there"
+            all(one["record"]["model"] != self._names.smuggled for one in lab.models()["items"]),
+            "the smuggled model is there",
         )
 
     # 6
@@ -240,11 +275,11 @@ class Story:
         """What is asked before the crash and after it."""
         regulator = self._clients["regulator"]
         answers = {
-            "stage": regulator.artifact(VERSION),
-            "upstream": regulator.lineage(VERSION, direction="up"),
-            "downstream": regulator.lineage(f"dataset:{DATASET}", direction="down"),
-            "version": regulator.dataset_version(DATASET, 1),
-            "model": regulator.model_version(MODEL, 1),
+            "stage": regulator.artifact(self._names.version),
+            "upstream": regulator.lineage(self._names.version, direction="up"),
+            "downstream": regulator.lineage(f"dataset:{self._names.dataset}", direction="down"),
+            "version": regulator.dataset_version(self._names.dataset, 1),
+            "model": regulator.model_version(self._names.model, 1),
         }
         return {"answers": json.loads(json.dumps(answers)), "height": regulator.ledger()["height"]}
 

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the records of the story are called."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the story's records are called; on a ledger that has seen it before, with a number."""
+
+    number: int = 1
+
+    @property
+    def dataset(self) -> str:
+        """The hospital's data set."""
+        return f"wdbc{self._suffix}"
+
+    @property
+    def dataset_version(self) -> str:
+        """The reference of its first version."""
+        return f"dataset-version:{self.dataset}:1"
+
+    @property
+    def model(self) -> str:
+        """The lab's model."""
+        return f"tumour-classifier{self._suffix}"
+
+    @property
+    def run(self) -> str:
+        """The run that trained it."""
+        return f"{self.model}-run-1"
+
+    @property
+    def version(self) -> str:
+        """The reference of the model's first version."""
+        return f"model-version:{self.model}:1"
+
+    @property
+    def second(self) -> str:
+        """The reference of the version that nobody endorsed."""
+        return f"model-version:{self.model}:2"
+
+    @property
+    def smuggled(self) -> str:
+        """The model that one organisation tries to write alone."""
+        return f"smuggled{self._suffix}"
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.number == 1 else f"-{self.number}"

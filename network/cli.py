@@ -17,7 +17,7 @@ from network.lifecycle import Deployment, deploy, packages_for
 from network.packaging import Definition, DefinitionError, Package, load_collections, parse_addresses
 from network.profiles import write_json
 from network.topology import Endpoint
-from network.verbs import containers, lifetime, operations, platform
+from network.verbs import config, containers, lifetime, operations, platform
 from network.verbs.common import as_json_option, directory_option, refusing
 
 
@@ -183,6 +183,7 @@ def _record_packages(directory: Path, name: str, packages: dict[str, Package]) -
 
 lifetime.register(main)
 containers.register(main)
+config.register(main)
 operations.register(main)
 platform.register(main)
 

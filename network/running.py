@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.material import Material
 from network.profiles import NETWORK_FILE, Genesis, describe, write_connection_profiles, write_json
-from network.topology import Endpoint, Topology, default_topology, load
+from network.topology import Endpoint, Topology, TopologyError, default_topology, load
+
+if TYPE_CHECKING:
+    from network.embedded.node import Node
 
 __all__ = [
     "RunningError",
@@ -87,38 +90,70 @@ def run_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
 
 
 async def _serve_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
+    from network import reloading
     from network.embedded.node import Node, NodeError  # here, because other verbs should not wait for it
     from network.embedded.store import StoreError
 
-    stopped = asyncio.Event()
+    stopped, changed = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    loop.add_signal_handler(reloading.SIGNAL, changed.set)
     try:
         node = await Node.start(topology, directory)
     except (NodeError, StoreError, DirectoryInUseError) as error:
         raise RunningError(str(error)) from error
     try:
-        first = node.topology.channels[0].name
-        genesis = Genesis(node.genesis_path(first), node.genesis_hash(first))
         write_json(directory / TOPOLOGY_FILE, node.topology.to_json())
-        write_connection_profiles(node.topology, node.material, directory)
-        described = describe(node.topology, node.material, genesis, ledger="embedded", pid=os.getpid())
-        write_json(directory / NETWORK_FILE, described)
-        ready(described)
+        ready(_describe_node(node, directory))
+        following = asyncio.create_task(_follow_topology(node, directory, changed))
         await stopped.wait()
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
     finally:
         await node.stop()
+
+
+def _describe_node(node: "Node", directory: Path) -> dict[str, Any]:
+    first = node.topology.channels[0].name
+    genesis = Genesis(node.genesis_path(first), node.genesis_hash(first))
+    write_connection_profiles(node.topology, node.material, directory)
+    described = describe(node.topology, node.material, genesis, ledger="embedded", pid=os.getpid())
+    described["follows_topology"] = True
+    write_json(directory / NETWORK_FILE, described)
+    return described
+
+
+async def _follow_topology(node: "Node", directory: Path, changed: asyncio.Event) -> None:
+    from network import reloading
+    from network.embedded.node import NodeError
+
+    while True:
+        await changed.wait()
+        changed.clear()
+        digest = reloading.digest_of(directory)
+        try:
+            topology = reloading.wanted(directory)
+            await node.follow(topology)
+            _describe_node(node, directory)
+        except (NodeError, TopologyError, OSError, ValueError) as error:
+            reloading.answer(directory, digest, str(error))
+        else:
+            reloading.answer(directory, digest, None)
 
 
 def run_fabric(topology: Topology, directory: Path, fabric_bin: Path | None, ready: Ready) -> None:
     """Run Fabric's own programs until SIGTERM or Ctrl-C; raises `RunningError`."""
     from network import native
 
-    def describe_and_tell(described: dict[str, Any]) -> None:
-        served = _with_addresses(topology, described)
-        write_json(directory / TOPOLOGY_FILE, topology.to_json())
+    def serve(followed: Topology, described: dict[str, Any]) -> None:
+        served = _with_addresses(followed, described)
         write_connection_profiles(served, Material(directory / "organizations"), directory)
+
+    def describe_and_tell(described: dict[str, Any]) -> None:
+        write_json(directory / TOPOLOGY_FILE, topology.to_json())
+        serve(topology, described)
         ready(described)
 
     try:
@@ -126,7 +161,7 @@ def run_fabric(topology: Topology, directory: Path, fabric_bin: Path | None, rea
     except DirectoryInUseError as error:
         raise RunningError(str(error)) from error
     try:
-        native.up(topology, directory, fabric_bin, ready=describe_and_tell)
+        native.up(topology, directory, fabric_bin, ready=describe_and_tell, changed=serve)
     except native.NativeError as error:
         raise RunningError(str(error)) from error
     finally:

@@ -18,7 +18,7 @@ from network.config.update import NothingChanges, compute_update
 from network.embedded.identity import Signer
 from network.wire import Administrator, OrderingService, WireError
 
-__all__ = ["Current", "Done", "change", "current", "in_block", "proposed", "submit"]
+__all__ = ["Current", "Done", "change", "current", "first_answer", "in_block", "proposed", "submit"]
 
 _COMMIT_SECONDS = 60.0
 _PAUSE = 0.1
@@ -58,6 +58,17 @@ def current(administrator: Administrator, channel: str) -> Current:
     """The configuration in force, from an organisation's own peer; raises `WireError` or `ConfigError`."""
     block = common_pb2.Block.FromString(administrator.query(channel, "cscc", b"GetConfigBlock", channel.encode()))
     return in_block(block)
+
+
+def first_answer(administrators: Sequence[Administrator], channel: str) -> configtx_pb2.Config:
+    """The configuration from the first peer that answers: not all of them need be members. Raises `WireError`."""
+    refusals: list[WireError] = []
+    for administrator in administrators:
+        try:
+            return current(administrator, channel).config
+        except WireError as error:
+            refusals.append(error)
+    raise refusals[0] if refusals else WireError("network.json names no organisation")
 
 
 def in_block(block: common_pb2.Block) -> Current:

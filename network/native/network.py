@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
+from network import reloading
 from network.material import ensure_material
 from network.native import channel, render
 from network.native.errors import NativeError
-from network.native.plan import OrdererNode, PeerNode, Plan
+from network.native.plan import OrdererNode, PeerNode, Plan, extended
 from network.native.processes import Binaries, ended, refuse_taken_ports, start, stop, wait_for_port
+from network.topology import Topology, TopologyError
 
 Children = dict[str, int]
 """The process id of each node, by host name."""
@@ -56,12 +58,16 @@ def take_down(directory: Path) -> None:
     stop(sorted((directory / "run").glob("*.pid")))
 
 
-def watch(children: Children, interrupted: threading.Event) -> None:
-    """Wait for an interruption; raise `NativeError` when a node ends by itself, because half a network misleads."""
+def watch(children: Children, interrupted: threading.Event, look: Callable[[], None] = lambda: None) -> None:
+    """Wait for an interruption; raise `NativeError` when a node ends by itself, because half a network misleads.
+
+    `look` is called twice a second.
+    """
     while not interrupted.wait(timeout=0.5):
         gone = [host for host, pid in children.items() if ended(pid)]
         if gone:
             raise NativeError(f"{', '.join(gone)} ended by itself; see the logs")
+        look()
 
 
 def interruption() -> threading.Event:
@@ -117,18 +123,84 @@ def write_description(directory: Path, description: dict[str, object]) -> None:
     unfinished.replace(directory / "network.json")
 
 
-def foreground(plan: Plan, binaries: Binaries, ready: Callable[[dict[str, object]], None]) -> dict[str, object]:
-    """Run the network until SIGTERM or Ctrl-C, and stop it; `ready` is called once, when all is served."""
-    interrupted = interruption()
+def foreground(
+    plan: Plan,
+    binaries: Binaries,
+    ready: Callable[[dict[str, object]], None],
+    changed: Callable[[Topology, dict[str, object]], None],
+) -> dict[str, object]:
+    """Run the network until SIGTERM or Ctrl-C, and stop it; `ready` is called once, when all is served.
+
+    While it runs it follows its topology file (`reloading`); `changed` hears of each change that was made.
+    """
+    interrupted, asked = interruption(), threading.Event()
+    signal.signal(reloading.SIGNAL, lambda _number, _frame: asked.set())
     children = bring_up(plan, binaries)
+    present = plan
+
+    def look() -> None:
+        nonlocal present
+        if not asked.is_set():
+            return
+        asked.clear()
+        digest = reloading.digest_of(plan.directory)
+        try:
+            topology = reloading.wanted(plan.directory)
+            following = extended(present, topology)
+            converge(following, binaries, children)
+            present = following
+            changed(topology, _write_running(present))
+        except (NativeError, TopologyError, OSError, ValueError) as error:
+            reloading.answer(plan.directory, digest, str(error))
+        else:
+            reloading.answer(plan.directory, digest, None)
+
     try:
-        description = describe(plan, os.getpid())
-        write_description(plan.directory, description)
+        description = _write_running(plan)
         ready(description)
-        watch(children, interrupted)
+        watch(children, interrupted, look)
         return description
     finally:
         take_down(plan.directory)
+
+
+def _write_running(plan: Plan) -> dict[str, object]:
+    description = describe(plan, os.getpid()) | {"follows_topology": True}
+    write_description(plan.directory, description)
+    return description
+
+
+def converge(plan: Plan, binaries: Binaries, children: Children) -> None:
+    """Start and join the nodes that a changed plan adds, and stop those that it leaves out; `children` follows.
+
+    Raises `NativeError` after stopping what it started; what ran before goes on running.
+    """
+    added = [node for node in plan.nodes() if node.host not in children]
+    refuse_taken_ports({f"{node.host}, listener {at}": port for node in added for at, port in _numbered(node)})
+    ensure_material(plan.topology, plan.directory)
+    _render(plan)
+    begun: Children = {}
+    try:
+        for node in added:
+            begun[node.host] = _start(plan, binaries, node)
+        for node in added:
+            for port in _awaited_ports(node):
+                wait_for_port(port, who=node.host, log=plan.log(node), pid=begun[node.host])
+        for node in added:
+            if isinstance(node, OrdererNode):
+                channel.join_orderer(plan, binaries, node)
+        for member in plan.organisations:
+            channel.join_peer(plan, binaries, member)
+        channel.wait_until_served(plan)
+    except BaseException:
+        stop([plan.pid_file(node) for node in added])
+        raise
+    children.update(begun)
+    hosts = {node.host for node in plan.nodes()}
+    left = [host for host in children if host not in hosts]
+    stop([plan.directory / "run" / f"{host}.pid" for host in left])
+    for host in left:
+        del children[host]
 
 
 def _render(plan: Plan) -> None:

@@ -165,6 +165,18 @@ def make_plan(topology: Topology, directory: Path, tuning: Tuning | None = None)
     return Plan(directory, fixed, organisations, orderers, tuning or Tuning())
 
 
+def extended(plan: Plan, topology: Topology) -> Plan:
+    """The plan of a changed topology, in which nodes that run already keep the ports that they have."""
+    changed = make_plan(topology, plan.directory, plan.tuning)
+    members = {member.peer.host: member for member in plan.organisations}
+    orderers = {node.host: node for node in plan.orderers}
+    return replace(
+        changed,
+        organisations=tuple(members.get(member.peer.host, member) for member in changed.organisations),
+        orderers=tuple(orderers.get(node.host, node) for node in changed.orderers),
+    )
+
+
 def _with_consenters(topology: Topology) -> Topology:
     first = topology.orderer.addresses[0]
     if len(topology.orderer.addresses) > 1:

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from network.config.errors import ConfigError
 from network.console import one_line
 from network.embedded.policy import MalformedPolicy
 from network.packaging import DefinitionError
@@ -19,7 +20,7 @@ from network.wire import WireError
 
 __all__ = ["announce", "as_json_option", "directory_option", "refusing"]
 
-_REFUSALS = (TopologyError, RunningError, DefinitionError, MalformedPolicy, WireError)
+_REFUSALS = (ConfigError, TopologyError, RunningError, DefinitionError, MalformedPolicy, WireError)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 

@@ -20,7 +20,7 @@ from network.packaging import Definition, DefinitionError, Package, ServiceTls, 
 from network.topology import Endpoint
 from network.wire import Administrator, Endorsed, OrderingService, WireError
 
-__all__ = ["Deployed", "Deployment", "committed", "definitions", "deploy", "height", "packages_for"]
+__all__ = ["Deployed", "Deployment", "committed", "definitions", "deploy", "height", "install", "packages_for"]
 
 _T = TypeVar("_T")
 _LIFECYCLE = "_lifecycle"
@@ -88,7 +88,7 @@ def deploy(
             return Deployed(current.sequence, changed=False, package_ids=package_ids)
     sequence = 1 if current is None else current.sequence + 1
     progress(f"installing {deployment.definition.name}")
-    _each(administrators, lambda each: _install(each, deployment.packages.get(each.member.msp_id)))
+    _each(administrators, lambda each: install(each, deployment.packages.get(each.member.msp_id)))
     progress(f"approving {deployment.definition.name}, sequence {sequence}")
     _each(administrators, lambda each: _approve(each, deployment, sequence, ordering))
     progress(f"committing {deployment.definition.name}, sequence {sequence}")
@@ -123,7 +123,8 @@ def height(administrator: Administrator, channel: str) -> int:
     return int(ledger_pb2.BlockchainInfo.FromString(answer).height)
 
 
-def _install(administrator: Administrator, package: Package | None) -> None:
+def install(administrator: Administrator, package: Package | None) -> None:
+    """Install a package on one peer, where it is not there yet; raises `WireError`."""
     if package is None:
         return
     request = lifecycle_pb2.InstallChaincodeArgs(chaincode_install_package=package.content)

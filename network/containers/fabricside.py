@@ -20,7 +20,7 @@ from network.containers.compose import enrolment_name
 from network.containers.engine import Engine, Project
 from network.containers.errors import ContainersError
 from network.containers.plan import LOOPBACK, Authority, Gateway, Plan, chaincode_name
-from network.lifecycle import Deployment, deploy
+from network.lifecycle import Deployment, deploy, install
 from network.packaging import Definition
 from network.wire import Administrator
 
@@ -54,6 +54,10 @@ class RealFabric:
         described = view.describe(plan)
         with overview.administrators(described) as administrators, overview.ordering(described) as ordering:
             done = deploy(deployment, administrators, ordering, progress=self._say)
+        for peer in plan.peers:
+            if peer.number > 0:  # the first peers have it from the deployment
+                with Administrator(joining.member_of(plan, peer)) as administrator:
+                    install(administrator, packages[peer.organisation.msp_id])
         return done.changed
 
     def enrol(self, plan: Plan, trouble: Callable[[str], str | None]) -> None:

@@ -61,6 +61,7 @@ class CurrentIdentity:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._current = load()
+        self._listeners: list[Callable[[Credential], None]] = []
 
     @property
     def current(self) -> Credential:
@@ -73,7 +74,13 @@ class CurrentIdentity:
         changed = found.certificate != self._current.certificate
         if changed:
             self._current = found
+            for listener in self._listeners:
+                listener(found)
         return changed
+
+    def when_changed(self, listener: Callable[[Credential], None]) -> None:
+        """Call `listener` after each swap, in the thread that made it; it must not raise. To be said at start."""
+        self._listeners.append(listener)
 
     def built(self, build: Callable[[Credential], Built]) -> "Following[Built]":
         """What `build` makes of the identity in use, made anew when it changes: a Fabric `Gateway`, for one."""

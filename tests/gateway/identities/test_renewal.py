@@ -169,6 +169,8 @@ def test_what_is_built_of_an_identity_follows_it(world: World) -> None:
         built.append(credential.serial)
         return credential.serial
 
+    told: list[Credential] = []
+    world.identity.when_changed(told.append)
     gateway: Callable[[], str] = world.identity.built(build)
     first = gateway()
     assert gateway() == first == world.identity.current.serial
@@ -176,6 +178,7 @@ def test_what_is_built_of_an_identity_follows_it(world: World) -> None:
     world.renewal.step()
     assert gateway() == gateway() == world.identity.current.serial != first
     assert len(built) == 2
+    assert told == [world.identity.current]
 
 
 def test_a_thread_renews_and_ends(tmp_path: Path, ca: FabricCa, fake: Any, kit: SimpleNamespace) -> None:

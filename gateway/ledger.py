@@ -117,6 +117,7 @@ class FabricLedger:
         last: Verdict | None = None
         while True:
             peer = self._next(failed, last)
+            began = time.monotonic()
             verdict = self._try(peer, kind, work)
             if not isinstance(verdict, Verdict):
                 return verdict[0]
@@ -127,6 +128,8 @@ class FabricLedger:
                 case Blame.FULL if full < _FULL_RETRIES:
                     full += 1
                     time.sleep(random.uniform(0, 0.05 * 2**full))  # noqa: S311 - full jitter
+                case Blame.SUSPECT if peer.told_at > began:
+                    _raise(last)  # it is well: whatever keeps it waiting would keep another peer waiting too
                 case Blame.PEER | Blame.SUSPECT:
                     failed.append(peer)
                     self._meter.count("peer_failover")

@@ -213,13 +213,14 @@ def _row(texts: Sequence[str]) -> Row | None:
 
 def _naming(verdict: Verdict, error: GatewayError) -> Verdict:
     """Name the organisations that did not endorse, never their addresses; the log has those."""
-    if verdict.blame is Blame.ENDORSERS and isinstance(verdict.failure, PortError):
-        _LOG.warning("endorsers are missing: %s", error)
+    failure = verdict.failure
+    if isinstance(failure, Unavailable) and verdict.blame in (Blame.ENDORSERS, Blame.NOBODY):
         names = sorted({detail.msp_id for detail in error.details if detail.msp_id})
         if names:
-            verdict.failure.facts["organisations"] = names
-    elif isinstance(verdict.failure, EndorsementMismatch | TimedOut):
-        _LOG.error("the organisations did not agree: %s", error)
+            failure.facts["organisations"] = names
+        _LOG.warning("%s: %s", failure.code, error)
+    elif isinstance(failure, EndorsementMismatch | TimedOut):
+        _LOG.error("%s: %s", failure.code, error)
     return verdict
 
 

@@ -47,6 +47,8 @@ class Peer:
     lagging: bool = False
     answered_at: float = 0.0
     """When a call to it last came back with an answer (monotonic seconds)."""
+    told_at: float = 0.0
+    """When it last said how many blocks it holds (monotonic seconds)."""
     distrusted: str | None = None
     """Why it is never used again; `None` for an honest peer."""
     _line: Line | None = None
@@ -186,6 +188,7 @@ class Peers:
     def told(self, peer: Peer, height: int) -> None:
         """It said how many blocks it holds, which also shows that it answers."""
         peer.height = height
+        peer.told_at = time.monotonic()
         peer.breaker.succeeded()
         behind = self.known_height - height
         lagging = behind > self._far_behind

@@ -169,6 +169,15 @@ def test_a_call_that_comes_too_late_goes_on_at_the_other_peer(make_site: Callabl
     assert site.meter.counts["peer_suspected"] == 1
 
 
+def test_a_peer_that_is_well_but_kept_waiting_itself_is_not_replaced(make_site: Callable[..., Any]) -> None:
+    site = make_site(deadlines=Deadlines(endorse=0.8))
+    site.fakes[0].slow["Endorse"] = 2.0
+    site.lookout.start()
+    assert refused(site).code == "peer-timeout"
+    assert "Endorse" not in site.fakes[1].calls
+    assert site.peers.usable == 2
+
+
 def test_a_full_peer_is_asked_again_after_a_pause_and_for_less(
     make_site: Callable[..., Any], fail: Callable[..., Any]
 ) -> None:

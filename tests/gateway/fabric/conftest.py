@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -108,6 +109,8 @@ class FakePeer(gateway_pb2_grpc.GatewayServicer, events_pb2_grpc.DeliverServicer
         self.failing: dict[str, int] = {}
         """How many calls of a kind still fail; without an entry all of them do."""
         self.paused = False
+        self.slow: dict[str, float] = {}
+        """Seconds that calls of a kind take."""
         self.calls: list[str] = []
         self.streams = 0
         self.muted = 0
@@ -137,6 +140,7 @@ class FakePeer(gateway_pb2_grpc.GatewayServicer, events_pb2_grpc.DeliverServicer
         self.requests.append(request)
         self.calls.append(name)
         self.wait_until(lambda: not self.paused, context)
+        time.sleep(self.slow.get(name, 0.0))
         if name in self.failures and self.failing.get(name, 1) > 0:
             if name in self.failing:
                 self.failing[name] -= 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What peers tell their administrators: heights, the newest block's time, and how chaincodes stand."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,14 @@ from network.operations.facts import Chaincode, Heights, Host, PeerHeight, Tip
 from network.topology import Channel
 from network.wire import Administrator, Member, WireError
 
-__all__ = ["PATIENCE_S", "chaincodes", "heights", "tip"]
+__all__ = ["PATIENCE_S", "chaincodes", "gist", "heights", "tip"]
 
 PATIENCE_S = 5.0
 _SECOND_LOOK_S = 1.0
 _LIFECYCLE = "_lifecycle"
 _METADATA = b"org.hyperledger.fabric:GetMetadata"
 """A function that reads nothing and writes nothing; a chaincode that lacks it refuses it, and so answers too."""
+_LONGEST = 200
 _UNREACHED = (
     "could not launch",
     "failed to execute",
@@ -165,8 +167,14 @@ def _silence(administrator: Administrator, channel: str, name: str) -> str | Non
     except WireError as error:
         text = str(error)
         if error.status is None or any(word in text.lower() for word in _UNREACHED):
-            return text
+            return gist(text)
     return None
+
+
+def gist(text: str) -> str:
+    """The innermost of the reasons that a peer nests into one another; its end where it does not quote one."""
+    quoted = re.search(r'desc = "(?:transport: error while dialing: )?([^"]+)"', text)
+    return quoted[1] if quoted else text[-_LONGEST:]
 
 
 def _ask(administrator: Administrator, channel: str, function: str, request: Message) -> bytes:

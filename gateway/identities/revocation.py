@@ -6,6 +6,7 @@ validate; so a gateway looks by itself, at its own identity and at those that ar
 have been replaced (its nextUpdate has passed) proves nothing: writes are refused then, reads go on.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from gateway.identities.errors import (
     RevocationUnknown,
 )
 from gateway.identities.files import Disk, private_folder, replace
+
+_LOG = logging.getLogger(__name__)
 
 
 class RevocationList:
@@ -83,7 +86,8 @@ class Revocations:
     """The current lists of an organisation's CAs, kept in one file; thread-safe.
 
     `issuers` are the CA certificates whose lists are believed. A list never goes back: one that is older than what is
-    held is refused, so an old list played again does not bring a revoked certificate to life.
+    held is refused, so an old list played again does not bring a revoked certificate to life. What another process
+    writes into the file counts from the next check on; a file that cannot be read is logged, and what is held stays.
     """
 
     def __init__(
@@ -100,17 +104,45 @@ class Revocations:
         self._disk = disk if disk is not None else Disk()
         self._lock = threading.Lock()
         self._lists: dict[bytes, RevocationList] = {}
+        self._seen: tuple[int, ...] = ()
 
     def load(self) -> None:
         """Take up what the file holds; a missing file holds nothing. Raises `IdentityError` that names it."""
+        with self._lock:
+            self._load()
+
+    def _load(self) -> None:
+        self._seen = self._state()
         try:
             content = self._file.read_bytes()
         except FileNotFoundError:
             return
+        lists = dict(self._lists)
+        for block in _blocks(content):
+            found = RevocationList.parse(block, self._issuers, str(self._file))
+            held = lists.get(_key(found.issuer))
+            if held is None or found.this_update >= held.this_update:
+                lists[_key(found.issuer)] = found
+        self._lists = lists
+
+    def _state(self) -> tuple[int, ...]:
+        """What changes when the file is replaced; empty where there is none."""
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return ()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _follow(self) -> None:
+        if self._state() == self._seen:
+            return
         with self._lock:
-            for block in _blocks(content):
-                found = RevocationList.parse(block, self._issuers, str(self._file))
-                self._lists[_key(found.issuer)] = found
+            if self._state() == self._seen:
+                return
+            try:
+                self._load()
+            except (IdentityError, OSError) as exc:
+                _LOG.error("the revocation lists held before stay in use: %s", exc)
 
     def update(self, pem: bytes) -> RevocationList:
         """Take a newer list, and store it before it counts; raises `CaMisbehaved` for an older one.
@@ -129,10 +161,12 @@ class Revocations:
             private_folder(self._file.parent)
             replace(self._disk, self._file, b"".join(each.pem for each in lists.values()), mode=0o644)
             self._lists = lists
+            self._seen = self._state()
         return new
 
     def check(self, certificate: x509.Certificate, *, write: bool = True) -> None:
         """Raises `CertificateRefused`: expired, revoked, or for a write that nobody can tell."""
+        self._follow()
         at = self._clock()
         check_validity(certificate, at)
         held = self.covering(certificate)

@@ -138,10 +138,32 @@ class FakeCa:
                 return 200, {"secret": self.secrets[asked["id"]]}
             case "POST", "gencrl":
                 return 200, {"CRL": base64.b64encode(self.root.crl(*self.revoked, at=self.listed_at)).decode()}
+            case "POST", "revoke":
+                found = [each for each in self.issued if self.revokes(asked, each)]
+                self.revoked |= {each.serial_number for each in found}
+                crl = base64.b64encode(self.root.crl(*self.revoked, at=self.listed_at)).decode()
+                named = [{"Serial": f"{each.serial_number:x}", "AKI": "aa"} for each in found]
+                return 200, {"RevokedCerts": named or None, "CRL": crl if asked["gencrl"] and found else ""}
+            case "GET", "identities":
+                attrs = [{"name": "role", "value": "r", "ecert": True}]
+                known = {"type": "client", "affiliation": "hospital", "max_enrollments": -1, "attrs": attrs}
+                return 200, {"identities": [{"id": name, **known} for name in sorted(self.secrets)]}
+            case "GET", "certificates":
+                pems = [each.public_bytes(Encoding.PEM).decode() for each in self.issued]
+                return 200, {"certs": [{"PEM": pem} for pem in pems], "caname": ""}
+            case "GET", "affiliations":
+                below = [{"name": "hospital.a", "affiliations": [{"name": "hospital.a.x"}]}, {"name": "hospital.b"}]
+                return 200, {"name": "", "affiliations": [{"name": "hospital", "affiliations": below}]}
             case "PUT", _:
                 self.secrets[endpoint.removeprefix("identities/")] = asked["secret"]
                 return 200, {}
         return 404, (0, "no such thing here")
+
+    def revokes(self, asked: dict[str, Any], certificate: x509.Certificate) -> bool:
+        if "serial" in asked:
+            return asked["serial"] == f"{certificate.serial_number:x}"
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return bool(asked["id"] == names[0].value)
 
     def enrol(self, asked: dict[str, Any], name: str, secret: str) -> tuple[int, Any]:
         if self.secrets.get(name) != secret:

@@ -118,6 +118,49 @@ def test_a_hundred_calls_at_once_are_each_authenticated(ca: FabricCa, admin: Cre
     assert secrets == [f"s-{name}" for name in names]
 
 
+def test_revoking_names_a_name_or_one_certificate(ca: FabricCa, admin: Credential, fake: Any) -> None:
+    other = ca.reenrol(admin)
+    done = ca.revoke(admin, serial=other.serial, aki="aa", reason="superseded")
+    assert done.certificates == ((other.serial, "aa"),)
+    assert done.crl is None
+    assert fake.requests[-1].body == {
+        "serial": other.serial, "aki": "aa", "reason": "superseded", "gencrl": False, "caname": "ca.hospital.example"
+    }  # fmt: skip
+    with pytest.raises(NotAuthenticated):
+        ca.reenrol(other)
+    assert ca.revoke(admin, name="nobody", crl=True).crl is None
+    asked = len(fake.requests)
+    for wrong in ({}, {"name": "a", "serial": "1", "aki": "2"}, {"serial": "1"}, {"name": "a", "reason": "boredom"}):
+        with pytest.raises(IdentityError):
+            ca.revoke(admin, **wrong)
+    assert len(fake.requests) == asked
+
+
+def test_what_the_ca_lists_is_read(ca: FabricCa, admin: Credential, fake: Any) -> None:
+    (found,) = ca.identities(admin)
+    assert (found.name, found.type, found.affiliation, found.max_enrolments) == ("admin", "client", "hospital", -1)
+    assert found.attributes == (Attribute("role", "r", ecert=True),)
+    assert ca.certificates(admin, name="admin", usable=True) == tuple(fake.issued)
+    assert fake.requests[-1].path == (
+        "/api/v1/certificates?ca=ca.hospital.example&id=admin&notexpired=true&notrevoked=true"
+    )
+    assert ca.affiliations(admin) == ("hospital", "hospital.a", "hospital.a.x", "hospital.b")
+
+
+@pytest.mark.parametrize("listed", [7, "text", [7], [{}], [{"id": "x", "attrs": 7}], [{"id": "x", "attrs": [{}]}]])
+def test_lists_in_no_known_form_are_refused(ca: FabricCa, admin: Credential, fake: Any, listed: Any) -> None:
+    fake.lie = lambda result: {"identities": listed, "certs": listed, "RevokedCerts": listed, "name": "x"}
+    for call in (lambda: ca.identities(admin), lambda: ca.certificates(admin)):
+        with pytest.raises(IdentityError):
+            call()
+
+
+@pytest.mark.parametrize("name", ["gate way/1?x=%2F#y", "gäteway", "a+b&c=d"])
+def test_a_name_of_any_signs_is_signed_as_it_is_sent(ca: FabricCa, admin: Credential, fake: Any, name: str) -> None:
+    ca.change_secret(name, "another-secret", admin)
+    assert fake.requests[-1].method == "PUT"
+
+
 # -- lies ------------------------------------------------------------------------------------------------------
 
 

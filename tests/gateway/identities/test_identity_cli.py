@@ -162,6 +162,24 @@ def test_the_revocation_list_is_fetched_checked_and_shown(enrolled: Shell, fake:
     assert "older than the one held" in enrolled.refused("crl", str(file), "--as", "admin")
 
 
+def test_revoking_keeps_the_list_and_shows_what_was_revoked(enrolled: Shell, fake: Any, tmp_path: Path) -> None:
+    fake.listed_at = datetime.now(UTC).replace(microsecond=0)
+    enrolled("register", "gateway", "--as", "admin", "--secret-file", str(tmp_path / "secret"))
+    serial = enrolled.json("enrol", "gateway", "--secret-file", str(tmp_path / "secret"))["serial"]
+    file = tmp_path / "crl.pem"
+    done = enrolled.json(
+        "revoke", "--label", "gateway", "--as", "admin", "--reason", "keycompromise", "--crl", str(file)
+    )
+    assert [each["serial"] for each in done["revoked"]] == [serial]
+    assert "is revoked" in enrolled.json("show", "gateway", "--crl", str(file))["revocation"]
+    assert enrolled.json("revoke", "nobody", "--as", "admin", "--crl", str(file))["revoked"] == []
+
+
+def test_what_the_ca_knows_is_listed(enrolled: Shell) -> None:
+    assert [each["name"] for each in enrolled.json("registered", "--as", "admin")] == ["admin"]
+    assert "hospital" in enrolled("registered", "--as", "admin").stdout
+
+
 def test_tables_are_for_people(enrolled: Shell) -> None:
     lines = enrolled("list").stdout.splitlines()
     assert lines[0].split() == ["label", "name", "msp_id", "key", "not_after", "state"]

@@ -170,3 +170,31 @@ def test_what_people_are_told(member: Credential, root: Any, kit: SimpleNamespac
 def test_a_list_is_kept_as_it_came(root: Any) -> None:
     pem = root.crl(1, 2, 3)
     assert RevocationList.parse(pem, [root.certificate], "crl").pem == pem
+
+
+def test_what_another_process_fetches_counts_at_once(
+    held: Revocations, member: Credential, root: Any, tmp_path: Path, clock: Clock, kit: SimpleNamespace
+) -> None:
+    held.update(root.crl())
+    held.check(member.certificate)
+    other = Revocations([root.certificate], tmp_path / "crls" / "crl.pem", clock=clock)
+    other.load()
+    other.update(root.crl(member.certificate.serial_number, at=kit.NOW + timedelta(seconds=30)))
+    with pytest.raises(CertificateRevoked):
+        held.check(member.certificate)
+
+
+def test_an_old_or_broken_file_does_not_take_back_what_is_known(
+    held: Revocations, member: Credential, root: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "crls" / "crl.pem"
+    old = root.crl(at=held._clock() - timedelta(hours=1))
+    held.update(root.crl(member.certificate.serial_number))
+    for content in (old, b"-----BEGIN X509 CRL-----\nbroken", b""):
+        file.write_bytes(content)
+        with pytest.raises(CertificateRevoked):
+            held.check(member.certificate)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    file.unlink()
+    with pytest.raises(CertificateRevoked):
+        held.check(member.certificate)

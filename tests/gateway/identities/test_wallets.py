@@ -4,6 +4,7 @@
 import multiprocessing
 import os
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -346,3 +347,11 @@ def test_a_certificate_without_its_key_is_no_identity(root: Any, kit: SimpleName
     one, other = root.member(), root.member()
     with pytest.raises(IdentityError, match="not issued for this private key"):
         replace(one, key=other.key)
+
+
+def test_without_the_extra_a_token_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.startswith("gateway.identities.hsm")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    with pytest.raises(WalletError, match=r"pedigree\[hsm\]"):
+        open_wallet(tmp_path / "w", lambda: b"1", make="hsm", module=tmp_path / "library.so", token="one")

@@ -25,7 +25,7 @@ from typing import Generic, TypeVar
 
 from gateway.identities.credential import Credential
 from gateway.identities.errors import IdentityError
-from gateway.identities.keys import PrivateKey, algorithm_of
+from gateway.identities.keys import PrivateKey, algorithm_of, generate
 from gateway.identities.wallet import Wallet
 
 _LOG = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _SHARE = 2 / 3
 _SPREAD = 0.05
 _LOOK = 300.0
+_WATCH = 30.0
+_LATE = timedelta(days=1)
 _FIRST_RETRY, _LAST_RETRY = 15.0, 900.0
 
 Built = TypeVar("Built")
@@ -115,16 +117,17 @@ class Renewal:
 
     `enrol` gets a certificate for a fresh key in the name of the old identity: `lambda old, key: ca.reenrol(old,
     key=key)`. `store` writes it where `load` of the `CurrentIdentity` reads; `new_key` makes keys of that kind;
-    `exclude` holds off other processes that renew the same identity. `for_wallet` fills all these in.
+    `exclude` holds off other processes that renew the same identity. `for_wallet` fills all these in; `watching` is for
+    a gateway whose identity another process renews: it takes up what it finds, and `failure` tells when that is late.
     """
 
     def __init__(
         self,
         identity: CurrentIdentity,
-        enrol: Enrol,
+        enrol: Enrol | None,
         store: Callable[[Credential], None],
         *,
-        new_key: Callable[[str], PrivateKey],
+        new_key: Callable[[str], PrivateKey] = generate,
         exclude: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
@@ -164,6 +167,13 @@ class Renewal:
             chance=chance,
         )
 
+    @classmethod
+    def watching(
+        cls, identity: CurrentIdentity, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> "Renewal":
+        """Only take up what another process has renewed, such as `pedigree identity reenrol` run by a timer."""
+        return cls(identity, None, lambda _credential: None, clock=clock, chance=lambda: 0.0)
+
     def start(self) -> None:
         """Begin to watch; to be called once."""
         self._thread = threading.Thread(target=self._run, name="identity-renewal", daemon=True)
@@ -180,21 +190,29 @@ class Renewal:
         try:
             if self._identity.reload():
                 self._renewed("another process has renewed")
+            if self._enrol is None:
+                return self._watched()
             if self._due():
                 with self._exclude():
-                    self._renew()
+                    self._renew(self._enrol)
         except (IdentityError, OSError) as exc:
             return self._failed(exc)
         self.failure, self._failures = None, 0
         left = (due_at(self._identity.current, self._early) - self._clock()).total_seconds()
         return min(max(left, 1.0), _LOOK)
 
-    def _renew(self) -> None:
+    def _watched(self) -> float:
+        late = self._clock() >= due_at(self._identity.current) + _LATE
+        self._failures = 0
+        self.failure = "the identity is due for renewal, and nobody has renewed it" if late else None
+        return _WATCH
+
+    def _renew(self, enrol: Enrol) -> None:
         if self._identity.reload() and not self._due():
             self._renewed("another process has renewed")
             return
         old = self._identity.current
-        new = self._enrol(old, self._new_key(algorithm_of(old.key)))
+        new = enrol(old, self._new_key(algorithm_of(old.key)))
         self._store(new)
         self._identity.reload()
         self._renewed("renewed")

@@ -15,6 +15,7 @@ from gateway.identities.credential import Credential
 from gateway.identities.errors import CaUnreachable
 from gateway.identities.files import Disk
 from gateway.identities.keys import PrivateKey, same_key
+from gateway.identities.mspfolder import read_msp, write_msp
 from gateway.identities.renewal import CurrentIdentity, Renewal, due_at
 from gateway.identities.wallet import Wallet
 from gateway.identities.wallets import open_wallet
@@ -179,6 +180,29 @@ def test_what_is_built_of_an_identity_follows_it(world: World) -> None:
     assert gateway() == gateway() == world.identity.current.serial != first
     assert len(built) == 2
     assert told == [world.identity.current]
+
+
+def test_who_only_watches_takes_up_what_another_renewed(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "msp"
+    write_msp(folder, world.wallet.get("gateway"))
+    identity = CurrentIdentity(lambda: read_msp("HospitalMSP", folder))
+    watching = Renewal.watching(identity, clock=lambda: world.now)
+    first = identity.current
+    assert watching.step() == 30.0
+    world.now += 60 * DAY
+    world.renewal.step()
+    write_msp(folder, world.wallet.get("gateway"))
+    watching.step()
+    assert identity.current.serial == world.identity.current.serial != first.serial
+    assert watching.failure is None
+    # Where nobody renews, health tells; while the folder is being replaced, what is held stays.
+    world.now += 62 * DAY
+    watching.step()
+    assert "nobody has renewed" in (watching.failure or "")
+    (folder / "signcerts" / "cert.pem").unlink()
+    watching.step()
+    assert "signcerts" in (watching.failure or "")
+    assert identity.current.serial == world.identity.current.serial
 
 
 def test_a_thread_renews_and_ends(tmp_path: Path, ca: FabricCa, fake: Any, kit: SimpleNamespace) -> None:

@@ -4,6 +4,7 @@
 import hashlib
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -351,6 +352,10 @@ def converse(
     for thread in threads:
         thread.start()
     assert peer.ready.wait(5)
+    give_up = time.monotonic() + 5
+    while not conversation.is_ready:  # the peer has said so; the other thread may still be reading it
+        assert time.monotonic() < give_up
+        time.sleep(0.001)
     yield peer
     peer.hang_up()
     for thread in threads:

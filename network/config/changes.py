@@ -16,6 +16,7 @@ from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_pb2
 
 from network.config.errors import ConfigError
 from network.config.groups import add_anchors, add_value
+from network.config.revocation import check_list
 from network.topology import Batch, Endpoint
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "remove_consenter",
     "remove_organisation",
     "replace_consenter_certificate",
+    "revocation_lists",
     "revoke",
     "set_anchors",
     "set_batch",
@@ -98,19 +100,26 @@ def set_batch(config: configtx_pb2.Config, batch: Batch) -> configtx_pb2.Config:
 def revoke(config: configtx_pb2.Config, msp_id: str, lists: Sequence[bytes]) -> configtx_pb2.Config:
     """Put revocation lists (PEM) into an organisation's MSP.
 
-    A list replaces an earlier one of the same issuer. Raises `ConfigError` for what is no list of that organisation's
-    authorities, because Fabric would take it and revoke nothing.
+    A list replaces an earlier one of the same issuer. Raises `ConfigError` for a list that Fabric would take and not
+    act on, or act on too much (`revocation`).
     """
 
     def change(msp: msp_config_pb2.FabricMSPConfig) -> None:
         authorities = [x509.load_pem_x509_certificate(pem) for pem in (*msp.root_certs, *msp.intermediate_certs)]
         for pem in lists:
-            issuer = _issuer(pem, authorities, msp_id)
+            issuer = check_list(pem, authorities)
             kept = [each for each in msp.revocation_list if x509.load_pem_x509_crl(each).issuer != issuer]
             del msp.revocation_list[:]
             msp.revocation_list.extend([*kept, pem])
 
     return _with_msp(config, msp_id, change)
+
+
+def revocation_lists(config: configtx_pb2.Config, msp_id: str) -> list[bytes]:
+    """The revocation lists (PEM) in an organisation's MSP; raises `ConfigError` for a stranger."""
+    for group in _organisations(config, msp_id):
+        return list(msp_of(group).revocation_list)
+    raise ConfigError(f"no organisation of the channel has the MSP id {msp_id}")
 
 
 def set_tls_roots(config: configtx_pb2.Config, msp_id: str, roots: Sequence[bytes]) -> configtx_pb2.Config:
@@ -260,15 +269,3 @@ def _with_msp(
         if msp != msp_of(group):
             add_value(group, "MSP", msp_config_pb2.MSPConfig(type=0, config=msp.SerializeToString()))
     return updated
-
-
-def _issuer(pem: bytes, authorities: Sequence[x509.Certificate], msp_id: str) -> x509.Name:
-    try:
-        crl = x509.load_pem_x509_crl(pem)
-    except ValueError as error:
-        raise ConfigError("not a revocation list in PEM") from error
-    for authority in authorities:
-        key: Any = authority.public_key()
-        if authority.subject == crl.issuer and crl.is_signature_valid(key):
-            return crl.issuer
-    raise ConfigError(f"the revocation list was not issued by a certificate authority of {msp_id}")

@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fabric_protos.common import configtx_pb2
+
 from network import overview, reloading, running
 from network.config import changes
 from network.config.errors import ConfigError
 from network.config.groups import peer_organisation
+from network.config.revocation import make_list
 from network.config.submit import Change, Done, change, first_answer
 from network.embedded.identity import Signer
 from network.lifecycle import definitions
@@ -104,6 +107,20 @@ class Network:
             self._write(replace(_left(topology, self.channel, organisation.name), organisations=kept))
             self.say(f"stopping {organisation.peer_name}")
             self.converge()
+        return self._outcome(done)
+
+    def revoke(
+        self, organisation: str, lists: Sequence[bytes], certificates: Sequence[bytes], approving: Sequence[str]
+    ) -> Outcome:
+        """Put revocation lists (PEM) into an organisation's MSP, and one made here for certificates (PEM)."""
+        msp_id = self.signer(organisation).msp_id
+        new = list(lists)
+        if certificates:
+            present = self._configuration()
+            authority = self.material.organisation(self.topology().organisation(msp_id).domain) / "ca"
+            former = changes.revocation_lists(present, msp_id)
+            new.append(make_list(authority, certificates, former[0] if former else None))
+        done = self.change(lambda config: changes.revoke(config, msp_id, new), approving or [msp_id])
         return self._outcome(done)
 
     # -- ordering nodes ------------------------------------------------------------------------------------------------
@@ -205,10 +222,12 @@ class Network:
             topology = replace(topology, orderer=replace(topology.orderer, addresses=addresses))
         return topology
 
-    def _members(self) -> list[str]:
+    def _configuration(self) -> configtx_pb2.Config:
         with overview.administrators(self.described) as administrators:
-            config = first_answer(administrators, self.channel)
-        return list(changes.members(config).values())
+            return first_answer(administrators, self.channel)
+
+    def _members(self) -> list[str]:
+        return list(changes.members(self._configuration()).values())
 
     def _write(self, topology: Topology) -> None:
         write_json(self.directory / TOPOLOGY_FILE, topology.to_json())

@@ -107,11 +107,21 @@ def _check_section(section: str, new: Any, former: Mapping[str, Any]) -> None:
         _check_values(f"{kind} organisation", path, organisation)
         if "MSP" not in organisation.values:
             raise MalformedConfig(f"{path}: MSP for org {name} has empty MSP ID")
-        msp_id = ChannelConfig.msp_id_of(organisation)
+        msp = ChannelConfig.msp_config_of(organisation)
+        msp_id = msp.name
+        for pem in msp.revocation_list:
+            _check_list(path, pem)
         if not msp_id:
             raise MalformedConfig(f"{path}: MSP for org {name} has empty MSP ID")
         if name in former and (was := ChannelConfig.msp_id_of(former[name])) != msp_id:
             raise MalformedConfig(f"{kind} org {name} attempted to change MSP ID from {was} to {msp_id}")
+
+
+def _check_list(path: str, pem: bytes) -> None:
+    """Fabric takes a list without this identifier and from then on no certificate of the organisation: refuse it."""
+    crl = x509.load_pem_x509_crl(pem)
+    if not any(isinstance(extension.value, x509.AuthorityKeyIdentifier) for extension in crl.extensions):
+        raise MalformedConfig(f"{path}: authorityKeyIdentifier not found in revocation list")
 
 
 def _check_batch(config: ChannelConfig) -> None:

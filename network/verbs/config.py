@@ -21,6 +21,7 @@ from network.topology import Batch, Endpoint, Organisation
 from network.verbs.common import as_json_option, directory_option, refusing
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_PRESENT = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _sign_with = click.option(
     "--sign-with", "approving", multiple=True, help="Organisation that approves; default: a majority of the members."
@@ -127,23 +128,31 @@ def remove_orderer(address: Endpoint, *, directory: Path, as_json: bool) -> None
 
 @click.command()
 @click.argument("organisation")
-@click.argument("lists", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("lists", nargs=-1, type=_PRESENT)
+@click.option("--revoke", "revoked", multiple=True, type=_PRESENT, help="Certificate (PEM) to revoke here and now.")
 @_sign_with
 @directory_option
 @as_json_option
 @refusing
 def crl(
-    organisation: str, lists: tuple[Path, ...], approving: tuple[str, ...], *, directory: Path, as_json: bool
+    organisation: str,
+    lists: tuple[Path, ...],
+    revoked: tuple[Path, ...],
+    approving: tuple[str, ...],
+    *,
+    directory: Path,
+    as_json: bool,
 ) -> None:
-    """Put revocation lists (PEM files) into the channel.
+    """Put revocation lists (PEM files) into the channel, or revoke certificates by a list made here.
 
-    The certificates in them are refused from the next block on. An organisation's own administrator approves.
+    The certificates are refused from the next block on. The organisation's own administrator approves.
     """
-    network = _network(directory)
-    msp_id = network.signer(organisation).msp_id
-    content = [path.read_bytes() for path in lists]
-    done = network.change(lambda found: changes.revoke(found, msp_id, content), approving or [msp_id])
-    _tell(Outcome(done, ()), f"revocations of {msp_id}", as_json=as_json)
+    if not lists and not revoked:
+        raise click.UsageError("name a revocation list, or a certificate with --revoke")
+    outcome = _network(directory).revoke(
+        organisation, [path.read_bytes() for path in lists], [path.read_bytes() for path in revoked], approving
+    )
+    _tell(outcome, f"revocations of {organisation}", as_json=as_json)
 
 
 @click.group()
@@ -209,7 +218,7 @@ def propose_remove_org(mspid: str, out: Path, *, directory: Path) -> None:
 
 @click.command("crl")
 @click.argument("mspid")
-@click.argument("lists", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("lists", nargs=-1, required=True, type=_PRESENT)
 @_out
 @directory_option
 @refusing

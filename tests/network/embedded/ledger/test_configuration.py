@@ -4,7 +4,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from fabric_protos.common import common_pb2, configtx_pb2, policies_pb2
+from fabric_protos.msp import msp_config_pb2
 
 from network.config import changes, envelopes
-from network.config.groups import add_policy, peer_organisation
+from network.config.errors import ConfigError
+from network.config.groups import add_policy, add_value, peer_organisation
+from network.config.revocation import make_list
 from network.config.update import compute_update
 from network.embedded.blocks import last_config
 from network.embedded.channel import Channel
@@ -325,15 +328,34 @@ def test_a_member_may_take_part_in_its_own_removal_and_is_out_afterwards(running
 def revocation(world: Any, msp_id: str, revoked: Signer) -> bytes:
     """A revocation list of an organisation's authority for one certificate."""
     domain = world.topology.organisation(msp_id).domain
+    return make_list(world.material.organisation(domain) / "ca", [revoked.certificate_pem])
+
+
+def test_a_list_that_would_lock_an_organisation_out_is_refused(running: Any, world: Any) -> None:
+    domain = world.topology.organisation("LabMSP").domain
     folder = world.material.organisation(domain) / "ca"
-    authority = x509.load_pem_x509_certificate((folder / f"ca.{domain}-cert.pem").read_bytes())
     key: Any = serialization.load_pem_private_key((folder / "priv_sk").read_bytes(), password=None)
-    serial = x509.load_pem_x509_certificate(revoked.certificate_pem).serial_number
+    authority = x509.load_pem_x509_certificate((folder / f"ca.{domain}-cert.pem").read_bytes())
     now = datetime.now(UTC)
-    entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
-    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.subject)
-    builder = builder.last_update(now).next_update(now + timedelta(days=1)).add_revoked_certificate(entry)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.subject).last_update(now).next_update(now)
+    nameless = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def put(config: Any) -> Any:
+        updated = configtx_pb2.Config()
+        updated.CopyFrom(config)
+        group = updated.channel_group.groups["Application"].groups["LabMSP"]
+        msp = changes.msp_of(group)
+        msp.revocation_list.append(nameless)
+        add_value(group, "MSP", msp_config_pb2.MSPConfig(config=msp.SerializeToString()))
+        return updated
+
+    async def use(one: Running) -> None:
+        status, info = await one.send(one.update(put, "LabMSP"))
+        assert (status, "authorityKeyIdentifier not found" in info) == ("BAD_REQUEST", True)
+
+    running(use)
+    with pytest.raises(ConfigError, match="authority key identifier"):
+        changes.revoke(world.config.envelope.config, "LabMSP", [nameless])
 
 
 def test_a_revoked_certificate_is_out_from_the_next_block_on(running: Any, world: Any, kit: Any) -> None:

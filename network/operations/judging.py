@@ -179,7 +179,9 @@ def _ordering_of(ordering: Ordering) -> Iterator[Finding]:
     if nodes and not any(node.leads for node in answering):
         problem = f"{kind} has no leader: {len(answering)} of {len(nodes)} ordering nodes answer, {majority} are needed"
         silent = [node.name for node in nodes if not node.answers]
-        remedy = f"bring back {', '.join(silent)}" if silent else "wait for an election, then look at the orderers' logs"
+        remedy = (
+            f"bring back {', '.join(silent)}" if silent else "wait for an election, then look at the orderers' logs"
+        )
         yield Finding(WRONG, about, problem, remedy)
     best = max((node.height for node in answering), default=0)
     for node in answering:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs for operators of a network that is there: doctor."""
+"""Verbs for operators of a network that is there: doctor, backup, restore."""
 
 import dataclasses
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from network.operations.errors import OperationsError
 from network.packaging import parse_addresses
 from network.topology import Endpoint
 from network.verbs.common import as_json_option, directory_option, refusing
@@ -15,7 +16,7 @@ from network.verbs.common import as_json_option, directory_option, refusing
 
 def register(group: click.Group) -> None:
     """Add the verbs of this part."""
-    for command in (doctor,):
+    for command in (doctor, backup, restore):
         group.add_command(command)
 
 
@@ -57,6 +58,76 @@ def doctor(run_as: str | None, gateways: tuple[str, ...], directory: Path, *, as
                 f"{len(facts.secrets)} secret files, {len(facts.chaincodes)} chaincodes, {len(facts.clocks)} clocks"
             )
     sys.exit(1 if wrong else 0)
+
+
+_passphrase_file = click.option(
+    "--passphrase-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File whose first line is the passphrase; asked for when it is left out.",
+)
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--with-keys", is_flag=True, help="Private keys and other secrets too, encrypted under a passphrase.")
+@_passphrase_file
+@directory_option
+@as_json_option
+@refusing
+def backup(file: Path, passphrase_file: Path | None, *, with_keys: bool, directory: Path, as_json: bool) -> None:
+    """Write everything that a network keeps into FILE.
+
+    An embedded network may be running; Fabric's programs must be down. Secrets are left out unless asked for: without
+    them a restored network starts only when they are put back.
+    """
+    from network.operations.backup import back_up
+
+    if passphrase_file is not None and not with_keys:
+        raise OperationsError("--passphrase-file is for --with-keys")
+    passphrase = _passphrase(passphrase_file, confirm=True) if with_keys else None
+    done = back_up(directory.absolute(), file.absolute(), passphrase)
+    if as_json:
+        answer = {"file": str(done.file), "sha256": done.sha256, "bytes": done.size, "files": done.files}
+        click.echo(json.dumps(answer | {"secrets": done.secrets, "left_out": done.left_out}))
+        return
+    click.echo(f"wrote {done.files} files, {done.size / 1e6:.1f} MB, to {done.file}")
+    click.echo(f"sha256 {done.sha256}")
+    if done.left_out:
+        click.echo(
+            f"note: {len(done.left_out)} secret files are not in it; --with-keys encrypts them into it", err=True
+        )
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--sha256", help="What the digest of FILE must be.")
+@_passphrase_file
+@directory_option
+@refusing
+def restore(file: Path, sha256: str | None, passphrase_file: Path | None, *, directory: Path) -> None:
+    """Make a network's directory from the backup in FILE.
+
+    The directory must be empty or not there, and nothing appears in it before every file is verified.
+    """
+    from network.operations.backup import holds_secrets
+    from network.operations.restoring import restore as make
+
+    sealed = holds_secrets(file.absolute())
+    passphrase = _passphrase(passphrase_file, confirm=False) if sealed else None
+    directory = directory.absolute()
+    done = make(file.absolute(), directory, passphrase, sha256=sha256)
+    click.echo(f"restored {done.files} files of {done.made} to {directory}")
+    how = {"process": "embedded", "processes": "fabric", "containers": "fabric --run-as containers"}[done.run_as]
+    if done.missing:
+        click.echo(f"put back {len(done.missing)} secret files before the network starts, such as {done.missing[0]}")
+    click.echo(f"start it with: pedigree-network up --ledger {how} --dir {directory}")
+
+
+def _passphrase(file: Path | None, *, confirm: bool) -> str:
+    if file is None:
+        return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return lines[0] if lines else ""
 
 
 def _health_ports(texts: tuple[str, ...]) -> dict[str, Endpoint]:

@@ -32,14 +32,34 @@ SESSIONS = 8
 """How many signatures are made at once; each session makes one at a time."""
 
 _LABEL = "pedigree"
+_TRIES = 3
 _Answer = TypeVar("_Answer")
+
+
+class Seat:
+    """A session, and the keys that were looked up in it: a handle is good for one session only."""
+
+    __slots__ = ("_keys", "generation", "session")
+
+    def __init__(self, session: pkcs11.Session, generation: int) -> None:
+        self.session = session
+        self.generation = generation
+        self._keys: dict[bytes, Any] = {}
+
+    def key(self, key_id: bytes) -> Any:
+        """A private key by its CKA_ID; raises `pkcs11.NoSuchKey`."""
+        known = self._keys.get(key_id)
+        if known is None:
+            known = self.session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, id=key_id)
+            self._keys[key_id] = known
+        return known
 
 
 class Pool:
     """Sessions with one token, opened as they are needed; thread-safe.
 
-    A session that fails is thrown away, and what failed is tried once more with a fresh one: a token that was taken out
-    and put back, or a library that lost its sessions, costs no restart.
+    When a session fails all are thrown away, and what failed is tried again with a fresh one: a token that was taken
+    out and put back, or a library that lost its sessions, costs no restart.
     """
 
     def __init__(self, module: Path, token: str, pin: str, *, size: int = SESSIONS) -> None:
@@ -50,49 +70,52 @@ class Pool:
             raise WalletError(f"{module}: no token labelled {token!r} ({_name(exc)})") from None
         self._what = f"token {token!r}"
         self._pin = pin
-        self._free: list[pkcs11.Session] = []
+        self._free: list[Seat] = []
         self._slots = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
         # Logging in is the whole process's, and closing any session that logged in would log all of them out.
         self._login: pkcs11.Session | None = None
         self._generation = 0
-        self.run(lambda session: None)
+        self.run(lambda seat: None)
 
-    def run(self, call: Callable[[pkcs11.Session], _Answer]) -> _Answer:
-        """What `call` does with a session of its own; raises `WalletError` when the token fails twice."""
+    def run(self, call: Callable[[Seat], _Answer]) -> _Answer:
+        """What `call` does with a session of its own; raises `WalletError` when the token fails each time."""
         with self._slots:
-            generation = self._generation
-            try:
-                return self._once(call)
-            except pkcs11.PKCS11Error:
-                self._forget(generation)
-            try:
-                return self._once(call)
-            except pkcs11.PKCS11Error as exc:
-                raise WalletError(f"{self._what} failed: {_name(exc)}") from exc
+            for attempt in range(_TRIES):
+                seat = None
+                try:
+                    seat = self._take()
+                    answer = call(seat)
+                except pkcs11.PKCS11Error as exc:
+                    self._forget(seat.generation if seat is not None else self._generation)
+                    if seat is not None:
+                        _close(seat.session)
+                    if attempt + 1 == _TRIES:
+                        raise WalletError(f"{self._what} failed: {_name(exc)}") from exc
+                else:
+                    self._give_back(seat)
+                    return answer
+        raise AssertionError("the loop above ends by itself")
 
     def close(self) -> None:
         """Close the sessions and log out."""
         self._forget(self._generation)
 
-    def _once(self, call: Callable[[pkcs11.Session], _Answer]) -> _Answer:
-        session = self._take()
-        try:
-            answer = call(session)
-        except pkcs11.PKCS11Error:
-            _close(session)
-            raise
+    def _give_back(self, seat: Seat) -> None:
+        """Keep a session for the next; one from before all were forgotten is not logged in any more."""
         with self._lock:
-            self._free.append(session)
-        return answer
+            if seat.generation == self._generation:
+                self._free.append(seat)
+                return
+        _close(seat.session)
 
-    def _take(self) -> pkcs11.Session:
+    def _take(self) -> Seat:
         with self._lock:
             if self._free:
                 return self._free.pop()
             if self._login is None:
                 self._login = self._log_in()
-            return self._token.open(rw=True)
+            return Seat(self._token.open(rw=True), self._generation)
 
     def _log_in(self) -> pkcs11.Session:
         try:
@@ -110,7 +133,7 @@ class Pool:
             if generation != self._generation:
                 return
             self._generation += 1
-            sessions, self._free = self._free, []
+            sessions, self._free = [seat.session for seat in self._free], []
             if self._login is not None:
                 sessions.append(self._login)
                 self._login = None
@@ -143,7 +166,7 @@ class TokenKey(ec.EllipticCurvePrivateKey):
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm, *_: Any) -> bytes:
         """DER, S at most half the curve's order; `data` is hashed here unless the algorithm says `Prehashed`."""
         digest = _digest(bytes(data), signature_algorithm.algorithm)
-        raw = self._pool.run(lambda session: self._handle(session).sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
+        raw = self._pool.run(lambda seat: seat.key(self._id).sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
         half = len(raw) // 2
         r, s = int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big")
         order = self.curve.group_order
@@ -152,14 +175,11 @@ class TokenKey(ec.EllipticCurvePrivateKey):
     def destroy(self) -> None:
         """Destroy the key, and its public half, in the token."""
 
-        def run(session: pkcs11.Session) -> None:
-            for found in list(session.get_objects({pkcs11.Attribute.ID: self._id})):
+        def run(seat: Seat) -> None:
+            for found in list(seat.session.get_objects({pkcs11.Attribute.ID: self._id})):
                 found.destroy()
 
         self._pool.run(run)
-
-    def _handle(self, session: pkcs11.Session) -> Any:
-        return session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, id=self._id)
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
         """Not offered."""
@@ -223,8 +243,8 @@ class HsmWallet(Wallet):
             raise IdentityError(f"a token's key is p256 or p384, not {algorithm}")
         name, curve = curves[algorithm]
 
-        def run(session: pkcs11.Session) -> tuple[bytes, ec.EllipticCurvePublicKey]:
-            parameters = session.create_domain_parameters(
+        def run(seat: Seat) -> tuple[bytes, ec.EllipticCurvePublicKey]:
+            parameters = seat.session.create_domain_parameters(
                 pkcs11.KeyType.EC,
                 {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters(name)},
                 local=True,
@@ -275,9 +295,9 @@ class HsmWallet(Wallet):
         key_id = _key_id(public)
         key = TokenKey(self._pool, key_id, public)
 
-        def known(session: pkcs11.Session) -> bool:
+        def known(seat: Seat) -> bool:
             wanted = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.Attribute.ID: key_id}
-            return any(True for _ in list(session.get_objects(wanted)))
+            return any(True for _ in list(seat.session.get_objects(wanted)))
 
         if not self._pool.run(known):
             raise NoSuchIdentity(f"{what}: the token has no key for this certificate; is it the right token?")

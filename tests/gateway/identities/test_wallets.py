@@ -215,9 +215,8 @@ def test_every_changed_byte_of_a_sealed_identity_is_found(tmp_path: Path, root: 
     for index in range(len(content)):
         # The cost is bounded, so that a changed one cannot take all memory; flipping its top bit leaves the bounds.
         flip = 0x80 if index == 8 else 1 << (index % 8)
-        path.write_bytes(content[:index] + bytes([content[index] ^ flip]) + content[index + 1 :])
         with pytest.raises(DamagedIdentity):
-            wallet.get("gateway")
+            wallet.unpack("gateway", content[:index] + bytes([content[index] ^ flip]) + content[index + 1 :])
     for size in (0, 1, 8, 36, 37, len(content) - 1):
         path.write_bytes(content[:size])
         with pytest.raises(DamagedIdentity):

@@ -12,7 +12,7 @@ APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliab
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-stop test coverage reliability conformance foreign check format bench lock clean \
+.PHONY: help install install-dev demo demo-stop test coverage reliability conformance conformance-table foreign check format bench lock clean \
         network-up network-down network-status
 
 help:  ## show this list
@@ -55,6 +55,9 @@ reliability: $(VENV)/.dev  ## load, kill -9, power cuts and slow clients on the 
 
 conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER=embedded or fabric)
 	@$(BIN)/python -m pytest -q tests/conformance --ledger=$(LEDGER) $(ARGS)
+
+conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs on both ledgers
+	@$(BIN)/python tests/conformance/table.py
 
 foreign: $(VENV)/.dev  ## drive the ledger with the official Node client and Node chaincode
 	@$(BIN)/python -m pytest -q tests/foreign --ledger=$(LEDGER) $(ARGS)

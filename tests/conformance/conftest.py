@@ -11,8 +11,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # the suite's own modules; no te
 
 from fabricharness import deployments, ledgers, options
 from fabricharness.networks import Network
+from fabricharness.outcomes import Recorder
 
 pytest_addoption = options.declare
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Recorder(config.getoption("--ledger", default="embedded")), "pedigree-outcomes")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes docs/conformance.md from the outcomes of the last run on each ledger: `make conformance-table`."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cases import CASES, LEFT_OUT
+from fabricharness.outcomes import file_of
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
+HEAD = """# Conformance
+
+How the embedded network and Hyperledger Fabric 3.1.5 answer the same cases through the same client, chaincode and
+assertions. `make conformance` and `make conformance LEDGER=fabric` run them; `make conformance-table` writes this page
+from their outcomes. A case passes when its assertions hold: "passed" in both columns means the same behaviour.
+
+"""
+DELIBERATE = """
+## Deliberate differences
+
+This does not show in the table, because the suite switches it off on the embedded network (`idle_cut` 0):
+
+| what | embedded network | Fabric |
+|---|---|---|
+| an idle queue | a block is cut 20 ms after the last message (`idle_cut`) | the batch timeout is waited for |
+
+And one that the suite takes care of: on Fabric a stream of chaincode events whose client has left keeps its place, of
+which a peer has 500, until the next event of that chaincode; the embedded network gives it back at once.
+"""
+
+
+def outcome(found: dict[str, dict[str, str]], case: str) -> str:
+    """A case's cell."""
+    if case not in found:
+        return "not run"
+    return found[case]["outcome"]
+
+
+def main() -> None:
+    """Write the page; refuses to write one from half the runs."""
+    ledgers = ("embedded", "fabric")
+    missing = [ledger for ledger in ledgers if not file_of(ledger).exists()]
+    if missing:
+        sys.exit(f"run the suite first: make conformance LEDGER={missing[0]}")
+    found = {ledger: json.loads(file_of(ledger).read_text(encoding="utf-8")) for ledger in ledgers}
+    lines, counts = [], {"same": 0, "different": 0}
+    for case, name in CASES.items():
+        if case in LEFT_OUT:
+            continue
+        cells = [outcome(found[ledger], case) for ledger in ledgers]
+        reasons = {found[ledger].get(case, {}).get("reason", "") for ledger in ledgers} - {""}
+        difference = "" if cells[0] == cells[1] else "; ".join(sorted(reasons)) or "see the log of the run"
+        counts["same" if cells[0] == cells[1] else "different"] += 1
+        lines.append(f"| {case} | {name} | {cells[0]} | {cells[1]} | {difference} |")
+    table = "| case | name | embedded | Fabric | difference |\n|---|---|---|---|---|\n" + "\n".join(lines)
+    summary = f"{counts['same']} cases end alike on both; {counts['different']} differ, and say why.\n\n"
+    left_out = "\n## Left out\n\n| case | name | why |\n|---|---|---|\n" + "\n".join(
+        f"| {case} | {CASES[case]} | {reason} |" for case, reason in LEFT_OUT.items()
+    )
+    PAGE.write_text(HEAD + summary + table + "\n" + DELIBERATE + left_out + "\n", encoding="utf-8")
+    print(f"{PAGE.relative_to(PAGE.parents[1])}: {summary.strip()}")
+
+
+if __name__ == "__main__":
+    main()

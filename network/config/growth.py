@@ -18,7 +18,7 @@ from network import overview, reloading, running
 from network.config import changes
 from network.config.errors import ConfigError
 from network.config.groups import peer_organisation
-from network.config.revocation import make_list
+from network.config.revocation import make_list, revokes
 from network.config.submit import Change, Done, change, first_answer
 from network.embedded.identity import Signer
 from network.lifecycle import definitions
@@ -118,8 +118,9 @@ class Network:
         if certificates:
             present = self._configuration()
             authority = self.material.organisation(self.topology().organisation(msp_id).domain) / "ca"
-            former = changes.revocation_lists(present, msp_id)
-            new.append(make_list(authority, certificates, former[0] if former else None))
+            former = next(iter(changes.revocation_lists(present, msp_id)), None)
+            if former is None or not revokes(former, certificates):  # a list made anew has another date
+                new.append(make_list(authority, certificates, former))
         done = self.change(lambda config: changes.revoke(config, msp_id, new), approving or [msp_id])
         return self._outcome(done)
 

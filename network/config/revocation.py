@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.config.errors import ConfigError
+from network.embedded.certificates import issued_by
 
-__all__ = ["check_list", "make_list"]
+__all__ = ["check_list", "make_list", "revokes"]
 
 _DAYS = 3650
 """Fabric does not look at a list's end; others do."""
@@ -64,12 +65,23 @@ def make_list(folder: Path, certificates: Iterable[bytes], former: bytes | None 
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _serial(pem: bytes, authority: x509.Certificate) -> int:
+def revokes(pem: bytes, certificates: Iterable[bytes]) -> bool:
+    """Whether a list (PEM) names all these certificates (PEM); raises `ConfigError`."""
+    crl = x509.load_pem_x509_crl(pem)
+    return all(crl.get_revoked_certificate_by_serial_number(_loaded(each).serial_number) for each in certificates)
+
+
+def _loaded(pem: bytes) -> x509.Certificate:
     try:
-        certificate = x509.load_pem_x509_certificate(pem)
-        certificate.verify_directly_issued_by(authority)
-    except Exception as error:  # the library answers malformed input with several unrelated types
-        raise ConfigError("what is to be revoked is no certificate that the organisation's authority issued") from error
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise ConfigError("what is to be revoked is no certificate in PEM") from error
+
+
+def _serial(pem: bytes, authority: x509.Certificate) -> int:
+    certificate = _loaded(pem)
+    if not issued_by(certificate, authority):
+        raise ConfigError("what is to be revoked was not issued by the organisation's authority")
     return certificate.serial_number
 
 

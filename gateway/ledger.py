@@ -17,7 +17,7 @@ from chaincode.domain import errors as law
 from gateway.delivery.breaker import Breaker
 from gateway.delivery.peererrors import Blame, Verdict, judge, parse_object
 from gateway.delivery.peers import Line, Peer, Peers
-from gateway.delivery.slots import Full, Kind
+from gateway.delivery.slots import Kind
 from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer
 from gateway.fabric.identity import default_hash
 from gateway.services.ports import (
@@ -145,14 +145,14 @@ class FabricLedger:
             _raise(last)
 
     def _try(self, peer: Peer, kind: Kind, work: Callable[[Line], _Answer]) -> tuple[_Answer] | Verdict:
-        line: Line | None = None
-        try:
-            with peer.slots.taken(kind, _PLACE_WITHIN):
-                line = peer.line()
-                answer = work(line)
-        except Full:
+        slots = peer.slots
+        if not slots.take(kind, _PLACE_WITHIN):
             self._meter.count("refused_slots")
             return Verdict(Unavailable("too many calls wait for this gateway's peer", code="capacity"))
+        line: Line | None = None
+        try:
+            line = peer.line()
+            answer = work(line)
         except FabricError as exc:
             verdict = judge(exc, submitting=kind is Kind.SUBMIT)
             self._report(peer, line, verdict.blame, exc)
@@ -162,6 +162,8 @@ class FabricLedger:
                 raise
             # Closed in the moment before the call: gRPC refuses it without having sent anything.
             return Verdict(Unavailable("the peer was left", code="peer-unavailable"), Blame.PEER)
+        finally:
+            slots.give_back(kind)
         self._peers.answered(peer)
         return (answer,)
 

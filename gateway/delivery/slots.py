@@ -14,8 +14,6 @@ back by one place for every `_GROWS_AFTER` calls that end.
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 
 PEER_LIMIT = 500
@@ -30,10 +28,6 @@ class Kind(Enum):
     SUBMIT = "submit"
     EVALUATE = "evaluate"
     COMMIT_STATUS = "commit-status"
-
-
-class Full(Exception):
-    """No place became free in time; nothing was asked of the peer."""
 
 
 class Slots:
@@ -68,20 +62,10 @@ class Slots:
         """Calls that wait for a place."""
         return self._waiting
 
-    @contextmanager
-    def taken(self, kind: Kind, timeout: float) -> Iterator[None]:
-        """Hold a place; raises `Full` when none becomes free within `timeout` seconds."""
-        if not self.take(kind) and not self._wait(kind, timeout):
-            raise Full
-        try:
-            yield
-        finally:
-            self.give_back(kind)
-
-    def take(self, kind: Kind) -> bool:
-        """Take a place if there is one for this kind of call; whoever gets it gives it back."""
+    def take(self, kind: Kind, timeout: float = 0.0) -> bool:
+        """Take a place if one is free, or becomes free within `timeout` seconds; whoever gets it gives it back."""
         with self._changed:
-            return self._take(kind)
+            return self._take(kind) or (timeout > 0 and self._wait(kind, timeout))
 
     def give_back(self, kind: Kind) -> None:
         """End what `take` began."""
@@ -114,13 +98,12 @@ class Slots:
 
     def _wait(self, kind: Kind, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
-        with self._changed:
-            self._waiting += 1
-            try:
-                while not self._take(kind):
-                    remaining = deadline - time.monotonic()
-                    if remaining <= 0 or not self._changed.wait(remaining):
-                        return self._take(kind)
-                return True
-            finally:
-                self._waiting -= 1
+        self._waiting += 1
+        try:
+            while not self._take(kind):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not self._changed.wait(remaining):
+                    return self._take(kind)
+            return True
+        finally:
+            self._waiting -= 1

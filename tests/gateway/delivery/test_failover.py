@@ -99,6 +99,7 @@ def test_a_refusal_of_the_chaincode_is_not_taken_elsewhere(site: Any, fail: Call
     assert refused(site, Refused).code == "new-rule"
     assert site.fakes[1].calls == []
     assert site.peers.usable == 2
+    assert site.peers.calls == 0
 
 
 def test_a_paused_peer_is_left_and_what_waits_there_goes_on_elsewhere(site: Any) -> None:

@@ -11,12 +11,14 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
+from network.containers.continuity import continued
 from network.containers.engine import Container, Docker
 from network.containers.errors import ContainersError
 from network.containers.fabricside import RealFabric
 from network.containers.network import Progress, bring_up, containers_of, project_of, take_down
 from network.containers.plan import expanded, make_plan
-from network.topology import Topology
+from network.running import TOPOLOGY_FILE
+from network.topology import Topology, load
 
 __all__ = ["ContainersError", "down", "kill", "logs", "status", "up"]
 
@@ -34,9 +36,19 @@ def up(
     Answers what `network.json` says. `say` is told each phase. Raises `ContainersError` or `WireError`, in one line.
     """
     docker = Docker.find()
-    plan = make_plan(expanded(topology, peers=peers, consensus=consensus), directory)
+    former = _former(directory)
+    if former is not None and consensus is None and len(topology.orderer.addresses) == 1:
+        consensus = former.orderer.consensus  # it was chosen when the channels were made
+    whole = expanded(topology, peers=peers, consensus=consensus)
+    plan = make_plan(whole if former is None else continued(whole, former), directory)
     version = version_of("pedigree")
     return bring_up(plan, docker, RealFabric(docker, version, say), Progress(say), version=version)
+
+
+def _former(directory: Path) -> Topology | None:
+    """The topology that a directory's channels were made from, None while there are none."""
+    made = any((directory / "containers").glob("*.block")) and (directory / TOPOLOGY_FILE).exists()
+    return load(directory / TOPOLOGY_FILE) if made else None
 
 
 def down(directory: Path) -> bool:

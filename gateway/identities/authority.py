@@ -132,7 +132,7 @@ def revoke(
     ca_at: CaAt,
     as_json: bool,
 ) -> None:
-    """Revoke all certificates of NAME and NAME itself, or one certificate.
+    """Revoke NAME with all its certificates, or one certificate.
 
     Peers learn of it when the revocation list is in the channel's configuration.
     """
@@ -161,7 +161,7 @@ def revoke(
 @as_json
 @plainly
 def crl(file: Path, if_older_than: float | None, by: str, wallet_at: WalletAt, ca_at: CaAt, as_json: bool) -> None:
-    """Have the CA write its revocation list, check it, and keep it in FILE, from which a gateway reads it."""
+    """Fetch the CA's revocation list, check it, keep it in FILE."""
     with wallet_at.open() as wallet:
         caller = wallet.get(by)
     held = _held(caller, file)

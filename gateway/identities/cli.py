@@ -36,7 +36,14 @@ def identity() -> None:
 @click.option("--msp-id", required=True, envvar="PEDIGREE_MSP_ID", help="MSP id of the organisation.")
 @click.option("--label", help="What the wallet calls it; by default NAME.")
 @click.option("--secret-file", type=FILE, help="Its secret; also PEDIGREE_ENROL_SECRET, PEDIGREE_ENROL_SECRET_FILE.")
-@click.option("--key", "algorithm", default="p256", show_default=True, type=click.Choice(["p256", "p384", "ed25519"]))
+@click.option(
+    "--key",
+    "algorithm",
+    default="p256",
+    show_default=True,
+    type=click.Choice(["p256", "p384", "ed25519"]),
+    help="Kind of key to make.",
+)
 @click.option("--host", "hosts", multiple=True, help="DNS name or IP address for the certificate; may be repeated.")
 @click.option("--attribute", "attributes", multiple=True, help="NAME or NAME:opt to ask for; may be repeated.")
 @click.option("--profile", default="", help="Signing profile of the CA, such as tls.")
@@ -61,7 +68,7 @@ def enrol(
     ca_at: CaAt,
     as_json: bool,
 ) -> None:
-    """Prove knowledge of NAME's secret and get a certificate into the wallet."""
+    """Get a certificate for NAME into the wallet, by its secret."""
     from gateway.identities.records import AttributeRequest
     from gateway.identities.secretsources import read_secret
 
@@ -119,7 +126,7 @@ def reenrol(
     ca_at: CaAt,
     as_json: bool,
 ) -> None:
-    """Get a fresh key and certificate for an identity that is still valid. The old certificate is not revoked."""
+    """Renew the key and certificate of a valid identity. The old certificate is not revoked."""
     from gateway.identities.keys import algorithm_of
     from gateway.identities.renewal import due_at
 
@@ -193,7 +200,7 @@ def show_identity(label: str, crl: Path | None, wallet_at: WalletAt, as_json: bo
 @using_wallet
 @plainly
 def import_identity(label: str, msp_id: str, msp: Path, wallet_at: WalletAt, as_json: bool) -> None:
-    """Take the identity of an MSP folder into the wallet; the folder stays as it is."""
+    """Take the identity of an MSP folder into the wallet."""
     from gateway.identities.mspfolder import read_msp
 
     credential = read_msp(msp_id, msp)
@@ -210,7 +217,7 @@ def import_identity(label: str, msp_id: str, msp: Path, wallet_at: WalletAt, as_
 @using_wallet
 @plainly
 def export_identity(label: str, msp: Path, wallet_at: WalletAt, as_json: bool) -> None:
-    """Write an identity as an MSP folder, the private key unencrypted in it."""
+    """Write an identity as an MSP folder, key unencrypted."""
     with wallet_at.open() as wallet:
         _done(wallet.get(label), label, msp, as_json, enrolled=False)
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,12 +23,11 @@ import yaml
 from gateway.demo.consortium import CHAINCODE, Consortium, held_ports
 from gateway.demo.story import FOUNDING_POLICY
 from network import native
-from network.lifecycle import _install, packages_for
+from network.lifecycle import packages_for
 from network.native import channel, render
 from network.native.plan import PeerNode, Plan, make_plan
 from network.native.processes import start, wait_for_port
 from network.topology import Endpoint, load
-from network.wire import Administrator, Member
 
 pytestmark = [pytest.mark.fabric, pytest.mark.slow]
 
@@ -73,8 +71,15 @@ class TwoPeers(Consortium):
         (home / "core.yaml").write_text(text, encoding="utf-8")
         self.start_peer()
         channel.join_peer(plan, native.Binaries.find(), replace(lab, peer=self.node))
-        channel._wait("the second peer sees nobody", lambda: channel._metric(
-            self.node.operations_port, "gossip_membership_total_peers_known", "pedigree") >= 2)  # fmt: skip
+        deadline = time.monotonic() + 60
+        while self._known_peers() < 2:
+            assert time.monotonic() < deadline, "the second peer sees nobody"
+            time.sleep(0.1)
+
+    def _known_peers(self) -> float:
+        text = httpx.get(f"http://127.0.0.1:{self.node.operations_port}/metrics", timeout=5).text
+        found = [line for line in text.splitlines() if line.startswith("gossip_membership_total_peers_known{")]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
 
     @staticmethod
     def _free() -> int:
@@ -97,10 +102,20 @@ class TwoPeers(Consortium):
         package = packages_for(CHAINCODE, "1.0", {"LabMSP": address})["LabMSP"]
         known = json.loads((self.directory / "chaincodes" / f"{CHAINCODE}.id").read_text(encoding="utf-8"))
         assert known["LabMSP"] == package.package_id
-        lab = next(one for one in self.network()["organisations"] if one["name"] == "lab")
-        member = Member("lab", "LabMSP", self.node.address, self.node.host, Path(lab["tls_ca"]), Path(lab["admin_msp"]))
-        with Administrator(member) as administrator:
-            _install(administrator, package)
+        file = self.directory / "second-peer.tar.gz"
+        file.write_bytes(package.content)
+        admin = self.plan.material.user(self.node.domain, "Admin")
+        native.Binaries.find().run(
+            "peer", "lifecycle", "chaincode", "install", str(file),
+            environment={
+                "FABRIC_CFG_PATH": str(self.plan.home(self.node)),
+                "CORE_PEER_LOCALMSPID": self.node.mspid,
+                "CORE_PEER_TLS_ENABLED": "true",
+                "CORE_PEER_TLS_ROOTCERT_FILE": str(self.plan.material.peer(self.node.domain) / "tls" / "ca.crt"),
+                "CORE_PEER_MSPCONFIGPATH": str(admin / "msp"),
+                "CORE_PEER_ADDRESS": self.node.address,
+            },
+        )  # fmt: skip
 
     def signal_peer(self, number: int) -> None:
         assert self.pid is not None

@@ -5,20 +5,16 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
-from fabric_protos.msp import msp_principal_pb2
 
 from network import overview, running
 from network.console import Tool
-from network.embedded.policy import parse
 from network.lifecycle import Deployment, deploy, packages_for
-from network.packaging import Definition, DefinitionError, Package, load_collections, parse_addresses
-from network.profiles import write_json
-from network.topology import Endpoint
+from network.packaging import Definition, DefinitionError, load_collections, parse_addresses
 from network.verbs import config, containers, lifetime, operations, platform
 from network.verbs.common import as_json_option, directory_option, refusing
+from network.verbs.described import by_msp_id, record_packages, refuse_strangers
 
 
 @click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,12 +57,12 @@ def deploy_command(
     where = parse_addresses(addresses)
     directory = directory.absolute()
     described = running.description(directory)
-    _refuse_strangers(policy, described)
-    packages = packages_for(name, version, _by_msp_id(where, described))
+    refuse_strangers(policy, described)
+    packages = packages_for(name, version, by_msp_id(where, described))
     deployment = Deployment(channel or described["channel"], definition, packages)
     with overview.administrators(described) as administrators, overview.ordering(described) as ordering:
         done = deploy(deployment, administrators, ordering, progress=lambda step: click.echo(step, err=True))
-    _record_packages(directory, name, packages)
+    record_packages(directory, name, packages)
     result = {"name": name, "version": version, "sequence": done.sequence, "changed": done.changed}
     if as_json:
         click.echo(json.dumps(result | {"package_ids": dict(done.package_ids)}))
@@ -89,9 +85,9 @@ def package(name: str, addresses: tuple[str, ...], version: str, directory: Path
     """
     Definition.make(name, version)
     directory = directory.absolute()
-    where = _by_msp_id(parse_addresses(addresses), running.description(directory))
+    where = by_msp_id(parse_addresses(addresses), running.description(directory))
     packages = packages_for(name, version, where)
-    _record_packages(directory, name, packages)
+    record_packages(directory, name, packages)
     if as_json:
         click.echo(json.dumps({msp_id: made.package_id for msp_id, made in packages.items()}))
     else:
@@ -147,38 +143,6 @@ def _pinned(pins: tuple[str, ...], directory: Path) -> dict[str, str]:
             raise DefinitionError(f"--genesis: {pin!r} is not CHANNEL=HASH with 64 lower-case hex digits")
         pinned[channel] = digest
     return pinned
-
-
-def _by_msp_id(addresses: dict[str, Endpoint], described: dict[str, Any]) -> dict[str, Endpoint]:
-    names = {entry["name"]: entry["mspid"] for entry in described["organisations"]}
-    found: dict[str, Endpoint] = {}
-    for organisation, address in addresses.items():
-        msp_id = names.get(organisation, organisation)
-        if msp_id not in names.values():
-            known = ", ".join(sorted(names))
-            raise DefinitionError(f"--address: no organisation is called {organisation!r}; there are {known}")
-        if msp_id in found:
-            raise DefinitionError(f"--address: {msp_id} is named twice")
-        found[msp_id] = address
-    return found
-
-
-def _refuse_strangers(policy: str | None, described: dict[str, Any]) -> None:
-    """An MSP id that no organisation has is a slip of the pen: nobody could ever endorse for it."""
-    known = {entry["mspid"] for entry in described["organisations"]}
-    for principal in () if policy is None else parse(policy).identities:
-        named = msp_principal_pb2.MSPRole.FromString(principal.principal).msp_identifier
-        if named not in known:
-            raise DefinitionError(
-                f"--policy: no organisation is called {named!r}; there are {', '.join(sorted(known))}"
-            )
-
-
-def _record_packages(directory: Path, name: str, packages: dict[str, Package]) -> None:
-    """`chaincodes/NAME.id`: package ids by MSP id, for whoever starts the chaincode processes."""
-    folder = directory / "chaincodes"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    write_json(folder / f"{name}.id", {msp_id: made.package_id for msp_id, made in packages.items()})
 
 
 lifetime.register(main)

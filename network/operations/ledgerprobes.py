@@ -16,7 +16,7 @@ from network.operations.facts import Chaincode, Heights, Host, PeerHeight, Tip
 from network.topology import Channel
 from network.wire import Administrator, Member, WireError
 
-__all__ = ["PATIENCE_S", "chaincodes", "gist", "heights", "tip"]
+__all__ = ["PATIENCE_S", "chaincodes", "gist", "heights", "silence", "tip"]
 
 PATIENCE_S = 5.0
 _SECOND_LOOK_S = 1.0
@@ -137,7 +137,7 @@ def _host(member: Member, channel: str, name: str, sequence: int) -> Host:
             if not package:
                 return Host(member.name, "", None, None)
             installed = package in _installed(administrator)
-            problem = _silence(administrator, channel, name) if installed else None
+            problem = silence(administrator, channel, name) if installed else None
         except WireError as error:
             return Host(member.name, None, None, str(error))
     return Host(member.name, package, installed, problem)
@@ -160,7 +160,7 @@ def _installed(administrator: Administrator) -> set[str]:
     return {str(each.package_id) for each in found}
 
 
-def _silence(administrator: Administrator, channel: str, name: str) -> str | None:
+def silence(administrator: Administrator, channel: str, name: str) -> str | None:
     """Why a chaincode does not answer its peer, None when it does, were it only to refuse the question."""
     try:
         administrator.query(channel, name, _METADATA)

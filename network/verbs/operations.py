@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs for operators of a network that is there: doctor, backup, restore, loadtest."""
+"""Verbs for operators of a network that is there: doctor, backup, restore, loadtest, upgrade-chaincode."""
 
 import dataclasses
 import json
@@ -13,9 +13,10 @@ import click
 
 from network import running
 from network.operations.errors import OperationsError
-from network.packaging import parse_addresses
+from network.packaging import load_collections, parse_addresses
 from network.topology import Endpoint
 from network.verbs.common import as_json_option, directory_option, refusing
+from network.verbs.described import by_msp_id, record_packages, refuse_strangers
 
 if TYPE_CHECKING:
     from network.operations.load import Figures, Target
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def register(group: click.Group) -> None:
     """Add the verbs of this part."""
-    for command in (doctor, backup, restore, loadtest):
+    for command in (doctor, backup, restore, loadtest, upgrade_chaincode):
         group.add_command(command)
 
 
@@ -173,6 +174,55 @@ def _print_figures(table: "dict[str, Any]") -> None:
     for code, count in sorted(table["errors"].items()):
         errors.add_row(code, str(count))
     console.print(errors if table["errors"] else "no errors")
+
+
+@click.command("upgrade-chaincode")
+@click.argument("name")
+@click.option("--version", required=True, help="What the new version is called.")
+@click.option("--address", "addresses", multiple=True, help="ORG=HOST:PORT of each new process, which runs already.")
+@click.option("--policy", help="Another endorsement policy; default: as it is.")
+@click.option(
+    "--collections", type=click.Path(dir_okay=False, path_type=Path), help="Other collections; default: as they are."
+)
+@click.option("--channel", help="Default: the network's first channel.")
+@directory_option
+@as_json_option
+@refusing
+def upgrade_chaincode(
+    name: str,
+    version: str,
+    addresses: tuple[str, ...],
+    policy: str | None,
+    collections: Path | None,
+    channel: str | None,
+    *,
+    directory: Path,
+    as_json: bool,
+) -> None:
+    """Replace a chaincode by its next version while it is in use.
+
+    Start the new processes first, beside the old ones. When this returns, every peer calls the new ones, and the old
+    ones may be stopped.
+    """
+    from network.operations.upgrading import Wanted, prepare, upgrade
+
+    directory = directory.absolute()
+    described = running.description(directory)
+    refuse_strangers(policy, described)
+    where = by_msp_id(parse_addresses(addresses), described)
+    if not where:
+        raise OperationsError("--address: name where each organisation's new process listens")
+    configured = None if collections is None else load_collections(collections)
+    wanted = Wanted(name, version, channel or described["channel"], policy, configured)
+    packages = prepare(wanted, where)
+    done = upgrade(described, wanted, packages, progress=lambda step: click.echo(step, err=True))
+    record_packages(directory, name, packages)
+    if as_json:
+        answer = {"name": name, "version": version, "sequence": done.sequence, "changed": done.changed}
+        click.echo(json.dumps(answer | {"package_ids": dict(done.package_ids)}))
+    else:
+        verb = "upgraded" if done.changed else "already at this version:"
+        click.echo(f"{verb} {name} {version} as sequence {done.sequence}; its former processes may be stopped")
 
 
 _passphrase_file = click.option(

@@ -41,7 +41,7 @@ def up(
         consensus = former.orderer.consensus  # it was chosen when the channels were made
     whole = expanded(topology, peers=peers, consensus=consensus)
     plan = make_plan(whole if former is None else continued(whole, former), directory)
-    version = version_of("pedigree")
+    version = plan.generation.version or version_of("pedigree")
     return bring_up(plan, docker, RealFabric(docker, version, say), Progress(say), version=version)
 
 

@@ -23,7 +23,6 @@ from network.containers.plan import (
     Orderer,
     Peer,
     Plan,
-    chaincode_name,
 )
 from network.topology import Endpoint, Organisation
 
@@ -56,7 +55,7 @@ def compose(
         services[peer.name] = _peer(plan, peer)
     for gateway in plan.gateways:
         member = gateway.organisation
-        services[chaincode_name(member)] = _chaincode(plan, member, chaincode_ids[member.msp_id])
+        services[plan.chaincode_name(member)] = _chaincode(plan, member, chaincode_ids[member.msp_id])
         services[enrolment_name(member)] = _enrolment(plan, gateway)
         services[gateway.name] = _gateway(plan, gateway)
     for service in services.values():
@@ -156,7 +155,7 @@ def _couchdb(plan: Plan, peer: Peer, password: str) -> Tree:
 
 
 def _chaincode(plan: Plan, member: Organisation, chaincode_id: str) -> Tree:
-    name = chaincode_name(member)
+    name = plan.chaincode_name(member)
     return _service(
         plan,
         name,

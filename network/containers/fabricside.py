@@ -19,7 +19,7 @@ from network.containers import files, joining, view
 from network.containers.compose import enrolment_name
 from network.containers.engine import Engine, Project
 from network.containers.errors import ContainersError
-from network.containers.plan import LOOPBACK, Authority, Gateway, Plan, chaincode_name
+from network.containers.plan import LOOPBACK, Authority, Gateway, Plan
 from network.lifecycle import Deployment, deploy, install
 from network.packaging import Definition
 from network.wire import Administrator
@@ -95,7 +95,9 @@ class RealFabric:
             return True
 
         def any_trouble(_: str) -> str | None:
-            return next(filter(None, (trouble(chaincode_name(each)) for each in plan.topology.organisations)), None)
+            return next(
+                filter(None, (trouble(plan.chaincode_name(each)) for each in plan.topology.organisations)), None
+            )
 
         joining.insist(plan.topology.chaincode, commit, any_trouble)
         return committed[-1]

@@ -14,7 +14,7 @@ import yaml
 
 from network.containers import gatewayview, nodes
 from network.containers.compose import compose
-from network.containers.plan import Authority, Plan, chaincode_name
+from network.containers.plan import Authority, Plan
 from network.embedded.genesis import genesis_block
 from network.lifecycle import packages_for
 from network.material import ensure_material, ensure_service
@@ -35,7 +35,7 @@ def make_files(plan: Plan, version: str) -> None:
     for authority in plan.authorities:
         ensure_service(material, authority.folder, authority.domain, authority.name)
     for member in plan.topology.organisations:
-        for name in (chaincode_name(member), f"gateway.{member.domain}"):
+        for name in (plan.chaincode_name(member), f"gateway.{member.domain}"):
             ensure_service(material, material.organisation(member.domain), member.domain, name)
     _make_genesis_blocks(plan)
     _write_configurations(plan)
@@ -67,7 +67,7 @@ def chaincode_packages(plan: Plan, version: str) -> dict[str, Package]:
 
 def tls_of_chaincode(plan: Plan, member: Organisation) -> ServiceTls:
     """How an organisation's peer and its chaincode prove themselves to one another."""
-    folder = plan.material.service(plan.material.organisation(member.domain), chaincode_name(member))
+    folder = plan.material.service(plan.material.organisation(member.domain), plan.chaincode_name(member))
     return ServiceTls.from_folder(folder)
 
 
@@ -168,7 +168,7 @@ def _mounted(plan: Plan) -> list[Path]:
     for authority in plan.authorities:
         found += [authority.folder / "ca", material.service(authority.folder, authority.name)]
     for member in plan.topology.organisations:
-        found.append(material.service(material.organisation(member.domain), chaincode_name(member)))
+        found.append(material.service(material.organisation(member.domain), plan.chaincode_name(member)))
     found += [plan.registrar(member) / "admin.secret" for member in plan.topology.organisations]
     return [folder for folder in found if folder.exists()]
 

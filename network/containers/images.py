@@ -104,6 +104,8 @@ def build_own(docker: Docker, sources: Sources, progress: Progress) -> None:
             shutil.rmtree(site / "bin", ignore_errors=True)  # its scripts name the Python of this machine
             shutil.copytree(_DOCKERFILES / "bin", context / "bin")
             _build(docker, f"{name}.Dockerfile", context, tag, sources.base)
+    # The stages that only built something are of no further use, and as large as what they built.
+    docker.output("image", "prune", "--force", "--filter", "label=pedigree.stage=build")
 
 
 def _lay_out_fabric(context: Path, programs: dict[str, Path], binaries: Path) -> None:

@@ -17,7 +17,7 @@ from network.containers import files, view
 from network.containers.engine import Container, Engine, Project
 from network.containers.errors import ContainersError
 from network.containers.nodes import couchdb_name
-from network.containers.plan import Plan, chaincode_name, project_name
+from network.containers.plan import Plan, project_name
 from network.containers.ports import is_free
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.profiles import NETWORK_FILE, write_connection_profiles, write_json
@@ -128,7 +128,7 @@ def service_names(plan: Plan) -> list[str]:
     names = plan.fabric_names()
     if plan.topology.state_database == "couchdb":
         names += [couchdb_name(peer) for peer in plan.peers]
-    names += [chaincode_name(member) for member in plan.topology.organisations]
+    names += [plan.chaincode_name(member) for member in plan.topology.organisations]
     return names + [gateway.name for gateway in plan.gateways]
 
 

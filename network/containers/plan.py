@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from network.containers.errors import ContainersError
+from network.containers.generation import Generation
 from network.containers.ports import KeptPorts
 from network.material import Material
 from network.topology import Endpoint, Organisation, Topology
@@ -108,6 +109,8 @@ class Plan:
     authorities: tuple[Authority, ...]
     gateways: tuple[Gateway, ...]
     images: Images = Images()
+    generation: Generation = Generation()
+    """Of the chaincode containers."""
     user: str = _UNPRIVILEGED
     """`uid:gid` of every process in every container; never root."""
 
@@ -151,6 +154,11 @@ class Plan:
         """The MSP folder of a gateway's own identity, once it is enrolled."""
         return self.gateway_data(organisation) / "identity" / "msp"
 
+    def chaincode_name(self, organisation: Organisation) -> str:
+        """What an organisation's own chaincode container is called; each generation has a name of its own."""
+        number = self.generation.number
+        return f"chaincode{'' if number == 1 else number}.{organisation.domain}"
+
     def fabric_names(self) -> list[str]:
         """The containers of Fabric's own programs: CAs, orderers and peers."""
         names = [authority.name for authority in self.authorities]
@@ -163,7 +171,7 @@ class Plan:
                 member,
                 peer=Endpoint(member.peer_name, member.peer.port),
                 further_peers=tuple(Endpoint(name, endpoint.port) for name, endpoint in member.peers[1:]),
-                chaincode=Endpoint(f"chaincode.{member.domain}", CHAINCODE_PORT),
+                chaincode=Endpoint(self.chaincode_name(member), CHAINCODE_PORT),
             )
             for member in self.topology.organisations
         )
@@ -192,11 +200,6 @@ def project_name(directory: Path) -> str:
     """Compose's name for the network of a directory."""
     folder = re.sub(r"[^a-z0-9]+", "", directory.name.lower()) or "network"
     return f"pedigree-{folder}-{hashlib.sha256(str(directory).encode()).hexdigest()[:8]}"
-
-
-def chaincode_name(organisation: Organisation) -> str:
-    """What an organisation's own chaincode container is called."""
-    return f"chaincode.{organisation.domain}"
 
 
 def expanded(topology: Topology, *, peers: int = 1, consensus: str | None = None) -> Topology:
@@ -232,6 +235,7 @@ def make_plan(topology: Topology, directory: Path, images: Images | None = None)
     for field, endpoint in topology.endpoints():
         _refuse_foreign(field, endpoint)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    generation = Generation.read(directory)
     with KeptPorts(directory / "containers" / "ports.json") as ports:
         topology = _with_ports(topology, ports)
         ports.avoid(endpoint.port for _, endpoint in topology.endpoints())
@@ -242,7 +246,8 @@ def make_plan(topology: Topology, directory: Path, images: Images | None = None)
             orderers=tuple(_orderers(topology, ports)),
             authorities=tuple(_authorities(topology, directory, ports)),
             gateways=tuple(_gateways(topology, ports)),
-            images=images or Images(),
+            images=images or (Images() if generation.image is None else Images(chaincode=generation.image)),
+            generation=generation,
             user=_user(),
         )
 

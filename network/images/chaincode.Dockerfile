@@ -2,6 +2,7 @@
 # One organisation's own chaincode process. BASE needs Python 3.11 as `python3`; nothing is fetched while building.
 ARG BASE=pedigree/base:bookworm
 FROM ${BASE} AS build
+LABEL pedigree.stage=build
 COPY site/ /opt/pedigree/site/
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/pedigree/site
 

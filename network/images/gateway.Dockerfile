@@ -2,6 +2,7 @@
 # One organisation's gateway. BASE needs Python 3.11 as `python3`; nothing is fetched while building.
 ARG BASE=pedigree/base:bookworm
 FROM ${BASE} AS build
+LABEL pedigree.stage=build
 COPY site/ /opt/pedigree/site/
 COPY bin/ /opt/pedigree/bin/
 # The file system is read-only at run time, so the bytecode is made here; it is trusted without looking at the source.

@@ -6,14 +6,13 @@ it signs the envelope as a whole, which is his right to write and no approval.
 """
 
 import secrets
-from collections.abc import Mapping
 
 from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
 from network.config.errors import ConfigError
-from network.embedded.configtree import Element, MalformedTree, flatten
+from network.embedded.configtree import MalformedTree, flatten
 from network.embedded.identity import Signer
 
 __all__ = ["approve", "changes", "read", "sealed", "signers", "unsigned"]
@@ -79,17 +78,12 @@ def changes(update: configtx_pb2.ConfigUpdate) -> list[str]:
         if element.version == 0 and present is None:
             lines.append(f"adds {place}")
         elif element.is_group:
-            lines.append(f"changes the members of {place}")
-            lines += _left(key, read_set, write_set)
+            # An update does not say what it takes away, only what is there afterwards.
+            members = [*sorted(element.message.groups), *sorted(element.message.values)]
+            lines.append(f"leaves in {place} {', '.join(members) or 'nothing'}")
         else:
             lines.append(f"changes {place} to version {element.version}")
     return lines
-
-
-def _left(group: str, read_set: Mapping[str, Element], write_set: Mapping[str, Element]) -> list[str]:
-    path = group.split("]", 1)[1].strip() + "/"
-    gone = [key for key in read_set if key.split("]", 1)[1].strip().startswith(path) and key not in write_set]
-    return [f"removes {' '.join(key.split())}" for key in gone]
 
 
 def _opened(envelope: common_pb2.Envelope) -> tuple[configtx_pb2.ConfigUpdateEnvelope, str]:

@@ -121,7 +121,7 @@ def add_orderer(address: Endpoint, *, directory: Path, as_json: bool) -> None:
 @as_json_option
 @refusing
 def remove_orderer(address: Endpoint, *, directory: Path, as_json: bool) -> None:
-    """Remove the ordering node at HOST:PORT, which must be the last one (Raft, one at a time)."""
+    """Remove the last ordering node, at HOST:PORT (Raft)."""
     outcome = _network(directory).remove_orderer(address)
     _tell(outcome, f"{address} is no consenter any more", as_json=as_json)
 
@@ -143,9 +143,10 @@ def crl(
     directory: Path,
     as_json: bool,
 ) -> None:
-    """Put revocation lists (PEM files) into the channel, or revoke certificates by a list made here.
+    """Put revocation lists (PEM files) into the channel.
 
-    The certificates are refused from the next block on. The organisation's own administrator approves.
+    With --revoke a list is made here, by the organisation's own authority in this directory. The certificates are
+    refused from the next block on. The organisation's own administrator approves.
     """
     if not lists and not revoked:
         raise click.UsageError("name a revocation list, or a certificate with --revoke")
@@ -179,7 +180,10 @@ def show(*, directory: Path, as_json: bool) -> None:
 @directory_option
 @refusing
 def export(file: Path, *, directory: Path) -> None:
-    """Write the configuration in force to FILE, a `common.Config` in protobuf."""
+    """Write the configuration in force to FILE.
+
+    It is a `common.Config` in protobuf.
+    """
     found = _current(_network(directory))
     file.write_bytes(found.SerializeToString(deterministic=True))
     click.echo(f"wrote configuration {found.sequence} to {file}")
@@ -240,15 +244,42 @@ def propose_anchor(mspid: str, anchors: tuple[Endpoint, ...], out: Path, *, dire
 
 
 @click.command("batch")
-@click.option("--timeout-ms", type=click.IntRange(1), default=Batch().timeout_ms, show_default=True)
-@click.option("--max-messages", type=click.IntRange(1), default=Batch().max_messages, show_default=True)
-@click.option("--absolute-max-bytes", type=click.IntRange(1), default=Batch().absolute_max_bytes, show_default=True)
-@click.option("--preferred-max-bytes", type=click.IntRange(1), default=Batch().preferred_max_bytes, show_default=True)
+@click.option(
+    "--timeout-ms",
+    help="Longest wait for a full block.",
+    type=click.IntRange(1),
+    default=Batch().timeout_ms,
+    show_default=True,
+)
+@click.option(
+    "--max-messages",
+    help="Most transactions in a block.",
+    type=click.IntRange(1),
+    default=Batch().max_messages,
+    show_default=True,
+)
+@click.option(
+    "--absolute-max-bytes",
+    help="Largest transaction, and block.",
+    type=click.IntRange(1),
+    default=Batch().absolute_max_bytes,
+    show_default=True,
+)
+@click.option(
+    "--preferred-max-bytes",
+    help="Size at which a block is cut.",
+    type=click.IntRange(1),
+    default=Batch().preferred_max_bytes,
+    show_default=True,
+)
 @_out
 @directory_option
 @refusing
 def propose_batch(out: Path, *, directory: Path, **sizes: int) -> None:
-    """Change when the ordering service cuts a block; its administrators have to sign."""
+    """Change when the ordering service cuts a block.
+
+    Its administrators have to sign.
+    """
     _propose(directory, out, lambda found: changes.set_batch(found, Batch(**sizes)))
 
 
@@ -263,7 +294,7 @@ def propose_batch(out: Path, *, directory: Path, **sizes: int) -> None:
 def sign(
     file: Path, organisation: str | None, folder: Path | None, mspid: str | None, *, yes: bool, directory: Path
 ) -> None:
-    """Say what an update changes, and add an organisation's approval to FILE."""
+    """Say what an update changes, and approve it in FILE."""
     envelope, update = envelopes.read(file.read_bytes())
     click.echo(f"update of channel {update.channel_id}:", err=True)
     for line in envelopes.changes(update):
@@ -282,7 +313,7 @@ def sign(
 @as_json_option
 @refusing
 def submit_command(file: Path, *, directory: Path, as_json: bool) -> None:
-    """Have an approved update ordered, and wait until every peer has it."""
+    """Have an update ordered, and wait until all peers have it."""
     envelope, update = envelopes.read(file.read_bytes())
     network = _network(directory)
     with overview.administrators(network.described) as found, overview.ordering(network.described) as ordering:

@@ -145,7 +145,7 @@ def test_an_ordering_node_follows_and_then_takes_part(net: Net) -> None:
     for _ in range(2):  # the second time the node comes back to a channel that it was taken out of
         assert net.json("add-orderer", address)["changed"]
         log = net.directory / "logs" / "orderer4.orderer.example.log"
-        wait_for(log, "Start accepting requests as Raft follower")
+        wait_for(log, "Raft leader changed: 0 ->")
         log.unlink()
         assert len(json.loads(net.run("config", "show"))["ordering"]["consenters"]) == 4
         assert net.json("remove-orderer", address)["changed"]

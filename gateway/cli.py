@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from gateway.console import Failure, Tool, dumps, show, table, told
+from gateway.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.identities.cli import identity
 from gateway.verbs import add_verbs
 
@@ -85,6 +85,45 @@ def serve(
         sys.stdout.flush()
 
     run(settings, announce)
+
+
+@main.command()
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path),
+    default=_DEFAULT_NETWORK,
+    show_default=True,
+    help="What `pedigree-network up` wrote about the network.",
+)
+@click.option("--organisation", required=True, help="Name or MSP id of the organisation that looks.")
+@click.option("--data", type=click.Path(path_type=Path), help="Its gateway's data folder, for the read model.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@told
+def fsck(network: Path, organisation: str, data: Path | None, as_json: bool) -> None:
+    """Judge the whole ledger from its blocks.
+
+    Hash chain, orderers' signatures, every valid transaction's signatures, endorsements and reads, from the pinned
+    first block on, as the organisation's own peer delivers them; other peers must hold the same, and the gateway's
+    read model what the blocks give. Network and gateway may be running; nothing is changed.
+
+    Each finding is one line; exit code 1 when there is any.
+    """
+    from gateway.fsck import fsck as judge
+    from gateway.settings import Settings
+
+    settings = Settings.build(network, organisation, data=data, host="", port=None, health_port=None, in_flight=1)
+    report = judge(settings.network, settings.organisation, settings.data, lambda line: click.echo(line, err=True))
+
+    def render() -> None:
+        for finding in report.findings:
+            click.echo(plain(str(finding)))
+        for note in report.notes:
+            click.echo(plain(f"note: {note}"), err=True)
+        click.echo(plain(f"{report.summary()}: {'nothing is wrong' if report.ok else 'NOT sound'}"))
+
+    show(report.as_json(), as_json, render)
+    if not report.ok:
+        raise SystemExit(1)
 
 
 @main.group()

@@ -33,6 +33,7 @@ GATEWAY_PORT = 8101
 GATEWAY_HEALTH_PORT = 8111
 _UNPRIVILEGED = "10001:10001"
 LOOPBACK = "127.0.0.1"
+FIRST_GENERATION = Generation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Plan:
     authorities: tuple[Authority, ...]
     gateways: tuple[Gateway, ...]
     images: Images = Images()
-    generation: Generation = Generation()
+    generation: Generation = FIRST_GENERATION
     """Of the chaincode containers."""
     user: str = _UNPRIVILEGED
     """`uid:gid` of every process in every container; never root."""

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from gateway.demo.consortium import Consortium
+from gateway.demo.containers import Containers
 from gateway.demo.story import FOUNDING_POLICY, ORIGIN
 from gateway.sdk import Pedigree, PedigreeError, Recorded
 
@@ -25,8 +27,16 @@ _names = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def consortium(ledger: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
-    """Three organisations' programs, as operators start them."""
+def consortium(ledger: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium | Containers]:
+    """Three organisations' programs, as operators start them.
+
+    With PEDIGREE_NETWORK, those of a network's directory that run in containers, which is left as it is found.
+    """
+    if there := os.environ.get("PEDIGREE_NETWORK"):
+        found = Containers.find(Path(there), tmp_path_factory.mktemp("consortium"))
+        assert found is not None, f"no containers run for {there}"
+        yield found
+        return
     running = Consortium(tmp_path_factory.mktemp("consortium"), ledger, any_port=True)
     try:
         running.start()
@@ -36,11 +46,12 @@ def consortium(ledger: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def clients(consortium: Consortium) -> Iterator[dict[str, Pedigree]]:
+def clients(consortium: Consortium | Containers) -> Iterator[dict[str, Pedigree]]:
     """One application for each organisation."""
     made = {name: consortium.client(name) for name in ("hospital", "lab", "regulator")}
-    made["hospital"].set_policy(**FOUNDING_POLICY)
-    made["regulator"].set_policy(**FOUNDING_POLICY)
+    if not made["hospital"].policies()["items"]:
+        made["hospital"].set_policy(**FOUNDING_POLICY)
+        made["regulator"].set_policy(**FOUNDING_POLICY)
     yield made
     for client in made.values():
         client.close()

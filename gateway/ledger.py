@@ -28,6 +28,7 @@ from gateway.services.ports import (
     Outcome,
     OutcomeUnknown,
     Prepared,
+    Signature,
     Unavailable,
 )
 
@@ -211,20 +212,14 @@ def _reply(data: bytes) -> Json:
 
 
 class OrganisationSigner:
-    """Implements `services.ports.Signer` with the identity that signs this gateway's transactions."""
+    """Implements `services.ports.Signer` with the identity that signs this gateway's transactions.
 
-    def __init__(self, identity: Identity, signer: Signer) -> None:
+    `identity` answers certificate and key that belong together, those in use now.
+    """
+
+    def __init__(self, identity: Callable[[], tuple[Identity, Signer]]) -> None:
         self._identity = identity
-        self._signer = signer
-        self._hash = default_hash(identity)
 
-    @property
-    def msp_id(self) -> str:
-        return self._identity.mspid
-
-    @property
-    def certificate(self) -> bytes:
-        return self._identity.credentials
-
-    def sign(self, message: bytes) -> bytes:
-        return self._signer(self._hash(message))
+    def sign(self, message: bytes) -> Signature:
+        identity, signer = self._identity()
+        return Signature(signer(default_hash(identity)(message)), identity.credentials)

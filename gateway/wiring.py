@@ -20,7 +20,10 @@ from gateway.delivery.blockfeed import FabricBlocks
 from gateway.delivery.lookout import Lookout
 from gateway.delivery.peers import Line, Peer, Peers
 from gateway.delivery.slots import Slots
-from gateway.fabric import Gateway, Identity, Signer, Trust, connect
+from gateway.fabric import Gateway, Trust, connect
+from gateway.identities.errors import IdentityError
+from gateway.identities.mspfolder import read_msp
+from gateway.identities.renewal import CurrentIdentity, Renewal
 from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest import artifacts, datasets, lineage, models, operations, policies, runs
 from gateway.rest import ledger as ledger_routes
@@ -210,11 +213,12 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     readmodel = ReadModelStore(_open(guard, data, "readmodel", durable=False))
     if settings.rebuild:
         readmodel.clear()
-    member = settings.organisation
-    identity = Identity.from_msp_folder(member.msp_id, member.user_msp)
-    signer = Signer.from_msp_folder(member.user_msp)
-    peers = Peers(_peers(settings, identity, signer), meter=metrics)
+    identity = _identity(settings)
+    peers = Peers(_peers(settings, identity), meter=metrics)
     guard.callback(peers.close)
+    renewal = _renewal(identity, peers, metrics)
+    guard.callback(renewal.stop)
+    renewal.start()
     return Parts(
         ledger=FabricLedger(peers, metrics),
         blocks=FabricBlocks(peers, settings.network.chaincode),
@@ -222,10 +226,34 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         submissions=SubmissionStore(_open(guard, data, "submissions", durable=True)),
         records=RecordStore(_open(guard, data, "records", durable=True)),
         keys=open_keys(data, guard),
-        signer=OrganisationSigner(identity, signer),
+        signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         peers=peers,
     )
+
+
+def _identity(settings: Settings) -> CurrentIdentity:
+    """The identity that this gateway signs with, as its MSP folder holds it now; raises `SettingsError`."""
+    member = settings.organisation
+    try:
+        return CurrentIdentity(lambda: read_msp(member.msp_id, member.user_msp))
+    except (IdentityError, OSError) as error:
+        raise SettingsError(str(error)) from error
+
+
+def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> Renewal:
+    """Takes up a certificate that `pedigree identity reenrol` has put into the folder; the feed goes on meanwhile."""
+    identity.when_changed(lambda _held: peers.renew())
+    renewal = Renewal.watching(identity)
+    metrics.gauge(
+        "pedigree_identity_end_timestamp_seconds",
+        "When the certificate of this gateway ends",
+        lambda: identity.current.certificate.not_valid_after_utc.timestamp(),
+    )
+    metrics.gauge(
+        "pedigree_identity_overdue", "Whether nobody has renewed it in time", lambda: float(renewal.failure is not None)
+    )
+    return renewal
 
 
 def open_keys(data: Path, guard: ExitStack) -> KeyStore:
@@ -245,7 +273,7 @@ def _fail_stop(error: Exception) -> None:
     os._exit(_EXIT_IO_ERROR)
 
 
-def _peers(settings: Settings, identity: Identity, signer: Signer) -> list[Peer]:
+def _peers(settings: Settings, identity: CurrentIdentity) -> list[Peer]:
     """The organisation's peers, not connected yet, all held to the same pinned facts."""
     network, member = settings.network, settings.organisation
     folders = {organisation.msp_id: organisation.msp for organisation in network.organisations}
@@ -259,7 +287,8 @@ def _peers(settings: Settings, identity: Identity, signer: Signer) -> list[Peer]
         connection = connect(
             address, tls_root=tls_root, server_name=server_name, client_certificate=certificate, client_key=key
         )
-        gateway = Gateway(connection, identity, signer, trust=trust)
+        held = identity.current
+        gateway = Gateway(connection, held.identity, held.signer, trust=trust)
         channel = gateway.network(network.channel)
         return Line(connection, gateway, channel, channel.contract(network.chaincode))
 

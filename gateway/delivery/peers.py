@@ -72,6 +72,11 @@ class Peer:
             line.dropped = True
             line.connection.close()
 
+    def renew(self) -> None:
+        """Have the next call make a new connection; what is under way ends on the old one, which goes with it."""
+        with self._lock:
+            self._line = None
+
 
 class Peers:
     """Chooses the peer to use, in the order in which they were given; thread-safe."""
@@ -208,6 +213,11 @@ class Peers:
         self._meter.count("feed_stalled")
         _LOG.error("peer %s has blocks that its stream does not bring; asking again", peer.name)
         self._tell_left(peer)
+
+    def renew(self) -> None:
+        """Use new connections from now on, as after a change of our identity."""
+        for peer in self._peers:
+            peer.renew()
 
     def close(self) -> None:
         """Close every connection."""

@@ -159,7 +159,7 @@ class Artifacts:
             "payload": b64encode(payload).decode(),
             "payloadType": PAYLOAD_TYPE,
             "signatures": [
-                {"sig": b64encode(signature).decode(), "keyid": sha256(self._signer.certificate).hexdigest()}
+                {"sig": b64encode(signature.value).decode(), "keyid": sha256(signature.certificate).hexdigest()}
             ],
         }
 

@@ -326,17 +326,19 @@ class Meter(Protocol):
     def count(self, what: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature and the certificate that it is checked with; the next one may be made with another."""
+
+    value: bytes
+    """ECDSA over SHA-256, DER with low S."""
+    certificate: bytes
+    """PEM."""
+
+
 class Signer(Protocol):
     """The organisation's own signing key (its gateway user): signs statements that others check off line."""
 
-    @property
-    def msp_id(self) -> str: ...
-
-    @property
-    def certificate(self) -> bytes:
-        """PEM."""
-        ...
-
-    def sign(self, message: bytes) -> bytes:
-        """ECDSA signature over SHA-256 of `message`, DER with low S."""
+    def sign(self, message: bytes) -> Signature:
+        """Sign `message` with the identity that is in use now."""
         ...

@@ -23,6 +23,7 @@ from gateway.services.ports import (
     LedgerWrite,
     Outcome,
     Prepared,
+    Signature,
 )
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
@@ -131,11 +132,8 @@ _IDENTIFYING = {"dataset", "number", "model", "run", "evaluation", "artifact", "
 class FixedSigner:
     """Signs with a digest; enough where nobody verifies."""
 
-    msp_id = "LabMSP"
-    certificate = b"certificate"
-
-    def sign(self, message: bytes) -> bytes:
-        return hashlib.sha256(message).digest()
+    def sign(self, message: bytes) -> Signature:
+        return Signature(hashlib.sha256(message).digest(), b"certificate")
 
 
 @dataclass

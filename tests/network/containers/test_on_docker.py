@@ -12,8 +12,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,8 @@ import pytest
 from cryptography import x509
 from testcontainers.compose import DockerCompose
 
+from gateway.demo.story import FOUNDING_POLICY
+from gateway.sdk import Pedigree
 from network import containers, running
 from network.containers.engine import Docker
 from network.containers.errors import ContainersError
@@ -161,23 +161,12 @@ def test_a_record_goes_through_one_gateway_and_is_read_at_another(
         out, error, code = compose.exec_in_container(verb, f"gateway.{name}.example")
         assert code == 0, error
         keys[name] = out.strip().splitlines()[-1]
-    body = {"model": "seen", "title": "Seen by all", "task": "classification"}
-    recorded = ask(f"{urls['hospital']}/v1/models", keys["hospital"], body)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        listed = ask(f"{urls['lab']}/v1/models", keys["lab"])
-        if any(item["record"]["model"] == "seen" for item in listed["items"]):
-            break
-        time.sleep(0.2)
-    else:
-        pytest.fail(f"the lab does not see {recorded}")
-
-
-def ask(url: str, key: str, body: dict[str, Any] | None = None) -> Any:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Idempotency-Key": "one"}
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
-        return json.loads(answer.read())
+    with Pedigree(urls["hospital"], keys["hospital"]) as hospital, Pedigree(urls["lab"], keys["lab"]) as lab:
+        for client in (hospital, lab):
+            client.set_policy(**FOUNDING_POLICY)
+        recorded = hospital.register_model("seen", title="Seen by all", task="classification")
+        lab.at_least(recorded.height)
+        assert lab.model("seen")["record"]["title"] == "Seen by all"
 
 
 def test_a_second_up_replaces_no_container(directory: Path, topology_file: Path) -> None:

@@ -80,7 +80,7 @@ class Network:
         self.say(f"making the key material of {newcomer.name}")
         ensure_material(topology, self.directory)
         msp = self.material.organisation(newcomer.domain) / "msp"
-        group = peer_organisation(newcomer.msp_id, msp, [self._anchor(newcomer)])
+        group = peer_organisation(newcomer.msp_id, msp, [self._inside(newcomer.peer_name, newcomer.peer)])
         self.say(f"adding {newcomer.msp_id} to channel {self.channel}")
         done = self.change(lambda config: changes.add_organisation(config, group), approving)
         self._write(_member(topology, self.channel, newcomer.name))
@@ -140,8 +140,9 @@ class Network:
         self.converge()
         certificate = (self.material.orderer(orderer.domain, number) / "tls" / "server.crt").read_bytes()
         self.say(f"making {address} a consenter of channel {self.channel}")
+        inside = self._inside(orderer.node_names[number - 1], address)
         done = self.change(
-            lambda config: changes.add_consenter(config, orderer.msp_id, address, certificate), [orderer.msp_id]
+            lambda config: changes.add_consenter(config, orderer.msp_id, inside, certificate), [orderer.msp_id]
         )
         return self._outcome(done)
 
@@ -152,7 +153,8 @@ class Network:
         if address in orderer.addresses[:-1]:
             raise ConfigError(f"nodes are counted from 1: only the last, {orderer.addresses[-1]}, can be removed")
         self.say(f"taking {address} out of the consenters of channel {self.channel}")
-        done = self.change(lambda config: changes.remove_consenter(config, orderer.msp_id, address), [orderer.msp_id])
+        inside = self._inside(orderer.node_names[-1], address)
+        done = self.change(lambda config: changes.remove_consenter(config, orderer.msp_id, inside), [orderer.msp_id])
         if address in orderer.addresses:
             self._write(replace(topology, orderer=replace(orderer, addresses=orderer.addresses[:-1])))
             self.converge()
@@ -209,10 +211,9 @@ class Network:
             _refuse_taken_ports(topology, grown)
         return grown
 
-    def _anchor(self, newcomer: Organisation) -> Endpoint:
-        if running.run_as(self.directory) == "containers":
-            return Endpoint(newcomer.peer_name, 7051)
-        return newcomer.peer
+    def _inside(self, name: str, endpoint: Endpoint) -> Endpoint:
+        """Where the other nodes reach a node: containers by its name, on the same port; processes as we do."""
+        return Endpoint(name, endpoint.port) if running.run_as(self.directory) == "containers" else endpoint
 
     def _orderers(self) -> Topology:
         if self.described["ledger"] == "embedded":

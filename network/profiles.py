@@ -57,7 +57,9 @@ def write_connection_profiles(topology: Topology, material: Material, directory:
         write_json(folder / f"{organisation.domain}.json", connection_profile(topology, material, organisation))
 
 
-def describe(topology: Topology, material: Material, genesis: Genesis, *, ledger: str, pid: int | None) -> dict[str, Any]:
+def describe(
+    topology: Topology, material: Material, genesis: Genesis, *, ledger: str, pid: int | None
+) -> dict[str, Any]:
     """The content of `network.json`; all paths in it are absolute."""
     orderer = topology.orderer
     return {

@@ -144,8 +144,6 @@ def _certificates(facts: Facts) -> Iterator[Finding]:
     for each in facts.certificates:
         about, day = each.path, each.end.strftime("%Y-%m-%d %H:%M UTC")
         remedy = "renew it before then" if each.end > facts.at else "renew it"
-        if each.purpose == "TLS":
-            remedy += " with: pedigree-network rotate-tls"
         if each.end <= facts.at:
             yield Finding(WRONG, about, f"this {each.purpose} certificate ended on {day}", remedy)
         elif each.end - facts.at < timedelta(days=EXPIRY_DAYS):

@@ -4,27 +4,25 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from network import running
+from network.lifecycle import Deployed
 from network.operations.errors import OperationsError
+from network.operations.upgrading import Wanted, prepare, upgrade
 from network.packaging import load_collections, parse_addresses
 from network.topology import Endpoint
+from network.verbs import load
 from network.verbs.common import as_json_option, directory_option, refusing
 from network.verbs.described import by_msp_id, record_packages, refuse_strangers
-
-if TYPE_CHECKING:
-    from network.operations.load import Figures, Target
 
 
 def register(group: click.Group) -> None:
     """Add the verbs of this part."""
-    for command in (doctor, backup, restore, loadtest, upgrade_chaincode):
+    for command in (doctor, backup, restore, load.loadtest, upgrade_chaincode):
         group.add_command(command)
 
 
@@ -41,10 +39,10 @@ def register(group: click.Group) -> None:
 @as_json_option
 @refusing
 def doctor(run_as: str | None, gateways: tuple[str, ...], directory: Path, *, as_json: bool) -> None:
-    """Say what is wrong, and what to do about it, in one line each.
+    """Say what is wrong and what to do.
 
-    Ports, images, versions, clocks, disks, certificates, permissions of keys, consensus, heights, approvals and
-    gateways; it changes nothing.
+    One line for each finding, on ports, images, versions, clocks, disks, certificates, permissions of keys, consensus,
+    heights, approvals and gateways; it changes nothing.
 
     Exit code 1 when anything is wrong; warnings alone leave it 0.
     """
@@ -68,118 +66,11 @@ def doctor(run_as: str | None, gateways: tuple[str, ...], directory: Path, *, as
     sys.exit(1 if wrong else 0)
 
 
-@click.command()
-@click.option("--clients", type=click.IntRange(1, 1000), default=10, show_default=True, help="Calls under way at once.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Calls a second; default: what the clients make.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="How long.")
-@click.option("--gateway", "urls", multiple=True, help="URL of a gateway; default: those that network.json names.")
-@click.option(
-    "--key-file",
-    "key_files",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with a gateway's API key, one for each gateway; without any, peers are called themselves.",
-)
-@click.option("--chaincode", help="Which one peers are asked to run; default: the network's own.")
-@directory_option
-@as_json_option
-@refusing
-def loadtest(
-    clients: int,
-    rate: float | None,
-    seconds: float,
-    urls: tuple[str, ...],
-    key_files: tuple[Path, ...],
-    chaincode: str | None,
-    *,
-    directory: Path,
-    as_json: bool,
-) -> None:
-    """Put load on a network, and say how fast it is and what fails.
-
-    With API keys, gateways are asked to register data sets: those stay on the ledger. Without, peers and orderers are
-    given transactions that write nothing.
-
-    Exit code 0 when nothing failed, otherwise 1.
-    """
-    from network.operations.load import Load, put
-
-    targets, through = _targets(directory.absolute(), urls, key_files, chaincode)
-    with _progress(seconds) as progress:
-        figures = put(targets, Load(clients, seconds, rate), progress)
-    table = {
-        "through": through,
-        "clients": clients,
-        "rate": rate,
-        "seconds": round(figures.seconds, 3),
-        "committed": figures.committed,
-        "per_second": round(figures.per_second, 1),
-        **{f"p{share}_ms": _milliseconds(figures.quantile(share / 100)) for share in (50, 95, 99)},
-        "errors": dict(figures.errors),
-    }
-    click.echo(json.dumps(table)) if as_json else _print_figures(table)
-    sys.exit(1 if figures.errors or not figures.committed else 0)
-
-
-def _targets(
-    directory: Path, urls: tuple[str, ...], key_files: tuple[Path, ...], chaincode: str | None
-) -> "tuple[list[Target], str]":
-    from network.operations.loadtargets import RestTarget, WireTarget
-
-    described = running.last_description(directory) or {} if urls else running.description(directory)
-    if not key_files:
-        if urls:
-            raise OperationsError("--gateway needs --key-file with an API key of that gateway")
-        return [WireTarget(described, chaincode or described["chaincode_default"])], "peers"
-    known = [entry["gateway"] for entry in described.get("organisations", ()) if "gateway" in entry]
-    chosen = list(urls) or known[: len(key_files)]
-    if len(chosen) != len(key_files):
-        raise OperationsError(f"--key-file: {len(key_files)} keys for {len(chosen)} gateways; name each --gateway")
-    keys = [file.read_text(encoding="utf-8").strip() for file in key_files]
-    return [RestTarget(url, key) for url, key in zip(chosen, keys, strict=True)], "gateways"
-
-
-@contextmanager
-def _progress(seconds: float) -> "Iterator[Callable[[float, Figures], None]]":
-    """A bar for people who watch; nothing where nobody does."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), TextColumn("{task.fields[done]} committed, {task.fields[failed]} failed"))
-    console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("load", total=seconds, done=0, failed=0)
-
-        def tell(passed: float, figures: "Figures") -> None:
-            failed = sum(figures.errors.values())
-            bar.update(task, completed=min(passed, seconds), done=figures.committed, failed=failed)
-
-        yield tell
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 1)
-
-
-def _print_figures(table: "dict[str, Any]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    shown = Table("through", "clients", "seconds", "committed", "tx/s", "p50 ms", "p95 ms", "p99 ms")
-    keys = ("through", "clients", "seconds", "committed", "per_second", "p50_ms", "p95_ms", "p99_ms")
-    shown.add_row(*("" if table[key] is None else str(table[key]) for key in keys))
-    console.print(shown)
-    errors = Table("error", "times")
-    for code, count in sorted(table["errors"].items()):
-        errors.add_row(code, str(count))
-    console.print(errors if table["errors"] else "no errors")
-
-
 @click.command("upgrade-chaincode")
 @click.argument("name")
 @click.option("--version", required=True, help="What the new version is called.")
 @click.option("--address", "addresses", multiple=True, help="ORG=HOST:PORT of each new process, which runs already.")
+@click.option("--image", help="For containers: what the new ones are made from; default: as the present ones.")
 @click.option("--policy", help="Another endorsement policy; default: as it is.")
 @click.option(
     "--collections", type=click.Path(dir_okay=False, path_type=Path), help="Other collections; default: as they are."
@@ -192,6 +83,7 @@ def upgrade_chaincode(
     name: str,
     version: str,
     addresses: tuple[str, ...],
+    image: str | None,
     policy: str | None,
     collections: Path | None,
     channel: str | None,
@@ -199,30 +91,55 @@ def upgrade_chaincode(
     directory: Path,
     as_json: bool,
 ) -> None:
-    """Replace a chaincode by its next version while it is in use.
+    """Replace a chaincode while it is in use.
 
-    Start the new processes first, beside the old ones. When this returns, every peer calls the new ones, and the old
-    ones may be stopped.
+    Containers are started, and the former ones stopped, by this command.
+
+    Processes are yours: start the new ones first, beside the old ones. When this returns, every peer calls the new
+    ones, and the old ones may be stopped.
     """
-    from network.operations.upgrading import Wanted, prepare, upgrade
-
     directory = directory.absolute()
     described = running.description(directory)
-    refuse_strangers(policy, described)
-    where = by_msp_id(parse_addresses(addresses), described)
-    if not where:
-        raise OperationsError("--address: name where each organisation's new process listens")
-    configured = None if collections is None else load_collections(collections)
-    wanted = Wanted(name, version, channel or described["channel"], policy, configured)
-    packages = prepare(wanted, where)
-    done = upgrade(described, wanted, packages, progress=lambda step: click.echo(step, err=True))
-    record_packages(directory, name, packages)
+    if described.get("run_as") == "containers":
+        if addresses or policy or collections or channel or name != described["chaincode_default"]:
+            known = described["chaincode_default"]
+            raise OperationsError(f"in containers {known} is upgraded by --version and --image alone")
+        done = _upgrade_containers(directory, version, image)
+    else:
+        if image is not None:
+            raise OperationsError("--image is for a network in containers")
+        wanted = Wanted(name, version, channel or described["channel"], policy, _collections(collections))
+        done = _upgrade_processes(directory, described, wanted, addresses)
     if as_json:
         answer = {"name": name, "version": version, "sequence": done.sequence, "changed": done.changed}
         click.echo(json.dumps(answer | {"package_ids": dict(done.package_ids)}))
-    else:
-        verb = "upgraded" if done.changed else "already at this version:"
-        click.echo(f"{verb} {name} {version} as sequence {done.sequence}; its former processes may be stopped")
+        return
+    verb = "upgraded" if done.changed else "already at this version:"
+    rest = "" if described.get("run_as") == "containers" else "; its former processes may be stopped"
+    click.echo(f"{verb} {name} {version} as sequence {done.sequence}{rest}")
+
+
+def _collections(file: Path | None) -> bytes | None:
+    return None if file is None else load_collections(file)
+
+
+def _upgrade_containers(directory: Path, version: str, image: str | None) -> Deployed:
+    from network.operations.containerupgrade import upgrade_containers
+
+    return upgrade_containers(directory, version, image=image, progress=lambda step: click.echo(step, err=True))
+
+
+def _upgrade_processes(
+    directory: Path, described: dict[str, Any], wanted: Wanted, addresses: tuple[str, ...]
+) -> Deployed:
+    refuse_strangers(wanted.policy, described)
+    where = by_msp_id(parse_addresses(addresses), described)
+    if not where:
+        raise OperationsError("--address: name where each organisation's new process listens")
+    packages = prepare(wanted, where)
+    done = upgrade(described, wanted, packages, progress=lambda step: click.echo(step, err=True))
+    record_packages(directory, wanted.name, packages)
+    return done
 
 
 _passphrase_file = click.option(
@@ -240,7 +157,7 @@ _passphrase_file = click.option(
 @as_json_option
 @refusing
 def backup(file: Path, passphrase_file: Path | None, *, with_keys: bool, directory: Path, as_json: bool) -> None:
-    """Write everything that a network keeps into FILE.
+    """Write what a network keeps into FILE.
 
     An embedded network may be running; Fabric's programs must be down. Secrets are left out unless asked for: without
     them a restored network starts only when they are put back.
@@ -270,7 +187,7 @@ def backup(file: Path, passphrase_file: Path | None, *, with_keys: bool, directo
 @directory_option
 @refusing
 def restore(file: Path, sha256: str | None, passphrase_file: Path | None, *, directory: Path) -> None:
-    """Make a network's directory from the backup in FILE.
+    """Make a directory from a backup in FILE.
 
     The directory must be empty or not there, and nothing appears in it before every file is verified.
     """

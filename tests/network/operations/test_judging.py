@@ -150,7 +150,7 @@ def test_a_disk_without_room_for_more_files_is_full_too() -> None:
 @pytest.mark.parametrize(
     ("end", "words"),
     [
-        (timedelta(days=-1), "ended on 2026-02-28 12:00 UTC; renew it with"),
+        (timedelta(days=-1), "ended on 2026-02-28 12:00 UTC; renew it"),
         (timedelta(0), "ended on 2026-03-01 12:00 UTC"),
         (timedelta(days=1, hours=1), "ends on 2026-03-02 13:00 UTC, in 1 day; renew it before then"),
         (timedelta(days=29), "in 29 days"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators' verbs on a consortium in containers; needs Docker, the images and PEDIGREE_DOCKER=1, as it takes minutes."""
+"""Operators' verbs on a consortium in containers; needs Docker, the images and PEDIGREE_DOCKER=1: it takes minutes."""
 
 import json
 import os

@@ -112,7 +112,7 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
             fabric.enrol(plan, trouble)
         with progress.phase("gateway containers"):
             files.write_compose(plan, version)  # now it names the identities that the gateways start with
-            engine.up(project, service_names(plan))
+            engine.up(project, gateways)
 
     # Neither needs the other: the ledger is at work while the gateways are still being enrolled.
     with ThreadPoolExecutor(max_workers=2) as pool:

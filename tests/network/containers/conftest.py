@@ -5,8 +5,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from network.containers import files
 from network.containers.engine import Container, Project
@@ -40,8 +42,8 @@ class World:
 
     images: set[str] = field(default_factory=lambda: set(_all_images()))
     pullable: set[str] = field(default_factory=set)
-    running: dict[str, str] = field(default_factory=dict)
-    """Service by name: the description that it was started with."""
+    running: dict[str, Any] = field(default_factory=dict)
+    """Service by name: the part of the description that it was started with."""
     joined: bool = False
     sequence: int = 0
     enrolled: set[str] = field(default_factory=set)
@@ -75,9 +77,10 @@ class FakeEngine:
         assert project.file.exists()
 
     def up(self, project: Project, services: list[str]) -> None:
+        described = yaml.load(project.file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         for service in services:  # a kill leaves some of them started
             self.world.step(f"start {service}")
-            self.world.running[service] = project.file.read_text(encoding="utf-8")
+            self.world.running[service] = described["services"][service]
 
     def run(self, project: Project, service: str) -> None:
         self.world.step(f"run {service}")

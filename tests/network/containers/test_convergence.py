@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
 from network.containers.errors import ContainersError
 from network.containers.network import Progress, bring_up, service_names, take_down
@@ -44,11 +45,11 @@ def test_a_second_up_starts_nothing_anew(plan: Plan, world: Any, engine: Any, fa
     assert plan.genesis_block("pedigree").read_bytes() == genesis
 
 
-STEPS = 40
+STEPS = 27
 """More than an uninterrupted run takes: the last ones end without being killed. Starts of containers are much alike."""
 
 
-@pytest.mark.parametrize("kill", [1, 2, 9, *range(14, 23), 30, *range(36, STEPS)])
+@pytest.mark.parametrize("kill", [1, 2, 9, *range(14, STEPS)])
 def test_killed_at_any_step_and_run_again_it_converges(
     kill: int, plan: Plan, world: Any, engine: Any, fabric: Any, killed: type[BaseException]
 ) -> None:
@@ -60,10 +61,9 @@ def test_killed_at_any_step_and_run_again_it_converges(
         assert len(world.steps) >= kill
     world.dies_at = None
     up(plan, world, engine, fabric)
-    descriptions = set(world.running.values())
     assert sorted(world.running) == sorted(service_names(plan))
-    assert world.running["gateway.lab.example"] == plan.compose_file.read_text(encoding="utf-8")
-    assert len(descriptions) == 1  # all were started, or started again, from the same description
+    described = yaml.safe_load(plan.compose_file.read_text(encoding="utf-8"))["services"]
+    assert world.running == {name: described[name] for name in world.running}
     assert (world.sequence, world.enrolled) == (1, {gateway.name for gateway in plan.gateways})
 
 
@@ -71,7 +71,7 @@ def test_the_steps_of_a_run_are_fewer_than_those_that_are_killed(
     plan: Plan, world: Any, engine: Any, fabric: Any
 ) -> None:
     up(plan, world, engine, fabric)
-    assert 20 < len(world.steps) < STEPS
+    assert 20 < len(world.steps) < STEPS - 1
 
 
 def test_down_removes_the_containers_and_keeps_the_rest(plan: Plan, world: Any, engine: Any, fabric: Any) -> None:

@@ -15,14 +15,15 @@ from network.operations.errors import OperationsError
 from network.operations.upgrading import Wanted, prepare, upgrade
 from network.packaging import load_collections, parse_addresses
 from network.topology import Endpoint
-from network.verbs import load
+from network.verbs import joining, load
 from network.verbs.common import as_json_option, directory_option, refusing
 from network.verbs.described import by_msp_id, record_packages, refuse_strangers
 
 
 def register(group: click.Group) -> None:
     """Add the verbs of this part."""
-    for command in (doctor, backup, restore, load.loadtest, upgrade_chaincode):
+    verbs = (doctor, backup, restore, load.loadtest, upgrade_chaincode, joining.export_msp, joining.import_msp)
+    for command in verbs:
         group.add_command(command)
 
 

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an organisation hands to the others so that they know it: public, signed by its administrator, in one file.
+
+The signature proves that whoever holds the organisation's root made the file; whether that root is the organisation's
+own, people establish by comparing its fingerprint over another channel.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from network.embedded.identity import Signer
+from network.material import Material
+from network.operations.errors import OperationsError
+from network.topology import Organisation, Topology, TopologyError, parse
+
+__all__ = ["Joining", "export", "read", "store"]
+
+FORMAT = "pedigree-join-1"
+_LARGEST = 1 << 20
+_PUBLIC = re.compile(
+    r"config\.yaml|(cacerts|intermediatecerts|tlscacerts|tlsintermediatecerts|crls)/[A-Za-z0-9._-]+\.pem"
+)
+_FOLDERS = ("cacerts", "intermediatecerts", "tlscacerts", "tlsintermediatecerts", "crls")
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """An organisation as its verified package describes it."""
+
+    organisation: Organisation
+    msp: Mapping[str, str]
+    """Files of its public MSP by their names in it."""
+    chaincode: str
+    """The label of the chaincode package that it means to run; the package itself is its own."""
+    fingerprint: str
+    """SHA-256 of its root certificate, in groups for reading out."""
+
+
+def export(topology: Topology, directory: Path, name: str, label: str) -> bytes:
+    """An organisation's package, signed by its administrator; raises `OperationsError` or `OSError`."""
+    try:
+        member = topology.organisation(name)
+    except KeyError as error:
+        known = ", ".join(each.name for each in topology.organisations)
+        raise OperationsError(f"no organisation is called {name!r}; there are {known}") from error
+    material = Material(directory / "organizations")
+    described = next(each for each in topology.to_json()["organisations"] if each["name"] == member.name)
+    content = {
+        "format": FORMAT,
+        "organisation": described,
+        "anchor": str(member.peer),
+        "chaincode": label,
+        "msp": _public(material.organisation(member.domain) / "msp"),
+    }
+    administrator = material.user(member.domain, "Admin") / "msp"
+    signer = Signer.from_folder(administrator, member.msp_id)
+    (certificate,) = (administrator / "signcerts").iterdir()
+    signed = {
+        "content": content,
+        "certificate": certificate.read_text(encoding="ascii"),
+        "signature": base64.b64encode(signer.sign(_canonical(content))).decode(),
+    }
+    return (json.dumps(signed, indent=1) + "\n").encode()
+
+
+def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = None) -> Joining:
+    """Read and verify a package; raises `OperationsError`, also when its root has another fingerprint than given."""
+    if file.stat().st_size > _LARGEST:
+        raise OperationsError(f"{file} is larger than 1 MiB: it is no join package")
+    try:
+        signed = json.loads(file.read_bytes())
+        content, msp = signed["content"], dict(signed["content"]["msp"])
+        if content["format"] != FORMAT:
+            raise OperationsError(f"{file} is of another format than {FORMAT}")
+        certificate = x509.load_pem_x509_certificate(signed["certificate"].encode())
+        signature = base64.b64decode(signed["signature"], validate=True)
+        (root_pem,) = (text for name, text in msp.items() if name.startswith("cacerts/"))
+        root = x509.load_pem_x509_certificate(root_pem.encode())
+        label = str(content["chaincode"])
+        member = parse({"organisations": [content["organisation"]]}).organisations[0]
+    except TopologyError as error:
+        raise OperationsError(f"{file}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        raise OperationsError(f"{file} is no join package: {type(error).__name__}") from error
+    for name, text in msp.items():
+        if not _PUBLIC.fullmatch(name) or not isinstance(text, str) or "PRIVATE KEY" in text:
+            raise OperationsError(f"{file} holds {name!r}, which does not belong into a public MSP")
+    _verify(file, content, certificate, root, signature, at or datetime.now(UTC))
+    found = _fingerprint(root)
+    if fingerprint is not None and _plain(fingerprint) != _plain(found):
+        raise OperationsError(f"{file}: its root has the fingerprint {found}, not {fingerprint}")
+    return Joining(member, msp, label, found)
+
+
+def store(joining: Joining, directory: Path) -> bool:
+    """Keep an organisation's public part where its keys would lie; False when it is known already.
+
+    Raises `OperationsError` where the same domain is known with another root, `OSError`.
+    """
+    domain = joining.organisation.domain
+    place = Material(directory / "organizations").organisation(domain)
+    if place.exists():
+        if _public(place / "msp") == dict(joining.msp):
+            return False
+        raise OperationsError(f"{place} holds another organisation of the domain {domain}: nothing was changed")
+    unfinished = place.with_name(f".{place.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)  # what a killed import left
+    for name, text in joining.msp.items():
+        _write(unfinished / "msp" / name, text)
+    for folder, kind in (("cacerts", "ca"), ("tlscacerts", "tlsca")):
+        for name, text in joining.msp.items():
+            if name.startswith(f"{folder}/"):
+                _write(unfinished / kind / f"{kind}.{domain}-cert.pem", text)
+    unfinished.rename(place)
+    return True
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _public(msp: Path) -> dict[str, str]:
+    paths = [msp / "config.yaml", *(path for name in _FOLDERS for path in sorted((msp / name).glob("*.pem")))]
+    return {path.relative_to(msp).as_posix(): path.read_text(encoding="ascii") for path in paths}
+
+
+def _verify(
+    file: Path, content: Any, certificate: x509.Certificate, root: x509.Certificate, signature: bytes, at: datetime
+) -> None:
+    units = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+    if "admin" not in [unit.value for unit in units]:
+        raise OperationsError(f"{file} is not signed by an administrator")
+    if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
+        raise OperationsError(f"{file}: the administrator's certificate is not valid now")
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise OperationsError(f"{file}: the administrator's key is not an elliptic-curve key")
+    try:
+        certificate.verify_directly_issued_by(root)
+    except (InvalidSignature, ValueError, TypeError) as error:
+        raise OperationsError(f"{file}: its administrator is not certified by the root in it") from error
+    try:
+        key.verify(signature, _canonical(content), ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature as error:
+        raise OperationsError(f"{file} was changed after it was signed") from error
+
+
+def _canonical(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _fingerprint(root: x509.Certificate) -> str:
+    digest = hashlib.sha256(root.public_bytes(serialization.Encoding.DER)).hexdigest()
+    return " ".join(digest[index : index + 4] for index in range(0, len(digest), 4))
+
+
+def _plain(fingerprint: str) -> str:
+    return re.sub(r"[\s:]", "", fingerprint).lower()

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Join packages: two directories that act as two hosts, and everything that may be wrong with what one sends."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from network.material import Material, ensure_material
+from network.operations.errors import OperationsError
+from network.operations.joinpackage import _canonical, export, read, store
+from network.topology import Topology
+
+
+@pytest.fixture
+def package(tmp_path: Path, shared_topology: Topology, shared_material: Material) -> Path:
+    path = tmp_path / "lab.join"
+    path.write_bytes(export(shared_topology, shared_material.root.parent, "lab", "pedigree_1.0"))
+    return path
+
+
+def test_what_one_host_exports_another_imports(
+    package: Path, tmp_path: Path, shared_topology: Topology, shared_material: Material
+) -> None:
+    joining = read(package)
+    assert joining.organisation == shared_topology.organisation("lab")
+    assert joining.chaincode == "pedigree_1.0"
+    assert store(joining, tmp_path / "other")
+    assert not store(joining, tmp_path / "other"), "a second time changes nothing"
+    theirs, ours = Material(tmp_path / "other/organizations"), shared_material
+    assert theirs.tls_ca("lab.example").read_bytes() == ours.tls_ca("lab.example").read_bytes()
+    for path in (ours.organisation("lab.example") / "msp").rglob("*"):
+        copy = theirs.organisation("lab.example") / "msp" / path.relative_to(ours.organisation("lab.example") / "msp")
+        assert path.is_dir() or copy.read_bytes() == path.read_bytes()
+    assert b"PRIVATE KEY" not in package.read_bytes()
+    assert not list((tmp_path / "other").rglob("*_sk"))
+    assert read(package, fingerprint=joining.fingerprint.replace(" ", ":").upper()) == joining
+
+
+def test_another_root_of_the_same_domain_is_never_taken_over(
+    package: Path, tmp_path: Path, shared_topology: Topology
+) -> None:
+    ensure_material(shared_topology, tmp_path / "stranger")
+    with pytest.raises(OperationsError, match="holds another organisation of the domain lab"):
+        store(read(package), tmp_path / "stranger")
+    with pytest.raises(OperationsError, match="its root has the fingerprint"):
+        read(package, fingerprint="00" * 32)
+
+
+def changed(package: Path, change: Callable[[Any], None]) -> Path:
+    document = json.loads(package.read_text())
+    change(document)
+    package.write_text(json.dumps(document))
+    return package
+
+
+def test_anything_that_is_not_what_was_signed_is_refused(
+    package: Path, tmp_path: Path, shared_topology: Topology, shared_material: Material
+) -> None:
+    original = package.read_text()
+    ensure_material(shared_topology, tmp_path / "stranger")
+    stranger = json.loads(export(shared_topology, tmp_path / "stranger", "lab", "pedigree_1.0"))
+    user = shared_material.user("lab.example") / "msp/signcerts/User1@lab.example-cert.pem"
+    changes: list[tuple[str, Callable[[Any], None]]] = [
+        ("was changed after it was signed", lambda d: d["content"]["organisation"].update(peer="127.0.0.1:1")),
+        ("was changed after it was signed", lambda d: d["content"].update(chaincode="other_1.0")),
+        ("was changed after it was signed", lambda d: d.update(signature=stranger["signature"])),
+        ("is not certified by the root", lambda d: d.update(certificate=stranger["certificate"])),
+        ("is not certified by the root", lambda d: d["content"].update(msp=stranger["content"]["msp"])),
+        ("is not signed by an administrator", lambda d: d.update(certificate=user.read_text())),
+        ("does not belong into a public MSP", lambda d: d["content"]["msp"].update({"keystore/x_sk": "x"})),
+        ("does not belong into a public MSP", lambda d: d["content"]["msp"].update({"../x.pem": "x"})),
+        ("is of another format", lambda d: d["content"].update(format="other")),
+        ("is no join package", lambda d: d.pop("signature")),
+        ("is no join package", lambda d: d.update(signature="%")),
+        ("is no join package", lambda d: d["content"].update(msp={})),
+        ("organisations[0].mspid", lambda d: d["content"]["organisation"].update(mspid="A B")),
+    ]
+    for words, change in changes:
+        package.write_text(original)
+        with pytest.raises(OperationsError) as refusal:
+            read(changed(package, change))
+        assert words in str(refusal.value)
+    package.write_text("{")
+    with pytest.raises(OperationsError, match="is no join package"):
+        read(package)
+    package.write_text(original)
+    with pytest.raises(OperationsError, match="is not valid now"):
+        read(package, at=datetime.now(UTC) + timedelta(days=3700))
+    assert read(package).organisation.name == "lab"
+
+
+def test_the_verbs_say_the_fingerprint_and_refuse_in_one_line(
+    tmp_path: Path, shared_topology: Topology, run: Callable[..., Any]
+) -> None:
+    ensure_material(shared_topology, tmp_path / "one")
+    result = run("export-msp", "lab", tmp_path / "lab.join", "--dir", tmp_path / "one")
+    assert result.exit_code == 0, result.output
+    fingerprint = result.output.strip().partition("root: ")[2]
+    assert len(fingerprint.split()) == 16
+    options = ("--dir", tmp_path / "two")
+    assert run("import-msp", tmp_path / "lab.join", "--fingerprint", "00", *options).exit_code == 1
+    assert not (tmp_path / "two").exists()
+    assert f"compare the fingerprint of its root with the organisation itself: {fingerprint}" in run(
+        "import-msp", tmp_path / "lab.join", *options
+    ).output  # fmt: skip
+    again = run("import-msp", tmp_path / "lab.join", "--fingerprint", fingerprint, "--json", *options)
+    assert json.loads(again.output)["new"] is False
+    for arguments, words in (
+        (("nobody", tmp_path / "x"), "no organisation is called 'nobody'; there are hospital, lab, regulator"),
+        (("lab", tmp_path / "lab.join"), "exists already: name a new file"),
+    ):
+        refusal = run("export-msp", *arguments, "--dir", tmp_path / "one")
+        assert refusal.exit_code == 1
+        assert words in refusal.stderr
+
+
+def test_what_is_signed_does_not_depend_on_the_order_of_keys() -> None:
+    assert _canonical({"b": 1, "a": "é"}) == _canonical({"a": "é", "b": 1}) == b'{"a":"\\u00e9","b":1}'

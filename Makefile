@@ -4,19 +4,22 @@
 PYTHON ?= python3
 LEDGER ?= embedded
 WORKERS ?= 2
+RUN_AS ?= containers
+# What `make network-up` starts is Fabric unless somebody says otherwise; tests and the demonstration begin without it.
+NETWORK := $(if $(filter file,$(origin LEDGER)),fabric,$(LEDGER))
 VENV := .venv
 BIN := $(VENV)/bin
 # These have targets of their own.
-APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliability
+APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliability --ignore=tests/containers
 # No dependency resolution and no downloads that the lock files do not name: what is installed is what was reviewed.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-stop test coverage reliability conformance conformance-table foreign check format bench lock clean \
-        network-up network-down network-status
+.PHONY: help install install-dev demo demo-stop test coverage coverage-report reliability conformance conformance-table foreign \
+        containers check format bench lock clean network-images network-up network-down network-status
 
 help:  ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Pedigree needs Python 3.11 or newer; this is %d.%d. Choose another with: make PYTHON=python3.12" % sys.version_info[:2])'
@@ -46,7 +49,10 @@ test: $(VENV)/.dev  ## run the tests (no Docker, no Fabric)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) $(ARGS)
 
 coverage: $(VENV)/.dev  ## run the tests with coverage: chaincode whole, the rest at least 92 %
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) --cov --cov-report= $(ARGS)
+	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"
+	@$(MAKE) --no-print-directory coverage-report
+
+coverage-report: $(VENV)/.dev  ## hold what the last run with coverage found against the goals
 	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100
 	@$(BIN)/python -m coverage report --fail-under=92 | tail -n 3
 
@@ -62,6 +68,9 @@ conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs
 foreign: $(VENV)/.dev  ## drive the ledger with the official Node client and Node chaincode
 	@$(BIN)/python -m pytest -q tests/foreign --ledger=$(LEDGER) $(ARGS)
 
+containers: $(VENV)/.dev  ## bring Fabric up in containers and kill, stop and cut off its parts (needs Docker and Fabric)
+	@$(BIN)/python -m pytest -q tests/containers $(ARGS)
+
 check: $(VENV)/.dev  ## lint, types, formatting, import directions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -75,8 +84,11 @@ format: $(VENV)/.dev  ## put every file into the one layout
 bench: $(VENV)/.dev  ## measure into build/bench.json (LEDGER=embedded or fabric)
 	@$(BIN)/python -m bench --ledger $(LEDGER) $(ARGS)
 
-network-up: $(VENV)/.runtime  ## start a ledger in the background (LEDGER=embedded or fabric)
-	@$(BIN)/pedigree-network up --ledger $(LEDGER) --detach
+network-images: $(VENV)/.runtime  ## build the images of a network in containers (FABRIC_BIN=folder packs Fabric's programs too)
+	@$(BIN)/pedigree-network images $(ARGS)
+
+network-up: $(VENV)/.runtime  ## start Fabric in containers (RUN_AS=processes: as local programs; LEDGER=embedded: without Fabric)
+	@$(BIN)/pedigree-network up --detach $(if $(filter embedded,$(NETWORK)),--ledger embedded,--ledger fabric --run-as $(RUN_AS))
 
 network-down: $(VENV)/.runtime  ## stop it
 	@$(BIN)/pedigree-network down

@@ -31,7 +31,9 @@ def register(group: click.Group) -> None:
 def images(
     fabric_bin: Path | None, base: str | None, *, make_base: bool, wheels: Path | None, only_fabric: bool
 ) -> None:
-    """Build the images that a network in containers is made of; no image registry is needed.
+    """Build the images of a network in containers.
+
+    No image registry is needed.
 
     The gateway's and the chaincode's from this source, and, where a folder of Fabric's programs is given, images of
     the official names with those programs.
@@ -66,7 +68,10 @@ def images(
 @directory_option
 @refusing
 def logs(nodes: tuple[str, ...], *, follow: bool, tail: int | None, directory: Path) -> None:
-    """Show what NODES have written, or all of them: peer0.lab.example, gateway.lab.example and so on."""
+    """Show what NODES have written, or all of them.
+
+    A node is called peer0.lab.example, gateway.lab.example and so on.
+    """
     directory = directory.absolute()
     if running.run_as(directory) == "containers":
         from network import containers
@@ -93,7 +98,9 @@ def _log_files(directory: Path, nodes: tuple[str, ...]) -> list[Path]:
 @directory_option
 @refusing
 def reset(directory: Path, *, yes: bool) -> None:
-    """Stop the network and remove its ledgers; keys, topology and ports stay.
+    """Stop the network and remove its ledgers.
+
+    Keys, topology and ports stay.
 
     Everything recorded on the ledgers and in the gateways is lost.
     """

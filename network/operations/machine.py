@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this machine tells: who listens where, how much room is left, which certificates end when."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -118,5 +119,8 @@ def _read(path: Path, name: str, found: dict[bytes, Certificate], bad: list[Obst
 def secrets_of(directory: Path) -> list[SecretFile]:
     """The permissions of every secret file; raises `OSError`."""
     folders = (directory / kept for kept in _KEPT)
-    paths = (path for folder in folders if folder.is_dir() for path in secret_files(folder))
-    return [SecretFile(str(path.relative_to(directory)), path.stat().st_mode & 0o7777) for path in paths]
+    found = []
+    for path in (path for folder in folders if folder.is_dir() for path in secret_files(folder)):
+        with contextlib.suppress(FileNotFoundError):  # replaced just now, as gateways do with keys they renew
+            found.append(SecretFile(str(path.relative_to(directory)), path.stat().st_mode & 0o7777))
+    return found

@@ -16,7 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-dep
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-stop test coverage coverage-report reliability conformance conformance-table foreign \
-        containers check format bench lock clean network-images network-up network-down network-status
+        containers check format bench lock clean network-images network-up network-down network-status \
+        network-reset network-logs doctor backup restore loadtest add-org
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +96,27 @@ network-down: $(VENV)/.runtime  ## stop it
 
 network-status: $(VENV)/.runtime  ## show what runs
 	@$(BIN)/pedigree-network status
+
+network-reset: $(VENV)/.runtime  ## stop it and remove its ledgers
+	@$(BIN)/pedigree-network reset $(ARGS)
+
+network-logs: $(VENV)/.runtime  ## show what its programs have written (ARGS=peer0.lab.example)
+	@$(BIN)/pedigree-network logs $(ARGS)
+
+doctor: $(VENV)/.runtime  ## say what is wrong with it and what to do
+	@$(BIN)/pedigree-network doctor $(ARGS)
+
+backup: $(VENV)/.runtime  ## back it up into FILE
+	@$(BIN)/pedigree-network backup $(FILE) $(ARGS)
+
+restore: $(VENV)/.runtime  ## bring it back from FILE
+	@$(BIN)/pedigree-network restore $(FILE) $(ARGS)
+
+loadtest: $(VENV)/.runtime  ## put load on it and measure
+	@$(BIN)/pedigree-network loadtest $(ARGS)
+
+add-org: $(VENV)/.runtime  ## make an organisation a member (NAME, MSPID, DOMAIN, PEER=HOST:PORT)
+	@$(BIN)/pedigree-network add-org $(NAME) --mspid $(MSPID) --domain $(DOMAIN) --peer $(PEER)
 
 lock:  ## renew the lock files with uv (no index address is written)
 	uv pip compile --quiet --universal --python-version 3.11 --prerelease=if-necessary-or-explicit --generate-hashes \

@@ -85,8 +85,8 @@ format: $(VENV)/.dev  ## put every file into the one layout
 bench: $(VENV)/.dev  ## measure into build/bench.json (LEDGER=embedded or fabric)
 	@$(BIN)/python -m bench --ledger $(LEDGER) $(ARGS)
 
-network-images: $(VENV)/.runtime  ## build the images of a network in containers (FABRIC_BIN=folder packs Fabric's programs too)
-	@$(BIN)/pedigree-network images $(ARGS)
+network-images: $(VENV)/.runtime  ## build the images (FABRIC_BIN=folder packs Fabric's programs too, MAKE_BASE=1 makes the base)
+	@$(BIN)/pedigree-network images $(if $(FABRIC_BIN),--fabric-bin $(FABRIC_BIN)) $(if $(MAKE_BASE),--make-base) $(ARGS)
 
 network-up: $(VENV)/.runtime  ## start Fabric in containers (RUN_AS=processes: as local programs; LEDGER=embedded: without Fabric)
 	@$(BIN)/pedigree-network up --detach $(if $(filter embedded,$(NETWORK)),--ledger embedded,--ledger fabric --run-as $(RUN_AS))
@@ -123,6 +123,10 @@ lock:  ## renew the lock files with uv (no index address is written)
 	  --no-header --no-annotate --extra gateway --extra network --extra demo --extra build pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --prerelease=if-necessary-or-explicit --generate-hashes \
 	  --no-header --no-annotate --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --prerelease=if-necessary-or-explicit --generate-hashes \
+	  --no-header --no-annotate --extra gateway -c requirements.lock pyproject.toml -o network/images/gateway.lock
+	uv pip compile --quiet --universal --python-version 3.11 --prerelease=if-necessary-or-explicit --generate-hashes \
+	  --no-header --no-annotate -c requirements.lock pyproject.toml -o network/images/chaincode.lock
 
 clean:  ## remove the virtual environment, caches and demonstration data
 	rm -rf $(VENV) .pedigree build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,19 @@ def test_a_revoked_certificate_opens_nothing_any_more(
     with pytest.raises(GatewayError):
         height_seen_by(consortium, revoked)
     assert height_seen_by(consortium, kept)
+
+
+def test_the_chaincode_is_upgraded_under_load(consortium: Consortium, observe: Callable[..., None]) -> None:
+    directory = str(consortium.directory)
+
+    def harm() -> None:
+        done = engine.ours("pedigree-network", "upgrade-chaincode", "pedigree", "--version", "next", "--dir", directory)
+        assert done.returncode == 0, done.stderr
+
+    observe("the chaincode upgraded", harm)
+    report = json.loads(engine.ours("pedigree-network", "status", "--json", "--dir", directory).stdout)
+    (deployed,) = report["chaincodes"]
+    assert (deployed["name"], deployed["version"], deployed["sequence"]) == ("pedigree", "next", 2)
 
 
 def test_an_organisation_joins_under_load(consortium: Consortium, chains: Chains, observe: Callable[..., None]) -> None:

@@ -203,12 +203,14 @@ class Msp:
     def _read_revocations(
         self, revocation_lists: Iterable[x509.CertificateRevocationList]
     ) -> Iterable[tuple[bytes, int]]:
+        known = [certificate for issuers in self._issuers.values() for certificate in issuers]
         for crl in revocation_lists:
-            issuer = crl.issuer.public_bytes()
-            if not any(_signed_by(crl, candidate) for candidate in self._issuers.get(issuer, ())):
+            # By the name's values: Go writes a list's issuer anew, in other string types than the CA's certificate has.
+            found = [each for each in known if each.subject == crl.issuer and _signed_by(crl, each)]
+            if not found:
                 raise MalformedData(f"MSP {self.msp_id}: a revocation list is not signed by a CA of this MSP")
             for revoked in crl:
-                yield issuer, revoked.serial_number
+                yield found[0].subject.public_bytes(), revoked.serial_number
 
 
 class Msps:

@@ -255,6 +255,20 @@ def test_revoked_certificates_and_whatever_they_issued_are_refused(world, kit):
             msps.member(person.identity.serialized)
 
 
+def test_a_revocation_list_may_write_its_issuer_in_other_string_types(world):
+    """As Go does, and so the Fabric CA: printable where the certificate of the CA says UTF-8."""
+    lab = world.organisations["LabMSP"]
+    printable = x509.Name(
+        [x509.NameAttribute(each.oid, each.value, _type=x509.name._ASN1Type.PrintableString) for each in lab.ca.subject]
+    )
+    assert printable.public_bytes() != lab.ca.subject.public_bytes()
+    crl = crl_of(printable, lab.key, lab.peer.certificate.serial_number)
+    msps = Msps([Msp("LabMSP", [lab.ca], revocation_lists=[crl])])
+    msps.member(lab.client.identity.serialized)
+    with pytest.raises(InvalidIdentity, match="revoked"):
+        msps.member(lab.peer.identity.serialized)
+
+
 def test_a_revocation_list_of_nobody_is_refused(world, kit):
     lab = world.organisations["LabMSP"]
     for crl in (crl_of(lab.ca.subject, kit.make_key("p256"), 1), crl_of(lab.peer.certificate.subject, lab.key, 1)):

@@ -15,7 +15,7 @@ APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliab
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-stop test coverage coverage-report reliability conformance conformance-table foreign \
+.PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-report reliability conformance conformance-table foreign \
         containers check format bench lock clean network-images network-up network-down network-status \
         network-reset network-logs doctor backup restore loadtest add-org
 
@@ -47,7 +47,10 @@ demo-stop: $(VENV)/.runtime  ## stop what make demo KEEP=1 left running
 	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) --stop
 
 test: $(VENV)/.dev  ## run the tests (no Docker, no Fabric)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) -m "not fabric" $(ARGS)
+
+test-fabric: $(VENV)/.dev  ## run the tests that need Fabric's programs (FABRIC_BIN, else /opt/fabric/bin)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) -m fabric tests/gateway tests/network $(ARGS)
 
 coverage: $(VENV)/.dev  ## run the tests with coverage: chaincode whole, the rest at least 92 %
 	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"

@@ -269,7 +269,7 @@ def test_a_process_announces_itself_and_lets_transactions_end_on_sigterm(kit: An
             future = peer.start("get", "k", txid="t1")
             assert peer.held.acquire(timeout=5)
             process.send_signal(signal.SIGTERM)
-            while peer.transact("get", "k").type != MessageType.ERROR:
+            while peer.transact("none").type != MessageType.ERROR:  # one that would ask for state would wait for it
                 pass
             peer.say(wire.ChaincodeMessage(type=MessageType.RESPONSE, txid="t1", channel_id="pedigree", payload=b"v"))
             assert kit.respond(future.result(5)).payload == b"v"

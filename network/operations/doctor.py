@@ -65,6 +65,7 @@ def examine(directory: Path, *, run_as: str | None = None, gateways: Mapping[str
         directory=directory,
         at=datetime.now(UTC),
         state=site.state,
+        run_as=site.run_as,
         obstacles=tuple(obstacles),
         nodes=tuple(_node(place, reached.result()[place.name], answers, found) for place in site.places),
         taken_ports=tuple(taken.result()),

@@ -187,6 +187,8 @@ class Facts:
     at: datetime
     state: str
     """`running`, `down`, or `absent` where no network was ever made."""
+    run_as: str = "process"
+    """`process` (embedded), `processes` or `containers`."""
     obstacles: tuple[Obstacle, ...] = ()
     nodes: tuple[Node, ...] = ()
     taken_ports: tuple[TakenPort, ...] = ()

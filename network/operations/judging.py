@@ -58,9 +58,9 @@ def _state(facts: Facts) -> Iterator[Finding]:
     for obstacle in facts.obstacles:
         yield Finding(WRONG, obstacle.about, obstacle.problem, obstacle.remedy)
     if facts.state == "absent":
-        yield Finding(WARNING, str(facts.directory), "holds no network", "make one with: pedigree-network up")
+        yield Finding(WARNING, str(facts.directory), "holds no network", f"make one with: {_up(facts)}")
     if facts.state == "down":
-        again = f"start it with: pedigree-network up --dir {facts.directory}"
+        again = f"start it with: {_up(facts)} --dir {facts.directory}"
         yield Finding(WARNING, str(facts.directory), "the network does not run", again)
 
 
@@ -77,7 +77,12 @@ def _nodes(facts: Facts) -> Iterator[Finding]:
 
 def _restart(facts: Facts, node: Node) -> str:
     look = f"look at {node.log}, then start" if node.log else "start"
-    return f"{look} what is missing with: pedigree-network up --dir {facts.directory}"
+    return f"{look} what is missing with: {_up(facts)} --dir {facts.directory}"
+
+
+def _up(facts: Facts) -> str:
+    """The command that starts a network of this kind."""
+    return "pedigree-network up" + ("" if facts.run_as == "process" else f" --ledger fabric --run-as {facts.run_as}")
 
 
 def _ports(facts: Facts) -> Iterator[Finding]:

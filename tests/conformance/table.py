@@ -21,11 +21,13 @@ from their outcomes. A case passes when its assertions hold: "passed" in both co
 DELIBERATE = """
 ## Deliberate differences
 
-This does not show in the table, because the suite switches it off on the embedded network (`idle_cut` 0):
+These do not show in the table: the suite switches the first off (`idle_cut` 0), and no case is about the others.
 
 | what | embedded network | Fabric |
 |---|---|---|
 | an idle queue | a block is cut 20 ms after the last message (`idle_cut`) | the batch timeout is waited for |
+| a revocation list without an authority key identifier | refused | taken, and then no one is admitted any more |
+| a chaincode that has died | tried again until the caller's deadline | refused at once |
 
 And one that the suite takes care of: on Fabric a stream of chaincode events whose client has left keeps its place, of
 which a peer has 500, until the next event of that chaincode; the embedded network gives it back at once.

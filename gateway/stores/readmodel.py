@@ -74,18 +74,30 @@ class ReadModelStore:
         return [_entry(row) for row in rows]
 
     def _select(self, kind: str, where: Mapping[str, str], after: str, limit: int) -> Sequence[tuple[Any, ...]]:
-        joins, values = "", []
-        for number, (name, value) in enumerate(sorted(where.items())):
-            joins += (
-                f" JOIN attribute a{number} ON a{number}.kind = entry.kind AND a{number}.name = ?"
-                f" AND a{number}.value = ? AND a{number}.key = entry.key"
-            )
-            values += [name, value[:_INDEXED_LENGTH]]
-        query = (
-            f"SELECT {_ENTRY}, entry.position FROM entry{joins}"  # noqa: S608 - names are generated, values are bound
-            " WHERE entry.kind = ? AND entry.position > ? ORDER BY entry.position LIMIT ?"
+        query, values = selection(kind, where, after, limit)
+        return self._database.reader().execute(query, values).fetchall()
+
+
+def selection(kind: str, where: Mapping[str, str], after: str, limit: int) -> tuple[str, list[Any]]:
+    """The query for the entries of a kind with these attributes, in ledger order, and its values.
+
+    CROSS JOIN keeps SQLite to this order: attributes first, each found by its key. Left to itself it walks all entries
+    of the kind in the order that is asked for, which is slow where only one of them matches.
+    """
+    tables, conditions = "", ""
+    values: list[Any] = [kind, after]
+    for number, (name, value) in enumerate(sorted(where.items())):
+        same = "entry.key" if number == 0 else "a0.key"
+        tables += f"attribute a{number} CROSS JOIN "
+        conditions += (
+            f" AND a{number}.kind = ? AND a{number}.name = ? AND a{number}.value = ? AND a{number}.key = {same}"
         )
-        return self._database.reader().execute(query, (*values, kind, after, limit)).fetchall()
+        values += [kind, name, value[:_INDEXED_LENGTH]]
+    query = (
+        f"SELECT {_ENTRY}, entry.position FROM {tables}entry"  # noqa: S608 - names are generated, values are bound
+        f" WHERE entry.kind = ? AND entry.position > ?{conditions} ORDER BY entry.position LIMIT ?"
+    )
+    return query, [*values, limit]
 
 
 def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:

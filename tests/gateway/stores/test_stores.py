@@ -15,6 +15,7 @@ from gateway.services.ports import Damaged, PortError, StorageFailed, StorageFul
 from gateway.stores.blobs import BlobStore
 from gateway.stores.database import Database
 from gateway.stores.keys import InvalidKeyRequest, KeyStore
+from gateway.stores.readmodel import selection
 from gateway.stores.records import RecordStore
 
 
@@ -238,3 +239,16 @@ def test_records_keep_all_64_purposes(tmp_path: Path) -> None:
     store.discard("root")
     assert list(store.all("root")) == []
     database.close()
+
+
+@pytest.mark.parametrize("where", [{"model": "net"}, {"model": "net", "number": "3"}])
+def test_one_record_is_found_by_its_attributes_and_not_by_looking_at_all(tmp_path: Path, where: dict[str, str]) -> None:
+    database = Database.open(tmp_path / "readmodel.db", "readmodel", durable=False)
+    try:
+        query, values = selection("model-version", where, "", 2)
+        plan = [row[3] for row in database.reader().execute(f"EXPLAIN QUERY PLAN {query}", values)]
+    finally:
+        database.close()
+    assert plan[0] == "SEARCH a0 USING PRIMARY KEY (kind=? AND name=? AND value=?)"
+    assert [step for step in plan if step.startswith("SCAN")] == []
+    assert any(step.startswith("SEARCH entry USING PRIMARY KEY (key=?)") for step in plan)

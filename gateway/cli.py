@@ -17,7 +17,13 @@ from gateway.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.identities.cli import identity
 from gateway.verbs import add_verbs
 
-_DEFAULT_NETWORK = Path(".pedigree/network.json")
+_network = click.option(
+    "--network",
+    type=click.Path(path_type=Path),
+    default=Path(".pedigree/network.json"),
+    show_default=True,
+    help="What `pedigree-network up` wrote about the network.",
+)
 
 
 @click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -30,13 +36,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--network",
-    type=click.Path(path_type=Path),
-    default=_DEFAULT_NETWORK,
-    show_default=True,
-    help="What `pedigree-network up` wrote about the network.",
-)
+@_network
 @click.option("--organisation", required=True, help="Name or MSP id of the organisation.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of this gateway's own data.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -88,13 +88,7 @@ def serve(
 
 
 @main.command()
-@click.option(
-    "--network",
-    type=click.Path(path_type=Path),
-    default=_DEFAULT_NETWORK,
-    show_default=True,
-    help="What `pedigree-network up` wrote about the network.",
-)
+@_network
 @click.option("--organisation", required=True, help="Name or MSP id of the organisation that looks.")
 @click.option("--data", type=click.Path(path_type=Path), help="Its gateway's data folder, for the read model.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

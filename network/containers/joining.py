@@ -4,9 +4,7 @@
 Nothing of Fabric's is needed on this machine: orderers are asked over their participation API, peers over gRPC.
 """
 
-import re
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +13,7 @@ from fabric_protos.peer import query_pb2
 from network.containers.errors import ContainersError
 from network.containers.participation import Participation
 from network.containers.plan import LOOPBACK, Orderer, Peer, Plan
+from network.metrics import node_metric
 from network.topology import Channel, Endpoint
 from network.wire import Administrator, Member, WireError
 
@@ -121,12 +120,14 @@ def wait_for_membership(plan: Plan, trouble: Trouble) -> None:
 
 
 def _any_orderer(plan: Plan, metric: str, channel: Channel) -> Callable[[], bool]:
-    return lambda: any(_metric(node.operations_port, metric, channel.name) for node in plan.orderers)
+    return lambda: any(
+        node_metric(f"{LOOPBACK}:{node.operations_port}", metric, channel.name) for node in plan.orderers
+    )
 
 
 def _sees_others(peer: Peer, channel: Channel, others: int) -> Callable[[], bool]:
     name = "gossip_membership_total_peers_known"
-    return lambda: _metric(peer.operations_port, name, channel.name) >= others
+    return lambda: node_metric(f"{LOOPBACK}:{peer.operations_port}", name, channel.name) >= others
 
 
 def insist(name: str, attempt: Callable[[], bool], trouble: Trouble, *, what: str | None = None) -> None:
@@ -144,11 +145,3 @@ def insist(name: str, attempt: Callable[[], bool], trouble: Trouble, *, what: st
         if time.monotonic() > give_up:
             raise ContainersError(f"{problem} (given up after {_DEADLINE_S:.0f} s)")
         time.sleep(_POLL_S)
-
-
-def _metric(port: int, name: str, channel: str) -> float:
-    """A channel's metric from a node's operations endpoint; 0 while the node has not yet reported it."""
-    with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    found = re.search(rf'^{name}{{channel="{re.escape(channel)}"}} (\S+)$', text, re.MULTILINE)
-    return float(found.group(1)) if found else 0.0

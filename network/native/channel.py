@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The channel: its first block, the orderers and peers that join it, and the wait until all of them serve it."""
 
-import re
 import time
-import urllib.request
 from collections.abc import Callable
 
 from fabric_protos.common import common_pb2
 
 from network.embedded.blocks import header_hash
+from network.metrics import node_metric
 from network.native import render
 from network.native.errors import NativeError
 from network.native.plan import HOST, OrdererNode, Organisation, Plan
@@ -80,17 +79,19 @@ def wait_until_served(plan: Plan) -> None:
     Both come later than the answers that say "joined": without a leader a broadcast is refused as unavailable, and
     while a peer sees no others no endorsement policy can be met.
     """
-    orderers = [node.operations_port for node in plan.orderers]
+    orderers = [f"{HOST}:{node.operations_port}" for node in plan.orderers]
     for channel in plan.channels:
         _wait(
             f"no orderer leads channel {channel.name}",
-            lambda name=channel.name: any(_metric(port, "consensus_etcdraft_is_leader", name) for port in orderers),  # type: ignore[misc]
+            lambda name=channel.name: any(
+                node_metric(address, "consensus_etcdraft_is_leader", name) for address in orderers
+            ),  # type: ignore[misc]
         )
-        peers = [member.peer.operations_port for member in plan.members(channel)]
+        peers = [f"{HOST}:{member.peer.operations_port}" for member in plan.members(channel)]
         _wait(
             f"the peers of channel {channel.name} do not all see one another",
             lambda name=channel.name, peers=peers: all(  # type: ignore[misc]
-                _metric(port, "gossip_membership_total_peers_known", name) >= len(peers) - 1 for port in peers
+                node_metric(address, "gossip_membership_total_peers_known", name) >= len(peers) - 1 for address in peers
             ),
         )
 
@@ -101,11 +102,3 @@ def _wait(complaint: str, done: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise NativeError(f"{complaint} after {READY_DEADLINE_S:.0f} s")
         time.sleep(_POLL_S)
-
-
-def _metric(port: int, name: str, channel: str) -> float:
-    """A channel's metric from a node's operations endpoint; 0 while the node has not yet reported it."""
-    with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    found = re.search(rf'^{name}{{channel="{re.escape(channel)}"}} (\S+)$', text, re.MULTILINE)
-    return float(found.group(1)) if found else 0.0

@@ -3,13 +3,13 @@
 
 import email.utils
 import json
-import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from network.metrics import channel_metric
 from network.operations.facts import Clock, Consenter, Gateway
 
 __all__ = ["Told", "ask", "consenter", "gateway"]
@@ -46,9 +46,9 @@ def consenter(name: str, channel: str, told: Told | None, consensus: str) -> Con
     if told is None:
         return Consenter(name, answers=False)
     family = "consensus_BFT" if consensus == "bft" else "consensus_etcdraft"
-    leads = (_metric(told.metrics, f"{family}_is_leader", channel) or 0) > 0
-    height = int(_metric(told.metrics, "ledger_blockchain_height", channel) or 0)
-    active = _metric(told.metrics, f"{family}_active_nodes", channel)
+    leads = (channel_metric(told.metrics, f"{family}_is_leader", channel) or 0) > 0
+    height = int(channel_metric(told.metrics, "ledger_blockchain_height", channel) or 0)
+    active = channel_metric(told.metrics, f"{family}_active_nodes", channel)
     return Consenter(name, True, leads, height, None if active is None else int(active))
 
 
@@ -98,8 +98,3 @@ def _trouble(body: bytes) -> str | None:
     except (ValueError, AttributeError, TypeError):
         return None
     return ", ".join(words) or None
-
-
-def _metric(text: str, name: str, channel: str) -> float | None:
-    found = re.search(rf'^{name}{{[^}}]*channel="{re.escape(channel)}"[^}}]*}} (\S+)$', text, re.MULTILINE)
-    return None if found is None else float(found[1])

@@ -13,6 +13,8 @@ import click
 from network.config.errors import ConfigError
 from network.console import one_line
 from network.embedded.policy import MalformedPolicy
+from network.kubernetes import KubernetesError
+from network.monitoring import MonitoringError
 from network.packaging import DefinitionError
 from network.running import RunningError
 from network.topology import TopologyError
@@ -20,7 +22,16 @@ from network.wire import WireError
 
 __all__ = ["announce", "as_json_option", "directory_option", "refusing"]
 
-_REFUSALS = (ConfigError, TopologyError, RunningError, DefinitionError, MalformedPolicy, WireError)
+_REFUSALS = (
+    ConfigError,
+    DefinitionError,
+    KubernetesError,
+    MalformedPolicy,
+    MonitoringError,
+    RunningError,
+    TopologyError,
+    WireError,
+)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 

@@ -1,34 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs for other platforms: render an organisation's part for Kubernetes, and what Prometheus and Grafana need."""
 
-import functools
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import click
 
 from network import running
-from network.console import one_line
-from network.kubernetes import KubernetesError, Part
+from network.kubernetes import Part
 from network.kubernetes import export as export_chart
 from network.monitoring import MonitoringError, certificate_metrics, find_targets
 from network.monitoring import export as export_monitoring
 from network.packaging import DefinitionError
-from network.running import RunningError
-from network.topology import Endpoint, TopologyError
+from network.topology import Endpoint
+from network.verbs.common import as_json_option, directory_option, refusing
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-_REFUSALS = (DefinitionError, KubernetesError, MonitoringError, RunningError, TopologyError)
 _VERSION = re.compile(r"[A-Za-z0-9_.+-]+")
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_directory = click.option(
-    "--dir", "directory", type=_FOLDER, default=Path(".pedigree"), show_default=True, help="Where the network is kept."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
 def register(group: click.Group) -> None:
@@ -37,29 +26,13 @@ def register(group: click.Group) -> None:
         group.add_command(command)
 
 
-def _refusing(command: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Turn what an operator can put right into one line and exit code 1."""
-
-    @functools.wraps(command)
-    def refusing(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        try:
-            return command(*args, **kwargs)
-        except _REFUSALS as error:
-            raise click.ClickException(one_line(str(error))) from error
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(one_line(f"{where}{error.strerror or error}")) from error
-
-    return refusing
-
-
 @click.command()
 @click.option("--org", "organisation", required=True, help="Name or MSP id of the organisation, or `orderer`.")
 @click.option("--out", "folder", type=_FOLDER, help="Default: DIR/kubernetes/ORG.")
 @click.option("--version", default="1.0", show_default=True, help="Version of the chaincode package.")
-@_directory
-@_json
-@_refusing
+@directory_option
+@as_json_option
+@refusing
 def kubernetes(organisation: str, folder: Path | None, version: str, directory: Path, *, as_json: bool) -> None:
     """Write a Helm chart, its values and its secrets.
 
@@ -94,9 +67,9 @@ def kubernetes(organisation: str, folder: Path | None, version: str, directory: 
     "--gateway", "gateways", multiple=True, help="ORG=HOST:PORT of a gateway's health port, where it is not by default."
 )
 @click.option("--node", help="HOST:PORT of this machine's node exporter, for disk, clock and certificates.")
-@_directory
-@_json
-@_refusing
+@directory_option
+@as_json_option
+@refusing
 def monitoring(
     folder: Path | None, gateways: tuple[str, ...], node: str | None, directory: Path, *, as_json: bool
 ) -> None:
@@ -128,8 +101,8 @@ def monitoring(
     type=click.Path(dir_okay=False, path_type=Path),
     help="File in the textfile collector's folder, such as pedigree.prom; default: standard output.",
 )
-@_directory
-@_refusing
+@directory_option
+@refusing
 def certificates(file: Path | None, directory: Path) -> None:
     """Say when certificates end, as a metric.
 

@@ -303,19 +303,20 @@ class Connection:
             if self._is_sending:
                 return
             self._is_sending = True
-        while True:
-            with self._lock:
-                data = self._wire.seal(self._http.data_to_send())
-                if not data:
-                    self._is_sending = False
-                    return
-            try:
+        try:
+            while data := self._next():
                 self._wire.send(data)
-            except OSError:
-                self.close()  # the reading thread sees the end and tidies up
-                with self._lock:
-                    self._is_sending = False
-                return
+        except OSError:  # from the socket, or from TLS when it seals
+            self.close()  # the reading thread sees the end and tidies up
+            with self._lock:
+                self._is_sending = False
+
+    def _next(self) -> bytes:
+        """What is to be sent now; when that is nothing, whoever frames something next sends it."""
+        with self._lock:
+            data = self._wire.seal(self._http.data_to_send())
+            self._is_sending = bool(data)
+            return data
 
 
 def _trailers(status: int, text: str) -> list[tuple[str, str]]:

@@ -312,6 +312,21 @@ def test_a_peer_that_vanished_is_noticed_by_whoever_sends(client: Client) -> Non
     assert client.echoes[0].ended.wait(5)
 
 
+def test_tls_that_fails_while_it_seals_ends_the_connection_and_not_the_sender(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.open()
+    client.wait(h2.events.ResponseReceived)
+
+    def broken(data: bytes) -> bytes:
+        raise ssl.SSLError("sealing failed")
+
+    monkeypatch.setattr(client.connection._wire, "seal", broken)
+    client.echoes[0].stream.send(b"into the void")
+    assert client.echoes[0].ended.wait(5)
+    assert client.connection.is_quiet
+
+
 # Listening
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from network.topology import Organisation, Topology
+from network.topology import OrdererOrganisation, Organisation, Topology
 
 _P256_HALF_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 >> 1
 _YEARS = 10
@@ -71,24 +71,32 @@ class Material:
         return self.orderer_organisation(domain) / "tlsca" / f"tlsca.{domain}-cert.pem"
 
 
-def ensure_material(topology: Topology, directory: Path, *, at: datetime | None = None) -> Material:
+def ensure_material(
+    topology: Topology, directory: Path, *, at: datetime | None = None, only: str | None = None
+) -> Material:
     """Make what is missing below `directory`/organizations and keep the rest; raises `OSError`.
 
-    `at` is when the certificates begin, five minutes earlier to allow for other clocks; they last ten years.
+    `at` is when the certificates begin, five minutes earlier to allow for other clocks; they last ten years. `only` is
+    the domain of the one organisation whose keys belong here, where the others keep theirs on hosts of their own.
     """
     begin = (at or datetime.now(UTC)) - timedelta(minutes=5)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     material = Material(directory / "organizations")
     for organisation in topology.organisations:
-        _ensure_peer_organisation(material, organisation, begin)
-    orderer = topology.orderer
+        if only in (None, organisation.domain):
+            _ensure_peer_organisation(material, organisation, begin)
+    if only in (None, topology.orderer.domain):
+        _ensure_orderers(material, topology.orderer, begin)
+    return material
+
+
+def _ensure_orderers(material: Material, orderer: OrdererOrganisation, begin: datetime) -> None:
     folder = material.orderer_organisation(orderer.domain)
     issuer = _ensure_authorities(folder, orderer.domain, begin)
     for number, address in enumerate(orderer.addresses, 1):
         place = material.orderer(orderer.domain, number)
         issuer.ensure_member(place, place.name, "orderer", begin, server=address.host)
     issuer.ensure_member(material.orderer_user(orderer.domain), f"Admin@{orderer.domain}", "admin", begin)
-    return material
 
 
 def ensure_service(material: Material, folder: Path, domain: str, name: str, *, at: datetime | None = None) -> Path:

@@ -266,7 +266,7 @@ def parse(document: object, name: str = "topology") -> Topology:
         _organisation(entry, f"organisations[{index}]")
         for index, entry in enumerate(reading.filled_list(fields["organisations"], "organisations"))
     )
-    orderer = _orderer(fields.get("orderer", {}))
+    orderer = parse_orderer(fields.get("orderer", {}))
     _refuse_repetitions(_names(organisations, orderer))
     members = tuple(organisation.name for organisation in organisations)
     channels = tuple(
@@ -302,7 +302,8 @@ def _organisation(entry: object, path: str) -> Organisation:
     )
 
 
-def _orderer(entry: object) -> OrdererOrganisation:
+def parse_orderer(entry: object) -> OrdererOrganisation:
+    """Read the description of the ordering organisation alone; raises `TopologyError`."""
     fields = reading.mapping(entry, "orderer", required=(), optional=("mspid", "domain", "addresses", "consensus"))
     addresses = reading.filled_list(fields.get("addresses", ["127.0.0.1:7050"]), "orderer.addresses")
     return OrdererOrganisation(

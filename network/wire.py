@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
@@ -190,6 +192,7 @@ class OrderingService:
         self, addresses: Sequence[str], tls_ca: Path, host_names: Sequence[str], client: Path | None = None
     ) -> None:
         """`client` is the TLS folder to prove oneself with, where the nodes ask for it."""
+        self._client = client
         self._nodes = [
             (address, _open_channel(address, tls_ca, name, client))
             for address, name in zip(addresses, host_names, strict=True)
@@ -224,6 +227,27 @@ class OrderingService:
                 raise WireError("; ".join(problems))
             time.sleep(_NO_LEADER_PAUSE)
 
+    def block(self, channel_id: str, number: int, signer: Signer) -> common_pb2.Block:
+        """Fetch a block from the first node that hands it out; raises `WireError`."""
+        envelope = _seek(channel_id, number, signer, self._client)
+        problems: list[str] = []
+        for address, channel in self._nodes:
+            call = channel.stream_stream(
+                "/orderer.AtomicBroadcast/Deliver",
+                request_serializer=common_pb2.Envelope.SerializeToString,
+                response_deserializer=ab_pb2.DeliverResponse.FromString,
+            )
+            try:
+                answer = next(iter(call(iter([envelope]), timeout=_CALL_SECONDS)), None)
+            except grpc.RpcError as error:
+                problems.append(f"orderer at {address}: {error.details()}")
+                continue
+            if answer is not None and answer.HasField("block"):
+                return answer.block
+            status = "nothing" if answer is None else common_pb2.Status.Name(answer.status)
+            problems.append(f"orderer at {address}: answered {status} to the request for block {number}")
+        raise WireError("; ".join(problems))
+
     @staticmethod
     def _broadcast_to(channel: Any, envelope: common_pb2.Envelope) -> tuple[str | None, bool]:
         """What one node answered, None for acceptance, and whether asking again is of no use."""
@@ -241,6 +265,24 @@ class OrderingService:
         if answer.status == common_pb2.Status.SUCCESS:
             return None, True
         return f"{common_pb2.Status.Name(answer.status)}: {answer.info}", answer.status != _SERVICE_UNAVAILABLE
+
+
+def _seek(channel_id: str, number: int, signer: Signer, client: Path | None) -> common_pb2.Envelope:
+    """The signed request for one block, bound to the TLS certificate with which it is sent."""
+    wanted = ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=number))
+    header = common_pb2.ChannelHeader(type=common_pb2.HeaderType.DELIVER_SEEK_INFO, channel_id=channel_id)
+    if client is not None:
+        certificate = x509.load_pem_x509_certificate((client / "client.crt").read_bytes())
+        header.tls_cert_hash = certificate.fingerprint(hashes.SHA256())
+    header.timestamp.GetCurrentTime()
+    signature = common_pb2.SignatureHeader(creator=signer.serialized, nonce=secrets.token_bytes(24))
+    payload = common_pb2.Payload(
+        header=common_pb2.Header(
+            channel_header=header.SerializeToString(), signature_header=signature.SerializeToString()
+        ),
+        data=ab_pb2.SeekInfo(start=wanted, stop=wanted).SerializeToString(),
+    ).SerializeToString()
+    return common_pb2.Envelope(payload=payload, signature=signer.sign(payload))
 
 
 def client_tls(msp: Path) -> Path | None:

@@ -49,13 +49,14 @@ def genesis_block(
     at: datetime | None = None,
     acls: Mapping[str, str] | None = None,
     raft_tick_ms: int = 500,
+    nonce: bytes | None = None,
 ) -> common_pb2.Block:
     """Block 0 of a channel, the topology's first one unless named.
 
     `acls` maps resources to policy paths where they shall differ from Fabric's defaults. `raft_tick_ms` is
     Raft's clock: ten ticks without a leader start an election. Two calls give different
-    blocks, because the envelope carries a time and a nonce: make it once and keep it. Raises `OSError` or `ValueError`
-    for key material that cannot be read.
+    blocks, because the envelope carries a time and a nonce: make it once and keep it, or name both. Raises `OSError` or
+    `ValueError` for key material that cannot be read.
     """
     channel = channel or topology.channels[0]
     root = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
@@ -65,7 +66,8 @@ def genesis_block(
     _add_meta(root, _STANDARD)
     root.groups["Application"].CopyFrom(_application(topology.members(channel), material, acls or {}))
     root.groups["Orderer"].CopyFrom(_orderer(topology, material, channel, raft_tick_ms))
-    return _block(channel.name, configtx_pb2.Config(channel_group=root), at or datetime.now(UTC))
+    config = configtx_pb2.Config(channel_group=root)
+    return _block(channel.name, config, at or datetime.now(UTC), nonce or secrets.token_bytes(24))
 
 
 def _application(
@@ -128,8 +130,7 @@ def _add_capability(group: configtx_pb2.ConfigGroup, name: str) -> None:
     )
 
 
-def _block(channel_id: str, config: configtx_pb2.Config, at: datetime) -> common_pb2.Block:
-    nonce = secrets.token_bytes(24)
+def _block(channel_id: str, config: configtx_pb2.Config, at: datetime, nonce: bytes) -> common_pb2.Block:
     header = common_pb2.ChannelHeader(
         type=common_pb2.HeaderType.CONFIG,
         version=1,

@@ -26,11 +26,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from network.embedded.identity import Signer
 from network.material import Material
 from network.operations.errors import OperationsError
-from network.topology import Organisation, Topology, TopologyError, parse
+from network.topology import OrdererOrganisation, Organisation, Topology, TopologyError, parse, parse_orderer
 
-__all__ = ["Joining", "export", "read", "store"]
+__all__ = ["FOLDER", "ORDERING", "Joining", "address_of", "export", "known", "read", "store"]
 
 FORMAT = "pedigree-join-1"
+ORDERING = "orderer"
+"""What the ordering organisation is called where the others have names."""
+FOLDER = "joined"
+"""Where the packages of the others are kept as they came, below the directory."""
 _LARGEST = 1 << 20
 _PUBLIC = re.compile(
     r"config\.yaml|(cacerts|intermediatecerts|tlscacerts|tlsintermediatecerts|crls)/[A-Za-z0-9._-]+\.pem"
@@ -42,33 +46,38 @@ _FOLDERS = ("cacerts", "intermediatecerts", "tlscacerts", "tlsintermediatecerts"
 class Joining:
     """An organisation as its verified package describes it."""
 
-    organisation: Organisation
+    organisation: Organisation | OrdererOrganisation
     msp: Mapping[str, str]
     """Files of its public MSP by their names in it."""
     chaincode: str
-    """The label of the chaincode package that it means to run; the package itself is its own."""
+    """The label of the chaincode package that it means to run, empty for who orders; the package itself is its own."""
     fingerprint: str
     """SHA-256 of its root certificate, in groups for reading out."""
+    nodes: Mapping[str, str]
+    """Public certificates of ordering nodes, which the channel's first block names; by their paths below `orderers`."""
+    signed: bytes
+    """The package as it came."""
+
+    @property
+    def name(self) -> str:
+        """What the topology calls it."""
+        return self.organisation.name if isinstance(self.organisation, Organisation) else ORDERING
 
 
 def export(topology: Topology, directory: Path, name: str, label: str) -> bytes:
     """An organisation's package, signed by its administrator; raises `OperationsError` or `OSError`."""
-    try:
-        member = topology.organisation(name)
-    except KeyError as error:
-        known = ", ".join(each.name for each in topology.organisations)
-        raise OperationsError(f"no organisation is called {name!r}; there are {known}") from error
     material = Material(directory / "organizations")
-    described = next(each for each in topology.to_json()["organisations"] if each["name"] == member.name)
-    content = {
-        "format": FORMAT,
-        "organisation": described,
-        "anchor": str(member.peer),
-        "chaincode": label,
-        "msp": _public(material.organisation(member.domain) / "msp"),
-    }
-    administrator = material.user(member.domain, "Admin") / "msp"
-    signer = Signer.from_folder(administrator, member.msp_id)
+    if name in (ORDERING, topology.orderer.msp_id):
+        orderer = topology.orderer
+        content, administrator = _ordering(topology, material), material.orderer_user(orderer.domain) / "msp"
+        signer = Signer.from_folder(administrator, orderer.msp_id)
+    else:
+        member = _member(topology, name)
+        content, administrator = (
+            _peers(topology, material, member, label),
+            material.user(member.domain, "Admin") / "msp",
+        )
+        signer = Signer.from_folder(administrator, member.msp_id)
     (certificate,) = (administrator / "signcerts").iterdir()
     signed = {
         "content": content,
@@ -78,12 +87,49 @@ def export(topology: Topology, directory: Path, name: str, label: str) -> bytes:
     return (json.dumps(signed, indent=1) + "\n").encode()
 
 
+def _member(topology: Topology, name: str) -> Organisation:
+    try:
+        return topology.organisation(name)
+    except KeyError as error:
+        names = ", ".join(each.name for each in topology.organisations)
+        raise OperationsError(f"no organisation is called {name!r}; there are {names} and {ORDERING}") from error
+
+
+def _peers(topology: Topology, material: Material, member: Organisation, label: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "organisation": next(each for each in topology.to_json()["organisations"] if each["name"] == member.name),
+        "anchor": str(member.peer),
+        "chaincode": label,
+        "msp": _public(material.organisation(member.domain) / "msp"),
+    }
+
+
+def _ordering(topology: Topology, material: Material) -> dict[str, Any]:
+    folder = material.orderer_organisation(topology.orderer.domain)
+    paths = [folder / "orderers" / name for name in _node_files(topology.orderer)]
+    return {
+        "format": FORMAT,
+        "orderer": topology.to_json()["orderer"],
+        "chaincode": "",
+        "msp": _public(folder / "msp"),
+        "nodes": {str(path.relative_to(folder / "orderers")): path.read_text(encoding="ascii") for path in paths},
+    }
+
+
+def _node_files(orderer: OrdererOrganisation) -> list[str]:
+    """The public certificates of every ordering node: with which it signs, and with which it serves."""
+    signing = [f"{name}/msp/signcerts/{name}-cert.pem" for name in orderer.node_names]
+    return signing + [f"{name}/tls/server.crt" for name in orderer.node_names]
+
+
 def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = None) -> Joining:
     """Read and verify a package; raises `OperationsError`, also when its root has another fingerprint than given."""
     if file.stat().st_size > _LARGEST:
         raise OperationsError(f"{file} is larger than 1 MiB: it is no join package")
+    raw = file.read_bytes()
     try:
-        signed = json.loads(file.read_bytes())
+        signed = json.loads(raw)
         content, msp = signed["content"], dict(signed["content"]["msp"])
         if content["format"] != FORMAT:
             raise OperationsError(f"{file} is of another format than {FORMAT}")
@@ -92,7 +138,8 @@ def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = No
         (root_pem,) = (text for name, text in msp.items() if name.startswith("cacerts/"))
         root = x509.load_pem_x509_certificate(root_pem.encode())
         label = str(content["chaincode"])
-        member = parse({"organisations": [content["organisation"]]}).organisations[0]
+        nodes = dict(content.get("nodes", {}))
+        member = _described(content)
     except TopologyError as error:
         raise OperationsError(f"{file}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
@@ -101,23 +148,92 @@ def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = No
         if not _PUBLIC.fullmatch(name) or not isinstance(text, str) or "PRIVATE KEY" in text:
             raise OperationsError(f"{file} holds {name!r}, which does not belong into a public MSP")
     _verify(file, content, certificate, root, signature, at or datetime.now(UTC))
+    _verify_nodes(file, member, msp, nodes)
     found = _fingerprint(root)
     if fingerprint is not None and _plain(fingerprint) != _plain(found):
         raise OperationsError(f"{file}: its root has the fingerprint {found}, not {fingerprint}")
-    return Joining(member, msp, label, found)
+    return Joining(member, msp, label, found, nodes, raw)
+
+
+def _described(content: Mapping[str, Any]) -> Organisation | OrdererOrganisation:
+    if "orderer" in content:
+        return parse_orderer(content["orderer"])
+    return parse({"organisations": [content["organisation"]]}).organisations[0]
+
+
+def _verify_nodes(
+    file: Path, member: Organisation | OrdererOrganisation, msp: Mapping[str, str], nodes: Mapping[str, str]
+) -> None:
+    """Every ordering node's certificates must be there and of the organisation's own roots, and nothing else."""
+    wanted = _node_files(member) if isinstance(member, OrdererOrganisation) else []
+    if sorted(nodes) != sorted(wanted):
+        raise OperationsError(f"{file} does not hold the certificates of exactly the ordering nodes that it names")
+    for name in wanted:
+        kind = "tlscacerts" if name.endswith("/tls/server.crt") else "cacerts"
+        roots = [text for path, text in msp.items() if path.startswith(f"{kind}/")]
+        if "PRIVATE KEY" in nodes[name] or not any(_issued(nodes[name], root) for root in roots):
+            raise OperationsError(f"{file}: {name} is not certified by the organisation's own root")
+
+
+def _issued(certificate: str, root: str) -> bool:
+    try:
+        issuer = x509.load_pem_x509_certificate(root.encode())
+        x509.load_pem_x509_certificate(certificate.encode()).verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def store(joining: Joining, directory: Path) -> bool:
-    """Keep an organisation's public part where its keys would lie; False when it is known already.
+    """Keep an organisation's public part where its keys would lie, and the package; False when it is known already.
 
     Raises `OperationsError` where the same domain is known with another root, `OSError`.
     """
     domain = joining.organisation.domain
-    place = Material(directory / "organizations").organisation(domain)
-    if place.exists():
-        if _public(place / "msp") == dict(joining.msp):
-            return False
+    material = Material(directory / "organizations")
+    peers = isinstance(joining.organisation, Organisation)
+    place = material.organisation(domain) if peers else material.orderer_organisation(domain)
+    if not place.exists():
+        _store_public(joining, place)
+    elif _public(place / "msp") != dict(joining.msp):
         raise OperationsError(f"{place} holds another organisation of the domain {domain}: nothing was changed")
+    _store_nodes(joining, place)
+    return _keep(directory / FOLDER / f"{domain}.join", joining.signed)
+
+
+def known(directory: Path) -> dict[str, Joining]:
+    """The packages of the others that were imported, by domain and verified anew; raises `OperationsError`."""
+    found = (read(path) for path in sorted((directory / FOLDER).glob("*.join")))
+    return {joining.organisation.domain: joining for joining in found}
+
+
+def address_of(organisation: Organisation | OrdererOrganisation) -> str:
+    """Where the others reach an organisation, in words."""
+    if isinstance(organisation, Organisation):
+        return f"peer {organisation.peer}"
+    return f"ordering nodes {', '.join(str(address) for address in organisation.addresses)}"
+
+
+def _keep(path: Path, content: bytes) -> bool:
+    if path.exists() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+    return True
+
+
+def _store_nodes(joining: Joining, place: Path) -> None:
+    """Ordering nodes may be added by a later package; what stands there already is of the same root."""
+    for name, text in joining.nodes.items():
+        path = place / "orderers" / name
+        if not path.exists():
+            _keep(path, text.encode())
+
+
+def _store_public(joining: Joining, place: Path) -> None:
+    domain = joining.organisation.domain
     unfinished = place.with_name(f".{place.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)  # what a killed import left
     for name, text in joining.msp.items():
@@ -127,7 +243,6 @@ def store(joining: Joining, directory: Path) -> bool:
             if name.startswith(f"{folder}/"):
                 _write(unfinished / kind / f"{kind}.{domain}-cert.pem", text)
     unfinished.rename(place)
-    return True
 
 
 def _write(path: Path, text: str) -> None:

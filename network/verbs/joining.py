@@ -9,6 +9,7 @@ import click
 from network import running
 from network.operations import joinpackage
 from network.operations.errors import OperationsError
+from network.topology import Organisation
 from network.verbs.common import as_json_option, directory_option, refusing
 
 __all__ = ["export_msp", "import_msp"]
@@ -52,11 +53,14 @@ def import_msp(file: Path, fingerprint: str | None, *, directory: Path, as_json:
     joining = joinpackage.read(file, fingerprint=fingerprint)
     stored = joinpackage.store(joining, directory.absolute())
     member = joining.organisation
+    where = joinpackage.address_of(member)
     if as_json:
-        answer = {"name": member.name, "mspid": member.msp_id, "domain": member.domain, "peer": str(member.peer)}
+        answer = {"name": joining.name, "mspid": member.msp_id, "domain": member.domain}
+        if isinstance(member, Organisation):
+            answer["peer"] = str(member.peer)
         rest = {"chaincode": joining.chaincode, "fingerprint": joining.fingerprint, "new": stored}
         click.echo(json.dumps(answer | rest))
         return
-    click.echo(f"{'imported' if stored else 'already known:'} {member.msp_id} ({member.domain}), peer {member.peer}")
+    click.echo(f"{'imported' if stored else 'already known:'} {member.msp_id} ({member.domain}), {where}")
     if fingerprint is None:
         click.echo(f"compare the fingerprint of its root with the organisation itself: {joining.fingerprint}")

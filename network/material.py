@@ -117,6 +117,29 @@ def ensure_service(material: Material, folder: Path, domain: str, name: str, *, 
     return place / "tls"
 
 
+def renew_tls(folder: Path, domain: str, present: Path, new: Path, *, at: datetime | None = None) -> None:
+    """Make the TLS folder `new`: the root and pairs of `present`, with other keys and later certificates.
+
+    `folder` is the organisation's, whose TLS CA issues them; names, hosts and roles stay as they are. They last ten
+    years, or as long as the TLS CA. Whatever was in `new` is thrown away. Raises `OSError`.
+    """
+    begin = (at or datetime.now(UTC)) - timedelta(minutes=5)
+    tls_ca = _Authority.load(folder / "tlsca", f"tlsca.{domain}")
+    unfinished = _fresh(new)
+    _write(unfinished / "ca.crt", _pem(tls_ca.certificate))
+    for kind in ("server", "client"):
+        if not (present / f"{kind}.crt").exists():
+            continue
+        former = x509.load_pem_x509_certificate((present / f"{kind}.crt").read_bytes())
+        key = ec.generate_private_key(ec.SECP256R1())
+        _write(unfinished / f"{kind}.crt", tls_ca.issue(former.subject, key, begin, _hosts(former), tls=True))
+        _write(unfinished / f"{kind}.key", _private_pem(key), secret=True)
+    _settle(unfinished)
+    if new.exists():
+        shutil.rmtree(new)
+    unfinished.rename(new)
+
+
 def _ensure_peer_organisation(material: Material, organisation: Organisation, begin: datetime) -> None:
     domain = organisation.domain
     issuer = _ensure_authorities(material.organisation(domain), domain, begin)
@@ -158,7 +181,7 @@ class _Authority:
     ) -> bytes:
         public_key = key.public_key()
         builder = (
-            _builder(subject, self.certificate.subject, public_key, begin)
+            _builder(subject, self.certificate.subject, public_key, begin, self.certificate.not_valid_after_utc)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
             .add_extension(_subject_key(public_key), critical=False)
@@ -265,6 +288,16 @@ def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
         file.write(content)
 
 
+def _settle(folder: Path) -> None:
+    """Have the disk hold a folder's files: a power cut must not leave a key empty whose certificate others know."""
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 _PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
@@ -276,8 +309,13 @@ def _subject(name: str, domain: str, role: str | None = None) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, begin: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    begin: datetime,
+    latest: datetime | None = None,
 ) -> x509.CertificateBuilder:
+    end = begin + timedelta(days=365 * _YEARS)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -285,7 +323,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=365 * _YEARS))
+        .not_valid_after(end if latest is None else min(end, latest))
     )
 
 
@@ -306,6 +344,15 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
 def _subject_key(key: ec.EllipticCurvePublicKey) -> x509.SubjectKeyIdentifier:
     point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
     return x509.SubjectKeyIdentifier(hashlib.sha256(point).digest())
+
+
+def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The names and addresses that a certificate proves; none for one that is only a client's."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(str(name.value) for name in names)
 
 
 def _general_name(host: str) -> x509.GeneralName:

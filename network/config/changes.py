@@ -37,6 +37,7 @@ __all__ = [
 
 _SECTIONS = ("Application", "Orderer")
 _RAFT = "etcdraft"
+_BFT = "BFT"
 
 
 def members(config: configtx_pb2.Config) -> dict[str, str]:
@@ -186,19 +187,37 @@ def replace_consenter_certificate(
     config: configtx_pb2.Config, address: Endpoint, certificate: bytes
 ) -> configtx_pb2.Config:
     """Exchange a consenter's TLS certificate (PEM); one consenter at a time, each restarted before the next."""
+    if _consensus(config).type == _BFT:
+        return _with_bft_certificate(config, address, certificate)
+    return _with_raft(config, lambda metadata: _replace_certificate(metadata.consenters, address, certificate))
 
-    def change(metadata: raft_pb2.ConfigMetadata) -> None:
-        found = [each for each in metadata.consenters if (each.host, each.port) == (address.host, address.port)]
-        if not found:
-            raise ConfigError(f"{address} is no consenter of the channel")
-        found[0].client_tls_cert = found[0].server_tls_cert = certificate
 
-    return _with_raft(config, change)
+def _with_bft_certificate(config: configtx_pb2.Config, address: Endpoint, certificate: bytes) -> configtx_pb2.Config:
+    """SmartBFT's consenters have a value of their own, in which they stand with their signing identities too."""
+    updated = _copy(config)
+    orderer = updated.channel_group.groups["Orderer"]
+    listed = configuration_pb2.Orderers.FromString(orderer.values["Orderers"].value)
+    before = listed.SerializeToString(deterministic=True)
+    _replace_certificate(listed.consenter_mapping, address, certificate)
+    if listed.SerializeToString(deterministic=True) != before:  # else the bytes stay as they are
+        add_value(orderer, "Orderers", listed)
+    return updated
+
+
+def _replace_certificate(listed: Iterable[Any], address: Endpoint, certificate: bytes) -> None:
+    found = next((each for each in listed if (each.host, each.port) == (address.host, address.port)), None)
+    if found is None:
+        raise ConfigError(f"{address} is no consenter of the channel")
+    found.client_tls_cert = found.server_tls_cert = certificate
+
+
+def _consensus(config: configtx_pb2.Config) -> orderer_pb2.ConsensusType:
+    orderer = config.channel_group.groups["Orderer"]
+    return orderer_pb2.ConsensusType.FromString(orderer.values["ConsensusType"].value)
 
 
 def _raft(config: configtx_pb2.Config) -> raft_pb2.ConfigMetadata:
-    orderer = config.channel_group.groups["Orderer"]
-    consensus = orderer_pb2.ConsensusType.FromString(orderer.values["ConsensusType"].value)
+    consensus = _consensus(config)
     if consensus.type != _RAFT:
         raise ConfigError(
             f"the channel's consensus is {consensus.type}; consenters are changed one by one for Raft only"

@@ -23,7 +23,7 @@ from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.profiles import NETWORK_FILE, write_connection_profiles, write_json
 from network.running import TOPOLOGY_FILE
 
-__all__ = ["Fabric", "Progress", "bring_up", "containers_of", "project_of", "take_down"]
+__all__ = ["Fabric", "Progress", "bring_up", "containers_of", "project_of", "take_down", "trouble_of"]
 
 
 class Fabric(Protocol):
@@ -93,7 +93,7 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
         engine.validate(project)
 
     def trouble(name: str) -> str | None:
-        return _trouble(engine, project, name)
+        return trouble_of(engine, project, name)
 
     gateways = [gateway.name for gateway in plan.gateways]
     with progress.phase("containers"):
@@ -102,6 +102,8 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
     def ledger() -> None:
         with progress.phase("channel"):
             fabric.join(plan, trouble)
+        if not gateways:
+            return  # who only orders has neither chaincode nor clients
         with progress.phase("chaincode"):
             fabric.deploy(plan)
         with progress.phase("first transaction"):
@@ -116,8 +118,10 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
 
     # Neither needs the other: the ledger is at work while the gateways are still being enrolled.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for step in [pool.submit(ledger), pool.submit(doors)]:
+        for step in [pool.submit(ledger)] + ([pool.submit(doors)] if gateways else []):
             step.result()
+    if not gateways:
+        return described
     with progress.phase("gateways"):
         fabric.wait_for_gateways(plan, trouble)
     return described
@@ -128,7 +132,7 @@ def service_names(plan: Plan) -> list[str]:
     names = plan.fabric_names()
     if plan.topology.state_database == "couchdb":
         names += [couchdb_name(peer) for peer in plan.peers]
-    names += [plan.chaincode_name(member) for member in plan.topology.organisations]
+    names += [plan.chaincode_name(member) for member in plan.members]
     return names + [gateway.name for gateway in plan.gateways]
 
 
@@ -193,7 +197,8 @@ def _refuse_taken_ports(plan: Plan, found: list[Container]) -> None:
             raise ContainersError(f"port {endpoint.port} on {endpoint.host}, wanted by {owner}, is in use")
 
 
-def _trouble(engine: Engine, project: Project, name: str) -> str | None:
+def trouble_of(engine: Engine, project: Project, name: str) -> str | None:
+    """Why a container does not run, with its last words; None while it does."""
     for each in engine.containers(project):
         if each.name == name and each.running:
             return None

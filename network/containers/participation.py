@@ -34,6 +34,18 @@ class Participation:
             raise ContainersError(f"{self._name} does not say whether it takes part in {channel}: {_reason(body)}")
         return status == _OK
 
+    def height(self, channel: str) -> int:
+        """How many blocks of a channel the orderer has; 0 while it is no consenter at work in it.
+
+        Raises as `takes_part`.
+        """
+        status, body = self._ask("GET", f"{_PATH}/{channel}")
+        if status != _OK:
+            raise ContainersError(f"{self._name} does not say how far it is in {channel}: {_reason(body)}")
+        said = json.loads(body)
+        works = (said["consensusRelation"], said["status"]) == ("consenter", "active")
+        return int(said["height"]) if works else 0
+
     def join(self, channel: str, block: bytes) -> None:
         """Let the orderer take part in the channel of this first or latest config block; raises as `takes_part`."""
         border = secrets.token_hex(16)

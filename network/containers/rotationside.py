@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a rotation of TLS certificates does on running nodes: consenters, packages of chaincode, and the waiting."""
+
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from http.client import HTTPException
+from pathlib import Path
+from socket import create_connection
+
+from cryptography import x509
+
+from network import overview
+from network.config import changes
+from network.config.submit import change
+from network.containers import files, joining, view
+from network.containers.errors import ContainersError
+from network.containers.fabricside import RealFabric
+from network.containers.participation import Participation
+from network.containers.plan import LOOPBACK, Orderer, Peer, Plan
+from network.embedded.identity import Signer
+from network.lifecycle import height, install, repackage
+from network.metrics import node_metric
+from network.packaging import Package
+from network.topology import Endpoint, Organisation
+from network.wire import Administrator
+
+__all__ = ["RealNodes"]
+
+_FOLLOW_S = 10.0
+"""How long a node may take to get the block in which its own certificate changes. Others may have let go of it before
+it heard: then it reads that block when it comes back, so that waiting longer is of no use."""
+_POLL_S = 0.1
+_ANSWER_S = 5.0
+
+Trouble = Callable[[str], str | None]
+
+
+class RealNodes:
+    """The nodes that a plan names, over their own protocols."""
+
+    def __init__(self, plan: Plan, fabric: RealFabric, version: str, trouble: Trouble) -> None:
+        """`version` is what the chaincode is deployed as; `trouble` says why a container will not come."""
+        self._plan = plan
+        self._fabric = fabric
+        self._version = version
+        self._trouble = trouble
+
+    # -- ordering nodes ------------------------------------------------------------------------------------------------
+
+    def leader(self) -> str | None:
+        """The ordering node that leads the first channel, None while none does; raises `OSError`."""
+        bft = self._plan.topology.orderer.consensus == "bft"
+        metric = "consensus_BFT_is_leader" if bft else "consensus_etcdraft_is_leader"
+        channel = self._plan.topology.channels[0].name
+        for node in self._plan.orderers:
+            if node_metric(f"{LOOPBACK}:{node.operations_port}", metric, channel):
+                return node.name
+        return None
+
+    def pin(self, node: Orderer, certificate: bytes) -> None:
+        """Put an ordering node's new certificate (PEM) into every channel, while all the others are at work.
+
+        From then on the others neither dial nor admit it with the former one.
+        """
+        for other in self._plan.orderers:
+            if other != node:
+                self._wait_for_orderer(other)
+        address = Endpoint(node.name, node.endpoint.port)
+        orderer = self._plan.topology.orderer
+        described = view.describe(self._plan)
+        signer = Signer.from_folder(self._plan.material.orderer_user(orderer.domain) / "msp", orderer.msp_id)
+        with ExitStack() as closing:
+            everybody = closing.enter_context(overview.administrators(described))
+            ordering = closing.enter_context(overview.ordering(described))
+            for channel in self._plan.topology.channels:
+                members = [each for each in everybody if each.member.name in channel.organisations]
+                done = change(
+                    channel.name,
+                    lambda config: changes.replace_consenter_certificate(config, address, certificate),
+                    members,
+                    ordering,
+                    approving=[signer],
+                )
+                if done.changed:
+                    self._let_follow(node, channel.name, done.block)
+
+    def settle_orderer(self, node: Orderer) -> None:
+        """Wait until a node orders again: it has the blocks that were made since, and those that are made now."""
+        root, tls = self._plan.material.orderer_tls_ca(node.domain), self._orderers_client()
+        expected = self._plan.material.orderer(node.domain, node.number) / "tls" / "server.crt"
+        self._insist_on(node.name, node.endpoint, root, tls, expected)
+        self._wait_for_orderer(node)
+        joining.wait_for_leaders(self._plan, self._trouble)
+        self._fabric.test(self._plan, self._trouble)
+        self._wait_for_orderer(node)
+
+    def _wait_for_orderer(self, node: Orderer) -> None:
+        """Wait until it has every block that some peer has."""
+        for channel in self._plan.topology.channels:
+            wanted, asked = self._highest(channel.name), self._participation(node)
+            joining.insist(
+                node.name,
+                lambda name=channel.name, wanted=wanted, asked=asked: asked.height(name) >= wanted,  # type: ignore[misc]
+                self._trouble,
+                what=f"{node.name} does not follow channel {channel.name} up to block {wanted - 1}",
+            )
+
+    def _let_follow(self, node: Orderer, channel: str, block: int) -> None:
+        asked, give_up = self._participation(node), time.monotonic() + _FOLLOW_S
+        while time.monotonic() < give_up:
+            try:
+                if asked.height(channel) > block:
+                    return
+            except (ContainersError, OSError):
+                return  # it is down already: what it lacks it gets when it is started
+            time.sleep(_POLL_S)
+
+    def _participation(self, node: Orderer) -> Participation:
+        root = self._plan.material.orderer_tls_ca(node.domain)
+        return Participation(node.name, Endpoint(LOOPBACK, node.admin_port), root, self._orderers_client())
+
+    def _orderers_client(self) -> Path:
+        return self._plan.material.orderer_user(self._plan.topology.orderer.domain) / "tls"
+
+    # -- members -------------------------------------------------------------------------------------------------------
+
+    def settle_peer(self, peer: Peer) -> None:
+        """Wait until a peer has every block, sees the other peers, and endorses and commits with them."""
+        domain = peer.organisation.domain
+        client = self._plan.material.user(domain, "Admin") / "tls"
+        expected = self._plan.material.peer(domain, peer.number) / "tls" / "server.crt"
+        self._insist_on(peer.name, peer.endpoint, self._plan.material.tls_ca(domain), client, expected)
+        with Administrator(joining.member_of(self._plan, peer)) as administrator:
+            for channel in self._plan.topology.channels:
+                if peer.organisation.name in channel.organisations:
+                    wanted = self._highest(channel.name, but=peer)
+                    joining.insist(
+                        peer.name,
+                        lambda name=channel.name, wanted=wanted: height(administrator, name) >= wanted,  # type: ignore[misc]
+                        self._trouble,
+                        what=f"{peer.name} does not reach block {wanted - 1} of channel {channel.name}",
+                    )
+        joining.wait_for_membership(self._plan, self._trouble)
+        self._fabric.test(self._plan, self._trouble)
+
+    def install_package(self, member: Organisation, package: Package) -> None:
+        """Have an organisation's peers know the package that names its chaincode's next certificates."""
+        for peer in self._plan.peers:
+            if peer.organisation == member:
+                with Administrator(joining.member_of(self._plan, peer)) as administrator:
+                    install(administrator, package)
+
+    def settle_chaincode(self, member: Organisation) -> None:
+        """Have an organisation's peers call its chaincode by the present package, and wait until it answers."""
+        package = files.chaincode_packages(self._plan, self._version)[member.msp_id]
+        self.install_package(member, package)
+        first = next(peer for peer in self._plan.peers if peer.organisation == member)
+        channel = self._plan.topology.channels[0].name
+        described = view.describe(self._plan)
+        with overview.ordering(described) as ordering, Administrator(joining.member_of(self._plan, first)) as own:
+            repackage(own, channel, self._plan.topology.chaincode, package, ordering)
+        self._fabric.test(self._plan, self._trouble)
+
+    def settle_authority(self, name: str) -> None:
+        """Wait until a CA serves with the certificate in its folder."""
+        authority = next(each for each in self._plan.authorities if each.name == name)
+        tls = self._plan.material.service(authority.folder, name)
+        self._insist_on(name, Endpoint(LOOPBACK, authority.port), tls / "ca.crt", tls, tls / "server.crt")
+
+    def settle_gateways(self) -> None:
+        """Wait until every gateway follows the ledger."""
+        self._fabric.wait_for_gateways(self._plan, self._trouble)
+
+    def _highest(self, channel: str, but: Peer | None = None) -> int:
+        """How many blocks the first peers have at most; that of `but` is not asked."""
+        found = [0]
+        for peer in self._plan.peers:
+            members = next(each.organisations for each in self._plan.topology.channels if each.name == channel)
+            if peer.number == 0 and peer != but and peer.organisation.name in members:
+                with Administrator(joining.member_of(self._plan, peer)) as administrator:
+                    found.append(height(administrator, channel))
+        return max(found)
+
+    def _insist_on(self, name: str, endpoint: Endpoint, root: Path, client: Path, expected: Path) -> None:
+        """Wait until whoever listens proves itself with the certificate in `expected`."""
+        joining.insist(
+            name,
+            lambda: _presented(endpoint, name, root, client) == x509.load_pem_x509_certificate(expected.read_bytes()),
+            self._trouble,
+            what=f"{name} does not show the certificate in {expected}",
+        )
+
+
+def _presented(endpoint: Endpoint, name: str, root: Path, client: Path) -> x509.Certificate:
+    """The certificate with which a server proves that it is `name`; raises `OSError`."""
+    context = ssl.create_default_context(cafile=str(root))
+    context.load_cert_chain(client / "client.crt", client / "client.key")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    try:
+        with (
+            create_connection((endpoint.host, endpoint.port), timeout=_ANSWER_S) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secured,
+        ):
+            shown = secured.getpeercert(binary_form=True)
+    except HTTPException as error:
+        raise OSError(str(error)) from error
+    if shown is None:
+        raise OSError(f"{name} shows no certificate")
+    return x509.load_der_x509_certificate(shown)

@@ -63,10 +63,10 @@ coverage-report: $(VENV)/.dev  ## hold what the last run with coverage found aga
 reliability: $(VENV)/.dev  ## load, kill -9, power cuts and slow clients on the running programs (PEDIGREE_KILLS=20 for long)
 	@$(BIN)/python -m pytest -q tests/reliability --ledger=$(LEDGER) $(ARGS)
 
-conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER=embedded or fabric)
+conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER=fabric; LEDGER=containers: by hand, not in CI)
 	@$(BIN)/python -m pytest -q tests/conformance --ledger=$(LEDGER) $(ARGS)
 
-conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs on both ledgers
+conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs on all three ledgers
 	@$(BIN)/python tests/conformance/table.py
 
 foreign: $(VENV)/.dev  ## drive the ledger with the official Node client and Node chaincode

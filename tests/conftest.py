@@ -15,7 +15,10 @@ settings.load_profile("pedigree")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--ledger", choices=("embedded", "fabric"), default="embedded", help="the network that scenarios run on"
+        "--ledger",
+        choices=("embedded", "fabric", "containers"),
+        default="embedded",
+        help="the network that tests run on",
     )
 
 
@@ -23,4 +26,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def ledger(pytestconfig: pytest.Config) -> str:
     """Which network this run is for."""
     chosen: str = pytestconfig.getoption("--ledger")
+    if chosen == "containers":
+        pytest.skip("NOT RUN: only tests/conformance and tests/foreign start containers by themselves")
     return chosen

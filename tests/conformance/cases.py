@@ -203,6 +203,5 @@ LEFT_OUT: dict[str, str] = {
     "C-061": "needs a stream left idle for more than five minutes; the shim's own tests hold its ping settings",
     "C-062": "needs a chaincode process that dials the peer, which Fabric accepts in development mode only",
     "C-146": "CouchDB only",
-    "C-221": "mutual TLS is not demanded by the networks under test",
     "C-226": "the probe exists in Python; tests/foreign runs chaincode on the Node shim; no Go, no Java",
 }

@@ -13,11 +13,14 @@ from fabricharness import deployments, ledgers, options
 from fabricharness.networks import Network
 from fabricharness.outcomes import Recorder
 
-pytest_addoption = options.declare
-
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Recorder(config.getoption("--ledger", default="embedded")), "pedigree-outcomes")
+    config.pluginmanager.register(Recorder(config.getoption("--ledger")), "pedigree-outcomes")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    options.give_time(config, [item for item in items if Path(__file__).parent in item.path.parents])
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,16 @@ from cases import CASES, LEFT_OUT
 from fabricharness.outcomes import file_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
+LEDGERS = {"embedded": "embedded", "fabric": "Fabric, processes", "containers": "Fabric, containers"}
 HEAD = """# Conformance
 
-How the embedded network and Hyperledger Fabric 3.1.5 answer the same cases through the same client, chaincode and
-assertions. `make conformance` and `make conformance LEDGER=fabric` run them; `make conformance-table` writes this page
-from their outcomes. A case passes when its assertions hold: "passed" in both columns means the same behaviour.
+How the embedded network and Hyperledger Fabric 3.1.5, as local processes and in containers, answer the same cases
+through the same client, chaincode and assertions. `make conformance`, `make conformance LEDGER=fabric` and
+`make conformance LEDGER=containers` run them; `make conformance-table` writes this page from their outcomes. A case
+passes when its assertions hold: "passed" in all columns means the same behaviour.
+
+The processes are one orderer and three peers. The containers are the consortium of `make network-up`: three orderers,
+three peers, CAs and gateways, mutual TLS on every connection, that between peers and chaincode among them.
 
 """
 DELIBERATE = """
@@ -41,28 +46,31 @@ def outcome(found: dict[str, dict[str, str]], case: str) -> str:
     return found[case]["outcome"]
 
 
+def row(found: dict[str, dict[str, dict[str, str]]], case: str) -> str:
+    """A case's line; where the ledgers differ it says why."""
+    cells = [outcome(found[ledger], case) for ledger in LEDGERS]
+    reasons = {found[ledger].get(case, {}).get("reason", "") for ledger in LEDGERS} - {""}
+    difference = "; ".join(sorted(reasons)) or "see the log of the run" if len(set(cells)) > 1 else ""
+    return f"| {case} | {CASES[case]} | {' | '.join(cells)} | {difference} |"
+
+
 def main() -> None:
-    """Write the page; refuses to write one from half the runs."""
-    ledgers = ("embedded", "fabric")
-    missing = [ledger for ledger in ledgers if not file_of(ledger).exists()]
+    """Write the page; refuses to write one from some of the runs."""
+    missing = [ledger for ledger in LEDGERS if not file_of(ledger).exists()]
     if missing:
         sys.exit(f"run the suite first: make conformance LEDGER={missing[0]}")
-    found = {ledger: json.loads(file_of(ledger).read_text(encoding="utf-8")) for ledger in ledgers}
-    lines, counts = [], {"same": 0, "different": 0}
-    for case, name in CASES.items():
-        if case in LEFT_OUT:
-            continue
-        cells = [outcome(found[ledger], case) for ledger in ledgers]
-        reasons = {found[ledger].get(case, {}).get("reason", "") for ledger in ledgers} - {""}
-        difference = "" if cells[0] == cells[1] else "; ".join(sorted(reasons)) or "see the log of the run"
-        counts["same" if cells[0] == cells[1] else "different"] += 1
-        lines.append(f"| {case} | {name} | {cells[0]} | {cells[1]} | {difference} |")
-    table = "| case | name | embedded | Fabric | difference |\n|---|---|---|---|---|\n" + "\n".join(lines)
-    summary = f"{counts['same']} cases end alike on both; {counts['different']} differ, and say why.\n\n"
+    found = {ledger: json.loads(file_of(ledger).read_text(encoding="utf-8")) for ledger in LEDGERS}
+    cases = [case for case in CASES if case not in LEFT_OUT]
+    lines = [row(found, case) for case in cases]
+    alike = sum(len({outcome(found[ledger], case) for ledger in LEDGERS}) == 1 for case in cases)
+    columns = ["case", "name", *LEDGERS.values(), "difference"]
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    table = head + "\n".join(lines) + "\n"
+    summary = f"{alike} cases end alike on all three; {len(cases) - alike} differ, and say why.\n\n"
     left_out = "\n## Left out\n\n| case | name | why |\n|---|---|---|\n" + "\n".join(
         f"| {case} | {CASES[case]} | {reason} |" for case, reason in LEFT_OUT.items()
     )
-    PAGE.write_text(HEAD + summary + table + "\n" + DELIBERATE + left_out + "\n", encoding="utf-8")
+    PAGE.write_text(HEAD + summary + table + DELIBERATE + left_out + "\n", encoding="utf-8")
     print(f"{PAGE.relative_to(PAGE.parents[1])}: {summary.strip()}")
 
 

@@ -9,13 +9,14 @@ from fabric_protos.common import common_pb2
 from fabricharness import blocks, messages
 from fabricharness.expect import value
 from fabricharness.members import issue
+from fabricharness.messages import Seeking
 from fabricharness.networks import BLOCKS, MAIN, VALID, Network
 from test_events import in_one_block
 
 from gateway import fabric
 
 
-def status_of(net: Network, request: object, kind: str = "Deliver") -> int:
+def status_of(net: Network, request: Seeking, kind: str = "Deliver") -> int:
     """The status that a request is answered with; a refusal also ends the stream, without an error."""
     with net.hospital.peer.seeking(kind) as stream:
         stream.ask(request)
@@ -93,7 +94,7 @@ def test_c208_deliver_unknown_channel(net: Network) -> None:
 
 def test_c209_deliver_no_nonce(net: Network) -> None:
     request = messages.seek(MAIN, net.hospital.user, 1, 1)
-    header = common_pb2.Payload.FromString(request.payload).header
+    header = common_pb2.Payload.FromString(request.envelope().payload).header
     assert common_pb2.SignatureHeader.FromString(header.signature_header).nonce == b""
     with net.hospital.network().block_events(start_block=1, stop_block=1) as stream:
         assert [block.header.number for block in stream] == [1]

@@ -44,6 +44,14 @@ class Tool:
             "CORE_PEER_ADDRESS": org.address,
         }
         ordering = ["-o", orderer["addresses"][0], "--tls", "--cafile", orderer["tls_ca"]]
+        if org.tls_client is not None:
+            certificate, key = (str(org.tls_client / name) for name in ("client.crt", "client.key"))
+            environment |= {
+                "CORE_PEER_TLS_CLIENTAUTHREQUIRED": "true",
+                "CORE_PEER_TLS_CLIENTCERT_FILE": certificate,
+                "CORE_PEER_TLS_CLIENTKEY_FILE": key,
+            }
+            ordering += ["--clientauth", "--certfile", certificate, "--keyfile", key]
         needs_orderer = args[0] in ("approveformyorg", "commit")
         command = [self._program, "lifecycle", "chaincode", *args, *(ordering if needs_orderer else [])]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)

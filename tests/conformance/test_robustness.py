@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from fabric_protos.common import common_pb2
 from fabricharness import blocks, deployments, ledgers, messages
 from fabricharness.expect import UNAVAILABLE, refused, value
 from fabricharness.networks import BLOCKS, MAIN, VALID, Network, in_parallel
@@ -17,7 +18,7 @@ def test_c220_tls_name_override(net: Network) -> None:
     org = net.hospital
 
     def evaluate(**options: str | bytes) -> bytes:
-        with fabric.connect(org.address, **options) as connection:
+        with org.connect(**options) as connection:
             gateway = fabric.Gateway(connection, org.identity, org.signer, trust=org.trusts[MAIN])
             return gateway.network(MAIN).contract("anyone").evaluate("mspid")
 
@@ -26,6 +27,25 @@ def test_c220_tls_name_override(net: Network) -> None:
     assert evaluate(tls_root=root) == b"HospitalMSP"  # the certificate also names 127.0.0.1
     assert refused(evaluate, tls_root=root, server_name="peer0.elsewhere.example").code == UNAVAILABLE
     assert refused(evaluate, tls_root=net.lab.tls_ca.read_bytes()).code == UNAVAILABLE
+
+
+def test_c221_mtls_binding(net: Network) -> None:
+    org, other = net.hospital, net.lab.client_tls
+    if other is None:
+        pytest.skip("this network demands no client certificates; Fabric in containers does")
+    for kind in ("Deliver", "DeliverFiltered", "DeliverWithPrivateData"):
+        answers = []
+        for binding in (None, b"", other.binding):
+            with org.peer.seeking(kind) as stream:
+                stream.ask(messages.seek(MAIN, org.user, 1, 1), binding=binding)
+                answers.append(stream.until_status()[1])
+        assert answers == [common_pb2.SUCCESS, common_pb2.BAD_REQUEST, common_pb2.BAD_REQUEST]
+    with org.network().block_events(start_block=1, stop_block=1) as stream:
+        assert [block.header.number for block in stream] == [1]
+    with fabric.connect(org.address, tls_root=org.tls_ca.read_bytes()) as nameless:
+        gateway = fabric.Gateway(nameless, org.identity, org.signer, trust=org.trusts[MAIN])
+        contract = gateway.network(MAIN).contract("anyone")
+        assert refused(contract.evaluate, "mspid").code == UNAVAILABLE
 
 
 def test_c222_large_block_event(net: Network, key: str) -> None:
@@ -62,7 +82,7 @@ def test_c223_client_cancel(net: Network, key: str) -> None:
 
 def test_c224_restart_persistence(net: Network, tmp_path: Path) -> None:
     if net.ledger != "embedded":
-        pytest.skip("(E): Fabric's own persistence is not ours to test; tests/network/native restarts its nodes")
+        pytest.skip("(E): Fabric's own persistence is not ours to test; other suites restart its nodes")
     with ledgers.Embedded(ledgers.topology(), tmp_path) as node, contextlib.ExitStack() as opened:
         first = Network.connect("embedded", tmp_path, node.start())
         opened.callback(first.close)

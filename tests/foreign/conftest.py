@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fabric's official Node client and runtime, installed from the lock file, against the network under test."""
 
-import hashlib
-import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,16 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))  # the harness of the conformance suite
 
-from fabricharness import deployments, ledgers, options
+from fabricharness import deployments, ledgers, node, options
 from fabricharness.lifecycle import Collection, Definition
 from fabricharness.networks import MAIN, Network, Org, in_parallel
 
-pytest_addoption = options.declare
-
-FOREIGN = Path(__file__).parent
-REPOSITORY = FOREIGN.parents[1]
-LEAST_NODE = 20
-INSTALL_S = 300
 ASSETS = "assets"
 SHARED = "shared"
 """A second definition of the same chaincode, with the channel's default policy."""
@@ -31,38 +21,21 @@ SHARED = "shared"
 Drive = Callable[..., Any]
 
 
-def missing_node() -> str | None:
-    """Why these tests cannot run here, or None."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return "there is no node or no npm"
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if int(version.removeprefix("v").split(".")[0]) < LEAST_NODE:
-        return f"node is {version}, and at least {LEAST_NODE} is needed"
-    return None
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    options.give_time(config, [item for item in items if Path(__file__).parent in item.path.parents])
 
 
 @pytest.fixture(scope="session")
 def installed(node_or_skip: None) -> Path:
-    """A folder with `node_modules` from the lock file, and the programs beside it; kept for the next session."""
-    lock = (FOREIGN / "package-lock.json").read_bytes()
-    folder = REPOSITORY / "build" / "foreign" / hashlib.sha256(lock).hexdigest()[:16]
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(FOREIGN / name, folder / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        assert done.returncode == 0, done.stderr
-        (folder / "installed").touch()
-    for name in ("chaincode", "client"):
-        shutil.copytree(FOREIGN / name, folder / name, dirs_exist_ok=True)
-    return folder
+    """The folder with `node_modules` and the programs beside it."""
+    return node.installed()
 
 
 @pytest.fixture(scope="session")
 def node_or_skip() -> None:
     """Skip, and say so where nobody overlooks it, when Node is missing."""
-    problem = missing_node()
+    problem = node.missing()
     if problem is not None:
         said = f"NOT RUN: the official Node client and runtime were not tested, because {problem}"
         print(f"\n{'!' * 20} {said} {'!' * 20}", file=sys.__stderr__)
@@ -106,15 +79,12 @@ def drive(net: Network, installed: Path) -> Drive:
             "server_name": chosen.server_name,
             "mspid": chosen.mspid,
             "user_msp": str(chosen.user_msp),
+            "tls_client": str(chosen.tls_client or ""),
             "channel": MAIN,
             "chaincode": chaincode,
             **given,
         }
-        command = ["node", "--no-warnings", str(installed / "client" / "driver.js"), scenario]
-        asked = json.dumps(described)
-        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=90, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return node.drive(installed, scenario, described)
 
     return run
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting the ledger under test: the embedded network or Fabric's own programs, from one topology."""
+"""Starting the ledger under test: the embedded network, or Fabric as processes or containers, from one topology."""
 
 import contextlib
 import json
@@ -42,7 +42,7 @@ def topology() -> Topology:
 @contextlib.contextmanager
 def running(ledger: str, directory: Path) -> Iterator[dict[str, Any]]:
     """The network of `topology`, and what its `network.json` says."""
-    start = {"fabric": fabric, "embedded": embedded}[ledger]
+    start = {"fabric": fabric, "embedded": embedded, "containers": containers}[ledger]
     with start(topology(), directory) as description:
         yield description
 
@@ -55,6 +55,15 @@ def fabric(described: Topology, directory: Path) -> Iterator[dict[str, Any]]:
         yield native.up(described, directory, foreground_until_stopped=False, tuning=tuning)
     finally:
         native.down(directory)
+
+
+@contextlib.contextmanager
+def containers(described: Topology, directory: Path) -> Iterator[dict[str, Any]]:
+    """Fabric in containers, with three orderers and mutual TLS everywhere."""
+    from fabricharness import containers as consortium  # here, because the others need no container engine
+
+    with consortium.running(described, directory / "network", EXECUTE_TIMEOUT_S) as description:
+        yield description
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fabric_protos.common import policies_pb2
@@ -114,9 +115,16 @@ def any_member(mspids: Sequence[str]) -> Any:
     return policies_pb2.SignaturePolicyEnvelope(version=0, rule=rule, identities=principals)
 
 
-def package(label: str, address: str) -> bytes:
-    """A chaincode-as-a-service package: the same bytes for the same label and address (L-1)."""
-    connection = {"address": address, "dial_timeout": "10s", "tls_required": False}
+def package(label: str, address: str, tls: Path | None = None) -> bytes:
+    """A chaincode-as-a-service package: the same bytes for the same label, address and keys (L-1).
+
+    `tls` is the folder of the keys with which peer and chaincode prove themselves to one another.
+    """
+    connection: dict[str, Any] = {"address": address, "dial_timeout": "10s", "tls_required": tls is not None}
+    if tls is not None:
+        files = {"root_cert": "ca.crt", "client_cert": "client.crt", "client_key": "client.key"}
+        connection |= {field: (tls / name).read_text(encoding="ascii") for field, name in files.items()}
+        connection["client_auth_required"] = True
     code = _archive({"connection.json": json.dumps(connection).encode()})
     metadata = {"type": "ccaas", "label": label}
     return _archive({"metadata.json": json.dumps(metadata).encode(), "code.tar.gz": code})

@@ -151,6 +151,30 @@ def position(value: int | str) -> Any:
     raise ValueError(value)
 
 
+@dataclass(frozen=True)
+class Seeking:
+    """A request for blocks, to be signed for one connection; like the official clients' it carries no nonce (D-1)."""
+
+    channel: str
+    member: Member
+    info: Any
+    at: Timestamp
+
+    def envelope(self, binding: bytes = b"") -> Any:
+        """Signed, and bound to the client certificate of that hash where there is one (T-3)."""
+        header = common_pb2.ChannelHeader(
+            type=common_pb2.DELIVER_SEEK_INFO, channel_id=self.channel, timestamp=self.at, tls_cert_hash=binding
+        )
+        payload = common_pb2.Payload(
+            header=common_pb2.Header(
+                channel_header=header.SerializeToString(),
+                signature_header=common_pb2.SignatureHeader(creator=self.member.serialized).SerializeToString(),
+            ),
+            data=self.info.SerializeToString(),
+        )
+        return envelope(payload.SerializeToString(), self.member)
+
+
 def seek(
     channel: str,
     member: Member,
@@ -159,22 +183,14 @@ def seek(
     *,
     at: datetime | None = None,
     fail_if_not_ready: bool = False,
-) -> Any:
-    """A request for blocks; like the official clients' it carries no nonce (D-1)."""
+) -> Seeking:
+    """A request for blocks."""
     info = ab_pb2.SeekInfo(
         start=position(start),
         stop=position(stop),
         behavior=ab_pb2.SeekInfo.FAIL_IF_NOT_READY if fail_if_not_ready else ab_pb2.SeekInfo.BLOCK_UNTIL_READY,
     )
-    header = common_pb2.ChannelHeader(type=common_pb2.DELIVER_SEEK_INFO, channel_id=channel, timestamp=timestamp(at))
-    payload = common_pb2.Payload(
-        header=common_pb2.Header(
-            channel_header=header.SerializeToString(),
-            signature_header=common_pb2.SignatureHeader(creator=member.serialized).SerializeToString(),
-        ),
-        data=info.SerializeToString(),
-    )
-    return envelope(payload.SerializeToString(), member)
+    return Seeking(channel, member, info, timestamp(at))
 
 
 def status_request(channel: str, transaction_id: str, member: Member, *, signature: bytes | None = None) -> Any:

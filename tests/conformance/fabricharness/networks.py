@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A running network as the cases see it: its organisations, their peers and users, and the chaincode on them."""
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,11 +12,12 @@ from typing import Any
 from fabric_protos.peer import proposal_response_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
-from fabricharness import lifecycle, messages
-from fabricharness.ledgers import BLOCKS, MAIN, REPOSITORY
+from fabricharness import messages
+from fabricharness.ledgers import BLOCKS, MAIN
 from fabricharness.lifecycle import Definition
 from fabricharness.members import Member
-from fabricharness.wire import Orderer, Peer, refusal
+from fabricharness.programs import LOOPBACK, Program
+from fabricharness.wire import ClientTls, Orderer, Peer, refusal
 from gateway import fabric
 from gateway.fabric.blocks import header_hash
 
@@ -56,7 +52,12 @@ class Org:
         self.admin = Member.from_folder(self.mspid, self.admin_msp)
         self.server_name = f"peer0.{self.domain}"
         self.peer_member = Member.from_folder(self.mspid, self.folder / "peers" / self.server_name / "msp")
-        self.peer = Peer(self.address, self.tls_ca, self.server_name)
+        self.chaincode_tls, self.tls_client = (
+            Path(described[field]) if field in described else None for field in ("chaincode_tls", "tls_client")
+        )
+        """Folders of keys, where the network runs on mutual TLS: its chaincode's, and its clients'."""
+        self.client_tls = self.tls_client and ClientTls.from_folder(self.tls_client)
+        self.peer = Peer(self.address, self.tls_ca, self.server_name, self.client_tls)
         self.trusts = trusts
         self.identity = fabric.Identity.from_msp_folder(self.mspid, self.user_msp)
         self.signer = fabric.Signer.from_msp_folder(self.user_msp)
@@ -68,8 +69,14 @@ class Org:
         """Our client's connection to this organisation's peer."""
         if self._connection is None:
             tls_root = self.tls_ca.read_bytes()
-            self._connection = fabric.connect(self.address, tls_root=tls_root, server_name=self.server_name)
+            self._connection = self.connect(tls_root=tls_root, server_name=self.server_name)
         return self._connection
+
+    def connect(self, **options: Any) -> fabric.Connection:
+        """A connection of our client's to this peer, with a client certificate where the network demands one."""
+        proof = self.client_tls
+        pair = {"client_certificate": proof.certificate, "client_key": proof.key} if proof else {}
+        return fabric.connect(self.address, **pair, **options)
 
     def network(self, channel: str = MAIN) -> fabric.Network:
         """A channel through our client, which signs as User1 and verifies what it is handed."""
@@ -115,61 +122,6 @@ def outcome(submitted: Any) -> Outcome:
 
 
 @dataclass
-class Program:
-    """One organisation's process of a chaincode package."""
-
-    org: Org
-    label: str
-    command: tuple[str, ...]
-    port: int
-    log: Path
-    package_id: str = ""
-    process: "subprocess.Popen[bytes] | None" = None
-
-    @property
-    def package(self) -> bytes:
-        return lifecycle.package(self.label, f"127.0.0.1:{self.port}")
-
-    def start(self) -> None:
-        self.package_id = lifecycle.package_id(self.package, self.label)
-        environment = os.environ | {
-            "PYTHONPATH": str(REPOSITORY),
-            "CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{self.port}",
-            "CHAINCODE_ID": self.package_id,
-            "CORE_PEER_LOCALMSPID": self.org.mspid,
-        }
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                list(self.command), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
-        self.wait_until_listening()
-
-    def wait_until_listening(self) -> None:
-        assert self.process is not None
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"chaincode {self.label} did not start:\n{self.log.read_text()[-3000:]}")
-
-    def wait_until_gone(self) -> None:
-        assert self.process is not None
-        self.process.wait(timeout=10)
-
-    def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-
-@dataclass
 class Network:
     """The network under test."""
 
@@ -196,7 +148,7 @@ class Network:
             hospital,
             lab,
             regulator,
-            Orderer(orderer["addresses"][0], Path(orderer["tls_ca"]), name),
+            Orderer(orderer["addresses"][0], Path(orderer["tls_ca"]), name, hospital.client_tls),
         )
 
     @property
@@ -217,13 +169,15 @@ class Network:
 
     def launch(self, label: str, command: Sequence[str] = (sys.executable, str(PROBE))) -> None:
         """Start one process of a chaincode per organisation and install its package there."""
-        programs = [
-            Program(org, label, tuple(command), free_port(), self.directory / f"chaincode-{label}-{org.name}.log")
-            for org in self.orgs
-        ]
-        self.programs.update({(label, program.org.name): program for program in programs})
-        in_parallel([program.start for program in programs])
-        in_parallel([lambda program=program: self.install(program.org, program.package) for program in programs])
+        programs = {org: self._program(label, tuple(command), org) for org in self.orgs}
+        self.programs.update({(label, org.name): program for org, program in programs.items()})
+        in_parallel([program.start for program in programs.values()])
+        in_parallel([lambda org=org: self.install(org, programs[org].package) for org in self.orgs])
+
+    def _program(self, label: str, command: tuple[str, ...], org: Org) -> Program:
+        log = self.directory / f"chaincode-{label}-{org.name}.log"
+        host = self.description.get("chaincode_host", LOOPBACK)
+        return Program.on_free_port(org.mspid, label, command, log, host, org.chaincode_tls)
 
     def install(self, org: Org, content: bytes) -> str:
         """Install a package on an organisation's peer and answer its package id (L-6)."""
@@ -331,13 +285,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not come"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 __all__ = ["BLOCKS", "MAIN", "VALID", "Network", "Org", "Outcome", "Program", "in_parallel", "refusal", "wait_until"]

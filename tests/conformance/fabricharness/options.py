@@ -1,31 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `--ledger` option of the suites that run against either ledger."""
+"""The `--ledger` option of the suites that run against any ledger."""
 
 import os
+from collections.abc import Sequence
 
 import pytest
 
 from network import native
 
-LEDGERS = ("embedded", "fabric")
-
-
-def declare(parser: pytest.Parser) -> None:
-    """Declare `--ledger`; two suites run together declare the same option, and the first one counts."""
-    try:
-        parser.addoption("--ledger", choices=LEDGERS, default="embedded", help="the network that the cases run on")
-    except ValueError as error:
-        if "already added" not in str(error):
-            raise
+_CONTAINERS_S = 900
 
 
 def chosen(config: pytest.Config) -> str:
-    """The ledger to run on; where Fabric is asked for and missing, the suite is skipped loudly.
-
-    Pytest reads a folder's options only when that folder is named on its command line; otherwise the embedded network
-    is what runs.
-    """
-    ledger: str = config.getoption("--ledger", default="embedded")
+    """The ledger to run on; where Fabric is asked for and missing, the suite is skipped loudly."""
+    ledger: str = config.getoption("--ledger")
     if ledger == "fabric":
         try:
             native.Binaries.find()
@@ -34,3 +22,9 @@ def chosen(config: pytest.Config) -> str:
                 raise
             pytest.skip(f"NOT RUN on Fabric: {error}")
     return ledger
+
+
+def give_time(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Let the first test, during which the network is brought up, wait for containers and even for their images."""
+    if items and config.getoption("--ledger") == "containers":
+        items[0].add_marker(pytest.mark.timeout(_CONTAINERS_S))

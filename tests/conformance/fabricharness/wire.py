@@ -2,6 +2,7 @@
 """Raw connections to peers and orderers: one method per RPC, errors as plain values to compare."""
 
 import contextlib
+import hashlib
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from fabric_protos.orderer import ab_pb2_grpc
@@ -60,11 +63,31 @@ def read_refusal(error: Any) -> Refusal:
     )
 
 
+@dataclass(frozen=True)
+class ClientTls:
+    """What a client proves itself with where mutual TLS is demanded; PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "ClientTls":
+        return cls(*((folder / name).read_bytes() for name in ("client.crt", "client.key")))
+
+    @property
+    def binding(self) -> bytes:
+        """What requests for blocks must repeat, so that nobody passes them on over another connection (T-3)."""
+        certificate = x509.load_pem_x509_certificate(self.certificate)
+        return hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
+
+
 class Connection:
     """A TLS connection that closes with its test session."""
 
-    def __init__(self, address: str, tls_ca: Path, server_name: str) -> None:
-        credentials = grpc.ssl_channel_credentials(tls_ca.read_bytes())
+    def __init__(self, address: str, tls_ca: Path, server_name: str, client: ClientTls | None = None) -> None:
+        pair = (client.key, client.certificate) if client else (None, None)
+        credentials = grpc.ssl_channel_credentials(tls_ca.read_bytes(), *pair)
+        self.binding = client.binding if client else b""
         options = (*OPTIONS, ("grpc.ssl_target_name_override", server_name))
         self.channel = grpc.secure_channel(address, credentials, options=options)
 
@@ -75,8 +98,8 @@ class Connection:
 class Peer(Connection):
     """An organisation's peer endpoint."""
 
-    def __init__(self, address: str, tls_ca: Path, server_name: str) -> None:
-        super().__init__(address, tls_ca, server_name)
+    def __init__(self, address: str, tls_ca: Path, server_name: str, client: ClientTls | None = None) -> None:
+        super().__init__(address, tls_ca, server_name, client)
         self.gateway = gateway_pb2_grpc.GatewayStub(self.channel)
         self.endorser = peer_pb2_grpc.EndorserStub(self.channel)
         self.deliver = events_pb2_grpc.DeliverStub(self.channel)
@@ -126,7 +149,7 @@ class Peer(Connection):
     @contextlib.contextmanager
     def seeking(self, kind: str = "Deliver") -> Iterator["Seek"]:
         """A stream of `Deliver`, `DeliverFiltered` or `DeliverWithPrivateData`."""
-        seek = Seek(getattr(self.deliver, kind))
+        seek = Seek(getattr(self.deliver, kind), self.binding)
         try:
             yield seek
         finally:
@@ -145,8 +168,8 @@ class Peer(Connection):
 class Orderer(Connection):
     """The ordering service's endpoint."""
 
-    def __init__(self, address: str, tls_ca: Path, server_name: str) -> None:
-        super().__init__(address, tls_ca, server_name)
+    def __init__(self, address: str, tls_ca: Path, server_name: str, client: ClientTls | None = None) -> None:
+        super().__init__(address, tls_ca, server_name, client)
         self.stub = ab_pb2_grpc.AtomicBroadcastStub(self.channel)
 
     def broadcast(self, *envelopes: Any) -> list[Any]:
@@ -155,7 +178,7 @@ class Orderer(Connection):
 
     @contextlib.contextmanager
     def seeking(self) -> Iterator["Seek"]:
-        seek = Seek(self.stub.Deliver)
+        seek = Seek(self.stub.Deliver, self.binding)
         try:
             yield seek
         finally:
@@ -165,12 +188,14 @@ class Orderer(Connection):
 class Seek:
     """A bidirectional Deliver stream, one request at a time."""
 
-    def __init__(self, method: Any) -> None:
+    def __init__(self, method: Any, binding: bytes) -> None:
+        self._binding = binding
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._call = method(iter(self._requests.get, None), timeout=CALL_S)
 
-    def ask(self, request: Any) -> None:
-        self._requests.put(request)
+    def ask(self, request: messages.Seeking, *, binding: bytes | None = None) -> None:
+        """Ask for blocks, bound to this connection unless the case says to what else."""
+        self._requests.put(request.envelope(self._binding if binding is None else binding))
 
     def next(self) -> Any:
         """The next response; raises `StopIteration` when the stream has ended."""

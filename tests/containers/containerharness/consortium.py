@@ -36,6 +36,8 @@ class Consortium:
 
     directory: Path
     keys: dict[str, str] = field(default_factory=dict)
+    described: Mapping[str, Any] | None = None
+    """The topology, where it is not that of three organisations and one channel."""
     small: Path | None = None
     """The lab's peer's ledger folder where it is a small file system of its own, so that it can be filled."""
     _issuing: threading.Lock = field(default_factory=threading.Lock)
@@ -143,7 +145,7 @@ class Consortium:
         path.write_text(json.dumps(kept), encoding="ascii")
 
     def _topology(self) -> Path:
-        described = {
+        described = self.described or {
             "organisations": [
                 {"name": name, "mspid": f"{name.capitalize()}MSP", "domain": f"{name}.example", "peer": "127.0.0.1:0"}
                 for name in ORGANISATIONS

@@ -9,12 +9,17 @@ const fs = require('node:fs');
 const path = require('node:path');
 const grpc = require('@grpc/grpc-js');
 const { checkpointers, connect, hash, signers } = require('@hyperledger/fabric-gateway');
+const { common } = require('@hyperledger/fabric-protos');
 
 const text = (bytes) => Buffer.from(bytes).toString('utf8');
 const onlyFile = (folder) => fs.readFileSync(path.join(folder, fs.readdirSync(folder)[0]));
 
 function open(given, { offline = false } = {}) {
-    const client = new grpc.Client(given.peer, grpc.credentials.createSsl(fs.readFileSync(given.tls_ca)), {
+    const [key, certificate] = ['client.key', 'client.crt'].map((name) =>
+        given.tls_client ? fs.readFileSync(path.join(given.tls_client, name)) : null,
+    );
+    const credentials = grpc.credentials.createSsl(fs.readFileSync(given.tls_ca), key, certificate);
+    const client = new grpc.Client(given.peer, credentials, {
         'grpc.ssl_target_name_override': given.server_name,
         'grpc.default_authority': given.server_name,
         'grpc.max_receive_message_length': 100 * 1024 * 1024,
@@ -26,6 +31,8 @@ function open(given, { offline = false } = {}) {
         identity,
         hash: hash.sha256,
         ...(offline ? {} : { signer }),
+        // Where mutual TLS is demanded, requests for blocks are bound to the client's certificate.
+        ...(certificate ? { tlsClientCertificateHash: hash.sha256(new crypto.X509Certificate(certificate).raw) } : {}),
         evaluateOptions: () => ({ deadline: Date.now() + 10000 }),
         endorseOptions: () => ({ deadline: Date.now() + 20000 }),
         submitOptions: () => ({ deadline: Date.now() + 10000 }),
@@ -87,6 +94,11 @@ const scenarios = {
 
     async submit({ contract }, { args }) {
         return text(await contract.submitTransaction(...args));
+    },
+
+    async height({ network }, { channel }) {
+        const info = await network.getContract('qscc').evaluateTransaction('GetChainInfo', channel);
+        return common.BlockchainInfo.deserializeBinary(info).getHeight();
     },
 
     async stages({ contract }, { args }) {

@@ -277,6 +277,8 @@ def _service(
         "environment": dict(environment),
         "volumes": list(volumes),
     }
+    if plan.site is not None:
+        tree["extra_hosts"] = plan.site.extra_hosts()
     if command is not None:
         tree["command"] = list(command)
     if ports:

@@ -11,6 +11,8 @@ import secrets
 from pathlib import Path
 
 import yaml
+from cryptography import x509
+from fabric_protos.common import common_pb2
 
 from network.containers import gatewayview, nodes
 from network.containers.compose import compose
@@ -19,22 +21,23 @@ from network.embedded.genesis import genesis_block
 from network.lifecycle import packages_for
 from network.material import ensure_material, ensure_service
 from network.packaging import Package, ServiceTls
-from network.topology import Organisation
+from network.topology import Channel, Organisation
 
-__all__ = ["ca_secret", "chaincode_packages", "make_files", "tls_of_chaincode"]
+__all__ = ["agreed_block", "ca_secret", "chaincode_packages", "make_files", "tls_of_chaincode"]
 
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """The one in C where PyYAML has it: ten times as fast."""
 _RAFT_TICK_MS = 200
 """A leader that is gone is noticed after 2 s rather than 5."""
+_NONCE_BYTES = 24
 
 
 def make_files(plan: Plan, version: str) -> None:
     """Make or renew everything below the plan's directory; raises `OSError`."""
-    material = ensure_material(plan.topology, plan.directory)
+    material = ensure_material(plan.topology, plan.directory, only=plan.owner)
     for authority in plan.authorities:
         ensure_service(material, authority.folder, authority.domain, authority.name)
-    for member in plan.topology.organisations:
+    for member in plan.members:
         for name in (plan.chaincode_name(member), f"gateway.{member.domain}"):
             ensure_service(material, material.organisation(member.domain), member.domain, name)
     _make_genesis_blocks(plan)
@@ -58,8 +61,9 @@ def genesis_of(plan: Plan) -> bytes:
 
 
 def chaincode_packages(plan: Plan, version: str) -> dict[str, Package]:
-    """Each organisation's package of its own chaincode container, by MSP id; raises `OSError`."""
-    members = plan.inside().organisations
+    """The package of each organisation that runs here, of its own chaincode container, by MSP id; raises `OSError`."""
+    hosted = {member.msp_id for member in plan.members}
+    members = [member for member in plan.inside().organisations if member.msp_id in hosted]
     addresses = {member.msp_id: member.chaincode for member in members}
     tls = {member.msp_id: tls_of_chaincode(plan, member) for member in members}
     return packages_for(plan.topology.chaincode, version, addresses, tls)
@@ -103,12 +107,32 @@ def _make_genesis_blocks(plan: Plan) -> None:
     Made here rather than by configtxgen, so that the machine needs no program of Fabric's; a test holds the content
     against what configtxgen makes of the same topology.
     """
-    inside = plan.inside()
     for channel in plan.topology.channels:
         path = plan.genesis_block(channel.name)
         if not path.exists():
-            block = genesis_block(inside, plan.material, channel, raft_tick_ms=_RAFT_TICK_MS)
-            _write(path, block.SerializeToString(), durable=True)
+            block = _fresh_block(plan, channel) if plan.site is None else agreed_block(plan, channel)
+            _write(path, block.SerializeToString(deterministic=True), durable=True)
+
+
+def _fresh_block(plan: Plan, channel: Channel) -> common_pb2.Block:
+    return genesis_block(plan.inside(), plan.material, channel, raft_tick_ms=_RAFT_TICK_MS)
+
+
+def agreed_block(plan: Plan, channel: Channel) -> common_pb2.Block:
+    """The first block that every site makes, to the byte, of the same topology and the same join packages.
+
+    Its time is when the youngest root began, its nonce the hash of the block without one.
+    """
+    topology, material = plan.topology, plan.material
+    folders = [material.organisation(member.domain) for member in topology.members(channel)]
+    folders.append(material.orderer_organisation(topology.orderer.domain))
+    roots = [path.read_bytes() for folder in folders for path in (folder / "msp" / "cacerts").iterdir()]
+    at = max(x509.load_pem_x509_certificate(root).not_valid_before_utc for root in roots)
+
+    def block(nonce: bytes) -> common_pb2.Block:
+        return genesis_block(topology, material, channel, at=at, nonce=nonce, raft_tick_ms=_RAFT_TICK_MS)
+
+    return block(hashlib.sha256(block(bytes(_NONCE_BYTES)).header.data_hash).digest()[:_NONCE_BYTES])
 
 
 def _write_configurations(plan: Plan) -> None:
@@ -137,8 +161,8 @@ def _hand_over(plan: Plan) -> None:
     Where an ordinary user runs this tool, that user is who the containers run as and owns all of it already.
     """
     folders = [plan.ledger(name) for name in _with_ledgers(plan)]
-    folders += [plan.gateway_data(member) for member in plan.topology.organisations]
-    for member in plan.topology.organisations:
+    folders += [plan.gateway_data(member) for member in plan.members]
+    for member in plan.members:
         folders += [plan.registrar(member), plan.gateway_data(member) / "identity"]
     for folder in folders:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -154,7 +178,7 @@ def _hand_over(plan: Plan) -> None:
 
 def _lend_secret(plan: Plan, authority: Authority) -> None:
     """Put the CA administrator's password where the organisation's registrar finds it."""
-    for member in plan.topology.organisations:
+    for member in plan.members:
         if member.domain == authority.domain:
             secret = ca_secret(authority.folder, authority.name).read_bytes()
             _write(plan.registrar(member) / "admin.secret", secret, mode=0o600)
@@ -167,9 +191,9 @@ def _mounted(plan: Plan) -> list[Path]:
     found += [material.orderer(node.domain, node.number) for node in plan.orderers]
     for authority in plan.authorities:
         found += [authority.folder / "ca", material.service(authority.folder, authority.name)]
-    for member in plan.topology.organisations:
+    for member in plan.members:
         found.append(material.service(material.organisation(member.domain), plan.chaincode_name(member)))
-    found += [plan.registrar(member) / "admin.secret" for member in plan.topology.organisations]
+    found += [plan.registrar(member) / "admin.secret" for member in plan.members]
     return [folder for folder in found if folder.exists()]
 
 

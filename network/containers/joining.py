@@ -12,7 +12,7 @@ from fabric_protos.peer import query_pb2
 
 from network.containers.errors import ContainersError
 from network.containers.participation import Participation
-from network.containers.plan import LOOPBACK, Orderer, Peer, Plan
+from network.containers.plan import LOOPBACK, Orderer, Peer, Plan, reached
 from network.metrics import node_metric
 from network.topology import Channel, Endpoint
 from network.wire import Administrator, Member, WireError
@@ -45,7 +45,7 @@ def member_of(plan: Plan, peer: Peer) -> Member:
     return Member(
         name=member.name,
         msp_id=member.msp_id,
-        peer=str(peer.endpoint),
+        peer=str(reached(peer.endpoint)),
         host_name=peer.name,
         tls_ca=plan.material.tls_ca(member.domain),
         msp=plan.material.user(member.domain, "Admin") / "msp",

@@ -63,7 +63,7 @@ def core(plan: Plan, peer: Peer, couchdb_password: str = "") -> Tree:
             "gossip": {
                 "bootstrap": others[0] if others else peer.inside,
                 "endpoint": peer.inside,
-                "externalEndpoint": peer.inside,
+                "externalEndpoint": peer.outside,
                 "membershipTrackerInterval": "1s",
             },
             "tls": {

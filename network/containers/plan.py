@@ -9,13 +9,14 @@ import hashlib
 import ipaddress
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from network.containers.errors import ContainersError
 from network.containers.generation import Generation
 from network.containers.ports import KeptPorts
+from network.containers.site import EVERYWHERE, Site
 from network.material import Material
 from network.topology import Endpoint, Organisation, Topology
 
@@ -57,11 +58,18 @@ class Peer:
     name: str
     endpoint: Endpoint
     operations_port: int
+    advertised: Endpoint | None = None
+    """Where peers of other hosts reach it, where there are other hosts."""
 
     @property
     def inside(self) -> str:
         """Its address in the containers' network; the port is the same in there and out here."""
         return f"{self.name}:{self.endpoint.port}"
+
+    @property
+    def outside(self) -> str:
+        """What it tells other organisations' peers as its address."""
+        return self.inside if self.advertised is None else str(self.advertised)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole network of containers on one machine."""
+    """The containers of one machine: a whole network, or a site's part of one."""
 
     directory: Path
     topology: Topology
@@ -114,6 +122,18 @@ class Plan:
     """Of the chaincode containers."""
     user: str = _UNPRIVILEGED
     """`uid:gid` of every process in every container; never root."""
+    site: Site | None = None
+    """The one organisation that runs here, where every organisation has a host of its own."""
+
+    @property
+    def members(self) -> tuple[Organisation, ...]:
+        """The organisations whose peers, chaincode and gateway run here."""
+        return tuple(gateway.organisation for gateway in self.gateways)
+
+    @property
+    def owner(self) -> str | None:
+        """The domain of the one organisation whose keys belong here; None for all of them."""
+        return None if self.site is None else self.authorities[0].domain
 
     @property
     def project(self) -> str:
@@ -166,20 +186,24 @@ class Plan:
         return names + [node.name for node in self.orderers] + [peer.name for peer in self.peers]
 
     def inside(self) -> Topology:
-        """The topology as the containers see it: every node under its own name, on the same port."""
+        """The topology as the containers see it: every node of this machine under its own name, on the same port."""
         organisations = tuple(
-            replace(
-                member,
-                peer=Endpoint(member.peer_name, member.peer.port),
-                further_peers=tuple(Endpoint(name, endpoint.port) for name, endpoint in member.peers[1:]),
-                chaincode=Endpoint(self.chaincode_name(member), CHAINCODE_PORT),
-            )
-            for member in self.topology.organisations
+            self._inside(member) if member in self.members else member for member in self.topology.organisations
         )
+        if self.site is not None:
+            return replace(self.topology, organisations=organisations)
         nodes = zip(self.topology.orderer.node_names, self.topology.orderer.addresses, strict=True)
         addresses = tuple(Endpoint(name, endpoint.port) for name, endpoint in nodes)
         orderer = replace(self.topology.orderer, addresses=addresses)
         return replace(self.topology, organisations=organisations, orderer=orderer)
+
+    def _inside(self, member: Organisation) -> Organisation:
+        return replace(
+            member,
+            peer=Endpoint(member.peer_name, member.peer.port),
+            further_peers=tuple(Endpoint(name, endpoint.port) for name, endpoint in member.peers[1:]),
+            chaincode=Endpoint(self.chaincode_name(member), CHAINCODE_PORT),
+        )
 
     def published(self) -> Iterator[tuple[str, Endpoint]]:
         """Every address of this machine that a container is published on, and whose it is."""
@@ -195,6 +219,11 @@ class Plan:
         for gateway in self.gateways:
             yield gateway.name, Endpoint(LOOPBACK, gateway.port)
             yield f"{gateway.name} (health)", Endpoint(LOOPBACK, gateway.health_port)
+
+
+def reached(endpoint: Endpoint) -> Endpoint:
+    """Where this machine itself reaches what is published at `endpoint`."""
+    return replace(endpoint, host=LOOPBACK) if endpoint.host == EVERYWHERE else endpoint
 
 
 def project_name(directory: Path) -> str:
@@ -243,23 +272,30 @@ def make_plan(topology: Topology, directory: Path, images: Images | None = None)
         return Plan(
             directory=directory,
             topology=topology,
-            peers=tuple(_peers(topology, ports)),
-            orderers=tuple(_orderers(topology, ports)),
+            peers=tuple(peers_of(topology.organisations, ports)),
+            orderers=tuple(orderers_of(topology, ports)),
             authorities=tuple(_authorities(topology, directory, ports)),
-            gateways=tuple(_gateways(topology, ports)),
-            images=images or (Images() if generation.image is None else Images(chaincode=generation.image)),
+            gateways=tuple(gateways_of(topology.organisations, ports)),
+            images=images or images_of(generation),
             generation=generation,
-            user=_user(),
+            user=container_user(),
         )
 
 
-def _peers(topology: Topology, ports: KeptPorts) -> Iterator[Peer]:
-    for member in topology.organisations:
+def images_of(generation: Generation) -> Images:
+    """What containers are made from, with the chaincode's image of a generation."""
+    return Images() if generation.image is None else Images(chaincode=generation.image)
+
+
+def peers_of(members: Iterable[Organisation], ports: KeptPorts) -> Iterator[Peer]:
+    """The peers of these organisations."""
+    for member in members:
         for number, (name, endpoint) in enumerate(member.peers):
             yield Peer(member, number, name, endpoint, ports.kept(f"{name}/operations"))
 
 
-def _orderers(topology: Topology, ports: KeptPorts) -> Iterator[Orderer]:
+def orderers_of(topology: Topology, ports: KeptPorts) -> Iterator[Orderer]:
+    """All ordering nodes."""
     owner = topology.orderer
     for number, (name, endpoint) in enumerate(zip(owner.node_names, owner.addresses, strict=True), start=1):
         admin, operations = ports.kept(f"{name}/admin", endpoint.port + 3), ports.kept(f"{name}/operations")
@@ -269,18 +305,21 @@ def _orderers(topology: Topology, ports: KeptPorts) -> Iterator[Orderer]:
 def _authorities(topology: Topology, directory: Path, ports: KeptPorts) -> Iterator[Authority]:
     material = Material(directory / "organizations")
     for member in topology.organisations:
-        name = f"ca.{member.domain}"
-        yield Authority(
-            name, member.domain, material.organisation(member.domain), ports.kept(name, member.peer.port + 3)
-        )
-    domain = topology.orderer.domain
+        yield authority_of(member.domain, material.organisation(member.domain), ports, member.peer.port + 3)
+    orderer = topology.orderer
+    folder = material.orderer_organisation(orderer.domain)
+    yield authority_of(orderer.domain, folder, ports, orderer.addresses[0].port + 4)
+
+
+def authority_of(domain: str, folder: Path, ports: KeptPorts, preferred: int) -> Authority:
+    """The CA of the organisation whose keys lie in `folder`."""
     name = f"ca.{domain}"
-    preferred = topology.orderer.addresses[0].port + 4
-    yield Authority(name, domain, material.orderer_organisation(domain), ports.kept(name, preferred))
+    return Authority(name, domain, folder, ports.kept(name, preferred))
 
 
-def _gateways(topology: Topology, ports: KeptPorts) -> Iterator[Gateway]:
-    for index, member in enumerate(topology.organisations):
+def gateways_of(members: Iterable[Organisation], ports: KeptPorts) -> Iterator[Gateway]:
+    """The gateways of these organisations."""
+    for index, member in enumerate(members):
         name = f"gateway.{member.domain}"
         api, health = ports.kept(name, GATEWAY_PORT + index), ports.kept(f"{name}/health", GATEWAY_HEALTH_PORT + index)
         yield Gateway(member, name, api, health)
@@ -312,6 +351,6 @@ def _refuse_foreign(field: str, endpoint: Endpoint) -> None:
         raise ContainersError(f"{field}: {endpoint.host!r} is no IPv4 address: {problem}") from None
 
 
-def _user() -> str:
+def container_user() -> str:
     """Who the containers run as: whoever runs this tool, so that the files are theirs; for root, somebody powerless."""
     return _UNPRIVILEGED if os.getuid() == 0 else f"{os.getuid()}:{os.getgid()}"

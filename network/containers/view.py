@@ -6,7 +6,8 @@ from typing import Any
 from fabric_protos.common import common_pb2
 
 from network.containers import files
-from network.containers.plan import LOOPBACK, Authority, Plan
+from network.containers.plan import LOOPBACK, Authority, Plan, reached
+from network.containers.site import Site
 from network.embedded.blocks import header_hash
 from network.profiles import Genesis
 from network.profiles import describe as describe_network
@@ -22,10 +23,12 @@ def describe(plan: Plan) -> dict[str, Any]:
     described = describe_network(plan.topology, plan.material, genesis, ledger="fabric", pid=None)
     authorities = {authority.domain: authority for authority in plan.authorities}
     gateways = {gateway.organisation.name: gateway for gateway in plan.gateways}
+    described["organisations"] = [entry for entry in described["organisations"] if entry["name"] in gateways]
     for entry in described["organisations"]:
         member = plan.topology.organisation(entry["name"])
         gateway = gateways[member.name]
-        entry["peers"] = [str(endpoint) for _, endpoint in member.peers]
+        entry["peers"] = [str(reached(peer.endpoint)) for peer in plan.peers if peer.organisation == member]
+        entry["peer"] = entry["peers"][0]
         entry["ca"] = _authority(plan, authorities[member.domain])
         entry["gateway"] = f"http://{LOOPBACK}:{gateway.port}"
         entry["gateway_health"] = f"http://{LOOPBACK}:{gateway.health_port}"
@@ -33,14 +36,38 @@ def describe(plan: Plan) -> dict[str, Any]:
         entry["operations"] = [
             f"http://{LOOPBACK}:{peer.operations_port}" for peer in plan.peers if peer.organisation == member
         ]
-    described["orderer"] |= {
-        "ca": _authority(plan, authorities[plan.topology.orderer.domain]),
+    if plan.orderers:
+        described["orderer"] |= _ordering(plan, authorities[plan.topology.orderer.domain])
+    if plan.site is not None:
+        described |= _site(plan, plan.site, described["orderer"])
+    return described | {"run_as": "containers", "compose_project": plan.project, "compose": str(plan.compose_file)}
+
+
+def _ordering(plan: Plan, authority: Authority) -> dict[str, Any]:
+    return {
+        "ca": _authority(plan, authority),
         "admin_addresses": [f"{LOOPBACK}:{node.admin_port}" for node in plan.orderers],
         "admin_tls": str(plan.material.orderer_user(plan.topology.orderer.domain) / "tls"),
         "operations": [f"http://{LOOPBACK}:{node.operations_port}" for node in plan.orderers],
         "consensus": plan.topology.orderer.consensus,
+        "addresses": [str(reached(node.endpoint)) for node in plan.orderers],
     }
-    return described | {"run_as": "containers", "compose_project": plan.project, "compose": str(plan.compose_file)}
+
+
+def _site(plan: Plan, site: Site, orderer: dict[str, Any]) -> dict[str, Any]:
+    """Whose part this is, and where this machine reaches the others, whose keys and containers are elsewhere."""
+    others = [member for member in plan.topology.organisations if member not in plan.members]
+    found: dict[str, Any] = {
+        "site": {
+            "organisation": site.organisation,
+            "host": site.host,
+            "others": {member.name: str(site.reached(member.peer)) for member in others},
+        }
+    }
+    if not plan.orderers:
+        addresses = [str(site.reached(address)) for address in plan.topology.orderer.addresses]
+        found["orderer"] = orderer | {"addresses": addresses}
+    return found
 
 
 def _authority(plan: Plan, authority: Authority) -> dict[str, str]:

@@ -91,7 +91,8 @@ class Lookout:
 
     def _missed(self, peer: Peer, why: str, asked_at: float) -> None:
         self._owed[peer] = 0 if peer.answered_at > asked_at else self._owed[peer] + 1
-        if self._owed[peer] >= self._misses:
+        # Of a peer that was left already this was the trial: unless it ends here, nobody else may make another one.
+        if self._owed[peer] >= self._misses or peer.breaker.state != "closed":
             self._peers.failed(peer, why, certain=True)
         pause = peer.breaker.retry_in or min(1.0, self._every)
         self._due[peer] = self._clock() + pause

@@ -20,6 +20,10 @@ from gateway.fabric import Connection, Contract, Gateway, Network
 from gateway.services.ports import LedgerMisuse, Meter, Unavailable
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_PAUSE = 1.0
+"""Seconds for which a peer that does not answer is left alone: a gateway with one peer is silent for as long."""
+_TRIAL_WITHIN = 5.0
+"""Seconds for which everybody waits for one call that tries whether the peer is back."""
 
 
 @dataclass(eq=False, slots=True)
@@ -41,7 +45,7 @@ class Peer:
     name: str
     dial: Callable[[], Line]
     slots: Slots = field(default_factory=Slots)
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: Breaker = field(default_factory=lambda: Breaker(longest_pause=_LONGEST_PAUSE, trial_within=_TRIAL_WITHIN))
     height: int | None = None
     """Blocks that it held when it last said so."""
     lagging: bool = False
@@ -173,6 +177,8 @@ class Peers:
     def suspect(self, peer: Peer) -> None:
         """A call to it came back too late; ask the peer itself whether it is well."""
         self._meter.count("peer_suspected")
+        if peer.breaker.state == "half-open":
+            self.failed(peer, "the call that tried it came back too late")
         for tell in self._suspected:
             tell(peer)
 

@@ -33,7 +33,12 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_retries", 0),
     # gRPC doubles its pauses up to two minutes; a peer that was restarted should be found again sooner.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # And it gives an attempt twenty seconds. One that begins while the peer's host is away gets no answer at all, not
+    # even a refusal, and would go on waiting long after the peer is back.
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    # It asks for a name's address again after thirty seconds; a container that was made anew has another one at once.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.use_local_subchannel_pool", 1),
 )
 

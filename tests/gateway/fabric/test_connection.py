@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import grpc
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -118,6 +121,17 @@ def test_an_option_of_the_callers_replaces_ours(stage):
         with pytest.raises(EndorseError) as caught:
             contract.submit("write")
     assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_an_attempt_that_nobody_answers_is_given_up_soon():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        with connect(f"127.0.0.1:{silent.getsockname()[1]}") as channel, pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary("/gateway.Gateway/Evaluate")(b"", timeout=10)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert time.monotonic() - began < 5
 
 
 def test_waiting_for_a_connection_ends():

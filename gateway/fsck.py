@@ -100,8 +100,11 @@ def fsck(network: NetworkFile, member: Organisation, data: Path, say: Callable[[
             if report.read_model > report.blocks:
                 problem = f"holds {report.read_model} blocks, and the peer only {report.blocks}"
                 report.findings.append(Finding("read model", problem))
-            for table, problem in comparison.differences(kept, rebuilt):
-                report.findings.append(Finding(f"read model, table {table}", problem))
+            try:
+                for table, problem in comparison.differences(kept, rebuilt):
+                    report.findings.append(Finding(f"read model, table {table}", problem))
+            except sqlite3.Error as exc:
+                report.notes.append(f"the read model is of another version of the gateway and was not compared: {exc}")
     for owner, peer in _others(network, member, own):
         say(f"comparing with {peer.address}")
         _compare(network, member, owner, peer, marks, report)

@@ -18,7 +18,7 @@ from gateway.delivery.breaker import Breaker
 from gateway.delivery.peererrors import Blame, Verdict, judge, parse_object
 from gateway.delivery.peers import Line, Peer, Peers
 from gateway.delivery.slots import Kind
-from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer
+from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer, UntrustedResponse
 from gateway.fabric.identity import default_hash
 from gateway.services.ports import (
     AlreadyProposed,
@@ -155,6 +155,8 @@ class FabricLedger:
             line = peer.line()
             answer = work(line)
         except FabricError as exc:
+            if _of_nobody_known_yet(exc, self._peers):
+                return Verdict(Unavailable("who is a member has not been read from all blocks yet", code="catching-up"))
             verdict = judge(exc, submitting=kind is Kind.SUBMIT)
             self._report(peer, line, verdict.blame, exc)
             return verdict
@@ -198,6 +200,12 @@ def _hold_against(breaker: Breaker, blame: Blame) -> None:
         breaker.failed()
     elif blame is Blame.NOBODY:
         breaker.succeeded()
+
+
+def _of_nobody_known_yet(error: FabricError, peers: Peers) -> bool:
+    """Whether an endorser is no member as far as we have read, while there is more to read."""
+    unknown = isinstance(error, UntrustedResponse) and error.reason == "untrusted-endorser"
+    return unknown and peers.read_height < peers.known_height
 
 
 def _raise(verdict: Verdict) -> NoReturn:

@@ -20,7 +20,8 @@ from gateway.delivery.blockfeed import FabricBlocks
 from gateway.delivery.lookout import Lookout
 from gateway.delivery.peers import Line, Peer, Peers
 from gateway.delivery.slots import Slots
-from gateway.fabric import Gateway, Trust, connect
+from gateway.fabric import FabricError, Gateway, Trust, connect
+from gateway.fabric.following import Follower
 from gateway.identities.errors import IdentityError
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity, Renewal
@@ -214,14 +215,22 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     if settings.rebuild:
         readmodel.clear()
     identity = _identity(settings)
-    peers = Peers(_peers(settings, identity), meter=metrics)
+    trust = _pinned(settings)
+    follower = Follower(settings.network.channel, trust)
+    _resume(follower, readmodel)
+    metrics.gauge(
+        "pedigree_config_sequence",
+        "Number of the channel configuration that is followed; -1 before the first block",
+        lambda: -1 if follower.sequence is None else follower.sequence,
+    )
+    peers = Peers(_peers(settings, identity, trust), meter=metrics)
     guard.callback(peers.close)
     renewal = _renewal(identity, peers, metrics)
     guard.callback(renewal.stop)
     renewal.start()
     return Parts(
         ledger=FabricLedger(peers, metrics),
-        blocks=FabricBlocks(peers, settings.network.chaincode),
+        blocks=FabricBlocks(peers, settings.network.chaincode, follower),
         readmodel=readmodel,
         submissions=SubmissionStore(_open(guard, data, "submissions", durable=True)),
         records=RecordStore(_open(guard, data, "records", durable=True)),
@@ -273,13 +282,26 @@ def _fail_stop(error: Exception) -> None:
     os._exit(_EXIT_IO_ERROR)
 
 
-def _peers(settings: Settings, identity: CurrentIdentity) -> list[Peer]:
-    """The organisation's peers, not connected yet, all held to the same pinned facts."""
-    network, member = settings.network, settings.organisation
+def _pinned(settings: Settings) -> Trust:
+    """What the operator pinned; members other than these are learnt from the blocks that follow on the pinned one."""
+    network = settings.network
     folders = {organisation.msp_id: organisation.msp for organisation in network.organisations}
-    trust = Trust.from_msp_folders(
+    return Trust.from_msp_folders(
         {**folders, network.orderer_msp_id: network.orderer_msp}, bytes.fromhex(network.genesis_hash)
     )
+
+
+def _resume(follower: Follower, readmodel: ReadModel) -> None:
+    """Trust those who were members when this gateway last ran, before anything is asked of a peer."""
+    try:
+        follower.resume(readmodel.height(), readmodel.config())
+    except (ValueError, FabricError) as error:
+        raise SettingsError(f"the read model's channel configuration: {error}; start once with --rebuild") from error
+
+
+def _peers(settings: Settings, identity: CurrentIdentity, trust: Trust) -> list[Peer]:
+    """The organisation's peers, not connected yet, all held to the same facts."""
+    network, member = settings.network, settings.organisation
     tls_root = member.tls_ca.read_bytes()
     certificate, key = member.tls_pair()
 

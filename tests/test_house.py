@@ -77,6 +77,7 @@ RULES: dict[str, Rule] = {
             "gateway.fabric.identity",
             "gateway.fabric.policy",
             "gateway.fabric.blocks",
+            "gateway.fabric.following",
             "gateway.fabric.rwset",
             "gateway.fabric.verify",
             "gateway.fabric.errors",

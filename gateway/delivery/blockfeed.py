@@ -2,22 +2,23 @@
 """The one stream of committed blocks, from whichever peer of the organisation is in use, in the gateway's own terms.
 
 A stream begins where the reader stands and must follow on the very block that he read last, whoever delivers it: a
-peer that shows another chain is never used again. Nothing is taken up unseen: a broken stream raises, and the reader
-asks again from his own position, so that no block is missed and none comes twice.
+peer that shows another chain, or blocks that the ordering service did not sign, is never used again. Nothing is taken
+up unseen: a broken stream raises, and the reader asks again from his own position, so that no block is missed and none
+comes twice. Who is a member changes with the blocks; the reader keeps the configuration beside his position.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from chaincode.domain import codec
 from chaincode.domain.idempotency import Idempotency
 from gateway.delivery.peererrors import parse_object
 from gateway.delivery.peers import Line, Peer, Peers
 from gateway.fabric import Block, FabricError, GatewayError, decode_block
-from gateway.fabric.blocks import Transaction
+from gateway.fabric.blocks import Transaction, config_in
 from gateway.fabric.errors import DeliverError
 from gateway.services.ports import LedgerBlock, LedgerMisuse, LedgerTransaction, LedgerWrite, Unavailable
 
@@ -28,12 +29,21 @@ _NOT_FOUND = 404
 _OF_THE_CHAINCODE_ALONE = f"\x00{codec.kind_of(Idempotency)}\x00"
 
 
+class Judge(Protocol):
+    """Who says whether a block is what the channel's orderers ordered; see `gateway.fabric.following.Follower`."""
+
+    def resume(self, height: int, config: bytes | None) -> None: ...
+
+    def check(self, message: Any, block: Block) -> bytes | None: ...
+
+
 class FabricBlocks:
     """Implements `services.ports.BlockSource` on the Deliver service of the peer in use."""
 
-    def __init__(self, peers: Peers, chaincode: str) -> None:
+    def __init__(self, peers: Peers, chaincode: str, judge: Judge) -> None:
         self._peers = peers
         self._chaincode = chaincode
+        self._judge = judge
         self._lock = threading.Lock()
         self._open: tuple[Peer, Any] | None = None
         peers.when_left(self._left)
@@ -48,7 +58,10 @@ class FabricBlocks:
         self._peers.told(peer, height)
         return self._peers.known_height
 
-    def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
+    def blocks(
+        self, start: int, stop: Callable[[], bool], *, previous_hash: str | None, config: bytes | None = None
+    ) -> Iterator[LedgerBlock]:
+        self._judge.resume(start, config)
         peer = self._peers.choose()
         line = peer.line()
         before = None if previous_hash is None else bytes.fromhex(previous_hash)
@@ -57,9 +70,12 @@ class FabricBlocks:
             with line.network.block_events(start_block=start, previous_hash=before) as events:
                 with self._lock:
                     self._open = (peer, events)
-                for block in events:
-                    yield ledger_block(decode_block(block), self._chaincode)
-                    self._peers.read(block.header.number + 1)
+                for message in events:
+                    block = decode_block(message)
+                    # Before the reader has it: whoever waits for this block then meets the members that it names.
+                    self._judge.check(message, block)
+                    yield ledger_block(block, self._chaincode)
+                    self._peers.read(block.number + 1)
                     if stop():
                         return
         except (FabricError, ValueError) as exc:
@@ -110,6 +126,7 @@ def ledger_block(block: Block, chaincode: str) -> LedgerBlock:
         hash=block.header_hash.hex(),
         previous_hash=block.previous_hash.hex(),
         transactions=tuple(_transaction(transaction, chaincode) for transaction in block.transactions),
+        config=config_in(block),
     )
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Endorsement",
     "Transaction",
     "channel_config",
+    "config_in",
     "data_hash",
     "decode_block",
     "decode_transaction",
@@ -243,6 +244,14 @@ def _event(data: bytes) -> BlockEvent | None:
         return None
     event = wire.chaincode_event.ChaincodeEvent.FromString(data)
     return BlockEvent(event.chaincode_id, event.tx_id, event.event_name, event.payload)
+
+
+def config_in(block: Block) -> bytes | None:
+    """The serialised `ConfigEnvelope` of a block that holds one and nothing else, whatever its validation flag says."""
+    if len(block.transactions) != 1 or block.transactions[0].type != wire.common.CONFIG:
+        return None
+    data: bytes = wire.common.Payload.FromString(block.transactions[0].payload).data
+    return data
 
 
 def channel_config(block: Any) -> Any:

@@ -254,7 +254,7 @@ class Msps:
             raise MalformedData("identity: not a serialised identity") from exc
         msp = self._msps.get(identity.mspid)
         if msp is None:
-            raise InvalidIdentity(f"MSP {identity.mspid!r} is not pinned")
+            raise InvalidIdentity(f"MSP {identity.mspid!r} is not among the trusted members")
         try:
             certificate = x509.load_pem_x509_certificate(identity.id_bytes)
             return msp.accept(certificate, serialized)

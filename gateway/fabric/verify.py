@@ -44,6 +44,7 @@ __all__ = [
 class Trust:
     """The pinned facts of one channel: its organisations' MSPs and the header hash of its genesis block.
 
+    Members come and go: a `following.Follower` that reads the channel's blocks replaces `msps`, as one assignment.
     `policies` may pin a chaincode's endorsement policy by name, for chaincodes without key-level policies: a
     transaction that cannot satisfy it is then refused before it is signed rather than marked invalid in a block.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fabric_protos.common import common_pb2, configtx_pb2, policies_pb2
+from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2, policies_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
@@ -32,6 +32,7 @@ __all__ = [
     "chaincode_event",
     "common",
     "configtx",
+    "configuration",
     "events",
     "gateway",
     "identities",
@@ -54,6 +55,7 @@ chaincode: Any = chaincode_pb2
 chaincode_event: Any = chaincode_event_pb2
 common: Any = common_pb2
 configtx: Any = configtx_pb2
+configuration: Any = configuration_pb2
 events: Any = events_pb2
 gateway: Any = gateway_pb2
 identities: Any = identities_pb2

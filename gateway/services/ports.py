@@ -146,6 +146,8 @@ class LedgerBlock:
     hash: str
     previous_hash: str
     transactions: tuple[LedgerTransaction, ...]
+    config: bytes | None = None
+    """The channel's configuration that holds from here on, as the ledger has it; `None` where it stays as it was."""
 
 
 class BlockSource(Protocol):
@@ -155,10 +157,13 @@ class BlockSource(Protocol):
         """How many blocks the ledger is known to hold; `None` when nobody knows. Raises as `blocks` does."""
         ...
 
-    def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
+    def blocks(
+        self, start: int, stop: Callable[[], bool], *, previous_hash: str | None, config: bytes | None = None
+    ) -> Iterator[LedgerBlock]:
         """Yield blocks from number `start` on, in order and without gaps, until the stream breaks or `stop()`.
 
-        The first one follows on the block with header hash `previous_hash` (hex), where that is known. A broken stream
+        The first one follows on the block with header hash `previous_hash` (hex), where that is known, and was ordered
+        under `config`, the last one that a block before it put in force. A broken stream
         raises `Unavailable`; the caller starts again from its own position. Blocks that do not follow raise
         `LedgerMisuse`.
         """
@@ -200,8 +205,15 @@ class ReadModel(Protocol):
         """Header hash of the last applied block, or `None` before the first."""
         ...
 
+    def config(self) -> bytes | None:
+        """The channel's configuration as of the last applied block, or `None` before the first."""
+        ...
+
     def apply(self, block: LedgerBlock) -> None:
-        """Apply the next block; rows and position move in one SQL transaction. Refuses gaps and foreign blocks."""
+        """Apply the next block; rows, configuration and position move in one SQL transaction.
+
+        Refuses gaps and foreign blocks.
+        """
         ...
 
     def clear(self) -> None:

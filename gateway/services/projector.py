@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks become the read model: first run, catch-up and rebuild are one path.
 
-What a crash leaves: rows and position of a block are committed together, so the stream is simply taken up at
-the stored height. Nothing else depends on where the projector stood.
+What a crash leaves: rows, position and the channel's configuration are committed together, so the stream is simply
+taken up at the stored height, under the configuration that held there. Nothing else depends on where the projector
+stood.
 """
 
 import logging
@@ -16,7 +17,7 @@ from gateway.services.ports import BlockSource, PortError, ReadModel, Unavailabl
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 1.0
 # Where nobody says how many blocks there are: those that are behind arrive back to back, so a stream that stays
 # silent this long has delivered them all.
 _QUIET = 0.25
@@ -84,8 +85,9 @@ class Projector:
             try:
                 self._stream()
             except Unavailable as exc:
+                if self._trouble != exc.message:  # a peer that stays away is worth one line, not one a second
+                    _LOG.warning("block stream lost: %s", exc.message)
                 self._trouble = exc.message
-                _LOG.warning("block stream lost: %s", exc.message)
             except PortError as exc:
                 # A gap or a foreign block: never guess. An operator must look; the stored rows stay readable.
                 if self._trouble != exc.message:
@@ -103,12 +105,15 @@ class Projector:
         target = self._source.tip()
         if target is not None:
             self._commits.seen(target - 1)
-        start, previous_hash = self._readmodel.height(), self._readmodel.last_hash()
+        start, previous_hash, config = (
+            self._readmodel.height(), self._readmodel.last_hash(), self._readmodel.config(),
+        )  # fmt: skip
         self._last_activity = time.monotonic()
         self._target = target
         self._streaming = True
         self._trouble = None
-        for block in self._source.blocks(start, self._stopping.is_set, previous_hash=previous_hash):
+        following = self._source.blocks(start, self._stopping.is_set, previous_hash=previous_hash, config=config)
+        for block in following:
             self._readmodel.apply(block)
             self._commits.applied(block)
             self._last_activity = time.monotonic()

@@ -8,7 +8,14 @@ from pathlib import Path
 
 __all__ = ["copy_of", "differences", "height_of"]
 
-_KEYS = {"entry": "key", "attribute": "key", "history": "key", "ledger_transaction": "id", "position": "hash"}
+_KEYS = {
+    "entry": "key",
+    "attribute": "key",
+    "history": "key",
+    "ledger_transaction": "id",
+    "channel_config": "block",
+    "position": "hash",
+}
 _MOST = 5
 """How many rows of a table are named."""
 

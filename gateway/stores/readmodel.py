@@ -14,7 +14,7 @@ from gateway.services.ports import Entry, Json, LedgerBlock, LedgerTransaction, 
 from gateway.stores.database import Database
 
 _ENTRY = "entry.key, entry.kind, entry.value, entry.transaction_id, entry.block, entry.at"
-_TABLES = ("attribute", "entry", "history", "ledger_transaction")
+_TABLES = ("attribute", "channel_config", "entry", "history", "ledger_transaction")
 _INDEXED_LENGTH = 256
 
 
@@ -30,6 +30,10 @@ class ReadModelStore:
     def last_hash(self) -> str | None:
         value = self._database.reader().execute("SELECT hash FROM position").fetchone()[0]
         return None if value is None else str(value)
+
+    def config(self) -> bytes | None:
+        row = self._database.reader().execute("SELECT envelope FROM channel_config").fetchone()
+        return None if row is None else bytes(row[0])
 
     def apply(self, block: LedgerBlock) -> None:
         self._database.write(lambda connection: _apply(connection, block))
@@ -112,6 +116,8 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
     )
     for writes in _rounds(block):
         _apply_writes(connection, writes)
+    if block.config is not None:
+        connection.execute("INSERT OR REPLACE INTO channel_config VALUES (1, ?, ?)", (block.number, block.config))
     connection.execute("UPDATE position SET height = ?, hash = ?", (block.number + 1, block.hash))
 
 

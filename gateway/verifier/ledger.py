@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from fabric_protos.common import common_pb2, configuration_pb2
-from fabric_protos.msp import identities_pb2
-from google.protobuf.message import DecodeError
+from fabric_protos.common import common_pb2
 
-from gateway.fabric.blocks import Transaction, channel_config, decode_block, header_bytes
+from gateway.fabric.blocks import Transaction, channel_config, decode_block
 from gateway.fabric.errors import MalformedData, UntrustedResponse
+from gateway.fabric.following import InForce
 from gateway.fabric.policy import ChannelConfig, PolicyNotSatisfied, SignedData, verified_members
 from gateway.fabric.verify import BlockChecker, proposal_hash
 from gateway.verifier.duties import Duties, Versions
@@ -33,8 +32,6 @@ from gateway.verifier.duties import Duties, Versions
 __all__ = ["Finding", "LedgerCheck"]
 
 _CONFIG, _ENDORSED = 1, 3
-_BLOCK_POLICY = "/Channel/Orderer/BlockValidation"
-_SIGNATURES = common_pb2.SIGNATURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +51,7 @@ class LedgerCheck:
     def __init__(self, channel: str, genesis_hash: bytes) -> None:
         self._channel = channel
         self._checker = BlockChecker(genesis_hash, first=0)
-        self._config: ChannelConfig | None = None
-        self._consenters: dict[int, bytes] = {}
+        self._config: InForce | None = None
         self._duties = Duties()
         self._versions = Versions()
         self._seen: dict[str, int] = {}
@@ -71,8 +67,8 @@ class LedgerCheck:
             self._checker.check(message)
             block = decode_block(message)
             if self._config is None:
-                self._configure(message)
-            elif (problem := self._unsigned(message)) is not None:
+                self._config = InForce(channel_config(message))
+            elif (problem := self._config.unsigned(message)) is not None:
                 yield Finding(place, problem)
         except (UntrustedResponse, MalformedData) as exc:
             self.broken = True
@@ -90,7 +86,7 @@ class LedgerCheck:
             if transaction.malformed is not None:
                 yield Finding(place, f"is marked valid and cannot be read: {transaction.malformed}")
             elif transaction.type == _CONFIG and number > 0:
-                self._configure(message)
+                self._config = InForce(channel_config(message))
             elif transaction.type == _ENDORSED:
                 for problem in self._problems(transaction, number):
                     yield Finding(place, problem)
@@ -135,52 +131,6 @@ class LedgerCheck:
                         yield f"is not endorsed as {asked_by} demands: {exc}"
             except MalformedData as exc:
                 yield f"cannot be held to a policy: {exc}"
-
-    def _configure(self, message: Any) -> None:
-        envelope = channel_config(message)
-        self._config = ChannelConfig(envelope)
-        group = envelope.config.channel_group.groups["Orderer"]
-        self._consenters = {}
-        if "Orderers" in group.values:
-            try:
-                mapping = configuration_pb2.Orderers.FromString(group.values["Orderers"].value).consenter_mapping
-            except DecodeError as exc:
-                raise MalformedData("the configuration's consenters are not readable") from exc
-            self._consenters = {
-                each.id: identities_pb2.SerializedIdentity(
-                    mspid=each.msp_id, id_bytes=each.identity
-                ).SerializeToString()
-                for each in mapping
-            }
-
-    def _unsigned(self, message: Any) -> str | None:
-        assert self._config is not None
-        try:
-            signed = list(self._signed(message))
-        except DecodeError:
-            return "its signatures cannot be read"
-        try:
-            self._config.policy(_BLOCK_POLICY).evaluate(verified_members(signed, self._config.msps))
-        except PolicyNotSatisfied as exc:
-            return f"is not signed as the ordering service must sign: {exc}"
-        return None
-
-    def _signed(self, message: Any) -> Iterator[SignedData]:
-        """What each orderer signed: Raft's name themselves in a header, SmartBFT's by their number."""
-        slots = message.metadata.metadata
-        if len(slots) <= _SIGNATURES:
-            return
-        metadata = common_pb2.Metadata.FromString(slots[_SIGNATURES])
-        header = message.header
-        tail = header_bytes(header.number, header.previous_hash, header.data_hash)
-        for entry in metadata.signatures:
-            if entry.signature_header:
-                creator = common_pb2.SignatureHeader.FromString(entry.signature_header).creator
-                head = entry.signature_header
-            else:
-                number = common_pb2.IdentifierHeader.FromString(entry.identifier_header).identifier
-                creator, head = self._consenters.get(number, b""), entry.identifier_header
-            yield SignedData(metadata.value + head + tail, creator, entry.signature)
 
 
 def _forged(transaction: Transaction, config: ChannelConfig) -> str | None:

@@ -58,6 +58,16 @@ class CountingMeter:
         self.counts[what] += 1
 
 
+class Credulous:
+    """Takes every block that follows on the one before it, for the fakes' chain has no configuration."""
+
+    def resume(self, height: int, config: bytes | None) -> None:
+        pass
+
+    def check(self, message: Any, block: Any) -> bytes | None:
+        return None
+
+
 class Endpoint:
     """A fake peer behind a port that it keeps when it is killed and started again."""
 
@@ -183,7 +193,8 @@ def make_site(world: Any) -> Iterator[Callable[..., Site]]:
         heights: list[int] = []
         lookout = Lookout(peers, heights.append, every=0.2, within=0.5, stalls_after=1.0)
         site = Site(
-            world, endpoints, peers, lookout, FabricLedger(peers, meter), FabricBlocks(peers, "pedigree"), meter,
+            world, endpoints, peers, lookout, FabricLedger(peers, meter), FabricBlocks(peers, "pedigree", Credulous()),
+            meter,
             heights,
         )  # fmt: skip
         sites.append(site)

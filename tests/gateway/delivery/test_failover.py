@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from gateway.delivery.slots import Kind
+from gateway.fabric import Identity
 from gateway.fabric.calls import Deadlines
 from gateway.services.ports import Forbidden, LedgerMisuse, OutcomeUnknown, Refused, Unavailable
 
@@ -322,6 +323,37 @@ def test_the_feed_leaves_a_peer_that_falls_far_behind(site: Any, reader: Any, un
     until(lambda: reader.whole)
 
 
+@pytest.fixture
+def tried(make_site: Callable[..., Any], until: Callable[..., Any]) -> Any:
+    """An organisation whose only peer was left because calls to it failed, and is being tried again."""
+    site = make_site(1)
+    site.record()
+    site.endpoints[0].kill()
+    (peer,) = site.peer
+    while peer.breaker.state == "closed":
+        refused(site)
+    until(peer.breaker.allows)
+    assert not peer.breaker.allows(), "one at a time makes the trial"
+    return site
+
+
+def test_the_lookouts_trial_of_a_peer_ends_when_it_fails(tried: Any, until: Callable[..., Any]) -> None:
+    (peer,) = tried.peer
+    tried.lookout.ask(peer)
+    assert peer.breaker.state == "open"
+    assert peer.breaker.retry_in < 1
+    tried.endpoints[0].start()
+    tried.lookout.start()
+    until(lambda: tried.peers.usable == 1)
+
+
+def test_a_trial_that_comes_back_too_late_ends_too(tried: Any) -> None:
+    (peer,) = tried.peer
+    tried.peers.suspect(peer)
+    assert peer.breaker.state == "open"
+    assert peer.breaker.retry_in < 1
+
+
 def test_a_peer_with_fewer_blocks_than_were_read_is_no_source(make_site: Callable[..., Any]) -> None:
     site = make_site(1)
     site.cut(3)
@@ -364,6 +396,19 @@ def test_when_no_peer_shows_the_chain_nothing_is_written_any_more(make_site: Cal
     with pytest.raises(LedgerMisuse):
         site.feed.tip()
     assert "Endorse" not in site.fakes[0].calls
+
+
+def test_an_endorser_who_may_be_a_member_of_later_blocks_is_asked_for_again(make_site: Callable[..., Any]) -> None:
+    def stranger(draft: Any) -> None:
+        draft.names = [Identity("NobodyMSP", draft.endorsers[0].identity.credentials)]
+
+    site = make_site(1)
+    site.cut(3)
+    site.fakes[0].lie = stranger
+    site.peers.told(site.peer[0], 4)
+    assert refused(site).code == "catching-up"
+    assert len(list(site_blocks(site, 4))) == 4
+    assert refused(site, LedgerMisuse).facts == {"reason": "untrusted-endorser"}
 
 
 def test_a_peer_of_another_channel_is_found_at_the_first_question(site: Any) -> None:

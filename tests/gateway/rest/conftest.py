@@ -102,7 +102,9 @@ class MemoryLedger:
     def tip(self) -> int | None:
         return len(self.chain)
 
-    def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
+    def blocks(
+        self, start: int, stop: Callable[[], bool], *, previous_hash: str | None, config: bytes | None = None
+    ) -> Iterator[LedgerBlock]:
         position = start
         while not stop():
             with self._changed:

@@ -62,6 +62,7 @@ class FakeLedger:
         self.interrupted = False
         self.sent: list[bytes] = []
         self.told_previous: list[str | None] = []
+        self.told_config: list[bytes | None] = []
         self._changed = threading.Condition()
 
     def prepare(
@@ -125,9 +126,12 @@ class FakeLedger:
     def tip(self) -> int | None:
         return len(self.chain)
 
-    def blocks(self, start: int, stop: Callable[[], bool], *, previous_hash: str | None) -> Iterator[LedgerBlock]:
+    def blocks(
+        self, start: int, stop: Callable[[], bool], *, previous_hash: str | None, config: bytes | None = None
+    ) -> Iterator[LedgerBlock]:
         position = start
         self.told_previous.append(previous_hash)
+        self.told_config.append(config)
         while not stop() and self.streaming:
             with self._changed:
                 if position >= len(self.chain):

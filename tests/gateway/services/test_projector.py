@@ -100,6 +100,19 @@ def test_a_stream_is_asked_to_follow_on_the_block_that_was_read_last(make_core: 
     assert read in core.ledger.told_previous
 
 
+def test_a_stream_is_asked_to_go_on_under_the_configuration_that_holds(make_core: Callable[..., Any]) -> None:
+    core = make_core()
+    core.ledger.chain[0] = replace(core.ledger.chain[0], config=b"first")
+    core.start()
+    core.post("a")
+    core.ledger.streaming = False
+    until(lambda: not core.projector.streaming)
+    core.ledger.streaming = True
+    core.ledger.cut()
+    until(lambda: core.readmodel.height() == len(core.ledger.chain))
+    assert (core.ledger.told_config[0], core.ledger.told_config[-1]) == (None, b"first")
+
+
 def test_a_fork_is_trouble_that_is_told_and_nothing_is_applied(make_core: Callable[..., Any]) -> None:
     core = make_core()
     core.ledger.tip = _forked

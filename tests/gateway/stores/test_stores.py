@@ -6,16 +6,18 @@ import stat
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.services.ports import Damaged, PortError, StorageFailed, StorageFull, StoredRecord
+from gateway.services.ports import Damaged, LedgerBlock, PortError, StorageFailed, StorageFull, StoredRecord
+from gateway.stores import readmodel
 from gateway.stores.blobs import BlobStore
 from gateway.stores.database import Database
 from gateway.stores.keys import InvalidKeyRequest, KeyStore
-from gateway.stores.readmodel import selection
+from gateway.stores.readmodel import ReadModelStore, selection
 from gateway.stores.records import RecordStore
 
 
@@ -252,3 +254,40 @@ def test_one_record_is_found_by_its_attributes_and_not_by_looking_at_all(tmp_pat
     assert plan[0] == "SEARCH a0 USING PRIMARY KEY (kind=? AND name=? AND value=?)"
     assert [step for step in plan if step.startswith("SCAN")] == []
     assert any(step.startswith("SEARCH entry USING PRIMARY KEY (key=?)") for step in plan)
+
+
+def test_the_configuration_moves_with_the_position(tmp_path: Path) -> None:
+    path = tmp_path / "readmodel.db"
+    database = Database.open(path, "readmodel", durable=False)
+    model = ReadModelStore(database)
+    assert model.config() is None
+    model.apply(LedgerBlock(0, "00", "", (), config=b"first"))
+    model.apply(LedgerBlock(1, "01", "00", ()))
+    assert model.config() == b"first"
+    with pytest.raises(PortError):
+        model.apply(LedgerBlock(2, "02", "another", (), config=b"of another chain"))
+    assert (model.height(), model.config()) == (2, b"first")
+    model.apply(LedgerBlock(2, "02", "01", (), config=b"second"))
+    database.close()
+    database = Database.open(path, "readmodel", durable=False)
+    model = ReadModelStore(database)
+    assert (model.height(), model.config()) == (3, b"second")
+    model.clear()
+    assert (model.height(), model.config()) == (0, None)
+    database.close()
+
+
+def test_a_read_model_that_knows_no_configuration_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "readmodel.db"
+    script = Path(readmodel.__file__).parent / "migrations" / "readmodel" / "0001_readmodel.sql"
+    with closing(sqlite3.connect(path)) as former:
+        former.executescript(script.read_text(encoding="utf-8"))
+        former.execute("UPDATE position SET height = 7, hash = 'ff'")
+        former.execute("INSERT INTO ledger_transaction VALUES ('id', 6, 0, 0, 'LabMSP', '', NULL)")
+        former.execute("PRAGMA user_version=1")
+        former.commit()
+    database = Database.open(path, "readmodel", durable=False)
+    model = ReadModelStore(database)
+    assert (model.height(), model.last_hash(), model.config()) == (0, None, None)
+    assert model.transaction("id") is None
+    database.close()

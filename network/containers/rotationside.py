@@ -4,7 +4,7 @@
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.client import HTTPException
 from pathlib import Path
 from socket import create_connection
@@ -13,7 +13,7 @@ from cryptography import x509
 
 from network import overview
 from network.config import changes
-from network.config.submit import change
+from network.config.submit import Done, change
 from network.containers import files, joining, view
 from network.containers.errors import ContainersError
 from network.containers.fabricside import RealFabric
@@ -24,15 +24,18 @@ from network.lifecycle import height, install, repackage
 from network.metrics import node_metric
 from network.packaging import Package
 from network.topology import Endpoint, Organisation
-from network.wire import Administrator
+from network.wire import Administrator, WireError
 
 __all__ = ["RealNodes"]
 
-_FOLLOW_S = 10.0
+_FOLLOW_S = 3.0
 """How long a node may take to get the block in which its own certificate changes. Others may have let go of it before
 it heard: then it reads that block when it comes back, so that waiting longer is of no use."""
 _POLL_S = 0.1
 _ANSWER_S = 5.0
+_COUNT_S, _COUNT_PAUSE_S = 60.0, 0.5
+_TOO_FEW = "quorum loss"
+"""In Fabric's refusal to change a consenter while another one is away."""
 
 Trouble = Callable[[str], str | None]
 
@@ -50,13 +53,14 @@ class RealNodes:
     # -- ordering nodes ------------------------------------------------------------------------------------------------
 
     def leader(self) -> str | None:
-        """The ordering node that leads the first channel, None while none does; raises `OSError`."""
+        """The ordering node that says that it leads the first channel, None where none that answers does."""
         bft = self._plan.topology.orderer.consensus == "bft"
         metric = "consensus_BFT_is_leader" if bft else "consensus_etcdraft_is_leader"
         channel = self._plan.topology.channels[0].name
         for node in self._plan.orderers:
-            if node_metric(f"{LOOPBACK}:{node.operations_port}", metric, channel):
-                return node.name
+            with suppress(OSError):  # one that is away does not lead
+                if node_metric(f"{LOOPBACK}:{node.operations_port}", metric, channel):
+                    return node.name
         return None
 
     def pin(self, node: Orderer, certificate: bytes) -> None:
@@ -76,12 +80,14 @@ class RealNodes:
             ordering = closing.enter_context(overview.ordering(described))
             for channel in self._plan.topology.channels:
                 members = [each for each in everybody if each.member.name in channel.organisations]
-                done = change(
-                    channel.name,
-                    lambda config: changes.replace_consenter_certificate(config, address, certificate),
-                    members,
-                    ordering,
-                    approving=[signer],
+                done = _patiently(
+                    lambda name=channel.name, members=members: change(  # type: ignore[misc]
+                        name,
+                        lambda config: changes.replace_consenter_certificate(config, address, certificate),
+                        members,
+                        ordering,
+                        approving=[signer],
+                    )
                 )
                 if done.changed:
                     self._let_follow(node, channel.name, done.block)
@@ -191,6 +197,21 @@ class RealNodes:
             self._trouble,
             what=f"{name} does not show the certificate in {expected}",
         )
+
+
+def _patiently(attempt: Callable[[], Done]) -> Done:
+    """Have consenters changed as soon as the leader counts enough of them to lose one.
+
+    It counts a node some seconds after the node is back, and refuses until then. Raises as `change`.
+    """
+    give_up = time.monotonic() + _COUNT_S
+    while True:
+        try:
+            return attempt()
+        except WireError as error:
+            if _TOO_FEW not in str(error) or time.monotonic() > give_up:
+                raise
+        time.sleep(_COUNT_PAUSE_S)
 
 
 def _presented(endpoint: Endpoint, name: str, root: Path, client: Path) -> x509.Certificate:

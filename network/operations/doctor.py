@@ -31,6 +31,7 @@ from network.operations.facts import (
     Tip,
 )
 from network.operations.inventory import Place, Site
+from network.operations.tlsrotation import is_unfinished
 from network.topology import Endpoint
 from network.wire import Member, WireError
 
@@ -80,6 +81,7 @@ def examine(directory: Path, *, run_as: str | None = None, gateways: Mapping[str
         heights=tuple(found.heights),
         chaincodes=tuple(found.chaincodes),
         gateways=tuple(gateway for gateway, _ in doors),
+        rotating=is_unfinished(directory),
     )
 
 

@@ -203,3 +203,5 @@ class Facts:
     heights: tuple[Heights, ...] = ()
     chaincodes: tuple[Chaincode, ...] = ()
     gateways: tuple[Gateway, ...] = ()
+    rotating: bool = False
+    """Whether a renewal of TLS certificates has begun and not ended."""

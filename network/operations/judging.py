@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from network.operations.facts import Chaincode, Disk, Facts, Heights, Node, Ordering
+from network.operations.facts import Certificate, Chaincode, Disk, Facts, Heights, Node, Ordering
 
 __all__ = ["Finding", "judge", "older_than_supported"]
 
@@ -148,7 +148,7 @@ def _fullness(disk: Disk) -> str | None:
 def _certificates(facts: Facts) -> Iterator[Finding]:
     for each in facts.certificates:
         about, day = each.path, each.end.strftime("%Y-%m-%d %H:%M UTC")
-        remedy = "renew it before then" if each.end > facts.at else "renew it"
+        remedy = ("renew it before then" if each.end > facts.at else "renew it") + _renewal(facts, each)
         if each.end <= facts.at:
             yield Finding(WRONG, about, f"this {each.purpose} certificate ended on {day}", remedy)
         elif each.end - facts.at < timedelta(days=EXPIRY_DAYS):
@@ -159,6 +159,19 @@ def _certificates(facts: Facts) -> Iterator[Finding]:
             begin = each.begin.strftime("%Y-%m-%d %H:%M UTC")
             problem = f"this {each.purpose} certificate begins on {begin} only"
             yield Finding(WRONG, about, problem, "set this machine's clock, or issue it again")
+
+
+def _renewal(facts: Facts, certificate: Certificate) -> str:
+    """The command that renews a certificate, where one does: authorities and signing identities have other ways."""
+    if certificate.purpose != "TLS" or facts.run_as != "containers":
+        return ""
+    return f" with: pedigree-network rotate-tls --dir {facts.directory}"
+
+
+def _rotation(facts: Facts) -> Iterator[Finding]:
+    if facts.rotating:
+        problem = "the renewal of TLS certificates is at work, or was interrupted"
+        yield Finding(WARNING, str(facts.directory), problem, "unless it is at work, ask for it again as before")
 
 
 def _secrets(facts: Facts) -> Iterator[Finding]:
@@ -272,5 +285,6 @@ _CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _clocks,
     _disks,
     _certificates,
+    _rotation,
     _secrets,
 )

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renews TLS certificates one program at a time, each with a new key from the same TLS CA, while the others serve.
 
-What a program proves itself with lies in one folder, `tls`. Its successor is made whole beside it, `tls.next`, noted in
-the journal, made known to those who compare certificates byte by byte (the other ordering nodes), and then exchanged
-for the present one in one step; the program is started anew and waited for before the next one's turn.
+What a program proves itself with lies in one folder, `tls`. Its successor is made whole elsewhere, noted in the
+journal, made known to those who compare certificates byte by byte (the other ordering nodes), and then exchanged for
+the present one in one step; the program is started anew and waited for before the next one's turn.
 
 A crash leaves one program between two certificates at most. The journal names it and the certificate that it is to
-have, so asking again begins with that one: with `tls.next` in place nothing is made a second time, and when the folders
-are exchanged already it only has to be started and waited for. Until then an ordering node whose new certificate is
-announced and that was not started with it is cut off from the others, who go on without it. `tls.next` holds the former
-key after the exchange; it is removed when the program is well.
+have, so asking again begins with that one: while the successor is there nothing is made a second time, and when the
+folders are exchanged already it only has to be started and waited for. Until then an ordering node whose new
+certificate is announced and that was not started with it is cut off from the others, who go on without it. After the
+exchange the former key lies where the successor was; it is removed when the program is well.
 """
 
 import ctypes
@@ -33,7 +33,6 @@ from network.profiles import write_json
 __all__ = ["JOURNAL", "Journal", "Nodes", "Step", "exchange", "is_unfinished", "rotate"]
 
 JOURNAL = "tls-rotation.json"
-_NEXT = "tls.next"
 _AT_CWD, _EXCHANGE = -100, 2
 """Of Linux's renameat2(2)."""
 _NOT_OFFERED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
@@ -54,8 +53,11 @@ class Step:
 
     @property
     def beside(self) -> Path:
-        """Where its successor lies until the two are exchanged, and the former one afterwards."""
-        return self.folder.with_name(_NEXT)
+        """Where its successor lies until the two are exchanged, and the former one afterwards.
+
+        Not in the program's own folder: a container sees all of that, and is replaced when something changes in it.
+        """
+        return self.folder.parent.with_name(f".{self.folder.parent.name}.tls.next")
 
 
 class Nodes(Protocol):
@@ -159,7 +161,8 @@ def _renew(step: Step, nodes: Nodes, journal: Journal, say: Callable[[str], None
         exchange(step.beside, step.folder)
     nodes.restart(step)
     nodes.settle(step)
-    shutil.rmtree(step.beside, ignore_errors=True)
+    for former in (step.beside, _aside(step.beside)):
+        shutil.rmtree(former, ignore_errors=True)
     journal.finish()
 
 
@@ -204,12 +207,16 @@ def exchange(one: Path, other: Path) -> None:
     """
     if _exchanged_at_once(one, other):
         return
-    aside = one.with_name(f".{one.name}.former")
+    aside = _aside(one)
     if other.exists():
         shutil.rmtree(aside, ignore_errors=True)
         other.rename(aside)
     one.rename(other)
     aside.rename(one)
+
+
+def _aside(one: Path) -> Path:
+    return one.with_name(f"{one.name}.former")
 
 
 def _exchanged_at_once(one: Path, other: Path) -> bool:

@@ -163,6 +163,20 @@ def test_certificates_are_told_of_a_month_ahead(end: timedelta, words: str | Non
     assert all(line.startswith("wrong: tls/server.crt: this TLS certificate") and str(words) in line for line in lines)
 
 
+@pytest.mark.parametrize(("purpose", "named"), [("TLS", True), ("TLS CA", False), ("CA", False), ("signing", False)])
+def test_in_containers_a_tls_certificate_is_renewed_by_a_verb(purpose: str, named: bool) -> None:
+    near = f.Certificate("c", purpose, AT - timedelta(400), AT + timedelta(3))
+    (line,) = judged(certificates=(near,), run_as="containers")
+    assert ("renew it before then with: pedigree-network rotate-tls --dir /net" in line) == named
+    (line,) = judged(certificates=(near,), run_as="processes")
+    assert line.endswith("renew it before then")
+
+
+def test_an_interrupted_renewal_is_told() -> None:
+    (line,) = judged(rotating=True)
+    assert line.startswith("warning: /net: the renewal of TLS certificates is at work, or was interrupted; ")
+
+
 def test_a_certificate_that_has_not_begun_points_to_the_clock() -> None:
     (line,) = judged(certificates=(f.Certificate("c", "CA", AT + timedelta(1), AT + timedelta(900)),))
     assert "this CA certificate begins on 2026-03-02 12:00 UTC only; set this machine's clock" in line

@@ -12,7 +12,7 @@ from network import overview, running
 from network.console import Tool
 from network.lifecycle import Deployment, deploy, packages_for
 from network.packaging import Definition, DefinitionError, load_collections, parse_addresses
-from network.verbs import config, containers, lifetime, operations, platform, rotation
+from network.verbs import config, containers, lifetime, operations, platform, rotation, sites
 from network.verbs.common import as_json_option, directory_option, refusing
 from network.verbs.described import by_msp_id, record_packages, refuse_strangers
 
@@ -151,6 +151,7 @@ config.register(main)
 operations.register(main)
 platform.register(main)
 rotation.register(main)
+sites.guard(main)
 
 
 if __name__ == "__main__":

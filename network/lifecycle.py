@@ -23,10 +23,14 @@ from network.wire import Administrator, Endorsed, OrderingService, WireError
 __all__ = [
     "Deployed",
     "Deployment",
+    "approve",
+    "approvers",
+    "commit",
     "committed",
     "definitions",
     "deploy",
     "height",
+    "in_force",
     "install",
     "packages_for",
     "repackage",
@@ -91,7 +95,7 @@ def deploy(
         raise DefinitionError(f"--address: no organisation has the MSP id {msp_id}")
     package_ids = {msp_id: package.package_id for msp_id, package in deployment.packages.items()}
     current = committed(administrators[0], deployment.channel, deployment.definition.name)
-    if current is not None and _same(current, deployment.definition):
+    if current is not None and in_force(current, deployment.definition):
         approved = _each(administrators, lambda each: _approved_package(each, deployment, current.sequence))
         wanted = [package_ids.get(each.member.msp_id, "") for each in administrators]
         if approved == wanted:
@@ -102,7 +106,7 @@ def deploy(
     progress(f"approving {deployment.definition.name}, sequence {sequence}")
     _each(administrators, lambda each: _approve(each, deployment, sequence, ordering))
     progress(f"committing {deployment.definition.name}, sequence {sequence}")
-    _commit(deployment, sequence, administrators, ordering)
+    commit(deployment, sequence, administrators, ordering, waiting=administrators)
     return Deployed(sequence, changed=True, package_ids=package_ids)
 
 
@@ -182,14 +186,40 @@ def _approve(administrator: Administrator, deployment: Deployment, sequence: int
     administrator.wait_for_commit(deployment.channel, endorsed.transaction_id)
 
 
-def _commit(
-    deployment: Deployment, sequence: int, administrators: Sequence[Administrator], ordering: OrderingService
+def approve(administrator: Administrator, deployment: Deployment, sequence: int, ordering: OrderingService) -> bool:
+    """Have one organisation approve a definition with its own package; False where it has. Raises `WireError`."""
+    wanted = deployment.packages[administrator.member.msp_id].package_id
+    if _approved_package(administrator, deployment, sequence) == wanted:
+        return False
+    _approve(administrator, deployment, sequence, ordering)
+    return True
+
+
+def approvers(administrator: Administrator, deployment: Deployment, sequence: int) -> set[str]:
+    """The MSP ids of those who have approved exactly this definition, which is not in force; raises `WireError`."""
+    request = lifecycle_pb2.CheckCommitReadinessArgs(**_agreed(deployment.definition, sequence))
+    answer = _invoke(administrator, deployment.channel, "CheckCommitReadiness", request)
+    found = lifecycle_pb2.CheckCommitReadinessResult.FromString(answer).approvals
+    return {str(msp_id) for msp_id, approved in found.items() if approved}
+
+
+def commit(
+    deployment: Deployment,
+    sequence: int,
+    administrators: Sequence[Administrator],
+    ordering: OrderingService,
+    *,
+    waiting: Sequence[Administrator],
 ) -> None:
+    """Have these peers endorse what a majority approved; returns when those in `waiting` have committed it.
+
+    Raises `WireError`.
+    """
     request = lifecycle_pb2.CommitChaincodeDefinitionArgs(**_agreed(deployment.definition, sequence))
     args = (b"CommitChaincodeDefinition", request.SerializeToString())
     endorsed = _agree(administrators, deployment.channel, args)
     ordering.broadcast(administrators[0].envelope(endorsed))
-    _each(administrators, lambda each: each.wait_for_commit(deployment.channel, endorsed.transaction_id))
+    _each(waiting, lambda each: each.wait_for_commit(deployment.channel, endorsed.transaction_id))
 
 
 def _agree(administrators: Sequence[Administrator], channel: str, args: Sequence[bytes]) -> Endorsed:
@@ -216,7 +246,8 @@ def _approved_package(administrator: Administrator, deployment: Deployment, sequ
     return str(lifecycle_pb2.QueryApprovedChaincodeDefinitionResult.FromString(answer).source.local_package.package_id)
 
 
-def _same(current: lifecycle_pb2.QueryChaincodeDefinitionResult, wanted: Definition) -> bool:
+def in_force(current: lifecycle_pb2.QueryChaincodeDefinitionResult, wanted: Definition) -> bool:
+    """Whether the definition in force is the wanted one."""
     return bool(
         current.version == wanted.version
         and current.init_required == wanted.init_required

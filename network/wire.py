@@ -227,8 +227,8 @@ class OrderingService:
                 raise WireError("; ".join(problems))
             time.sleep(_NO_LEADER_PAUSE)
 
-    def block(self, channel_id: str, number: int, signer: Signer) -> common_pb2.Block:
-        """Fetch a block from the first node that hands it out; raises `WireError`."""
+    def block(self, channel_id: str, number: int | None, signer: Signer) -> common_pb2.Block:
+        """Fetch a block, the newest for None, from the first node that hands it out; raises `WireError`."""
         envelope = _seek(channel_id, number, signer, self._client)
         problems: list[str] = []
         for address, channel in self._nodes:
@@ -245,7 +245,7 @@ class OrderingService:
             if answer is not None and answer.HasField("block"):
                 return answer.block
             status = "nothing" if answer is None else common_pb2.Status.Name(answer.status)
-            problems.append(f"orderer at {address}: answered {status} to the request for block {number}")
+            problems.append(f"orderer at {address}: answered {status} to the request for a block")
         raise WireError("; ".join(problems))
 
     @staticmethod
@@ -267,9 +267,11 @@ class OrderingService:
         return f"{common_pb2.Status.Name(answer.status)}: {answer.info}", answer.status != _SERVICE_UNAVAILABLE
 
 
-def _seek(channel_id: str, number: int, signer: Signer, client: Path | None) -> common_pb2.Envelope:
+def _seek(channel_id: str, number: int | None, signer: Signer, client: Path | None) -> common_pb2.Envelope:
     """The signed request for one block, bound to the TLS certificate with which it is sent."""
-    wanted = ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=number))
+    wanted = ab_pb2.SeekPosition(newest=ab_pb2.SeekNewest())
+    if number is not None:
+        wanted = ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=number))
     header = common_pb2.ChannelHeader(type=common_pb2.HeaderType.DELIVER_SEEK_INFO, channel_id=channel_id)
     if client is not None:
         certificate = x509.load_pem_x509_certificate((client / "client.crt").read_bytes())

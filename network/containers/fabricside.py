@@ -24,11 +24,11 @@ from network.lifecycle import Deployment, deploy, install
 from network.packaging import Definition
 from network.wire import Administrator
 
-__all__ = ["RealFabric"]
+__all__ = ["METADATA", "RealFabric"]
 
 _GATEWAY_SECONDS = 60.0
 _POLL_S = 0.1
-_METADATA = b"org.hyperledger.fabric:GetMetadata"
+METADATA = b"org.hyperledger.fabric:GetMetadata"
 """A function that reads nothing and writes nothing, so that testing leaves a transaction and no other trace."""
 
 
@@ -109,7 +109,7 @@ class RealFabric:
             administrators = closing.enter_context(overview.administrators(described))
             ordering = closing.enter_context(overview.ordering(described))
             first: Administrator = administrators[0]
-            endorsed = first.endorse(channel, plan.topology.chaincode, (_METADATA,), administrators)
+            endorsed = first.endorse(channel, plan.topology.chaincode, (METADATA,), administrators)
             ordering.broadcast(first.envelope(endorsed))
             for administrator in administrators:
                 administrator.wait_for_commit(channel, endorsed.transaction_id)

@@ -180,6 +180,10 @@ class Plan:
         number = self.generation.number
         return f"chaincode{'' if number == 1 else number}.{organisation.domain}"
 
+    def reached(self, endpoint: Endpoint) -> Endpoint:
+        """Where this machine reaches a node of the topology that may run elsewhere."""
+        return endpoint if self.site is None else self.site.reached(endpoint)
+
     def fabric_names(self) -> list[str]:
         """The containers of Fabric's own programs: CAs, orderers and peers."""
         names = [authority.name for authority in self.authorities]

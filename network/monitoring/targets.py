@@ -47,9 +47,12 @@ def find_targets(
         known = ", ".join(member.name for member in topology.organisations)
         raise MonitoringError(f"--gateway: no organisation is called {name!r}; there are {known}")
     published = _containers(directory) if (directory / "containers" / "ports.json").exists() else _processes(directory)
+    is_site = (directory / "site.json").exists()
     found = [*_orderers(topology, published), *_members(topology, published)]
     for index, member in enumerate(topology.organisations):
         name = f"gateway.{member.domain}"
+        if is_site and f"{name}/health" not in published and member.name not in chosen:
+            continue  # it runs on its organisation's own host
         port = published.get(f"{name}/health", GATEWAY_HEALTH_PORT + index)
         address = chosen.get(member.name, Endpoint(_LOOPBACK, port))
         found.append(Target("gateway", member.name, name, str(address)))

@@ -143,8 +143,9 @@ _SURVEYS = {"process": _embedded, "processes": _native, "containers": _contained
 
 
 def _nodes(described: Mapping[str, Any]) -> Iterator[Place]:
-    """Every node that network.json names."""
-    for number, address in enumerate(described["orderer"]["addresses"], start=1):
+    """Every node that network.json names, and on a host that is one organisation's own, those that run there."""
+    elsewhere = "site" in described and "admin_addresses" not in described["orderer"]
+    for number, address in enumerate([] if elsewhere else described["orderer"]["addresses"], start=1):
         name = f"orderer{number}.{described['orderer']['domain']}"
         yield Place(name, "orderer", (Endpoint.parse(address),))
     for entry in described["organisations"]:

@@ -28,7 +28,7 @@ from network.material import Material
 from network.operations.errors import OperationsError
 from network.topology import OrdererOrganisation, Organisation, Topology, TopologyError, parse, parse_orderer
 
-__all__ = ["FOLDER", "ORDERING", "Joining", "address_of", "export", "known", "read", "store"]
+__all__ = ["FOLDER", "ORDERING", "Joining", "address_of", "content_of", "export", "known", "read", "store"]
 
 FORMAT = "pedigree-join-1"
 ORDERING = "orderer"
@@ -205,6 +205,11 @@ def known(directory: Path) -> dict[str, Joining]:
     """The packages of the others that were imported, by domain and verified anew; raises `OperationsError`."""
     found = (read(path) for path in sorted((directory / FOLDER).glob("*.join")))
     return {joining.organisation.domain: joining for joining in found}
+
+
+def content_of(package: bytes) -> Any:
+    """What a package of our own says, without the signature, which is another each time."""
+    return json.loads(package)["content"]
 
 
 def address_of(organisation: Organisation | OrdererOrganisation) -> str:

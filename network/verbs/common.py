@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from network import running
 from network.config.errors import ConfigError
 from network.console import one_line
 from network.embedded.policy import MalformedPolicy
@@ -17,10 +18,10 @@ from network.kubernetes import KubernetesError
 from network.monitoring import MonitoringError
 from network.packaging import DefinitionError
 from network.running import RunningError
-from network.topology import TopologyError
+from network.topology import Topology, TopologyError
 from network.wire import WireError
 
-__all__ = ["announce", "as_json_option", "directory_option", "refusing"]
+__all__ = ["announce", "as_json_option", "described_topology", "directory_option", "located", "refusing"]
 
 _REFUSALS = (
     ConfigError,
@@ -50,6 +51,21 @@ def refusing(command: Callable[_P, _R]) -> Callable[_P, _R]:
             raise click.ClickException(one_line(f"{where}{error.strerror or error}")) from error
 
     return wrapped
+
+
+def described_topology(file: Path | None, directory: Path) -> Topology:
+    """The topology for containers, from `file` or as the directory remembers it; raises `TopologyError`."""
+    try:
+        return running.described_topology(file, directory)
+    except TopologyError as error:
+        raise located(error, file) from error
+
+
+def located(error: TopologyError, file: Path | None) -> TopologyError:
+    """The same, with the file in which the field stands."""
+    if file is None or error.field.startswith(str(file)):
+        return error
+    return TopologyError(str(file), str(error))
 
 
 directory_option = click.option(

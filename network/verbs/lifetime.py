@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
 from network import overview, running
 from network.running import RunningError
 from network.topology import Topology, TopologyError
-from network.verbs.common import announce, as_json_option, directory_option, refusing
+from network.verbs import sites
+from network.verbs.common import (
+    announce,
+    as_json_option,
+    described_topology,
+    directory_option,
+    located,
+    refusing,
+)
 
 _SINGLE_HOST = (
     "One process plays all organisations here: for trying things out, for tests and for pilots on one machine. "
@@ -55,6 +64,11 @@ def register(group: click.Group) -> None:
 )
 @click.option("--consensus", type=click.Choice(["raft", "bft"]), help="For containers: three orderers, or four.")
 @click.option("--peers", type=click.IntRange(1, 2), default=1, show_default=True, help="Of each member, in containers.")
+@click.option("--org", help="Only this organisation's part; the others have own hosts.")
+@click.option("--host", help="With --org: the name or address the others reach.")
+@click.option("--listen", help="With --org: the address of this machine to publish on.")
+@click.option("--resolve", multiple=True, metavar="HOST=ADDRESS", help="With --org: a host that DNS does not know.")
+@click.option("--wait", type=click.FloatRange(0), default=0.0, help="With --org: seconds to wait for others.")
 @click.option("--detach", is_flag=True, help="Leave it running in the background, as containers always are.")
 @directory_option
 @as_json_option
@@ -66,6 +80,11 @@ def up(
     fabric_bin: Path | None,
     consensus: str | None,
     peers: int,
+    org: str | None,
+    host: str | None,
+    listen: str | None,
+    resolve: tuple[str, ...],
+    wait: float,
     *,
     detach: bool,
     directory: Path,
@@ -74,10 +93,18 @@ def up(
     """Start the network, or start it again.
 
     Ctrl-C or `down` stops it and keeps everything. Containers keep running after the command has ended.
+
+    With --org, only that organisation's part, in containers on this host. Exit code 3 says that it has come as far as
+    it can, and what the others must do before the same command goes on.
     """
     directory = directory.absolute()
     if (pid := running.holder(directory)) is not None:
         raise RunningError(f"{directory} is in use by process {pid}")
+    if any((org, host, listen, resolve)) or sites.is_site(directory):
+        _refuse_other_kinds(ledger, run_as)
+        asked = sites.Asked(org, host, listen, resolve, consensus, peers, wait)
+        sites.up(asked, topology_file, directory, as_json=as_json)
+        return
     if run_as == "containers":
         _up_containers(ledger, topology_file, directory, consensus, peers, as_json=as_json)
         return
@@ -105,6 +132,14 @@ def up(
         running.run_fabric(topology, directory, fabric_bin, ready)
 
 
+def _refuse_other_kinds(ledger: str, run_as: str) -> None:
+    """A site is on Fabric in containers, which need not be said; what is said must not be something else."""
+    context = click.get_current_context()
+    said = {name: context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ("ledger", "run_as")}
+    if (said["ledger"] and ledger != "fabric") or (said["run_as"] and run_as != "containers"):
+        raise RunningError("--org: a part on a host of its own is for --ledger fabric --run-as containers")
+
+
 def _up_containers(
     ledger: str, file: Path | None, directory: Path, consensus: str | None, peers: int, *, as_json: bool
 ) -> None:
@@ -112,10 +147,7 @@ def _up_containers(
 
     if ledger != "fabric":
         raise RunningError("--run-as containers is for --ledger fabric")
-    try:
-        topology = running.described_topology(file, directory)
-    except TopologyError as error:
-        raise _located(error, file) from error
+    topology = described_topology(file, directory)
     described = containers.up(
         topology, directory, consensus=consensus, peers=peers, say=lambda line: click.echo(line, err=True)
     )
@@ -133,14 +165,7 @@ def _chosen_topology(file: Path | None, directory: Path) -> Topology:
     try:
         return running.chosen_topology(file, directory)
     except TopologyError as error:
-        raise _located(error, file) from error
-
-
-def _located(error: TopologyError, file: Path | None) -> TopologyError:
-    """The same, with the file in which the field stands."""
-    if file is None or error.field.startswith(str(file)):
-        return error
-    return TopologyError(str(file), str(error))
+        raise located(error, file) from error
 
 
 @click.command()

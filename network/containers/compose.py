@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from network.containers import gatewayview
 from network.containers.nodes import CA_CONFIG, CA_KEYS, CA_TLS, CONFIG, COUCHDB_USER, DATA, NODE, couchdb_name
 from network.containers.plan import (
     CHAINCODE_HEALTH_PORT,
@@ -61,9 +62,8 @@ def compose(
     for service in services.values():
         mounted = (Path(volume["source"]) for volume in service["volumes"] if volume.get("read_only"))
         service["labels"][CONTENT_LABEL] = "-".join(digest(folder)[:16] for folder in mounted)
-    for gateway in plan.gateways:  # a new identity is taken up by a new process
-        certificate = plan.identity(gateway.organisation) / "signcerts"
-        services[gateway.name]["labels"][CONTENT_LABEL] += f"-{digest(certificate)[:16]}"
+    for gateway in plan.gateways:  # it learns the other members from the channel's blocks, while it runs
+        services[gateway.name]["labels"][CONTENT_LABEL] = gatewayview.own_part(plan, gateway, digest)
     return {
         "name": plan.project,
         "services": {name: _literal(service) for name, service in services.items()},

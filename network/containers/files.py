@@ -27,6 +27,7 @@ __all__ = ["agreed_block", "ca_secret", "chaincode_packages", "make_files", "tls
 
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """The one in C where PyYAML has it: ten times as fast."""
+_CLIENT_ROOTS = "client-roots.pem"
 _RAFT_TICK_MS = 200
 """A leader that is gone is noticed after 2 s rather than 5."""
 _NONCE_BYTES = 24
@@ -94,9 +95,13 @@ def _couchdb_password(plan: Plan) -> str:
 
 
 def _digest(folder: Path) -> str:
-    """What a file holds, or all files of a folder, in hexadecimal."""
+    """What a file holds, or all files of a folder, in hexadecimal.
+
+    The clients' TLS roots are left out: those of members that join later, a running node takes from the channel.
+    """
     found = hashlib.sha256()
-    for path in [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file()):
+    paths = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in (path for path in paths if path.name != _CLIENT_ROOTS):
         found.update(f"{path.relative_to(folder)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()
 
@@ -141,10 +146,10 @@ def _write_configurations(plan: Plan) -> None:
     bundle = b"".join(path.read_bytes() for path in roots)
     for peer in plan.peers:
         _write_tree(plan.rendered / peer.name / "core.yaml", nodes.core(plan, peer, _couchdb_password(plan)))
-        _write(plan.rendered / peer.name / "client-roots.pem", bundle)
+        _write(plan.rendered / peer.name / _CLIENT_ROOTS, bundle)
     for node in plan.orderers:
         _write_tree(plan.rendered / node.name / "orderer.yaml", nodes.orderer(plan, node))
-        _write(plan.rendered / node.name / "client-roots.pem", bundle)
+        _write(plan.rendered / node.name / _CLIENT_ROOTS, bundle)
     for authority in plan.authorities:
         secret = _read(ca_secret(authority.folder, authority.name))
         place = plan.rendered / authority.name / nodes.CA_CONFIG

@@ -5,7 +5,10 @@ Nothing secret but the gateway's own TLS key. The identity with which it signs i
 and lies among the gateway's own data.
 """
 
+import hashlib
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from fabric_protos.common import common_pb2
@@ -15,13 +18,32 @@ from network.embedded.blocks import header_hash
 from network.profiles import write_json
 from network.topology import Organisation
 
-__all__ = ["write"]
+__all__ = ["own_part", "write"]
 
 
 def write(plan: Plan, genesis: bytes) -> None:
     """Write the folder of every gateway; raises `OSError`."""
     for gateway in plan.gateways:
         _write_folder(plan, gateway, genesis)
+
+
+def own_part(plan: Plan, gateway: Gateway, digest: Callable[[Path], str]) -> str:
+    """Names what only a new process takes up: identity, TLS, and where its own peers are.
+
+    What it finds about other members is for its first start alone; who joins or leaves later, the channel tells it.
+    """
+    domain = gateway.organisation.domain
+    folder = plan.rendered / gateway.name
+    paths = [
+        folder / "tls",
+        folder / "organizations" / domain / "msp",
+        plan.identity(gateway.organisation) / "signcerts",
+    ]
+    inside = plan.inside()
+    own = [_member(member) for member in inside.organisations if member.domain == domain]
+    described = json.dumps([inside.channels[0].name, inside.chaincode, own], sort_keys=True)
+    found = [*map(digest, paths), hashlib.sha256(described.encode()).hexdigest()]
+    return "-".join(each[:16] for each in found)
 
 
 def _write_folder(plan: Plan, gateway: Gateway, genesis: bytes) -> None:

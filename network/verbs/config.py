@@ -370,8 +370,7 @@ def _tell(outcome: Outcome, what: str, *, as_json: bool) -> None:
 def _left_to_do(outcome: Outcome, msp_id: str) -> Sequence[str]:
     count = len(outcome.members)
     members = f"members: {', '.join(outcome.members)}; MAJORITY now takes {count // 2 + 1} of {count}"
-    trust = f"left to do: gateways of the other members are restarted, so that they take {msp_id} for a member"
-    return [members, trust] + [
+    return [members] + [
         f"left to do: {msp_id} starts its own {name} process, and all approve the next sequence, where a policy "
         f"that names organisations should name {msp_id}: pedigree-network deploy {name} --address ORG=HOST:PORT …"
         for name in outcome.chaincodes

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Request, Response, g, jsonify, request
+from flask.sessions import NullSession, SessionInterface, SessionMixin
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -50,6 +51,18 @@ class Metrics:
         Gauge(name, description, registry=self.registry).set_function(read)
 
 
+class _NoSessions(SessionInterface):
+    """Callers prove who they are with every request; nothing is looked for in cookies."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin:
+        return self._none
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Nothing is kept."""
+
+
 def create_app(
     nouns: Mapping[str, Sequence[Route]],
     door: Door,
@@ -61,6 +74,7 @@ def create_app(
 ) -> Flask:
     """The API application of one organisation, with one blueprint for each noun."""
     app = Flask(__name__, static_folder=None)
+    app.session_interface = _NoSessions()
     app.config["MAX_CONTENT_LENGTH"] = upload_limit
     app.url_map.strict_slashes = True
     for noun, routes in nouns.items():

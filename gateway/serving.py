@@ -5,6 +5,7 @@ Everything that holds a socket, a file or a thread is built in the worker, after
 survive one.
 """
 
+import gc
 import logging
 import os
 import resource
@@ -27,6 +28,8 @@ _GRACE = 30
 _BACKLOG = 1024
 _CONNECTIONS = 4096
 _FILES_BESIDE_CONNECTIONS = 1024
+_GARBAGE = (20_000, 20, 20)
+"""Objects made, and rounds of the younger generation, before each generation is searched for cycles."""
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -80,6 +83,7 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
         """Build the gateway in the worker."""
         self._service = build(self._settings)
         self._service.start()
+        _collect_seldom()
         return self._service.api
 
     def hurry(self) -> None:
@@ -141,6 +145,16 @@ def _allow_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < wanted:
         _LOG.warning("at most %d files may be open here; %d would be needed for every connection", allowed, wanted)
+
+
+def _collect_seldom() -> None:
+    """Leave what was built for good out of the search for garbage, and search less often.
+
+    A request makes hundreds of objects and hardly a cycle; looking for cycles took a tenth of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
 
 
 def _bracketed(host: str) -> str:

@@ -7,6 +7,10 @@ that never sent anything until its grace is over; and closing a connection that 
 event loop for two seconds. Here a thread is given when the whole head has arrived. Nothing is read before: the kernel
 keeps the bytes, and the worker only peeks at them. And a connection that ends is closed when the client has closed
 it, or a moment later, while the loop goes on.
+
+It is also made lean, because all that a gateway does shares one interpreter lock: the thread that has answered a
+request puts the connection back to the poller itself instead of waking the event loop for it, an answer is one write,
+and gunicorn's settings are looked up once.
 """
 
 import json
@@ -19,6 +23,7 @@ from functools import partial
 from selectors import EVENT_READ
 from typing import Any
 
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from gateway.rest.problems import problem
@@ -28,6 +33,8 @@ HEAD_WITHIN = 10.0
 PAUSE_WITHIN = 10
 """Seconds that a body, or the reader of an answer, may pause."""
 _HEAD_LIMIT = 64 * 1024
+_PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+_AT_ONCE = int(socket.MSG_DONTWAIT)
 _LOOK_AGAIN = 0.05
 _PAUSE = struct.pack("@ll", PAUSE_WITHIN, 0)
 _LINGER = 1.0
@@ -53,6 +60,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Connections that were answered for the last time, and until when the client may read it."""
         self._looked = 0.0
         self._stopping_since: float | None = None
+        # Each of gunicorn's settings is found by a search; as attributes they are just there.
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
 
     def enqueue_req(self, conn: Any) -> None:
         """Give a connection that has something to say a thread, or keep it until it has."""
@@ -65,14 +74,31 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             case "part":
                 self._beginning.append((time.monotonic() + HEAD_WITHIN, conn))
             case _:
-                super().enqueue_req(conn)
+                self._give_thread(conn)
 
-    def finish_request(self, conn: Any, fs: Any) -> None:
-        """As the base class, but wait elsewhere for the client to close a connection that has ended."""
-        if not fs.cancelled() and fs.exception() is None and fs.result() is False:
-            self._end(conn)
-        else:
-            super().finish_request(conn, fs)
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Answer one request; whether the connection may be used for another one."""
+        response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, response_class=_OneWrite)
+        environ["wsgi.multithread"] = True
+        if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
+            response.force_close()
+        try:
+            parts = self.wsgi(environ, response.start_response)
+            try:
+                for part in parts:
+                    response.write(part)
+                response.close()
+            finally:
+                if hasattr(parts, "close"):
+                    parts.close()
+        except OSError:
+            raise
+        except Exception:
+            if not response.begun:
+                raise
+            self.log.exception("an answer broke off")  # a second one behind its beginning would be read as its rest
+            return False
+        return not response.should_close()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """As the base class, but no longer than until the next look at what has begun or is ending."""
@@ -89,6 +115,45 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._looked = now
             self._look_again(now)
 
+    def _give_thread(self, conn: Any) -> None:
+        conn.data_ready = True
+        self.tpool.submit(self._serve, conn)
+
+    def _serve(self, conn: Any) -> None:
+        """Runs in a thread of the pool."""
+        kept = False
+        try:
+            kept = self.handle(conn)
+        finally:
+            if kept and self.alive and not conn.parser.unreader.buf.getvalue():
+                self._keep(conn)
+            else:
+                self.method_queue.defer(self._served, conn, kept)
+
+    def _keep(self, conn: Any) -> None:
+        """Wait for a connection's next request; in the list first, because the event loop takes it from there."""
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        try:
+            self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
+        except (OSError, KeyError, ValueError, RuntimeError):
+            conn.close()  # the worker has stopped meanwhile, and its poller with it
+
+    def _served(self, conn: Any, kept: bool) -> None:
+        """Runs on the event loop: what a thread could not settle itself."""
+        if not kept:
+            self._end(conn)
+        elif conn.parser.unreader.buf.getvalue():
+            self.enqueue_req(conn)
+        else:
+            self._keep(conn)
+            conn.timeout = min(conn.timeout, time.monotonic() + _LINGER)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """As the base class; threads may be adding connections at the same time."""
+        for conn in tuple(self.keepalived_conns):
+            conn.timeout = min(conn.timeout, deadline)
+
     def _await_first_byte(self, conn: Any) -> None:
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + HEAD_WITHIN
@@ -99,7 +164,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         waiting, self._beginning = self._beginning, deque()
         for until, conn in waiting:
             if _arrived(conn) != "part":
-                super().enqueue_req(conn)
+                self._give_thread(conn)
             elif until <= now:
                 self._refuse(conn)
             else:
@@ -114,7 +179,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _refuse(self, conn: Any) -> None:
         with suppress(OSError):  # the client may be gone
-            conn.sock.send(_TOO_SLOW, socket.MSG_DONTWAIT)
+            conn.sock.send(_TOO_SLOW, _AT_ONCE)
         self._end(conn)
 
     def _end(self, conn: Any) -> None:
@@ -135,10 +200,38 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self.app.hurry()
 
 
+class _OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no types
+    """A response whose head travels with the first bytes of its body."""
+
+    headers_sent: bool
+    begun = False
+    """Whether the client may have received a part of it."""
+    _head = b""
+
+    def send_headers(self) -> None:
+        if not self.headers_sent:
+            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+            self._head = "".join(lines).encode("latin-1")
+            self.headers_sent = True
+
+    def close(self) -> None:
+        self.send_headers()
+        if self._head or self.chunked:
+            self._send(b"0\r\n\r\n" if self.chunked else b"")
+
+    def _emit_body(self, data: bytes) -> None:
+        self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+
+    def _send(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        self.begun = True
+        self.sock.sendall(head + data)
+
+
 def _closed(conn: Any) -> bool:
     """Whether the client has closed a connection too; what it sends meanwhile is thrown away."""
     try:
-        return not conn.sock.recv(_HEAD_LIMIT, socket.MSG_DONTWAIT)
+        return not conn.sock.recv(_HEAD_LIMIT, _AT_ONCE)
     except BlockingIOError:
         return False
     except OSError:
@@ -153,7 +246,7 @@ def _arrived(conn: Any) -> str:
     if conn.parser is not None and conn.parser.unreader.buf.getvalue():
         return "all"  # a second request that came with the first one's body
     try:
-        head = conn.sock.recv(_HEAD_LIMIT, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        head = conn.sock.recv(_HEAD_LIMIT, _PEEK)
     except BlockingIOError:
         return "nothing"
     except OSError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flask import Blueprint, Request, Response, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from chaincode.domain import canonical
@@ -30,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _HEIGHT = re.compile(r"[0-9]{1,15}")
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 PAGE_LIMIT = 100
 PAGING = {"limit": f"Page size, 1 to {PAGE_LIMIT}.", "cursor": "The `next` of the page before."}
 
@@ -131,8 +133,9 @@ class Door:
 
     def _endpoint(self, route: Route) -> Callable[..., Response]:
         def endpoint(**path: str) -> Response:
-            reply = route.view(self._admit(route, request, path))
-            return self.render(reply)
+            # Not the proxy: it would look the request up again for each of its attributes.
+            incoming = request._get_current_object()  # type: ignore[attr-defined]
+            return self.render(route.view(self._admit(route, incoming, path)))
 
         return endpoint
 
@@ -166,15 +169,14 @@ class Door:
 
     def render(self, reply: Reply, media_type: str = "application/json") -> Response:
         """The HTTP response: canonical JSON, the ledger height it reflects, and the reply's own header fields."""
-        response = Response(
-            json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")), status=reply.status, mimetype=media_type
-        )
-        response.headers["Ledger-Height"] = str(self.commits.height)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "no-store"
-        for name, value in reply.headers.items():
-            response.headers[name] = value
-        return response
+        headers = {
+            "Content-Type": media_type,
+            "Ledger-Height": str(self.commits.height),
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+            **reply.headers,
+        }
+        return Response(_JSON.encode(reply.body), reply.status, Headers(list(headers.items())))
 
     def refuse(self, error: Exception) -> Response:
         """The one error shape, whatever went wrong; what is no refusal of ours is logged and told as 500."""
@@ -239,8 +241,9 @@ def _query(route: Route, incoming: Request) -> Mapping[str, str]:
 
 def _body(route: Route, incoming: Request) -> "tuple[Body, str, hashlib._Hash]":
     """The parsed body, its media type, and a hash over it and the query to recognise the same request again."""
-    media_type = incoming.mimetype
-    content = incoming.get_data()
+    has_none = incoming.content_length in (None, 0) and "Transfer-Encoding" not in incoming.headers
+    content = b"" if has_none else incoming.get_data()
+    media_type = "" if route.takes is None else incoming.mimetype
     digest = hashlib.sha256(incoming.query_string + b"\n")
     if not content and (route.takes is None or route.optional_body):
         return None, media_type, digest

@@ -98,6 +98,14 @@ TABLE: tuple[Row, ...] = (
         _unavailable("chaincode-unavailable", "a chaincode process ended", retries=1),
     ),
     Row(
+        "the chaincode is stopping",
+        _unavailable("chaincode-unavailable", "a chaincode process ended", retries=1),
+    ),
+    Row(  # "chaincode definition for … changed during invoke": an upgrade was committed meanwhile
+        "changed during invoke",
+        _unavailable("chaincode-unavailable", "the chaincode was upgraded meanwhile", retries=1),
+    ),
+    Row(
         "could not launch chaincode",
         _unavailable("chaincode-unavailable", "a chaincode process does not answer", retry_after=2),
     ),

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fabric_protos.common import common_pb2
+
 from network.containers import gatewayview
 from network.containers.nodes import CA_CONFIG, CA_KEYS, CA_TLS, CONFIG, COUCHDB_USER, DATA, NODE, couchdb_name
 from network.containers.plan import (
@@ -25,6 +27,7 @@ from network.containers.plan import (
     Peer,
     Plan,
 )
+from network.embedded.channelconfig import ChannelConfig
 from network.topology import Endpoint, Organisation
 
 Tree = dict[str, Any]
@@ -171,13 +174,22 @@ def _chaincode(plan: Plan, member: Organisation, chaincode_id: str) -> Tree:
             "CHAINCODE_TLS_KEY_FILE": f"{_CHAINCODE_KEYS}/server.key",
             "CHAINCODE_CLIENT_CA_CERT_FILE": f"{_CHAINCODE_KEYS}/ca.crt",
             "CORE_PEER_LOCALMSPID": member.msp_id,
-            "PEDIGREE_FOUNDERS": ",".join(each.msp_id for each in plan.topology.organisations),
+            "PEDIGREE_FOUNDERS": ",".join(_founders(plan)),
         },
         volumes=[_read_only(plan.material.service(plan.material.organisation(member.domain), name), _CHAINCODE_KEYS)],
         ports=[],
         healthcheck=_python_check(f"http://127.0.0.1:{CHAINCODE_HEALTH_PORT}/healthz"),
         memory="512m",
     )
+
+
+def _founders(plan: Plan) -> list[str]:
+    """The members by MSP id with which the channel began; whoever joins later founds nothing, and restarts nobody."""
+    first = plan.genesis_block(plan.topology.channels[0].name)
+    if not first.exists():
+        return [each.msp_id for each in plan.topology.organisations]
+    block = common_pb2.Block.FromString(first.read_bytes())
+    return sorted(ChannelConfig.from_block(block).application_orgs.values())
 
 
 def _gateway(plan: Plan, gateway: Gateway) -> Tree:

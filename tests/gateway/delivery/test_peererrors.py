@@ -83,6 +83,15 @@ SAID = (
         503, "chaincode-unavailable", retries=1,
     ),
     Said(
+        "error in simulation: transaction returned with failure: the chaincode is stopping",
+        503, "chaincode-unavailable", retries=1,
+    ),
+    Said(
+        "make sure the chaincode pedigree has been successfully defined on channel pedigree and try again: chaincode "
+        "cache at sequence 2 but current sequence is 1, chaincode definition for 'pedigree' changed during invoke",
+        503, "chaincode-unavailable", retries=1,
+    ),
+    Said(
         f"error in simulation: failed to execute transaction {TX}: could not launch chaincode pedigree:1: refused",
         503, "chaincode-unavailable",
     ),

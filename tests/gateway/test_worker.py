@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gunicorn with the patient worker on a small application: what goes over the wire, and what becomes of connections."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+SERVER = """
+import sys
+from gunicorn.app.base import BaseApplication
+from gateway.worker import PatientWorker
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/early":
+        raise ZeroDivisionError("before anything was said")
+    if path == "/nothing":
+        start_response("204 No Content", [])
+        return []
+    body = environ["wsgi.input"].read()
+    length = [("Content-Length", str(2 * len(body)))] if path == "/twice" else []
+    start_response("200 OK", length)
+    return parts(path, body)
+
+def parts(path, body):
+    yield body
+    if path == "/broken":
+        raise ZeroDivisionError("in the middle")
+    yield body
+
+class Server(BaseApplication):
+    def load_config(self):
+        settings = {"bind": ["127.0.0.1:0"], "worker_class": PatientWorker, "threads": 2, "worker_connections": 6,
+                    "keepalive": 30, "loglevel": "critical", "graceful_timeout": 5, "control_socket_disable": True,
+                    "post_worker_init": lambda worker: print(worker.sockets[0].getsockname()[1], flush=True)}
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self):
+        return application
+
+Server().run()
+"""
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield int(server.stdout.readline())
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait(10) == 0
+
+
+def request(path: str, body: bytes = b"", extra: str = "") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n{extra}\r\n".encode() + body
+
+
+def everything(connected: socket.socket) -> bytes:
+    connected.settimeout(5)
+    found = b""
+    while data := connected.recv(65536):
+        found += data
+    return found
+
+
+@pytest.mark.parametrize("path", ["/twice", "/chunked"])
+def test_a_connection_serves_one_request_after_another(port: int, path: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    ours = set()
+    for body in (b"a", b"", b"b" * 100_000):
+        connection.request("POST", path, body)
+        ours.add(connection.sock.getsockname())
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, body * 2)
+    connection.close()
+    assert len(ours) == 1
+
+
+def test_the_head_of_an_answer_travels_with_its_body(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connected:
+        connected.sendall(request("/twice", b"once"))
+        connected.settimeout(5)
+        first = connected.recv(65536)
+    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\n\r\nonce" in first
+
+
+def test_requests_that_come_together_are_answered_in_their_order(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connected:
+        connected.sendall(
+            request("/twice", b"1") + request("/nothing") + request("/twice", b"3", "Connection: close\r\n")
+        )
+        heads = everything(connected).split(b"HTTP/1.1 ")[1:]
+    assert [head.split(b" ")[0] for head in heads] == [b"200", b"204", b"200"]
+    assert heads[0].endswith(b"\r\n\r\n11")
+    assert heads[2].endswith(b"\r\n\r\n33")
+
+
+def test_an_answer_that_breaks_off_ends_its_connection_without_an_end(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connected:
+        connected.sendall(request("/broken", b"half"))
+        answer = everything(connected)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert answer.endswith(b"4\r\nhalf\r\n")  # the chunk that would end it is missing
+
+
+def test_a_failure_before_the_answer_is_a_server_error(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connected:
+        connected.sendall(request("/early"))
+        assert everything(connected).startswith(b"HTTP/1.1 500 ")
+
+
+def test_a_connection_too_many_is_answered_and_not_kept(port: int) -> None:
+    """Six connections with two threads: four are kept, and whoever comes then is told to close."""
+    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
+    try:
+        for connected in connections:
+            connected.settimeout(5)
+            connected.sendall(request("/nothing"))
+            answer = connected.recv(65536)
+        if b"Connection: keep-alive" in answer:  # the fourth was being put back at that moment
+            connected.sendall(request("/nothing"))
+            answer = connected.recv(65536)
+        assert b"Connection: close" in answer
+    finally:
+        for connected in connections:
+            connected.close()

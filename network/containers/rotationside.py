@@ -29,8 +29,9 @@ from network.wire import Administrator, WireError
 __all__ = ["RealNodes"]
 
 _FOLLOW_S = 3.0
-"""How long a node may take to get the block in which its own certificate changes. Others may have let go of it before
-it heard: then it reads that block when it comes back, so that waiting longer is of no use."""
+"""How long a node may take to get a block. Of the one in which its own certificate changes it may never hear, because
+the others have let go of it before: then it reads that when it comes back, and waiting longer is of no use."""
+_CATCH_UP_S = 120.0
 _POLL_S = 0.1
 _ANSWER_S = 5.0
 _COUNT_S, _COUNT_PAUSE_S = 60.0, 0.5
@@ -90,37 +91,45 @@ class RealNodes:
                     )
                 )
                 if done.changed:
-                    self._let_follow(node, channel.name, done.block)
+                    self._follows(node, channel.name, done.block + 1)
 
     def settle_orderer(self, node: Orderer) -> None:
         """Wait until a node orders again: it has the blocks that were made since, and those that are made now."""
         root, tls = self._plan.material.orderer_tls_ca(node.domain), self._orderers_client()
         expected = self._plan.material.orderer(node.domain, node.number) / "tls" / "server.crt"
         self._insist_on(node.name, node.endpoint, root, tls, expected)
-        self._wait_for_orderer(node)
         joining.wait_for_leaders(self._plan, self._trouble)
         self._fabric.test(self._plan, self._trouble)
         self._wait_for_orderer(node)
 
     def _wait_for_orderer(self, node: Orderer) -> None:
-        """Wait until it has every block that some peer has."""
-        for channel in self._plan.topology.channels:
-            wanted, asked = self._highest(channel.name), self._participation(node)
-            joining.insist(
-                node.name,
-                lambda name=channel.name, wanted=wanted, asked=asked: asked.height(name) >= wanted,  # type: ignore[misc]
-                self._trouble,
-                what=f"{node.name} does not follow channel {channel.name} up to block {wanted - 1}",
-            )
+        """Wait until it has every block that some peer has; raises `ContainersError`.
 
-    def _let_follow(self, node: Orderer, channel: str, block: int) -> None:
+        A SmartBFT node that was away notices what it missed when the next block is made: so one is made now and then.
+        """
+        give_up = time.monotonic() + _CATCH_UP_S
+        while not all(
+            self._follows(node, channel.name, self._highest(channel.name)) for channel in self._plan.topology.channels
+        ):
+            if (ended := self._trouble(node.name)) is not None:
+                raise ContainersError(ended)
+            if time.monotonic() > give_up:
+                raise ContainersError(
+                    f"{node.name} does not get the blocks that were made (waited {_CATCH_UP_S:.0f} s)"
+                )
+            self._fabric.test(self._plan, self._trouble)
+
+    def _follows(self, node: Orderer, channel: str, height: int) -> bool:
+        """Whether a node has so many blocks, or gets them in a few seconds."""
         asked, give_up = self._participation(node), time.monotonic() + _FOLLOW_S
-        while time.monotonic() < give_up:
+        while True:
             try:
-                if asked.height(channel) > block:
-                    return
+                if asked.height(channel) >= height:
+                    return True
             except (ContainersError, OSError):
-                return  # it is down already: what it lacks it gets when it is started
+                return False  # it is down, or just coming up
+            if time.monotonic() > give_up:
+                return False
             time.sleep(_POLL_S)
 
     def _participation(self, node: Orderer) -> Participation:

@@ -67,10 +67,10 @@ class Outcome:
 
 def up(topology: Topology, directory: Path, options: Options, say: Say) -> Outcome:
     """Bring this site up, or on; raises `ContainersError`, `TopologyError`, `WireError` or `OSError` in one line."""
-    docker = Docker.find()
     outcome, plan = prepare(topology, directory, options)
     if plan is None:
         return outcome
+    docker = Docker.find()
     version = _version(directory)
     fabric = SiteFabric(docker, version, say, options.patience_s)
     return bring_site_up(plan, outcome, docker, fabric, say)

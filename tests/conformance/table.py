@@ -19,8 +19,10 @@ through the same client, chaincode and assertions. `make conformance`, `make con
 `make conformance LEDGER=containers` run them; `make conformance-table` writes this page from their outcomes. A case
 passes when its assertions hold: "passed" in all columns means the same behaviour.
 
-The processes are one orderer and three peers. The containers are the consortium of `make network-up`: three orderers,
-three peers, CAs and gateways, mutual TLS on every connection, that between peers and chaincode among them.
+Fabric is three orderers and three peers. In containers it is the consortium of `make network-up`, with CAs, chaincodes
+and gateways, and with mutual TLS on every connection of the ledger, that between peers and chaincode among them. The
+cases' own chaincode runs beside the containers on the host, because cases end it and start it again. The run on
+containers is made by hand and not in continuous integration.
 
 """
 DELIBERATE = """

@@ -41,15 +41,16 @@ def running(described: Topology, directory: Path, execute_timeout_s: int) -> Ite
         try:
             closing.enter_context(engine.running())
             engine.have_images()
+            consortium = Consortium(directory, described=described.to_json())
+            closing.callback(consortium.down)
+            consortium.up()
+            hasten(consortium, execute_timeout_s)
+            description = with_chaincode_here(consortium)
         except engine.Missing as missing:
             if os.environ.get("CI_REQUIRES_CONTAINERS"):
                 raise
             pytest.skip(f"NOT RUN on Fabric in containers: {missing}")
-        consortium = Consortium(directory, described=described.to_json())
-        closing.callback(consortium.down)
-        consortium.up()
-        hasten(consortium, execute_timeout_s)
-        yield with_chaincode_here(consortium)
+        yield description
 
 
 def hasten(consortium: Consortium, execute_timeout_s: int) -> None:
@@ -70,8 +71,7 @@ def hasten(consortium: Consortium, execute_timeout_s: int) -> None:
 def with_chaincode_here(consortium: Consortium) -> dict[str, Any]:
     """What `network.json` says, and where chaincode on this machine listens and which keys prove it."""
     described = consortium.network
-    project = described["compose_project"]
-    network = f"{project}_consortium"
+    network = f"{described['compose_project']}_consortium"
     host = engine.done("network", "inspect", network, "--format", "{{(index .IPAM.Config 0).Gateway}}")
     require_reachable(consortium, host)
     material = Material(consortium.directory / "organizations")
@@ -82,11 +82,11 @@ def with_chaincode_here(consortium: Consortium) -> dict[str, Any]:
 
 
 def require_reachable(consortium: Consortium, host: str) -> None:
-    """Skip loudly where a firewall keeps the containers from this machine."""
+    """Raise `engine.Missing` where a firewall keeps the containers from this machine."""
     inside = consortium.node(f"gateway.{consortium.network['organisations'][0]['domain']}").id
     with socket.create_server((host, 0)) as listener:
         port = str(listener.getsockname()[1])
         reached = engine.docker("exec", inside, "python3", "-c", _REACH, host, port)
     if reached.returncode != 0:
         last = reached.stderr.strip().splitlines()[-1]
-        pytest.skip(f"NOT RUN on Fabric in containers: they cannot reach chaincode on {host}: {last}")
+        raise engine.Missing(f"containers cannot reach chaincode that listens on {host}: {last}")

@@ -25,6 +25,7 @@ def chosen(config: pytest.Config) -> str:
 
 
 def give_time(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Let the first test, during which the network is brought up, wait for containers and even for their images."""
-    if items and config.getoption("--ledger") == "containers":
-        items[0].add_marker(pytest.mark.timeout(_CONTAINERS_S))
+    """Let the first test that needs the network wait until containers, and even their images, are there."""
+    waiting = [item for item in items if "net" in getattr(item, "fixturenames", ())]
+    if waiting and config.getoption("--ledger") == "containers":
+        waiting[0].add_marker(pytest.mark.timeout(_CONTAINERS_S))

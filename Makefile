@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-dep
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-report reliability conformance conformance-table foreign \
         containers check format bench lock clean network-images network-up network-down network-status \
-        network-reset network-logs doctor backup restore loadtest add-org
+        network-reset network-logs doctor backup restore loadtest add-org rotate-tls
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ loadtest: $(VENV)/.runtime  ## put load on it and measure
 
 add-org: $(VENV)/.runtime  ## make an organisation a member (NAME, MSPID, DOMAIN, PEER=HOST:PORT)
 	@$(BIN)/pedigree-network add-org $(NAME) --mspid $(MSPID) --domain $(DOMAIN) --peer $(PEER)
+
+rotate-tls: $(VENV)/.runtime  ## renew its TLS certificates while it runs
+	@$(BIN)/pedigree-network rotate-tls $(ARGS)
 
 lock:  ## renew the lock files with uv (no index address is written)
 	uv pip compile --quiet --universal --python-version 3.11 --prerelease=if-necessary-or-explicit --generate-hashes \

@@ -25,12 +25,15 @@ def register(group: click.Group) -> None:
 @as_json_option
 @refusing
 def rotate_tls(organisation: str | None, *, directory: Path, as_json: bool) -> None:
-    """Renew TLS certificates and keys of a running network.
+    """Renew TLS certificates and keys, in containers while they run.
 
     New ones from the same TLS CAs, one program at a time: each is started anew and must be well before the next one's
-    turn. Applications that ask again lose nothing. Interrupted anywhere, asking again finishes it.
+    turn. Applications that ask again lose nothing. Interrupted anywhere, asking again finishes it. An embedded network
+    must be down.
     """
     directory = directory.absolute()
+    if running.run_as(directory) is None:
+        raise OperationsError(f"{directory} has no network; start one with: pedigree-network up --dir {directory}")
     scope = _domain(organisation, directory)
     done = _rotate(directory, scope)
     if as_json:
@@ -43,10 +46,28 @@ def _rotate(directory: Path, scope: str) -> list[str]:
     def say(line: str) -> None:
         click.echo(line, err=True)
 
-    running.description(directory)
-    from network.operations.containertls import rotate_containers
+    up = running.is_running(directory)
+    match running.run_as(directory):
+        case "containers":
+            running.description(directory)  # refuses one that is down, and says how it is started
+            from network.operations.containertls import rotate_containers
 
-    return rotate_containers(directory, scope, say)
+            return rotate_containers(directory, scope, say)
+        case "process":
+            if up:
+                raise OperationsError(
+                    "the embedded network reads its certificates when it starts: stop it with: pedigree-network down "
+                    f"--dir {directory}, renew them, and start it again"
+                )
+            from network.operations.embeddedtls import rotate_embedded
+
+            return rotate_embedded(directory, scope, say)
+        case "processes":
+            raise OperationsError(
+                "certificates of Fabric's local processes are not renewed while they run, and consenters cannot be "
+                "changed while they do not: such a network is for trials; one in containers has them renewed"
+            )
+    raise OperationsError(f"{directory} holds a network of an unknown kind")
 
 
 def _domain(name: str | None, directory: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import clients, embedded, noderest, records, rest
+from bench import clients, embedded, endurance, noderest, records, rest
 from bench.measure import Metric, record
 
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
@@ -26,7 +26,10 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "shim": clients.measure_shim,
     "rest": rest.measure,
     "node-rest": noderest.measure,
+    "endurance": endurance.measure,
 }
+BY_NAME_ONLY = ("endurance",)
+"""Takes a quarter of an hour and more."""
 
 
 def fabric_present() -> bool:
@@ -49,7 +52,7 @@ def main() -> None:
     if shutil.which("node") is None:
         console.print("[bold]NOT MEASURED: everything beside the Node client and runtime (no node on this machine)[/]")
     found: list[Metric] = []
-    for name in options.only or SUITES:
+    for name in options.only or [suite for suite in SUITES if suite not in BY_NAME_ONLY]:
         console.print(f"[bold]{name}[/] on {options.ledger} …")
         measured = SUITES[name](options.ledger, options.rounds, options.seconds)
         record(measured)

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.processes import cpu_seconds, resident_bytes, with_children
+from gateway.demo.consortium import held_ports, listens
 from gateway.demo.processes import Program, command
 from network.topology import default_topology
 
@@ -24,14 +24,6 @@ POLICY = "OutOf(2,'HospitalMSP.peer','LabMSP.peer','RegulatorMSP.peer')"
 PYTHON_CHAINCODE = [sys.executable, "-m", "bench.chaincode"]
 NODE_CHAINCODE = ["node", "bench/node/chaincode.js"]
 NODE_MODULES = Path("build/node/node_modules")
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Ledger:
@@ -47,7 +39,8 @@ class Ledger:
 
     def deploy(self, name: str, argv: list[str]) -> None:
         """Start `argv` once for each organisation as chaincode `name`, and take it through the life cycle."""
-        ports = {msp: free_port() for msp in MSPS}
+        with held_ports(len(MSPS)) as free:
+            ports = dict(zip(MSPS, free, strict=True))
         addresses = [arg for msp, port in ports.items() for arg in ("--address", f"{msp}=127.0.0.1:{port}")]
         packages = json.loads(self.run("package", name, *addresses, "--json"))
         for msp, port in ports.items():
@@ -60,7 +53,7 @@ class Ledger:
             program = Program(f"{name}-{msp}", argv, self.directory / "logs" / f"{name}-{msp}.log", env)
             program.start()
             self.programs.append(program)
-            program.wait_until(lambda port=port: _listens(port), within=30)  # type: ignore[misc]
+            program.wait_until(lambda port=port: listens(port), within=30)  # type: ignore[misc]
         self.run("deploy", name, *addresses, "--policy", POLICY)
 
     def run(self, verb: str, *arguments: str) -> str:
@@ -90,12 +83,12 @@ class Ledger:
         """User and system time of every process of the network and its chaincodes."""
         roots = {self.network.process.pid if self.network.process else 0}
         roots |= {program.process.pid for program in self.programs if program.process}
-        return sum(_cpu(pid) for pid in _with_children(roots))
+        return sum(cpu_seconds(pid) for pid in with_children(roots))
 
     def memory_mb(self) -> float:
         """Resident memory of the network's processes, without chaincodes."""
         roots = {self.network.process.pid if self.network.process else 0}
-        return sum(_resident(pid) for pid in _with_children(roots)) / 2**20
+        return sum(resident_bytes(pid) for pid in with_children(roots)) / 2**20
 
 
 @contextmanager
@@ -114,42 +107,6 @@ def running(kind: str) -> Iterator[Ledger]:
         ledger = Ledger(kind, directory, network, time.monotonic() - started)
         yield ledger
     finally:
-        for program in (*(ledger.programs if ledger else ()), network):
+        for program in (*(ledger.programs if ledger is not None else ()), network):
             program.stop()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _with_children(roots: set[int]) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue  # it ended while we looked
-    found = set(roots)
-    while True:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        if not more:
-            return found
-        found |= more
-
-
-def _cpu(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _resident(pid: int) -> float:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0.0

@@ -11,47 +11,35 @@ import json
 import os
 import secrets
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from bench.clients import node_is_ready
+from bench.consortia import founded, lab_headers
 from bench.ledgers import NODE_MODULES
 from bench.measure import Metric, alternate, median, paired_ratio
 from gateway.demo.consortium import Consortium
-from gateway.demo.story import FOUNDING_POLICY
 
 Run = dict[str, float]
 COMPARED = 50
 """Clients at once for the figures that are compared; the other numbers of clients are measured once each."""
 OTHERS = (1, 10, 200)
-_KNOWN = "bench-known"
+KNOWN = "bench-known"
 
 
 def measure(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
     """Submit and query over REST at 1, 10, 50 and 200 clients; beside Node at 50."""
     if not node_is_ready():
         return []
-    with tempfile.TemporaryDirectory(prefix="pedigree-bench-") as directory:
-        consortium = Consortium(Path(directory), kind, any_port=True)
-        try:
-            consortium.start()
-            for name in ("hospital", "regulator"):
-                with consortium.client(name) as member:
-                    member.set_policy(**FOUNDING_POLICY)
-            with consortium.client("lab") as lab:
-                lab.register_model(_KNOWN, title="Bench")
-            ours = _ours(consortium)
-            with _node_server(consortium.network()) as theirs:
-                return [
-                    metric
-                    for mode in ("submit", "query")
-                    for metric in _compare(kind, mode, ours, theirs, rounds, seconds)
-                ]
-        finally:
-            consortium.stop()
+    with founded(kind) as consortium:
+        with consortium.client("lab") as lab:
+            lab.register_model(KNOWN, title="Bench")
+        ours = ours_of(consortium)
+        with _node_server(consortium.network()) as theirs:
+            return [
+                metric for mode in ("submit", "query") for metric in _compare(kind, mode, ours, theirs, rounds, seconds)
+            ]
 
 
 def _compare(
@@ -59,8 +47,8 @@ def _compare(
 ) -> Iterator[Metric]:
     mine, other = alternate(
         rounds,
-        lambda: _load(ours, mode, COMPARED, seconds),
-        lambda: _load(theirs, mode, COMPARED, seconds),
+        lambda: load(ours, mode, COMPARED, seconds),
+        lambda: load(theirs, mode, COMPARED, seconds),
     )
     how = f"{mode} over REST on {kind}, {COMPARED} clients, {seconds:.0f} s × {rounds}, in turn"
     ratio = paired_ratio([_rate(run) for run in mine], [_rate(run) for run in other])
@@ -68,7 +56,7 @@ def _compare(
                  "Express on @hyperledger/fabric-gateway 1.12.1, native signer", ratio)  # fmt: skip
     yield from _percentiles(mode, COMPARED, mine, how)
     for clients in OTHERS:
-        run = _load(ours, mode, clients, seconds)
+        run = load(ours, mode, clients, seconds)
         how = f"{mode} over REST on {kind}, {clients} clients, {seconds:.0f} s, once"
         yield Metric(f"rest.{mode}_tps_at_{clients}", _rate(run), "req/s", how)
         yield from _percentiles(mode, clients, [run], how)
@@ -83,8 +71,9 @@ def _rate(run: Run) -> float:
     return run["requests"] / run["seconds"]
 
 
-def _load(server: dict[str, Any], mode: str, clients: int, seconds: float) -> Run:
-    options = server | {"mode": mode, "in_flight": clients, "seconds": seconds, "known": _KNOWN}
+def load(server: dict[str, Any], mode: str, clients: int, seconds: float) -> Run:
+    """Ask a server for some seconds from `clients` connections; raises RuntimeError when it refuses."""
+    options = server | {"mode": mode, "in_flight": clients, "seconds": seconds, "known": KNOWN}
     done = subprocess.run(
         ["node", "bench/node/http.js", json.dumps(options)], capture_output=True, text=True, check=False
     )
@@ -94,10 +83,14 @@ def _load(server: dict[str, Any], mode: str, clients: int, seconds: float) -> Ru
     return found
 
 
-def _ours(consortium: Consortium) -> dict[str, Any]:
-    key = (consortium.directory / "gateways" / "lab" / "demo.key").read_text(encoding="utf-8")  # `client` made it
-    headers = {"Authorization": f"Bearer {key.strip()}"}
-    return {"port": consortium.ports["lab"].gateway, "path": "/v1/models", "headers": headers, "idempotency": True}
+def ours_of(consortium: Consortium) -> dict[str, Any]:
+    """What `load` needs to know of the lab's gateway."""
+    return {
+        "port": consortium.ports["lab"].gateway,
+        "path": "/v1/models",
+        "headers": lab_headers(consortium),
+        "idempotency": True,
+    }
 
 
 @contextmanager

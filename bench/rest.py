@@ -7,21 +7,21 @@ what the gateway would.
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import json
 import os
 import secrets
 import statistics
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from bench.consortia import founded, lab_headers
 from bench.measure import Metric, alternate, median, paired_ratio
-from gateway.demo.consortium import Consortium
-from gateway.demo.story import FOUNDING_POLICY
 from gateway.fabric import Contract, Gateway, Identity, Signer, Trust, connect
 from gateway.sdk import Pedigree
 
@@ -31,35 +31,55 @@ _counter = itertools.count()
 
 def measure(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
     """Register models over REST and with the bare client, in turn."""
-    with tempfile.TemporaryDirectory(prefix="pedigree-bench-") as directory:
-        consortium = Consortium(Path(directory), kind, any_port=True)
-        try:
-            consortium.start()
-            for name in ("hospital", "regulator"):
-                with consortium.client(name) as member:
-                    member.set_policy(**FOUNDING_POLICY)
-            rest, contract = consortium.client("lab"), _contract(consortium.network())
-            fast_rest, fast_bare = alternate(
-                rounds,
-                lambda: _timed(lambda: _over_rest(rest), 50, seconds),
-                lambda: _timed(lambda: _bare(contract), 50, seconds),
-            )
-            slow_rest, slow_bare = alternate(
-                rounds,
-                lambda: _timed(lambda: _over_rest(rest), 1, seconds),
-                lambda: _timed(lambda: _bare(contract), 1, seconds),
-            )
-            rest.close()
-        finally:
-            consortium.stop()
+    with founded(kind) as consortium:
+        application, contract = consortium.client("lab"), _contract(consortium.network())
+        rest = _Application(consortium.ports["lab"].gateway, lab_headers(consortium))
+        fast_rest, fast_bare = alternate(
+            rounds,
+            lambda: _timed(rest.register, 50, seconds),
+            lambda: _timed(lambda: _bare(contract), 50, seconds),
+        )
+        slow_rest, slow_bare, slow_sdk = alternate(
+            rounds,
+            lambda: _timed(rest.register, 1, seconds),
+            lambda: _timed(lambda: _bare(contract), 1, seconds),
+            lambda: _timed(lambda: _over_sdk(application), 1, seconds),
+        )
+        application.close()
     mine, bare = [run["tps"] for run in fast_rest], [run["tps"] for run in fast_bare]
-    added = median([a["p50_ms"] - b["p50_ms"] for a, b in zip(slow_rest, slow_bare, strict=True)])
     how = f"register a model on {kind} and wait for the commit, {seconds:.0f} s × {rounds}, in turn"
     return [
         Metric("rest.tps_vs_client", median(mine), "tx/s", f"{how}, 50 callers, load on the same machine",
                "our client with verification, bare", paired_ratio(mine, bare)),
-        Metric("rest.added_p50_ms", added, "ms", f"{how}, one caller; difference of the medians"),
+        Metric("rest.added_p50_ms", _added(slow_rest, slow_bare), "ms",
+               f"{how}, one caller over the standard library's HTTP client, less the bare Gateway client; of medians"),
+        Metric("sdk.added_p50_ms", _added(slow_sdk, slow_rest), "ms",
+               f"{how}, one caller over gateway.sdk, less the standard library's HTTP client; of medians"),
     ]  # fmt: skip
+
+
+def _added(ours: Sequence[Run], theirs: Sequence[Run]) -> float:
+    return median([a["p50_ms"] - b["p50_ms"] for a, b in zip(ours, theirs, strict=True)])
+
+
+class _Application:
+    """Registers models over kept connections, one for each thread."""
+
+    def __init__(self, port: int, headers: dict[str, str]) -> None:
+        self._port = port
+        self._headers = headers | {"Content-Type": "application/json"}
+        self._kept = threading.local()
+
+    def register(self) -> None:
+        connection: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
+        if connection is None:
+            connection = self._kept.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        body = json.dumps({"model": _name(), "title": "Bench"})
+        connection.request("POST", "/v1/models", body, self._headers | {"Idempotency-Key": secrets.token_hex(16)})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 201:
+            raise RuntimeError(f"{answer.status}: {text[:300]!r}")
 
 
 def _contract(network: dict[str, Any]) -> Contract:
@@ -79,7 +99,7 @@ def _name() -> str:
     return f"bench-{os.getpid()}-{next(_counter)}"
 
 
-def _over_rest(client: Pedigree) -> None:
+def _over_sdk(client: Pedigree) -> None:
     client.register_model(_name(), title="Bench")
 
 

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -117,6 +117,11 @@ class Consortium:
         self._run("deploy", CHAINCODE, *self._addresses(), "--policy", POLICY)
         for name, program in zip(ORGANISATIONS, gateways, strict=True):
             program.wait_until(partial(ready, self.ports[name].health), within=60)
+
+    @property
+    def programs(self) -> Sequence[Program]:
+        """What was started, in this order."""
+        return tuple(self._programs)
 
     def kill(self) -> None:
         """End every program at once with SIGKILL."""

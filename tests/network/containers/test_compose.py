@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from network.containers import files, nodes
+from network.containers import files, gatewayview, nodes
 from network.containers.compose import CONTENT_LABEL, DIRECTORY_LABEL, compose
 from network.containers.plan import Plan, expanded, make_plan
-from network.topology import default_topology
+from network.topology import Endpoint, Organisation, default_topology
 
 Tree = dict[str, Any]
 
@@ -211,6 +211,31 @@ def test_changed_keys_change_the_label_by_which_compose_replaces_a_container(mad
         name for name in before if before[name]["labels"][CONTENT_LABEL] != after[name]["labels"][CONTENT_LABEL]
     ]
     assert different == ["peer0.lab.example"]
+
+
+def test_a_member_that_joins_replaces_nobody_elses_container(plan: Plan) -> None:
+    files.make_files(plan, "1.0")
+    before = yaml.safe_load(plan.compose_file.read_text(encoding="utf-8"))["services"]
+    anywhere = Endpoint("127.0.0.1", 0)
+    maker = Organisation("maker", "MakerMSP", "maker.example", anywhere, anywhere)
+    topology = replace(plan.topology, organisations=(*plan.topology.organisations, maker))
+    grown = make_plan(topology, plan.directory)
+    files.make_files(grown, "1.0")
+    after = yaml.safe_load(grown.compose_file.read_text(encoding="utf-8"))["services"]
+    assert {"peer0.maker.example", "gateway.maker.example"} <= after.keys() - before.keys()
+    for name, service in before.items():
+        assert after[name] == service, name
+
+
+def test_another_peer_of_its_own_is_taken_up_by_a_new_gateway(plan: Plan) -> None:
+    files.make_files(plan, "1.0")
+    gateway = next(each for each in plan.gateways if each.organisation.name == "lab")
+    before = gatewayview.own_part(plan, gateway, lambda _: "0" * 64)
+    lab = plan.topology.organisation("lab")
+    more = replace(lab, further_peers=(Endpoint("127.0.0.1", 0),))
+    others = tuple(more if each == lab else each for each in plan.topology.organisations)
+    grown = make_plan(replace(plan.topology, organisations=others), plan.directory)
+    assert gatewayview.own_part(grown, gateway, lambda _: "0" * 64) != before
 
 
 def test_a_dollar_in_a_path_is_no_variable(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from containerharness import engine
 from containerharness.chains import Chains, member
-from containerharness.consortium import Consortium
+from containerharness.consortium import ORGANISATIONS, Consortium
 
 from gateway.fabric import GatewayError
 
@@ -90,7 +90,10 @@ def test_an_organisation_joins_under_load(consortium: Consortium, chains: Chains
         assert done.returncode == 0, done.stderr
         chains.network = consortium.network
 
+    gateways = [consortium.node(f"gateway.{name}.example") for name in ORGANISATIONS]
+    before = [gateway.starts for gateway in gateways]
     observe("an organisation added", harm)
+    assert [gateway.starts for gateway in gateways] == before
     assert len(chains.hashes["maker"]) == len(chains.hashes["lab"])
 
 

@@ -118,8 +118,9 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
 
     # Neither needs the other: the ledger is at work while the gateways are still being enrolled.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for step in [pool.submit(ledger)] + ([pool.submit(doors)] if gateways else []):
-            step.result()
+        steps = [pool.submit(ledger)] + ([pool.submit(doors)] if gateways else [])
+    for step in reversed(steps):  # what is wrong here comes before what others must do first
+        step.result()
     if not gateways:
         return described
     with progress.phase("gateways"):

@@ -30,6 +30,7 @@ __all__ = ["SiteFabric", "Waiting"]
 
 Trouble = Callable[[str], str | None]
 _T = TypeVar("_T")
+_LOST = "private data matching public hash version is not available"
 _PAUSE_S = 1.0
 _FOREIGN_PATIENCE_S = 10.0
 
@@ -75,7 +76,7 @@ class SiteFabric(RealFabric):
                     f"the channel runs {definition.name} {current.version}, and this site {definition.version}: "
                     "upgrading over several sites is not supported"
                 )
-            changed = approve(own, wanted, sequence, ordering)
+            changed = _approve(own, wanted, sequence, ordering)
             if current is None:
                 self._patiently(lambda: self._commit(plan, own, wanted, ordering))
         return changed or current is None
@@ -136,6 +137,18 @@ class SiteFabric(RealFabric):
             time.sleep(_PAUSE_S)
 
 
+def _approve(own: Administrator, wanted: Deployment, sequence: int, ordering: OrderingService) -> bool:
+    try:
+        return approve(own, wanted, sequence, ordering)
+    except WireError as error:
+        if _LOST not in str(error):
+            raise
+        raise ContainersError(
+            f"{own.member.name}'s peer has lost what it approved, which no other organisation keeps: restore "
+            f"this site from a backup ({error})"
+        ) from error
+
+
 def _compare(plan: Plan, channel: Channel) -> None:
     ours = common_pb2.Block.FromString(plan.genesis_block(channel.name).read_bytes())
     with Administrator(joining.member_of(plan, plan.peers[0])) as own, _ordering(plan) as ordering:
@@ -144,7 +157,7 @@ def _compare(plan: Plan, channel: Channel) -> None:
         except WireError as error:
             raise Waiting(
                 f"the ordering nodes do not serve channel {channel.name} to this site yet; {ORDERING}'s site comes "
-                f"first ({error})"
+                f"first ({str(error).partition(';')[0]})"
             ) from error
     if header_hash(theirs.header) != header_hash(ours.header):
         raise ContainersError(

@@ -85,7 +85,8 @@ def announce(described: dict[str, Any], directory: Path, *, as_json: bool) -> No
         click.echo(json.dumps(described))
     else:
         peers = " ".join(f"{entry['name']}={entry['peer']}" for entry in described["organisations"])
-        click.echo(f"ready {described['ledger']} channel={described['channel']} {peers} dir={directory}")
+        where = " ".join(filter(None, (peers, f"dir={directory}")))
+        click.echo(f"ready {described['ledger']} channel={described['channel']} {where}")
         for entry in described["organisations"]:
             if "gateway" in entry:
                 click.echo(f"gateway {entry['name']}={entry['gateway']} health={entry['gateway_health']}")

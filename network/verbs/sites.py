@@ -22,11 +22,19 @@ WAITING = 3
 """The exit code of a site that can do no more until the others have done something."""
 _FOR_SITES = frozenset(
     {
-        *("up", "down", "status", "logs", "doctor", "reset", "export-msp", "import-msp", "config"),
+        *("up", "down", "status", "logs", "doctor", "export-msp", "import-msp", "config"),
         *("backup", "restore", "certificates", "monitoring", "kubernetes"),
     }
 )
 """Verbs that keep to what a site has; all others take a directory for the whole network and everybody's keys."""
+_REASONS = {
+    "reset": "would remove this organisation's approval of the chaincode, which no other site keeps; restore a backup "
+    "instead, or end the consortium with `down` at every site and begin in new directories"
+}
+_REASON = (
+    "is for a network that is run from one directory; what several must sign goes round with: pedigree-network config "
+    "propose"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,8 @@ def _guarded(name: str, callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if is_site(kwargs["directory"]):
-            raise click.ClickException(
-                f"{name} is for a network that is run from one directory, and {kwargs['directory']} is one "
-                "organisation's part; what several must sign goes round with: pedigree-network config propose"
-            )
+            reason = _REASONS.get(name, _REASON)
+            raise click.ClickException(f"{kwargs['directory']} is one organisation's part: {name} {reason}")
         return callback(*args, **kwargs)
 
     return wrapped

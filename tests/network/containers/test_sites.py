@@ -306,6 +306,7 @@ def test_verbs_for_whole_networks_leave_a_site_alone(sites: Path) -> None:
         ("remove-org", "hospital"),
         ("upgrade-chaincode", "pedigree", "--version", "2"),
         ("loadtest", "--seconds", "1"),
+        ("reset", "--yes"),
     ):
         refused = run(*verb, "--dir", sites / "lab")
         assert refused.exit_code == 1

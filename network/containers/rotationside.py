@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a rotation of TLS certificates does on running nodes: consenters, packages of chaincode, and the waiting."""
 
-import ssl
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from http.client import HTTPException
+from contextlib import suppress
 from pathlib import Path
-from socket import create_connection
 
 from cryptography import x509
 
 from network import overview
-from network.config import changes
-from network.config.submit import Done, change
+from network.config.consenters import replaced
 from network.containers import files, joining, view
 from network.containers.errors import ContainersError
 from network.containers.fabricside import RealFabric
@@ -23,8 +19,9 @@ from network.embedded.identity import Signer
 from network.lifecycle import height, install, repackage
 from network.metrics import node_metric
 from network.packaging import Package
+from network.presented import presented
 from network.topology import Endpoint, Organisation
-from network.wire import Administrator, WireError
+from network.wire import Administrator
 
 __all__ = ["RealNodes"]
 
@@ -33,10 +30,6 @@ _FOLLOW_S = 3.0
 the others have let go of it before: then it reads that when it comes back, and waiting longer is of no use."""
 _CATCH_UP_S = 120.0
 _POLL_S = 0.1
-_ANSWER_S = 5.0
-_COUNT_S, _COUNT_PAUSE_S = 60.0, 0.5
-_TOO_FEW = "quorum loss"
-"""In Fabric's refusal to change a consenter while another one is away."""
 
 Trouble = Callable[[str], str | None]
 
@@ -72,26 +65,12 @@ class RealNodes:
         for other in self._plan.orderers:
             if other != node:
                 self._wait_for_orderer(other)
-        address = Endpoint(node.name, node.endpoint.port)
         orderer = self._plan.topology.orderer
-        described = view.describe(self._plan)
         signer = Signer.from_folder(self._plan.material.orderer_user(orderer.domain) / "msp", orderer.msp_id)
-        with ExitStack() as closing:
-            everybody = closing.enter_context(overview.administrators(described))
-            ordering = closing.enter_context(overview.ordering(described))
-            for channel in self._plan.topology.channels:
-                members = [each for each in everybody if each.member.name in channel.organisations]
-                done = _patiently(
-                    lambda name=channel.name, members=members: change(  # type: ignore[misc]
-                        name,
-                        lambda config: changes.replace_consenter_certificate(config, address, certificate),
-                        members,
-                        ordering,
-                        approving=[signer],
-                    )
-                )
-                if done.changed:
-                    self._follows(node, channel.name, done.block + 1)
+        address = Endpoint(node.name, node.endpoint.port)
+        described = view.describe(self._plan)
+        for channel, block in replaced(described, self._plan.topology.channels, address, certificate, signer):
+            self._follows(node, channel, block + 1)
 
     def settle_orderer(self, node: Orderer) -> None:
         """Wait until a node orders again: it has the blocks that were made since, and those that are made now."""
@@ -202,40 +181,7 @@ class RealNodes:
         """Wait until whoever listens proves itself with the certificate in `expected`."""
         joining.insist(
             name,
-            lambda: _presented(endpoint, name, root, client) == x509.load_pem_x509_certificate(expected.read_bytes()),
+            lambda: presented(endpoint, name, root, client) == x509.load_pem_x509_certificate(expected.read_bytes()),
             self._trouble,
             what=f"{name} does not show the certificate in {expected}",
         )
-
-
-def _patiently(attempt: Callable[[], Done]) -> Done:
-    """Have consenters changed as soon as the leader counts enough of them to lose one.
-
-    It counts a node some seconds after the node is back, and refuses until then. Raises as `change`.
-    """
-    give_up = time.monotonic() + _COUNT_S
-    while True:
-        try:
-            return attempt()
-        except WireError as error:
-            if _TOO_FEW not in str(error) or time.monotonic() > give_up:
-                raise
-        time.sleep(_COUNT_PAUSE_S)
-
-
-def _presented(endpoint: Endpoint, name: str, root: Path, client: Path) -> x509.Certificate:
-    """The certificate with which a server proves that it is `name`; raises `OSError`."""
-    context = ssl.create_default_context(cafile=str(root))
-    context.load_cert_chain(client / "client.crt", client / "client.key")
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    try:
-        with (
-            create_connection((endpoint.host, endpoint.port), timeout=_ANSWER_S) as plain,
-            context.wrap_socket(plain, server_hostname=name) as secured,
-        ):
-            shown = secured.getpeercert(binary_form=True)
-    except HTTPException as error:
-        raise OSError(str(error)) from error
-    if shown is None:
-        raise OSError(f"{name} shows no certificate")
-    return x509.load_der_x509_certificate(shown)

@@ -136,10 +136,10 @@ def foreground(
     interrupted, asked = interruption(), threading.Event()
     signal.signal(reloading.SIGNAL, lambda _number, _frame: asked.set())
     children = bring_up(plan, binaries)
-    present = plan
+    present, shown = plan, _certificates(plan)
 
     def look() -> None:
-        nonlocal present
+        nonlocal present, shown
         if not asked.is_set():
             return
         asked.clear()
@@ -148,6 +148,7 @@ def foreground(
             topology = reloading.wanted(plan.directory)
             following = extended(present, topology)
             converge(following, binaries, children)
+            shown = _start_renewed(following, binaries, children, shown)
             present = following
             changed(topology, _write_running(present))
         except (NativeError, TopologyError, OSError, ValueError) as error:
@@ -201,6 +202,35 @@ def converge(plan: Plan, binaries: Binaries, children: Children) -> None:
     stop([plan.directory / "run" / f"{host}.pid" for host in left])
     for host in left:
         del children[host]
+
+
+def _certificates(plan: Plan) -> dict[str, bytes]:
+    """The TLS certificate in every node's folder, by host name."""
+    return {node.host: (_tls(plan, node) / "server.crt").read_bytes() for node in plan.nodes()}
+
+
+def _tls(plan: Plan, node: PeerNode | OrdererNode) -> Path:
+    if isinstance(node, OrdererNode):
+        return plan.material.orderer(node.domain, node.number) / "tls"
+    return plan.material.peer(node.domain) / "tls"
+
+
+def _start_renewed(plan: Plan, binaries: Binaries, children: Children, shown: dict[str, bytes]) -> dict[str, bytes]:
+    """Start the nodes anew whose certificate is another than the one that they show, one by one; answers what is shown.
+
+    Raises `NativeError` for one that does not come back; it has ended then, and with it the network.
+    """
+    now = _certificates(plan)
+    for node in plan.nodes():
+        if shown.get(node.host, now[node.host]) == now[node.host]:
+            continue
+        del children[node.host]  # it is not missed while it is away
+        stop([plan.pid_file(node)])
+        children[node.host] = _start(plan, binaries, node)
+        for port in _awaited_ports(node):
+            wait_for_port(port, who=node.host, log=plan.log(node), pid=children[node.host])
+        channel.wait_until_served(plan)
+    return now
 
 
 def _render(plan: Plan) -> None:

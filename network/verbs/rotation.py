@@ -25,7 +25,7 @@ def register(group: click.Group) -> None:
 @as_json_option
 @refusing
 def rotate_tls(organisation: str | None, *, directory: Path, as_json: bool) -> None:
-    """Renew TLS certificates and keys, in containers while they run.
+    """Renew TLS certificates and keys while they are in use.
 
     New ones from the same TLS CAs, one program at a time: each is started anew and must be well before the next one's
     turn. Applications that ask again lose nothing. Interrupted anywhere, asking again finishes it. An embedded network
@@ -63,10 +63,10 @@ def _rotate(directory: Path, scope: str) -> list[str]:
 
             return rotate_embedded(directory, scope, say)
         case "processes":
-            raise OperationsError(
-                "certificates of Fabric's local processes are not renewed while they run, and consenters cannot be "
-                "changed while they do not: such a network is for trials; one in containers has them renewed"
-            )
+            running.description(directory)
+            from network.operations.nativetls import rotate_native
+
+            return rotate_native(directory, scope, say)
     raise OperationsError(f"{directory} holds a network of an unknown kind")
 
 

@@ -73,7 +73,7 @@ def test_one_organisation_is_named_by_name_msp_id_or_domain(tmp_path: Path, topo
     ("described", "problem"),
     [
         (None, "has no network; start one with: pedigree-network up"),
-        ({"ledger": "fabric"}, "certificates of Fabric's local processes are not renewed while they run"),
+        ({"ledger": "fabric"}, "no network runs on"),
     ],
 )
 def test_what_cannot_be_renewed_is_one_line(

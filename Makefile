@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every job of the project as one word. `make help` lists them.
 
+# A pipe fails when any part of it fails, so that no check is lost in what only shortens its output.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
 PYTHON ?= python3
 LEDGER ?= embedded
 WORKERS ?= 2
@@ -15,7 +19,7 @@ APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliab
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-report reliability conformance conformance-table foreign \
+.PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report reliability conformance conformance-table foreign \
         containers check format bench lock clean network-images network-up network-down network-status \
         network-reset network-logs doctor backup restore loadtest add-org rotate-tls
 
@@ -56,6 +60,10 @@ coverage: $(VENV)/.dev  ## run the tests with coverage: chaincode whole, the res
 	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"
 	@$(MAKE) --no-print-directory coverage-report
 
+coverage-chaincode: $(VENV)/.dev  ## run the chaincode's own tests with coverage, which is whole
+	@$(BIN)/python -m pytest -q -n $(WORKERS) tests/chaincode --cov=chaincode --cov-report= $(ARGS)
+	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100 | grep '^TOTAL'
+
 coverage-report: $(VENV)/.dev  ## hold what the last run with coverage found against the goals
 	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100
 	@$(BIN)/python -m coverage report --fail-under=92 | tail -n 3
@@ -69,7 +77,7 @@ conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER
 conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs on all three ledgers
 	@$(BIN)/python tests/conformance/table.py
 
-foreign: $(VENV)/.dev  ## drive the ledger with the official Node client and Node chaincode
+foreign: $(VENV)/.dev  ## drive the ledger with the official Node client and Node chaincode (LEDGER=fabric or containers)
 	@$(BIN)/python -m pytest -q tests/foreign --ledger=$(LEDGER) $(ARGS)
 
 containers: $(VENV)/.dev  ## bring Fabric up in containers and kill, stop and cut off its parts (needs Docker and Fabric)

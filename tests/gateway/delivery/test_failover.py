@@ -10,8 +10,9 @@ from typing import Any
 import grpc
 import pytest
 
+from gateway.delivery.blockfeed import FabricBlocks
 from gateway.delivery.slots import Kind
-from gateway.fabric import Identity
+from gateway.fabric import Identity, UntrustedResponse
 from gateway.fabric.calls import Deadlines
 from gateway.services.ports import Forbidden, LedgerMisuse, OutcomeUnknown, Refused, Unavailable
 
@@ -382,6 +383,34 @@ def test_a_peer_that_shows_another_history_is_never_used_again(site: Any, until:
     assert site.peers.distrusted == 1
     assert site.peers.choose() is site.peer[1]
     site.peers.told(site.peer[0], 99)
+    assert site.peers.choose() is site.peer[1]
+
+
+class Stern:
+    """Takes no block from the third on, and remembers under which configuration it went on."""
+
+    def __init__(self) -> None:
+        self.resumed: list[tuple[int, bytes | None]] = []
+
+    def resume(self, height: int, config: bytes | None) -> None:
+        self.resumed.append((height, config))
+
+    def check(self, message: Any, block: Any) -> bytes | None:
+        if block.number == 2:
+            raise UntrustedResponse("block-signature", "block 2 is not signed as the ordering service must sign")
+        return None
+
+
+def test_a_peer_whose_block_nobody_ordered_is_never_used_again(site: Any) -> None:
+    site.cut(3)
+    stern = Stern()
+    feed = FabricBlocks(site.peers, "pedigree", stern)
+    blocks = feed.blocks(1, lambda: False, previous_hash=None, config=b"kept")
+    assert next(blocks).number == 1
+    with pytest.raises(LedgerMisuse, match="cannot be trusted: block-signature"):
+        next(blocks)
+    assert stern.resumed == [(1, b"kept")]
+    assert site.peer[0].distrusted is not None
     assert site.peers.choose() is site.peer[1]
 
 

@@ -73,7 +73,7 @@ class Program:
 
     def wait_until_listening(self) -> None:
         assert self.process is not None
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break

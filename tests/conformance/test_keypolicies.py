@@ -85,7 +85,7 @@ def test_c163_coll_and_public(net: Network, key: str) -> None:
 
 def test_c164_del_then_meta_same_block(net: Network, key: str) -> None:
     if net.ledger != "embedded":
-        pytest.skip("(E): Fabric's validator is said to panic here (section 6.8, hazard 2)")
+        pytest.skip("only on the embedded network: Fabric's validator panics here, by its source")
     net.hospital.submit("anyone", "put", key, "v", channel=BLOCKS)
     outcomes = endorse_then_order(net, ("del", key), ("setEP", key, peer_of(H)))
     assert same_block(outcomes) == [VALID, VALID]

@@ -82,7 +82,7 @@ def test_c223_client_cancel(net: Network, key: str) -> None:
 
 def test_c224_restart_persistence(net: Network, tmp_path: Path) -> None:
     if net.ledger != "embedded":
-        pytest.skip("(E): Fabric's own persistence is not ours to test; other suites restart its nodes")
+        pytest.skip("only on the embedded network: Fabric's own persistence is not ours to test; other suites restart its nodes")
     with ledgers.Embedded(ledgers.topology(), tmp_path) as node, contextlib.ExitStack() as opened:
         first = Network.connect("embedded", tmp_path, node.start())
         opened.callback(first.close)
@@ -115,7 +115,7 @@ def deploy_anyone(net: Network) -> None:
 
 def test_c035_query_limit(net: Network, tmp_path: Path) -> None:
     if net.ledger != "embedded":
-        pytest.skip("(E): Fabric's limit is not set for this suite")
+        pytest.skip("only on the embedded network: Fabric's limit is not set for this suite")
     with ledgers.Embedded(ledgers.topology(), tmp_path, query_limit=50) as node, contextlib.ExitStack() as opened:
         limited = Network.connect("embedded", tmp_path, node.start())
         opened.callback(limited.close)

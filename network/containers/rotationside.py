@@ -29,6 +29,7 @@ _FOLLOW_S = 3.0
 """How long a node may take to get a block. Of the one in which its own certificate changes it may never hear, because
 the others have let go of it before: then it reads that when it comes back, and waiting longer is of no use."""
 _CATCH_UP_S = 120.0
+_VIEW_CHANGE_S = 240.0
 _POLL_S = 0.1
 
 Trouble = Callable[[str], str | None]
@@ -78,7 +79,7 @@ class RealNodes:
         expected = self._plan.material.orderer(node.domain, node.number) / "tls" / "server.crt"
         self._insist_on(node.name, node.endpoint, root, tls, expected)
         joining.wait_for_leaders(self._plan, self._trouble)
-        self._fabric.test(self._plan, self._trouble)
+        self._commit_one()
         self._wait_for_orderer(node)
 
     def _wait_for_orderer(self, node: Orderer) -> None:
@@ -96,7 +97,7 @@ class RealNodes:
                 raise ContainersError(
                     f"{node.name} does not get the blocks that were made (waited {_CATCH_UP_S:.0f} s)"
                 )
-            self._fabric.test(self._plan, self._trouble)
+            self._commit_one()
 
     def _follows(self, node: Orderer, channel: str, height: int) -> bool:
         """Whether a node has so many blocks, or gets them in a few seconds."""
@@ -110,6 +111,22 @@ class RealNodes:
             if time.monotonic() > give_up:
                 return False
             time.sleep(_POLL_S)
+
+    def _commit_one(self) -> None:
+        """Have one transaction committed by all; raises `ContainersError`.
+
+        After a restart of SmartBFT's leader that can take until the others miss its heartbeats and elect another one.
+        """
+        patience = _VIEW_CHANGE_S if self._plan.topology.orderer.consensus == "bft" else 0.0
+        give_up = time.monotonic() + patience
+        while True:
+            try:
+                self._fabric.test(self._plan, self._trouble)
+            except ContainersError:
+                if time.monotonic() > give_up:
+                    raise
+            else:
+                return
 
     def _participation(self, node: Orderer) -> Participation:
         root = self._plan.material.orderer_tls_ca(node.domain)

@@ -69,6 +69,7 @@ def rotate_containers(directory: Path, scope: str, say: Callable[[str], None]) -
     try:
         docker = Docker.find()
         plan = make_plan(load(directory / TOPOLOGY_FILE), directory)
+        _refuse_bft(plan, scope)
         version = plan.generation.version or version_of("pedigree")
         project = Project(plan.project, plan.compose_file)
         fabric = RealFabric(docker, version, say)
@@ -76,6 +77,17 @@ def rotate_containers(directory: Path, scope: str, say: Callable[[str], None]) -
         return rotate(directory, scope, ContainerNodes(plan, docker, ledger, version, scope), say)
     finally:
         lock.release()
+
+
+def _refuse_bft(plan: Plan, scope: str) -> None:
+    """SmartBFT may order nothing for minutes after its leader was started anew, which no renewal is worth."""
+    ordering = plan.topology.orderer
+    if ordering.consensus == "bft" and scope in ("", ordering.domain):
+        names = ", ".join(member.name for member in plan.topology.organisations)
+        raise OperationsError(
+            "SmartBFT's ordering nodes are not renewed while they run, because a new start of the leader can stop "
+            f"ordering for minutes; renew the members one by one with --org: {names}"
+        )
 
 
 class ContainerNodes:

@@ -82,7 +82,7 @@ def test_c223_client_cancel(net: Network, key: str) -> None:
 
 def test_c224_restart_persistence(net: Network, tmp_path: Path) -> None:
     if net.ledger != "embedded":
-        pytest.skip("only on the embedded network: Fabric's own persistence is not ours to test; other suites restart its nodes")
+        pytest.skip("only on the embedded network: other suites restart Fabric's nodes")
     with ledgers.Embedded(ledgers.topology(), tmp_path) as node, contextlib.ExitStack() as opened:
         first = Network.connect("embedded", tmp_path, node.start())
         opened.callback(first.close)

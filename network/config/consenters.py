@@ -37,7 +37,8 @@ def replaced(
                 def wanted(config: Any) -> Any:
                     return changes.replace_consenter_certificate(config, address, certificate)
 
-                return change(name, wanted, members, ordering, approving=[signer])
+                # The node may be the leader, or one that a peer takes its blocks from: both are cut off by this change.
+                return change(name, wanted, members, ordering, approving=[signer], enough=1)
 
             done = _patiently(attempt)
             if done.changed:

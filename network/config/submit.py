@@ -7,6 +7,7 @@ interrupted change is finished by asking for it again.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fabric_protos.common import common_pb2, configtx_pb2
@@ -21,6 +22,8 @@ from network.wire import Administrator, OrderingService, WireError
 __all__ = ["Current", "Done", "change", "current", "first_answer", "in_block", "proposed", "submit"]
 
 _COMMIT_SECONDS = 60.0
+_RESEND_SECONDS = 15.0
+"""A leader that steps down may lose what it has accepted; where it did not, the second copy is refused."""
 _PAUSE = 0.1
 
 Change = Callable[[configtx_pb2.Config], configtx_pb2.Config]
@@ -100,20 +103,25 @@ def change(
     *,
     approving: Sequence[Signer],
     waiting: Sequence[Administrator] | None = None,
+    enough: int | None = None,
 ) -> Done:
     """Bring a change into force, approved by `approving`; raises `WireError` or `ConfigError`.
 
-    Returns when the peers of `waiting` (all administrators' unless named) have committed it.
+    Returns when the peers of `waiting` (all administrators' unless named) have committed it, or `enough` of them:
+    a peer that follows an ordering node which the change cuts off has to wait until that is back. One of them may be
+    behind from the beginning then, so the newest configuration of any of them is the one to be changed.
     """
-    before = current(administrators[0], channel)
+    asked = administrators[:1] if enough is None else administrators
+    before = max((current(each, channel) for each in asked), key=lambda found: found.number)
     envelope = proposed(channel, before.config, wanted)
     if envelope is None:
         return Done(changed=False, block=before.number, sequence=int(before.config.sequence))
     for signer in approving:
         envelope = envelopes.approve(envelope, signer)
     return submit(
-        channel, envelope, before.config, administrators if waiting is None else waiting, administrators[0], ordering
-    )
+        channel, envelope, before.config, administrators if waiting is None else waiting, administrators[0], ordering,
+        enough=enough,
+    )  # fmt: skip
 
 
 def submit(
@@ -123,6 +131,8 @@ def submit(
     waiting: Sequence[Administrator],
     submitter: Administrator,
     ordering: OrderingService,
+    *,
+    enough: int | None = None,
 ) -> Done:
     """Have an approved update ordered, and wait until the peers of `waiting` have it; raises as `change` does."""
     sealed = envelopes.sealed(envelope, submitter.signer)
@@ -130,23 +140,41 @@ def submit(
         ordering.broadcast(sealed)
     except WireError as error:
         raise WireError(f"the update was refused: {error}", error.status) from error
-    deadline = time.monotonic() + _COMMIT_SECONDS
     wanted = int(before.sequence) + 1
-    reached = [_wait(each, channel, wanted, deadline) for each in waiting]
+    reached = _wait(
+        waiting, channel, wanted, len(waiting) if enough is None else enough, lambda: _again(ordering, sealed)
+    )
     for found in reached:
         if found.config.sequence == wanted and found.update != sealed.payload:
             raise ConfigError("another update of the channel came first; look at it, and ask again")
     return Done(changed=True, block=max((each.number for each in reached), default=0), sequence=wanted)
 
 
-def _wait(administrator: Administrator, channel: str, sequence: int, deadline: float) -> Current:
+def _again(ordering: OrderingService, sealed: common_pb2.Envelope) -> None:
+    with suppress(WireError):  # the first copy is in a block that no peer has yet, or nobody orders at the moment
+        ordering.broadcast(sealed)
+
+
+def _wait(
+    waiting: Sequence[Administrator], channel: str, sequence: int, enough: int, again: Callable[[], None]
+) -> Sequence[Current]:
+    """What `enough` of the peers have, once that is the configuration wanted; calls `again` while nobody has it."""
+    began = sent = time.monotonic()
+    reached: dict[int, Current] = {}
     while True:
-        found = current(administrator, channel)
-        if found.config.sequence >= sequence:
-            return found
-        if time.monotonic() >= deadline:
+        for index, each in enumerate(waiting):
+            if index not in reached and (found := current(each, channel)).config.sequence >= sequence:
+                reached[index] = found
+        if len(reached) >= enough:
+            return list(reached.values())
+        now = time.monotonic()
+        if now - began >= _COMMIT_SECONDS:
+            late = next(each for index, each in enumerate(waiting) if index not in reached)
             raise ConfigError(
-                f"{administrator.member.name}'s peer has configuration {found.config.sequence} of channel {channel} "
-                f"and did not reach {sequence} within {_COMMIT_SECONDS:.0f} s"
+                f"{late.member.name}'s peer did not reach configuration {sequence} of channel {channel} "
+                f"within {_COMMIT_SECONDS:.0f} s"
             )
+        if not reached and now - sent >= _RESEND_SECONDS:
+            again()
+            sent = now
         time.sleep(_PAUSE)

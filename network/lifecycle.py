@@ -33,7 +33,6 @@ __all__ = [
     "in_force",
     "install",
     "packages_for",
-    "repackage",
 ]
 
 _T = TypeVar("_T")
@@ -147,25 +146,6 @@ def install(administrator: Administrator, package: Package | None) -> None:
     except WireError as error:
         if _INSTALLED_ALREADY not in str(error):
             raise WireError(f"{administrator.member.name}: installing failed: {error}", error.status) from error
-
-
-def repackage(
-    administrator: Administrator, channel: str, name: str, package: Package, ordering: OrderingService
-) -> None:
-    """Have one organisation run the definition in force from another package, which its peers have installed.
-
-    Nobody else has to agree. Raises `WireError`, or `DefinitionError` where nothing is deployed under that name.
-    """
-    current = committed(administrator, channel, name)
-    if current is None:
-        raise DefinitionError(f"{name} is not deployed on channel {channel}")
-    collections = current.collections.SerializeToString()
-    definition = Definition(
-        name, current.version, bytes(current.validation_parameter), collections, bool(current.init_required)
-    )
-    deployment = Deployment(channel, definition, {administrator.member.msp_id: package})
-    if _approved_package(administrator, deployment, int(current.sequence)) != package.package_id:
-        _approve(administrator, deployment, int(current.sequence), ordering)
 
 
 def _approve(administrator: Administrator, deployment: Deployment, sequence: int, ordering: OrderingService) -> None:

@@ -117,11 +117,14 @@ def ensure_service(material: Material, folder: Path, domain: str, name: str, *, 
     return place / "tls"
 
 
-def renew_tls(folder: Path, domain: str, present: Path, new: Path, *, at: datetime | None = None) -> None:
+def renew_tls(
+    folder: Path, domain: str, present: Path, new: Path, *, kept: Sequence[str] = (), at: datetime | None = None
+) -> None:
     """Make the TLS folder `new`: the root and pairs of `present`, with other keys and later certificates.
 
-    `folder` is the organisation's, whose TLS CA issues them; names, hosts and roles stay as they are. They last ten
-    years, or as long as the TLS CA. Whatever was in `new` is thrown away. Raises `OSError`.
+    Pairs in `kept` (`server` or `client`) stay the same. `folder` is the organisation's, whose TLS CA issues them;
+    names, hosts and roles stay as they are. They last ten years, or as long as the TLS CA. Whatever was in `new` is
+    thrown away. Raises `OSError`.
     """
     begin = (at or datetime.now(UTC)) - timedelta(minutes=5)
     tls_ca = _Authority.load(folder / "tlsca", f"tlsca.{domain}")
@@ -129,6 +132,10 @@ def renew_tls(folder: Path, domain: str, present: Path, new: Path, *, at: dateti
     _write(unfinished / "ca.crt", _pem(tls_ca.certificate))
     for kind in ("server", "client"):
         if not (present / f"{kind}.crt").exists():
+            continue
+        if kind in kept:
+            _write(unfinished / f"{kind}.crt", (present / f"{kind}.crt").read_bytes())
+            _write(unfinished / f"{kind}.key", (present / f"{kind}.key").read_bytes(), secret=True)
             continue
         former = x509.load_pem_x509_certificate((present / f"{kind}.crt").read_bytes())
         key = ec.generate_private_key(ec.SECP256R1())

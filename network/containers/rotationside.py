@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rotation of TLS certificates does on running nodes: consenters, packages of chaincode, and the waiting."""
+"""What a rotation of TLS certificates does on running nodes: consenters, and the waiting."""
 
 import time
 from collections.abc import Callable
@@ -8,19 +8,17 @@ from pathlib import Path
 
 from cryptography import x509
 
-from network import overview
 from network.config.consenters import replaced
-from network.containers import files, joining, view
+from network.containers import joining, view
 from network.containers.errors import ContainersError
 from network.containers.fabricside import RealFabric
 from network.containers.participation import Participation
 from network.containers.plan import LOOPBACK, Orderer, Peer, Plan
 from network.embedded.identity import Signer
-from network.lifecycle import height, install, repackage
+from network.lifecycle import height
 from network.metrics import node_metric
-from network.packaging import Package
 from network.presented import presented
-from network.topology import Endpoint, Organisation
+from network.topology import Endpoint
 from network.wire import Administrator
 
 __all__ = ["RealNodes"]
@@ -156,22 +154,8 @@ class RealNodes:
         joining.wait_for_membership(self._plan, self._trouble)
         self._fabric.test(self._plan, self._trouble)
 
-    def install_package(self, member: Organisation, package: Package) -> None:
-        """Have an organisation's peers know the package that names its chaincode's next certificates."""
-        for peer in self._plan.peers:
-            if peer.organisation == member:
-                with Administrator(joining.member_of(self._plan, peer)) as administrator:
-                    install(administrator, package)
-
-    def settle_chaincode(self, member: Organisation) -> None:
-        """Have an organisation's peers call its chaincode by the present package, and wait until it answers."""
-        package = files.chaincode_packages(self._plan, self._version)[member.msp_id]
-        self.install_package(member, package)
-        first = next(peer for peer in self._plan.peers if peer.organisation == member)
-        channel = self._plan.topology.channels[0].name
-        described = view.describe(self._plan)
-        with overview.ordering(described) as ordering, Administrator(joining.member_of(self._plan, first)) as own:
-            repackage(own, channel, self._plan.topology.chaincode, package, ordering)
+    def settle_chaincode(self) -> None:
+        """Wait until the organisations' chaincodes endorse together."""
         self._fabric.test(self._plan, self._trouble)
 
     def settle_authority(self, name: str) -> None:

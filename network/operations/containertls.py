@@ -13,11 +13,9 @@ from network.containers.network import trouble_of
 from network.containers.plan import Orderer, Peer, Plan, make_plan
 from network.containers.rotationside import RealNodes
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
-from network.lifecycle import packages_for
 from network.material import USERS
 from network.operations.errors import OperationsError
 from network.operations.tlsrotation import Step, rotate
-from network.packaging import Package, ServiceTls
 from network.running import TOPOLOGY_FILE
 from network.topology import Organisation, load
 
@@ -35,10 +33,6 @@ class Ledger(Protocol):
         """Put an ordering node's new certificate (PEM) into every channel."""
         ...
 
-    def install_package(self, member: Organisation, package: Package) -> None:
-        """Have an organisation's peers know a package of its chaincode."""
-        ...
-
     def settle_orderer(self, node: Orderer) -> None:
         """Wait until it orders again."""
         ...
@@ -47,8 +41,8 @@ class Ledger(Protocol):
         """Wait until it endorses and commits again, with all blocks."""
         ...
 
-    def settle_chaincode(self, member: Organisation) -> None:
-        """Have the peers call the chaincode by its present package, and wait until it answers."""
+    def settle_chaincode(self) -> None:
+        """Wait until the organisations' chaincodes endorse together."""
         ...
 
     def settle_authority(self, name: str) -> None:
@@ -100,7 +94,6 @@ class ContainerNodes:
         self._ledger = ledger
         self._version = version
         self._scope = scope
-        self._members = {plan.chaincode_name(member): member for member in plan.topology.organisations}
         self._peers = {peer.name: peer for peer in plan.peers}
         self._orderers = {node.name: node for node in plan.orderers}
 
@@ -111,13 +104,10 @@ class ContainerNodes:
         return [step for step in found if self._scope in ("", step.domain)]
 
     def announce(self, step: Step) -> None:
-        """As `Nodes`: the other ordering nodes compare a certificate byte by byte, peers name it in a package."""
+        """As `Nodes`: the other ordering nodes compare a certificate byte by byte."""
         if step.role == "orderer":
             certificate = (step.beside / "server.crt").read_bytes()
             self._ledger.pin(self._orderers[step.name], certificate)
-        elif step.role == "chaincode":
-            member = self._members[step.name]
-            self._ledger.install_package(member, self._package(member, step.beside))
 
     def restart(self, step: Step) -> None:
         """As `Nodes`: a container whose folder holds something else than before is replaced."""
@@ -134,7 +124,7 @@ class ContainerNodes:
             case "peer":
                 self._ledger.settle_peer(self._peers[step.name])
             case "chaincode":
-                self._ledger.settle_chaincode(self._members[step.name])
+                self._ledger.settle_chaincode()
             case "ca":
                 self._ledger.settle_authority(step.name)
             case "gateway":
@@ -149,7 +139,11 @@ class ContainerNodes:
             (f"gateway.{domain}", "gateway"),
         )
         for name, role in services:
-            yield Step(name, role, material.service(owner, name), owner, domain)
+            # The pair with which peers call a chaincode is a part of its package. Another package has another id, and
+            # a peer that still asks for the former one waits a minute for a process that answers to the new one, with
+            # its ledger locked. So the pair changes with the next package: an upgrade's, which starts other processes.
+            kept = ("client",) if role == "chaincode" else ()
+            yield Step(name, role, material.service(owner, name), owner, domain, kept)
         for peer in self._plan.peers:
             if peer.organisation == member:
                 yield Step(peer.name, "peer", material.peer(domain, peer.number) / "tls", owner, domain)
@@ -166,10 +160,3 @@ class ContainerNodes:
         for node in sorted(self._plan.orderers, key=lambda each: each.name == leader):
             yield Step(node.name, "orderer", material.orderer(domain, node.number) / "tls", owner, domain)
         yield Step(f"Admin@{domain}", "user", material.orderer_user(domain) / "tls", owner, domain)
-
-    def _package(self, member: Organisation, tls: Path) -> Package:
-        """The package of a chaincode that will prove itself with what is in `tls`."""
-        inside = self._plan.inside().organisation(member.name)
-        proofs = {member.msp_id: ServiceTls.from_folder(tls)}
-        packages = packages_for(self._plan.topology.chaincode, self._version, {member.msp_id: inside.chaincode}, proofs)
-        return packages[member.msp_id]

@@ -165,6 +165,8 @@ def _renewal(facts: Facts, certificate: Certificate) -> str:
     """The command that renews a certificate, where one does: authorities and signing identities have other ways."""
     if certificate.purpose != "TLS":
         return ""
+    if certificate.path.endswith("client.crt") and "/chaincode" in certificate.path:
+        return ": it is a part of the chaincode's package, and the next upgrade-chaincode brings a new one"
     return f" with: pedigree-network rotate-tls --dir {facts.directory}"
 
 

@@ -50,6 +50,8 @@ class Step:
     owner: Path
     """The organisation's folder, whose TLS CA issues."""
     domain: str
+    kept: tuple[str, ...] = ()
+    """Which of its pairs are not renewed: `server` or `client`."""
 
     @property
     def beside(self) -> Path:
@@ -152,7 +154,7 @@ def rotate(directory: Path, scope: str, nodes: Nodes, say: Callable[[str], None]
 
 def _renew(step: Step, nodes: Nodes, journal: Journal, say: Callable[[str], None]) -> None:
     if journal.name != step.name or journal.digest not in (_digest(step.folder), _digest(step.beside)):
-        renew_tls(step.owner, step.domain, step.folder, step.beside)
+        renew_tls(step.owner, step.domain, step.folder, step.beside, kept=step.kept)
         _own_like(step.folder, step.beside)
         journal.begin(step.name, _digest(step.beside))
     say(f"renewing {step.name}")

@@ -65,7 +65,14 @@ def network_verb(consortium: Consortium, *arguments: str) -> None:
 
 def processes(consortium: Consortium) -> dict[str, tuple[str, str]]:
     """What would be another one if a first member's gateway, peer or chaincode, or an orderer, had been restarted."""
-    nodes = [f"{kind}.{name}.example" for kind in ("gateway", "peer0", "chaincode") for name in ORGANISATIONS]
+    status = engine.ours("pedigree-network", "status", "--json", "--dir", str(consortium.directory))
+    kinds = ("gateway", "peer0", "chaincode")  # an upgraded chaincode has a number behind it
+    nodes = [
+        name
+        for name in (each["name"] for each in json.loads(status.stdout)["containers"])
+        if name.startswith(kinds) and name.endswith(tuple(f".{member}.example" for member in ORGANISATIONS))
+    ]
+    assert len(nodes) >= len(kinds) * len(ORGANISATIONS)
     return {name: consortium.node(name).starts for name in [*nodes, *consortium.orderers()]}
 
 

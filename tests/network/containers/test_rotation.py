@@ -12,21 +12,18 @@ from network.containers.network import project_of
 from network.containers.plan import Orderer, Peer, Plan
 from network.operations.containertls import ContainerNodes
 from network.operations.tlsrotation import is_unfinished, rotate
-from network.packaging import Package, ServiceTls
-from network.topology import Organisation
 
 VERSION = "1.0"
 
 
 class FakeLedger:
-    """Implements `Ledger` on a `World`: orderers that admit whom they know, and peers that call by a package."""
+    """Implements `Ledger` on a `World`: orderers that admit whom they know."""
 
     def __init__(self, plan: Plan, world: Any) -> None:
         self.plan = plan
         self.world = world
         self.known = {node.name: self._shown(node) for node in plan.orderers}
-        self.installed: set[str] = set()
-        self.called = {msp_id: each.package_id for msp_id, each in files.chaincode_packages(plan, VERSION).items()}
+        self.packages = files.chaincode_packages(plan, VERSION)
 
     def _shown(self, node: Orderer) -> bytes:
         return (self.plan.material.orderer(node.domain, node.number) / "tls" / "server.crt").read_bytes()
@@ -40,10 +37,6 @@ class FakeLedger:
         assert all(self.known[each.name] == self._shown(each) for each in others)
         self.known[node.name] = certificate
 
-    def install_package(self, member: Organisation, package: Package) -> None:
-        self.world.step(f"install {member.name}")
-        self.installed.add(package.package_id)
-
     def settle_orderer(self, node: Orderer) -> None:
         self.world.step(f"settle {node.name}")
         assert self.known[node.name] == self._shown(node)
@@ -51,11 +44,9 @@ class FakeLedger:
     def settle_peer(self, peer: Peer) -> None:
         self.world.step(f"settle {peer.name}")
 
-    def settle_chaincode(self, member: Organisation) -> None:
-        self.world.step(f"settle chaincode of {member.name}")
-        package = files.chaincode_packages(self.plan, VERSION)[member.msp_id].package_id
-        assert package in self.installed, "the peers had it before the container was replaced"
-        self.called[member.msp_id] = package
+    def settle_chaincode(self) -> None:
+        self.world.step("settle chaincode")
+        assert files.chaincode_packages(self.plan, VERSION) == self.packages, "peers would ask for another process"
 
     def settle_authority(self, name: str) -> None:
         self.world.step(f"settle {name}")
@@ -80,20 +71,20 @@ def rotated(plan: Plan, engine: Any, ledger: FakeLedger, scope: str = "") -> lis
 
 def certificates(plan: Plan) -> dict[str, bytes]:
     root = plan.material.root
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("tls/*.crt") if path.name != "ca.crt"}
+    found = sorted(path for path in root.rglob("tls/*.crt") if path.name != "ca.crt")
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
 
 def assert_converged(plan: Plan, world: Any, ledger: FakeLedger, former: dict[str, bytes]) -> None:
     now = certificates(plan)
     assert now.keys() == former.keys()
-    assert not [name for name in now if now[name] == former[name]]
+    assert [name for name in now if now[name] == former[name]] == sorted(_in_packages(plan, former))
     described = yaml.safe_load(plan.compose_file.read_text(encoding="utf-8"))["services"]
     assert world.running == {name: described[name] for name in world.running}
     for gateway in plan.gateways:
         own = plan.material.service(plan.material.organisation(gateway.organisation.domain), gateway.name)
         assert (plan.rendered / gateway.name / "tls" / "client.crt").read_bytes() == (own / "client.crt").read_bytes()
-    packages = files.chaincode_packages(plan, VERSION)
-    assert ledger.called == {msp_id: package.package_id for msp_id, package in packages.items()}
+    assert files.chaincode_packages(plan, VERSION) == ledger.packages
     assert not is_unfinished(plan.directory)
     assert not list(plan.directory.rglob("*.tls.next*"))
 
@@ -111,7 +102,7 @@ def test_each_organisation_has_its_turn_and_the_leader_comes_last(
     assert started[-3:] == ["orderer2.orderer.example", "orderer3.orderer.example", "orderer1.orderer.example"]
 
 
-KILLS = ("install lab", "start chaincode.lab.example", "settle chaincode of lab", "start gateway.lab.example",
+KILLS = ("start chaincode.lab.example", "settle chaincode", "start gateway.lab.example",
          "settle gateways", "start peer0.lab.example", "settle peer0.lab.example")  # fmt: skip
 
 
@@ -128,9 +119,8 @@ def test_a_member_s_rotation_that_was_killed_is_finished_by_asking_again(
     names = rotated(plan, engine, ledger, "lab.example")
     assert len(names) == len(set(names)) == 6
     present = certificates(plan)
-    assert not [name for name in former if present[name] == former[name]]
-    packages = files.chaincode_packages(plan, VERSION)
-    assert ledger.called == {msp_id: package.package_id for msp_id, package in packages.items()}
+    assert [name for name in former if present[name] == former[name]] == _in_packages(plan, former)
+    assert files.chaincode_packages(plan, VERSION) == ledger.packages
     described = yaml.safe_load(plan.compose_file.read_text(encoding="utf-8"))["services"]
     assert world.running == {name: described[name] for name in world.running}
 
@@ -152,12 +142,10 @@ def test_an_orderer_s_rotation_that_was_killed_is_finished_before_the_next_one_b
     assert not is_unfinished(plan.directory)
 
 
-def test_the_package_of_a_successor_is_the_one_that_is_rendered_later(plan: Plan, ledger: FakeLedger) -> None:
-    member = plan.topology.organisations[0]
-    nodes = ContainerNodes(plan, object(), ledger, VERSION, "")  # type: ignore[arg-type]
-    folder = plan.material.service(plan.material.organisation(member.domain), plan.chaincode_name(member))
-    assert ServiceTls.from_folder(folder)
-    assert nodes._package(member, folder) == files.chaincode_packages(plan, VERSION)[member.msp_id]
+def _in_packages(plan: Plan, certificates: dict[str, bytes]) -> list[str]:
+    """The pairs with which peers call chaincodes: an upgrade renews them, a rotation does not."""
+    names = {plan.chaincode_name(member) for member in plan.topology.organisations}
+    return [each for each in certificates if each.endswith("client.crt") and names & set(Path(each).parts)]
 
 
 def _kill_at(world: Any, wanted: str) -> None:

@@ -171,6 +171,12 @@ def test_a_tls_certificate_is_renewed_by_a_verb(purpose: str, named: bool) -> No
     assert line.endswith("renew it before then") != named
 
 
+def test_the_certificate_in_a_chaincodes_package_is_renewed_by_an_upgrade() -> None:
+    path = "organizations/peerOrganizations/lab.example/services/chaincode2.lab.example/tls/client.crt"
+    (line,) = judged(certificates=(f.Certificate(path, "TLS", AT - timedelta(400), AT + timedelta(3)),))
+    assert line.endswith("and the next upgrade-chaincode brings a new one")
+
+
 def test_an_interrupted_renewal_is_told() -> None:
     (line,) = judged(rotating=True)
     assert line.startswith("warning: /net: the renewal of TLS certificates is at work, or was interrupted; ")

@@ -223,7 +223,7 @@ def test_a_peer_killed_under_load_and_started_again(
 
     run(load, gateway, prefix, 60, trouble)
     judge(load, recorded, 480, gateway, report)
-    assert {one.status for one in load.exchanges} == {201}
+    assert [(one.status, one.code) for one in load.exchanges if one.status != 201] == []
 
 
 def test_a_peer_stopped_under_load(
@@ -240,7 +240,7 @@ def test_a_peer_stopped_under_load(
 
     run(load, gateway, prefix, 60, trouble)
     judge(load, recorded, 480, gateway, report)
-    assert {one.status for one in load.exchanges} == {201}
+    assert [(one.status, one.code) for one in load.exchanges if one.status != 201] == []
 
 
 def test_a_peer_that_was_away_comes_back_when_it_has_caught_up(

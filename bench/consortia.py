@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.demo.consortium import Consortium
-from gateway.demo.story import FOUNDING_POLICY
+from gateway.demo.story import found
 
 
 @contextmanager
@@ -19,9 +19,7 @@ def founded(kind: str) -> Iterator[Consortium]:
         consortium = Consortium(Path(directory), kind, any_port=True)
         try:
             consortium.start()
-            for name in ("hospital", "regulator"):
-                with consortium.client(name) as member:
-                    member.set_policy(**FOUNDING_POLICY)
+            found(consortium)
             yield consortium
         finally:
             consortium.stop()

@@ -232,13 +232,8 @@ class OrderingService:
         envelope = _seek(channel_id, number, signer, self._client)
         problems: list[str] = []
         for address, channel in self._nodes:
-            call = channel.stream_stream(
-                "/orderer.AtomicBroadcast/Deliver",
-                request_serializer=common_pb2.Envelope.SerializeToString,
-                response_deserializer=ab_pb2.DeliverResponse.FromString,
-            )
             try:
-                answer = next(iter(call(iter([envelope]), timeout=_CALL_SECONDS)), None)
+                answer = _first_answer(channel, "Deliver", ab_pb2.DeliverResponse, envelope)
             except grpc.RpcError as error:
                 problems.append(f"orderer at {address}: {error.details()}")
                 continue
@@ -251,13 +246,8 @@ class OrderingService:
     @staticmethod
     def _broadcast_to(channel: Any, envelope: common_pb2.Envelope) -> tuple[str | None, bool]:
         """What one node answered, None for acceptance, and whether asking again is of no use."""
-        call = channel.stream_stream(
-            "/orderer.AtomicBroadcast/Broadcast",
-            request_serializer=common_pb2.Envelope.SerializeToString,
-            response_deserializer=ab_pb2.BroadcastResponse.FromString,
-        )
         try:
-            answer = next(iter(call(iter([envelope]), timeout=_CALL_SECONDS)), None)
+            answer = _first_answer(channel, "Broadcast", ab_pb2.BroadcastResponse, envelope)
         except grpc.RpcError as error:
             return str(error.details()), False
         if answer is None:
@@ -265,6 +255,16 @@ class OrderingService:
         if answer.status == common_pb2.Status.SUCCESS:
             return None, True
         return f"{common_pb2.Status.Name(answer.status)}: {answer.info}", answer.status != _SERVICE_UNAVAILABLE
+
+
+def _first_answer(channel: Any, method: str, kind: Any, envelope: common_pb2.Envelope) -> Any:
+    """What an ordering node answers first to one envelope, None when it closes the stream; raises `grpc.RpcError`."""
+    call = channel.stream_stream(
+        f"/orderer.AtomicBroadcast/{method}",
+        request_serializer=common_pb2.Envelope.SerializeToString,
+        response_deserializer=kind.FromString,
+    )
+    return next(iter(call(iter([envelope]), timeout=_CALL_SECONDS)), None)
 
 
 def _seek(channel_id: str, number: int | None, signer: Signer, client: Path | None) -> common_pb2.Envelope:

@@ -43,6 +43,13 @@ FOUNDING_POLICY: dict[str, Any] = {
 }
 
 
+def found(consortium: Consortium) -> None:
+    """Have the members whose votes it takes make the founding policy the law; nothing is recorded before."""
+    for name in ("hospital", "regulator"):
+        with consortium.client(name) as member:
+            member.set_policy(**FOUNDING_POLICY)
+
+
 class Disagreement(Exception):
     """A step came out otherwise than it should."""
 

@@ -23,7 +23,7 @@ from network.containers.site import Choice, Site, agreement, refuse_moves
 from network.containers.sitefabric import SiteFabric, Waiting
 from network.containers.siteplan import make_site_plan, with_own_addresses
 from network.embedded.blocks import header_hash
-from network.embedded.lock import DirectoryInUseError, DirectoryLock
+from network.embedded.lock import held
 from network.material import ensure_material
 from network.operations import joinpackage
 from network.profiles import write_json
@@ -81,14 +81,8 @@ def prepare(topology: Topology, directory: Path, options: Options) -> tuple[Outc
     _refuse_whole_networks(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     site = Site.chosen(topology, directory, options.choice)
-    try:
-        lock = DirectoryLock(directory)
-    except DirectoryInUseError as error:
-        raise ContainersError(str(error)) from error
-    try:
+    with held(directory, ContainersError):
         return _prepare(topology, directory, site, options)
-    finally:
-        lock.release()
 
 
 def bring_site_up(plan: Plan, outcome: Outcome, engine: Engine, fabric: Fabric, say: Say) -> Outcome:

@@ -3,6 +3,8 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -33,3 +35,16 @@ class DirectoryLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+@contextmanager
+def held(directory: Path, refusal: type[Exception]) -> Iterator[None]:
+    """Hold a directory's lock for as long as the block takes; raises `refusal` while another process has it."""
+    try:
+        lock = DirectoryLock(directory)
+    except DirectoryInUseError as error:
+        raise refusal(str(error)) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -12,7 +12,7 @@ from network.containers.fabricside import RealFabric
 from network.containers.network import trouble_of
 from network.containers.plan import Orderer, Peer, Plan, make_plan
 from network.containers.rotationside import RealNodes
-from network.embedded.lock import DirectoryInUseError, DirectoryLock
+from network.embedded.lock import held
 from network.material import USERS
 from network.operations.errors import OperationsError
 from network.operations.tlsrotation import Step, rotate
@@ -56,11 +56,7 @@ class Ledger(Protocol):
 
 def rotate_containers(directory: Path, scope: str, say: Callable[[str], None]) -> list[str]:
     """Renew what an organisation has (its domain; empty for everybody's); answers the names. Raises as `rotate`."""
-    try:
-        lock = DirectoryLock(directory)
-    except DirectoryInUseError as error:
-        raise OperationsError(str(error)) from error
-    try:
+    with held(directory, OperationsError):
         docker = Docker.find()
         plan = make_plan(load(directory / TOPOLOGY_FILE), directory)
         _refuse_bft(plan, scope)
@@ -69,8 +65,6 @@ def rotate_containers(directory: Path, scope: str, say: Callable[[str], None]) -
         fabric = RealFabric(docker, version, say)
         ledger = RealNodes(plan, fabric, version, lambda name: trouble_of(docker, project, name))
         return rotate(directory, scope, ContainerNodes(plan, docker, ledger, version, scope), say)
-    finally:
-        lock.release()
 
 
 def _refuse_bft(plan: Plan, scope: str) -> None:

@@ -19,7 +19,7 @@ from network.containers.errors import ContainersError
 from network.containers.generation import Generation
 from network.containers.network import service_names
 from network.containers.plan import CHAINCODE_HEALTH_PORT, Plan, make_plan
-from network.embedded.lock import DirectoryInUseError, DirectoryLock
+from network.embedded.lock import held
 from network.lifecycle import Deployed, install
 from network.operations.errors import OperationsError
 from network.operations.upgrading import Wanted, upgrade
@@ -43,16 +43,10 @@ def upgrade_containers(
     Raises `OperationsError`, `ContainersError`, `WireError` or `OSError`. Until the new definition is in force the
     present containers serve, also when this fails.
     """
-    try:
-        lock = DirectoryLock(directory)
-    except DirectoryInUseError as error:
-        raise OperationsError(str(error)) from error
-    try:
+    with held(directory, OperationsError):
         docker = Docker.find()
         plan = _planned(directory, docker, version, image)
         return _upgrade(plan, docker, version, progress)
-    finally:
-        lock.release()
 
 
 def _planned(directory: Path, docker: Docker, version: str, image: str | None) -> Plan:

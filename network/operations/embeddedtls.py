@@ -7,7 +7,7 @@ One process plays everybody there and reads all certificates when it starts, so 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from network.embedded.lock import DirectoryInUseError, DirectoryLock
+from network.embedded.lock import held
 from network.material import USERS, Material
 from network.operations.errors import OperationsError
 from network.operations.tlsrotation import Step, rotate
@@ -19,19 +19,13 @@ __all__ = ["rotate_embedded"]
 
 def rotate_embedded(directory: Path, scope: str, say: Callable[[str], None]) -> list[str]:
     """Renew what an organisation has (its domain; empty for everybody's); answers the names. Raises as `rotate`."""
-    try:
-        lock = DirectoryLock(directory)
-    except DirectoryInUseError as error:
-        raise OperationsError(str(error)) from error
-    try:
+    with held(directory, OperationsError):
         steps = [
             step
             for step in _steps(load(directory / TOPOLOGY_FILE), Material(directory / "organizations"))
             if scope in ("", step.domain)
         ]
         return rotate(directory, scope, _Folders(steps), say)
-    finally:
-        lock.release()
 
 
 class _Folders:

@@ -15,7 +15,7 @@ from cryptography import x509
 from network import overview, reloading, running
 from network.config.consenters import replaced
 from network.embedded.identity import Signer
-from network.embedded.lock import DirectoryInUseError, DirectoryLock
+from network.embedded.lock import held
 from network.lifecycle import height
 from network.material import USERS, Material
 from network.metrics import node_metric
@@ -35,15 +35,9 @@ _POLL_S = 0.1
 
 def rotate_native(directory: Path, scope: str, say: Callable[[str], None]) -> list[str]:
     """Renew what an organisation has (its domain; empty for everybody's); answers the names. Raises as `rotate`."""
-    try:
-        lock = DirectoryLock(directory / "run")  # the directory's own is with the process that runs the network
-    except DirectoryInUseError as error:
-        raise OperationsError(str(error)) from error
-    try:
+    with held(directory / "run", OperationsError):  # the directory's own is with the process that runs the network
         described = running.description(directory)
         return rotate(directory, scope, _Processes(directory, described, scope), say)
-    finally:
-        lock.release()
 
 
 class _Processes:

@@ -17,7 +17,7 @@ from fabric_protos.peer import transaction_pb2
 
 from gateway.demo.consortium import Consortium
 from gateway.demo.processes import command
-from gateway.demo.story import FOUNDING_POLICY
+from gateway.demo.story import found
 from gateway.fabric import Gateway, Identity, Signer, connect
 from gateway.fabric.blocks import data_hash
 from gateway.fabric.rwset import NamespaceReadWriteSet, Read, Version, Write
@@ -45,9 +45,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     consortium = Consortium(tmp_path_factory.mktemp("fsck"), "embedded", any_port=True)
     try:
         consortium.start()
-        for name in ("hospital", "regulator"):
-            with consortium.client(name) as client:
-                client.set_policy(**FOUNDING_POLICY)
+        found(consortium)
         with consortium.client("lab") as lab:
             for number in range(4):
                 lab.register_model(f"judged-{number}", title="Judged")

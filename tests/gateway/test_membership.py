@@ -14,7 +14,7 @@ import pytest
 
 from gateway.demo.consortium import ORGANISATIONS, Consortium, ready
 from gateway.demo.processes import Program, command
-from gateway.demo.story import FOUNDING_POLICY
+from gateway.demo.story import found
 from network import native
 
 MAKER = ("add-org", "maker", "--mspid", "MakerMSP", "--domain", "maker.example", "--peer", "127.0.0.1:0")
@@ -30,9 +30,7 @@ def consortium(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Conso
     running = Consortium(tmp_path / "net", request.param, any_port=True)
     try:
         running.start()
-        for name in ("hospital", "regulator"):
-            with running.client(name) as client:
-                client.set_policy(**FOUNDING_POLICY)
+        found(running)
         yield running
     finally:
         running.stop()

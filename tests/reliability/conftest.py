@@ -27,7 +27,7 @@ from fabric_protos.common import ledger_pb2
 from chaincode.domain import canonical
 from gateway.demo.consortium import Consortium, held_ports, ready
 from gateway.demo.processes import Program, command
-from gateway.demo.story import FOUNDING_POLICY
+from gateway.demo.story import found
 from gateway.fabric import Gateway, Identity, Signer, Trust, connect, decode_block
 from gateway.fabric.blocks import VALID, Block
 from gateway.sdk import Pedigree, PedigreeError, Recorded
@@ -263,20 +263,13 @@ class LoneGateway:
             path.rename(path.with_name(path.name.removeprefix("kept-")))
 
 
-def vote(consortium: Consortium) -> None:
-    """Vote for the policy without which nothing is recorded."""
-    for name in ("hospital", "regulator"):
-        with consortium.client(name) as client:
-            client.set_policy(**FOUNDING_POLICY)
-
-
 @pytest.fixture(scope="session")
 def consortium(ledger: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     """Three organisations' programs under the founding policy, shared by the tests that leave them alive."""
     running = Consortium(tmp_path_factory.mktemp("reliability"), ledger, any_port=True)
     try:
         running.start()
-        vote(running)
+        found(running)
         yield running
     finally:
         running.stop()
@@ -300,12 +293,6 @@ def new_gateway(tmp_path: Path) -> Iterator[Callable[..., LoneGateway]]:
 def lone(consortium: Consortium, new_gateway: Callable[..., LoneGateway]) -> LoneGateway:
     """A gateway of the lab's, not started yet."""
     return new_gateway(consortium)
-
-
-@pytest.fixture
-def found() -> Callable[[Consortium], None]:
-    """Lets a new consortium vote for its policy."""
-    return vote
 
 
 @pytest.fixture

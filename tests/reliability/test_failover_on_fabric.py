@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from gateway.demo.consortium import CHAINCODE, Consortium, held_ports
-from gateway.demo.story import FOUNDING_POLICY
+from gateway.demo.story import found
 from network import native
 from network.lifecycle import packages_for
 from network.native import channel, render
@@ -149,9 +149,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoPeers]:
     try:
         running.start()
         running.install()
-        for name in ("hospital", "regulator"):
-            with running.client(name) as client:
-                client.set_policy(**FOUNDING_POLICY)
+        found(running)
         yield running
     finally:
         running.stop()

@@ -15,7 +15,7 @@ import pytest
 
 from gateway.demo.consortium import Consortium
 from gateway.demo.processes import Program
-from gateway.demo.story import FOUNDING_POLICY
+from gateway.demo.story import found
 
 pytestmark = pytest.mark.slow
 
@@ -33,9 +33,7 @@ def shaken(ledger: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
 
 @pytest.fixture(scope="module")
 def founded(shaken: Consortium) -> Consortium:
-    for name in ("hospital", "regulator"):
-        with shaken.client(name) as client:
-            client.set_policy(**FOUNDING_POLICY)
+    found(shaken)
     return shaken
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from gateway.demo.consortium import Consortium
 from gateway.demo.processes import StartFailed
-from gateway.demo.story import ORIGIN
+from gateway.demo.story import ORIGIN, found
 from gateway.sdk import Pedigree, PedigreeError, Recorded
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.xdist_group("reliability"), pytest.mark.timeout(180 + 
 
 
 @pytest.fixture
-def powered(ledger: str, tmp_path: Path, found: Callable[[Consortium], None]) -> Iterator[Consortium]:
+def powered(ledger: str, tmp_path: Path) -> Iterator[Consortium]:
     """A consortium of this test's own, for it will be killed."""
     running = Consortium(tmp_path / "consortium", ledger, any_port=True)
     try:

@@ -39,3 +39,13 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, topology_file: Path, run:
     assert result.exit_code == 0, result.output
     yield directory
     run("down", "--dir", directory)
+
+
+@pytest.fixture(scope="module")
+def fabric(tmp_path_factory: pytest.TempPathFactory, topology_file: Path, run: Run) -> Iterator[Path]:
+    """The directory of a network of Fabric's programs that runs."""
+    directory = tmp_path_factory.mktemp("network") / "data"
+    result = run("up", "--ledger", "fabric", "--detach", "--dir", directory, "--topology", topology_file)
+    assert result.exit_code == 0, result.output
+    yield directory
+    run("down", "--dir", directory)

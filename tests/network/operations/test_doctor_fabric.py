@@ -33,15 +33,6 @@ pytestmark = [
 RAFT_NOTICES_S = 30.0
 
 
-@pytest.fixture(scope="module")
-def fabric(tmp_path_factory: pytest.TempPathFactory, topology_file: Path, run: Any) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("network") / "data"
-    result = run("up", "--ledger", "fabric", "--detach", "--dir", directory, "--topology", topology_file)
-    assert result.exit_code == 0, result.output
-    yield directory
-    run("down", "--dir", directory)
-
-
 @contextmanager
 def stopped(directory: Path, *names: str) -> Iterator[None]:
     pids = [running(directory / "run" / f"{name}.pid") for name in names]

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +32,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(bool(MISSING), reason=f"rotate-tls is NOT tried on Fabric: {MISSING}"),
 ]
-
-
-@pytest.fixture(scope="module")
-def fabric(tmp_path_factory: pytest.TempPathFactory, topology_file: Path, run: Any) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("network") / "data"
-    result = run("up", "--ledger", "fabric", "--detach", "--dir", directory, "--topology", topology_file)
-    assert result.exit_code == 0, result.output
-    yield directory
-    run("down", "--dir", directory)
 
 
 def shown(directory: Path, organisation: str) -> dict[str, x509.Certificate]:

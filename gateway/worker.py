@@ -10,12 +10,16 @@ it, or a moment later, while the loop goes on.
 
 It is also made lean, because all that a gateway does shares one interpreter lock: the thread that has answered a
 request puts the connection back to the poller itself instead of waking the event loop for it, an answer is one write,
-and gunicorn's settings are looked up once.
+and gunicorn's settings are looked up once. And questions are answered one after another by one thread: they compute
+and seldom wait, and fifty threads that want the same lock answer fewer of them than one. A question that does wait,
+for a height or for a client that reads slowly, is left to its thread, and the next thread takes over the others.
 """
 
 import json
+import math
 import socket
 import struct
+import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -37,6 +41,8 @@ _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _AT_ONCE = int(socket.MSG_DONTWAIT)
 _LOOK_AGAIN = 0.05
 _PAUSE = struct.pack("@ll", PAUSE_WITHIN, 0)
+_PATIENT_WITH_ONE = 0.01
+"""Seconds that one question may keep the others waiting before another thread takes over."""
 _LINGER = 1.0
 _PATIENCE = 3.0
 """Seconds that a stopping worker lets requests wait for their commits before they are answered 202."""
@@ -59,6 +65,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._ending: deque[tuple[float, Any]] = deque()
         """Connections that were answered for the last time, and until when the client may read it."""
         self._looked = 0.0
+        self._questions: deque[Any] = deque()
+        """Connections with a question that no thread has taken."""
+        self._answering: object | None = None
+        """Stands for the thread that takes the next question; None when none would. Guarded by `_turn`."""
+        self._taken_at = 0.0
+        """When it took its last one; infinite before its first."""
+        self._turn = threading.Lock()
         self._stopping_since: float | None = None
         # Each of gunicorn's settings is found by a search; as attributes they are just there.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
@@ -73,6 +86,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 self._await_first_byte(conn)
             case "part":
                 self._beginning.append((time.monotonic() + HEAD_WITHIN, conn))
+            case "question":
+                self._ask(conn)
             case _:
                 self._give_thread(conn)
 
@@ -102,8 +117,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """As the base class, but no longer than until the next look at what has begun or is ending."""
-        unfinished = self._beginning or self._ending
-        super().wait_for_and_dispatch_events(min(timeout, _LOOK_AGAIN) if unfinished else timeout)
+        if self._questions:
+            timeout = min(timeout, _PATIENT_WITH_ONE)
+        elif self._beginning or self._ending:
+            timeout = min(timeout, _LOOK_AGAIN)
+        super().wait_for_and_dispatch_events(timeout)
 
     def murder_pending(self) -> None:
         """Called after every round of events: let go who is too late, and serve whose head is complete now."""
@@ -111,6 +129,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         if not self.alive:
             self._hurry(now)
         super().murder_pending()
+        if self._questions and now - self._taken_at >= _PATIENT_WITH_ONE:
+            self._take_over()
         if now - self._looked >= _LOOK_AGAIN:
             self._looked = now
             self._look_again(now)
@@ -118,6 +138,36 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def _give_thread(self, conn: Any) -> None:
         conn.data_ready = True
         self.tpool.submit(self._serve, conn)
+
+    def _ask(self, conn: Any) -> None:
+        """Have a question answered after those that came before it."""
+        conn.data_ready = True
+        with self._turn:
+            self._questions.append(conn)
+            if self._answering is not None:
+                return
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Let another thread take the next question; the one that had its turn leaves after the one it is at."""
+        turn = object()
+        with self._turn:
+            self._answering = turn
+            self._taken_at = math.inf  # until a thread is free: asking for more of them would not help
+        self.tpool.submit(self._answer, turn)
+
+    def _answer(self, turn: object) -> None:
+        """Runs in a thread of the pool: answer questions for as long as it is this thread's turn and there are any."""
+        while True:
+            with self._turn:
+                if self._answering is not turn:
+                    return
+                if not self._questions:
+                    self._answering = None
+                    return
+                conn = self._questions.popleft()
+                self._taken_at = time.monotonic()
+            self._serve(conn)
 
     def _serve(self, conn: Any) -> None:
         """Runs in a thread of the pool."""
@@ -241,7 +291,8 @@ def _closed(conn: Any) -> bool:
 def _arrived(conn: Any) -> str:
     """How much of a head the kernel holds for a connection: `nothing`, a `part`, or `all` that a thread needs.
 
-    The end of the connection and its errors are for a thread as well: it closes what has to be closed.
+    A whole head that asks for something and sends nothing is a `question`. The end of the connection and its errors
+    are for a thread as well: it closes what has to be closed.
     """
     if conn.parser is not None and conn.parser.unreader.buf.getvalue():
         return "all"  # a second request that came with the first one's body
@@ -251,4 +302,6 @@ def _arrived(conn: Any) -> str:
         return "nothing"
     except OSError:
         return "all"
+    if head.endswith(b"\r\n\r\n") and head.startswith(b"GET "):
+        return "question"
     return "all" if not head or b"\r\n\r\n" in head or len(head) == _HEAD_LIMIT else "part"

@@ -7,12 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 SERVER = """
 import sys
+import time
 from gunicorn.app.base import BaseApplication
 from gateway.worker import PatientWorker
 
@@ -20,11 +23,15 @@ def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/early":
         raise ZeroDivisionError("before anything was said")
+    if path == "/slow":
+        time.sleep(1.0)
     if path == "/nothing":
         start_response("204 No Content", [])
         return []
     body = environ["wsgi.input"].read()
-    length = [("Content-Length", str(2 * len(body)))] if path == "/twice" else []
+    if path == "/asked":
+        body = environ["QUERY_STRING"].encode()
+    length = [("Content-Length", str(2 * len(body)))] if path in ("/twice", "/asked") else []
     start_response("200 OK", length)
     return parts(path, body)
 
@@ -132,3 +139,43 @@ def test_a_connection_too_many_is_answered_and_not_kept(port: int) -> None:
     finally:
         for connected in connections:
             connected.close()
+
+
+def asked(port: int, path: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def test_questions_that_come_at_once_are_all_answered_each_to_its_asker(port: int) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda number: asked(port, f"/asked?{number}"), range(100)))
+    assert answers == [f"{number}{number}".encode() for number in range(100)]
+
+
+def test_a_question_that_waits_does_not_keep_the_others_waiting(port: int) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(asked, port, "/slow")
+        time.sleep(0.2)
+        answers = [asked(port, f"/asked?{number}") for number in range(3)]
+        waited = slow.done()
+        slow.result()
+    assert answers == [b"00", b"11", b"22"]
+    assert not waited
+
+
+def test_a_question_that_fails_leaves_the_next_ones_answered(port: int) -> None:
+    for _ in range(3):
+        assert b"Internal Server Error" in asked(port, "/early")
+        assert asked(port, "/asked?after") == b"afterafter"
+
+
+def test_a_question_with_a_body_that_comes_later_waits_for_it_alone(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as late:
+        late.sendall(b"GET /twice HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\nConnection: close\r\n\r\n")
+        assert asked(port, "/asked?meanwhile") == b"meanwhilemeanwhile"
+        late.sendall(b"late")
+        assert everything(late).endswith(b"\r\n\r\nlatelate")

@@ -139,8 +139,14 @@ def set_tls_roots(config: configtx_pb2.Config, msp_id: str, roots: Sequence[byte
 
 
 def consenters(config: configtx_pb2.Config) -> list[Endpoint]:
-    """Where the channel's Raft consenters are."""
-    return [Endpoint(each.host, each.port) for each in _raft(config).consenters]
+    """Where the channel's consenters are; none on the embedded network, whose ordering has one node."""
+    consensus = _consensus(config).type
+    listed: Iterable[Any] = ()
+    if consensus == _RAFT:
+        listed = _raft(config).consenters
+    elif consensus == _BFT:
+        listed = _bft(config).consenter_mapping
+    return [Endpoint(each.host, each.port) for each in listed]
 
 
 def add_consenter(
@@ -195,8 +201,7 @@ def replace_consenter_certificate(
 def _with_bft_certificate(config: configtx_pb2.Config, address: Endpoint, certificate: bytes) -> configtx_pb2.Config:
     """SmartBFT's consenters have a value of their own, in which they stand with their signing identities too."""
     updated = _copy(config)
-    orderer = updated.channel_group.groups["Orderer"]
-    listed = configuration_pb2.Orderers.FromString(orderer.values["Orderers"].value)
+    orderer, listed = updated.channel_group.groups["Orderer"], _bft(updated)
     before = listed.SerializeToString(deterministic=True)
     _replace_certificate(listed.consenter_mapping, address, certificate)
     if listed.SerializeToString(deterministic=True) != before:  # else the bytes stay as they are
@@ -214,6 +219,10 @@ def _replace_certificate(listed: Iterable[Any], address: Endpoint, certificate: 
 def _consensus(config: configtx_pb2.Config) -> orderer_pb2.ConsensusType:
     orderer = config.channel_group.groups["Orderer"]
     return orderer_pb2.ConsensusType.FromString(orderer.values["ConsensusType"].value)
+
+
+def _bft(config: configtx_pb2.Config) -> configuration_pb2.Orderers:
+    return configuration_pb2.Orderers.FromString(config.channel_group.groups["Orderer"].values["Orderers"].value)
 
 
 def _raft(config: configtx_pb2.Config) -> raft_pb2.ConfigMetadata:

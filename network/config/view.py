@@ -3,7 +3,10 @@
 
 from typing import Any
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from fabric_protos.common import configtx_pb2, configuration_pb2, policies_pb2
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 
@@ -29,7 +32,7 @@ def describe(config: configtx_pb2.Config) -> dict[str, Any]:
         "members": [_member(application.groups[name]) for name in sorted(application.groups)],
         "ordering": {
             "consensus": consensus.type,
-            "consenters": [str(each) for each in consenters(config)] if consensus.type == "etcdraft" else [],
+            "consenters": [str(each) for each in consenters(config)],
             "organisations": [_orderer(orderer.groups[name]) for name in sorted(orderer.groups)],
             "batch": {
                 "timeout": orderer_pb2.BatchTimeout.FromString(_value(orderer, "BatchTimeout")).timeout,
@@ -70,9 +73,27 @@ def _capabilities(group: Any) -> list[str]:
 
 def _policy(policy: policies_pb2.Policy) -> str:
     if policy.type == policies_pb2.Policy.SIGNATURE:
-        return render(policies_pb2.SignaturePolicyEnvelope.FromString(policy.value))
+        signatures = policies_pb2.SignaturePolicyEnvelope.FromString(policy.value)
+        return _of_certificates(signatures) or render(signatures)
     meta = policies_pb2.ImplicitMetaPolicy.FromString(policy.value)
     return f"{policies_pb2.ImplicitMetaPolicy.Rule.Name(meta.rule)} {meta.sub_policy}"
+
+
+def _of_certificates(policy: policies_pb2.SignaturePolicyEnvelope) -> str:
+    """How many of which certificates must sign, as for the blocks of SmartBFT; empty for a policy of other things."""
+    kinds = {each.principal_classification for each in policy.identities}
+    if kinds != {msp_principal_pb2.MSPPrincipal.IDENTITY} or len(policy.rule.n_out_of.rules) != len(policy.identities):
+        return ""
+    signers = [identities_pb2.SerializedIdentity.FromString(each.principal) for each in policy.identities]
+    names = [f"{each.mspid}:{_common_name(each.id_bytes)}" for each in signers]
+    return f"{policy.rule.n_out_of.n} of the certificates {', '.join(names)}"
+
+
+def _common_name(pem: bytes) -> str:
+    subject = x509.load_pem_x509_certificate(pem).subject
+    return next(
+        (str(each.value) for each in subject.get_attributes_for_oid(NameOID.COMMON_NAME)), subject.rfc4514_string()
+    )
 
 
 def _value(group: Any, name: str) -> bytes:

@@ -9,7 +9,7 @@ from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_pb2
 
-from network.config import changes, consenters
+from network.config import changes, consenters, view
 from network.config.errors import ConfigError
 from network.config.submit import Done, in_block
 from network.config.update import NothingChanges, compute_update
@@ -50,6 +50,17 @@ def test_one_consenter_gets_another_certificate_and_the_rest_stays(config: confi
     orderer = update.write_set.groups["Orderer"]
     (name,) = orderer.values
     assert (name, orderer.values[name].version) in (("ConsensusType", 1), ("Orderers", 1))
+
+
+def test_the_configuration_names_consenters_and_who_signs_blocks(config: configtx_pb2.Config) -> None:
+    described = view.describe(config)
+    assert described["ordering"]["consenters"] == [str(address) for address in ADDRESSES]
+    signed = described["policies"]["/Channel/Orderer/BlockValidation"]
+    if described["ordering"]["consensus"] == "BFT":
+        assert signed.startswith("3 of the certificates OrdererMSP:")
+        assert signed.count("OrdererMSP:") == 4
+    else:
+        assert signed == "ANY Writers"
 
 
 def test_the_same_certificate_changes_nothing(config: configtx_pb2.Config) -> None:

@@ -112,16 +112,25 @@ class Network:
     def revoke(
         self, organisation: str, lists: Sequence[bytes], certificates: Sequence[bytes], approving: Sequence[str]
     ) -> Outcome:
-        """Put revocation lists (PEM) into an organisation's MSP, and one made here for certificates (PEM)."""
+        """Put revocation lists (PEM) into an organisation's MSP, and one made here for certificates (PEM).
+
+        A peer whose own certificate is revoked is not waited for: it is refused every further block, this one too.
+        """
         msp_id = self.signer(organisation).msp_id
         new = list(lists)
+        folder = self.material.organisation(self.topology().organisation(msp_id).domain)
         if certificates:
             present = self._configuration()
-            authority = self.material.organisation(self.topology().organisation(msp_id).domain) / "ca"
+            authority = folder / "ca"
             former = next(iter(changes.revocation_lists(present, msp_id)), None)
             if former is None or not revokes(former, certificates):  # a list made anew has another date
                 new.append(make_list(authority, certificates, former))
-        done = self.change(lambda config: changes.revoke(config, msp_id, new), approving or [msp_id])
+        waiting = None
+        if peers := [path for path in folder.glob("peers/*/msp/signcerts/*.pem") if _named(path.read_bytes(), new)]:
+            waiting = [each for each in self._members() if each != msp_id]
+            names = ", ".join(sorted(path.parents[2].name for path in peers))
+            self.say(f"revoking {names}: it gets no further block until it has another certificate")
+        done = self.change(lambda config: changes.revoke(config, msp_id, new), approving or [msp_id], waiting)
         return self._outcome(done)
 
     # -- ordering nodes ------------------------------------------------------------------------------------------------
@@ -241,6 +250,10 @@ class Network:
             present = [each for each in administrators if each.member.msp_id in members]
             deployed = definitions(present[0], self.channel)
         return Outcome(done, members, tuple(name for name, _, _ in deployed))
+
+
+def _named(certificate: bytes, lists: Sequence[bytes]) -> bool:
+    return any(revokes(each, [certificate]) for each in lists)
 
 
 def _member(topology: Topology, channel: str, name: str) -> Topology:

@@ -97,6 +97,8 @@ def test_a_fourth_member_joins_and_another_leaves_while_the_network_runs(net: Ne
     assert net.json("crl", "lab", "--revoke", str(certificate))["changed"]
     assert not net.json("crl", "lab", "--revoke", str(certificate))["changed"]
     assert (net.reads("lab"), net.reads("hospital")) == (False, True)
+    (certificate,) = (domain / "peers" / "peer0.lab.example" / "msp" / "signcerts").iterdir()
+    assert net.json("crl", "lab", "--revoke", str(certificate))["changed"]  # and nobody waits for lab's peer
 
     gone = net.json("remove-org", "lab")
     assert gone["members"] == ["HospitalMSP", "MakerMSP", "RegulatorMSP"]

@@ -12,8 +12,8 @@ from typing import Any
 
 from fabric_protos.common import common_pb2
 
-from network.containers import gatewayview
-from network.containers.nodes import CA_CONFIG, CA_KEYS, CA_TLS, CONFIG, COUCHDB_USER, DATA, NODE, couchdb_name
+from network.containers import couchdb, gatewayview
+from network.containers.nodes import CA_CONFIG, CA_KEYS, CA_TLS, CONFIG, DATA, NODE
 from network.containers.plan import (
     CHAINCODE_HEALTH_PORT,
     CHAINCODE_PORT,
@@ -36,13 +36,12 @@ DIRECTORY_LABEL = "pedigree.directory"
 CONTENT_LABEL = "pedigree.content"
 _NETWORK = "consortium"
 _TMP = "/tmp:rw,noexec,nosuid,nodev,mode=1777,size=64m"  # noqa: S108 -- a memory file system of the container's own
+_HIDDEN = "rw,noexec,nosuid,nodev,mode=1777,size=1m"
 _CHAINCODE_KEYS = "/etc/pedigree/tls"
 LOGGING = "info:grpc=error"
 
 
-def compose(
-    plan: Plan, chaincode_ids: Mapping[str, str], digest: Callable[[Path], str], couchdb_password: str = ""
-) -> Tree:
+def compose(plan: Plan, chaincode_ids: Mapping[str, str], digest: Callable[[Path], str]) -> Tree:
     """The whole description.
 
     `chaincode_ids` are the package ids with which the chaincodes register, by MSP id. `digest` says what a mounted
@@ -54,9 +53,10 @@ def compose(
     for node in plan.orderers:
         services[node.name] = _orderer(plan, node)
     for peer in plan.peers:
-        if plan.topology.state_database == "couchdb":
-            services[couchdb_name(peer)] = _couchdb(plan, peer, couchdb_password)
         services[peer.name] = _peer(plan, peer)
+        if couchdb.is_used(plan):
+            services[couchdb.name_of(peer)] = _couchdb(plan, peer)
+            services[peer.name]["depends_on"] = {couchdb.name_of(peer): {"condition": "service_healthy"}}
     for gateway in plan.gateways:
         member = gateway.organisation
         services[plan.chaincode_name(member)] = _chaincode(plan, member, chaincode_ids[member.msp_id])
@@ -140,21 +140,27 @@ def _authority(plan: Plan, node: Authority) -> Tree:
     )
 
 
-def _couchdb(plan: Plan, peer: Peer, password: str) -> Tree:
-    """Published nowhere: only the containers' network reaches it, and only the password opens it."""
-    return _service(
+def _couchdb(plan: Plan, peer: Peer) -> Tree:
+    """Published nowhere: only the containers' network reaches it, and only its own peer's password opens it."""
+    service = _service(
         plan,
-        couchdb_name(peer),
+        couchdb.name_of(peer),
         plan.images.couchdb,
         "couchdb",
         peer.organisation.name,
         command=None,
-        environment={"COUCHDB_USER": COUCHDB_USER, "COUCHDB_PASSWORD": password},
-        volumes=[_writable(plan.ledger(couchdb_name(peer)), "/opt/couchdb/data")],
+        environment={},
+        volumes=[
+            _writable(plan.ledger(couchdb.name_of(peer)), couchdb.DATA),
+            _read_only(couchdb.config_of(plan, peer), couchdb.CONFIG),
+        ],
         ports=[],
-        healthcheck=None,
+        healthcheck=_couchdb_check(),
         memory="1g",
     )
+    service["tmpfs"].append(f"{couchdb.LOCAL}:{_HIDDEN}")
+    # Erlang's machine takes memory for every file that it might open: an engine that sets no limit costs gigabytes.
+    return service | {"ulimits": {"nofile": {"soft": 16384, "hard": 16384}}}
 
 
 def _chaincode(plan: Plan, member: Organisation, chaincode_id: str) -> Tree:
@@ -335,6 +341,15 @@ def _operations_check() -> Tree:
 
 def _python_check(url: str) -> Tree:
     return _check(["CMD", "python3", "-c", f"import urllib.request; urllib.request.urlopen('{url}', timeout=4)"])
+
+
+def _couchdb_check() -> Tree:
+    """Its image need not have an HTTP client, but has bash; peers start as soon as this answers."""
+    ask = f"exec 3<>/dev/tcp/127.0.0.1/{couchdb.PORT} && printf 'GET /_up HTTP/1.0\\r\\n\\r\\n' >&3"
+    return _check(["CMD", "bash", "-c", f'{ask} && read -r answer <&3 && [[ $answer == *" 200 "* ]]']) | {
+        "interval": "5s",
+        "retries": 12,
+    }
 
 
 def _check(test: Sequence[str]) -> Tree:

@@ -66,6 +66,10 @@ class Engine(Protocol):
         """Make and start the named containers, replace those whose description changed, and leave the others."""
         ...
 
+    def restart(self, project: Project, services: Sequence[str]) -> None:
+        """Stop the named containers and start the same ones again."""
+        ...
+
     def run(self, project: Project, service: str) -> None:
         """Run a container that does one thing, to its end, and remove it."""
         ...
@@ -120,6 +124,10 @@ class Docker:
     def up(self, project: Project, services: Sequence[str]) -> None:
         """As `Engine`."""
         self._compose(project, "up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", *services)
+
+    def restart(self, project: Project, services: Sequence[str]) -> None:
+        """As `Engine`."""
+        self._compose(project, "restart", "--no-deps", *services)
 
     def run(self, project: Project, service: str) -> None:
         """As `Engine`."""

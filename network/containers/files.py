@@ -14,9 +14,9 @@ import yaml
 from cryptography import x509
 from fabric_protos.common import common_pb2
 
-from network.containers import gatewayview, nodes
+from network.containers import couchdb, gatewayview, nodes
 from network.containers.compose import compose
-from network.containers.plan import Authority, Plan
+from network.containers.plan import Authority, Peer, Plan
 from network.embedded.genesis import genesis_block
 from network.lifecycle import packages_for
 from network.material import ensure_material, ensure_service
@@ -52,7 +52,7 @@ def write_compose(plan: Plan, version: str) -> None:
     """Write `compose.yaml` for what the folders hold now; raises `OSError`."""
     packages = chaincode_packages(plan, version)
     ids = {msp_id: package.package_id for msp_id, package in packages.items()}
-    described = compose(plan, ids, _digest, _couchdb_password(plan))
+    described = compose(plan, ids, _digest)
     _write_tree(plan.compose_file, described)
 
 
@@ -84,13 +84,13 @@ def ca_secret(folder: Path, name: str) -> Path:
     return path
 
 
-def _couchdb_password(plan: Plan) -> str:
-    """The password between peers and their CouchDB, made on first use; empty where there is no CouchDB."""
-    if plan.topology.state_database != "couchdb":
+def _couchdb_password(plan: Plan, peer: Peer) -> str:
+    """The password of a peer at its CouchDB, made on first use; empty where there is no CouchDB."""
+    if not couchdb.is_used(plan):
         return ""
-    path = plan.rendered / "couchdb.secret"
+    path = couchdb.secret_of(plan, peer)
     if not path.exists():
-        _write(path, f"{secrets.token_urlsafe(24)}\n".encode(), mode=0o600, durable=True)
+        _write(path, f"{couchdb.new_secret()}\n".encode(), mode=0o600, durable=True)
     return _read(path)
 
 
@@ -145,7 +145,10 @@ def _write_configurations(plan: Plan) -> None:
     roots.append(plan.material.orderer_tls_ca(plan.topology.orderer.domain))
     bundle = b"".join(path.read_bytes() for path in roots)
     for peer in plan.peers:
-        _write_tree(plan.rendered / peer.name / "core.yaml", nodes.core(plan, peer, _couchdb_password(plan)))
+        password = _couchdb_password(plan, peer)
+        _write_tree(plan.rendered / peer.name / "core.yaml", nodes.core(plan, peer, password))
+        if password:
+            _write(couchdb.config_of(plan, peer), couchdb.ini(password).encode(), mode=0o600)
         _write(plan.rendered / peer.name / _CLIENT_ROOTS, bundle)
     for node in plan.orderers:
         _write_tree(plan.rendered / node.name / "orderer.yaml", nodes.orderer(plan, node))
@@ -199,6 +202,7 @@ def _mounted(plan: Plan) -> list[Path]:
     for member in plan.members:
         found.append(material.service(material.organisation(member.domain), plan.chaincode_name(member)))
     found += [plan.registrar(member) / "admin.secret" for member in plan.members]
+    found += [couchdb.config_of(plan, peer) for peer in plan.peers]
     return [folder for folder in found if folder.exists()]
 
 
@@ -210,10 +214,7 @@ def _own(folder: Path, user: int, group: int, *, deep: bool) -> None:
 
 
 def _with_ledgers(plan: Plan) -> list[str]:
-    found = plan.fabric_names()
-    if plan.topology.state_database == "couchdb":
-        found += [nodes.couchdb_name(peer) for peer in plan.peers]
-    return found
+    return plan.fabric_names() + couchdb.names(plan)
 
 
 def _write_tree(path: Path, tree: nodes.Tree) -> None:

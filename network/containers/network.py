@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from network.containers import files, view
+from network.containers import couchdb, files, view
 from network.containers.engine import Container, Engine, Project
 from network.containers.errors import ContainersError
-from network.containers.nodes import couchdb_name
 from network.containers.plan import Plan, project_name
 from network.containers.ports import is_free
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
@@ -97,7 +96,10 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
 
     gateways = [gateway.name for gateway in plan.gateways]
     with progress.phase("containers"):
+        deserted = _without_database(plan, engine.containers(project))
         engine.up(project, [name for name in service_names(plan) if name not in gateways])
+        if deserted:
+            engine.restart(project, deserted)
 
     def ledger() -> None:
         with progress.phase("channel"):
@@ -128,11 +130,16 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
     return described
 
 
+def _without_database(plan: Plan, found: list[Container]) -> list[str]:
+    """The peers that run while their state database does not: they may have given it up for good."""
+    running = {each.name for each in found if each.running}
+    peers = plan.peers if couchdb.is_used(plan) else ()
+    return [each.name for each in peers if each.name in running and couchdb.name_of(each) not in running]
+
+
 def service_names(plan: Plan) -> list[str]:
     """Every container's name, gateways last."""
-    names = plan.fabric_names()
-    if plan.topology.state_database == "couchdb":
-        names += [couchdb_name(peer) for peer in plan.peers]
+    names = plan.fabric_names() + couchdb.names(plan)
     names += [plan.chaincode_name(member) for member in plan.members]
     return names + [gateway.name for gateway in plan.gateways]
 
@@ -169,7 +176,7 @@ def _require_images(plan: Plan, engine: Engine) -> None:
     images = plan.images
     own = (images.chaincode, images.gateway)
     fabric = [images.peer, images.orderer, images.authority]
-    if plan.topology.state_database == "couchdb":
+    if couchdb.is_used(plan):
         fabric.append(images.couchdb)
     for image in (*own, *fabric):
         if engine.image_exists(image):
@@ -179,10 +186,10 @@ def _require_images(plan: Plan, engine: Engine) -> None:
         try:
             engine.pull(image)
         except ContainersError as error:
-            raise ContainersError(
-                f"the image {image} is missing and cannot be pulled ({error}); pack it from a folder of Fabric's "
-                "programs with: make network-images FABRIC_BIN=<folder>"
-            ) from error
+            remedy = "pack it from a folder of Fabric's programs with: make network-images FABRIC_BIN=<folder>"
+            if image == images.couchdb:
+                remedy = "bring it here from a machine that can, with: docker save and docker load"
+            raise ContainersError(f"the image {image} is missing and cannot be pulled ({error}); {remedy}") from error
 
 
 def _refuse_taken_ports(plan: Plan, found: list[Container]) -> None:

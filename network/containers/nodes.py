@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from network.containers import couchdb
 from network.containers.plan import OPERATIONS_PORT, Authority, Orderer, Peer, Plan
 from network.native import render
 from network.native.plan import OrdererNode, PeerNode, Tuning
@@ -24,11 +25,18 @@ DATA = "/var/hyperledger/production"
 """Where it keeps its ledger."""
 BUILDER = "/opt/hyperledger/ccaas_builder"
 """The external builder for chaincode as a service, as in Fabric's own images."""
-COUCHDB_USER = "peer"
 CA_CONFIG = "fabric-ca-server-config.yaml"
 CA_KEYS = "/etc/hyperledger/ca"
 CA_TLS = "/etc/hyperledger/tls"
 CLIENT_ROOTS = f"{CONFIG}/client-roots.pem"
+_TRIES = 12
+"""How often a peer asks its CouchDB again, after 125 ms and then twice as long each time: eight minutes in all.
+
+A peer that gives up while it checks a block never takes another one, though it goes on running (3.1.5): only a restart
+helps. As the waits double, a peer has its database back at the latest when it was away for twice as long as it was.
+"""
+_TRIES_AT_START = 9
+"""The same when a peer starts: a minute, after which it ends itself and is started again."""
 _REPLICATION = "simple"
 """How an ordering node that was away gets the blocks that it lacks, whose signatures it checks.
 
@@ -87,22 +95,24 @@ def core(plan: Plan, peer: Peer, couchdb_password: str = "") -> Tree:
         "operations": {"listenAddress": f"{_EVERYWHERE}:{OPERATIONS_PORT}", "tls": {"enabled": False}},
     }
     tree = overlaid(base, over)
-    if plan.topology.state_database == "couchdb":
+    if couchdb.is_used(plan):
+        # What is left out counts as nothing here: no time limit, no second try and no cache.
         tree["ledger"]["state"] |= {
             "stateDatabase": "CouchDB",
             "couchDBConfig": {
-                "couchDBAddress": f"{couchdb_name(peer)}:5984",
-                "username": COUCHDB_USER,
+                "couchDBAddress": f"{couchdb.name_of(peer)}:{couchdb.PORT}",
+                "username": couchdb.USER,
                 "password": couchdb_password,
-                "maxRetriesOnStartup": 20,
+                "maxRetries": _TRIES,
+                "maxRetriesOnStartup": _TRIES_AT_START,
+                "requestTimeout": "35s",
+                "internalQueryLimit": 1000,
+                "maxBatchUpdateSize": 1000,
+                "createGlobalChangesDB": False,
+                "cacheSize": 64,
             },
         }
     return tree
-
-
-def couchdb_name(peer: Peer) -> str:
-    """The state database of a peer, where it is CouchDB."""
-    return f"couchdb.{peer.name}"
 
 
 def orderer(plan: Plan, node: Orderer) -> Tree:

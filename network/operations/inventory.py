@@ -22,7 +22,7 @@ class Place:
 
     name: str
     role: str
-    """`peer`, `orderer`, `ca`, `gateway`, `chaincode` or `network`."""
+    """`peer`, `orderer`, `ca`, `gateway`, `chaincode`, `couchdb` or `network`."""
     addresses: tuple[Endpoint, ...] = ()
     running: bool = False
     log: str = ""
@@ -126,6 +126,7 @@ def _contained(directory: Path, topology: Topology, described: Mapping[str, Any]
     }
     wanted = list(_nodes(described))
     wanted += [Place(name, "chaincode") for name in found if name.startswith("chaincode")]
+    wanted += [Place(name, "couchdb") for name in found if name.startswith("couchdb.")]
     places = [
         replace(
             place,

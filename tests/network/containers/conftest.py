@@ -82,6 +82,11 @@ class FakeEngine:
             self.world.step(f"start {service}")
             self.world.running[service] = described["services"][service]
 
+    def restart(self, project: Project, services: list[str]) -> None:
+        for service in services:
+            self.world.step(f"restart {service}")
+            assert service in self.world.running
+
     def run(self, project: Project, service: str) -> None:
         self.world.step(f"run {service}")
 
@@ -135,7 +140,7 @@ class FakeFabric:
 
 def _all_images() -> Iterator[str]:
     images = Images()
-    yield from (images.peer, images.orderer, images.authority, images.chaincode, images.gateway)
+    yield from (images.peer, images.orderer, images.authority, images.chaincode, images.gateway, images.couchdb)
 
 
 @pytest.fixture

@@ -98,8 +98,9 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
     with progress.phase("containers"):
         deserted = _without_database(plan, engine.containers(project))
         engine.up(project, [name for name in service_names(plan) if name not in gateways])
-        if deserted:
-            engine.restart(project, deserted)
+        kept = {each.id for each in engine.containers(project)} if deserted else set()
+        if again := [each.name for each in deserted if each.id in kept]:
+            engine.restart(project, again)
 
     def ledger() -> None:
         with progress.phase("channel"):
@@ -130,11 +131,12 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
     return described
 
 
-def _without_database(plan: Plan, found: list[Container]) -> list[str]:
+def _without_database(plan: Plan, found: list[Container]) -> list[Container]:
     """The peers that run while their state database does not: they may have given it up for good."""
     running = {each.name for each in found if each.running}
     peers = plan.peers if couchdb.is_used(plan) else ()
-    return [each.name for each in peers if each.name in running and couchdb.name_of(each) not in running]
+    deserted = {each.name for each in peers if couchdb.name_of(each) not in running}
+    return [each for each in found if each.running and each.name in deserted]
 
 
 def service_names(plan: Plan) -> list[str]:

@@ -85,6 +85,9 @@ def _unavailable(code: str, message: str, *, retry_after: int = 1, retries: int 
 _ENDORSERS = _unavailable(
     "endorsers-unavailable", "too few organisations can endorse at the moment", retry_after=2
 )  # fmt: skip
+_STILL_RUNNING = _unavailable(
+    "proposal-running", "an earlier attempt of this transaction has not ended at an endorser", retries=5
+)  # fmt: skip
 _CLOCK = _unavailable("clock-skew", "this gateway's clock and a peer's differ too much", retry_after=30)
 
 TABLE: tuple[Row, ...] = (
@@ -101,6 +104,9 @@ TABLE: tuple[Row, ...] = (
         "the chaincode is stopping",
         _unavailable("chaincode-unavailable", "a chaincode process ended", retries=1),
     ),
+    # The same proposal sent again through another peer, while an endorser is still at its first copy; that ends soon.
+    Row(") exists", _STILL_RUNNING),  # "txid: …(channel) exists", of a peer
+    Row("an earlier run of this transaction has not ended", _STILL_RUNNING),  # of the chaincode
     Row(  # "chaincode definition for … changed during invoke": an upgrade was committed meanwhile
         "changed during invoke",
         _unavailable("chaincode-unavailable", "the chaincode was upgraded meanwhile", retries=1),

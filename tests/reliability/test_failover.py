@@ -123,7 +123,7 @@ def under_load(load: Any, target: tuple[str, str], prefix: str, trouble: Callabl
 
 def summary(load: Any, lone: Any) -> str:
     times = sorted(one.seconds for one in load.exchanges)
-    statuses = sorted({one.status for one in load.exchanges})
+    statuses = sorted({f"{one.status} {one.code}".strip() for one in load.exchanges})
     return (
         f"{len(load.acknowledged)} recorded in {load.seconds:.1f} s, statuses {statuses}, "
         f"p50 {times[len(times) // 2] * 1000:.0f} ms, longest {times[-1]:.1f} s, "

@@ -83,6 +83,14 @@ SAID = (
         503, "chaincode-unavailable", retries=1,
     ),
     Said(
+        f"error in simulation: failed to execute transaction {TX}: txid: {TX}(pedigree) exists",
+        503, "proposal-running", retries=5,
+    ),
+    Said(
+        "error in simulation: transaction returned with failure: an earlier run of this transaction has not ended",
+        503, "proposal-running", retries=5,
+    ),
+    Said(
         "error in simulation: transaction returned with failure: the chaincode is stopping",
         503, "chaincode-unavailable", retries=1,
     ),

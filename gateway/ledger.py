@@ -117,12 +117,11 @@ class FabricLedger:
         full = 0
         last: Verdict | None = None
         while True:
-            peer = self._next(failed, last)
+            peer = self._next(failed, last, blamed)
             began = time.monotonic()
             verdict = self._try(peer, kind, work)
             if not isinstance(verdict, Verdict):
                 return verdict[0]
-            blamed(verdict.blame)
             if not (last is not None and isinstance(last.failure, OutcomeUnknown)):
                 last = verdict
             match verdict.blame:
@@ -130,20 +129,20 @@ class FabricLedger:
                     full += 1
                     time.sleep(random.uniform(0, 0.05 * 2**full))  # noqa: S311 - full jitter
                 case Blame.SUSPECT if peer.told_at > began:
-                    _raise(last)  # it is well: whatever keeps it waiting would keep another peer waiting too
-                case Blame.PEER | Blame.SUSPECT:
+                    _raise(last, blamed)  # it is well: whatever keeps it waiting would keep another peer waiting too
+                case Blame.PEER | Blame.SUSPECT | Blame.VIEW:
                     failed.append(peer)
                     self._meter.count("peer_failover")
                 case _:
-                    _raise(last)
+                    _raise(last, blamed)
 
-    def _next(self, failed: list[Peer], last: Verdict | None) -> Peer:
+    def _next(self, failed: list[Peer], last: Verdict | None, blamed: Callable[[Blame], None]) -> Peer:
         try:
             return self._peers.choose(failed)
         except Unavailable:
             if last is None:
                 raise
-            _raise(last)
+            _raise(last, blamed)
 
     def _try(self, peer: Peer, kind: Kind, work: Callable[[Line], _Answer]) -> tuple[_Answer] | Verdict:
         slots = peer.slots
@@ -196,7 +195,7 @@ class FabricLedger:
 
 def _hold_against(breaker: Breaker, blame: Blame) -> None:
     """Only missing endorsers count; any other answer shows that there are some."""
-    if blame is Blame.ENDORSERS:
+    if blame in (Blame.ENDORSERS, Blame.VIEW):
         breaker.failed()
     elif blame is Blame.NOBODY:
         breaker.succeeded()
@@ -208,7 +207,9 @@ def _of_nobody_known_yet(error: FabricError, peers: Peers) -> bool:
     return unknown and peers.read_height < peers.known_height
 
 
-def _raise(verdict: Verdict) -> NoReturn:
+def _raise(verdict: Verdict, blamed: Callable[[Blame], None]) -> NoReturn:
+    """End a call with its last failure, which alone is held against somebody: another peer might have done better."""
+    blamed(verdict.blame)
     raise verdict.failure
 
 

@@ -53,6 +53,8 @@ class Blame(Enum):
     """The answer is about the request, or about something that every peer of ours would meet."""
     ENDORSERS = "endorsers"
     """Other organisations cannot endorse at the moment; asking another peer of ours would not help."""
+    VIEW = "view"
+    """This peer knows of too few endorsers: it may have come back a moment ago, and another one of ours know more."""
     FULL = "full"
     """The peer is at its limit of requests; it did nothing."""
     SUSPECT = "suspect"
@@ -123,11 +125,11 @@ TABLE: tuple[Row, ...] = (
     Row(
         "required chaincodes are not installed on sufficient peers",
         _unavailable("endorsers-unavailable", "too few organisations have installed the chaincode", retry_after=5),
-        Blame.ENDORSERS,
+        Blame.VIEW,
     ),
-    Row("no combination of peers can be derived", _ENDORSERS, Blame.ENDORSERS),
-    Row("failed to select a set of endorsers", _ENDORSERS, Blame.ENDORSERS),
-    Row("failed to find any endorsing peers for org", _ENDORSERS, Blame.ENDORSERS),
+    Row("no combination of peers can be derived", _ENDORSERS, Blame.VIEW),
+    Row("failed to select a set of endorsers", _ENDORSERS, Blame.VIEW),
+    Row("failed to find any endorsing peers for org", _ENDORSERS, Blame.VIEW),
     Row(
         "retry specifying",  # "… endorsing organization(s) to protect transient data", "… trusted endorsing …"
         lambda: OrganisationsRequired("private data needs the endorsing organisations to be named"),
@@ -228,7 +230,7 @@ def _row(texts: Sequence[str]) -> Row | None:
 def _naming(verdict: Verdict, error: GatewayError) -> Verdict:
     """Name the organisations that did not endorse, never their addresses; the log has those."""
     failure = verdict.failure
-    if isinstance(failure, Unavailable) and verdict.blame in (Blame.ENDORSERS, Blame.NOBODY):
+    if isinstance(failure, Unavailable) and verdict.blame in (Blame.ENDORSERS, Blame.VIEW, Blame.NOBODY):
         names = sorted({detail.msp_id for detail in error.details if detail.msp_id})
         if names:
             failure.facts["organisations"] = names

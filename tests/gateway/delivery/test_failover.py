@@ -219,12 +219,27 @@ def test_no_more_calls_reach_the_peer_than_it_was_given_places(
     assert site.peer[0].slots.used == 0
 
 
+NO_PLAN = "no combination of peers can be derived which satisfy the endorsement policy: no peer combination can satisfy"
+
+
+def test_a_peer_that_does_not_know_the_others_yet_leaves_the_call_to_one_that_does(
+    site: Any, fail: Callable[..., Any]
+) -> None:
+    """As for some seconds after its start, while it has all blocks already."""
+    site.fakes[0].failures["Endorse"] = fail(CODE.FAILED_PRECONDITION, NO_PLAN)
+    for number in range(10):  # which opens no breaker
+        assert site.record(bytes([number]) * 24).transaction_id
+    assert site.peers.usable == 2
+    site.fakes[0].failures.clear()
+    asked = len(site.fakes[1].calls)
+    site.prepare(b"z" * 24)
+    assert len(site.fakes[1].calls) == asked
+
+
 def test_missing_endorsers_are_named_and_not_asked_for_ever(site: Any, fail: Callable[..., Any]) -> None:
-    text = (
-        "no combination of peers can be derived which satisfy the endorsement policy: no peer combination can satisfy"
-    )
     detail = ("10.0.0.7:7051", "HospitalMSP", "connection refused")
-    site.fakes[0].failures["Endorse"] = fail(CODE.FAILED_PRECONDITION, text, detail)
+    for fake in site.fakes:
+        fake.failures["Endorse"] = fail(CODE.FAILED_PRECONDITION, NO_PLAN, detail)
     for _ in range(5):
         found = refused(site)
         assert (found.code, found.facts) == ("endorsers-unavailable", {"organisations": ["HospitalMSP"]})
@@ -233,9 +248,10 @@ def test_missing_endorsers_are_named_and_not_asked_for_ever(site: Any, fail: Cal
     assert refused(site).code == "endorsers-unavailable"
     assert time.perf_counter() - started < 0.1
     assert len(site.fakes[0].calls) == asked
-    # The peer is well, and other functions have endorsers of their own.
+    # The peers are well, and other functions have endorsers of their own.
     assert site.peers.usable == 2
-    site.fakes[0].failures.clear()
+    for fake in site.fakes:
+        fake.failures.clear()
     assert site.prepare(function="model:record-version").transaction_id
 
 

@@ -112,19 +112,19 @@ SAID = (
     Said("no peers available to evaluate chaincode pedigree in channel pedigree", 503, "chaincode-undefined"),
     Said(
         f"{PLAN}required chaincodes are not installed on sufficient peers",
-        503, "endorsers-unavailable", blame=Blame.ENDORSERS,
+        503, "endorsers-unavailable", blame=Blame.VIEW,
     ),
     Said(
         f"{PLAN}no peer combination can satisfy the endorsement policy",
-        503, "endorsers-unavailable", blame=Blame.ENDORSERS,
+        503, "endorsers-unavailable", blame=Blame.VIEW,
     ),
     Said(
         "failed to select a set of endorsers that satisfy the endorsement policy due to unavailability of peers: []",
-        503, "endorsers-unavailable", blame=Blame.ENDORSERS,
+        503, "endorsers-unavailable", blame=Blame.VIEW,
     ),
     Said(
         "failed to find any endorsing peers for org(s): HospitalMSP",
-        503, "endorsers-unavailable", blame=Blame.ENDORSERS,
+        503, "endorsers-unavailable", blame=Blame.VIEW,
     ),
     Said(
         "failed to collect enough transaction endorsements, see attached details for more info",

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
 from network.embedded.transport.carrier import Carrier
+from network.embedded.transport.frames import Error
 from network.embedded.transport.hpack import Headers, encode
 from network.embedded.transport.messages import (
     MessageFault,
@@ -338,7 +339,11 @@ class Call:
         ending = trailers(code.value[0], text, metadata)
         if not self._begun:
             ending = [(b":status", b"200"), (b"content-type", b"application/grpc"), *ending]
-        self._carrier.connection.end(self._stream, encode(ending))
+        connection = self._carrier.connection
+        if connection.takes(tuple(ending)):
+            connection.end(self._stream, encode(ending))
+        else:  # as Fabric's peers do; a list that is too long would cost the client its connection
+            connection.reset(self._stream, Error.INTERNAL_ERROR)
         self._finish()
 
     def _finish(self) -> None:

@@ -15,7 +15,10 @@ from network.embedded.transport.frames import (
     Frame,
     FrameReader,
     Kind,
+    block_frames,
+    check_size,
     frame,
+    reset_frame,
     setting,
     settings,
     unpadded,
@@ -58,6 +61,7 @@ class Connection:
         self._send_window = _DEFAULT_WINDOW
         self._peer_window = _DEFAULT_WINDOW
         self._peer_frame = _DEFAULT_FRAME
+        self._peer_list: int | None = None
         self._received = 0
         self._last_id = 0
         self._next_id = 1
@@ -169,7 +173,7 @@ class Connection:
             if self.going_away:
                 return  # GOAWAY said so: the client tries it elsewhere
             if len(self._streams) >= MOST_STREAMS:
-                self.out.append(_reset_frame(stream_id, Error.REFUSED_STREAM))
+                self.out.append(reset_frame(stream_id, Error.REFUSED_STREAM))
                 return
             stream = self._streams[stream_id] = Stream(stream_id, self._peer_window)
             stream.ended = end
@@ -185,7 +189,7 @@ class Connection:
             raise Fault(Error.PROTOCOL_ERROR, f"a frame of stream {stream_id}, which is not open")
 
     def _rst_stream(self, one: Frame) -> None:
-        _check_size(one, 4)
+        check_size(one, 4)
         stream = self._streams.get(one.stream_id)
         if stream is None:
             self._check_past(one.stream_id)
@@ -205,6 +209,8 @@ class Connection:
                     raise Fault(Error.PROTOCOL_ERROR, "a frame size out of bounds")
                 # Larger frames would only hold up the other streams, and fill the socket's buffer in one go.
                 self._peer_frame = min(value, FRAME_LIMIT)
+            elif identifier == 6:
+                self._peer_list = value
         self.ready = True
         self.out.append(frame(Kind.SETTINGS, Flag.ACK, 0))
         self.pump()
@@ -217,7 +223,7 @@ class Connection:
         self._peer_window = value
 
     def _ping(self, one: Frame) -> None:
-        _check_size(one, 8)
+        check_size(one, 8)
         if not one.flags & Flag.ACK:
             self.out.append(frame(Kind.PING, Flag.ACK, 0, one.payload))
 
@@ -230,7 +236,7 @@ class Connection:
                     self._reset(stream, Error.REFUSED_STREAM)
 
     def _window_update(self, one: Frame) -> None:
-        _check_size(one, 4)
+        check_size(one, 4)
         size = int.from_bytes(one.payload, "big") & _LARGEST_WINDOW
         if one.stream_id == 0:
             self._send_window += size
@@ -257,13 +263,17 @@ class Connection:
         stream.receiver = receiver
         self._next_id += 2
         self._streams[stream.id] = stream
-        self.out.append(frame(Kind.HEADERS, Flag.END_HEADERS, stream.id, block))
+        self.out += block_frames(stream.id, 0, block, self._peer_frame)
         return stream
 
     def send_headers(self, stream: Stream, block: bytes) -> None:
         """Send headers; before any data."""
         if not stream.closed:
-            self.out.append(frame(Kind.HEADERS, Flag.END_HEADERS, stream.id, block))
+            self.out += block_frames(stream.id, 0, block, self._peer_frame)
+
+    def takes(self, headers: Headers) -> bool:
+        """Whether the other side takes so long a list of headers (SETTINGS_MAX_HEADER_LIST_SIZE)."""
+        return self._peer_list is None or sum(len(name) + len(value) + 32 for name, value in headers) <= self._peer_list
 
     def send_data(self, stream: Stream, data: bytes) -> None:
         """Send data as soon as the windows and the socket allow."""
@@ -291,7 +301,7 @@ class Connection:
     def reset(self, stream: Stream, code: Error) -> None:
         """End a stream at once; its receiver hears nothing more."""
         if not stream.closed:
-            self.out.append(_reset_frame(stream.id, code))
+            self.out.append(reset_frame(stream.id, code))
             self._close(stream)
 
     def go_away(self, code: Error = Error.NO_ERROR, text: str = "") -> None:
@@ -344,11 +354,13 @@ class Connection:
         self.out.append(frame(Kind.DATA, 0, stream.id, data))
 
     def _emit_end(self, stream: Stream, kind: int, payload: bytes | memoryview) -> None:
-        flags = Flag.END_STREAM | Flag.END_HEADERS if kind == Kind.HEADERS else Flag.END_STREAM
-        self.out.append(frame(kind, flags, stream.id, payload))
+        if kind == Kind.HEADERS:
+            self.out += block_frames(stream.id, Flag.END_STREAM, payload, self._peer_frame)
+        else:
+            self.out.append(frame(kind, Flag.END_STREAM, stream.id, payload))
         if not stream.ended and self._accept is not None:
             # The answer is complete, whatever the client still wanted to say.
-            self.out.append(_reset_frame(stream.id, Error.NO_ERROR))
+            self.out.append(reset_frame(stream.id, Error.NO_ERROR))
             stream.ended = True
         self._forget_done(stream)
 
@@ -366,15 +378,6 @@ class Connection:
         stream.waiting.clear()
         self._streams.pop(stream.id, None)
         self._waiting.pop(stream.id, None)
-
-
-def _reset_frame(stream_id: int, code: Error) -> bytes:
-    return frame(Kind.RST_STREAM, 0, stream_id, int(code).to_bytes(4, "big"))
-
-
-def _check_size(one: Frame, size: int) -> None:
-    if len(one.payload) != size:
-        raise Fault(Error.FRAME_SIZE_ERROR, f"a frame of {len(one.payload)} bytes instead of {size}")
 
 
 _HANDLERS: dict[int, Callable[[Connection, Frame], None]] = {

@@ -91,6 +91,27 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes | memoryview = b
     return _HEAD.pack(size >> 8, size & 0xFF, kind, flags, stream_id) + payload
 
 
+def block_frames(stream_id: int, flags: int, block: bytes | memoryview, largest: int) -> list[bytes]:
+    """A header block in frames of at most `largest` bytes; no other frame may come between them (RFC 9113, 6.10)."""
+    found: list[bytes] = []
+    kind: int = Kind.HEADERS
+    while len(block) > largest:
+        found.append(frame(kind, flags, stream_id, block[:largest]))
+        kind, flags, block = Kind.CONTINUATION, 0, block[largest:]
+    return [*found, frame(kind, flags | Flag.END_HEADERS, stream_id, block)]
+
+
+def reset_frame(stream_id: int, code: Error) -> bytes:
+    """The end of a stream at once, and why."""
+    return frame(Kind.RST_STREAM, 0, stream_id, int(code).to_bytes(4, "big"))
+
+
+def check_size(one: Frame, size: int) -> None:
+    """Raise Fault for a frame whose payload has another size than all of its kind."""
+    if len(one.payload) != size:
+        raise Fault(Error.FRAME_SIZE_ERROR, f"a frame of {len(one.payload)} bytes instead of {size}")
+
+
 def setting(identifier: int, value: int) -> bytes:
     """One entry of a SETTINGS frame."""
     return _SETTING.pack(identifier, value)

@@ -118,6 +118,28 @@ def test_data_arrives_whole_and_in_order_in_both_directions(pieces, cut):
     assert client.streams == server.connection.streams == []
 
 
+@given(st.integers(0, 60_000), st.integers(0, 60_000))
+@settings(max_examples=20, deadline=None)
+def test_headers_of_any_length_travel_in_frames_that_everybody_takes(asked, answered):
+    client, server = Connection(None), Server()
+    long = [encode([(b"long", b"%d" % size + b"a" * size)]) for size in (asked, answered)]
+    exchange(client, server.connection)
+    client._peer_frame = server.connection._peer_frame = 16_384  # as of a side that asks for no more
+    call = Heard(client)
+    call.stream = client.open(call, HEAD + long[0])
+    client.end(call.stream)
+    there = list(client.out)
+    exchange(client, server.connection)
+    server.connection.send_headers(server.heard[1].stream, long[1])
+    server.connection.end(server.heard[1].stream, TAIL + long[1])
+    back = list(server.connection.out)
+    exchange(client, server.connection)
+    assert max(len(one) for one in (*there, *back)) <= 9 + 16_384
+    assert dict(server.heard[1].blocks[0])[b"long"] == b"%d" % asked + b"a" * asked
+    assert [dict(block)[b"long"] for block in call.blocks] == [b"%d" % answered + b"a" * answered] * 2
+    assert (call.ended, call.broken) == (True, None)
+
+
 def test_more_than_all_windows_hold_passes_when_it_is_used_up():
     client, server = Connection(None), Server()
     call = opened(client)

@@ -165,6 +165,29 @@ def test_statuses_texts_and_binary_details_arrive():
     play(scenario)
 
 
+@pytest.mark.parametrize("size", [2_500, 4_000, 20_000, 100_000])
+@pytest.mark.parametrize("limit", [8_192, 1 << 20])
+def test_a_long_text_arrives_whole_or_costs_its_own_call_alone(size, limit):
+    async def run():
+        options = [*SIZES, ("grpc.max_metadata_size", limit), ("grpc.absolute_max_metadata_size", limit)]
+        async with (
+            serving() as (service, target, _server),
+            aio.insecure_channel(target, options=options) as channel,
+            asyncio.timeout(30),
+        ):
+            beside = channel.unary_unary("/t.T/wait")(b"")
+            await service.begun.wait()
+            error = await status(call(channel, "fail", b"x" * size))
+            if size + 500 < limit:
+                assert (error.code(), error.details()) == (StatusCode.ABORTED, "x" * size)
+            else:
+                assert error.code() == StatusCode.INTERNAL
+            service.go.set()
+            assert await beside == b"waited"  # on the same connection
+
+    asyncio.run(run())
+
+
 def test_what_a_service_raises_and_what_does_not_exist_have_their_status(caplog):
     async def scenario(_service, channel, _server):
         error = await status(call(channel, "crash", b""))

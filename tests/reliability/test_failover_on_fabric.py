@@ -198,8 +198,8 @@ def judge(load: Any, recorded: Callable[[], list[Any]], count: int, gateway: Any
     }
     report(
         f"{len(load.acknowledged)} recorded in {load.seconds:.1f} s, statuses "
-        f"{sorted({f'{one.status} {one.code}'.strip() for one in load.exchanges})}, p50 {times[len(times) // 2] * 1000:.0f} ms, "
-        f"longest {times[-1]:.1f} s, {events}"
+        f"{sorted({f'{one.status} {one.code}'.strip() for one in load.exchanges})}, "
+        f"p50 {times[len(times) // 2] * 1000:.0f} ms, longest {times[-1]:.1f} s, {events}"
     )
     assert (len(load.acknowledged), load.unanswered) == (count, 0)
     load.judge(recorded())

@@ -2,10 +2,12 @@
 """Runs a chaincode: as a service that peers connect to, or dialling its peer; until SIGTERM or the stream's end."""
 
 import logging
+import queue
 import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -233,11 +235,9 @@ def _print(line: str) -> None:
 def serve(chaincode: Chaincode, settings: Settings, *, announce: Announce = _print) -> None:
     """Serve peers until SIGTERM or SIGINT, then let running transactions end. Call it from the main thread."""
     server = ChaincodeServer(chaincode, settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    told = _Told()
     announce(server.start())
-    stop.wait()
+    told.wait()
     server.stop()
 
 
@@ -248,7 +248,34 @@ def dial(chaincode: Chaincode, settings: Settings, *, announce: Announce = _prin
         StreamEnded: when the stream ends otherwise; whoever started the process starts it again.
     """
     client = ChaincodeClient(chaincode, settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=client.stop, name="stop").start())
+    told = _Told()
+
+    def stop() -> None:
+        told.wait()
+        client.stop()
+
+    threading.Thread(target=stop, name="stop", daemon=True).start()
     announce(client.start())
     client.run()
+
+
+class _Told:
+    """Hears SIGTERM and SIGINT from now on.
+
+    A handler interrupts the main thread anywhere, also where it holds the lock of an event that it waits for, so that
+    setting an event there can wait for ever: it may only do what is safe to enter twice, and putting into this queue
+    is. And a signal that the kernel gives to another thread does not wake the main thread, which alone runs handlers:
+    it looks up once a second.
+    """
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _frame: self._queue.put(number))
+
+    def wait(self) -> None:
+        """Return once a signal came."""
+        while True:
+            with suppress(queue.Empty):
+                self._queue.get(timeout=1.0)
+                return

@@ -7,12 +7,11 @@ are the same walk: survivors of a killed tool are stopped first, ledgers stay, j
 
 import json
 import os
+import queue
 import signal
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 
 from network import reloading
 from network.material import ensure_material
@@ -58,28 +57,44 @@ def take_down(directory: Path) -> None:
     stop(sorted((directory / "run").glob("*.pid")))
 
 
-def watch(children: Children, interrupted: threading.Event, look: Callable[[], None] = lambda: None) -> None:
+class Signalled:
+    """Whether one of some signals came, from now on; only the main thread may make one, or wait.
+
+    A handler interrupts the main thread anywhere, also where it holds the lock of a `threading.Event` that it waits
+    for, and setting the event there would wait for ever. Putting into this kind of queue may be interrupted by itself.
+    """
+
+    def __init__(self, *numbers: int) -> None:
+        self._queue: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for number in numbers:
+            signal.signal(number, lambda number, _frame: self._queue.put(number))
+
+    def wait(self, seconds: float) -> bool:
+        """Whether one came since the last that this or `take` returned, after waiting for it at most so long."""
+        try:
+            self._queue.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
+
+    def take(self) -> bool:
+        """Whether some came; they count as seen afterwards."""
+        came = False
+        while self.wait(0):
+            came = True
+        return came
+
+
+def watch(children: Children, interrupted: Signalled, look: Callable[[], None] = lambda: None) -> None:
     """Wait for an interruption; raise `NativeError` when a node ends by itself, because half a network misleads.
 
     `look` is called twice a second.
     """
-    while not interrupted.wait(timeout=0.5):
+    while not interrupted.wait(0.5):
         gone = [host for host, pid in children.items() if ended(pid)]
         if gone:
             raise NativeError(f"{', '.join(gone)} ended by itself; see the logs")
         look()
-
-
-def interruption() -> threading.Event:
-    """An event that SIGTERM and Ctrl-C set from now on; only the main thread may ask for it."""
-    event = threading.Event()
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        event.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
-    return event
 
 
 def describe(plan: Plan, pid: int | None) -> dict[str, object]:
@@ -133,16 +148,14 @@ def foreground(
 
     While it runs it follows its topology file (`reloading`); `changed` hears of each change that was made.
     """
-    interrupted, asked = interruption(), threading.Event()
-    signal.signal(reloading.SIGNAL, lambda _number, _frame: asked.set())
+    interrupted, asked = Signalled(signal.SIGTERM, signal.SIGINT), Signalled(reloading.SIGNAL)
     children = bring_up(plan, binaries)
     present, shown = plan, _certificates(plan)
 
     def look() -> None:
         nonlocal present, shown
-        if not asked.is_set():
+        if not asked.take():
             return
-        asked.clear()
         digest = reloading.digest_of(plan.directory)
         try:
             topology = reloading.wanted(plan.directory)

@@ -4,6 +4,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -151,14 +152,18 @@ def test_stopping_before_dialling_ends_at_once(kit: Any) -> None:
     assert errors == []
 
 
-def signalled(call: Callable[[Callable[[str], None]], None]) -> str:
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def signalled(call: Callable[[Callable[[str], None]], None], told: Callable[[], None] = terminate) -> str:
     """Run a blocking entry point in this process and end it by SIGTERM as soon as it announces itself."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     lines: list[str] = []
 
     def announce(line: str) -> None:
         lines.append(line)
-        os.kill(os.getpid(), signal.SIGTERM)
+        told()
 
     try:
         call(announce)
@@ -176,3 +181,19 @@ def test_sigterm_ends_both_directions(kit: Any) -> None:
         client = settings(peer=address)
         line = signalled(lambda announce: server_module.dial(ROUTER, client, announce=announce))
     assert line == f"ready dialling {address}"
+
+
+@pytest.mark.timeout(30)
+def test_a_signal_that_another_thread_took_ends_both_directions(kit: Any) -> None:
+    def elsewhere() -> None:
+        time.sleep(0.3)  # by then the main thread waits
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    def told() -> None:
+        threading.Thread(target=elsewhere).start()
+
+    server = settings(listen="127.0.0.1:0")
+    assert signalled(lambda announce: server_module.serve(ROUTER, server, announce=announce), told)
+    with listening(kit.FakePeer()) as address:
+        client = settings(peer=address)
+        assert signalled(lambda announce: server_module.dial(ROUTER, client, announce=announce), told)

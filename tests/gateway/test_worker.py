@@ -62,7 +62,7 @@ def port() -> Iterator[int]:
         assert server.stdout is not None
         yield int(server.stdout.readline())
         os.kill(server.pid, signal.SIGTERM)
-        assert server.wait(10) == 0
+        assert server.wait(30) == 0
 
 
 def request(path: str, body: bytes = b"", extra: str = "") -> bytes:
@@ -70,7 +70,7 @@ def request(path: str, body: bytes = b"", extra: str = "") -> bytes:
 
 
 def everything(connected: socket.socket) -> bytes:
-    connected.settimeout(5)
+    connected.settimeout(20)
     found = b""
     while data := connected.recv(65536):
         found += data
@@ -79,7 +79,7 @@ def everything(connected: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("path", ["/twice", "/chunked"])
 def test_a_connection_serves_one_request_after_another(port: int, path: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     ours = set()
     for body in (b"a", b"", b"b" * 100_000):
         connection.request("POST", path, body)
@@ -93,7 +93,7 @@ def test_a_connection_serves_one_request_after_another(port: int, path: str) -> 
 def test_the_head_of_an_answer_travels_with_its_body(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connected:
         connected.sendall(request("/twice", b"once"))
-        connected.settimeout(5)
+        connected.settimeout(20)
         first = connected.recv(65536)
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"\r\n\r\nonce" in first
@@ -127,10 +127,10 @@ def test_a_failure_before_the_answer_is_a_server_error(port: int) -> None:
 def test_a_connection_too_many_is_answered_and_not_kept(port: int) -> None:
     """Six connections with two threads: four are kept, and whoever comes then is told to close."""
     connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
-    late = time.monotonic() + 10
+    late = time.monotonic() + 30
     try:
         for connected in connections:
-            connected.settimeout(5)
+            connected.settimeout(20)
             connected.sendall(request("/nothing"))
             answer = connected.recv(65536)
         while b"Connection: keep-alive" in answer and time.monotonic() < late:  # some were still being put back
@@ -144,7 +144,7 @@ def test_a_connection_too_many_is_answered_and_not_kept(port: int) -> None:
 
 
 def asked(port: int, path: str) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("GET", path)
         return connection.getresponse().read()

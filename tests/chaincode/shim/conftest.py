@@ -351,7 +351,7 @@ def converse(
     ]
     for thread in threads:
         thread.start()
-    assert peer.ready.wait(5)
+    assert peer.ready.wait(20)
     give_up = time.monotonic() + 5
     while not conversation.is_ready:  # the peer has said so; the other thread may still be reading it
         assert time.monotonic() < give_up

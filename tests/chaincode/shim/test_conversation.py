@@ -143,9 +143,9 @@ def test_a_transaction_that_calls_itself_elsewhere_is_not_starved_of_threads(kit
         peer.callee = callee
         peer.hold.add(MessageType.INVOKE_CHAINCODE)
         future = peer.start("f", txid="t1")
-        assert peer.held.acquire(timeout=5)
+        assert peer.held.acquire(timeout=20)
         callee(None)
-        assert kit.respond(future.result(5)).payload == b"inner"
+        assert kit.respond(future.result(20)).payload == b"inner"
 
 
 def test_the_end_of_the_stream_fails_whoever_waits(kit: Any) -> None:
@@ -164,9 +164,9 @@ def test_the_end_of_the_stream_fails_whoever_waits(kit: Any) -> None:
     with kit.converse(kit.FunctionChaincode(body)) as peer:
         peer.hold.add(MessageType.GET_STATE)
         peer.start("f")
-        assert peer.held.acquire(timeout=5)
+        assert peer.held.acquire(timeout=20)
         peer.hang_up()
-        assert ended.wait(5)
+        assert ended.wait(20)
         peer.hang_up()
     assert [type(error) for error in seen] == [StreamEnded, StreamEnded]
 
@@ -176,7 +176,7 @@ def test_a_transaction_asks_one_thing_at_a_time(kit: Any) -> None:
 
     def body(stub: Any) -> Response:
         def second() -> None:
-            assert peer.held.acquire(timeout=5)
+            assert peer.held.acquire(timeout=20)
             try:
                 stub.get_state("b")
             except RuntimeError as error:
@@ -208,7 +208,7 @@ def test_a_second_run_of_a_running_transaction_is_answered_with_an_error(kit: An
     with kit.converse(Router({"f": lambda stub, args: stub.get_state("k") or b""})) as peer:
         peer.hold.add(MessageType.GET_STATE)
         peer.start("f", txid="t1")
-        assert peer.held.acquire(timeout=5)
+        assert peer.held.acquire(timeout=20)
         answer = peer.transact("f", txid="t1")
         assert answer.type == MessageType.ERROR
         peer.say(wire.ChaincodeMessage(type=MessageType.RESPONSE, txid="t1", channel_id="pedigree"))
@@ -218,7 +218,7 @@ def test_a_draining_conversation_takes_only_what_running_transactions_need(kit: 
     with kit.converse(Router({"f": lambda stub, args: stub.get_state("k") or b"none"})) as peer:
         peer.hold.add(MessageType.GET_STATE)
         outer = peer.start("f", txid="t1")
-        assert peer.held.acquire(timeout=5)
+        assert peer.held.acquire(timeout=20)
         peer.conversation.drain()
         refused = peer.transact("f", txid="t2")
         assert (refused.type, refused.payload) == (MessageType.ERROR, b"the chaincode is stopping")
@@ -226,7 +226,7 @@ def test_a_draining_conversation_takes_only_what_running_transactions_need(kit: 
         assert kit.respond(peer.transact("f", txid="t1", channel="other")).payload == b"none"
         peer.answered["pedigree", "t1"] = outer
         peer.say(wire.ChaincodeMessage(type=MessageType.RESPONSE, txid="t1", channel_id="pedigree", payload=b"v"))
-        assert kit.respond(outer.result(5)).payload == b"v"
+        assert kit.respond(outer.result(20)).payload == b"v"
 
 
 @pytest.mark.parametrize(("skew", "status"), [(0, 200), (120, 200), (-120, 200), (121, 500), (-121, 500)])

@@ -155,7 +155,7 @@ def test_messages_go_both_ways_and_the_end_is_heard_once(client: Client) -> None
     assert client.wait(h2.events.DataReceived).data == framed(b"one")
     client.http.end_stream(1)
     client.push()
-    assert client.echoes[0].ended.wait(5)
+    assert client.echoes[0].ended.wait(20)
     assert not client.connection.is_quiet
     client.echoes[0].stream.finish()
     assert client.trailers() == {"grpc-status": "0"}
@@ -186,7 +186,7 @@ def test_a_bad_message_ends_its_stream_and_no_other(client: Client, data: bytes,
     client.http.send_data(1, data)
     client.push()
     assert client.trailers() == {"grpc-status": status, "grpc-message": text}
-    assert client.echoes[0].ended.wait(5)
+    assert client.echoes[0].ended.wait(20)
     assert b"after" not in client.echoes[0].received
     client.open(3)
     client.say(b"well", number=3)
@@ -197,7 +197,7 @@ def test_a_stream_that_fails_and_ends_in_one_breath_ends_once(client: Client) ->
     client.open()
     client.say(b"break", end_stream=True)
     assert client.trailers()["grpc-status"] == "13"
-    assert client.echoes[0].ended.wait(5)
+    assert client.echoes[0].ended.wait(20)
 
 
 def test_what_means_nothing_to_a_chaincode_is_passed_over(client: Client) -> None:
@@ -225,7 +225,7 @@ def test_a_reset_stream_is_over_at_once(client: Client) -> None:
     client.wait(h2.events.DataReceived)
     client.http.reset_stream(1)
     client.push()
-    assert client.echoes[0].ended.wait(5)
+    assert client.echoes[0].ended.wait(20)
     client.echoes[0].stream.send(b"nobody hears this")
     client.echoes[0].stream.finish()
     assert client.connection.is_quiet
@@ -268,7 +268,7 @@ def test_garbage_ends_the_connection_with_a_reason(client: Client) -> None:
     client.wait(h2.events.ResponseReceived)
     client.socket.sendall(b"\0\0\1\0\0\0\0\0\0x")  # data of no stream
     assert client.wait(h2.events.ConnectionTerminated).error_code != 0
-    assert client.echoes[0].ended.wait(5)
+    assert client.echoes[0].ended.wait(20)
 
 
 def test_what_is_sent_on_a_broken_connection_is_dropped(client: Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -290,7 +290,7 @@ def test_a_peers_goodbye_ends_its_streams_and_is_noted_when_it_complains(
         client.wait(h2.events.ResponseReceived)
         client.http.close_connection(error_code=code)
         client.push()
-        assert client.echoes[0].ended.wait(5)
+        assert client.echoes[0].ended.wait(20)
     assert ("ended its connection with" in caplog.text) is noted
     client.echoes[0].stream.send(b"nobody hears this")
 
@@ -309,7 +309,7 @@ def test_a_peer_that_vanished_is_noticed_by_whoever_sends(client: Client) -> Non
     stream = client.echoes[0].stream
     client.far.shutdown(socket.SHUT_WR)
     stream.send(b"into the void")
-    assert client.echoes[0].ended.wait(5)
+    assert client.echoes[0].ended.wait(20)
 
 
 def test_tls_that_fails_while_it_seals_ends_the_connection_and_not_the_sender(
@@ -323,7 +323,7 @@ def test_tls_that_fails_while_it_seals_ends_the_connection_and_not_the_sender(
 
     monkeypatch.setattr(client.connection._wire, "seal", broken)
     client.echoes[0].stream.send(b"into the void")
-    assert client.echoes[0].ended.wait(5)
+    assert client.echoes[0].ended.wait(20)
     assert client.connection.is_quiet
 
 

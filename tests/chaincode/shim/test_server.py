@@ -109,13 +109,13 @@ def test_several_peers_are_served_apart(kit: Any) -> None:
         for number, peer in enumerate(peers):
             peer.state["", "k"] = b"%d" % number
         futures = [peer.start("get", "k", txid="same") for peer in peers]
-        assert [kit.respond(future.result(5)).payload for future in futures] == [b"0", b"1", b"2"]
+        assert [kit.respond(future.result(20)).payload for future in futures] == [b"0", b"1", b"2"]
 
 
 def test_three_hundred_transactions_at_once_lose_nothing_on_the_wire(kit: Any) -> None:
     peer = kit.FakePeer()
     with serving() as server, connected(peer, server.address):
-        assert peer.ready.wait(5)
+        assert peer.ready.wait(20)
         futures = [peer.start("put", f"k{number}", "v") for number in range(300)]
         assert all(kit.respond(future.result(30)).status == 200 for future in futures)
     assert len(peer.state) == 300
@@ -137,7 +137,7 @@ def test_no_port_is_shared() -> None:
 def test_a_peer_that_breaks_the_protocol_loses_its_stream_and_nobody_else(kit: Any) -> None:
     good, bad = kit.FakePeer(), kit.FakePeer()
     with serving() as server, connected(good, server.address), connected(bad, server.address) as call:
-        assert bad.ready.wait(5)
+        assert bad.ready.wait(20)
         bad.say(wire.ChaincodeMessage(type=MessageType.REGISTERED))
         assert call.code() is grpc.StatusCode.INTERNAL
         assert kit.respond(good.transact("get", "k")).status == 200
@@ -183,9 +183,9 @@ def test_health_tells_life_from_readiness(kit: Any) -> None:
     server = ChaincodeServer(ROUTER, settings(listen="127.0.0.1:0", health="127.0.0.1:0"), guard=GUARD)
     health = server.start().rpartition(" ")[2]
     with connected(peer, server.address):
-        assert peer.ready.wait(5)
+        assert peer.ready.wait(20)
         future = peer.start("get", "k", txid="t1")
-        assert peer.held.acquire(timeout=5)
+        assert peer.held.acquire(timeout=20)
         assert ask(health, "/healthz") == (200, {"ready": True, "streams": 1, "transactions": 1})
         assert ask(health, "/readyz")[0] == 200
         assert ask(health, "/")[0] == 404
@@ -196,7 +196,7 @@ def test_health_tells_life_from_readiness(kit: Any) -> None:
         assert ask(health, "/healthz")[0] == 200
         assert peer.transact("get", "k").type == MessageType.ERROR
         peer.say(wire.ChaincodeMessage(type=MessageType.RESPONSE, txid="t1", channel_id="pedigree", payload=b"late"))
-        assert kit.respond(future.result(5)).payload == b"late"
+        assert kit.respond(future.result(20)).payload == b"late"
         stopper.join(5)
         assert not stopper.is_alive()
 
@@ -213,7 +213,7 @@ def test_a_transaction_that_never_ends_does_not_stop_the_stop(kit: Any, caplog: 
     server.start()
     with connected(peer, server.address):
         peer.start("get", "k")
-        assert peer.held.acquire(timeout=5)
+        assert peer.held.acquire(timeout=20)
         server.stop()
     assert "1 transactions had not ended" in caplog.text
 
@@ -267,12 +267,12 @@ def test_a_process_announces_itself_and_lets_transactions_end_on_sigterm(kit: An
         peer.hold.add(MessageType.GET_STATE)
         with connected(peer, address):
             future = peer.start("get", "k", txid="t1")
-            assert peer.held.acquire(timeout=5)
+            assert peer.held.acquire(timeout=20)
             process.send_signal(signal.SIGTERM)
             while peer.transact("none").type != MessageType.ERROR:  # one that would ask for state would wait for it
                 pass
             peer.say(wire.ChaincodeMessage(type=MessageType.RESPONSE, txid="t1", channel_id="pedigree", payload=b"v"))
-            assert kit.respond(future.result(5)).payload == b"v"
+            assert kit.respond(future.result(20)).payload == b"v"
             assert process.wait(10) == 0
     finally:
         process.kill()

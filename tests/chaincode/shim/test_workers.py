@@ -55,11 +55,11 @@ def test_tasks_that_wait_for_tasks_never_block_them() -> None:
             inner = threading.Event()
             with workers.elsewhere():
                 workers.submit(lambda: nested(depth - 1, inner))
-                assert inner.wait(5)
+                assert inner.wait(20)
         ended.set()
 
     workers.submit(lambda: nested(10, done))
-    assert done.wait(5)
+    assert done.wait(20)
     assert workers.wait_until_quiet(5)
     workers.close()
 
@@ -71,7 +71,7 @@ def test_a_waiting_task_takes_the_place_that_is_lent() -> None:
     def first() -> None:
         workers.submit(other.set)
         with workers.elsewhere():
-            assert other.wait(5)
+            assert other.wait(20)
 
     workers.submit(first)
     assert workers.wait_until_quiet(5)
@@ -96,7 +96,7 @@ def test_closing_ends_idle_threads_and_busy_ones_later() -> None:
     assert workers.wait_until_quiet(5)
     workers.submit(lambda: (started.set(), release.wait(5), None)[2])
     workers.submit(lambda: None)
-    assert started.wait(5)
+    assert started.wait(20)
     workers.close()
     release.set()
     deadline = time.monotonic() + 5

@@ -53,7 +53,7 @@ def test_who_waits_too_long_is_refused_and_leaves_no_trace() -> None:
     assert [slots.take(Kind.ENDORSE) for _ in range(2)] == [True, True]
     started = time.monotonic()
     assert not slots.take(Kind.ENDORSE, 0.1)
-    assert 0.09 < time.monotonic() - started < 1.0
+    assert 0.09 < time.monotonic() - started < 5
     assert (slots.used, slots.waiting) == (2, 0)
 
 

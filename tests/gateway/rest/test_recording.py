@@ -76,7 +76,7 @@ def test_a_height_that_does_not_come_is_503(api: Any) -> None:
     started = time.monotonic()
     response = api.get("/v1/ledger", Min_Ledger_Height="99")
     assert (response.status_code, response.json["code"]) == (503, "behind")
-    assert 0.2 < time.monotonic() - started < 3
+    assert 0.2 < time.monotonic() - started < 8
 
 
 def test_records_are_committed_proven_and_compared(api: Any) -> None:

@@ -288,7 +288,7 @@ def test_a_full_gateway_refuses_at_once_without_touching_the_ledger(make_core: C
         started = time.perf_counter()
         with pytest.raises(Unavailable, match="limit"):
             core.post("k9")
-        assert time.perf_counter() - started < 0.1
+        assert time.perf_counter() - started < 0.4
         assert core.ledger.calls["prepare"] == 2
         assert [future.result().response.status for future in held] == [201, 201]
     assert core.post("k9").response.status == 201

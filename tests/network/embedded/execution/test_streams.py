@@ -324,7 +324,7 @@ def test_many_callers_share_one_dial_and_a_silent_chaincode_is_given_up(kit):
         silent = kit.Process("HospitalMSP", echo, name="")
         await process.serve()
         await silent.serve()
-        registry = ChaincodeRegistry("HospitalMSP", Memory(), ChaincodeSettings(startup_timeout_s=0.3))
+        registry = ChaincodeRegistry("HospitalMSP", Memory(), ChaincodeSettings(startup_timeout_s=10))
         try:
             registry.connect("cc:1", Address(process.address))
             sessions = await asyncio.gather(*(registry.session("cc:1", "") for _ in range(20)))

@@ -95,13 +95,12 @@ def _object(pairs: list[tuple[str, object]]) -> object:
 
 def _check(value: object, pointer: str, depth: int) -> None:
     match value:
-        case None | bool():
+        case int() if abs(value) > MAX_INTEGER:
+            raise IntegerOutOfRange(pointer)
+        case None | int():  # and so true and false
             pass
         case str():
             refuse_unnormalised(value, pointer)
-        case int():
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise IntegerOutOfRange(pointer)
         case list():
             _refuse_depth(depth)
             for index, item in enumerate(value):

@@ -160,6 +160,13 @@ def test_every_beginning_has_a_proof_that_verifies_and_no_other(one, other, data
             merkle.verify_consistency(first, old, second, new, [*proof[:at], bytes(32), *proof[at + 1 :]])
 
 
+def test_every_small_tree_has_a_proof_that_it_begins_every_larger_one():
+    for second in range(1, 20):
+        tree = Tree(hashes(second))
+        for first in range(1, second + 1):
+            merkle.verify_consistency(first, tree.root(first), second, tree.root(), tree.consistency(first))
+
+
 @pytest.mark.parametrize(("first", "second"), [(3, 5), (4, 5)])
 def test_an_empty_proof_shows_nothing(first, second):
     tree = Tree(hashes(second))

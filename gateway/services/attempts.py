@@ -7,6 +7,7 @@ in the comments are the obligations listed in `submitter.py`.
 
 import hmac
 import logging
+import math
 import random
 import threading
 import time
@@ -87,8 +88,9 @@ class Limits:
 
 
 class _Sent(NamedTuple):
-    """When an envelope may be sent again (monotonic seconds), and how many copies were sent."""
+    """When an envelope was sent and may be sent again (monotonic seconds), and how many copies were sent."""
 
+    at: float = math.inf
     again_at: float = 0.0
     copies: int = 0
 
@@ -252,10 +254,10 @@ class Attempts:
             raise RuntimeError(f"submission {submission.id} is prepared without an envelope")
         with self._commits.expect(submission.transaction_id) as future:
             while True:
-                again_at = self._send(submission, submission.transaction_id, resent=resent)
+                sent = self._send(submission, submission.transaction_id, resent=resent)
                 resent = True
                 started = time.perf_counter()
-                outcome = self._await(future, submission.transaction_id, min(deadline, again_at))
+                outcome = self._await(future, submission.transaction_id, min(deadline, sent.again_at), sent.at)
                 self._meter.observe("commit", time.perf_counter() - started)
                 if outcome is not None or time.monotonic() >= deadline or self._stopping.is_set():
                     break
@@ -268,15 +270,15 @@ class Attempts:
             return outcome if found is None else found[0]
         return outcome
 
-    def _send(self, submission: Submission, transaction_id: str, *, resent: bool) -> float:
-        """Hand the envelope to ordering unless that was done just now; answers when (monotonic) to do it again.
+    def _send(self, submission: Submission, transaction_id: str, *, resent: bool) -> _Sent:
+        """Hand the envelope to ordering unless that was done just now; answers when that was and is to be done again.
 
         A refusal of the first copy is raised.
         """
         now = time.monotonic()
         sent = self._sent.get(transaction_id, _Sent())
-        if now < sent.again_at:
-            return sent.again_at
+        if now < sent.again_at and not self._commits.passed_over(sent.at):
+            return sent
         accepted = False
         try:
             self._ledger.submit(submission.envelope or b"")
@@ -294,10 +296,13 @@ class Attempts:
         # Where ordering is slow, copies would only make it slower: each one waits twice as long as the one before.
         first, longest = (self._limits.resend_after, _LONGEST_RESEND) if accepted else (_FIRST_RESEND, _LONGEST_UNKNOWN)
         again_at = ended + min(longest, first * (1 << min(sent.copies, 10))) * random.uniform(0.5, 1.0)  # noqa: S311
-        self._sent[transaction_id] = _Sent(again_at, sent.copies + 1)
-        return again_at
+        self._sent[transaction_id] = sent = _Sent(ended, again_at, sent.copies + 1)
+        return sent
 
-    def _await(self, future: "Future[Outcome]", transaction_id: str, deadline: float) -> Outcome | None:
+    def _await(
+        self, future: "Future[Outcome]", transaction_id: str, deadline: float, sent: float = math.inf
+    ) -> Outcome | None:
+        """The outcome; `None` at the deadline, or when what was sent at `sent` should have been in a block by now."""
         while not self._stopping.is_set():
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -306,7 +311,7 @@ class Attempts:
                 return future.result(timeout=min(remaining, self._limits.fallback_after))
             except FutureTimeout:
                 outcome = self._fallback(transaction_id, remaining)
-            if outcome is not None:
+            if outcome is not None or self._commits.passed_over(sent):
                 return outcome
         return None
 

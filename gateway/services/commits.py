@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who waits for which transaction or height; told by the projector after each applied block."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from gateway.services.ports import LedgerBlock, Outcome, PortError
+
+_PAUSE = 3.0
+"""Seconds without a block after which the next one means that ordering, or the stream, had stopped and goes on."""
+_GRACE = 1.0
+"""Seconds that an envelope from before a pause has to turn up in the blocks behind it."""
 
 
 class Behind(PortError):
@@ -23,6 +29,7 @@ class Commits:
         self._height = height
         self._known_height = height
         self._behind_since: float | None = None
+        self._last_block = self._resumed = -math.inf
         self._waiting: dict[str, list[Future[Outcome]]] = {}
         self._changed = threading.Condition()
         self._patience = threading.BoundedSemaphore(waiters)
@@ -43,9 +50,20 @@ class Commits:
         since = self._behind_since
         return 0.0 if since is None else max(0.0, time.monotonic() - since)
 
+    def passed_over(self, sent: float) -> bool:
+        """Whether what was ordered at `sent` (monotonic) should have been in a block, because blocks come again.
+
+        Ordering that stopped, as while a leader is elected, may have lost what it had accepted.
+        """
+        return sent < self._resumed <= time.monotonic() - _GRACE
+
     def applied(self, block: LedgerBlock) -> None:
         """Say that a block is visible in the read model; called by the projector only."""
+        now = time.monotonic()
         with self._changed:
+            if now - self._last_block >= _PAUSE:
+                self._resumed = now
+            self._last_block = now
             self._height = block.number + 1
             self._known_height = max(self._known_height, self._height)
             if self._known_height == self._height:

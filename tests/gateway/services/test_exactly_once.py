@@ -3,6 +3,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -244,6 +245,51 @@ def test_an_accepted_envelope_that_the_leader_lost_is_sent_again(make_core: Call
     assert len(set(core.ledger.sent)) == 1
     assert len(core.ledger.sent) >= 2
     assert len(core.ledger.valid()) == 1
+
+
+def test_an_envelope_that_blocks_pass_over_after_a_pause_is_sent_again_at_once(
+    make_core: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.services.commits._PAUSE", 0.3)
+    monkeypatch.setattr("gateway.services.commits._GRACE", 0.1)
+    core = make_core(limits=Limits(wait=30.0, fallback_after=0.05, resend_after=60.0)).start()
+    core.post("before")
+    core.ledger.cutting = False
+
+    def go_on() -> None:
+        core.ledger.accepted.clear()
+        core.ledger.cut()  # a block of others; it is long after the last one
+        core.ledger.cutting = True
+
+    timer = threading.Timer(0.5, go_on)
+    timer.start()
+    assert core.post("k").response.status == 201
+    timer.join()
+    assert core.ledger.calls["submit"] == 3
+    assert core.meter.counts["resent"] == 1
+    assert len(core.ledger.valid()) == 2
+
+
+def test_blocks_without_a_pause_pass_nobody_over(
+    make_core: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.services.commits._GRACE", 0.1)
+    core = make_core(limits=Limits(wait=0.6, fallback_after=0.05, resend_after=60.0)).start()
+    core.post("before")
+    core.ledger.cutting = False
+
+    def others() -> None:
+        for _ in range(4):
+            mine, core.ledger.accepted = core.ledger.accepted, deque()
+            core.ledger.cut()
+            core.ledger.accepted = mine
+            time.sleep(0.1)
+
+    timer = threading.Timer(0.1, others)
+    timer.start()
+    assert core.post("k").response.status == 202
+    timer.join()
+    assert core.ledger.calls["submit"] == 2
 
 
 def test_slow_ordering_is_not_flooded_with_copies(make_core: Callable[..., Any]) -> None:

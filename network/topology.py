@@ -5,6 +5,8 @@ Every configuration file is rendered from it and the embedded network is started
 wrote by hand is read by `load`; whatever is wrong with it is refused with one `TopologyError` that names the field.
 """
 
+import errno
+import random
 import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +28,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _CHANNEL = re.compile(r"[a-z][a-z0-9.-]*")
 _CHAINCODE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 _LARGEST_FILE = 1 << 20
+_ANY_PORT = (12_000, 20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,7 @@ class Topology:
                 if endpoint.port != 0:
                     return endpoint
                 listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-                listener.bind((endpoint.host, 0))
-                return replace(endpoint, port=listener.getsockname()[1])
+                return replace(endpoint, port=bind_anywhere(listener, endpoint.host))
 
             organisations = tuple(
                 replace(
@@ -215,6 +217,23 @@ class Topology:
             "chaincode": self.chaincode,
             "state_database": self.state_database,
         }
+
+
+def bind_anywhere(listener: socket.socket, host: str) -> int:
+    """Bind to a port that is free now, and say which; raises `OSError` when the host is not ours to bind.
+
+    Not one of those that the system gives to outgoing connections: it could be taken while a program is started again.
+    """
+    for _ in range(200):
+        port = random.randrange(*_ANY_PORT)  # noqa: S311  # no secret
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
+    raise OSError(errno.EADDRINUSE, f"no free port was found from {_ANY_PORT[0]} to {_ANY_PORT[1]}")
 
 
 def default_topology(*, any_port: bool = False) -> Topology:

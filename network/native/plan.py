@@ -14,7 +14,7 @@ from pathlib import Path
 
 from network.material import Material
 from network.native.errors import NativeError
-from network.topology import Channel, Endpoint, Topology
+from network.topology import Channel, Endpoint, Topology, bind_anywhere
 
 CONSENTERS = 3
 """The fewest orderers with which Raft survives the loss of one."""
@@ -217,10 +217,8 @@ class Ports:
     def fresh(self) -> int:
         """A port that is free now."""
         probe = socket.socket()
-        probe.bind((HOST, 0))
         self._held.append(probe)
-        number: int = probe.getsockname()[1]
-        return number
+        return bind_anywhere(probe, HOST)
 
     def save(self) -> None:
         """Write the choice down and let the sockets go."""

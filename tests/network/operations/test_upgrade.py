@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -150,6 +151,7 @@ def test_an_upgrade_under_load_fails_nobody(
         load.start()
         assert ending.wait(30)
         result = run("upgrade-chaincode", "pedigree", "--version", "2.0", *new.addresses, "--json", "--dir", directory)
+        time.sleep(1.0)  # what the old processes had begun when the new definition was committed ends first
         old.kill()
         load.join()
         assert result.exit_code == 0, result.output

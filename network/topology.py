@@ -29,6 +29,7 @@ _CHANNEL = re.compile(r"[a-z][a-z0-9.-]*")
 _CHAINCODE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 _LARGEST_FILE = 1 << 20
 _ANY_PORT = (12_000, 20_000)
+"""Below 20,000, from where those choose who run their own programs beside this network, as the demonstration does."""
 
 
 @dataclass(frozen=True, slots=True)

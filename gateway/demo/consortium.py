@@ -176,14 +176,7 @@ class Consortium:
         """
         if self.ledger == "embedded":
             return self._run("fsck")
-        network = self.directory / "network.json"
-        return "".join(
-            self._output(
-                [command("pedigree"), "fsck", "--network", str(network), "--organisation", name,
-                 "--data", str(self._data(name))]
-            )
-            for name in self.ports
-        )  # fmt: skip
+        return "".join(self._output([command("pedigree"), "fsck", *self._gateway_of(name)]) for name in self.ports)
 
     def _wait_for_free_ports(self) -> None:
         """A killed process group is gone at once; its sockets, as soon as the kernel has buried every member."""
@@ -249,11 +242,14 @@ class Consortium:
         return self._launch(
             f"gateway-{name}",
             [
-                *[command("pedigree"), "serve", "--network", str(self.directory / "network.json")],
-                *["--organisation", name, "--port", str(ports.gateway), "--health-port", str(ports.health)],
-                *["--data", str(self._data(name))],
+                *[command("pedigree"), "serve", *self._gateway_of(name)],
+                *["--port", str(ports.gateway), "--health-port", str(ports.health)],
             ],
         )
+
+    def _gateway_of(self, name: str) -> list[str]:
+        network = self.directory / "network.json"
+        return ["--network", str(network), "--organisation", name, "--data", str(self._data(name))]
 
     def _key(self, name: str) -> str:
         """The demonstration's key for one gateway, made on first use and kept beside the gateway's data."""

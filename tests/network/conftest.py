@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Key material and a channel that the tests of the network share; none of them changes it."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from network.containers.engine import Docker
+from network.containers.errors import ContainersError
+from network.containers.plan import Images
 from network.embedded.channelconfig import ChannelConfig, genesis_block
 from network.embedded.identity import Signer
 from network.material import Material, ensure_material
@@ -41,3 +46,22 @@ def signers(shared_topology: Topology, shared_material: Material) -> dict[str, S
     orderer = shared_topology.orderer
     folder = shared_material.orderer(orderer.domain) / "msp"
     return found | {"orderer": Signer.from_folder(folder, orderer.msp_id)}
+
+
+@pytest.fixture(scope="session")
+def why_no_containers() -> Callable[..., str | None]:
+    """Why a consortium in containers cannot run here, None when it can; `more` are images beside those of every one."""
+
+    def why_not(*more: str) -> str | None:
+        if not os.environ.get("PEDIGREE_DOCKER"):
+            return "PEDIGREE_DOCKER is not set"
+        try:
+            docker = Docker.find()
+        except ContainersError as error:
+            return str(error)
+        images = Images()
+        wanted = (images.peer, images.orderer, images.authority, images.chaincode, images.gateway, *more)
+        missing = [image for image in wanted if not docker.image_exists(image)]
+        return f"images are missing: {', '.join(missing)}" if missing else None
+
+    return why_not

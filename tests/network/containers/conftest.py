@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plan on free ports, and an engine and nodes that are not there but can be told to fail."""
 
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
+from network import containers
 from network.containers import files
 from network.containers.engine import Container, Project
 from network.containers.errors import ContainersError
 from network.containers.plan import Images, Plan, expanded, make_plan
-from network.topology import default_topology
+from network.topology import Topology, default_topology
 
 
 @pytest.fixture(scope="session")
@@ -161,3 +165,71 @@ def engine(world: World) -> FakeEngine:
 @pytest.fixture
 def fabric(world: World) -> FakeFabric:
     return FakeFabric(world)
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def tool() -> Run:
+    """Runs `pedigree-network` to its end."""
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "network.cli", *arguments], capture_output=True, text=True, check=False, timeout=300
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def up(tool: Run) -> Run:
+    """Brings a real consortium up in containers: `up(directory, topology_file)`."""
+
+    def bring_up(directory: Path, topology: Path) -> "subprocess.CompletedProcess[str]":
+        arguments = ("up", "--ledger", "fabric", "--run-as", "containers", "--dir", str(directory))
+        return tool(*arguments, "--topology", str(topology))
+
+    return bring_up
+
+
+@pytest.fixture(scope="session")
+def heights(tool: Run) -> Callable[[Path], list[int]]:
+    """The heights that a consortium's peers say they have."""
+
+    def read(directory: Path) -> list[int]:
+        done = tool("status", "--json", "--dir", str(directory))
+        return [entry["height"] for entry in json.loads(done.stdout)["organisations"]]
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def chosen() -> Topology:
+    """The consortium that `directory` holds; modules override it."""
+    return default_topology(any_port=True)
+
+
+@pytest.fixture(scope="module")
+def topology_file(tmp_path_factory: pytest.TempPathFactory, chosen: Topology) -> Path:
+    path = tmp_path_factory.mktemp("topology") / "topology.json"
+    path.write_text(json.dumps(chosen.to_json()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def directory(
+    tmp_path_factory: pytest.TempPathFactory, chosen: Topology, topology_file: Path, up: Run,
+    why_no_containers: Callable[..., str | None],
+) -> Iterator[Path]:  # fmt: skip
+    """A real consortium that is up; skips where there is none."""
+    if (reason := why_no_containers(*([Images().couchdb] if chosen.state_database == "couchdb" else []))) is not None:
+        pytest.skip(f"NOT RUN: {reason}")
+    place = tmp_path_factory.mktemp("consortium") / "net"
+    try:
+        done = up(place, topology_file)
+        assert done.returncode == 0, done.stderr
+        yield place
+    finally:
+        containers.down(place)
+        shutil.rmtree(place, ignore_errors=True)

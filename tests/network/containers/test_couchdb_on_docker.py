@@ -6,13 +6,10 @@ Needs what `test_on_docker` needs, and the image of CouchDB, which is not built 
 
 import base64
 import json
-import os
-import shutil
 import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,59 +19,18 @@ import pytest
 from network import containers, running
 from network.containers import couchdb
 from network.containers.engine import Docker
-from network.containers.errors import ContainersError
-from network.containers.plan import Images
-from network.topology import default_topology
+from network.topology import Topology, default_topology
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DATABASE = "couchdb.peer0.lab.example"
 
 
-def why_not() -> str | None:
-    """Why these tests cannot run here, None when they can."""
-    if not os.environ.get("PEDIGREE_DOCKER"):
-        return "PEDIGREE_DOCKER is not set"
-    try:
-        docker = Docker.find()
-    except ContainersError as error:
-        return str(error)
-    images = Images()
-    wanted = (images.peer, images.orderer, images.authority, images.chaincode, images.gateway, images.couchdb)
-    missing = [image for image in wanted if not docker.image_exists(image)]
-    return f"images are missing: {', '.join(missing)}" if missing else None
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def topology_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("topology") / "topology.json"
-    chosen = replace(default_topology(any_port=True), state_database="couchdb")
-    path.write_text(json.dumps(chosen.to_json()), encoding="utf-8")
-    return path
-
-
-def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "network.cli", *arguments], capture_output=True, text=True, check=False, timeout=300
-    )
-
-
-def up(directory: Path, topology: Path) -> "subprocess.CompletedProcess[str]":
-    arguments = ("up", "--ledger", "fabric", "--run-as", "containers", "--dir", str(directory))
-    return command(*arguments, "--topology", str(topology))
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory, topology_file: Path) -> Iterator[Path]:
-    if (reason := why_not()) is not None:
-        pytest.skip(f"NOT RUN: {reason}")
-    place = tmp_path_factory.mktemp("consortium") / "net"
-    try:
-        done = up(place, topology_file)
-        assert done.returncode == 0, done.stderr
-        yield place
-    finally:
-        containers.down(place)
-        shutil.rmtree(place, ignore_errors=True)
+def chosen() -> Topology:
+    return replace(default_topology(any_port=True), state_database="couchdb")
 
 
 def container(directory: Path, name: str) -> dict[str, Any]:
@@ -117,18 +73,15 @@ def test_no_password_shows_in_what_the_engine_tells(directory: Path) -> None:
         assert password_of(directory, peer) not in told
 
 
-def test_a_database_that_was_killed_comes_back_and_its_peer_goes_on(directory: Path, topology_file: Path) -> None:
+def test_a_database_that_was_killed_comes_back_and_its_peer_goes_on(
+    directory: Path, topology_file: Path, tool: Run, up: Run, heights: Callable[[Path], list[int]]
+) -> None:
     before = heights(directory)
     Docker.find().output("kill", container(directory, DATABASE)["Id"])
-    doctor = command("doctor", "--dir", str(directory))
+    doctor = tool("doctor", "--dir", str(directory))
     assert doctor.returncode == 1
     assert f"{DATABASE}: does not run" in doctor.stdout
     done = up(directory, topology_file)
     assert done.returncode == 0, done.stderr
     assert running.is_running(directory)
     assert min(heights(directory)) > max(before)  # the test transaction is on every peer, the lab's too
-
-
-def heights(directory: Path) -> list[int]:
-    done = command("status", "--json", "--dir", str(directory))
-    return [entry["height"] for entry in json.loads(done.stdout)["organisations"]]

@@ -6,13 +6,12 @@ Needs Docker, the images (`pedigree-network images`) and PEDIGREE_DOCKER=1, beca
 
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,6 @@ from gateway.demo.story import FOUNDING_POLICY
 from gateway.sdk import Pedigree
 from network import containers, running
 from network.containers.engine import Docker
-from network.containers.errors import ContainersError
-from network.containers.plan import Images
-from network.topology import default_topology
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PHASES = (
@@ -34,50 +30,12 @@ PHASES = (
 )  # fmt: skip
 
 
-def why_not() -> str | None:
-    """Why these tests cannot run here, None when they can."""
-    if not os.environ.get("PEDIGREE_DOCKER"):
-        return "PEDIGREE_DOCKER is not set"
-    try:
-        docker = Docker.find()
-    except ContainersError as error:
-        return str(error)
-    images = Images()
-    wanted = (images.peer, images.orderer, images.authority, images.chaincode, images.gateway)
-    missing = [image for image in wanted if not docker.image_exists(image)]
-    return f"images are missing: {', '.join(missing)}" if missing else None
-
-
-@pytest.fixture(scope="module")
-def topology_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("topology") / "topology.json"
-    path.write_text(json.dumps(default_topology(any_port=True).to_json()), encoding="utf-8")
-    return path
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Heights = Callable[[Path], list[int]]
 
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "network.cli", *arguments]
-
-
-def up(directory: Path, topology: Path) -> "subprocess.CompletedProcess[str]":
-    arguments = ("up", "--ledger", "fabric", "--run-as", "containers", "--dir", str(directory))
-    return subprocess.run(
-        command(*arguments, "--topology", str(topology)), capture_output=True, text=True, check=False, timeout=300
-    )
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory, topology_file: Path) -> Iterator[Path]:
-    if (reason := why_not()) is not None:
-        pytest.skip(f"NOT RUN: {reason}")
-    place = tmp_path_factory.mktemp("consortium") / "net"
-    try:
-        done = up(place, topology_file)
-        assert done.returncode == 0, done.stderr
-        yield place
-    finally:
-        containers.down(place)
-        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +127,7 @@ def test_a_record_goes_through_one_gateway_and_is_read_at_another(
         assert lab.model("seen")["record"]["title"] == "Seen by all"
 
 
-def test_a_second_up_replaces_no_container(directory: Path, topology_file: Path) -> None:
+def test_a_second_up_replaces_no_container(directory: Path, topology_file: Path, up: Run) -> None:
     before = {each.name: each.id for each in containers.status(directory)}
     done = up(directory, topology_file)
     assert done.returncode == 0, done.stderr
@@ -189,7 +147,9 @@ def test_status_and_logs_tell_of_the_containers(directory: Path) -> None:
     assert "ready http" in shown.stdout
 
 
-def test_all_killed_at_once_it_comes_back_with_its_ledger(directory: Path, topology_file: Path) -> None:
+def test_all_killed_at_once_it_comes_back_with_its_ledger(
+    directory: Path, topology_file: Path, up: Run, heights: Heights
+) -> None:
     height = heights(directory)
     containers.kill(directory)
     assert not running.is_running(directory)
@@ -198,14 +158,11 @@ def test_all_killed_at_once_it_comes_back_with_its_ledger(directory: Path, topol
     assert min(heights(directory)) > max(height)  # the test transaction came on top
 
 
-def heights(directory: Path) -> list[int]:
-    done = subprocess.run(command("status", "--json", "--dir", str(directory)), capture_output=True, check=False)
-    return [entry["height"] for entry in json.loads(done.stdout)["organisations"]]
-
-
-def test_the_tool_killed_after_every_phase_leaves_what_it_then_completes(tmp_path: Path, topology_file: Path) -> None:
+def test_the_tool_killed_after_every_phase_leaves_what_it_then_completes(
+    tmp_path: Path, topology_file: Path, up: Run, heights: Heights, why_no_containers: Callable[..., str | None]
+) -> None:
     """Each run is killed one phase later than the run before, from an empty directory on."""
-    if (reason := why_not()) is not None:
+    if (reason := why_no_containers()) is not None:
         pytest.skip(f"NOT RUN: {reason}")
     place = tmp_path / "net"
     arguments = ("up", "--ledger", "fabric", "--run-as", "containers", "--dir", str(place))

@@ -2,7 +2,6 @@
 """Operators' verbs on a consortium in containers; needs Docker, the images and PEDIGREE_DOCKER=1: it takes minutes."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,31 +10,14 @@ from typing import Any
 
 import pytest
 
-from network.containers.engine import Docker
-from network.containers.errors import ContainersError
-from network.containers.plan import Images
-
-
-def why_not() -> str:
-    """Why this cannot run here; empty when it can."""
-    if not os.environ.get("PEDIGREE_DOCKER"):
-        return "PEDIGREE_DOCKER is not set"
-    try:
-        docker = Docker.find()
-    except ContainersError as error:
-        return str(error)
-    images = Images()
-    wanted = (images.peer, images.orderer, images.authority, images.chaincode, images.gateway)
-    missing = [image for image in wanted if not docker.image_exists(image)]
-    return f"images are missing: {', '.join(missing)}" if missing else ""
-
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(bool(why_not()), reason=f"NOT RUN in containers: {why_not()}")
 def test_a_consortium_is_upgraded_examined_backed_up_and_restored(
-    tmp_path: Path, topology_file: Path, run: Callable[..., Any]
+    tmp_path: Path, topology_file: Path, run: Callable[..., Any], why_no_containers: Callable[..., str | None]
 ) -> None:
+    if (reason := why_no_containers()) is not None:
+        pytest.skip(f"NOT RUN in containers: {reason}")
     first, second, file, phrase = (tmp_path / name for name in ("first", "second", "net.backup", "phrase"))
     phrase.write_text("correct horse battery\n")
     start = ("up", "--ledger", "fabric", "--run-as", "containers")

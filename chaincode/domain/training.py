@@ -8,21 +8,24 @@ model version and the data that judged it. Each is written once.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from chaincode.domain.errors import (
     AlreadyExists,
     ArtifactAltered,
     InvalidField,
     ParentMissing,
+    RepeatedEntry,
     RunEndsBeforeItStarts,
     RunWithoutInput,
 )
+from chaincode.domain.float64 import Float64
 from chaincode.domain.lineage import Edge
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.values import (
     Command,
     CommitId,
-    Decimal,
+    Count,
     Digest,
     Event,
     Instant,
@@ -32,12 +35,18 @@ from chaincode.domain.values import (
     Query,
     Record,
     Ref,
+    Setting,
     Text,
     evaluation_ref,
     refuse_future,
     refuse_repeats,
     run_ref,
 )
+
+MOST_PARAMETERS: Final = 1_024
+"""How many parameters a run has at most."""
+MOST_METRICS: Final = 10_000
+"""How many metrics a run or an evaluation has at most, each step of each counted."""
 
 
 class InputRole(StrEnum):
@@ -79,15 +88,16 @@ class Parameter:
     """A named setting of a run, as text."""
 
     name: Text
-    value: Text
+    value: Setting
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A named measurement, as an exact decimal."""
+    """A named measurement, and at which step of the run it was taken; without a step, it speaks of the whole."""
 
     name: Text
-    value: Decimal
+    value: Float64
+    step: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +112,8 @@ class RecordRun(Command):
     inputs: tuple[RunInput, ...] = field(default=(), metadata={"max": 64})
     parents: tuple[Ref, ...] = field(default=(), metadata={"max": 64})
     """The model versions that the run began from."""
-    parameters: tuple[Parameter, ...] = field(default=(), metadata={"max": 1_024})
-    metrics: tuple[Metric, ...] = field(default=(), metadata={"max": 1_024})
+    parameters: tuple[Parameter, ...] = field(default=(), metadata={"max": MOST_PARAMETERS})
+    metrics: tuple[Metric, ...] = field(default=(), metadata={"max": MOST_METRICS})
     note: Text | None = None
 
 
@@ -117,7 +127,7 @@ class RecordEvaluation(Command):
     digest: Digest
     """The digest of the model version as the evaluator found it."""
     data: RunInput
-    metrics: tuple[Metric, ...] = field(metadata={"max": 1_024})
+    metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
     evaluated_at: Instant
     note: Text | None = None
 
@@ -135,8 +145,8 @@ class TrainingRun(Record):
     finished: Instant
     inputs: tuple[RunInput, ...]
     parents: tuple[Ref, ...]
-    parameters: tuple[Parameter, ...]
-    metrics: tuple[Metric, ...]
+    parameters: tuple[Parameter, ...] = field(metadata={"max": MOST_PARAMETERS})
+    metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
     note: Text | None
 
 
@@ -151,7 +161,7 @@ class Evaluation(Record):
     subject: Ref
     digest: Digest
     data: RunInput
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
     evaluated_at: Instant
     note: Text | None
 
@@ -216,7 +226,7 @@ def record_run(
             raise ParentMissing(reference, parent)
     refuse_repeats("/parents", command.parents)
     refuse_repeats("/parameters", (parameter.name for parameter in command.parameters))
-    refuse_repeats("/metrics", (metric.name for metric in command.metrics))
+    _refuse_measuring_twice(command.metrics)
     run = TrainingRun(
         run=command.run,
         owner=by,
@@ -255,7 +265,7 @@ def record_evaluation(
     refuse_future("/evaluated_at", command.evaluated_at, at)
     if not command.metrics:
         raise InvalidField("/metrics", "an evaluation has at least one metric")
-    refuse_repeats("/metrics", (metric.name for metric in command.metrics))
+    _refuse_measuring_twice(command.metrics)
     evaluation = Evaluation(
         evaluation=command.evaluation,
         owner=by,
@@ -279,6 +289,16 @@ def _check_input(used: RunInput, reference: Ref, data: Mapping[Ref, DatasetVersi
         raise ParentMissing(reference, used.version)
     if version.root != used.root:
         raise ArtifactAltered(used.version, str(version.root), str(used.root))
+
+
+def _refuse_measuring_twice(metrics: tuple[Metric, ...]) -> None:
+    """A name has one value at each step, and one for the whole."""
+    seen: set[tuple[Text, Count | None]] = set()
+    for metric in metrics:
+        if (metric.name, metric.step) in seen:
+            at = "" if metric.step is None else f" at step {metric.step}"
+            raise RepeatedEntry("/metrics", metric.name + at)
+        seen.add((metric.name, metric.step))
 
 
 def parents_of_run(run: TrainingRun) -> tuple[Edge, ...]:

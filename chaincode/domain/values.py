@@ -19,11 +19,12 @@ MAX_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
 MAX_TEXT: Final = 4_000
 """The longest text, in code points."""
+MAX_SETTING: Final = 65_536
+"""The longest setting of a run, in code points."""
 
 _ORG: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _ROLE: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
-_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?")
 _TERRITORY: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
@@ -76,14 +77,6 @@ class Role(_Pattern):
     _said = "a role: 1 to 32 lower-case letters, digits and hyphens, beginning with a letter"
 
 
-class Decimal(_Pattern):
-    """A decimal number as text, exact: ``0.9736``; no exponent, no leading zero, no plus sign."""
-
-    __slots__ = ()
-    _form = _DECIMAL
-    _said = "a decimal number as a string, such as '0.9736', without exponent"
-
-
 class Territory(_Pattern):
     """A country or region: ISO 3166-1 alpha-2 (or EU), or a subdivision of ISO 3166-2, such as ``DE-BY``."""
 
@@ -118,14 +111,27 @@ class Text(str):
     """Text for people: 1 to 4,000 code points in normal form C, no control characters but newline and tab."""
 
     __slots__ = ()
+    _least = 1
+    _most = MAX_TEXT
 
     def __new__(cls, value: str) -> Self:
-        if not 1 <= len(value) <= MAX_TEXT:
-            raise InvalidField("", f"it must have 1 to {MAX_TEXT} characters")
+        if not cls._least <= len(value) <= cls._most:
+            raise InvalidField("", f"it must have {cls._least} to {cls._most} characters")
         refuse_unnormalised(value)
         if any(unicodedata.category(character) == "Cc" and character not in "\n\t" for character in value):
             raise InvalidField("", "it holds a control character")
         return super().__new__(cls, value)
+
+
+class Setting(Text):
+    """The value of a run's parameter, as its program wrote it: 0 to 65,536 code points, else as `Text`.
+
+    Nothing in it is changed. A document of 4 MiB holds all the parameters of a run together.
+    """
+
+    __slots__ = ()
+    _least = 0
+    _most = MAX_SETTING
 
 
 class Digest(bytes):

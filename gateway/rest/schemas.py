@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from chaincode.domain import codec, values
+from chaincode.domain import codec, float64, values
 from chaincode.domain.canonical import MAX_DEPTH
 from chaincode.domain.functions import COMMANDS
 
@@ -22,6 +22,12 @@ _FORMS: Mapping[str, Schema] = {
     "Count": {"type": "integer", "minimum": 0, "maximum": values.MAX_INTEGER},
     "Instant": {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970-01-01T00:00:00Z."},
     "Text": {"type": "string", "minLength": 1, "maxLength": values.MAX_TEXT},
+    "Setting": {"type": "string", "maxLength": values.MAX_SETTING},
+    "Float64": {
+        "type": "string",
+        "maxLength": float64.MAX_LENGTH,
+        "description": "A float64 as text: 0.97, 1e-16, nan, inf or -inf; answered in the spelling of RFC 8785.",
+    },
 }
 
 TRANSACTION: Schema = {

@@ -4,11 +4,12 @@
 import pytest
 
 from chaincode.domain import errors
+from chaincode.domain.float64 import Float64
 from chaincode.domain.lifecycle import Quarantine
 from chaincode.domain.lineage import Ancestry, Impact
 from chaincode.domain.model import DeclareParent, ModelParent, Relation
 from chaincode.domain.training import Code, Environment, InputRole, Metric, RecordEvaluation, RecordRun, RunInput
-from chaincode.domain.values import Count, Decimal, Digest, Name, Ref, Text
+from chaincode.domain.values import Count, Digest, Name, Ref, Text
 
 HOSPITAL, LAB, REGULATOR = "HospitalMSP", "LabMSP", "RegulatorMSP"
 DATA, RUN, NET = Ref("dataset-version:wdbc:1"), Ref("run:r-1"), Ref("model-version:net:1")
@@ -25,7 +26,7 @@ def chain(world):
     world.submit(LAB, RecordRun(Name("r-1"), Code(ZERO), Environment(ZERO), world.at, world.at, (used,)))
     world.model_version(LAB, "net", run=Name("r-1"))
     small = world.model_version(LAB, "small", parents=(ModelParent(NET, Relation.DISTILLED),))
-    metrics = (Metric(Text("auc"), Decimal("1")),)
+    metrics = (Metric(Text("auc"), Float64("1")),)
     tested = RunInput(DATA, data.root, InputRole.TEST)
     world.submit(HOSPITAL, RecordEvaluation(Name("e-1"), SMALL, small.digest, tested, metrics, world.at))
     return world

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chaincode.domain import errors, model
+from chaincode.domain.float64 import Float64
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import (
     DeclareParent,
@@ -35,7 +36,6 @@ from chaincode.domain.training import (
 from chaincode.domain.values import (
     CommitId,
     Count,
-    Decimal,
     Digest,
     FilePath,
     Instant,
@@ -43,6 +43,7 @@ from chaincode.domain.values import (
     Number,
     OrgId,
     Ref,
+    Setting,
     Text,
 )
 
@@ -68,7 +69,7 @@ def run(world, name="r-1", **changes):
         "finished": world.at,
         "inputs": (RunInput(DATA, world.digest_of("wdbc:1")),),
         "parameters": (Parameter(Text("C"), Text("1.0")),),
-        "metrics": (Metric(Text("accuracy"), Decimal("0.97")),),
+        "metrics": (Metric(Text("accuracy"), Float64("0.97")),),
     }
     return RecordRun(run=Name(name), **(values | changes))
 
@@ -78,7 +79,7 @@ def evaluation(world, **changes):
         "subject": NET,
         "digest": world.record_model_version("net").digest,
         "data": RunInput(DATA, world.digest_of("wdbc:1"), InputRole.TEST),
-        "metrics": (Metric(Text("auc"), Decimal("0.99")),),
+        "metrics": (Metric(Text("auc"), Float64("0.99")),),
         "evaluated_at": world.at,
     }
     return RecordEvaluation(evaluation=Name("e-1"), **(values | changes))
@@ -305,6 +306,25 @@ def test_a_run_is_recorded_with_all_that_it_used(lab):
     assert stored["metrics"] == [{"name": "accuracy", "value": "0.97"}]
     assert Edge(DATA, Ref("run:r-1"), Text("input:train+test")) in lab.records()
     assert Edge(NET, Ref("run:r-1"), Text("initialised")) in lab.records()
+
+
+def test_a_run_keeps_every_step_of_a_metric_and_long_settings(lab):
+    columns = Setting(", ".join(f"column_{index}" for index in range(800)))
+    history = tuple(Metric(Text("loss"), Float64(repr(1 / step)), Count(step)) for step in range(1, 1_201))
+    metrics = (*history, Metric(Text("loss"), Float64("2.220446049250313e-16")), Metric(Text("drift"), Float64("nan")))
+    lab.submit(LAB, run(lab, parameters=(Parameter(Text("columns"), columns),), metrics=metrics))
+    stored = lab.ask(GetRun(Name("r-1")))
+    assert stored["parameters"] == [{"name": "columns", "value": columns}]
+    assert stored["metrics"][2] == {"name": "loss", "value": "0.3333333333333333", "step": 3}
+    assert stored["metrics"][-2:] == [
+        {"name": "loss", "value": "2.220446049250313e-16"},
+        {"name": "drift", "value": "nan"},
+    ]
+
+
+def test_a_metric_has_one_value_at_a_step(lab):
+    metrics = (Metric(Text("loss"), Float64("1"), Count(0)), Metric(Text("loss"), Float64("2"), Count(0)))
+    assert lab.refused(LAB, run(lab, metrics=metrics)) == errors.RepeatedEntry("/metrics", "loss at step 0")
 
 
 def test_a_run_is_recorded_once(lab):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from chaincode.domain import codec, errors, intoto
 from chaincode.domain.canonical import encode, parse
 from chaincode.domain.evidence import Statement, Subject
+from chaincode.domain.float64 import Float64
 from chaincode.domain.keys import _PARTS, key, key_of
 from chaincode.domain.model import FileEntry, RecordModelVersion
 from chaincode.domain.provenance import Dataset, DatasetRegistered, GetDataset, RegisterDataset
@@ -25,7 +26,6 @@ from chaincode.domain.values import (
     Blob,
     CommitId,
     Count,
-    Decimal,
     Digest,
     Event,
     FilePath,
@@ -37,6 +37,7 @@ from chaincode.domain.values import (
     Record,
     Ref,
     Role,
+    Setting,
     Territory,
     Text,
 )
@@ -60,11 +61,12 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     OrgId: st.from_regex(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62}[A-Za-z0-9])?", fullmatch=True).map(OrgId),
     Name: names.map(Name),
     Role: st.from_regex(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True).map(Role),
-    Decimal: st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?", fullmatch=True).map(Decimal),
+    Float64: st.floats().map(repr).map(Float64),
     Territory: st.sampled_from(["DE", "US-WI"]).map(Territory),
     CommitId: st.sampled_from(["0" * 40, "a1" * 32]).map(CommitId),
     FilePath: st.lists(names, min_size=1, max_size=4).map("/".join).map(FilePath),
     Text: _text().map(Text),
+    Setting: (st.just("") | _text()).map(Setting),
     Digest: digests,
     Blob: st.binary(max_size=30).map(Blob),
     Count: instants.map(Count),

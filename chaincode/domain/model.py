@@ -53,6 +53,8 @@ from chaincode.domain.values import (
 
 _MOST_LATER: Final = 64
 """How many parents may be added to a model version: the record that holds them is read with every step of a walk."""
+_MOST_IGNORED: Final = 64
+_WILDCARDS: Final = frozenset("*?[")
 
 
 class Relation(StrEnum):
@@ -107,6 +109,8 @@ class RecordModelVersion(Command):
     run: Name | None = None
     parents: tuple[ModelParent, ...] = field(default=(), metadata={"max": 64})
     note: Text | None = None
+    ignore_paths: tuple[FilePath, ...] = field(default=(), metadata={"max": _MOST_IGNORED})
+    """What of the model's folder is no part of it, in order: `ignore_paths` of an OpenSSF model signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ class ModelVersion(Record):
     run: Name | None
     parents: tuple[ModelParent, ...]
     note: Text | None
+    ignore_paths: tuple[FilePath, ...] = field(default=(), metadata={"max": _MOST_IGNORED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +277,7 @@ def record_model_version(
         run=command.run,
         parents=command.parents,
         note=command.note,
+        ignore_paths=command.ignore_paths,
     )
     return Outcome(
         writes=(
@@ -326,9 +332,24 @@ def _check_manifest(command: RecordModelVersion, reference: Ref) -> None:
             raise RepeatedEntry("/files", after.path)
         if before.path > after.path:
             raise InvalidField(f"/files/{index}/path", "files stand in the order of their paths")
+    _check_ignored(command)
     digest = manifest_digest(command.files)
     if digest != command.digest:
         raise ArtifactAltered(reference, str(digest), str(command.digest))
+
+
+def _check_ignored(command: RecordModelVersion) -> None:
+    """Ignored paths are exact, relative to the model's folder, and cover what is below them (OMS 1.0, 6.2.1)."""
+    ignored = set(command.ignore_paths)
+    for index, path in enumerate(command.ignore_paths):
+        if not _WILDCARDS.isdisjoint(path):
+            raise InvalidField(f"/ignore_paths/{index}", "it must be an exact path, without '*', '?' and '['")
+        if index and path <= command.ignore_paths[index - 1]:
+            raise InvalidField(f"/ignore_paths/{index}", "ignored paths stand in order, each of them once")
+    for index, file in enumerate(command.files):
+        parts = file.path.split("/")
+        if any("/".join(parts[:length]) in ignored for length in range(1, len(parts) + 1)):
+            raise InvalidField(f"/files/{index}/path", "it lies under one of the ignored paths")
 
 
 def parents_of_model_version(version: ModelVersion, later: LaterParents | None) -> tuple[Edge, ...]:

@@ -73,6 +73,8 @@ class Code:
     digest: Digest
     repository: Text | None = None
     commit: CommitId | None = None
+    ignored: tuple[Text, ...] = field(default=(), metadata={"max": 64})
+    """What the digest of a folder leaves out: names of files and folders at any depth; `*` is any characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,38 @@ def test_a_manifest_lists_every_file_once_in_order(lab, paths, refusal):
     assert lab.refused(LAB, lab.record_model_version("net", files=files)) == refusal
 
 
+def test_what_was_ignored_is_part_of_the_record(lab):
+    lab.submit(LAB, RegisterModel(Name("net"), Text("n")))
+    paths = (FilePath(".git"), FilePath("cache/old"))
+    lab.submit(LAB, lab.record_model_version("net", ignore_paths=paths))
+    assert lab.ask(GetModelVersion(Name("net"), Number(1)))["ignore_paths"] == [".git", "cache/old"]
+    files = tuple(FileEntry(FilePath(path), ZERO, Count(1)) for path in ("cache/older", "sub/.git"))
+    lab.submit(LAB, lab.record_model_version("net", 2, files=files, ignore_paths=paths))
+    assert len(lab.ask(GetModelVersion(Name("net"), Number(2)))["files"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("ignored", "pointer"),
+    [
+        (["*.pyc"], "/ignore_paths/0"),
+        (["a?"], "/ignore_paths/0"),
+        (["a", "b["], "/ignore_paths/1"),
+        (["b", "a"], "/ignore_paths/1"),
+        (["a", "a"], "/ignore_paths/1"),
+        (["model.bin"], "/files/0/path"),
+        (["a", "sub"], "/files/1/path"),
+        (["sub/deep/w"], "/files/1/path"),
+    ],
+)
+def test_ignored_paths_are_exact_and_hold_no_file_of_the_model(lab, ignored, pointer):
+    lab.submit(LAB, RegisterModel(Name("net"), Text("n")))
+    files = tuple(FileEntry(FilePath(path), ZERO, Count(1)) for path in ("model.bin", "sub/deep/w"))
+    paths = tuple(FilePath(path) for path in ignored)
+    refusal = lab.refused(LAB, lab.record_model_version("net", files=files, ignore_paths=paths))
+    assert isinstance(refusal, errors.InvalidField)
+    assert refusal.pointer == pointer
+
+
 def test_a_model_may_have_many_files(lab):
     files = tuple(FileEntry(FilePath(path), lab.digest_of(path), Count(1)) for path in ("a", "b/c", "b/d"))
     assert lab.model_version(LAB, "net", files=files).files == files

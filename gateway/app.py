@@ -68,14 +68,12 @@ def create_app(
     door: Door,
     *,
     metrics: Metrics,
-    upload_limit: int,
     version: str,
     organisation: str,
 ) -> Flask:
     """The API application of one organisation, with one blueprint for each noun."""
     app = Flask(__name__, static_folder=None)
     app.session_interface = _NoSessions()
-    app.config["MAX_CONTENT_LENGTH"] = upload_limit
     app.url_map.strict_slashes = True
     for noun, routes in nouns.items():
         app.register_blueprint(door.blueprint(noun, routes))

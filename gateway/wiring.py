@@ -29,6 +29,7 @@ from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest import artifacts, datasets, lineage, models, operations, policies, runs
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
+from gateway.rest.bodies import Spool
 from gateway.rest.problems import response_for
 from gateway.rest.routing import Door, Route
 from gateway.services.artifacts import Artifacts
@@ -127,7 +128,7 @@ def assemble(
     place: Place,
     *,
     limits: Limits,
-    upload_limit: int,
+    spool: Spool,
     resources: ExitStack | None = None,
     metrics: Metrics | None = None,
 ) -> Service:
@@ -141,12 +142,11 @@ def assemble(
         secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
-    door = Door(parts.keys, commits, limits.height_wait)
+    door = Door(parts.keys, commits, limits.height_wait, spool)
     api = create_app(
         _nouns(parts, place, submitter, projector),
         door,
         metrics=metrics,
-        upload_limit=upload_limit,
         version=version("pedigree"),
         organisation=place.organisation,
     )
@@ -195,7 +195,7 @@ def build(settings: Settings) -> Service:
             _parts(settings, guard, metrics),
             _place(settings),
             limits=Limits(in_flight=settings.in_flight, wait=settings.commit_wait),
-            upload_limit=settings.upload_limit,
+            spool=Spool(settings.data / "uploads", settings.upload_limit),
             resources=(resources := ExitStack()),
             metrics=metrics,
         )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets, their versions, and proofs of single records."""
 
+from typing import BinaryIO
+
 from chaincode.domain.values import Name, dataset_ref
 from gateway.rest import schemas
 from gateway.rest.routing import PAGING, Call, Reply, Route, paged, recorded
@@ -52,8 +54,8 @@ def routes(recorder: Recorder, catalogue: Catalogue, datasets: Datasets) -> tupl
 
     def commit(call: Call) -> Reply:
         name = Name(call.path["dataset"])
-        if isinstance(call.body, bytes):
-            return recorded(datasets.commit(call.recording, name, _upload(call, call.body)))
+        if call.upload is not None:
+            return recorded(datasets.commit(call.recording, name, _upload(call, call.upload)))
         return recorded(recorder.record(call.recording, "dataset:commit-version", call.json, dataset=name))
 
     def versions(call: Call) -> Reply:
@@ -66,7 +68,7 @@ def routes(recorder: Recorder, catalogue: Catalogue, datasets: Datasets) -> tupl
         return Reply(datasets.proof(Name(call.path["dataset"]), call.path["number"], call.path["record_id"]))
 
     def verify(call: Call) -> Reply:
-        upload = _upload(call, call.body) if isinstance(call.body, bytes) else None
+        upload = None if call.upload is None else _upload(call, call.upload)
         return Reply(datasets.verify(Name(call.path["dataset"]), call.path["number"], upload))
 
     base, one = "/v1/datasets", "/v1/datasets/{dataset}/versions/{number}"
@@ -102,7 +104,7 @@ def routes(recorder: Recorder, catalogue: Catalogue, datasets: Datasets) -> tupl
     )  # fmt: skip
 
 
-def _upload(call: Call, content: bytes) -> Upload:
+def _upload(call: Call, content: BinaryIO) -> Upload:
     named = call.query.get("purposes", "")
     purposes = purposes_of(name.strip() for name in named.split(",")) if named else 0
     state = state_of(call.query.get("consent", "ConsentUnknown"))

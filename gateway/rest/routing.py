@@ -9,18 +9,19 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO, Literal
 
 from flask import Blueprint, Request, Response, request
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from chaincode.domain import canonical
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.values import OrgId
-from gateway.rest import auth, problems
+from gateway.rest import auth, bodies, problems
 from gateway.rest.auth import Client, Keys
+from gateway.rest.bodies import Spool, Spooled
 from gateway.rest.problems import HttpProblem
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
@@ -36,7 +37,7 @@ PAGE_LIMIT = 100
 PAGING = {"limit": f"Page size, 1 to {PAGE_LIMIT}.", "cursor": "The `next` of the page before."}
 
 Schema = Mapping[str, Any]
-Body = Json | bytes | None
+Body = Json | BinaryIO | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Body
+    """A JSON object, or an upload: a file to be read from its beginning, closed once the view has returned."""
     media_type: str
     intent: Intent | None
 
@@ -65,6 +67,11 @@ class Call:
         if not isinstance(self.body, dict):
             raise HttpProblem(415, "unsupported-media-type", "This route takes application/json.")
         return self.body
+
+    @property
+    def upload(self) -> BinaryIO | None:
+        """The body where it is neither JSON nor missing."""
+        return None if isinstance(self.body, dict) else self.body
 
     @property
     def recording(self) -> Intent:
@@ -117,6 +124,8 @@ class Door:
     commits: Commits
     wait: float
     """Seconds that a request may wait for the height it asks for."""
+    spool: Spool
+    """Where uploads are kept while they are read."""
 
     def blueprint(self, noun: str, routes: Iterable[Route]) -> Blueprint:
         """The Flask blueprint of one noun."""
@@ -135,29 +144,40 @@ class Door:
         def endpoint(**path: str) -> Response:
             # Not the proxy: it would look the request up again for each of its attributes.
             incoming = request._get_current_object()  # type: ignore[attr-defined]
-            return self.render(route.view(self._admit(route, incoming, path)))
+            return self._serve(route, incoming, path)
 
         return endpoint
 
-    def _admit(self, route: Route, incoming: Request, path: Mapping[str, str]) -> Call:
+    def _serve(self, route: Route, incoming: Request, path: Mapping[str, str]) -> Response:
+        """Judge the head, then read the body: a request that its head disqualifies need not be sent to its end."""
         client = auth.authenticate(self.keys, incoming.headers.get("Authorization"))
         auth.authorise(client, route.role)
         query = _query(route, incoming)
-        body, media_type, digest = _body(route, incoming)
-        intent = None
-        if route.records:
-            key = incoming.headers.get("Idempotency-Key", "")
-            if _KEY.fullmatch(key) is None:
-                raise HttpProblem(
-                    400, "idempotency-key-missing",
-                    "POST needs an Idempotency-Key of 1 to 200 visible ASCII characters.",
-                )  # fmt: skip
-            organisations = _organisations(incoming.headers.get("Endorsing-Organisations", ""))
-            digest.update(f"{incoming.method} {incoming.path} {','.join(organisations)}".encode())
-            respond_async = "respond-async" in incoming.headers.get("Prefer", "")
-            intent = Intent(client.id, key, digest.hexdigest(), route.status, respond_async, organisations)
+        intent = _intent(route, incoming, client) if route.records else None
+        media_type = _media_type(route, incoming)
         self._wait_for_height(incoming)
-        return Call(client, path, query, body, media_type, intent)
+        digest = _begin_digest(incoming, media_type, () if intent is None else intent.organisations)
+        received = self._receive(route, incoming, media_type, digest.update)
+        try:
+            body = received.file if isinstance(received, Spooled) else received
+            if intent is not None:
+                intent = replace(intent, digest=digest.hexdigest())
+            return self.render(route.view(Call(client, path, query, body, media_type, intent)))
+        finally:
+            if isinstance(received, Spooled):
+                received.close()
+
+    def _receive(
+        self, route: Route, incoming: Request, media_type: str, note: Callable[[bytes], None]
+    ) -> Json | Spooled | None:
+        """Read the body that a route takes, and note what tells it from another one."""
+        if media_type not in route.uploads:
+            return _json(route, incoming, note)
+        spooled = self.spool.receive(bodies.pieces(incoming, self.spool.limit), note)
+        if spooled.size or not route.optional_body:
+            return spooled
+        spooled.close()
+        return None
 
     def _wait_for_height(self, incoming: Request) -> None:
         asked = incoming.headers.get("Min-Ledger-Height")
@@ -185,8 +205,6 @@ class Door:
             answer = problems.response_for(error)
         elif isinstance(error, HttpProblem):
             answer = problems.for_http(error)
-        elif isinstance(error, RequestEntityTooLarge):
-            answer = problems.for_http(HttpProblem(413, "body-too-large", "The body is larger than this route takes."))
         elif isinstance(error, HTTPException):
             answer = problems.for_http(_werkzeug(error))
             headers = {name: value for name, value in error.get_headers() if name == "Allow"}
@@ -239,29 +257,47 @@ def _query(route: Route, incoming: Request) -> Mapping[str, str]:
     return incoming.args
 
 
-def _body(route: Route, incoming: Request) -> "tuple[Body, str, hashlib._Hash]":
-    """The parsed body, its media type, and a hash over it and the query to recognise the same request again."""
-    has_none = incoming.content_length in (None, 0) and "Transfer-Encoding" not in incoming.headers
-    content = b"" if has_none else incoming.get_data()
-    media_type = "" if route.takes is None else incoming.mimetype
-    digest = hashlib.sha256(incoming.query_string + b"\n")
-    if not content and (route.takes is None or route.optional_body):
-        return None, media_type, digest
+def _intent(route: Route, incoming: Request, client: Client) -> Intent:
+    """What a request that records asks for, as far as its head says; the digest of what it sends is still missing."""
+    key = incoming.headers.get("Idempotency-Key", "")
+    if _KEY.fullmatch(key) is None:
+        raise HttpProblem(
+            400, "idempotency-key-missing", "POST needs an Idempotency-Key of 1 to 200 visible ASCII characters."
+        )
+    organisations = _organisations(incoming.headers.get("Endorsing-Organisations", ""))
+    respond_async = "respond-async" in incoming.headers.get("Prefer", "")
+    return Intent(client.id, key, "", route.status, respond_async, organisations)
+
+
+def _media_type(route: Route, incoming: Request) -> str:
+    """The media type of the body; empty where there is none. Raises `HttpProblem` for what the route does not take."""
+    if not bodies.announced(incoming) and (route.takes is None or route.optional_body):
+        return ""
     if route.takes is None:
         raise HttpProblem(400, "unexpected-body", "This route takes no body.")
     if incoming.headers.get("Content-Encoding", "identity") != "identity":
         raise HttpProblem(415, "unsupported-encoding", "Bodies are taken as they are, not compressed.")
-    if media_type in route.uploads:
-        digest.update(content)
-        return content, media_type, digest
-    if media_type != "application/json" or not route.takes:
-        expected = ", ".join((*(["application/json"] if route.takes else []), *route.uploads))
-        raise HttpProblem(415, "unsupported-media-type", f"The body must be {expected}.")
+    taken = (*(["application/json"] if route.takes else []), *route.uploads)
+    if incoming.mimetype not in taken:
+        raise HttpProblem(415, "unsupported-media-type", f"The body must be {', '.join(taken)}.")
+    return incoming.mimetype
+
+
+def _begin_digest(incoming: Request, media_type: str, organisations: tuple[str, ...]) -> "hashlib._Hash":
+    """A hash that recognises the same request again, over all of it but the body, which follows."""
+    head = [incoming.method, incoming.path, incoming.query_string.decode("latin-1"), media_type, *organisations]
+    return hashlib.sha256(_JSON.encode(head).encode("utf-8", "surrogatepass"))
+
+
+def _json(route: Route, incoming: Request, note: Callable[[bytes], None]) -> Json | None:
+    content = bodies.whole(incoming, canonical.MAX_BYTES)
+    if not content and (route.takes is None or route.optional_body):
+        return None
     value = canonical.parse(content)
     if not isinstance(value, dict):
         raise HttpProblem(400, "invalid-body", "The body must be a JSON object.")
-    digest.update(canonical.encode(value))
-    return value, media_type, digest
+    note(canonical.encode(value))
+    return value
 
 
 def _werkzeug(error: HTTPException) -> HttpProblem:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import BinaryIO
 
 from chaincode.domain import codec, merkle
 from chaincode.domain.errors import InvalidField, RecordNotFound
@@ -37,7 +38,8 @@ class NotHeld(PortError):
 class Upload:
     """A file of records and how to read it."""
 
-    content: bytes
+    content: BinaryIO
+    """At its beginning."""
     media_type: str
     id_field: str | None = None
     consent: Consent = Consent.UNKNOWN
@@ -57,7 +59,7 @@ class Datasets:
 
     def commit(self, intent: Intent, dataset: str, upload: Upload) -> Answer:
         """Commit to every record of a file as the next version; it extends the last one where it begins with it."""
-        found = rows(upload.content, upload.media_type, upload.id_field)
+        found = rows(upload.content.read(), upload.media_type, upload.id_field)
         roots: list[str] = []
 
         def build() -> Command:
@@ -127,7 +129,7 @@ class Datasets:
         }
         differences: Json = {"changed": [], "added": [], "removed": [], "moved": []}
         if upload is not None:
-            differences = _differences(stored, rows(upload.content, upload.media_type, upload.id_field))
+            differences = _differences(stored, rows(upload.content.read(), upload.media_type, upload.id_field))
         clean = committed and not altered and not any(differences.values())
         return {**report, "verified": clean, **differences}
 

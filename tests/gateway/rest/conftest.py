@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from gateway.rest.bodies import Spool
 from gateway.services.attempts import Limits
 from gateway.services.ports import (
     AlreadyProposed,
@@ -192,7 +193,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
             parts,
             place,
             limits=Limits(wait=5.0, height_wait=0.3, fallback_after=0.1, in_flight=8),
-            upload_limit=1 << 20,
+            spool=Spool(tmp_path / "uploads", limit=1 << 20),
             resources=resources.pop_all(),
         )
         service.start()

@@ -153,7 +153,7 @@ def test_http_itself_fails_in_the_same_shape(api: Any) -> None:
     assert_problem(api.client.options("/v1/datasets"), 405)
     assert_problem(api.get("/v1/datasets/"), 404)
     assert_problem(api.post("/v1/datasets", {}, Content_Encoding="gzip"), 415, "unsupported-encoding")
-    assert_problem(api.post("/v1/datasets", b"x" * (2 << 20), Content_Type="application/json"), 413, "body-too-large")
+    assert_problem(api.post("/v1/datasets", b"x" * (5 << 20), Content_Type="application/json"), 413, "body-too-large")
     assert_problem(api.get("/v1/datasets?limit=0"), 400, "invalid-parameter")
     assert_problem(api.get("/v1/datasets?limit=1&limit=2"), 400, "repeated-parameter")
     assert_problem(api.get("/v1/datasets?cursor=@@"), 422)

@@ -32,7 +32,7 @@ from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
 from gateway.rest.problems import response_for
 from gateway.rest.routing import Door, Route
-from gateway.services.artifacts import Artifacts
+from gateway.services.artifacts import Artifacts, Speaker
 from gateway.services.attempts import Attempts, Limits, Secret
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
@@ -174,7 +174,8 @@ def _nouns(parts: Parts, place: Place, submitter: Submitter, projector: Projecto
     recorder = Recorder(submitter)
     catalogue = Catalogue(parts.readmodel)
     view = LedgerView(projector, place.organisation, place.domain, place.channel, place.chaincode, place.genesis_hash)
-    endorsements = Artifacts(recorder, catalogue, parts.signer, place.organisation, time.time)
+    speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
+    endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     return {
         "datasets": datasets.routes(recorder, catalogue, Datasets(recorder, catalogue, parts.records, place.channel)),
         "models": models.routes(recorder, catalogue),

@@ -61,6 +61,7 @@ def endorse(check: KeyCheck, ledger: Ledger, command: Endorse) -> Outcome:
         standing=ledger.get(ArtifactStage, command.artifact),
         policy=in_force,
         voices=_voices(ledger, in_force, command.artifact, command.stage),
+        channel=ledger.channel,
         statement=decode_statement(command.envelope.payload),
         check=_bound(check, ledger),
     )
@@ -76,6 +77,7 @@ def reject(check: KeyCheck, ledger: Ledger, command: Reject) -> Outcome:
         standing=ledger.get(ArtifactStage, command.artifact),
         policy=in_force,
         voices=_voices(ledger, in_force, command.artifact, command.stage),
+        channel=ledger.channel,
         statement=decode_statement(command.envelope.payload),
         check=_bound(check, ledger),
     )

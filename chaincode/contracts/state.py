@@ -61,6 +61,11 @@ class Stub(Protocol):
         ...
 
     @property
+    def channel_id(self) -> str:
+        """The channel on which the transaction runs."""
+        ...
+
+    @property
     def transaction_id(self) -> str:
         """The transaction's id, 64 hexadecimal digits."""
         ...
@@ -112,6 +117,11 @@ class Ledger:
     def at(self) -> Instant:
         """When it asks."""
         return Instant((self._stub.timestamp - _EPOCH) // timedelta(milliseconds=1))
+
+    @property
+    def channel(self) -> str:
+        """The channel of this ledger."""
+        return self._stub.channel_id
 
     @property
     def transaction(self) -> Digest:

@@ -20,7 +20,14 @@ from chaincode.domain.errors import (
     WithoutRole,
     WrongStage,
 )
-from chaincode.domain.evidence import Decision, Envelope, SignatureCheck, Statement, verify_evidence
+from chaincode.domain.evidence import (
+    Decision,
+    Envelope,
+    SignatureCheck,
+    Statement,
+    statement_about,
+    verify_evidence,
+)
 from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, moved
 from chaincode.domain.policy import Policy, QuorumRule, Stage, eligible, roles_of, rule_for, tally
 from chaincode.domain.values import (
@@ -224,6 +231,7 @@ def endorse(
     standing: ArtifactStage | None,
     policy: Policy | None,
     voices: Voices,
+    channel: str,
     statement: Statement,
     check: SignatureCheck,
 ) -> Outcome:
@@ -233,10 +241,7 @@ def endorse(
     verify_evidence(
         command.envelope,
         statement,
-        artifact=command.artifact,
-        digest=standing.digest,
-        stage=command.stage,
-        decision=Decision.ENDORSE,
+        expected=_due(Decision.ENDORSE, command, channel, by, standing, policy),
         check=check,
     )
     endorsement = Endorsement(
@@ -267,6 +272,7 @@ def reject(
     standing: ArtifactStage | None,
     policy: Policy | None,
     voices: Voices,
+    channel: str,
     statement: Statement,
     check: SignatureCheck,
 ) -> Outcome:
@@ -276,10 +282,7 @@ def reject(
     verify_evidence(
         command.envelope,
         statement,
-        artifact=command.artifact,
-        digest=standing.digest,
-        stage=command.stage,
-        decision=Decision.REJECT,
+        expected=_due(Decision.REJECT, command, channel, by, standing, policy),
         check=check,
     )
     rejection = Rejection(
@@ -383,6 +386,22 @@ def _admit(
     if rule.eligible_roles and roles.isdisjoint(rule.eligible_roles):
         raise WithoutRole(by, ", ".join(rule.eligible_roles))
     return policy, rule, standing
+
+
+def _due(
+    decision: Decision, command: Endorse | Reject, channel: str, by: OrgId, standing: ArtifactStage, policy: Policy
+) -> Statement:
+    """What `by` must have signed for this word to be taken."""
+    return statement_about(
+        command.artifact,
+        standing.digest,
+        command.stage,
+        decision,
+        channel=channel,
+        organisation=by,
+        round_=standing.round,
+        policy=policy.number,
+    )
 
 
 def _refuse_second_word(

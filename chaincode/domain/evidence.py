@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signed statements as evidence: an in-toto Statement v1 in a DSSE envelope, signed by whoever submits it.
 
-The subject is the artifact by its digest (for a data set version the root of its records); the predicate says which
-artifact, which stage and which decision, so that a statement cannot serve for another.
+The subject is the artifact, by its reference and its digest (for a data set version the root of its records). The
+predicate says who speaks, on which channel, of which artifact and stage, in which round and under which policy, and
+what the decision is: a statement serves for that one word and for no other.
 """
 
 from dataclasses import dataclass, field
@@ -11,11 +12,14 @@ from typing import Final, Protocol
 
 from chaincode.domain.errors import StatementDigestDiffers, StatementInvalid
 from chaincode.domain.policy import Stage
-from chaincode.domain.values import Blob, Digest, Ref, Text
+from chaincode.domain.values import Blob, Digest, OrgId, Ref, Text
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://pedigree.example/endorsement/v1"
+
+
+_COMPARED: Final = ("channel", "organisation", "artifact", "stage", "decision", "round", "policy")
 
 
 class Decision(StrEnum):
@@ -64,16 +68,50 @@ class Statement:
     """What an endorsement or a rejection says; `intoto` reads and writes it."""
 
     subjects: tuple[Subject, ...]
+    channel: str
+    organisation: str
+    """The MSP id of the organisation that speaks."""
     artifact: str
     stage: str
     decision: str
+    round: int
+    """Which submission of the artifact this is a word on; the first is round 1."""
+    policy: int
+    """The number of the policy that is in force."""
+    genesis: Digest | None = None
+    """The header hash of the channel's first block, where the signer knows it.
+
+    For those who read the statement away from the ledger: names of channels are not unique. Chaincode sees no blocks
+    and cannot compare it.
+    """
     statement_type: str = STATEMENT_TYPE
     predicate_type: str = PREDICATE_TYPE
 
 
-def statement_about(artifact: Ref, digest: Digest, stage: Stage, decision: Decision) -> Statement:
-    """The statement that a gateway signs for an endorsement or a rejection."""
-    return Statement((Subject(artifact, digest),), artifact, stage, decision)
+def statement_about(
+    artifact: Ref,
+    digest: Digest,
+    stage: Stage,
+    decision: Decision,
+    *,
+    channel: str,
+    organisation: OrgId,
+    round_: int,
+    policy: int,
+    genesis: Digest | None = None,
+) -> Statement:
+    """The statement that a gateway signs for an endorsement or a rejection, and the one that the ledger accepts."""
+    return Statement(
+        subjects=(Subject(artifact, digest),),
+        channel=channel,
+        organisation=organisation,
+        artifact=artifact,
+        stage=stage,
+        decision=decision,
+        round=round_,
+        policy=policy,
+        genesis=genesis,
+    )
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
@@ -86,24 +124,25 @@ def verify_evidence(
     envelope: Envelope,
     statement: Statement,
     *,
-    artifact: Ref,
-    digest: Digest,
-    stage: Stage,
-    decision: Decision,
+    expected: Statement,
     check: SignatureCheck,
 ) -> None:
-    """Show that `envelope` holds the creator's signed `statement` of exactly this decision about exactly this digest.
+    """Show that `envelope` holds the creator's signature over `statement`, and that it says what is `expected`.
 
-    The statement must be what the payload says; whoever calls this has read it from there.
+    The statement must be what the payload says; the caller has read it from there. Its genesis hash is not compared.
     """
     if envelope.payload_type != PAYLOAD_TYPE:
         raise StatementInvalid(f"its payload type is not {PAYLOAD_TYPE}")
     if statement.statement_type != STATEMENT_TYPE or statement.predicate_type != PREDICATE_TYPE:
         raise StatementInvalid("it is not an endorsement statement of the version that is known here")
-    if (statement.artifact, statement.stage, statement.decision) != (artifact, stage, decision):
-        raise StatementInvalid(f"it does not say '{decision}' of '{artifact}' for the stage '{stage}'")
-    if [subject.digest for subject in statement.subjects] != [digest]:
-        raise StatementDigestDiffers(artifact, str(digest))
+    for name in _COMPARED:
+        if getattr(statement, name) != (right := getattr(expected, name)):
+            raise StatementInvalid(f"its '{name}' is not '{right}'")
+    (right,) = expected.subjects
+    if [subject.name for subject in statement.subjects] != [right.name]:
+        raise StatementInvalid(f"its subject is not '{right.name}' alone")
+    if statement.subjects != expected.subjects:
+        raise StatementDigestDiffers(right.name, str(right.digest))
     if len(envelope.signatures) != 1:
         raise StatementInvalid("it must bear one signature, that of whoever submits it")
     check(pre_authentication_encoding(envelope.payload_type, envelope.payload), envelope.signatures[0].sig)

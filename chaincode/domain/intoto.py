@@ -17,9 +17,14 @@ def encode_statement(statement: Statement) -> bytes:
             ],
             "predicateType": statement.predicate_type,
             "predicate": {
+                "channel": statement.channel,
+                "organisation": statement.organisation,
                 "artifact": statement.artifact,
                 "stage": statement.stage,
                 "decision": statement.decision,
+                "round": statement.round,
+                "policy": statement.policy,
+                **({} if statement.genesis is None else {"genesis": str(statement.genesis)}),
             },
         }
     )
@@ -32,9 +37,14 @@ def decode_statement(payload: bytes) -> Statement:
         predicate = _object(document, "predicate")
         return Statement(
             subjects=tuple(_subject(subject) for subject in _list(document, "subject")),
+            channel=_text(predicate, "channel"),
+            organisation=_text(predicate, "organisation"),
             artifact=_text(predicate, "artifact"),
             stage=_text(predicate, "stage"),
             decision=_text(predicate, "decision"),
+            round=_number(predicate, "round"),
+            policy=_number(predicate, "policy"),
+            genesis=Digest.parse(_text(predicate, "genesis")) if "genesis" in predicate else None,
             statement_type=_text(document, "_type"),
             predicate_type=_text(document, "predicateType"),
         )
@@ -52,7 +62,7 @@ def _member(value: Json, name: str) -> Json:
     return value[name]
 
 
-def _object(value: Json, name: str) -> Json:
+def _object(value: Json, name: str) -> dict[str, Json]:
     member = _member(value, name)
     if not isinstance(member, dict):
         raise InvalidField("", f"its '{name}' is no object")
@@ -63,6 +73,13 @@ def _list(value: Json, name: str) -> list[Json]:
     member = _member(value, name)
     if not isinstance(member, list):
         raise InvalidField("", f"its '{name}' is no list")
+    return member
+
+
+def _number(value: Json, name: str) -> int:
+    member = _member(value, name)
+    if not isinstance(member, int) or isinstance(member, bool):
+        raise InvalidField("", f"its '{name}' is not a whole number")
     return member
 
 

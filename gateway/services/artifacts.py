@@ -6,6 +6,7 @@ key of the organisation's own user, which is also the creator of the transaction
 """
 
 from base64 import b64encode
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar, cast
 
@@ -31,16 +32,27 @@ _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
 _DIGEST_FIELD = {"dataset-version": "root", "model-version": "digest"}
 
 
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """In whose name statements are signed, and on which ledger."""
+
+    organisation: str
+    """The MSP id."""
+    channel: str
+    genesis: str
+    """The header hash of the channel's first block, in hex."""
+
+
 class Artifacts:
     """Submission, endorsement, rejection, withdrawal and quarantine; status and inbox."""
 
     def __init__(
-        self, recorder: Recorder, catalogue: Catalogue, signer: Signer, organisation: str, clock: Clock
+        self, recorder: Recorder, catalogue: Catalogue, signer: Signer, speaker: Speaker, clock: Clock
     ) -> None:
         self._recorder = recorder
         self._catalogue = catalogue
         self._signer = signer
-        self._organisation = organisation
+        self._speaker = speaker
         self._clock = clock
 
     def submit(self, intent: Intent, reference: str, body: Json) -> Answer:
@@ -103,11 +115,11 @@ class Artifacts:
                 kind, where = identifying(artifact)
                 record = self._catalogue.get(kind, artifact, **where)
                 status = self._count(artifact, record["record"], Stage.APPROVED.value)
-                if status is not None and self._organisation in cast("list[str]", status["may_endorse"]):
+                if status is not None and self._speaker.organisation in cast("list[str]", status["may_endorse"]):
                     items.append({"artifact": artifact, "owner": standing["owner"], "since": standing["since"],
                                   "status": status})  # fmt: skip
         items.sort(key=lambda item: cast("int", item["since"]))
-        return {"organisation": self._organisation, "items": items}
+        return {"organisation": self._speaker.organisation, "items": items}
 
     def _count(self, artifact: Ref, record: Json, stage: str) -> Json | None:
         """The law's own count for a stage; `None` while the policy says nothing about it."""
@@ -152,7 +164,22 @@ class Artifacts:
         return str(record[field])
 
     def _envelope(self, artifact: Ref, digest: str, stage: str, decision: Decision) -> Json:
-        statement = statement_about(artifact, Digest.parse(digest), Stage(stage), decision)
+        policy = self._catalogue.find("policy")
+        if policy is None:
+            raise PolicyMissing
+        standing = self._catalogue.find("artifact-stage", artifact=artifact)
+        statement = statement_about(
+            artifact,
+            Digest.parse(digest),
+            Stage(stage),
+            decision,
+            channel=self._speaker.channel,
+            organisation=OrgId(self._speaker.organisation),
+            # Where no submission was read yet the first may be on its way; the chaincode knows.
+            round_=1 if standing is None else standing.value["round"],
+            policy=policy.value["number"],
+            genesis=Digest.parse(self._speaker.genesis),
+        )
         payload = encode_statement(statement)
         signature = self._signer.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
         return {

@@ -62,6 +62,11 @@ Feature: Endorsement by several organisations
     When the hospital endorses the model under the regulator's signature
     Then it is refused as "bad-signature"
 
+  Scenario: A statement that another organisation signed is refused
+    Given the lab submitted the model
+    When the hospital endorses the model with the regulator's statement
+    Then it is refused as "statement-invalid"
+
   Scenario: A write that one organisation's peer alone endorsed does not count
     When the lab registers a model that only its own peer endorses
     Then it is refused as "endorsement-policy"

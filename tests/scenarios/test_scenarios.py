@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -199,6 +200,16 @@ def _(world: World, words: Any) -> None:
 
 
 @when("the hospital endorses the model under the regulator's signature")
+def _(world: World) -> None:
+    world.as_("regulator").endorse(world.model_version)
+    hospital = world.as_("hospital")
+    genuine = hospital.artifact(world.model_version)["endorsements"][0]["record"]["envelope"]
+    payload = base64.b64decode(genuine["payload"]).replace(b"RegulatorMSP", b"HospitalMSP")
+    forged = {**genuine, "payload": base64.b64encode(payload).decode()}
+    world.attempt(lambda: hospital.endorse(world.model_version, envelope=forged))
+
+
+@when("the hospital endorses the model with the regulator's statement")
 def _(world: World) -> None:
     world.as_("regulator").endorse(world.model_version)
     hospital = world.as_("hospital")

@@ -34,7 +34,7 @@ from chaincode.domain.intoto import encode_statement
 from chaincode.domain.keys import key as key_under
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.model import FileEntry, ModelVersion, RecordModelVersion, RegisterModel, manifest_digest
-from chaincode.domain.policy import Member, QuorumRule, SetPolicy, Stage
+from chaincode.domain.policy import Member, Policy, QuorumRule, SetPolicy, Stage
 from chaincode.domain.provenance import CommitVersion, DatasetVersion, Origin, RegisterDataset, Sensitivity
 from chaincode.domain.spdx import Licence
 from chaincode.domain.status import GetStatus
@@ -57,6 +57,7 @@ from chaincode.domain.values import (
 )  # fmt: skip
 
 NET = Ref("model-version:net:1")
+CHANNEL = "pedigree"
 LedgerCheck = Callable[[Mapping[str, tuple[bytes, int]], Mapping[str, str]], None]
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,6 +93,7 @@ class Simulation:
     """One execution: what it read, what it would write. It implements the stub that contracts ask for."""
 
     client: FakeClient
+    channel_id: str
     transaction_id: str
     timestamp: datetime
     state: Mapping[str, tuple[bytes, int]]
@@ -159,6 +161,7 @@ class World:
         name = function or FUNCTION_OF[type(command)]  # type: ignore[index]
         simulation = Simulation(
             client=FakeClient(org, FakeCertificate(self.key(org).public_key())),
+            channel_id=CHANNEL,
             transaction_id=sha256(b"transaction %d" % next(self._transactions)).hexdigest(),
             timestamp=self.now,
             state=dict(self.state),
@@ -236,6 +239,28 @@ class World:
     def records(self) -> list[Record]:
         return [codec.read(Record, value) for value, _ in self.state.values()]  # type: ignore[type-abstract]
 
+    def statement(
+        self,
+        org: str,
+        artifact: Ref,
+        digest: Digest,
+        decision: Decision = Decision.ENDORSE,
+        stage: Stage = Stage.APPROVED,
+    ) -> Statement:
+        """What `org` has to sign of an artifact as it stands now."""
+        standing = self.state.get(key_under(ArtifactStage, artifact))
+        policy = self.state.get(key_under(Policy))
+        return statement_about(
+            artifact,
+            digest,
+            stage,
+            decision,
+            channel=CHANNEL,
+            organisation=OrgId(org),
+            round_=1 if standing is None else codec.read(ArtifactStage, standing[0]).round,
+            policy=1 if policy is None else codec.read(Policy, policy[0]).number,
+        )
+
     def envelope(
         self,
         org: str,
@@ -249,7 +274,7 @@ class World:
     ) -> Envelope:
         """A statement signed with the key of `org`."""
         if payload is None:
-            payload = encode_statement(statement or statement_about(artifact, digest, stage, decision))
+            payload = encode_statement(statement or self.statement(org, artifact, digest, decision, stage))
         signed = self.key(org).sign(pre_authentication_encoding(PAYLOAD_TYPE, payload), ec.ECDSA(hashes.SHA256()))
         return Envelope(Blob(payload), Text(PAYLOAD_TYPE), (Signature(Blob(signed)),))
 

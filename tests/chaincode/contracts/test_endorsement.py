@@ -7,7 +7,7 @@ import pytest
 
 from chaincode.domain import errors
 from chaincode.domain.endorsement import Endorse, Endorsement, Reject, Rejection, Submit
-from chaincode.domain.evidence import Decision, Signature, Statement, Subject, statement_about
+from chaincode.domain.evidence import Signature, Subject
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.policy import Member, QuorumRule, Stage
 from chaincode.domain.status import GetStatus
@@ -16,6 +16,10 @@ from chaincode.domain.values import ArtifactKind, Blob, Digest, Number, OrgId, R
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
 NET = Ref("model-version:net:1")
 ZERO = Digest(bytes(32))
+PREDICATE = (
+    b'{"subject":[],"predicate":{"channel":"c","organisation":"o","artifact":"a","stage":"s","decision":"d",'
+    b'"round":%b}}'
+)
 
 
 # --- The way to approval ----------------------------------------------------------------------------------------
@@ -190,8 +194,9 @@ def test_a_statement_about_another_digest_is_refused(open_case):
 
 
 def test_a_signature_of_another_organisation_is_refused(open_case):
-    command = open_case.endorsing(REGULATOR)
-    assert open_case.refused(HOSPITAL, command).code == "bad-signature"
+    statement = open_case.world.statement(HOSPITAL, NET, open_case.digest)
+    envelope = open_case.world.envelope(REGULATOR, NET, open_case.digest, statement=statement)
+    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "bad-signature"
 
 
 def test_a_changed_payload_is_refused(open_case):
@@ -204,24 +209,61 @@ def test_a_changed_payload_is_refused(open_case):
 @pytest.mark.parametrize(
     "change",
     [
+        {"channel": "another"},
+        {"organisation": "RegulatorMSP"},
         {"artifact": "model-version:net:2"},
         {"stage": "deployed"},
         {"decision": "reject"},
+        {"round": 2},
+        {"policy": 2},
         {"statement_type": "https://in-toto.io/Statement/v0.1"},
         {"predicate_type": "https://example.org/other"},
     ],
 )
 def test_a_statement_that_says_something_else_is_refused(open_case, change):
-    statement = replace(statement_about(NET, open_case.digest, Stage.APPROVED, Decision.ENDORSE), **change)
+    statement = replace(open_case.world.statement(HOSPITAL, NET, open_case.digest), **change)
     envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
     assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-invalid"
 
 
+def test_the_name_of_the_subject_is_the_artifact(open_case):
+    right = open_case.world.statement(HOSPITAL, NET, open_case.digest)
+    statement = replace(right, subjects=(Subject("model-version:net:2", open_case.digest),))
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
+    assert "its subject is not 'model-version:net:1' alone" in str(open_case.refused(HOSPITAL, Endorse(NET, envelope)))
+
+
+def test_a_statement_of_an_earlier_round_is_refused(open_case):
+    """An artifact that was rejected and submitted again is judged anew; nobody repeats an old word in its name."""
+    earlier = open_case.endorsing(HOSPITAL)
+    open_case.reject(REGULATOR)
+    open_case.submit()
+    refusal = open_case.refused(HOSPITAL, earlier)
+    assert (refusal.code, str(refusal)) == (
+        "statement-invalid",
+        "The signed statement does not serve: its 'round' is not '2'.",
+    )
+    assert open_case.endorse(HOSPITAL)["stage"] == "endorsed"
+
+
+def test_a_statement_under_an_earlier_policy_is_refused(open_case):
+    earlier = open_case.endorsing(HOSPITAL)
+    open_case.world.found(number=Number(2))
+    assert "'policy' is not '2'" in str(open_case.refused(HOSPITAL, earlier))
+
+
+def test_a_statement_may_name_the_first_block(open_case):
+    statement = replace(open_case.world.statement(HOSPITAL, NET, open_case.digest), genesis=ZERO)
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
+    assert open_case.world.submit(HOSPITAL, Endorse(NET, envelope))["stage"] == "endorsed"
+
+
 @pytest.mark.parametrize("subjects", [0, 2])
 def test_a_statement_has_one_subject(open_case, subjects):
-    statement = Statement((Subject(NET, open_case.digest),) * subjects, NET, "approved", "endorse")
+    right = open_case.world.statement(HOSPITAL, NET, open_case.digest)
+    statement = replace(right, subjects=right.subjects * subjects)
     envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
-    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-digest-differs"
+    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-invalid"
 
 
 def test_an_envelope_of_another_type_is_refused(open_case):
@@ -247,6 +289,9 @@ def test_an_envelope_bears_one_signature(open_case, count):
         b'{"predicate":{},"subject":[{"name":1}]}',
         b'{"predicate":{},"subject":[{"name":"n","digest":{"sha256":"00"}}]}',
         b'{"predicate":{"x":1.5},"subject":[]}',
+        PREDICATE % b'"1","policy":1',
+        PREDICATE % b'true,"policy":1',
+        PREDICATE % b'1,"policy":1,"genesis":"00"',
     ],
 )
 def test_a_payload_that_is_no_statement_is_refused(open_case, payload):

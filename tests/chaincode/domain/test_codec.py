@@ -286,6 +286,19 @@ def test_a_long_manifest_is_admitted_where_the_field_says_so():
 
 
 @settings(deadline=None)
-@given(st.builds(Statement, st.lists(st.builds(Subject, _text(), digests)).map(tuple), _text(), _text(), _text()))
+@given(
+    st.builds(
+        Statement,
+        subjects=st.lists(st.builds(Subject, _text(), digests)).map(tuple),
+        channel=_text(),
+        organisation=_text(),
+        artifact=_text(),
+        stage=_text(),
+        decision=_text(),
+        round=st.integers(0, 2**53 - 1),
+        policy=st.integers(0, 2**53 - 1),
+        genesis=st.none() | digests,
+    )
+)
 def test_a_statement_leads_back_from_its_json(statement):
     assert intoto.decode_statement(intoto.encode_statement(statement)) == statement

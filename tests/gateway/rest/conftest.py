@@ -188,7 +188,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
             signer=FixedSigner(),
             secret=b"s" * 32,
         )
-        place = Place("LabMSP", "lab.example", "pedigree", "pedigree", "00")
+        place = Place("LabMSP", "lab.example", "pedigree", "pedigree", "ab" * 32)
         service = assemble(
             parts,
             place,

@@ -8,7 +8,7 @@ from chaincode.contracts.state import Ledger
 from chaincode.domain import codec, endorsement, lifecycle, policy, status
 from chaincode.domain.endorsement import Endorse, Endorsement, Reject, Rejection, Submit, Voices, Withdraw
 from chaincode.domain.errors import PolicyMissing
-from chaincode.domain.evidence import SignatureCheck
+from chaincode.domain.evidence import Envelope, Presented
 from chaincode.domain.intoto import decode_statement
 from chaincode.domain.lifecycle import AWAITING, Advance, Artifact, ArtifactStage, Quarantine, Release
 from chaincode.domain.model import ModelVersion
@@ -61,9 +61,7 @@ def endorse(check: KeyCheck, ledger: Ledger, command: Endorse) -> Outcome:
         standing=ledger.get(ArtifactStage, command.artifact),
         policy=in_force,
         voices=_voices(ledger, in_force, command.artifact, command.stage),
-        channel=ledger.channel,
-        statement=decode_statement(command.envelope.payload),
-        check=_bound(check, ledger),
+        presented=_presented(check, ledger, command.envelope),
     )
 
 
@@ -77,9 +75,7 @@ def reject(check: KeyCheck, ledger: Ledger, command: Reject) -> Outcome:
         standing=ledger.get(ArtifactStage, command.artifact),
         policy=in_force,
         voices=_voices(ledger, in_force, command.artifact, command.stage),
-        channel=ledger.channel,
-        statement=decode_statement(command.envelope.payload),
-        check=_bound(check, ledger),
+        presented=_presented(check, ledger, command.envelope),
     )
 
 
@@ -183,6 +179,10 @@ def _voices(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage
     )
 
 
-def _bound(check: KeyCheck, ledger: Ledger) -> SignatureCheck:
-    """The check with the key of the creator's certificate, which is read only when a rule comes to it."""
-    return lambda message, signature: check(ledger.creator_key, message, signature)
+def _presented(check: KeyCheck, ledger: Ledger, envelope: Envelope) -> Presented:
+    """The statement, and its check with the key of the creator's certificate, read only when a rule comes to it."""
+
+    def bound(message: bytes, signature: bytes) -> None:
+        check(ledger.creator_key, message, signature)
+
+    return Presented(ledger.channel, decode_statement(envelope.payload), bound)

@@ -20,14 +20,7 @@ from chaincode.domain.errors import (
     WithoutRole,
     WrongStage,
 )
-from chaincode.domain.evidence import (
-    Decision,
-    Envelope,
-    SignatureCheck,
-    Statement,
-    statement_about,
-    verify_evidence,
-)
+from chaincode.domain.evidence import Decision, Envelope, Presented, Statement, statement_about, verify_evidence
 from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, moved
 from chaincode.domain.policy import Policy, QuorumRule, Stage, eligible, roles_of, rule_for, tally
 from chaincode.domain.values import (
@@ -231,18 +224,13 @@ def endorse(
     standing: ArtifactStage | None,
     policy: Policy | None,
     voices: Voices,
-    channel: str,
-    statement: Statement,
-    check: SignatureCheck,
+    presented: Presented,
 ) -> Outcome:
     """Record that `by` vouches for an artifact; the endorsement that completes the quorum approves it."""
     policy, rule, standing = _admit(command, by, standing, policy)
     _refuse_second_word(command.artifact, rule, by, at, standing, voices)
     verify_evidence(
-        command.envelope,
-        statement,
-        expected=_due(Decision.ENDORSE, command, channel, by, standing, policy),
-        check=check,
+        command.envelope, presented, _due(Decision.ENDORSE, command, presented.channel, by, standing, policy)
     )
     endorsement = Endorsement(
         artifact=command.artifact,
@@ -272,18 +260,13 @@ def reject(
     standing: ArtifactStage | None,
     policy: Policy | None,
     voices: Voices,
-    channel: str,
-    statement: Statement,
-    check: SignatureCheck,
+    presented: Presented,
 ) -> Outcome:
     """Record that `by` rejects an artifact; it is a draft again when the quorum has become impossible."""
     policy, rule, standing = _admit(command, by, standing, policy)
     _refuse_second_word(command.artifact, rule, by, at, standing, voices)
     verify_evidence(
-        command.envelope,
-        statement,
-        expected=_due(Decision.REJECT, command, channel, by, standing, policy),
-        check=check,
+        command.envelope, presented, _due(Decision.REJECT, command, presented.channel, by, standing, policy)
     )
     rejection = Rejection(
         artifact=command.artifact,
@@ -393,15 +376,9 @@ def _due(
 ) -> Statement:
     """What `by` must have signed for this word to be taken."""
     return statement_about(
-        command.artifact,
-        standing.digest,
-        command.stage,
-        decision,
-        channel=channel,
-        organisation=by,
-        round_=standing.round,
-        policy=policy.number,
-    )
+        command.artifact, standing.digest, command.stage, decision,
+        channel=channel, organisation=by, round_=standing.round, policy=policy.number,
+    )  # fmt: skip
 
 
 def _refuse_second_word(

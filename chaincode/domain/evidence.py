@@ -114,23 +114,28 @@ def statement_about(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A statement as it was presented: where, what it says, and how the creator's signature is checked."""
+
+    channel: str
+    statement: Statement
+    """What the envelope's payload says; the caller has read it from there."""
+    check: SignatureCheck
+
+
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
     """What a DSSE signature signs (PAE, DSSE version 1)."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def verify_evidence(
-    envelope: Envelope,
-    statement: Statement,
-    *,
-    expected: Statement,
-    check: SignatureCheck,
-) -> None:
-    """Show that `envelope` holds the creator's signature over `statement`, and that it says what is `expected`.
+def verify_evidence(envelope: Envelope, presented: Presented, expected: Statement) -> None:
+    """Show that `envelope` holds the creator's signature over a statement that says what is `expected`.
 
-    The statement must be what the payload says; the caller has read it from there. Its genesis hash is not compared.
+    The genesis hash is not compared.
     """
+    statement = presented.statement
     if envelope.payload_type != PAYLOAD_TYPE:
         raise StatementInvalid(f"its payload type is not {PAYLOAD_TYPE}")
     if statement.statement_type != STATEMENT_TYPE or statement.predicate_type != PREDICATE_TYPE:
@@ -145,4 +150,4 @@ def verify_evidence(
         raise StatementDigestDiffers(right.name, str(right.digest))
     if len(envelope.signatures) != 1:
         raise StatementInvalid("it must bear one signature, that of whoever submits it")
-    check(pre_authentication_encoding(envelope.payload_type, envelope.payload), envelope.signatures[0].sig)
+    presented.check(pre_authentication_encoding(envelope.payload_type, envelope.payload), envelope.signatures[0].sig)

@@ -196,6 +196,8 @@ def _label(reference: str, relation: str, node: Mapping[str, Any], *, repeated: 
         parts.append(click.style("quarantined", fg="red"))
     if node.get("review_path"):
         parts.append(click.style("review required", fg="yellow"))
+    if node.get("superseded_by"):
+        parts.append(click.style(f"superseded by {plain(node['superseded_by'])}", fg="yellow"))
     if repeated:
         parts.append(click.style("see above", dim=True))
     return " ".join(parts)

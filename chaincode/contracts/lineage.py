@@ -11,7 +11,7 @@ from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.lineage import Ancestry, Edge, Impact, Lineage, walk
 from chaincode.domain.model import LaterParents, ModelVersion, parents_of_model_version
 from chaincode.domain.policy import ENDORSABLE, Stage
-from chaincode.domain.provenance import DatasetVersion, parents_of_dataset_version
+from chaincode.domain.provenance import DatasetVersion, parents_of_dataset_version, replacement
 from chaincode.domain.training import Evaluation, TrainingRun, parents_of_evaluation, parents_of_run
 from chaincode.domain.values import ArtifactKind, Ref
 
@@ -24,6 +24,7 @@ def ancestry(ledger: Ledger, query: Ancestry) -> Lineage:
         limit=query.limit,
         edges_of=lambda reference: parents_of(ledger, reference),
         quarantined=lambda reference: _quarantined(ledger, reference),
+        superseded_by=lambda reference: _superseded_by(ledger, reference),
     )
 
 
@@ -35,6 +36,7 @@ def impact(ledger: Ledger, query: Impact) -> Lineage:
         limit=query.limit,
         edges_of=lambda reference: ledger.beginning(Edge, reference),
         quarantined=lambda reference: _quarantined(ledger, reference),
+        superseded_by=lambda reference: _superseded_by(ledger, reference),
     )
 
 
@@ -70,3 +72,9 @@ def _edges(ledger: Ledger, reference: Ref) -> tuple[Edge, ...] | None:
 def _quarantined(ledger: Ledger, reference: Ref) -> bool:
     standing = ledger.get(ArtifactStage, reference) if reference.kind in ENDORSABLE else None
     return standing is not None and standing.stage is Stage.QUARANTINED
+
+
+def _superseded_by(ledger: Ledger, reference: Ref) -> Ref | None:
+    if reference.kind is not ArtifactKind.DATASET_VERSION or reference.number is None:
+        return None
+    return replacement(ledger.get(DatasetVersion, reference.name, reference.number + 1))

@@ -61,7 +61,13 @@ def declare_parent(ledger: Ledger, command: DeclareParent) -> Outcome:
         child=found.get(command.child),
         parent=found.get(command.parent),
         later=ledger.get(LaterParents, command.child),
-        parents_of=lambda reference: [edge.parent for edge in parents_of(ledger, reference)],
+        # A data set version is made from others of its kind alone, so that no circle leads through one; and there may
+        # be thousands of them above a model, each extending the one before.
+        parents_of=lambda reference: [
+            edge.parent
+            for edge in parents_of(ledger, reference)
+            if edge.parent.kind is not ArtifactKind.DATASET_VERSION
+        ],
     )
 
 

@@ -3,6 +3,10 @@
 
 Walks are iterative and bounded. An artifact is *review-required* when one that it was made from is quarantined; that
 is computed on reading and never written, for writing every descendant would make unrelated transactions collide.
+
+A data set version that extends the one before it holds all its records, and so was made from it. One that replaces
+the one before it was not: the two are shown beside each other, and neither review nor a walk goes on from one to the
+other. A version that replaces another and was also derived from it says both.
 """
 
 from collections import deque
@@ -25,14 +29,21 @@ EDGES_PER_NODE: Final = 10
 """How many edges a walk reads for each node of its limit."""
 
 
+REPLACES: Final = Text("replaces")
+"""The relation of a version that was put in the place of the one before it and not made from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edge(Record):
-    """`child` was made from `parent`; written with the child, so that impact can be read from the parent."""
+    """`child` was made from `parent` or replaces it; written with the child, so that it can be read from the parent."""
 
     parent: Ref
     child: Ref
     relation: Text
-    """An activity, ``input:<role>``, ``trained``, ``evaluated`` or a model relation."""
+    """``extends``, ``replaces``, an activity, ``input:<role>``, ``trained``, ``evaluated`` or a model relation.
+
+    Where several hold between the same two, they are joined with ``+``.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,8 @@ class Node:
 
     A path of more than `LONGEST_PATH` nodes is given by its beginning and, last, that ancestor.
     """
+    superseded_by: Ref | None = None
+    """The version that replaces this one; what was made from this one was not made from that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +90,23 @@ class Lineage(Answer):
 
 
 def walk(
-    of: Ref, *, limit: int, edges_of: Callable[[Ref], Iterable[Edge]], quarantined: Callable[[Ref], bool]
+    of: Ref,
+    *,
+    limit: int,
+    edges_of: Callable[[Ref], Iterable[Edge]],
+    quarantined: Callable[[Ref], bool],
+    superseded_by: Callable[[Ref], Ref | None],
 ) -> Lineage:
     """Visit what the edges of `of` lead to, breadth first, up to `limit` nodes.
 
     `edges_of` answers the edges from a node to its parents (ancestry) or to its children (impact), always the same
-    way round; `quarantined` whether a node is stopped now.
+    way round; `quarantined` whether a node is stopped now; `superseded_by` which version replaces a node.
     """
     if not 1 <= limit <= MOST_NODES:
         raise InvalidField("/limit", f"it must be from 1 to {MOST_NODES}")
     distance = {of: 0}
+    beside: dict[Ref, int] = {}
+    """What was seen only as replacing or replaced: it is shown, and the walk does not go on from it."""
     edges: dict[tuple[Ref, Ref], Edge] = {}
     complete, read = True, 0
     waiting = deque([of])
@@ -100,19 +120,38 @@ def walk(
                 waiting.clear()
                 break
             there = edge.parent if edge.child == here else edge.child
-            if there not in distance:
-                if len(distance) == limit:
-                    complete = False
-                    continue
+            known = there in distance or there in beside
+            if not known and len(distance) + len(beside) == limit:
+                complete = False
+                continue
+            edges[edge.parent, edge.child] = edge
+            if edge.relation == REPLACES:
+                if not known:
+                    beside[there] = distance[here] + 1
+            elif there not in distance:
+                beside.pop(there, None)
                 distance[there] = distance[here] + 1
                 waiting.append(there)
-            edges[edge.parent, edge.child] = edge
+    return _lineage(of, distance | beside, list(edges.values()), complete, quarantined, superseded_by)
+
+
+def _lineage(
+    of: Ref,
+    distance: dict[Ref, int],
+    edges: list[Edge],
+    complete: bool,
+    quarantined: Callable[[Ref], bool],
+    superseded_by: Callable[[Ref], Ref | None],
+) -> Lineage:
     stopped = {node for node in distance if quarantined(node)}
-    paths = _review_paths(stopped, edges.values())
+    paths = _review_paths(stopped, edges)
     return Lineage(
         of=of,
-        nodes=tuple(Node(node, Count(far), node in stopped, paths.get(node, ())) for node, far in distance.items()),
-        edges=tuple(edges.values()),
+        nodes=tuple(
+            Node(node, Count(far), node in stopped, paths.get(node, ()), superseded_by(node))
+            for node, far in sorted(distance.items(), key=lambda item: item[1])
+        ),
+        edges=tuple(edges),
         complete=complete,
     )
 
@@ -121,7 +160,8 @@ def _review_paths(stopped: Iterable[Ref], edges: Iterable[Edge]) -> dict[Ref, tu
     """For every node below a stopped one, the shortest path up to the nearest such node."""
     below: dict[Ref, list[Ref]] = {}
     for edge in edges:
-        below.setdefault(edge.parent, []).append(edge.child)
+        if edge.relation != REPLACES:
+            below.setdefault(edge.parent, []).append(edge.child)
     up: dict[Ref, Ref] = {}
     source = {node: node for node in sorted(stopped)}
     waiting = deque(source)

@@ -300,9 +300,19 @@ def _check_succession(command: CommitVersion, size: Count, previous: DatasetVers
 
 
 def parents_of_dataset_version(version: DatasetVersion) -> tuple[Edge, ...]:
-    """The edges to what a version was made from."""
-    if version.derivation is None:
-        return ()
+    """The edges to the version before and to what a version was derived from; one edge where these are the same."""
     reference = dataset_version_ref(version.dataset, version.number)
-    relation = Text(version.derivation.activity)
-    return tuple(Edge(parent, reference, relation) for parent in version.derivation.parents)
+    relations: dict[Ref, list[str]] = {}
+    if version.change is not Change.FIRST:
+        relations[dataset_version_ref(version.dataset, version.number - 1)] = [version.change]
+    if version.derivation is not None:
+        for parent in version.derivation.parents:
+            relations.setdefault(parent, []).append(version.derivation.activity)
+    return tuple(Edge(parent, reference, Text("+".join(said))) for parent, said in relations.items())
+
+
+def replacement(after: DatasetVersion | None) -> Ref | None:
+    """The version `after` another, where it replaces that one; None where it extends it or where there is none."""
+    if after is None or after.change is not Change.REPLACES:
+        return None
+    return dataset_version_ref(after.dataset, after.number)

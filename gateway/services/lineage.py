@@ -10,6 +10,7 @@ from chaincode.domain import codec
 from chaincode.domain.canonical import Json as Plain
 from chaincode.domain.errors import InvalidField, RecordNotFound
 from chaincode.domain.lineage import DEFAULT_LIMIT, Edge, walk
+from chaincode.domain.provenance import Change
 from chaincode.domain.values import ArtifactKind, Ref, Text
 from gateway.services.ports import ReadModel
 
@@ -59,7 +60,15 @@ class LineageReader:
         def edges_of(node: Ref) -> Iterable[Edge]:
             return [*self._recorded(node, direction), *self._belonging(node, direction)]
 
-        return codec.to_plain(walk(of, limit=limit, edges_of=edges_of, quarantined=self._quarantined))
+        return codec.to_plain(
+            walk(
+                of,
+                limit=limit,
+                edges_of=edges_of,
+                quarantined=self._quarantined,
+                superseded_by=self._superseded_by,
+            )
+        )
 
     def _recorded(self, node: Ref, direction: str) -> Iterable[Edge]:
         """The edges that stand on the ledger."""
@@ -82,3 +91,11 @@ class LineageReader:
     def _quarantined(self, node: Ref) -> bool:
         stages = self._readmodel.list("artifact-stage", where={"artifact": node}, after=None, limit=1).items
         return bool(stages) and stages[0].value["stage"] == "quarantined"
+
+    def _superseded_by(self, node: Ref) -> Ref | None:
+        if node.kind is not ArtifactKind.DATASET_VERSION or node.number is None:
+            return None
+        where = {"dataset": str(node.name), "number": str(node.number + 1)}
+        after = self._readmodel.list("dataset-version", where=where, after=None, limit=1).items
+        replaced = bool(after) and after[0].value["change"] == Change.REPLACES
+        return Ref.of(node.kind, node.name, node.number + 1) if replaced else None

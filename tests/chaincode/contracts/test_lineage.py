@@ -3,11 +3,14 @@
 
 import pytest
 
-from chaincode.domain import errors
+from chaincode.domain import errors, merkle
+from chaincode.domain import lineage as domain_lineage
+from chaincode.domain.derivation import Activity, Derivation
 from chaincode.domain.float64 import Float64
 from chaincode.domain.lifecycle import Quarantine
-from chaincode.domain.lineage import Ancestry, Impact
+from chaincode.domain.lineage import Ancestry, Edge, Impact
 from chaincode.domain.model import DeclareParent, ModelParent, Relation
+from chaincode.domain.provenance import Change
 from chaincode.domain.training import Code, Environment, InputRole, Metric, RecordEvaluation, RecordRun, RunInput
 from chaincode.domain.values import Count, Digest, Name, Ref, Text
 
@@ -86,3 +89,76 @@ def test_the_limit_is_bounded(chain, limit):
     refusal = chain.refused(LAB, Ancestry(DATA, Count(limit)))
     assert isinstance(refusal, errors.InvalidField)
     assert refusal.pointer == "/limit"
+
+
+# --- Successive versions ----------------------------------------------------------------------------------------
+
+
+def tree(size):
+    return merkle.Tree(b"".join(merkle.leaf_hash(b"%d" % index) for index in range(size)))
+
+
+@pytest.fixture
+def grown(world):
+    """grown:2 extends grown:1, and a model was trained on it."""
+    large = tree(5)
+    first, second = Digest(large.root(3)), Digest(large.root())
+    world.dataset(HOSPITAL, "grown")
+    world.dataset_version(HOSPITAL, "grown", root=first, size=Count(3))
+    world.dataset_version(
+        HOSPITAL,
+        "grown",
+        2,
+        root=second,
+        size=Count(5),
+        change=Change.EXTENDS,
+        parent_root=first,
+        consistency=tuple(map(Digest, large.consistency(3))),
+    )
+    used = RunInput(Ref("dataset-version:grown:2"), second)
+    world.submit(LAB, RecordRun(Name("r-2"), Code(ZERO), Environment(ZERO), world.at, world.at, (used,)))
+    world.model_version(LAB, "net", run=Name("r-2"))
+    return world
+
+
+def test_a_version_that_extends_a_quarantined_one_taints_what_was_made_from_it(grown):
+    first, second, run = Ref("dataset-version:grown:1"), Ref("dataset-version:grown:2"), Ref("run:r-2")
+    grown.submit(HOSPITAL, Quarantine(first, Text("consent was withdrawn")))
+    for lineage in (grown.ask(Impact(first)), grown.ask(Ancestry(NET))):
+        nodes = {node["reference"]: node for node in lineage["nodes"]}
+        assert set(nodes) == {first, second, run, NET}
+        assert nodes[NET]["review_path"] == [NET, run, second, first]
+        assert all("superseded_by" not in node for node in nodes.values())
+    assert Edge(first, second, Text("extends")) in grown.records()
+
+
+def test_a_version_that_replaces_a_quarantined_one_supersedes_it_and_is_clean(world):
+    world.dataset(HOSPITAL, "wdbc")
+    first = world.dataset_version(HOSPITAL, "wdbc")
+    world.dataset_version(HOSPITAL, "wdbc", 2, change=Change.REPLACES, parent_root=first.root)
+    world.submit(HOSPITAL, Quarantine(DATA, Text("two patients stood in it twice")))
+    second = Ref("dataset-version:wdbc:2")
+    nodes = world.ask(Impact(DATA))["nodes"]
+    assert [(node["reference"], node.get("superseded_by"), node["review_path"]) for node in nodes] == [
+        (DATA, second, []),
+        (second, None, []),
+    ]
+    assert names(world.ask(Ancestry(second))) == [second, DATA]
+
+
+def test_a_version_derived_from_the_one_it_replaces_is_tainted_by_it(world):
+    world.dataset(HOSPITAL, "wdbc")
+    first = world.dataset_version(HOSPITAL, "wdbc")
+    derivation = Derivation(Activity.FILTER, (DATA,))
+    world.dataset_version(HOSPITAL, "wdbc", 2, change=Change.REPLACES, parent_root=first.root, derivation=derivation)
+    world.submit(HOSPITAL, Quarantine(DATA, Text("forged")))
+    lineage = world.ask(Ancestry(Ref("dataset-version:wdbc:2")))
+    assert [edge["relation"] for edge in lineage["edges"]] == ["replaces+filter"]
+    assert lineage["nodes"][0]["review_path"] == ["dataset-version:wdbc:2", DATA]
+
+
+def test_a_parent_can_be_declared_above_very_many_versions(grown, monkeypatch):
+    monkeypatch.setattr(domain_lineage, "MOST_ANCESTORS", 2)
+    grown.model_version(LAB, "child")
+    grown.submit(LAB, DeclareParent(Ref("model-version:child:1"), NET, Relation.FINE_TUNED))
+    assert Ref("dataset-version:grown:1") in names(grown.ask(Ancestry(Ref("model-version:child:1"))))

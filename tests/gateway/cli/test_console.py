@@ -55,6 +55,7 @@ def test_a_lineage_unfolds_each_node_once_and_points_up_at_it(capsys: pytest.Cap
         "nodes": [
             {"reference": "model-version:net:1", "quarantined": True, "review_path": []},
             {"reference": "run:b", "quarantined": False, "review_path": ["model-version:net:1"]},
+            {"reference": "dataset-version:d:1", "superseded_by": "dataset-version:d:2"},
         ],
         "edges": [
             edge("run:b", "model-version:net:2", "trained"),
@@ -69,10 +70,10 @@ def test_a_lineage_unfolds_each_node_once_and_points_up_at_it(capsys: pytest.Cap
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
         "model-version:net:2",
         "├── model-version:net:1 (fine-tuned) quarantined",
-        "│   └── dataset-version:d:1 (input:train)",
+        "│   └── dataset-version:d:1 (input:train) superseded by dataset-version:d:2",
         "│       └── dataset:d (version)",
         "└── run:b (trained) review required",
-        "    └── dataset-version:d:1 (input:train) see above",
+        "    └── dataset-version:d:1 (input:train) superseded by dataset-version:d:2 see above",
         "There is more than this: the walk ended at its limit.",
     ]
 

@@ -2,8 +2,8 @@
 """Data sets and their versions: who supplied which records, from where, under which licence and consent.
 
 A version commits to every record by one Merkle root (RFC 6962) over leaves of fixed width. Records and salts stay
-with the owner; the ledger holds the root and the size of the tree, and whoever has a record and its path can prove
-that it was there.
+with the owner; the ledger holds the root and the size of the tree, and anyone who has a record and its path can prove
+that it was there. Where records are rows under names, the version commits to those as well.
 """
 
 from collections.abc import Mapping
@@ -114,6 +114,8 @@ class CommitVersion(Command):
     """The root of the version before; None for the first version only."""
     consistency: tuple[Digest, ...] = field(default=(), metadata={"max": 64})
     """The RFC 6962 consistency proof from the version before, where `change` is `EXTENDS`."""
+    header: Digest | None = None
+    """What `tabular.header_digest` says of the columns; None where records have no common row of names."""
     card: Digest | None = None
     derivation: Derivation | None = None
     note: Text | None = None
@@ -155,6 +157,8 @@ class DatasetVersion(Record):
     card: Digest | None
     derivation: Derivation | None
     note: Text | None
+    header: Digest | None = None
+    """The SHA-256 over delimiter and column names, which decide what a record means; see `tabular.header_digest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +260,7 @@ def commit_version(
         card=command.card,
         derivation=command.derivation,
         note=command.note,
+        header=command.header,
     )
     digests = (command.root,) if command.card is None else (command.root, command.card)
     return Outcome(
@@ -293,6 +298,9 @@ def _check_succession(command: CommitVersion, size: Count, previous: DatasetVers
         if command.consistency:
             raise InvalidField("/consistency", "a version that replaces another proves no consistency with it")
         return
+    if command.header != previous.header:
+        # Under other names the same bytes mean something else.
+        raise InvalidField("/header", "a version that extends another has the same columns and the same delimiter")
     try:
         merkle.verify_consistency(previous.size, previous.root, size, command.root, command.consistency)
     except merkle.ProofError as exc:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from chaincode.domain import errors, merkle
+from chaincode.domain import errors, merkle, tabular
 from chaincode.domain.claims import DigestClaim
 from chaincode.domain.derivation import Activity, Derivation, Range, Selection
 from chaincode.domain.lineage import Edge
@@ -170,6 +170,29 @@ def test_a_consistency_proof_that_fails_is_refused(world):
     refusal = world.refused(HOSPITAL, command)
     assert isinstance(refusal, errors.ConsistencyProofFails)
     assert (refusal.reference, refusal.number) == ("dataset:wdbc", 2)
+
+
+def test_a_version_keeps_what_it_says_of_its_columns(world):
+    tree = _tree(13)
+    columns, others = (tabular.header_digest(names, ",") for names in (["id", "age"], ["id", "weight"]))
+    world.dataset(HOSPITAL, "wdbc")
+    first = world.dataset_version(HOSPITAL, "wdbc", 1, root=Digest(tree.root(7)), size=Count(7), header=columns)
+    assert first.header == columns
+    longer = {
+        "root": Digest(tree.root(13)),
+        "size": Count(13),
+        "parent_root": first.root,
+        "consistency": tuple(map(Digest, tree.consistency(7, 13))),
+    }
+    for header in (others, None):
+        refusal = world.refused(
+            HOSPITAL, world.commit_version("wdbc", 2, change=Change.EXTENDS, header=header, **longer)
+        )
+        assert isinstance(refusal, errors.InvalidField)
+        assert refusal.pointer == "/header"
+    second = world.dataset_version(HOSPITAL, "wdbc", 2, change=Change.EXTENDS, header=columns, **longer)
+    third = world.dataset_version(HOSPITAL, "wdbc", 3, change=Change.REPLACES, header=others, parent_root=second.root)
+    assert (second.header, third.header) == (columns, others)
 
 
 @pytest.mark.parametrize("given", [None, Digest(bytes(32))])

@@ -44,6 +44,7 @@ from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
+from gateway.services.shares import Shares
 from gateway.services.submitter import Submitter
 from gateway.settings import Settings, SettingsError, load_secret, private_folder
 from gateway.stores.database import Database
@@ -142,7 +143,7 @@ def assemble(
         secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
-    door = Door(parts.keys, commits, limits.height_wait, spool)
+    door = Door(parts.keys, commits, limits.height_wait, spool, Shares(limits.in_flight, "bodies read at once"))
     api = create_app(
         _nouns(parts, place, submitter, projector),
         door,

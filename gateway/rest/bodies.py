@@ -8,7 +8,6 @@ leaves there is removed at the next start.
 
 import errno
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import BinaryIO, cast
 from werkzeug.wrappers import Request
 
 from gateway.rest.problems import HttpProblem
-from gateway.services.ports import PortError, StorageFailed, StorageFull, Unavailable
+from gateway.services.ports import PortError, StorageFailed, StorageFull
+from gateway.services.shares import Shares
 
 UPLOADS_AT_ONCE = 4
 """How many uploads of the greatest size there is room for on disk, where nothing else is said."""
@@ -26,7 +26,7 @@ _PREFIX = "upload-"
 
 
 class Spool:
-    """Where uploads are kept while they are read: files without a name, bounded each and together; thread-safe."""
+    """Where uploads are kept while they are read, bounded each, by client and together; thread-safe."""
 
     def __init__(self, folder: Path, limit: int, budget: int | None = None) -> None:
         """Make the folder, and remove what a process that was killed left in it.
@@ -37,25 +37,25 @@ class Spool:
         """
         self.limit = limit
         self._folder = folder
-        self._left = UPLOADS_AT_ONCE * limit if budget is None else budget
-        self._lock = threading.Lock()
+        self.room = Shares(UPLOADS_AT_ONCE * limit if budget is None else budget, "bytes of uploads at once")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in folder.glob(f"{_PREFIX}*"):
             leftover.unlink()
 
-    def receive(self, body: Iterable[bytes], note: Callable[[bytes], None]) -> "Spooled":
+    def receive(self, client: str, body: Iterable[bytes], note: Callable[[bytes], None]) -> "Spooled":
         """Write a body to a file, ready to be read from its beginning; who gets it closes it.
 
         Args:
+            client: whose share of the room it takes up.
             note: called with every piece, in their order.
 
-        Raises what `body` raises, `Unavailable` where others have taken up the room, `StorageFull`, `StorageFailed`.
+        Raises what `body` raises, `Unavailable` where there is no room, `StorageFull` and `StorageFailed`.
         """
         try:
             file = tempfile.TemporaryFile(dir=self._folder, prefix=_PREFIX)  # noqa: SIM115 - handed on
         except OSError as exc:
             raise _of_the_disk(exc) from exc
-        spooled = Spooled(self, cast("BinaryIO", file))
+        spooled = Spooled(cast("BinaryIO", file), self.room, client)
         try:
             for piece in body:
                 spooled.append(piece)
@@ -69,30 +69,19 @@ class Spool:
             raise
         return spooled
 
-    def take(self, size: int) -> None:
-        """Reserve room; raises `Unavailable` where there is none."""
-        with self._lock:
-            if size > self._left:
-                raise Unavailable("the gateway has no room for more uploads at once", code="capacity", retry_after=5)
-            self._left -= size
-
-    def give_back(self, size: int) -> None:
-        """Free room that was taken."""
-        with self._lock:
-            self._left += size
-
 
 class Spooled:
     """A file that holds one request's body, and the room that it takes up."""
 
-    def __init__(self, spool: Spool, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, room: Shares, client: str) -> None:
         self.file = file
         self.size = 0
-        self._spool = spool
+        self._room = room
+        self._client = client
 
     def append(self, piece: bytes) -> None:
         """Write the next piece of the body."""
-        self._spool.take(len(piece))
+        self._room.take(self._client, len(piece))
         self.size += len(piece)
         self.file.write(piece)
 
@@ -100,7 +89,7 @@ class Spooled:
         """Remove the file."""
         with suppress(OSError):  # what is still to be written may find no room; it is not wanted any more
             self.file.close()
-        self._spool.give_back(self.size)
+        self._room.give_back(self._client, self.size)
         self.size = 0
 
 

@@ -14,6 +14,7 @@ from gateway.services.commits import Behind
 from gateway.services.consent import UnknownTerm
 from gateway.services.datasets import NotHeld
 from gateway.services.ports import Json, PortError, Response
+from gateway.services.shares import ShareTaken
 from gateway.services.submitter import InProgress, KeyReused
 from gateway.services.tables import UnreadableRecords
 
@@ -31,6 +32,7 @@ _UNREADABLE = (law.InvalidJson, law.DuplicateName, law.TooDeep, law.NotANumber, 
                law.IntegerOutOfRange)  # fmt: skip
 _PORTS: tuple[tuple[type[PortError], int, bool], ...] = (
     (ports.Refused, 422, False),
+    (ShareTaken, 429, True),
     (ports.Unavailable, 503, True),
     (ports.EndorsementMismatch, 502, True),
     (ports.TimedOut, 504, True),

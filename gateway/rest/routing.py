@@ -26,6 +26,7 @@ from gateway.rest.problems import HttpProblem
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.ports import Json, PortError
+from gateway.services.shares import Shares
 from gateway.services.submitter import Answer, Intent
 
 _LOG = logging.getLogger(__name__)
@@ -126,6 +127,8 @@ class Door:
     """Seconds that a request may wait for the height it asks for."""
     spool: Spool
     """Where uploads are kept while they are read."""
+    bodies: Shares
+    """How many bodies may be read at once: a client that sends them slowly keeps as many threads."""
 
     def blueprint(self, noun: str, routes: Iterable[Route]) -> Blueprint:
         """The Flask blueprint of one noun."""
@@ -157,7 +160,7 @@ class Door:
         media_type = _media_type(route, incoming)
         self._wait_for_height(incoming)
         digest = _begin_digest(incoming, media_type, () if intent is None else intent.organisations)
-        received = self._receive(route, incoming, media_type, digest.update)
+        received = self._receive(route, incoming, client, media_type, digest.update)
         try:
             body = received.file if isinstance(received, Spooled) else received
             if intent is not None:
@@ -168,12 +171,18 @@ class Door:
                 received.close()
 
     def _receive(
-        self, route: Route, incoming: Request, media_type: str, note: Callable[[bytes], None]
+        self, route: Route, incoming: Request, client: Client, media_type: str, note: Callable[[bytes], None]
     ) -> Json | Spooled | None:
         """Read the body that a route takes, and note what tells it from another one."""
-        if media_type not in route.uploads:
-            return _json(route, incoming, note)
-        spooled = self.spool.receive(bodies.pieces(incoming, self.spool.limit), note)
+        if not media_type:
+            return None
+        self.bodies.take(client.id)
+        try:
+            if media_type not in route.uploads:
+                return _json(route, incoming, note)
+            spooled = self.spool.receive(client.id, bodies.pieces(incoming, self.spool.limit), note)
+        finally:
+            self.bodies.give_back(client.id)
         if spooled.size or not route.optional_body:
             return spooled
         spooled.close()
@@ -291,7 +300,7 @@ def _begin_digest(incoming: Request, media_type: str, organisations: tuple[str, 
 
 def _json(route: Route, incoming: Request, note: Callable[[bytes], None]) -> Json | None:
     content = bodies.whole(incoming, canonical.MAX_BYTES)
-    if not content and (route.takes is None or route.optional_body):
+    if not content and route.optional_body:
         return None
     value = canonical.parse(content)
     if not isinstance(value, dict):

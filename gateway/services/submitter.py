@@ -32,6 +32,7 @@ from gateway.services.ports import (
     Submissions,
     Unavailable,
 )
+from gateway.services.shares import Shares, ShareTaken
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ class Submitter:
         self._limits = limits
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(limits.in_flight)
+        self._places = Shares(limits.in_flight + limits.backlog, "submissions that have not reached their end")
+        self._slots = Shares(limits.in_flight, "requests in flight")
         self._waiters = threading.BoundedSemaphore(limits.waiters)
         self._orphans: deque[Submission] = deque()
         self._orphaned = threading.Semaphore(0)
@@ -112,7 +114,7 @@ class Submitter:
         Args:
             command: builds the canonical JSON; called once per key, so it may draw salts or sign statements.
 
-        Raises `KeyReused`, `InProgress`, `Unavailable` with code `capacity`, or why nothing was ordered.
+        Raises `KeyReused`, `InProgress`, `ShareTaken`, `Unavailable` with code `capacity`, or why nothing was ordered.
         """
         flight, mine = self._board(intent)
         if not mine:
@@ -142,6 +144,7 @@ class Submitter:
         """Take charge of every submission that a former process left unfinished; call before serving."""
         unfinished = list(self._submissions.unfinished())
         for submission in unfinished:
+            self._places.take_anyway(submission.client)
             with self._lock:
                 flight = _Flight(submission.request_hash, submission.id, Future())
                 self._flights[submission.client, submission.key] = flight
@@ -186,8 +189,7 @@ class Submitter:
                 if flight.digest != intent.digest:
                     raise KeyReused("this Idempotency-Key was used with another payload")  # 1
                 return flight, False
-            if len(self._flights) >= self._limits.in_flight + self._limits.backlog:
-                raise self._full()
+            self._take(self._places, intent.client)
             flight = _Flight(intent.digest, self._secret.submission_id(intent.client, intent.key), Future())
             self._flights[intent.client, intent.key] = flight
             return flight, True
@@ -197,6 +199,7 @@ class Submitter:
             flight = self._flights.pop((client, key), None)
         if flight is None:
             return
+        self._places.give_back(client)
         if isinstance(result, Answer):
             flight.future.set_result(result)
         else:
@@ -221,8 +224,7 @@ class Submitter:
                 raise KeyReused("this Idempotency-Key was used with another payload")  # 1
             if stored.response is not None and not stored.response.body.get("retryable"):
                 return Answer(stored.response, stored.id, replayed=True)
-        if not self._slots.acquire(blocking=False):
-            raise self._full()
+        self._take(self._slots, intent.client)
         try:
             submission = self._open(intent, function, command, stored)
             if intent.respond_async:
@@ -236,7 +238,7 @@ class Submitter:
                 self._attempts.give_up(halt.submission, halt.cause)
             raise halt.cause from None  # 6
         finally:
-            self._slots.release()
+            self._slots.give_back(intent.client)
 
     def _open(self, intent: Intent, function: str, command: Callable[[], str], stored: Submission | None) -> Submission:
         if stored is not None:
@@ -262,6 +264,9 @@ class Submitter:
         self._meter.count("pending")
         return Answer(Response(202, {"operation": submission.id}), submission.id, pending=True)
 
-    def _full(self) -> Unavailable:
-        self._meter.count("refused_capacity")
-        return Unavailable("the gateway is at its limit of requests in flight", code="capacity", retry_after=1)
+    def _take(self, shares: Shares, client: str) -> None:
+        try:
+            shares.take(client)
+        except Unavailable as exc:
+            self._meter.count("refused_share" if isinstance(exc, ShareTaken) else "refused_capacity")
+            raise

@@ -134,7 +134,7 @@ class Load:
     @property
     def capacity(self) -> list[Exchange]:
         """The refusals for want of room."""
-        return [one for one in self.exchanges if one.code == "capacity"]
+        return [one for one in self.exchanges if one.code in ("capacity", "too-many-requests")]
 
     def run(
         self, targets: Sequence[tuple[str, str]], *, clients: int, each: int, prefix: str, timeout: float = 90.0

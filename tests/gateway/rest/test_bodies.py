@@ -2,7 +2,9 @@
 """Bodies: what is cut off is refused and leaves nothing, what is large stays out of memory, what is kept is removed."""
 
 import io
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from gateway.rest.bodies import Spool
 from gateway.rest.problems import HttpProblem
 from gateway.services.ports import StorageFull, Unavailable
+from gateway.services.shares import ShareTaken
 
 ROWS = b"id,x\nr1,1\nr2,2\nr3,3\n"
 UPLOAD = "/v1/datasets/d/versions?id_field=id"
@@ -133,7 +136,7 @@ def spool(folder: Path, **sizes: int) -> Spool:
 
 def test_an_upload_is_a_file_without_a_name_to_be_read_from_its_beginning(tmp_path: Path) -> None:
     noted: list[bytes] = []
-    received = spool(tmp_path / "u").receive(iter([b"ab", b"cd"]), noted.append)
+    received = spool(tmp_path / "u").receive("me", iter([b"ab", b"cd"]), noted.append)
     assert list((tmp_path / "u").iterdir()) == []
     assert received.file.read() == b"abcd"
     assert received.file.seek(1) == 1
@@ -152,17 +155,18 @@ def test_what_a_crash_left_is_removed_at_the_next_start_and_nothing_else(tmp_pat
 
 
 def test_uploads_together_have_a_budget_that_each_end_gives_back(tmp_path: Path) -> None:
-    shared = spool(tmp_path, budget=10)
-    first = shared.receive(iter([b"x" * 6]), lambda _: None)
+    shared = spool(tmp_path, budget=100)
+    first = shared.receive("me", iter([b"x" * 60]), lambda _: None)
     for _ in range(3):  # a refused one gives back what it had taken
-        with pytest.raises(Unavailable) as refused:
-            shared.receive(iter([b"x" * 3, b"x" * 3]), lambda _: None)
-        assert refused.value.code == "capacity"
+        with pytest.raises(ShareTaken):
+            shared.receive("me", iter([b"x" * 15, b"x" * 15]), lambda _: None)
+    shared.receive("other", iter([b"x" * 40]), lambda _: None).close()
+    with pytest.raises(Unavailable) as refused:
+        shared.receive("other", iter([b"x" * 41]), lambda _: None)
+    assert refused.value.code == "capacity"
     first.close()
     first.close()
-    shared.receive(iter([b"x" * 10]), lambda _: None).close()
-    with pytest.raises(Unavailable):
-        shared.receive(iter([b"x" * 11]), lambda _: None)
+    shared.receive("me", iter([b"x" * 100]), lambda _: None).close()
 
 
 def cut(piece: bytes) -> Iterator[bytes]:
@@ -174,8 +178,44 @@ def test_an_upload_that_is_cut_off_gives_back_its_room(tmp_path: Path) -> None:
     shared = spool(tmp_path, budget=10)
     for _ in range(3):
         with pytest.raises(HttpProblem):
-            shared.receive(cut(b"x" * 9), lambda _: None)
-    shared.receive(iter([b"x" * 10]), lambda _: None).close()
+            shared.receive("me", cut(b"x" * 9), lambda _: None)
+    shared.receive("me", iter([b"x" * 10]), lambda _: None).close()
+
+
+class Waiting(io.BytesIO):
+    """A body that comes when it is let go."""
+
+    go_on = threading.Event()
+    reading = threading.Semaphore(0)
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reading.release()
+        assert self.go_on.wait(30)
+        return super().read(size)
+
+
+def test_a_client_that_sends_slowly_is_refused_in_the_end_and_the_others_go_on(api: Any) -> None:
+    """Eight bodies may be read at once; a client that has six on their way has its share."""
+    model = {"model": "net", "title": "Net"}
+    with ThreadPoolExecutor(6) as pool:
+        try:
+            body = b'{"model":"slow","title":"Slow"}'
+            slow = [
+                pool.submit(
+                    send, api, "/v1/models", Waiting(body), len(body), Content_Type="application/json", key=f"slow{n}"
+                )
+                for n in range(6)
+            ]
+            assert all(Waiting.reading.acquire(timeout=30) for _ in slow)
+            refused = api.post("/v1/models", model)
+            assert (refused.status_code, refused.json["code"]) == (429, "too-many-requests")
+            assert (refused.json["retryable"], refused.headers["Retry-After"]) == (True, "1")
+            assert api.get("/v1/models", role="operator").status_code == 200
+            assert api.post("/v1/models", model, role="recorder").status_code == 201
+        finally:
+            Waiting.go_on.set()
+        assert {one.result().status_code for one in slow} == {201}
+    assert api.post("/v1/models", model).status_code == 201
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,4 +224,4 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     shared = spool(tmp_path)
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("wb", 0))  # noqa: SIM115
     with pytest.raises(StorageFull):
-        shared.receive(iter([b"x"]), lambda _: None)
+        shared.receive("me", iter([b"x"]), lambda _: None)

@@ -332,7 +332,7 @@ def test_a_full_gateway_refuses_at_once_without_touching_the_ledger(make_core: C
         held = [pool.submit(core.post, f"k{number}") for number in range(2)]
         until(lambda: core.ledger.calls["prepare"] == 2)
         started = time.perf_counter()
-        with pytest.raises(Unavailable, match="limit"):
+        with pytest.raises(Unavailable, match="no room"):
             core.post("k9")
         assert time.perf_counter() - started < 0.4
         assert core.ledger.calls["prepare"] == 2

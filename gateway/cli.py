@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from gateway.console import Failure, Tool, dumps, plain, show, table, told
+from gateway.exits import Exit
 from gateway.identities.cli import identity
 from gateway.verbs import add_verbs
 
@@ -117,7 +118,7 @@ def fsck(network: Path, organisation: str, data: Path | None, as_json: bool) -> 
 
     show(report.as_json(), as_json, render)
     if not report.ok:
-        raise SystemExit(1)
+        raise SystemExit(Exit.DISAGREES)
 
 
 @main.group()

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the `pedigree` command prints: JSON for programs, tables and trees for people, one line for an error."""
 
+import io
 import json
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -13,6 +16,9 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
+
+from gateway.exits import EPILOG, exit_of
+from gateway.exits import Exit as Exit
 
 if TYPE_CHECKING:  # rich is imported where something is printed, so that `--help` need not wait for it
     from rich.console import Console
@@ -24,39 +30,94 @@ LARGEST_JSON = 64 * 1024 * 1024
 """The largest JSON file that is read, in bytes."""
 _WIDTH_OF_A_PIPE = 160
 _WIDEST_TEXT = 110
-_INTERRUPTED = 130
 _INSTANTS = frozenset({"at", "since", "started", "finished"})
 _LONGEST_SHOWN = 200
 
 
 class Failure(click.ClickException):
-    """An error in one line on standard error; the exit code is 1."""
+    """An error in one line on standard error, as JSON for programs; `problem` is what JSON says beside the text."""
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED, problem: Json | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the instance
+        self.problem = problem or {}
+
+    @classmethod
+    def of(cls, error: BaseException, where: str = "") -> "Failure":
+        """The failure of a command that ended with this error, at a file where that is known."""
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror}"
+        said = {name: getattr(error, name, None) for name in ("code", "status", "retryable", "facts")}
+        problem = {name: value for name, value in said.items() if isinstance(value, str | int | dict) and value != {}}
+        return cls(f"{where}: {text}" if where else text, exit_of(error), problem)
 
 
 class Tool(click.Group):
-    """The command itself: whatever goes wrong, also with its arguments, is one line on standard error."""
+    """The command itself: whatever goes wrong, also with its arguments, is one line on standard error.
+
+    With `--json` that line is an object of `code`, `detail` and `exit_code`, and of what else the gateway said.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, epilog=EPILOG, **more)
 
     def main(  # type: ignore[override]  # click's own signature promises more about what it returns
         self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
     ) -> Any:
-        """As click's, but for the form of errors: exit code 1, or 2 for wrong arguments, or 130 after Ctrl-C."""
+        """As click's, but for the form of errors and for `Exit`; colours as `NO_COLOR` wants it (no-color.org)."""
+        if os.environ.get("NO_COLOR"):
+            extra.setdefault("color", False)
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **extra)
+        given = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in given[: given.index("--") if "--" in given else None]
         try:
             code = super().main(args, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as exc:
             exc.show()
             sys.exit(exc.exit_code)
         except click.ClickException as exc:
-            _fail(exc.format_message() + _where_to_look(exc), exc.exit_code)
+            _fail(exc, as_json=as_json)
         except click.Abort:
-            _fail("stopped", _INTERRUPTED)
-        sys.exit(code if isinstance(code, int) else 0)
+            _fail(Failure("stopped", Exit.STOPPED), as_json=as_json)
+        except Exception:
+            # An exit code of 1 is a verdict on what was checked, and Python's own for what it did not expect.
+            traceback.print_exc()
+            sys.exit(Exit.DEFECT)
+        sys.exit(code if isinstance(code, int) else Exit.DONE)
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        """As click's; prints the help, if that is what was asked for."""
+        with _ending_quietly():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's."""
+        with _ending_quietly():
+            return super().invoke(ctx)
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"pedigree: {plain(' '.join(message.split()))}", err=True)
-    sys.exit(code)
+@contextmanager
+def _ending_quietly() -> Iterator[None]:
+    """End without a word when the reader of our output has gone: it has seen enough."""
+    try:
+        yield
+    except BrokenPipeError:
+        with suppress(io.UnsupportedOperation):  # Python flushes once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(Exit.BROKEN_PIPE) from None
+
+
+def _fail(error: click.ClickException, *, as_json: bool) -> NoReturn:
+    message = error.format_message() + _where_to_look(error)
+    if as_json:
+        problem = {"code": Exit(error.exit_code).code, **(error.problem if isinstance(error, Failure) else {})}
+        detail = message.removesuffix(f" [{problem['code']}]")
+        click.echo(json.dumps({**problem, "detail": detail, "exit_code": int(error.exit_code)}), err=True)
+    else:
+        click.echo(f"pedigree: {plain(' '.join(message.split()))}", err=True)
+    sys.exit(error.exit_code)
 
 
 def _where_to_look(error: click.ClickException) -> str:
@@ -66,7 +127,7 @@ def _where_to_look(error: click.ClickException) -> str:
 
 
 def told(function: Callable[P, None]) -> Callable[P, None]:
-    """Turn every expected failure of a command into one line."""
+    """Turn every expected failure of a command into one line and its exit code."""
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -78,14 +139,10 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
 
         try:
             function(*args, **kwargs)
-        except (PedigreeError, PortError, SettingsError, LedgerError, FabricError) as exc:
-            raise Failure(str(exc)) from None
         except BrokenPipeError:
-            raise  # whoever read our output has seen enough; click ends quietly
-        except OSError as exc:
-            raise Failure(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)) from None
-        except ValueError as exc:
-            raise Failure(str(exc)) from None
+            raise  # `Tool` ends quietly
+        except (PedigreeError, PortError, SettingsError, LedgerError, FabricError, OSError, ValueError) as exc:
+            raise Failure.of(exc) from None
 
     return wrapper
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from gateway.console import Json, fields, read_json, show, told
 
@@ -18,9 +19,10 @@ FIELDS = click.option("--fields", "given", type=FILE, help="JSON file with (furt
 def using_gateway(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say which gateway, and open a client on it as the first argument."""
 
-    def opened(url: str, key: str, timeout: float, **arguments: Any) -> None:
+    def opened(url: str | None, key: str | None, key_file: Path | None, timeout: float, **arguments: Any) -> None:
         from gateway.sdk import Pedigree
 
+        url, key = _address(url, key, key_file)
         with Pedigree(url, key, timeout=timeout) as pedigree:
             function(pedigree, **arguments)
 
@@ -28,7 +30,7 @@ def using_gateway(function: Callable[..., None]) -> Callable[..., None]:
     opened.__name__ = function.__name__
     wrapper = told(opened)
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too."),
         click.option(
             "--timeout",
             type=float,
@@ -37,28 +39,61 @@ def using_gateway(function: Callable[..., None]) -> Callable[..., None]:
             callback=_seconds,
             help="Seconds, retries included.",
         ),
-        click.option("--key", required=True, envvar="PEDIGREE_KEY", callback=_key, help="API key; also PEDIGREE_KEY."),
-        click.option("--url", required=True, envvar="PEDIGREE_URL", callback=_url, help="Gateway; also PEDIGREE_URL."),
+        click.option(
+            "--key",
+            envvar="PEDIGREE_KEY",
+            callback=_key,
+            help="API key; better PEDIGREE_KEY or a file: others on this machine can read a command's arguments.",
+        ),
+        click.option(
+            "--key-file",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            envvar="PEDIGREE_KEY_FILE",
+            help="File that holds the API key; also PEDIGREE_KEY_FILE.",
+        ),
+        click.option("--url", envvar="PEDIGREE_URL", callback=_url, help="Gateway; also PEDIGREE_URL."),
     ):
         wrapper = option(wrapper)
     return wrapper
 
 
-def _url(_context: click.Context, _option: click.Parameter, value: str) -> str:
+def _address(url: str | None, key: str | None, key_file: Path | None) -> tuple[str, str]:
+    """Which gateway, and the key for it: what the command line says goes before what the environment says."""
+    context = click.get_current_context()
+    typed = {name for name in ("key", "key_file") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if len(typed) == 2:
+        raise click.UsageError("--key and --key-file say the same; give one of them", context)
+    if key_file is not None and (key is None or "key_file" in typed):
+        key = _one_word(key_file.read_text(encoding="utf-8", errors="replace"), context, f"{key_file}: ")
+    missing = [] if url is not None else ["--url (or PEDIGREE_URL)"]
+    if key is None:
+        missing.append("--key-file (or PEDIGREE_KEY_FILE, or PEDIGREE_KEY, or --key)")
+    if url is None or key is None:
+        raise click.UsageError(f"Missing {' and '.join(missing)}.", context)
+    return url, key
+
+
+def _url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     try:
         parts = urlsplit(value)
         if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and value.isprintable():
             return value
     except ValueError:
         pass  # brackets or a port that are none: it is refused like the rest
-    raise click.BadParameter(f"{value!r} is no address of a gateway, such as http://127.0.0.1:8101")
+    raise click.BadParameter(f"{value!r} is not the address of a gateway, such as http://127.0.0.1:8101")
 
 
-def _key(_context: click.Context, _option: click.Parameter, value: str) -> str:
+def _key(context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else _one_word(value, context)
+
+
+def _one_word(value: str, context: click.Context, where: str = "") -> str:
     value = value.strip()
     if value.isascii() and value.isprintable() and value and " " not in value:
         return value
-    raise click.BadParameter("an API key is one word, id.secret, as `pedigree keys add` printed it")
+    raise click.BadParameter(f"{where}an API key is one word, id.secret, as `pedigree keys add` printed it", context)
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, value: float) -> float:

@@ -11,6 +11,7 @@ import click
 
 from gateway import endorsing
 from gateway.console import Failure, Json, dumps, fields, hashing, lineage_tree, plain, read_json, show, told, wrapped
+from gateway.exits import Exit
 from gateway.options import FIELDS, FILE, found, merged, recorded, using_gateway
 
 
@@ -70,7 +71,7 @@ def _reading(file: Path | None) -> Iterator[None]:
     except Refused as exc:
         if file is None or exc.code not in {"unreadable-records", "record-id-repeated"}:
             raise
-        raise Failure(f"{file}: {exc}") from None
+        raise Failure.of(exc, str(file)) from None
 
 
 @dataset.command("show")
@@ -124,7 +125,7 @@ def _report(report: Json, as_json: bool) -> None:
 
     show(report, as_json, render)
     if not report["verified"]:
-        raise SystemExit(1)
+        raise SystemExit(Exit.DISAGREES)
 
 
 @click.group()
@@ -263,7 +264,7 @@ def verify(file: Path, root: str | None, as_json: bool) -> None:
     try:
         verdict = verify_evidence(read_json(file), root=root, purpose_names=purpose_names)
     except EvidenceRejected as exc:
-        raise Failure(f"{file} proves nothing: {exc}") from None
+        raise Failure(f"{file} proves nothing: {exc}", Exit.DISAGREES) from None
     show(verdict.as_json(), as_json, lambda: click.echo(wrapped(plain(verdict.text()))))
 
 

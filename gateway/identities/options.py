@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.console import Failure, told
+from gateway.console import Exit, Failure, told
 
 if TYPE_CHECKING:  # imported where used, so that `--help` answers at once
     from gateway.identities.ca import FabricCa
@@ -94,11 +94,17 @@ def plainly(function: Command) -> Command:
 
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        from gateway.identities.errors import IdentityError
+        from gateway.identities import errors
 
         try:
             function(*args, **kwargs)
-        except IdentityError as exc:
+        except errors.CaUnreachable as exc:
+            raise Failure(str(exc), Exit.UNREACHABLE) from None
+        except (errors.NoSuchIdentity, errors.NotFoundAtCa) as exc:
+            raise Failure(str(exc), Exit.NOT_FOUND) from None
+        except errors.CaError as exc:
+            raise Failure(str(exc), Exit.REFUSED) from None
+        except errors.IdentityError as exc:
             raise Failure(str(exc)) from None
 
     return told(wrapper)

@@ -12,14 +12,26 @@ Recording methods return only after the transaction is committed and valid. They
 """
 
 from gateway.sdk.client import Pedigree
-from gateway.sdk.errors import InvalidEvidence, PedigreeError, Refused, Unavailable, Unreachable
+from gateway.sdk.errors import (
+    Disagreement,
+    InvalidEvidence,
+    InvalidInput,
+    NotFound,
+    PedigreeError,
+    Refused,
+    Unavailable,
+    Unreachable,
+)
 from gateway.sdk.files import digest_file, digest_files, manifest_digest
 from gateway.sdk.proofs import verify_record
 from gateway.sdk.runs import Run
 from gateway.sdk.transport import Recorded
 
 __all__ = [
+    "Disagreement",
     "InvalidEvidence",
+    "InvalidInput",
+    "NotFound",
     "Pedigree",
     "PedigreeError",
     "Recorded",

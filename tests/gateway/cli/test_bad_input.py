@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli import main
 from gateway.console import LARGEST_JSON
+from gateway.exits import Exit
 from network.material import ensure_material
 from network.topology import default_topology
 
@@ -26,7 +27,7 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
-def refused(result: Result, *names: str, code: int = 1) -> str:
+def refused(result: Result, *names: str, code: int = Exit.FAILED) -> str:
     """The one line of an error, which says each of `names`."""
     assert result.exit_code == code, result.output
     assert result.stdout == ""
@@ -43,7 +44,11 @@ def refused(result: Result, *names: str, code: int = 1) -> str:
     [
         (("nonsense",), "nonsense"),
         (("ledger",), "--url"),
-        (("ledger", "--url", "http://127.0.0.1:1"), "--key"),
+        (("ledger",), "--key-file"),
+        (("ledger", "--url", "http://127.0.0.1:1"), "--key-file"),
+        (("ledger", *NOWHERE, "--key-file", "missing"), "missing"),
+        (("ledger", *NOWHERE, "--key-file", __file__), "--key and --key-file"),
+        (("ledger", "--url", "http://127.0.0.1:1", "--key-file", __file__), f"{__file__}: an API key"),
         (("ledger", *NOWHERE, "--url", "nonsense"), "--url"),
         (("ledger", *NOWHERE, "--url", "ftp://gateway"), "--url"),
         (("ledger", *NOWHERE, "--url", "http://[::1"), "--url"),
@@ -73,7 +78,7 @@ def test_wrong_arguments_are_named(
 
 
 def test_a_gateway_that_does_not_answer_is_named() -> None:
-    refused(invoke("ledger", *NOWHERE), "http://127.0.0.1:1 does not answer")
+    refused(invoke("ledger", *NOWHERE), "http://127.0.0.1:1 does not answer", code=Exit.UNREACHABLE)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +99,8 @@ def test_a_gateway_that_does_not_answer_is_named() -> None:
 def test_a_bad_file_of_evidence_is_named(tmp_path: Path, content: bytes, says: str) -> None:
     file = tmp_path / "proof.json"
     file.write_bytes(content)
-    refused(invoke("verify", str(file)), "proof.json", says)
+    read = says != "record-evidence"
+    refused(invoke("verify", str(file)), "proof.json", says, code=Exit.FAILED if read else Exit.DISAGREES)
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:

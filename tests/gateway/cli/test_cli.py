@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.exits import Exit
 from gateway.settings import NetworkFile, Settings, SettingsError, load_secret
 
 
@@ -70,20 +71,20 @@ def test_a_key_is_shown_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "code"),
     [
-        ("keys", "add", "a b", "--role", "reader", "--data", "{data}"),
-        ("serve", "--network", "{data}/none.json", "--organisation", "lab"),
-        ("verify", "{file}"),
-        ("ledger", "--url", "http://127.0.0.1:1", "--key", "a.b", "--timeout", "0.2"),
+        (("keys", "add", "a b", "--role", "reader", "--data", "{data}"), Exit.FAILED),
+        (("serve", "--network", "{data}/none.json", "--organisation", "lab"), Exit.FAILED),
+        (("verify", "{file}"), Exit.DISAGREES),
+        (("ledger", "--url", "http://127.0.0.1:1", "--key", "a.b", "--timeout", "0.2"), Exit.UNREACHABLE),
     ],
 )
-def test_an_error_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_an_error_is_one_line(tmp_path: Path, arguments: tuple[str, ...], code: Exit) -> None:
     file = tmp_path / "evidence.json"
     file.write_text("{}")
     filled = [argument.format(data=tmp_path / "data", file=file) for argument in arguments]
     result = invoke(*filled)
-    assert result.exit_code == 1
+    assert result.exit_code == code
     assert result.stderr.startswith("pedigree: ")
     assert result.stderr.count("\n") == 1
 

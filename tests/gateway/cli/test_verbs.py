@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.exits import Exit
 
 DONE = {
     "record": {"kind": "model", "model": "net", "recorded_at": 1_795_397_823_449},
@@ -166,7 +167,7 @@ def test_evidence_is_written_to_a_file_only_when_there_is_some(gateway: Gateway,
     assert json.loads(output.read_text()) == DONE
     gateway.status, gateway.answer = 404, {"code": "not-found", "detail": "No such record."}
     refused = gateway.run("dataset", "proof", "d", "1", "x", str(tmp_path / "none.json"))
-    assert (refused.exit_code, refused.stderr) == (1, "pedigree: No such record. [not-found]\n")
+    assert (refused.exit_code, refused.stderr) == (Exit.NOT_FOUND, "pedigree: No such record. [not-found]\n")
     assert not (tmp_path / "none.json").exists()
 
 
@@ -176,7 +177,7 @@ def test_a_refusal_of_a_file_names_the_file_and_a_wrong_key_is_told(gateway: Gat
     gateway.status, gateway.answer = 422, {"code": "unreadable-records", "detail": "line 2: it has 2 fields"}
     refused = gateway.run("dataset", "commit", "d", str(file))
     assert (refused.exit_code, refused.stderr) == (
-        1, f"pedigree: {file}: line 2: it has 2 fields [unreadable-records]\n",
+        Exit.REFUSED, f"pedigree: {file}: line 2: it has 2 fields [unreadable-records]\n",
     )  # fmt: skip
     gateway.status, gateway.answer = 401, {"code": "unauthenticated", "detail": "A valid API key is needed."}
     assert gateway.run("ledger").stderr == "pedigree: A valid API key is needed. [unauthenticated]\n"

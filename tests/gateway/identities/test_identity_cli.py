@@ -224,7 +224,7 @@ def test_no_secret_is_ever_shown(enrolled: Shell, fake: Any, tmp_path: Path) -> 
         enrolled("show", "gateway"),
         enrolled("show", "gateway", "--json"),
     ]
-    assert [each.exit_code for each in shown] == [0, 0, 1, 0, 0, 0]
+    assert [each.exit_code for each in shown] == [0, 0, 4, 0, 0, 0]
     for each in shown:
         for hidden in (fake.secrets["gateway"], "wrong-secret", "PRIVATE"):
             assert hidden not in each.output

@@ -20,6 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="the network that tests run on",
     )
+    parser.addoption(
+        "--fuzz-seconds",
+        type=float,
+        default=float(os.environ.get("PEDIGREE_FUZZ_SECONDS", "2")),
+        help="how long each fuzzer in tests/fuzz runs (PEDIGREE_FUZZ_SECONDS)",
+    )
 
 
 @pytest.fixture(scope="session")

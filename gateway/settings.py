@@ -20,6 +20,8 @@ _TEXT = re.compile(r"[^\x00-\x1f]+")
 _ADDRESS = re.compile(r"[^\s:=]+:[0-9]{1,5}")
 _NAMED_ADDRESS = re.compile(r"(?:(?P<name>[^\s:=]+)=)?(?P<address>[^\s:=]+:[0-9]{1,5})")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_MSP_ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
+"""As the law has it."""
 
 
 class SettingsError(Exception):
@@ -47,6 +49,10 @@ class _Fields:
 
     def optional(self, name: str) -> str | None:
         return None if self._value.get(name) is None else self.text(name)
+
+    def msp_id(self) -> str:
+        what = "an MSP id: 1 to 64 letters, digits, dots and hyphens, with a letter or digit at both ends"
+        return self.text("mspid", form=_MSP_ID, what=what)
 
     def has(self, name: str) -> bool:
         return name in self._value
@@ -148,9 +154,17 @@ class NetworkFile:
         except RecursionError:
             raise SettingsError(f"the network file {path} is not JSON: it is nested too deeply") from None
         try:
-            return cls._parse(_Fields(value, ""), path.parent)
-        except _Misused as exc:
+            return cls.parse(value, path.parent)
+        except SettingsError as exc:
             raise SettingsError(f"the network file {path}: {exc}") from None
+
+    @classmethod
+    def parse(cls, document: object, folder: Path) -> "NetworkFile":
+        """Read a document; relative paths in it are relative to `folder`. Raises `SettingsError`."""
+        try:
+            return cls._parse(_Fields(document, ""), folder)
+        except _Misused as exc:
+            raise SettingsError(str(exc)) from None
 
     @classmethod
     def _parse(cls, value: "_Fields", folder: Path) -> "NetworkFile":
@@ -161,7 +175,7 @@ class NetworkFile:
             organisations=tuple(
                 Organisation(
                     name=item.text("name"),
-                    msp_id=item.text("mspid"),
+                    msp_id=item.msp_id(),
                     domain=item.text("domain"),
                     peers=_peers(item),
                     tls_ca=folder / item.text("tls_ca"),
@@ -171,7 +185,7 @@ class NetworkFile:
                 )
                 for item in value.items("organisations")
             ),
-            orderer_msp_id=orderer.text("mspid"),
+            orderer_msp_id=orderer.msp_id(),
             orderer_msp=folder / orderer.text("msp"),
             genesis_hash=value.text("genesis_hash", form=_HASH, what="64 lower-case hexadecimal digits"),
         )

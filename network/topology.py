@@ -22,7 +22,8 @@ from network.documents import read_document
 from network.reading import TopologyError as TopologyError
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-_MSP_ID = re.compile(r"[A-Za-z0-9.-]+")
+_MSP_ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
+"""The law's rule for organisations' ids, so that a network never begins with a member that the law cannot name."""
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _CHANNEL = re.compile(r"[a-z][a-z0-9.-]*")
@@ -237,6 +238,12 @@ def bind_anywhere(listener: socket.socket, host: str) -> int:
     raise OSError(errno.EADDRINUSE, f"no free port was found from {_ANY_PORT[0]} to {_ANY_PORT[1]}")
 
 
+def check_msp_id(value: object, field: str) -> str:
+    """An MSP id of the one form that every part of Pedigree takes; raises `TopologyError` that names `field`."""
+    what = "an MSP id: 1 to 64 letters, digits, dots and hyphens, with a letter or digit at both ends"
+    return reading.text(value, field, _MSP_ID, what)
+
+
 def default_topology(*, any_port: bool = False) -> Topology:
     """The three-organisation network; with `any_port` every port is 0, as tests want it."""
 
@@ -311,7 +318,7 @@ def _organisation(entry: object, path: str) -> Organisation:
     following = f"{peer.host}:{peer.port + 1 if peer.port else 0}"
     return Organisation(
         name=reading.text(fields["name"], f"{path}.name", _NAME, "a name of letters, digits, '.', '_' and '-'"),
-        msp_id=reading.text(fields["mspid"], f"{path}.mspid", _MSP_ID, "an MSP id of letters, digits, '.' and '-'"),
+        msp_id=check_msp_id(fields["mspid"], f"{path}.mspid"),
         domain=reading.text(fields["domain"], f"{path}.domain", _DOMAIN, "a lower-case domain name"),
         peer=peer,
         chaincode=_endpoint(fields.get("chaincode", following), f"{path}.chaincode"),
@@ -327,7 +334,7 @@ def parse_orderer(entry: object) -> OrdererOrganisation:
     fields = reading.mapping(entry, "orderer", required=(), optional=("mspid", "domain", "addresses", "consensus"))
     addresses = reading.filled_list(fields.get("addresses", ["127.0.0.1:7050"]), "orderer.addresses")
     return OrdererOrganisation(
-        msp_id=reading.text(fields.get("mspid", "OrdererMSP"), "orderer.mspid", _MSP_ID, "an MSP id"),
+        msp_id=check_msp_id(fields.get("mspid", "OrdererMSP"), "orderer.mspid"),
         domain=reading.text(
             fields.get("domain", "orderer.example"), "orderer.domain", _DOMAIN, "a lower-case domain name"
         ),

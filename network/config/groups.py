@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from network.embedded.mspconfig import msp_config_from_folder
 from network.embedded.policytext import parse
-from network.topology import Endpoint
+from network.topology import Endpoint, check_msp_id
 
 ADMINS = "Admins"
 
@@ -34,7 +34,11 @@ def add_policy(group: configtx_pb2.ConfigGroup, name: str, kind: int, policy: Me
 
 
 def organisation(msp_id: str, msp: Path, rules: Mapping[str, str]) -> configtx_pb2.ConfigGroup:
-    """An organisation from its MSP folder, with signature policies by name; raises `OSError` or `ValueError`."""
+    """An organisation from its MSP folder, with signature policies by name; raises `OSError` or `ValueError`.
+
+    Every configuration that is made here passes this point, so an MSP id that some other part would refuse ends here.
+    """
+    check_msp_id(msp_id, "mspid")
     group = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
     config = msp_config_from_folder(msp, msp_id)
     add_value(group, "MSP", msp_config_pb2.MSPConfig(type=0, config=config.SerializeToString()))
@@ -44,7 +48,10 @@ def organisation(msp_id: str, msp: Path, rules: Mapping[str, str]) -> configtx_p
 
 
 def peer_organisation(msp_id: str, msp: Path, anchors: Iterable[Endpoint]) -> configtx_pb2.ConfigGroup:
-    """A member with Fabric's standard policies: peers endorse, clients and administrators write, all read."""
+    """A member with Fabric's standard policies: peers endorse, clients and administrators write, all read.
+
+    Raises `OSError` or `ValueError`.
+    """
     rules = {
         "Readers": f"OR('{msp_id}.admin', '{msp_id}.peer', '{msp_id}.client')",
         "Writers": f"OR('{msp_id}.admin', '{msp_id}.client')",

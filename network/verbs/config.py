@@ -17,7 +17,7 @@ from network.config.growth import Network, Outcome
 from network.config.submit import first_answer, proposed, submit
 from network.config.view import describe
 from network.embedded.identity import Signer
-from network.topology import Batch, Endpoint, Organisation
+from network.topology import Batch, Endpoint, Organisation, check_msp_id
 from network.verbs.common import as_json_option, directory_option, refusing
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -203,6 +203,7 @@ def propose() -> None:
 @refusing
 def propose_add_org(mspid: str, folder: Path, anchors: tuple[Endpoint, ...], out: Path, *, directory: Path) -> None:
     """Make an organisation a member."""
+    check_msp_id(mspid, "--mspid")
     try:
         group = peer_organisation(mspid, folder, anchors)
     except ValueError as error:
@@ -347,6 +348,7 @@ def _propose(directory: Path, out: Path, wanted: Callable[[configtx_pb2.Config],
 
 def _signer(directory: Path, organisation: str | None, folder: Path | None, mspid: str | None) -> Signer:
     if folder is not None and mspid is not None:
+        check_msp_id(mspid, "--mspid")
         try:
             return Signer.from_folder(folder, mspid)
         except ValueError as error:

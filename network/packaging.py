@@ -15,6 +15,7 @@ from typing import Any
 from fabric_protos.peer import collection_pb2, policy_pb2
 
 from network.embedded.policy import MalformedPolicy, parse
+from network.publicfiles import certificate_of
 from network.topology import Endpoint
 
 __all__ = [
@@ -94,9 +95,9 @@ class ServiceTls:
 
     @classmethod
     def from_folder(cls, folder: Path) -> "ServiceTls":
-        """Read ca.crt, client.crt and client.key; raises `OSError`."""
-        names = ("ca.crt", "client.crt", "client.key")
-        return cls(*((folder / name).read_text(encoding="ascii") for name in names))
+        """Read ca.crt, client.crt and client.key; raises `OSError` or `PublicFileError`."""
+        root, certificate = (certificate_of(folder, name).decode() for name in ("ca.crt", "client.crt"))
+        return cls(root, certificate, (folder / "client.key").read_text(encoding="ascii"))
 
 
 def make_package(label: str, address: Endpoint, tls: ServiceTls | None = None) -> Package:

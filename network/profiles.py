@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from network.material import Material
+from network.publicfiles import certificate_of
 from network.topology import Organisation, Topology
 
 NETWORK_FILE = "network.json"
@@ -24,7 +25,10 @@ class Genesis:
 
 
 def connection_profile(topology: Topology, material: Material, organisation: Organisation) -> dict[str, Any]:
-    """One organisation's connection profile in Fabric's format, version 1.0.0, with its TLS root inlined."""
+    """One organisation's connection profile in Fabric's format, version 1.0.0, with its TLS root inlined.
+
+    Raises `OSError` or `PublicFileError`.
+    """
     peer = organisation.peer_name
     return {
         "name": f"{topology.channels[0].name}-{organisation.name}",
@@ -42,7 +46,7 @@ def connection_profile(topology: Topology, material: Material, organisation: Org
         "peers": {
             peer: {
                 "url": f"grpcs://{organisation.peer}",
-                "tlsCACerts": {"pem": material.tls_ca(organisation.domain).read_text(encoding="ascii")},
+                "tlsCACerts": {"pem": _pem(material.tls_ca(organisation.domain))},
                 "grpcOptions": {"ssl-target-name-override": peer, "hostnameOverride": peer},
             }
         },
@@ -99,6 +103,10 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     new.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     new.replace(path)
+
+
+def _pem(path: Path) -> str:
+    return certificate_of(path.parent, path.name).decode()
 
 
 def _path(path: Path) -> str:

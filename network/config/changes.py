@@ -16,7 +16,7 @@ from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_pb2
 
 from network.config.errors import ConfigError
 from network.config.groups import add_anchors, add_value
-from network.config.revocation import check_list
+from network.config.revocation import check_list, public_list
 from network.topology import Batch, Endpoint
 
 __all__ = [
@@ -111,7 +111,7 @@ def revoke(config: configtx_pb2.Config, msp_id: str, lists: Sequence[bytes]) -> 
             issuer = check_list(pem, authorities)
             kept = [each for each in msp.revocation_list if x509.load_pem_x509_crl(each).issuer != issuer]
             del msp.revocation_list[:]
-            msp.revocation_list.extend([*kept, pem])
+            msp.revocation_list.extend([*kept, public_list(pem)])
 
     return _with_msp(config, msp_id, change)
 

@@ -24,6 +24,7 @@ from network.embedded.identity import Signer
 from network.lifecycle import definitions
 from network.material import Material, ensure_material
 from network.profiles import write_json
+from network.publicfiles import certificate_of
 from network.running import TOPOLOGY_FILE
 from network.topology import Endpoint, Organisation, Topology, load, parse
 
@@ -147,7 +148,7 @@ class Network:
         number = orderer.addresses.index(address) + 1
         self.say(f"starting {orderer.node_names[number - 1]}, which follows the channel")
         self.converge()
-        certificate = (self.material.orderer(orderer.domain, number) / "tls" / "server.crt").read_bytes()
+        certificate = certificate_of(self.material.orderer(orderer.domain, number) / "tls", "server.crt")
         self.say(f"making {address} a consenter of channel {self.channel}")
         inside = self._inside(orderer.node_names[number - 1], address)
         done = self.change(

@@ -16,19 +16,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.config.errors import ConfigError
 from network.embedded.certificates import issued_by
+from network.publicfiles import PublicFileError, revocation_lists_in
 
-__all__ = ["check_list", "make_list", "revokes"]
+__all__ = ["check_list", "make_list", "public_list", "revokes"]
 
 _DAYS = 3650
 """Fabric does not look at a list's end; others do."""
 
 
+def public_list(pem: bytes) -> bytes:
+    """A revocation list without whatever else its file holds; raises `ConfigError` for a key and for no list."""
+    try:
+        return revocation_lists_in(pem, "the revocation list")
+    except PublicFileError as error:
+        raise ConfigError(f"not a revocation list in PEM: {error}") from error
+
+
 def check_list(pem: bytes, authorities: Sequence[x509.Certificate]) -> x509.Name:
     """Accept a list that one of an organisation's authorities issued; answers whose it is. Raises `ConfigError`."""
-    try:
-        crl = x509.load_pem_x509_crl(pem)
-    except ValueError as error:
-        raise ConfigError("not a revocation list in PEM") from error
+    crl = x509.load_pem_x509_crl(public_list(pem))
     for authority in authorities:
         key: Any = authority.public_key()
         if authority.subject == crl.issuer and crl.is_signature_valid(key):

@@ -21,6 +21,7 @@ from network.embedded.genesis import genesis_block
 from network.lifecycle import packages_for
 from network.material import ensure_material, ensure_service
 from network.packaging import Package, ServiceTls
+from network.publicfiles import certificate_of, public_msp
 from network.topology import Channel, Organisation
 
 __all__ = ["agreed_block", "ca_secret", "chaincode_packages", "make_files", "tls_of_chaincode"]
@@ -131,7 +132,8 @@ def agreed_block(plan: Plan, channel: Channel) -> common_pb2.Block:
     topology, material = plan.topology, plan.material
     folders = [material.organisation(member.domain) for member in topology.members(channel)]
     folders.append(material.orderer_organisation(topology.orderer.domain))
-    roots = [path.read_bytes() for folder in folders for path in (folder / "msp" / "cacerts").iterdir()]
+    files = [item for folder in folders for item in public_msp(folder / "msp").items()]
+    roots = [content for name, content in files if name.startswith("cacerts/")]
     at = max(x509.load_pem_x509_certificate(root).not_valid_before_utc for root in roots)
 
     def block(nonce: bytes) -> common_pb2.Block:
@@ -143,7 +145,7 @@ def agreed_block(plan: Plan, channel: Channel) -> common_pb2.Block:
 def _write_configurations(plan: Plan) -> None:
     roots = [plan.material.tls_ca(member.domain) for member in plan.topology.organisations]
     roots.append(plan.material.orderer_tls_ca(plan.topology.orderer.domain))
-    bundle = b"".join(path.read_bytes() for path in roots)
+    bundle = b"".join(certificate_of(path.parent, path.name) for path in roots)
     for peer in plan.peers:
         password = _couchdb_password(plan, peer)
         _write_tree(plan.rendered / peer.name / "core.yaml", nodes.core(plan, peer, password))

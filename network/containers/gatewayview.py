@@ -8,7 +8,7 @@ and lies among the gateway's own data.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fabric_protos.common import common_pb2
@@ -16,6 +16,7 @@ from fabric_protos.common import common_pb2
 from network.containers.plan import Gateway, Plan
 from network.embedded.blocks import header_hash
 from network.profiles import write_json
+from network.publicfiles import public_msp
 from network.topology import Organisation
 
 __all__ = ["own_part", "write"]
@@ -50,11 +51,13 @@ def _write_folder(plan: Plan, gateway: Gateway, genesis: bytes) -> None:
     folder = plan.rendered / gateway.name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     orderer = plan.topology.orderer
-    _copy(plan.material.orderer_organisation(orderer.domain) / "msp", folder / "organizations" / orderer.domain / "msp")
-    for member in plan.topology.organisations:
-        _copy(plan.material.organisation(member.domain) / "msp", folder / "organizations" / member.domain / "msp")
+    shown = {orderer.domain: plan.material.orderer_organisation(orderer.domain)}
+    shown |= {member.domain: plan.material.organisation(member.domain) for member in plan.topology.organisations}
+    for name, owner in shown.items():
+        _show(owner / "msp", folder / "organizations" / name / "msp")
     domain = gateway.organisation.domain
-    _copy(plan.material.service(plan.material.organisation(domain), gateway.name), folder / "tls")
+    own_tls = plan.material.service(plan.material.organisation(domain), gateway.name)
+    _put(_content(own_tls), folder / "tls", lambda unfinished: shutil.copytree(own_tls, unfinished))
     write_json(folder / "network.json", _describe(plan, genesis))
 
 
@@ -97,15 +100,27 @@ def _first_tls_root(domain: str) -> str:
     return f"organizations/{domain}/msp/tlscacerts/tlsca.{domain}-cert.pem"
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder in one step; what a killed tool left half-made is thrown away."""
-    if target.exists() and _content(source) == _content(target):
+def _show(msp: Path, target: Path) -> None:
+    """Copy the public files of an MSP; the folder may be another organisation's, and this one is given to a program."""
+    files = public_msp(msp)
+
+    def write(unfinished: Path) -> None:
+        for name, content in files.items():
+            (unfinished / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (unfinished / name).write_bytes(content)
+
+    _put(files, target, write)
+
+
+def _put(content: Mapping[str, bytes], target: Path, write: Callable[[Path], object]) -> None:
+    """Have a folder hold what `write` makes, in one step; what a killed tool left half-made is thrown away."""
+    if target.exists() and content == _content(target):
         return
     unfinished = target.with_name(f".{target.name}.new")
     former = target.with_name(f".{target.name}.old")
     for leftover in (unfinished, former):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(source, unfinished)
+    write(unfinished)
     if target.exists():
         target.rename(former)
     unfinished.rename(target)

@@ -14,6 +14,7 @@ from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_pb2
 from fabric_protos.orderer.smartbft import configuration_pb2 as bft_pb2
 
 from network.material import Material
+from network.publicfiles import certificate_of
 from network.topology import Topology
 
 __all__ = ["Consensus", "consensus"]
@@ -33,7 +34,7 @@ class Consensus:
 def consensus(topology: Topology, material: Material, *, tick_ms: int = 500) -> Consensus:
     """What the topology's consensus needs; `tick_ms` is Raft's clock, ten ticks of which start an election.
 
-    Raises `OSError` for certificates that cannot be read.
+    Raises `OSError` or `ValueError` for certificates that cannot be read.
     """
     return _bft(topology, material) if topology.orderer.consensus == "bft" else _raft(topology, material, tick_ms)
 
@@ -84,7 +85,8 @@ def _bft(topology: Topology, material: Material) -> Consensus:
     signers: list[msp_principal_pb2.MSPPrincipal] = []
     for number, address in enumerate(orderer.addresses, 1):
         certificate = _tls(material, orderer.domain, number)
-        identity = _only_file(material.orderer(orderer.domain, number) / "msp" / "signcerts").read_bytes()
+        folder = material.orderer(orderer.domain, number) / "msp"
+        identity = certificate_of(folder, f"signcerts/{_only_file(folder / 'signcerts').name}")
         consenters.consenter_mapping.add(
             id=number,
             host=address.host,
@@ -107,7 +109,7 @@ def _bft(topology: Topology, material: Material) -> Consensus:
 
 
 def _tls(material: Material, domain: str, number: int) -> bytes:
-    return (material.orderer(domain, number) / "tls" / "server.crt").read_bytes()
+    return certificate_of(material.orderer(domain, number) / "tls", "server.crt")
 
 
 def _only_file(folder: Path) -> Path:

@@ -29,6 +29,7 @@ from network.embedded.certificates import (
     organisational_units,
 )
 from network.embedded.mspconfig import msp_config_from_folder
+from network.publicfiles import certificate_of
 
 __all__ = [
     "Identity",
@@ -110,7 +111,8 @@ class Signer:
     @classmethod
     def from_folder(cls, folder: Path, msp_id: str) -> "Signer":
         """Load the certificate in `signcerts` and the key in `keystore`; raises `ValueError` or `OSError`."""
-        certificate = _only_file(folder / "signcerts").read_bytes()
+        file = _only_file(folder / "signcerts")
+        certificate = certificate_of(folder, f"signcerts/{file.name}")  # every message will carry it
         key = serialization.load_pem_private_key(_only_file(folder / "keystore").read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError(f"{folder}: the key is not an elliptic-curve key")

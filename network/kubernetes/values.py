@@ -8,9 +8,10 @@ from typing import Any
 from network.kubernetes.configuration import core, orderer
 from network.kubernetes.part import KubernetesError, Part, reachable
 from network.packaging import Package
+from network.publicfiles import PublicFileError, certificate_of, public_msp
 from network.topology import OrdererOrganisation, Organisation
 
-_PUBLIC = ("cacerts", "intermediatecerts", "admincerts", "crls", "tlscacerts", "tlsintermediatecerts")
+_MISSING = "is missing; start the network once, or import the members' MSPs"
 _LARGEST_CONFIG_MAP = 1 << 20
 
 
@@ -78,10 +79,10 @@ def _network_files(part: Part, owner: Organisation, genesis_hash: str) -> dict[s
     files: dict[str, str] = {}
     for member in topology.organisations:
         files |= _folder(part.material.organisation(member.domain) / "msp", f"{member.domain}/msp")
-        files[f"{member.domain}/tls-ca.pem"] = _text(part.material.tls_ca(member.domain))
+        files[f"{member.domain}/tls-ca.pem"] = _certificates(part.material.tls_ca(member.domain))
     ordering = topology.orderer
     files |= _folder(part.material.orderer_organisation(ordering.domain) / "msp", f"{ordering.domain}/msp")
-    files[f"{ordering.domain}/tls-ca.pem"] = _text(part.material.orderer_tls_ca(ordering.domain))
+    files[f"{ordering.domain}/tls-ca.pem"] = _certificates(part.material.orderer_tls_ca(ordering.domain))
     described = {
         "channel": topology.channels[0].name,
         "chaincode_default": topology.chaincode,
@@ -122,19 +123,21 @@ def _described(part: Part, owner: Organisation, member: Organisation) -> dict[st
 
 def _folder(folder: Path, name: str) -> dict[str, str]:
     """An MSP folder without whatever might be private in it."""
-    files = {f"{name}/config.yaml": _text(folder / "config.yaml")}
-    for kind in _PUBLIC:
-        for path in sorted((folder / kind).glob("*")):
-            files[f"{name}/{kind}/{path.name}"] = _text(path)
+    if not (folder / "config.yaml").exists():
+        raise KubernetesError(f"{folder / 'config.yaml'}: {_MISSING}")
+    try:
+        files = {f"{name}/{path}": content.decode("utf-8") for path, content in public_msp(folder).items()}
+    except PublicFileError as error:
+        raise KubernetesError(str(error)) from error
     if not any(path.startswith(f"{name}/cacerts/") for path in files):
         raise KubernetesError(f"{folder / 'cacerts'}: holds no certificate; the organisation's root is wanted")
     return files
 
 
-def _text(path: Path) -> str:
+def _certificates(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii")
+        return certificate_of(path.parent, path.name).decode("ascii")
     except FileNotFoundError:
-        raise KubernetesError(f"{path}: is missing; start the network once, or import the members' MSPs") from None
-    except UnicodeDecodeError:
-        raise KubernetesError(f"{path}: is not a PEM or YAML text") from None
+        raise KubernetesError(f"{path}: {_MISSING}") from None
+    except PublicFileError as error:
+        raise KubernetesError(str(error)) from error

@@ -12,24 +12,42 @@ from network.native import render
 from network.native.errors import NativeError
 from network.native.plan import HOST, OrdererNode, Organisation, Plan
 from network.native.processes import Binaries
+from network.publicfiles import PublicFileError, certificate_of, public_msp
 
 READY_DEADLINE_S = 60.0
 _POLL_S = 0.1
 
 
 def make_genesis_blocks(plan: Plan, binaries: Binaries) -> None:
-    """Have configtxgen make each channel's first block, once in the life of the directory."""
+    """Have configtxgen make each channel's first block, once in the life of the directory.
+
+    Raises `NativeError`, also for an MSP folder with something else than public material, which configtxgen would put
+    into the block as it is.
+    """
     folder = plan.directory / "fabric"
     render.write(folder / "configtx.yaml", render.configtx(plan))
     for channel in plan.channels:
         block = plan.genesis_block(channel)
         if block.exists():
             continue
+        _refuse_secrets(plan)
         # Written aside and moved, so that a killed configtxgen leaves no half block behind.
         unfinished = block.with_suffix(".unfinished")
         where = ("-configPath", str(folder), "-profile", channel.name, "-channelID", channel.name)
         binaries.run("configtxgen", *where, "-outputBlock", str(unfinished))
         unfinished.replace(block)
+
+
+def _refuse_secrets(plan: Plan) -> None:
+    folders = [plan.material.organisation(member.domain) / "msp" for member in plan.organisations]
+    folders.append(plan.material.orderer_organisation(plan.topology.orderer.domain) / "msp")
+    try:
+        for folder in folders:
+            public_msp(folder)
+        for node in plan.orderers:
+            certificate_of(plan.material.orderer(node.domain, node.number) / "tls", "server.crt")
+    except PublicFileError as error:
+        raise NativeError(str(error)) from error
 
 
 def genesis_hash(block: bytes) -> str:

@@ -16,6 +16,7 @@ from network.embedded.lock import held
 from network.material import USERS
 from network.operations.errors import OperationsError
 from network.operations.tlsrotation import Step, rotate
+from network.publicfiles import certificate_of
 from network.running import TOPOLOGY_FILE
 from network.topology import Organisation, load
 
@@ -100,7 +101,7 @@ class ContainerNodes:
     def announce(self, step: Step) -> None:
         """As `Nodes`: the other ordering nodes compare a certificate byte by byte."""
         if step.role == "orderer":
-            certificate = (step.beside / "server.crt").read_bytes()
+            certificate = certificate_of(step.beside, "server.crt")
             self._ledger.pin(self._orderers[step.name], certificate)
 
     def restart(self, step: Step) -> None:

@@ -26,6 +26,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from network.embedded.identity import Signer
 from network.material import Material
 from network.operations.errors import OperationsError
+from network.publicfiles import (
+    ConfigYaml,
+    PublicFileError,
+    certificate_of,
+    certificates_in,
+    public_msp,
+    revocation_lists_in,
+)
 from network.topology import OrdererOrganisation, Organisation, Topology, TopologyError, parse, parse_orderer
 
 __all__ = ["FOLDER", "ORDERING", "Joining", "address_of", "content_of", "export", "known", "read", "store"]
@@ -39,7 +47,7 @@ _LARGEST = 1 << 20
 _PUBLIC = re.compile(
     r"config\.yaml|(cacerts|intermediatecerts|tlscacerts|tlsintermediatecerts|crls)/[A-Za-z0-9._-]+\.pem"
 )
-_FOLDERS = ("cacerts", "intermediatecerts", "tlscacerts", "tlsintermediatecerts", "crls")
+_MOST_FILES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ def export(topology: Topology, directory: Path, name: str, label: str) -> bytes:
     (certificate,) = (administrator / "signcerts").iterdir()
     signed = {
         "content": content,
-        "certificate": certificate.read_text(encoding="ascii"),
+        "certificate": certificate_of(administrator, f"signcerts/{certificate.name}").decode(),
         "signature": base64.b64encode(signer.sign(_canonical(content))).decode(),
     }
     return (json.dumps(signed, indent=1) + "\n").encode()
@@ -107,13 +115,13 @@ def _peers(topology: Topology, material: Material, member: Organisation, label: 
 
 def _ordering(topology: Topology, material: Material) -> dict[str, Any]:
     folder = material.orderer_organisation(topology.orderer.domain)
-    paths = [folder / "orderers" / name for name in _node_files(topology.orderer)]
+    nodes = {name: certificate_of(folder / "orderers", name).decode() for name in _node_files(topology.orderer)}
     return {
         "format": FORMAT,
         "orderer": topology.to_json()["orderer"],
         "chaincode": "",
         "msp": _public(folder / "msp"),
-        "nodes": {str(path.relative_to(folder / "orderers")): path.read_text(encoding="ascii") for path in paths},
+        "nodes": nodes,
     }
 
 
@@ -144,15 +152,37 @@ def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = No
         raise OperationsError(f"{file}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise OperationsError(f"{file} is no join package: {type(error).__name__}") from error
-    for name, text in msp.items():
-        if not _PUBLIC.fullmatch(name) or not isinstance(text, str) or "PRIVATE KEY" in text:
-            raise OperationsError(f"{file} holds {name!r}, which does not belong into a public MSP")
+    _verify_public(file, msp)
     _verify(file, content, certificate, root, signature, at or datetime.now(UTC))
     _verify_nodes(file, member, msp, nodes)
     found = _fingerprint(root)
     if fingerprint is not None and _plain(fingerprint) != _plain(found):
         raise OperationsError(f"{file}: its root has the fingerprint {found}, not {fingerprint}")
     return Joining(member, msp, label, found, nodes, raw)
+
+
+def _verify_public(file: Path, msp: Mapping[str, Any]) -> None:
+    """Every name and content must be of a public MSP, and its config.yaml name nothing else than what is beside it."""
+    if len(msp) > _MOST_FILES or len({name.casefold() for name in msp}) < len(msp):
+        raise OperationsError(f"{file} holds more than {_MOST_FILES} files, or two of one name")
+    for name, text in msp.items():
+        if not _PUBLIC.fullmatch(name) or not isinstance(text, str) or not text.isascii():
+            raise OperationsError(f"{file} holds {name!r}, which does not belong into a public MSP")
+        try:
+            _verify_content(name, text.encode("ascii"), msp)
+        except PublicFileError as error:
+            raise OperationsError(f"{file} holds what does not belong into a public MSP: {error}") from error
+
+
+def _verify_content(name: str, content: bytes, msp: Mapping[str, Any]) -> None:
+    if name == "config.yaml":
+        for named in ConfigYaml(name, content).certificates():
+            if named not in msp:
+                raise PublicFileError(f"{name} names {named!r}, which is not among its certificates")
+    elif name.startswith("crls/"):
+        revocation_lists_in(content, name)
+    else:
+        certificates_in(content, name)
 
 
 def _described(content: Mapping[str, Any]) -> Organisation | OrdererOrganisation:
@@ -171,7 +201,11 @@ def _verify_nodes(
     for name in wanted:
         kind = "tlscacerts" if name.endswith("/tls/server.crt") else "cacerts"
         roots = [text for path, text in msp.items() if path.startswith(f"{kind}/")]
-        if "PRIVATE KEY" in nodes[name] or not any(_issued(nodes[name], root) for root in roots):
+        try:
+            certificate = certificates_in(nodes[name].encode(), name).decode()
+        except (PublicFileError, AttributeError) as error:
+            raise OperationsError(f"{file}: {name} is no certificate: {error}") from error
+        if certificate != nodes[name] or not any(_issued(certificate, root) for root in roots):
             raise OperationsError(f"{file}: {name} is not certified by the organisation's own root")
 
 
@@ -257,8 +291,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _public(msp: Path) -> dict[str, str]:
-    paths = [msp / "config.yaml", *(path for name in _FOLDERS for path in sorted((msp / name).glob("*.pem")))]
-    return {path.relative_to(msp).as_posix(): path.read_text(encoding="ascii") for path in paths}
+    """The public files of an MSP as a package holds them, without administrators' certificates."""
+    found = public_msp(msp)
+    return {name: content.decode("ascii") for name, content in found.items() if _PUBLIC.fullmatch(name)}
 
 
 def _verify(

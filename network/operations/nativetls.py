@@ -23,6 +23,7 @@ from network.monitoring.targets import find_targets
 from network.operations.errors import OperationsError
 from network.operations.tlsrotation import Step, rotate
 from network.presented import presented
+from network.publicfiles import certificate_of
 from network.running import TOPOLOGY_FILE
 from network.topology import Endpoint, load
 from network.wire import WireError
@@ -81,7 +82,7 @@ class _Processes:
             return
         orderer = self._described["orderer"]
         signer = Signer.from_folder(self._material.orderer_user(orderer["domain"]) / "msp", orderer["mspid"])
-        certificate = (step.beside / "server.crt").read_bytes()
+        certificate = certificate_of(step.beside, "server.crt")
         address = self._addresses[step.name]
         for _ in replaced(self._described, self._topology.channels, address, certificate, signer):
             pass  # what the node does not hear of any more it reads when it is started anew

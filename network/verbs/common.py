@@ -17,6 +17,7 @@ from network.embedded.policy import MalformedPolicy
 from network.kubernetes import KubernetesError
 from network.monitoring import MonitoringError
 from network.packaging import DefinitionError
+from network.publicfiles import PublicFileError
 from network.running import RunningError
 from network.topology import Topology, TopologyError
 from network.wire import WireError
@@ -29,6 +30,7 @@ _REFUSALS = (
     KubernetesError,
     MalformedPolicy,
     MonitoringError,
+    PublicFileError,
     RunningError,
     TopologyError,
     WireError,

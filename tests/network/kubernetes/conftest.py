@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kubernetes's published definitions, parts with fixed files, and Helm where it is installed."""
 
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 from jsonschema import Draft202012Validator
 
 from network.kubernetes.export import CHART
@@ -56,8 +62,20 @@ def fixed_directory(tmp_path_factory: pytest.TempPathFactory, fixed_topology: To
             files += [f"{service}/tls/{name}" for name in ("ca.crt", "server.crt", "server.key")]
         for name in files:
             (base / name).parent.mkdir(parents=True, exist_ok=True)
-            (base / name).write_text(f"{domain}/{name}\n", encoding="ascii")
+            (base / name).write_text(_fixed(f"{domain}/{name}"), encoding="ascii")
     return directory
+
+
+def _fixed(path: str) -> str:
+    """What a file holds: a certificate where one is shown to others, else where it lies, as a comment of YAML."""
+    if not re.search(r"/msp/(tls)?cacerts/.*-cert\.pem|/tlsca/.*-cert\.pem", path):
+        return f"# {path}\n"
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(path.encode()).digest())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, path.rpartition("/")[2])])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
+    builder = builder.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+    certificate = builder.not_valid_after(datetime(2036, 1, 1, tzinfo=UTC)).sign(key, None)
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Join packages: two directories that act as two hosts, and everything that may be wrong with what one sends."""
 
+import base64
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from network.embedded.identity import Signer
 from network.material import Material, ensure_material
 from network.operations.errors import OperationsError
 from network.operations.joinpackage import _canonical, export, read, store
+from network.publicfiles import PublicFileError
 from network.topology import Topology
 
 
@@ -91,6 +95,71 @@ def test_anything_that_is_not_what_was_signed_is_refused(
     with pytest.raises(OperationsError, match="is not valid now"):
         read(package, at=datetime.now(UTC) + timedelta(days=3700))
     assert read(package).organisation.name == "lab"
+
+
+def test_a_package_whose_owner_signed_for_what_is_not_public_is_refused(
+    tmp_path: Path, shared_topology: Topology, shared_material: Material
+) -> None:
+    """The attacker is a member: the signature and the root are its own, and good."""
+    shutil.copytree(shared_material.root, tmp_path / "theirs" / "organizations")
+    theirs = tmp_path / "theirs"
+    key = (Material(theirs / "organizations").organisation("lab.example") / "ca" / "priv_sk").read_text()
+    victim = "../../../peerOrganizations/hospital.example/ca/priv_sk"
+
+    def settings(named: str) -> str:
+        return (
+            f"NodeOUs:\n  Enable: true\n  PeerOUIdentifier: {{Certificate: {named}, OrganizationalUnitIdentifier: p}}\n"
+        )
+
+    changes: list[tuple[str, Callable[[Any], Any]]] = [
+        ("which is not among its certificates", lambda msp: msp.update({"config.yaml": settings(victim)})),
+        ("which is not among its certificates", lambda msp: msp.update({"config.yaml": settings("/etc/shadow")})),
+        ("which is not among its certificates", lambda msp: msp.update({"config.yaml": settings("cacerts/..")})),
+        ("holds a private key", lambda msp: msp.update({"config.yaml": key})),
+        ("holds a private key", lambda msp: msp.update({"tlscacerts/x.pem": key})),
+        ("holds a private key", lambda msp: msp.update({"crls/x.pem": key})),
+        ("something else than certificates", lambda msp: msp.update({"tlscacerts/x.pem": "-----BEGIN X-----"})),
+        ("is not YAML", lambda msp: msp.update({"config.yaml": "a: ["})),
+        ("must be a mapping", lambda msp: msp.update({"config.yaml": "NodeOUs: [1]"})),
+        ("two of one name", lambda msp: msp.update({"TLSCACERTS/x.pem": "", "tlscacerts/X.PEM": ""})),
+        ("does not belong into a public MSP", lambda msp: msp.update({"tlscacerts/a/../../../x.pem": "x"})),
+        ("does not belong into a public MSP", lambda msp: msp.update({"tlscacerts/x.pem": 7})),
+    ]
+    for words, change in changes:
+        package = signed_anew(theirs, shared_topology, change)
+        with pytest.raises(OperationsError) as refusal:
+            read(package)
+        assert words in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+
+def signed_anew(directory: Path, topology: Topology, change: Callable[[Any], Any]) -> Path:
+    """The lab's package with an MSP that its administrator changed before signing."""
+    document = json.loads(export(topology, directory, "lab", "pedigree_1.0"))
+    change(document["content"]["msp"])
+    signer = Signer.from_folder(Material(directory / "organizations").user("lab.example", "Admin") / "msp", "LabMSP")
+    document["signature"] = base64.b64encode(signer.sign(_canonical(document["content"]))).decode()
+    path = directory / "lab.join"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_a_key_among_ones_own_public_files_is_not_exported(
+    tmp_path: Path, shared_topology: Topology, shared_material: Material
+) -> None:
+    shutil.copytree(shared_material.root, tmp_path / "organizations")
+    folder = Material(tmp_path / "organizations").organisation("lab.example")
+    (folder / "msp" / "tlscacerts" / "x.pem").write_bytes((folder / "tlsca" / "priv_sk").read_bytes())
+    with pytest.raises(PublicFileError, match="holds a private key"):
+        export(shared_topology, tmp_path, "lab", "pedigree_1.0")
+
+
+def test_a_refused_import_changes_nothing(package: Path, tmp_path: Path, shared_topology: Topology) -> None:
+    ensure_material(shared_topology, tmp_path / "stranger")
+    before = {path: path.is_dir() or path.read_bytes() for path in (tmp_path / "stranger").rglob("*")}
+    with pytest.raises(OperationsError, match="nothing was changed"):
+        store(read(package), tmp_path / "stranger")
+    assert {path: path.is_dir() or path.read_bytes() for path in (tmp_path / "stranger").rglob("*")} == before
 
 
 def test_the_verbs_say_the_fingerprint_and_refuse_in_one_line(

@@ -267,10 +267,8 @@ def _console() -> "Console":
 
 
 @contextmanager
-def hashing(root: Path, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """A progress bar over the bytes of a file or folder; none for small ones or for programs."""
-    files = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
-    total = sum(path.stat().st_size for path in files)
+def progressing(what: str, total: int, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """A progress bar over bytes; none for little or for programs."""
     if quiet or total < 64 * 1024 * 1024:
         yield None
         return
@@ -279,7 +277,7 @@ def hashing(root: Path, quiet: bool) -> Iterator[Callable[[int], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"hashing {escape(plain(root.name))}", total=total)
+        task = progress.add_task(escape(plain(what)), total=total)
         yield lambda size: progress.advance(task, size)
 
 

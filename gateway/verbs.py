@@ -2,7 +2,7 @@
 """The verbs of `pedigree` that use a gateway, through the SDK: what an application can do, a shell can."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,19 @@ from typing import Any
 import click
 
 from gateway import endorsing
-from gateway.console import Failure, Json, dumps, fields, hashing, lineage_tree, plain, read_json, show, told, wrapped
+from gateway.console import (
+    Failure,
+    Json,
+    dumps,
+    fields,
+    lineage_tree,
+    plain,
+    progressing,
+    read_json,
+    show,
+    told,
+    wrapped,
+)
 from gateway.exits import Exit
 from gateway.options import FIELDS, FILE, found, merged, recorded, using_gateway
 
@@ -149,6 +161,9 @@ def model_register(pedigree: Any, name: str, title: str | None, given: Path | No
 @click.option("--licence", required=True, help="SPDX expression.")
 @click.option("--number", type=int, help="The next one by default.")
 @click.option("--run", help="The training run that made it.")
+@click.option(
+    "--ignore", "ignored", multiple=True, metavar="PATH", help="Path in the folder that is no part of it; repeatable."
+)
 @FIELDS
 @using_gateway
 def model_record(
@@ -158,16 +173,21 @@ def model_record(
     licence: str,
     number: int | None,
     run: str | None,
+    ignored: tuple[str, ...],
     given: Path | None,
     as_json: bool,
 ) -> None:
-    """Record a version: every file of PATH by its SHA-256."""
+    """Record a version: every file of PATH by its SHA-256.
+
+    Git's own files at the top of the folder are left out. A link, or what is not a plain file, is refused.
+    """
     from gateway.sdk import digest_files
 
-    with hashing(path, as_json) as progress:
-        entries = digest_files(path, progress)
-    rest = merged(given, "model", "files", "digest", "licence", "number", run=run)
-    recorded(pedigree.record_model_version(name, entries, licence=licence, number=number, **rest), as_json)
+    with hashing(path, ignored, as_json) as progress:
+        entries = digest_files(path, progress, ignore_paths=ignored)
+    rest = merged(given, "model", "files", "digest", "ignore_paths", "licence", "number", run=run)
+    outcome = pedigree.record_model_version(name, entries, licence=licence, number=number, ignore_paths=ignored, **rest)
+    recorded(outcome, as_json)
 
 
 @model.command("show")
@@ -189,9 +209,20 @@ def model_verify(pedigree: Any, name: str, number: int, path: Path, as_json: boo
 
     Every file that was changed, added or removed is named; exit code 1 when there is one.
     """
-    with hashing(path, as_json) as progress:
+    ignored = pedigree.model_version(name, number)["record"].get("ignore_paths", ())
+    with hashing(path, ignored, as_json) as progress:
         report = pedigree.verify_model(name, number, path, progress=progress)
     _report(report, as_json)
+
+
+@contextmanager
+def hashing(path: Path, ignored: Sequence[str], quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """A progress bar over the bytes of a model's files."""
+    from gateway.sdk.folders import ignored_paths, list_files
+
+    files = list_files(path, (f"/{each}" for each in ignored_paths(ignored)))
+    with progressing(f"hashing {path.name}", sum(file.size for file in files), quiet) as progress:
+        yield progress
 
 
 @click.group()

@@ -23,11 +23,14 @@ from gateway.sdk.errors import (
     Unreachable,
 )
 from gateway.sdk.files import digest_file, digest_files, manifest_digest
+from gateway.sdk.folders import CODE_NAMES, GIT_PATHS
 from gateway.sdk.proofs import verify_record
 from gateway.sdk.runs import Run
 from gateway.sdk.transport import Recorded
 
 __all__ = [
+    "CODE_NAMES",
+    "GIT_PATHS",
     "Disagreement",
     "InvalidEvidence",
     "InvalidInput",

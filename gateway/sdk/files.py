@@ -2,42 +2,61 @@
 """Files of records as they are sent, and digests of files as the ledger records them."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.sdk.folders import PlainFile, ignored_paths, list_files
+from gateway.sdk.rules import MOST_FILES, check_path
+
+Progress = Callable[[int], None] | None
 _CHUNK = 1 << 20
 _MEDIA_TYPES = {".csv": "text/csv", ".jsonl": "application/jsonl", ".ndjson": "application/jsonl"}
 
 
-def digest_file(path: Path, progress: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file in lowercase hex; `progress` is told the number of bytes of each step."""
-    digest = hashlib.sha256()
+def digest_file(path: Path, progress: Progress = None) -> str:
+    """SHA-256 of a file in lowercase hex, as `sha256sum` prints it; `progress` is given the bytes of each step."""
+    return _digest(path, progress)[0]
+
+
+def digest_files(root: Path, progress: Progress = None, *, ignore_paths: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Path, digest and size of every file of a model: of a folder, or one file; in the order of their paths.
+
+    Git's own files at the top of the folder are no part of a model, nor are `ignore_paths`: see `ignored_paths`. Raises
+    `ValueError`, before anything is read, for what is not a plain file (what a link points at is not part of the
+    model) and for what the ledger would refuse; `OSError` for what cannot be read.
+    """
+    found = list_files(root, (f"/{path}" for path in ignored_paths(ignore_paths)))
+    if len(found) > MOST_FILES:
+        raise ValueError(f"{root} holds {len(found)} files; a model version names at most {MOST_FILES}")
+    for one in found:
+        check_path(one.path, str(one.file))
+    return [_entry(one, progress) for one in found]
+
+
+def digest_code(root: Path, ignored: Iterable[str]) -> str:
+    """SHA-256 of one file of code, or of a folder's files as `manifest_digest` has it, but for what is ignored."""
+    found = list_files(root, ignored)
+    if found[0].file == root:
+        return digest_file(root)
+    return manifest_digest([_entry(one, None) for one in found])
+
+
+def _entry(found: PlainFile, progress: Progress) -> dict[str, Any]:
+    digest, size = _digest(found.file, progress)
+    return {"path": found.path, "digest": digest, "size": size}
+
+
+def _digest(path: Path, progress: Progress) -> tuple[str, int]:
+    """Digest and size of the bytes that were read, whatever the file was when it was listed."""
+    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
+            size += len(chunk)
             if progress is not None:
                 progress(len(chunk))
-    return digest.hexdigest()
-
-
-def digest_files(root: Path, progress: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
-    """Path, digest and size of every file below a folder (or of one file), in the order of their paths.
-
-    Symbolic links are refused with `ValueError`, because what they point at is not part of the model.
-    """
-    if root.is_file():
-        return [{"path": root.name, "digest": digest_file(root, progress), "size": root.stat().st_size}]
-    found = sorted(((path.relative_to(root).as_posix(), path) for path in root.rglob("*")), key=lambda pair: pair[0])
-    entries = []
-    for name, path in found:
-        if path.is_symlink():
-            raise ValueError(f"{path} is a symbolic link; a model consists of plain files")
-        if path.is_file():
-            entries.append({"path": name, "digest": digest_file(path, progress), "size": path.stat().st_size})
-    if not entries:
-        raise ValueError(f"{root} holds no file")
-    return entries
+    return digest.hexdigest(), size
 
 
 def manifest_digest(files: Sequence[dict[str, Any]]) -> str:

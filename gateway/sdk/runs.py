@@ -11,7 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from gateway.sdk.files import digest_files, manifest_digest
+from gateway.sdk.errors import InvalidInput
+from gateway.sdk.files import digest_code
+from gateway.sdk.folders import ignored_in_code
+from gateway.sdk.rules import MOST_IGNORED
 
 if TYPE_CHECKING:
     from gateway.sdk.transport import Recorded
@@ -108,12 +111,18 @@ def as_decimal(value: float | str | Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def code_of(code: Code) -> Json:
-    """What a run records of its code."""
+def code_of(code: Code, ignored: Sequence[str] = ()) -> Json:
+    """What a run records of its code; of a folder, also what its digest leaves out: `CODE_NAMES` and `ignored`."""
     if isinstance(code, Mapping):
         return dict(code)
     if isinstance(code, Path):
-        return {"digest": manifest_digest(digest_files(code))}
+        left_out = ignored_in_code(ignored) if code.is_dir() else []
+        if len(left_out) > MOST_IGNORED:
+            raise InvalidInput(
+                f"at most {MOST_IGNORED} names can be ignored, with those that always are", field="ignored"
+            )
+        digest = digest_code(code, left_out)
+        return {"digest": digest, "ignored": left_out} if left_out else {"digest": digest}
     if isinstance(code, str):
         return {"digest": code}
     raise ValueError("say which code ran: a path, a SHA-256, or digest with repository and commit")

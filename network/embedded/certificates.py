@@ -1,17 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates of one organisation: chains to its roots, revocation, and the low-S form (rules P-14, P-23, P-24)."""
+"""The boundary to the X.509 library: certificates and revocation lists are read whole, once, or refused (P-14, P-23).
 
-from collections.abc import Sequence
+The library reads names and extensions only when they are asked for, and answers what it cannot read with exceptions of
+many kinds that have no common ancestor. Here everything that is ever asked of a certificate is read at once, and every
+one of those exceptions becomes `MalformedCertificate`: what comes from a member or a stranger can be refused, and
+cannot raise anywhere else.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes, CertificatePublicKeyTypes
 
-_LONGEST_CHAIN = 8
+from network.embedded.der import without_extensions
+
+__all__ = [
+    "Certificate",
+    "MalformedCertificate",
+    "RevocationList",
+    "curve_order",
+    "issued_by",
+    "load_certificate",
+    "load_list",
+]
+
+_Kind = TypeVar("_Kind", bound=x509.ExtensionType)
 _LARGEST_CERTIFICATE = 64 * 1024
+_PEM = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(.*?)-----END \1-----", re.DOTALL)
+_PEM_HEADER = re.compile(rb"[^\r\n:]+:[^\r\n]*\r?\n")
+_LIST_LABEL = b"-----BEGIN X509 CRL"
+_WITH_NAMES = ("2.5.29.17", "2.5.29.18", "2.5.29.30", "2.5.29.31", "2.5.29.35", "2.5.29.46", "1.3.6.1.5.5.7.1.1")
+"""Extensions that hold general names, none of which decides anything about a member."""
 _ORDERS = {
     "secp224r1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D,
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
@@ -24,16 +52,57 @@ _ORDERS = {
 }
 
 
-class UntrustedCertificate(ValueError):
-    """A certificate that this organisation did not issue or does not stand by any more.
+class MalformedCertificate(ValueError):
+    """The bytes are no certificate, or no revocation list, that can be read as a whole."""
 
-    `malformed` tells the two refusals of P-14 and P-15 apart: true when the certificate could not even be brought into
-    its canonical form, because that already needs its issuer.
-    """
 
-    def __init__(self, message: str, *, malformed: bool = False) -> None:
-        super().__init__(message)
-        self.malformed = malformed
+@dataclass(frozen=True, slots=True, eq=False)
+class Certificate:
+    """Everything that is asked of one certificate; reading a field parses nothing and raises nothing."""
+
+    parsed: x509.Certificate = field(repr=False)
+    """The library's object, for `issued_by` only."""
+    der: bytes = field(repr=False)
+    public_key: CertificatePublicKeyTypes
+    subject: bytes
+    """The subject's name in DER."""
+    serial_number: int
+    signature: bytes
+    signed_with_ecdsa: bool
+    not_before: datetime
+    not_after: datetime
+    units: tuple[str, ...]
+    """The OU values of the subject, in order, repetitions included."""
+    is_authority: bool
+    """Whether the basic constraints make this a CA's certificate."""
+    path_length: int | None
+    """How many CAs may stand below a CA; None for any number."""
+    key_identifier: bytes | None
+    """The subject key identifier."""
+
+    def __str__(self) -> str:
+        return f"certificate {self.serial_number:x}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RevocationList:
+    """Everything that is asked of one revocation list."""
+
+    _parsed: x509.CertificateRevocationList = field(repr=False)
+    issuer: bytes
+    """The issuer's name in DER."""
+    key_identifier: bytes | None
+    """The key identifier of the list's authority; None when it names none."""
+    serial_numbers: frozenset[int]
+
+    def signed_by(self, authority: Certificate) -> bool:
+        """Say whether the authority's key signed the list; a key of another kind did not."""
+        key: CertificateIssuerPublicKeyTypes = authority.public_key  # type: ignore[assignment]
+        try:
+            with _boundary("the signature of a revocation list"):
+                return self._parsed.is_signature_valid(key)
+        except MalformedCertificate:
+            return False
 
 
 def curve_order(curve: ec.EllipticCurve) -> int:
@@ -44,160 +113,97 @@ def curve_order(curve: ec.EllipticCurve) -> int:
         raise ValueError(f"curve {curve.name} is not supported") from None
 
 
-def load_certificate(pem: bytes) -> x509.Certificate:
-    """Read the first PEM block, whatever its label and whatever follows it (P-23); raises `ValueError`."""
+def load_certificate(pem: bytes) -> Certificate:
+    """Read the first PEM block, whatever its label and whatever follows it (P-23); raises `MalformedCertificate`."""
     if len(pem) > _LARGEST_CERTIFICATE:
-        raise ValueError("the certificate is larger than 64 KiB")
-    try:
-        certificate = x509.load_pem_x509_certificate(pem)
-        if isinstance(key := certificate.public_key(), ec.EllipticCurvePublicKey):
+        raise MalformedCertificate("the certificate is larger than 64 KiB")
+    with _boundary("not an X.509 certificate in PEM"):
+        parsed = x509.load_der_x509_certificate(_first_block(pem))
+        key = parsed.public_key()
+        if isinstance(key, ec.EllipticCurvePublicKey):
             curve_order(key.curve)
-    except Exception as error:  # the library answers malformed input with several unrelated types
-        raise ValueError(f"not an X.509 certificate in PEM: {error}") from error
-    return certificate
-
-
-def organisational_units(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The OU values of the subject, in order, repetitions included."""
-    names = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
-    return tuple(name.value if isinstance(name.value, str) else name.value.decode() for name in names)
-
-
-class Authorities:
-    """The CAs of one organisation and what they have revoked."""
-
-    def __init__(self, roots: Sequence[bytes], intermediates: Sequence[bytes], revocations: Sequence[bytes]) -> None:
-        if not roots:
-            raise ValueError("an organisation needs at least one root certificate")
-        self._roots = tuple(load_certificate(pem) for pem in roots)
-        self._intermediates = tuple(load_certificate(pem) for pem in intermediates)
-        for authority in (*self._roots, *self._intermediates):
-            if not is_authority(authority):
-                raise ValueError(f"{authority.subject.rfc4514_string()} is listed as a CA but is not one")
-        # A CA below which another CA stands issues no identities itself, as in Fabric.
-        self._inner = frozenset(
-            issuer.public_bytes(serialization.Encoding.DER)
-            for issuer in (*self._roots, *self._intermediates)
-            if any(issued_by(lower, issuer) for lower in self._intermediates if lower is not issuer)
+        extensions = _extensions(parsed)
+        constraints = _value(extensions, x509.BasicConstraints)
+        identifier = _value(extensions, x509.SubjectKeyIdentifier)
+        units = parsed.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+        return Certificate(
+            parsed=parsed,
+            der=parsed.public_bytes(serialization.Encoding.DER),
+            public_key=key,
+            subject=parsed.subject.public_bytes(),
+            serial_number=parsed.serial_number,
+            signature=parsed.signature,
+            signed_with_ecdsa=parsed.signature_algorithm_oid.dotted_string.startswith("1.2.840.10045.4."),
+            not_before=parsed.not_valid_before_utc,
+            not_after=parsed.not_valid_after_utc,
+            units=tuple(unit.value if isinstance(unit.value, str) else unit.value.decode() for unit in units),
+            is_authority=constraints is not None and constraints.ca,
+            path_length=None if constraints is None else constraints.path_length,
+            key_identifier=None if identifier is None else identifier.digest,
         )
-        self._revoked = self._read_revocations(revocations)
 
-    def chain(self, certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
-        """The issuers from the certificate's own up to a root; raises `UntrustedCertificate`."""
-        found = self._climb(certificate, _LONGEST_CHAIN)
-        if found is None:
-            raise UntrustedCertificate("the certificate does not chain to a CA of the organisation", malformed=True)
-        return found
 
-    def sanitised(self, certificate: x509.Certificate) -> tuple[bytes, tuple[x509.Certificate, ...]]:
-        """The DER with a low S in the certificate's own signature, and its chain (P-23).
-
-        Raises `UntrustedCertificate`; only for a certificate signed with ECDSA is that a matter of form (P-14).
-        """
-        der = certificate.public_bytes(serialization.Encoding.DER)
+def load_list(raw: bytes) -> RevocationList:
+    """Read a revocation list in PEM or DER; raises `MalformedCertificate`."""
+    with _boundary("not a revocation list"):
+        parsed = x509.load_der_x509_crl(_first_block(raw) if raw.startswith(_LIST_LABEL) else raw)
         try:
-            chain = self.chain(certificate)
-        except UntrustedCertificate as error:
-            raise UntrustedCertificate(str(error), malformed=_signed_with_ecdsa(certificate)) from error
-        key = chain[0].public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            return der, chain
-        order = curve_order(key.curve)
-        r, s = decode_dss_signature(certificate.signature)
-        return (der if s <= order >> 1 else _with_signature(der, encode_dss_signature(r, order - s))), chain
-
-    def validate(self, certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> None:
-        """Accept an end-entity certificate in force; raises `UntrustedCertificate` (P-24, without expiry)."""
-        if is_authority(certificate):
-            raise UntrustedCertificate("a CA certificate cannot be used as an identity")
-        if chain[0].public_bytes(serialization.Encoding.DER) in self._inner:
-            raise UntrustedCertificate("the issuer has CAs below it and may not issue identities itself")
-        below = (certificate, *chain[:-1])
-        for issued, issuer in zip(below, chain, strict=True):
-            if (_name(issuer), issued.serial_number) in self._revoked:
-                raise UntrustedCertificate("the certificate has been revoked")
-
-    def _climb(self, certificate: x509.Certificate, left: int) -> tuple[x509.Certificate, ...] | None:
-        for root in self._roots:
-            if issued_by(certificate, root) and _permits(root, _LONGEST_CHAIN - left):
-                return (root,)
-        if left == 0:
-            return None
-        for authority in self._intermediates:
-            if issued_by(certificate, authority) and _permits(authority, _LONGEST_CHAIN - left):
-                above = self._climb(authority, left - 1)
-                if above is not None:
-                    return (authority, *above)
-        return None
-
-    def _read_revocations(self, revocations: Sequence[bytes]) -> frozenset[tuple[bytes, int]]:
-        revoked: set[tuple[bytes, int]] = set()
-        for pem in revocations:
-            try:
-                crl = x509.load_pem_x509_crl(pem)
-            except ValueError as error:
-                raise ValueError(f"not a revocation list in PEM: {error}") from error
-            for issuer in (*self._roots, *self._intermediates):
-                if crl.issuer == issuer.subject and crl.is_signature_valid(_issuer_key(issuer)):
-                    revoked.update((_name(issuer), entry.serial_number) for entry in crl)
-        return frozenset(revoked)
-
-
-def is_authority(certificate: x509.Certificate) -> bool:
-    """Say whether the basic constraints make this a CA's certificate."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
+            issuer = _value(parsed.extensions, x509.AuthorityKeyIdentifier)
+        except x509.UnsupportedGeneralNameType:
+            issuer = None
+        return RevocationList(
+            parsed,
+            parsed.issuer.public_bytes(),
+            None if issuer is None else issuer.key_identifier,
+            frozenset(entry.serial_number for entry in parsed),
+        )
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Say whether the issuer's name stands in the certificate and its key signed it."""
     try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+        with _boundary("the signature of a certificate"):
+            certificate.verify_directly_issued_by(issuer)
+    except MalformedCertificate:
         return False
     return True
 
 
-def _permits(authority: x509.Certificate, below: int) -> bool:
-    limit = authority.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
-    return limit is None or below <= limit
+@contextmanager
+def _boundary(what: str) -> Iterator[None]:
+    """Refuse whatever the library cannot do with what it was given; raises `MalformedCertificate`."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of the library's native part is not an `Exception`
+        raise MalformedCertificate(f"{what}: {str(error) or type(error).__name__}") from error
 
 
-def _issuer_key(certificate: x509.Certificate) -> CertificateIssuerPublicKeyTypes:
-    key: CertificateIssuerPublicKeyTypes = certificate.public_key()  # type: ignore[assignment]
-    return key
+def _first_block(pem: bytes) -> bytes:
+    """The content of the first block in PEM that can be read, as Go's `pem.Decode` finds it; raises ValueError."""
+    for block in _PEM.finditer(pem):
+        body = block[2]
+        while header := _PEM_HEADER.match(body):
+            body = body[header.end() :]
+        try:
+            return base64.b64decode(b"".join(body.split()), validate=True)
+        except binascii.Error:
+            continue
+    raise ValueError("there is no PEM block")
 
 
-def _name(certificate: x509.Certificate) -> bytes:
-    return certificate.subject.public_bytes()
+def _extensions(certificate: x509.Certificate) -> x509.Extensions:
+    """All extensions; those with names of kinds that the library does not know (x400Address) are passed over."""
+    try:
+        return certificate.extensions
+    except x509.UnsupportedGeneralNameType:
+        der = certificate.public_bytes(serialization.Encoding.DER)
+        return x509.load_der_x509_certificate(without_extensions(der, _WITH_NAMES)).extensions
 
 
-def _signed_with_ecdsa(certificate: x509.Certificate) -> bool:
-    return certificate.signature_algorithm_oid.dotted_string.startswith("1.2.840.10045.4.")
-
-
-def _with_signature(der: bytes, signature: bytes) -> bytes:
-    """Replace the signature of a certificate: SEQUENCE { tbsCertificate, algorithm, BIT STRING signature }."""
-    body, _ = _open(der, 0)
-    _, after_tbs = _open(der, body)
-    _, after_algorithm = _open(der, after_tbs)
-    return _wrap(0x30, der[body:after_algorithm] + _wrap(0x03, b"\x00" + signature))
-
-
-def _open(der: bytes, offset: int) -> tuple[int, int]:
-    """Where the content of the element at `offset` begins, and where the element ends."""
-    length, start = der[offset + 1], offset + 2
-    if length & 0x80:
-        octets = length & 0x7F
-        length, start = int.from_bytes(der[start : start + octets], "big"), start + octets
-    return start, start + length
-
-
-def _wrap(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
+def _value(extensions: x509.Extensions, kind: type[_Kind]) -> _Kind | None:
+    try:
+        return extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None

@@ -18,7 +18,7 @@ from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
 from google.protobuf.message import DecodeError
 
 from network.embedded.invocation import DEFAULT_QUERY_LIMIT
-from network.embedded.packages import Address, Package
+from network.embedded.packages import Address, MalformedPackage, Package
 from network.embedded.session import Session, StreamViolation
 from network.embedded.stream import drive
 from network.embedded.transport import Channel, StreamCall, client_context, dial
@@ -127,7 +127,11 @@ class ChaincodeRegistry:
         index = self._meta.meta(self._key("installed"))
         for package_id, label in json.loads(index or b"{}").items():
             connection = self._meta.meta(self._key("connection", package_id))
-            address = None if connection is None else Address.from_json(connection)
+            try:
+                address = None if connection is None else Address.from_json(connection)
+            except MalformedPackage as error:  # one member's package must not keep the others' node from starting
+                log.error("package %s of %s cannot be reached: %s", package_id, self.msp_id, error)
+                address = None
             content = self._meta.meta(self._key("content", package_id)) or b""
             yield Package(package_id, label, address, content)
 
@@ -178,7 +182,7 @@ class ChaincodeRegistry:
                     channel = await dial(address.target, _tls(address))
             except TimeoutError as error:
                 raise LaunchError(failed + "context deadline exceeded") from error
-            except OSError as error:
+            except Exception as error:  # an installer wrote the address and the certificates
                 raise LaunchError(failed + str(error)) from error
             return await self._open(package_id, channel)
 

@@ -52,8 +52,10 @@ _DEFAULT_ACLS: Mapping[str, str] = {
     "gateway/CommitStatus": _READERS,
     "gateway/ChaincodeEvents": _READERS,
 }
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|s|m|h)")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|us|µs|ns|s|m|h)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_LONGEST_S = (2**63 - 1) / 1e9
+"""What Go's `time.Duration` holds."""
 _DEEPEST = 16
 
 
@@ -106,8 +108,10 @@ class ChannelConfig:
             self.orderer_addresses: tuple[str, ...] = _orderer_addresses(root, orderer)
         except DecodeError as error:
             raise MalformedConfig("a value of the channel configuration cannot be decoded") from error
-        except ValueError as error:
-            raise MalformedConfig(str(error)) from error
+        except (
+            Exception
+        ) as error:  # whatever members wrote: what cannot be compiled is refused, and raises nothing else
+            raise MalformedConfig(str(error) or type(error).__name__) from error
 
     @classmethod
     def from_envelope(cls, envelope: configtx_pb2.ConfigEnvelope, channel_id: str) -> "ChannelConfig":
@@ -185,7 +189,10 @@ def duration_seconds(text: str) -> float:
     parts = _DURATION_PART.findall(text)
     if not parts or "".join(amount + unit for amount, unit in parts) != text:
         raise ValueError(f"{text!r} is not a duration")
-    return sum(float(amount) * _SECONDS[unit] for amount, unit in parts)
+    seconds = sum(float(amount) * _SECONDS[unit] for amount, unit in parts)
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{text!r} is longer than a duration can be")
+    return seconds
 
 
 def _compile(

@@ -7,14 +7,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cryptography import x509
 from fabric_protos.common import configuration_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_pb2
 from google.protobuf.message import DecodeError
 
-from network.embedded.certificates import issued_by, load_certificate
+from network.embedded.certificates import Certificate, issued_by, load_certificate
 from network.embedded.channelconfig import ChannelConfig, MalformedConfig, duration_seconds
+from network.embedded.mspsetup import check_setup
 
 __all__ = ["check_succession"]
 
@@ -109,19 +109,19 @@ def _check_section(section: str, new: Any, former: Mapping[str, Any]) -> None:
             raise MalformedConfig(f"{path}: MSP for org {name} has empty MSP ID")
         msp = ChannelConfig.msp_config_of(organisation)
         msp_id = msp.name
-        for pem in msp.revocation_list:
-            _check_list(path, pem)
         if not msp_id:
             raise MalformedConfig(f"{path}: MSP for org {name} has empty MSP ID")
         if name in former and (was := ChannelConfig.msp_id_of(former[name])) != msp_id:
             raise MalformedConfig(f"{kind} org {name} attempted to change MSP ID from {was} to {msp_id}")
+        if name not in former or ChannelConfig.msp_config_of(former[name]) != msp:
+            _check_setup(path, msp)
 
 
-def _check_list(path: str, pem: bytes) -> None:
-    """Fabric takes a list without this identifier and from then on no certificate of the organisation: refuse it."""
-    crl = x509.load_pem_x509_crl(pem)
-    if not any(isinstance(extension.value, x509.AuthorityKeyIdentifier) for extension in crl.extensions):
-        raise MalformedConfig(f"{path}: authorityKeyIdentifier not found in revocation list")
+def _check_setup(path: str, msp: Any) -> None:
+    try:
+        check_setup(msp)
+    except ValueError as error:
+        raise MalformedConfig(f"{path}: setting up the MSP failed: {error}") from error
 
 
 def _check_batch(config: ChannelConfig) -> None:
@@ -198,14 +198,14 @@ def _consenter_problems(metadata: Any, orderer: Any) -> Iterator[str]:
             except ValueError as error:
                 yield f"{where} has invalid certificate: {error}"
                 return
-            if not any(issued_by(certificate, root) for root in roots):
+            if not any(issued_by(certificate.parsed, root.parsed) for root in roots):
                 yield f"{where} has invalid certificate: no TLS root of an ordering organisation issued it"
         if certificates & seen:
             yield f"duplicate {where}"
         seen |= certificates
 
 
-def _tls_authorities(orderer: Any) -> list[x509.Certificate]:
+def _tls_authorities(orderer: Any) -> list[Certificate]:
     found = []
     for organisation in orderer.groups.values():
         config = ChannelConfig.msp_config_of(organisation)

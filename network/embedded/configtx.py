@@ -20,12 +20,12 @@ from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from network.embedded.blocks import BlockSigner
-from network.embedded.channelconfig import ChannelConfig, MalformedConfig
+from network.embedded.channelconfig import ChannelConfig
 from network.embedded.configrules import check_succession
 from network.embedded.configtree import Element, MalformedTree, check_name, flatten, rebuild
 from network.embedded.policy import PolicyNotSatisfied, SignedData
 
-__all__ = ["UpdateRefused", "check_orderer", "config_envelope", "propose", "successor", "update_in"]
+__all__ = ["UpdateRefused", "check_orderer", "committed_config", "config_envelope", "propose", "successor", "update_in"]
 
 
 class UpdateRefused(ValueError):
@@ -48,6 +48,15 @@ def successor(config: ChannelConfig, envelope: configtx_pb2.ConfigEnvelope) -> C
     if _proposed(config, envelope.last_update).config != envelope.config:
         raise UpdateRefused("ConfigEnvelope LastUpdate did not produce the supplied config result")
     return _compiled(config, envelope)
+
+
+def committed_config(config: ChannelConfig, signed: common_pb2.Envelope) -> ChannelConfig:
+    """The configuration in a CONFIG envelope, judged from its bytes as every committer does; raises `UpdateRefused`."""
+    try:
+        data = common_pb2.Payload.FromString(signed.payload).data
+        return successor(config, configtx_pb2.ConfigEnvelope.FromString(data))
+    except DecodeError as error:
+        raise UpdateRefused(f"the configuration cannot be read again: {error}") from error
 
 
 def check_orderer(following: ChannelConfig, signed: common_pb2.Envelope) -> None:
@@ -108,8 +117,8 @@ def _compiled(config: ChannelConfig, proposed: configtx_pb2.ConfigEnvelope) -> C
     try:
         compiled = ChannelConfig(config.channel_id, proposed)
         check_succession(config, compiled)
-    except (MalformedConfig, DecodeError, ValueError) as error:
-        raise UpdateRefused(str(error)) from error
+    except Exception as error:  # whatever a member wrote: an update is accepted or refused, and raises nothing else
+        raise UpdateRefused(str(error) or type(error).__name__) from error
     return compiled
 
 

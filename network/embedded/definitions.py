@@ -305,9 +305,13 @@ def collections_of(definition: Definition, config: Any) -> list[Collection]:
 def _static(static: Any, config: Any) -> Collection:
     members = static.member_orgs_policy.signature_policy
     raw = static.endorsement_policy.SerializeToString()
+    try:
+        member_msps = frozenset(_msp_ids(members))
+    except DecodeError as exc:
+        raise UnusableDefinitionError(f"the members of collection {static.name} cannot be parsed") from exc
     return Collection(
         name=static.name,
-        member_msps=frozenset(_msp_ids(members)),
+        member_msps=member_msps,
         member_policy=_signature(members, config),
         required_peer_count=static.required_peer_count,
         max_peer_count=static.maximum_peer_count,

@@ -2,6 +2,7 @@
 """Collects endorsements from the organisations' peers until a layout is complete (rules G-13 to G-19)."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,6 +22,8 @@ from network.embedded.layouts import Layout
 from network.embedded.refusals import PeerFailure, Refusal, peer_failure
 
 __all__ = ["Collection", "GatewayPeer", "Invocation", "MalformedProposal", "ask", "collect", "prepared_transaction"]
+
+log = logging.getLogger(__name__)
 
 
 class MalformedProposal(ValueError):
@@ -129,6 +132,10 @@ async def ask(
             answer = await peer.endorser.process(signed)
     except TimeoutError:
         text = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
+        return PeerFailure(grpc.StatusCode.UNAVAILABLE, text, peer.address, peer.msp_id, retry=True)
+    except Exception:  # one organisation's endorser must not end what the others can still answer
+        log.exception("the endorser of %s failed", peer.msp_id)
+        text = "rpc error: code = Unknown desc = the endorser failed"
         return PeerFailure(grpc.StatusCode.UNAVAILABLE, text, peer.address, peer.msp_id, retry=True)
     failure = peer_failure(answer.response, answer.error, address=peer.address, msp_id=peer.msp_id, own=own)
     if failure is not None:

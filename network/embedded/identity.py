@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -21,13 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
 from google.protobuf.message import DecodeError
 
-from network.embedded.certificates import (
-    Authorities,
-    UntrustedCertificate,
-    curve_order,
-    load_certificate,
-    organisational_units,
-)
+from network.embedded.authorities import Authorities, UntrustedCertificate
+from network.embedded.certificates import Certificate, curve_order, load_certificate
 from network.embedded.mspconfig import msp_config_from_folder
 from network.publicfiles import certificate_of
 
@@ -66,7 +60,7 @@ class Identity:
 
     msp_id: str
     serialized: bytes
-    certificate: x509.Certificate
+    certificate: Certificate
     der: bytes
     """The certificate after a high S in its own signature was replaced (P-23)."""
     key: tuple[str, bytes]
@@ -116,7 +110,7 @@ class Signer:
         key = serialization.load_pem_private_key(_only_file(folder / "keystore").read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError(f"{folder}: the key is not an elliptic-curve key")
-        if load_certificate(certificate).public_key() != key.public_key():
+        if load_certificate(certificate).public_key != key.public_key():
             raise ValueError(f"{folder}: the key does not belong to the certificate")
         return cls(msp_id, certificate, key)
 
@@ -140,7 +134,8 @@ class Msp:
             for unit in config.organizational_unit_identifiers
         )
         self._node_units: Mapping[str, tuple[int, bytes | None]] = {}
-        if config.fabric_node_ous.enable:
+        self._enforces = _enforces(config.fabric_node_ous)
+        if self._enforces:
             self._node_units = _node_units(config.fabric_node_ous)
 
     @classmethod
@@ -152,30 +147,29 @@ class Msp:
         """Parse and judge a certificate of this organisation; raises `MalformedIdentity` (P-14, P-23)."""
         try:
             certificate = load_certificate(id_bytes)
-            public_key = certificate.public_key()
-            units = organisational_units(certificate)
         except ValueError as error:
             raise MalformedIdentity(str(error)) from error
+        public_key, units = certificate.public_key, certificate.units
         if not isinstance(public_key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
             raise MalformedIdentity("the key is neither elliptic-curve nor Ed25519")
         problem: str | None = None
-        chain: tuple[x509.Certificate, ...] = ()
+        chain: tuple[Certificate, ...] = ()
         try:
             der, chain = self._authorities.sanitised(certificate)
         except UntrustedCertificate as error:
             if error.malformed:
                 raise MalformedIdentity(str(error)) from error
-            der, problem = certificate.public_bytes(serialization.Encoding.DER), str(error)
+            der, problem = certificate.der, str(error)
         if problem is None:
             problem = self._problem(certificate, chain, units)
-        certifier = hashlib.sha256(b"".join(c.public_bytes(serialization.Encoding.DER) for c in chain)).digest()
+        certifier = hashlib.sha256(b"".join(c.der for c in chain)).digest()
         return Identity(
             msp_id=self.msp_id,
             serialized=serialized,
             certificate=certificate,
             der=der,
             key=(self.msp_id, hashlib.sha256(der).digest()),
-            not_after=certificate.not_valid_after_utc,
+            not_after=certificate.not_after,
             roles=frozenset() if problem is not None else self._roles(der, units),
             units=frozenset((unit, certifier) for unit in units),
             problem=problem,
@@ -195,19 +189,17 @@ class Msp:
             return False
         return _satisfies(identity, principal, depth=0)
 
-    def _problem(
-        self, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...], units: tuple[str, ...]
-    ) -> str | None:
+    def _problem(self, certificate: Certificate, chain: tuple[Certificate, ...], units: tuple[str, ...]) -> str | None:
         try:
             self._authorities.validate(certificate, chain)
         except UntrustedCertificate as error:
             return str(error)
-        issuer = chain[0].public_bytes(serialization.Encoding.DER)
+        issuer = chain[0].der
         if self._required_units and not any(
             name in units and required in (None, issuer) for name, required in self._required_units
         ):
             return "none of the identity's organisational units is one that the organisation requires"
-        if not self._node_units:
+        if not self._enforces:
             return None
         found = [self._node_units[unit] for unit in units if unit in self._node_units]
         if len(found) != 1:
@@ -301,9 +293,8 @@ def _satisfies(identity: Identity, principal: msp_principal_pb2.MSPPrincipal, de
                 return unit.msp_identifier == identity.msp_id and wanted in identity.units
             case kinds.IDENTITY:
                 exact = identities_pb2.SerializedIdentity.FromString(principal.principal)
-                own = identity.certificate.public_bytes(serialization.Encoding.DER)
-                listed = load_certificate(exact.id_bytes).public_bytes(serialization.Encoding.DER)
-                return exact.mspid == identity.msp_id and listed in (own, identity.der)
+                listed = load_certificate(exact.id_bytes).der
+                return exact.mspid == identity.msp_id and listed in (identity.certificate.der, identity.der)
             case kinds.COMBINED:
                 combined = msp_principal_pb2.CombinedPrincipal.FromString(principal.principal)
                 parts = combined.principals
@@ -328,9 +319,15 @@ def _node_units(config: msp_config_pb2.FabricNodeOUs) -> Mapping[str, tuple[int,
     }
 
 
+def _enforces(config: msp_config_pb2.FabricNodeOUs) -> bool:
+    """Whether every identity must have one of the units; as in Fabric a unit without a name counts, for nobody."""
+    units = ("client_ou_identifier", "peer_ou_identifier", "admin_ou_identifier", "orderer_ou_identifier")
+    return bool(config.enable and any(config.HasField(unit) for unit in units))
+
+
 def _issuer_der(pem: bytes) -> bytes | None:
     """The certificate that must have issued; None when any CA of the organisation may."""
-    return load_certificate(pem).public_bytes(serialization.Encoding.DER) if pem else None
+    return load_certificate(pem).der if pem else None
 
 
 def _only_file(folder: Path) -> Path:

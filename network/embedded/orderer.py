@@ -11,7 +11,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2, ab_pb2_grpc
 from google.protobuf.message import DecodeError
 
-from network.embedded.configtx import UpdateRefused, check_orderer, propose
+from network.embedded.configtx import UpdateRefused, check_orderer, committed_config, propose
 from network.embedded.cutter import BlockCutter
 from network.embedded.identity import Identity, InvalidIdentity, MalformedIdentity
 from network.embedded.policy import PolicyNotSatisfied
@@ -116,12 +116,14 @@ class Orderer:
 
         What waits is cut into a block before it, and whatever comes later is filtered by the new configuration: no
         message is ever ordered behind a configuration that it was not judged by. (Fabric, whose consenters judge and
-        order at different times, judges such messages again.)
+        order at different times, judges such messages again.) The very bytes that will be committed are judged, and as
+        the commit and the next start of the node will judge them: what passes here can stop neither.
         """
         self._prefixed("initial", envelope)
         try:
-            proposed, following = propose(self.config, envelope)
+            proposed, _ = propose(self.config, envelope)
             signed = self._sign(self.config.channel_id, proposed)
+            following = committed_config(self.config, signed)
             check_orderer(following, signed)
         except UpdateRefused as refusal:
             problem = f"error applying config update to existing channel '{self.config.channel_id}': {refusal}"

@@ -13,9 +13,12 @@ from typing import Any
 __all__ = ["Address", "MalformedPackage", "Package"]
 
 _LABEL = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.+-]*")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _LARGEST_FILE = 16 * 1024 * 1024
+_LARGEST_ARCHIVE = 128 * 1024 * 1024
+_WANTED = frozenset({"metadata.json", "code.tar.gz", "connection.json"})
+_LONGEST_TIMEOUT_S = 3600.0
 DIAL_TIMEOUT_S = 3.0
 
 
@@ -41,7 +44,7 @@ class Address:
         """Read a `connection.json`; raises MalformedPackage naming the field."""
         try:
             fields = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MalformedPackage("connection.json is not JSON") from error
         if not isinstance(fields, dict) or not isinstance(fields.get("address"), str) or not fields["address"]:
             raise MalformedPackage("connection.json: address is missing")
@@ -57,7 +60,7 @@ class Address:
         """Write a `connection.json`; `Address.from_json(x.to_json()) == x`."""
         fields: dict[str, Any] = {
             "address": self.target,
-            "dial_timeout": f"{self.dial_timeout_s:g}s",
+            "dial_timeout": f"{self.dial_timeout_s:.9f}s",
             "tls_required": self.root_cert is not None,
             "client_auth_required": self.client_key is not None,
         }
@@ -105,7 +108,7 @@ class Package:
 def _metadata(raw: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedPackage("could not unmarshal metadata.json") from error
     if not isinstance(fields, dict):
         raise MalformedPackage("metadata.json is not an object")
@@ -113,21 +116,39 @@ def _metadata(raw: bytes) -> dict[str, Any]:
 
 
 def _untar(content: bytes, what: str) -> dict[str, bytes]:
+    """The files that matter, of an archive that unpacks to at most 128 MiB; raises MalformedPackage."""
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        with tarfile.open(fileobj=io.BytesIO(_unzip(content, what)), mode="r:") as archive:
             for member in archive:
-                if not member.isfile():
+                name = member.name.removeprefix("./")
+                if not member.isfile() or name not in _WANTED:
                     continue
                 if member.size > _LARGEST_FILE:
                     raise MalformedPackage(f"the {what} holds a file of more than {_LARGEST_FILE} bytes")
                 opened = archive.extractfile(member)
-                files[member.name.removeprefix("./")] = b"" if opened is None else opened.read()
-    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
-        if isinstance(error, MalformedPackage):
-            raise
+                files[name] = b"" if opened is None else opened.read()
+    except MalformedPackage:
+        raise
+    except Exception as error:  # the reader answers malformed archives with many unrelated types
         raise MalformedPackage(f"the {what} is not a gzipped tar archive") from error
     return files
+
+
+def _unzip(content: bytes, what: str) -> bytes:
+    """Everything in a gzip file; raises MalformedPackage when it is too much, zlib.error or EOFError for no gzip."""
+    unpacked: list[bytes] = []
+    left = _LARGEST_ARCHIVE
+    while content:
+        stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        unpacked.append(stream.decompress(content, left + 1))
+        left -= len(unpacked[-1])
+        if left < 0:
+            raise MalformedPackage(f"the {what} unpacks to more than {_LARGEST_ARCHIVE} bytes")
+        if not stream.eof:
+            raise EOFError("the gzip file ends early")
+        content = stream.unused_data.lstrip(b"\0")
+    return b"".join(unpacked)
 
 
 def _seconds(duration: Any) -> float:
@@ -136,11 +157,17 @@ def _seconds(duration: Any) -> float:
     matched = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if matched is None:
         raise MalformedPackage("connection.json: dial_timeout is not a duration such as 10s")
-    return float(matched[1]) * _UNITS[matched[2]]
+    seconds = float(matched[1]) * _UNITS[matched[2]]
+    if seconds > _LONGEST_TIMEOUT_S:
+        raise MalformedPackage("connection.json: dial_timeout is more than 60m")
+    return seconds
 
 
 def _pem(fields: dict[str, Any], name: str) -> bytes:
     value = fields.get(name)
     if not isinstance(value, str) or "-----BEGIN" not in value:
         raise MalformedPackage(f"connection.json: {name} is not PEM")
-    return value.encode()
+    try:
+        return value.encode("ascii")
+    except UnicodeEncodeError as error:
+        raise MalformedPackage(f"connection.json: {name} is not PEM") from error

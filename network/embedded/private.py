@@ -16,6 +16,9 @@ from network.embedded.store import Store
 from network.embedded.transactions import CollectionSet, deletes_hash
 from network.embedded.validate import Candidate
 
+_LAST_BLOCK = 2**63 - 1
+"""What is due later is kept for ever, as in Fabric, where the sum of a large block-to-live and the height runs over."""
+
 
 class Cleartext(Protocol):
     """Where endorsed private write sets are found again."""
@@ -74,9 +77,7 @@ class PrivateCommit:
             return None
         for org in sorted(collection.member_msps):
             self._commit.private_writes.append(PrivateWriteSet(org, *version, ns, one.name, raw))
-        if collection.block_to_live:
-            due = self._commit.number + collection.block_to_live + 1
-            self._commit.expiries.append(Expiry(due, ns, one.name, b"", *version))
+        self._schedule((ns, one.name, b""), collection, version)
         return raw
 
     def _collection(self, ns: str, name: str) -> Collection | None:
@@ -152,8 +153,9 @@ class PrivateCommit:
         return self._versions[place]
 
     def _schedule(self, place: HashKey, collection: Collection, version: Version) -> None:
-        if collection.block_to_live:
-            self._commit.expiries.append(Expiry(self._commit.number + collection.block_to_live + 1, *place, *version))
+        due = self._commit.number + collection.block_to_live + 1
+        if collection.block_to_live and due <= _LAST_BLOCK:
+            self._commit.expiries.append(Expiry(due, *place, *version))
 
     # -- purging ---------------------------------------------------------------------------------------------------
 

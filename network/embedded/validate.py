@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Validation of one block in Fabric's two stages (rules V-1 to V-19); stage B is in `mvcc`."""
+"""Validation of one block in Fabric's two stages (rules V-1 to V-19); stage B is in `mvcc`.
 
-from collections.abc import Sequence
+Validating cannot raise for what stands in a block. Whatever a judgement raises beyond its own refusals makes that one
+transaction invalid, INVALID_OTHER_REASON as in Fabric, and is logged. Only what the node itself lacks goes on upwards
+and stops it, as a verdict that rests on a disk that could not be read must not be kept.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
-from fabric_protos.common import common_pb2, configtx_pb2
-from google.protobuf.message import DecodeError
+from fabric_protos.common import common_pb2
 
 from network.embedded import definitions
-from network.embedded.configtx import UpdateRefused, successor
+from network.embedded.configtx import UpdateRefused, committed_config
 from network.embedded.definitions import UnusableDefinitionError
 from network.embedded.identity import InvalidIdentity, MalformedIdentity
 from network.embedded.keypolicies import BlockPolicies, PolicyFailure
@@ -36,6 +43,10 @@ from network.embedded.transactions import (
     parse,
 )
 
+log = logging.getLogger(__name__)
+
+_Verdict = TypeVar("_Verdict")
+_OWN_FAILURES = (sqlite3.Error, OSError, MemoryError)
 _BEFORE_SIGNATURE = (INVALID_OTHER_REASON, NIL_ENVELOPE, BAD_PAYLOAD, BAD_COMMON_HEADER)
 
 
@@ -69,23 +80,28 @@ class StageA:
 
     def check(self, raw: bytes, *, creator_verified: bool = False) -> Candidate:
         """Judge one entry of the block; `creator_verified` says that the orderer checked this very signature."""
-        parsed = parse(raw)
+        parsed = _unfailing(lambda: parse(raw), Parsed(code=INVALID_OTHER_REASON))
         candidate = Candidate(parsed)
         if parsed.code not in _BEFORE_SIGNATURE:
-            if not creator_verified and not self._creator_holds(parsed):
-                parsed.code = BAD_CREATOR_SIGNATURE
-            elif parsed.code == VALID and parsed.type == ENDORSER_TRANSACTION:
-                parsed.code = self._endorser_code(parsed)
-            elif parsed.code == VALID:
-                self._judge_config(candidate)
+            parsed.code = _unfailing(lambda: self._code(candidate, creator_verified), INVALID_OTHER_REASON)
         return candidate
+
+    def _code(self, candidate: Candidate, creator_verified: bool) -> int:
+        parsed = candidate.parsed
+        if not creator_verified and not self._creator_holds(parsed):
+            return BAD_CREATOR_SIGNATURE
+        if parsed.code == VALID and parsed.type == ENDORSER_TRANSACTION:
+            return self._endorser_code(parsed)
+        if parsed.code == VALID:
+            self._judge_config(candidate)
+        return parsed.code
 
     def _judge_config(self, candidate: Candidate) -> None:
         """Make the judgement of the ordering service again, from the update that the transaction carries."""
         try:
-            data = common_pb2.Payload.FromString(candidate.parsed.payload).data
-            candidate.config = successor(self._config, configtx_pb2.ConfigEnvelope.FromString(data))
-        except (DecodeError, UpdateRefused):
+            envelope = common_pb2.Envelope(payload=candidate.parsed.payload)
+            candidate.config = committed_config(self._config, envelope)
+        except UpdateRefused:
             candidate.parsed.code = INVALID_CONFIG_TRANSACTION
 
     def _creator_holds(self, parsed: Parsed) -> bool:
@@ -149,7 +165,18 @@ def stage_b(candidates: Sequence[Candidate], overlay: Overlay, block_number: int
     for index, candidate in enumerate(candidates):
         if not candidate.valid or candidate.parsed.type == CONFIG:
             continue
-        candidate.parsed.code = check_reads(candidate.parsed.sets, overlay)
+        candidate.parsed.code = _unfailing(partial(check_reads, candidate.parsed.sets, overlay), INVALID_OTHER_REASON)
         if candidate.valid:
             for one in candidate.parsed.sets:
                 overlay.apply(one, (block_number, index))
+
+
+def _unfailing(judge: Callable[[], _Verdict], otherwise: _Verdict) -> _Verdict:
+    """The verdict of `judge`, or `otherwise` when it raises what no judgement should for any bytes."""
+    try:
+        return judge()
+    except _OWN_FAILURES:
+        raise
+    except Exception:
+        log.exception("validating a transaction failed; it counts as invalid")
+        return otherwise

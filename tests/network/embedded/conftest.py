@@ -4,6 +4,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,15 @@ class Authority:
             if high_s is None or (decode_dss_signature(certificate.signature)[1] > ORDER // 2) is high_s:
                 return Enrolled(certificate, key)
 
+    def issue_odd(self, name: str, units: Sequence[str], *odd: tuple[str, bytes]) -> "Enrolled":
+        """A certificate with extensions whose content is whatever bytes are given, by object identifier."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(name, units, key, constraints=not any(oid == "2.5.29.19" for oid, _ in odd))
+        for oid, content in odd:
+            extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), content)
+            builder = builder.add_extension(extension, critical=False)
+        return Enrolled(builder.sign(self.key, self._algorithm), key)
+
     def revocation_list(self, *revoked: x509.Certificate) -> bytes:
         now = datetime.now(UTC)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
@@ -64,25 +74,53 @@ class Authority:
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
+    @classmethod
+    def load(cls, folder: Path, domain: str) -> "Authority":
+        """The CA that a network's material keeps in an organisation's folder."""
+        key = serialization.load_pem_private_key((folder / "ca" / "priv_sk").read_bytes(), password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        loaded = cls(f"ca.{domain}", key=key)
+        loaded.certificate = x509.load_pem_x509_certificate((folder / "ca" / f"ca.{domain}-cert.pem").read_bytes())
+        return loaded
+
+    @property
+    def _algorithm(self) -> hashes.SHA256 | None:
+        return None if isinstance(self.key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+
     def _sign(
         self, name: str, units: Sequence[str], key: Key, *, expired: bool = False, authority: bool = False
     ) -> x509.Certificate:
+        builder = self._builder(name, units, key, expired=expired, authority=authority)
+        return builder.sign(self.key, self._algorithm)
+
+    def _builder(
+        self,
+        name: str,
+        units: Sequence[str],
+        key: Key,
+        *,
+        expired: bool = False,
+        authority: bool = False,
+        constraints: bool = True,
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         attributes = [x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in units]
-        subject = x509.Name([*attributes, x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        made = hasattr(self, "certificate")  # not yet while it signs itself
+        common = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.name)])
+        issuer = self.certificate.subject if made else common
         begin = now - timedelta(days=10 if expired else 1)
         builder = (
             x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.name)]))
+            .subject_name(x509.Name([*attributes, x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+            .issuer_name(issuer)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(begin)
             .not_valid_after(begin + timedelta(days=5 if expired else 365))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
-        algorithm = None if isinstance(self.key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-        return builder.sign(self.key, algorithm)
+        if constraints:
+            builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        return builder
 
 
 @dataclass

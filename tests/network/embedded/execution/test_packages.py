@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chaincode packages and connection descriptions are read strictly (rules L-1, S-8)."""
 
+import gzip
 import json
+import tracemalloc
 from hashlib import sha256
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from network.embedded.chaincode import ChaincodeRegistry
 from network.embedded.packages import Address, MalformedPackage, Package
 
 
@@ -73,3 +76,54 @@ def test_connections_round_trip():
     pem = b"-----BEGIN X"
     for address in (Address("h:1"), Address("h:1", 1.5, pem), Address("h:1", 10.0, pem, pem, pem)):
         assert Address.from_json(address.to_json()) == address
+
+
+@pytest.mark.parametrize("timeout", ["1000000ms", "0.0000001s", "59m", "123.456789s", "0s"])
+def test_what_is_kept_of_an_address_can_be_read_again(timeout):
+    """A node that could not read its own record would not start again, for all organisations."""
+    address = Address.from_json(json.dumps({"address": "h:1", "dial_timeout": timeout}).encode())
+    assert Address.from_json(address.to_json()).dial_timeout_s == pytest.approx(address.dial_timeout_s, abs=1e-9)
+
+
+@pytest.mark.parametrize("timeout", ["1000000s", "61m", "9" * 400 + "s", "\u0663s"])
+def test_a_connection_does_not_wait_for_ever(timeout):
+    with pytest.raises(MalformedPackage, match="dial_timeout"):
+        Address.from_json(json.dumps({"address": "h:1", "dial_timeout": timeout}).encode())
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[" * 100_000, b'{"address": "h:1", "tls_required": true, "root_cert": "-----BEGIN \\ud800"}']
+)
+def test_json_that_breaks_its_reader_is_refused(raw):
+    with pytest.raises(MalformedPackage, match="connection"):
+        Address.from_json(raw)
+
+
+def test_an_archive_that_unpacks_without_end_is_refused_early(kit):
+    bomb = gzip.compress(bytes(200 * 1024 * 1024), 9)
+    assert len(bomb) < 300_000
+    tracemalloc.start()
+    with pytest.raises(MalformedPackage, match="unpacks to more"):
+        Package.parse(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 300 * 1024 * 1024
+    tracemalloc.stop()
+
+
+def test_an_address_that_cannot_be_read_keeps_nobody_from_starting(caplog):
+    kept = {
+        "chaincode/LabMSP/installed/": b'{"a:1": "a", "b:2": "b"}',
+        "chaincode/LabMSP/connection/a:1": b"rubbish",
+        "chaincode/LabMSP/connection/b:2": b'{"address": "h:1"}',
+    }
+
+    class Meta:
+        def meta(self, key):
+            return kept.get(key)
+
+        def put_meta(self, key, value):
+            raise AssertionError("nothing is written")
+
+    registry = ChaincodeRegistry("LabMSP", Meta())
+    assert registry.installed["a:1"].address is None
+    assert registry.installed["b:2"].address == Address("h:1")
+    assert "cannot be reached" in caplog.text

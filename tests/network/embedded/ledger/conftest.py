@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ledger without services round it: real identities, real signatures, blocks committed one by one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +21,12 @@ from fabric_protos.peer import (
     transaction_pb2,
 )
 
+from network.config import envelopes
+from network.config.update import compute_update
 from network.embedded import definitions
 from network.embedded.blockcommit import commit_genesis, prepare, run
-from network.embedded.blocks import make_block, sign_block
+from network.embedded.blocks import last_config, make_block, sign_block
+from network.embedded.channel import Channel
 from network.embedded.channelconfig import ChannelConfig
 from network.embedded.definitions import Definition
 from network.embedded.genesis import genesis_block
@@ -291,3 +295,84 @@ def ledger(empty_ledger: Ledger) -> Ledger:
 def make_ledger(world: World) -> Any:
     """Opens the ledger file at a path."""
     return lambda path, **options: Ledger(world, Store.open(path, **options))
+
+
+# -- a channel that runs -----------------------------------------------------------------------------------------------
+
+Use = Callable[["Running"], Awaitable[None]]
+
+
+class Running:
+    """A channel that runs, and the administrators who change it."""
+
+    def __init__(self, channel: Channel, ledger: Any, admins: dict[str, Signer]) -> None:
+        self.channel = channel
+        self.ledger = ledger
+        self.admins = admins
+
+    def update(self, wanted: Any, *approving: str, update: Any = None) -> common_pb2.Envelope:
+        """A signed and sealed update from the configuration in force."""
+        present = self.channel.config.envelope.config
+        envelope = envelopes.unsigned(update or compute_update("pedigree", present, wanted(present)))
+        for msp_id in approving:
+            envelope = envelopes.approve(envelope, self.admins[msp_id])
+        return envelopes.sealed(envelope, self.admins["HospitalMSP"])
+
+    async def send(self, envelope: Any) -> tuple[str, str]:
+        response = await self.channel.orderer.broadcast(envelope)
+        return common_pb2.Status.Name(response.status), response.info
+
+    async def change(self, wanted: Any, *approving: str) -> None:
+        sequence = self.channel.config.sequence
+        assert await self.send(self.update(wanted, *approving)) == ("SUCCESS", "")
+        await self.settle()
+        assert self.channel.config.sequence == sequence + 1
+
+    async def settle(self) -> None:
+        self.channel.orderer._cut()
+        await self.channel._batches.join()
+
+    async def submit(self, draft: Any) -> int:
+        """Order one transaction; its code."""
+        _, raw = self.ledger.transaction(draft)
+        assert (await self.send(common_pb2.Envelope.FromString(raw)))[0] == "SUCCESS"
+        await self.settle()
+        store = self.channel.store
+        return int(store.block(store.height - 1).metadata.metadata[2][-1])
+
+
+@pytest.fixture
+def admins(world: Any) -> dict[str, Signer]:
+    found = {
+        each.msp_id: Signer.from_folder(world.material.user(each.domain, "Admin") / "msp", each.msp_id)
+        for each in world.topology.organisations
+    }
+    orderer = world.topology.orderer
+    folder = world.material.orderer_user(orderer.domain) / "msp"
+    return found | {orderer.msp_id: Signer.from_folder(folder, orderer.msp_id)}
+
+
+@pytest.fixture
+def running(ledger: Any, admins: dict[str, Signer]) -> Callable[[Use], None]:
+    def run(use: Use, *, keep_open: bool = False) -> None:
+        failures: list[BaseException] = []
+
+        async def main() -> None:
+            store = ledger.store
+            config = ChannelConfig.from_block(store.block(last_config(store.block(store.height - 1))))
+            channel = Channel(
+                store, config, ledger.world.orderer, ledger.transient, nonce=lambda: b"n", on_failure=failures.append
+            )
+            channel.start()
+            try:
+                async with asyncio.timeout(20):
+                    await use(Running(channel, ledger, admins))
+            finally:
+                if keep_open:
+                    channel.store.close = lambda: None  # type: ignore[method-assign]
+                await channel.stop()
+
+        asyncio.run(main())
+        assert failures == []
+
+    return run

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration updates on a running channel: who may make them, what they change from which block on, what is left."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +18,6 @@ from network.config.groups import add_policy, add_value, peer_organisation
 from network.config.revocation import make_list
 from network.config.update import compute_update
 from network.embedded.blocks import last_config
-from network.embedded.channel import Channel
 from network.embedded.channelconfig import ChannelConfig
 from network.embedded.configtx import UpdateRefused, config_envelope, propose, successor
 from network.embedded.fsck import fsck
@@ -32,81 +29,6 @@ from network.topology import Batch, Endpoint, Organisation
 from network.topology import Channel as Described
 
 VALID, BAD_CREATOR_SIGNATURE, ENDORSEMENT_POLICY_FAILURE, INVALID_CONFIG_TRANSACTION = 0, 4, 10, 6
-Use = Callable[["Running"], Awaitable[None]]
-
-
-class Running:
-    """A channel that runs, and the administrators who change it."""
-
-    def __init__(self, channel: Channel, ledger: Any, admins: dict[str, Signer]) -> None:
-        self.channel = channel
-        self.ledger = ledger
-        self.admins = admins
-
-    def update(self, wanted: Any, *approving: str, update: Any = None) -> common_pb2.Envelope:
-        """A signed and sealed update from the configuration in force."""
-        present = self.channel.config.envelope.config
-        envelope = envelopes.unsigned(update or compute_update("pedigree", present, wanted(present)))
-        for msp_id in approving:
-            envelope = envelopes.approve(envelope, self.admins[msp_id])
-        return envelopes.sealed(envelope, self.admins["HospitalMSP"])
-
-    async def send(self, envelope: Any) -> tuple[str, str]:
-        response = await self.channel.orderer.broadcast(envelope)
-        return common_pb2.Status.Name(response.status), response.info
-
-    async def change(self, wanted: Any, *approving: str) -> None:
-        sequence = self.channel.config.sequence
-        assert await self.send(self.update(wanted, *approving)) == ("SUCCESS", "")
-        await self.settle()
-        assert self.channel.config.sequence == sequence + 1
-
-    async def settle(self) -> None:
-        self.channel.orderer._cut()
-        await self.channel._batches.join()
-
-    async def submit(self, draft: Any) -> int:
-        """Order one transaction; its code."""
-        _, raw = self.ledger.transaction(draft)
-        assert (await self.send(common_pb2.Envelope.FromString(raw)))[0] == "SUCCESS"
-        await self.settle()
-        store = self.channel.store
-        return int(store.block(store.height - 1).metadata.metadata[2][-1])
-
-
-@pytest.fixture
-def admins(world: Any) -> dict[str, Signer]:
-    found = {
-        each.msp_id: Signer.from_folder(world.material.user(each.domain, "Admin") / "msp", each.msp_id)
-        for each in world.topology.organisations
-    }
-    orderer = world.topology.orderer
-    folder = world.material.orderer_user(orderer.domain) / "msp"
-    return found | {orderer.msp_id: Signer.from_folder(folder, orderer.msp_id)}
-
-
-@pytest.fixture
-def running(ledger: Any, admins: dict[str, Signer]) -> Callable[[Use], None]:
-    def run(use: Use) -> None:
-        failures: list[BaseException] = []
-
-        async def main() -> None:
-            store = ledger.store
-            config = ChannelConfig.from_block(store.block(last_config(store.block(store.height - 1))))
-            channel = Channel(
-                store, config, ledger.world.orderer, ledger.transient, nonce=lambda: b"n", on_failure=failures.append
-            )
-            channel.start()
-            try:
-                async with asyncio.timeout(20):
-                    await use(Running(channel, ledger, admins))
-            finally:
-                await channel.stop()
-
-        asyncio.run(main())
-        assert failures == []
-
-    return run
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +53,7 @@ def without(msp_id: str) -> Any:
 
 
 def test_a_majority_of_administrators_changes_the_members(running: Any, ledger: Any, maker: Any, kit: Any) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         before = one.channel.store.height
         await one.change(joined(maker), "HospitalMSP", "LabMSP")
         assert one.channel.config.application_orgs["MakerMSP"] == "MakerMSP"
@@ -148,7 +70,7 @@ def test_the_newcomers_endorsement_counts(running: Any, ledger: Any, maker: Any,
     ledger.world.peers["MakerMSP"] = Signer.from_folder(material.peer(organisation.domain) / "msp", "MakerMSP")
     draft = kit.Draft(endorsers=("HospitalMSP", "LabMSP", "MakerMSP"))
 
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         await one.change(joined(maker), "HospitalMSP", "RegulatorMSP")
         assert await one.submit(draft) == VALID
 
@@ -160,7 +82,7 @@ def test_the_newcomers_endorsement_counts(running: Any, ledger: Any, maker: Any,
 
 @pytest.mark.parametrize("approving", [(), ("LabMSP",), ("LabMSP", "OrdererMSP"), ("LabMSP", "LabMSP")])
 def test_less_than_a_majority_changes_nothing(running: Any, maker: Any, approving: tuple[str, ...]) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         status, info = await one.send(one.update(joined(maker), *approving))
         assert status == "BAD_REQUEST"
         assert info.startswith(
@@ -181,7 +103,7 @@ def test_a_forged_approval_does_not_count(running: Any, maker: Any, admins: dict
         def sign(self, message: bytes) -> bytes:
             return admins["LabMSP"].sign(message)
 
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         forger: Any = Forger()
         one.admins = one.admins | {"forged": forger}
         status, info = await one.send(one.update(joined(maker), "LabMSP", "forged"))
@@ -191,7 +113,7 @@ def test_a_forged_approval_does_not_count(running: Any, maker: Any, admins: dict
 
 
 def test_a_user_who_is_no_administrator_does_not_count(running: Any, maker: Any, ledger: Any) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         one.admins = one.admins | {"user": ledger.world.users["RegulatorMSP"]}
         assert (await one.send(one.update(joined(maker), "LabMSP", "user")))[0] == "BAD_REQUEST"
 
@@ -199,7 +121,7 @@ def test_a_user_who_is_no_administrator_does_not_count(running: Any, maker: Any,
 
 
 def test_an_update_made_from_an_older_configuration_is_refused(running: Any, maker: Any) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         late = one.update(joined(maker), "HospitalMSP", "LabMSP")
         await one.change(without("RegulatorMSP"), "HospitalMSP", "LabMSP")
         status, info = await one.send(late)
@@ -212,7 +134,7 @@ def test_an_update_made_from_an_older_configuration_is_refused(running: Any, mak
 
 
 def test_versions_that_leave_one_out_and_updates_that_change_nothing_are_refused(running: Any) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         present = one.channel.config.envelope.config
         update = compute_update("pedigree", present, smaller(present))
         update.write_set.groups["Orderer"].values["BatchSize"].version = 2
@@ -233,7 +155,7 @@ def test_versions_that_leave_one_out_and_updates_that_change_nothing_are_refused
 
 
 def test_who_may_not_write_may_not_submit_an_update(running: Any) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         envelope = one.update(smaller, "OrdererMSP")
         envelope.signature = b"x"
         status, info = await one.send(envelope)
@@ -276,7 +198,7 @@ def signed_by_the_lab(config: Any) -> Any:
     ],
 )
 def test_a_configuration_that_nobody_could_run_on_is_refused(running: Any, wanted: Any, problem: str) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         status, info = await one.send(one.update(wanted, "HospitalMSP", "LabMSP", "RegulatorMSP", "OrdererMSP"))
         assert status == "BAD_REQUEST"
         assert problem in info
@@ -286,7 +208,7 @@ def test_a_configuration_that_nobody_could_run_on_is_refused(running: Any, wante
 
 
 def test_batches_are_cut_by_the_new_sizes_from_then_on(running: Any, kit: Any) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         _, waiting = one.ledger.transaction(kit.Draft())
         assert (await one.send(common_pb2.Envelope.FromString(waiting)))[0] == "SUCCESS"
         config = one.update(lambda c: changes.set_batch(c, Batch(max_messages=1)), "OrdererMSP")
@@ -303,7 +225,7 @@ def test_batches_are_cut_by_the_new_sizes_from_then_on(running: Any, kit: Any) -
 
 
 def test_two_updates_behind_one_another_both_come_into_force(running: Any, maker: Any) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         members = one.update(joined(maker), "HospitalMSP", "LabMSP")
         batch = one.update(smaller, "OrdererMSP")
         assert [await one.send(members), await one.send(batch)] == [("SUCCESS", "")] * 2
@@ -315,7 +237,7 @@ def test_two_updates_behind_one_another_both_come_into_force(running: Any, maker
 
 
 def test_a_member_may_take_part_in_its_own_removal_and_is_out_afterwards(running: Any, kit: Any) -> None:
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         await one.change(without("LabMSP"), "LabMSP", "HospitalMSP")
         _, raw = one.ledger.transaction(kit.Draft(creator="LabMSP"))
         assert (await one.send(common_pb2.Envelope.FromString(raw)))[0] == "FORBIDDEN"
@@ -349,7 +271,7 @@ def test_a_list_that_would_lock_an_organisation_out_is_refused(running: Any, wor
         add_value(group, "MSP", msp_config_pb2.MSPConfig(config=msp.SerializeToString()))
         return updated
 
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         status, info = await one.send(one.update(put, "LabMSP"))
         assert (status, "authorityKeyIdentifier not found" in info) == ("BAD_REQUEST", True)
 
@@ -361,7 +283,7 @@ def test_a_list_that_would_lock_an_organisation_out_is_refused(running: Any, wor
 def test_a_revoked_certificate_is_out_from_the_next_block_on(running: Any, world: Any, kit: Any) -> None:
     listed = revocation(world, "LabMSP", world.peers["LabMSP"])
 
-    async def use(one: Running) -> None:
+    async def use(one: Any) -> None:
         assert await one.submit(kit.Draft()) == VALID
         await one.change(lambda c: changes.revoke(c, "LabMSP", [listed]), "LabMSP")  # its own business alone
         assert await one.submit(kit.Draft()) == ENDORSEMENT_POLICY_FAILURE
@@ -378,7 +300,7 @@ def test_a_revoked_certificate_is_out_from_the_next_block_on(running: Any, world
 def test_a_restart_and_fsck_find_the_configuration_of_each_time(
     running: Any, maker: Any, kit: Any, store_path: Path
 ) -> None:
-    async def grow(one: Running) -> None:
+    async def grow(one: Any) -> None:
         assert await one.submit(kit.Draft()) == VALID
         await one.change(joined(maker), "HospitalMSP", "LabMSP")
         assert await one.submit(kit.Draft()) == ENDORSEMENT_POLICY_FAILURE

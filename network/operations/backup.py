@@ -7,6 +7,7 @@ programs offer no such copy, so their network has to be down: copies of single R
 forget what a majority has acknowledged. The file appears whole or not at all.
 """
 
+import fcntl
 import hashlib
 import io
 import json
@@ -24,20 +25,23 @@ from typing import Any
 from network import running
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.native import processes
+from network.operations.archives import judge_names, plain_files
 from network.operations.errors import OperationsError
 from network.operations.sealing import SHORTEST, seal
 from network.operations.secretfiles import is_secret
 
-__all__ = ["FORMAT", "MANIFEST", "SECRETS", "Backup", "back_up", "holds_secrets"]
+__all__ = ["FILES", "FORMAT", "MANIFEST", "NEVER", "SECRETS", "Backup", "back_up", "holds_secrets"]
 
 FORMAT = "pedigree-backup-1"
 MANIFEST, SECRETS, FILES = "manifest.json", "secrets.sealed", "files/"
-_NEVER = frozenset({"lock", "run", "logs", "network.log", "running.json", "compose.yaml", "kubernetes", "monitoring"})
+NEVER = frozenset({"lock", "run", "logs", "network.log", "running.json", "compose.yaml", "kubernetes", "monitoring"})
 """What says only how the network runs now, or is rendered anew."""
 _LEDGERS = frozenset({"ledgers", "fabric"})
 """Folders of Fabric's programs: everything in them belongs to the ledger, whatever it is called."""
 _UNFINISHED = (".new", ".tmp", ".unfinished", ".old", "-wal", "-shm", "-journal")
 _CHUNK = 1 << 20
+_LARGEST_KEY_FILE = 1 << 20
+_KEY = b"PRIVATE KEY-----"
 _SQLITE = b"SQLite format 3\x00"
 
 
@@ -63,8 +67,7 @@ def back_up(directory: Path, file: Path, passphrase: str | None) -> Backup:
     described = running.last_description(directory)
     if described is None:
         raise OperationsError(f"{directory} holds no network to back up")
-    if file.exists():
-        raise OperationsError(f"{file} exists already: name a new file")
+    _refuse_existing(file)
     if passphrase is not None and len(passphrase) < SHORTEST:
         raise OperationsError(f"the passphrase must have at least {SHORTEST} characters")
     if file.absolute().is_relative_to(directory):
@@ -72,26 +75,27 @@ def back_up(directory: Path, file: Path, passphrase: str | None) -> Backup:
     unfinished = file.with_name(f".{file.name}.new")
     with ExitStack() as cleaning:
         _hold(directory, cleaning)
-        cleaning.callback(unfinished.unlink, missing_ok=True)  # what a killed tool leaves, the next one removes
         done = Backup(file)
         with _create(unfinished) as output:
+            cleaning.callback(unfinished.unlink, missing_ok=True)  # what a killed tool leaves, the next one writes over
             with tarfile.open(unfinished, fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
                 _write(directory, described, archive, passphrase, done)
             output.flush()
             os.fsync(output.fileno())
-        done.size = unfinished.stat().st_size
-        with unfinished.open("rb") as written:
-            done.sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-        unfinished.replace(file)
+            done.size = output.tell()
+            output.seek(0)
+            done.sha256 = hashlib.file_digest(output, "sha256").hexdigest()
+            _refuse_existing(file)  # somebody may have written it meanwhile
+            unfinished.replace(file)
     return done
 
 
 def holds_secrets(file: Path) -> bool:
     """Whether a backup has a sealed part; False too for what is no backup, which `restore` then refuses."""
     try:
-        with tarfile.open(file, mode="r:") as archive:
-            return SECRETS in archive.getnames()
-    except tarfile.TarError:
+        with file.open("rb") as archive:
+            return any(entry.name == SECRETS for entry, _ in plain_files(archive, str(file)))
+    except (OperationsError, tarfile.TarError):
         return False
 
 
@@ -120,9 +124,22 @@ def _stop_first(directory: Path) -> str:
     return f"Fabric's programs can be backed up only when they are down: pedigree-network down --dir {directory}"
 
 
+def _refuse_existing(file: Path) -> None:
+    if os.path.lexists(file):
+        raise OperationsError(f"{file} exists already: name a new file")
+
+
 def _create(path: Path) -> Any:
-    path.unlink(missing_ok=True)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    """Open an empty file for the owner alone, and hold it: a second backup to the same place is refused."""
+    output = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "rb+")
+    try:
+        fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        output.close()
+        raise OperationsError(f"another backup to {path.parent} is at work: {path} is in use") from error
+    os.fchmod(output.fileno(), 0o600)
+    output.truncate()
+    return output
 
 
 def _write(
@@ -136,13 +153,14 @@ def _write(
         about = _about(path)
         if path.is_dir():
             folders[name] = about
-        elif not is_secret(PurePath(name)):
+        elif not is_secret(PurePath(name)) and not _holds_key(path):
             files[name] = about | _add(archive, path, FILES + name)
         elif passphrase is None:
             done.left_out.append(name)
         else:
             files[name] = about | {"sealed": True}
             secrets[name] = path.read_bytes()
+    judge_names(files, folders, f"{directory} cannot be backed up")
     if passphrase is not None:
         _add_bytes(archive, SECRETS, seal(secrets, passphrase))
     manifest = {
@@ -160,9 +178,16 @@ def _write(
     done.files, done.secrets = len(files), len(secrets)
 
 
+def _holds_key(path: Path) -> bool:
+    """Whether a file holds a private key though its name does not say so; keys are small and in PEM."""
+    if path.stat().st_size > _LARGEST_KEY_FILE:
+        return False
+    return _KEY in path.read_bytes()
+
+
 def _paths(directory: Path) -> Iterator[Path]:
     """Folders before what is in them; ledgers of the embedded network after everything else."""
-    top = sorted(path for path in directory.iterdir() if path.name not in _NEVER and not _passing(path))
+    top = sorted(path for path in directory.iterdir() if path.name not in NEVER and not _passing(path))
     for path in sorted(top, key=lambda each: each.name == "ledger"):
         yield from _below(path, directory)
 

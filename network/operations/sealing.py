@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from network.operations.archives import judge_names, plain_files
 from network.operations.errors import OperationsError
 
 __all__ = ["SHORTEST", "open_sealed", "seal"]
@@ -47,9 +48,22 @@ def open_sealed(sealed: bytes, passphrase: str) -> dict[str, bytes]:
         plain = AESGCM(_key(passphrase, salt)).decrypt(nonce, content, _HEADER + salt)
     except (InvalidTag, ValueError) as error:
         raise OperationsError("the passphrase is not the one that the backup was made with") from error
-    with tarfile.open(fileobj=io.BytesIO(plain), mode="r") as archive:
-        members = ((entry.name, archive.extractfile(entry)) for entry in archive)
-        return {name: content.read() for name, content in members if content is not None}
+    return _unpacked(plain)
+
+
+def _unpacked(plain: bytes) -> dict[str, bytes]:
+    """The files of an archive in memory; whoever made it knew the passphrase, and is not believed for that."""
+    what = "the secrets in this backup are damaged"
+    files: dict[str, bytes] = {}
+    try:
+        for entry, content in plain_files(io.BytesIO(plain), what):
+            if entry.name in files:
+                raise OperationsError(f"{what}: {entry.name!r} is there twice")
+            files[entry.name] = content.read()
+    except tarfile.TarError as error:
+        raise OperationsError(f"{what}: {error}") from error
+    judge_names(files, [], what)
+    return files
 
 
 def _key(passphrase: str, salt: bytes) -> bytes:

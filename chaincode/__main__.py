@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 from chaincode.contracts import table
 from chaincode.crypto import check_signature
+from chaincode.domain.errors import InvalidField
+from chaincode.domain.values import OrgId
 from chaincode.shim import Response, Router, SettingsError, dial, serve, settings_from_environment
 
 log = logging.getLogger("chaincode")
@@ -37,11 +39,20 @@ def refuse(error: Exception) -> Response | None:
     return None if text is None else Response(REFUSED, text)
 
 
+def _check_own_id(msp_id: str) -> None:
+    """Refuse an MSP id that the law cannot name, such as one with the quotation marks of an environment file."""
+    try:
+        OrgId(msp_id)
+    except InvalidField as exc:
+        raise SettingsError(f"CORE_PEER_LOCALMSPID is {msp_id!a}, and {exc.reason}") from exc
+
+
 def main() -> int:
     """Serve until the process is told to stop; 2 where its settings are wrong."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = settings_from_environment(os.environ, sys.argv[1:])
+        _check_own_id(settings.local_msp_id)
         chaincode = router(os.environ)
         run = dial if settings.listen is None else serve
         run(chaincode, settings)

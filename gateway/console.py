@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from shutil import get_terminal_size
@@ -30,7 +30,8 @@ LARGEST_JSON = 64 * 1024 * 1024
 """The largest JSON file that is read, in bytes."""
 _WIDTH_OF_A_PIPE = 160
 _WIDEST_TEXT = 110
-_INSTANTS = frozenset({"at", "since", "started", "finished"})
+_INSTANTS = frozenset({"at", "since", "started", "finished", "collected_from", "collected_until"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SHOWN = 200
 
 
@@ -203,17 +204,27 @@ def _words(name: str, value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case int() if name.endswith("_at") or name in _INSTANTS:
-            return datetime.fromtimestamp(value / 1000, UTC).isoformat(" ", "milliseconds")
+            return (_EPOCH + timedelta(milliseconds=value)).isoformat(" ", "milliseconds")
         case None:
             return "none"
         case list() | dict() if not value:
             return "none"
+        case list() if name == "earlier_claims":
+            return "\n".join(map(_claim, value))
         case list():
             return "\n".join(_words("", item) for item in value)
         case dict():
             return ", ".join(f"{key} {_inline(key, item)}" for key, item in value.items())
     text = str(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:60]}… ({len(text)} characters; --json shows all)"
+
+
+def _claim(claim: Mapping[str, Any]) -> str:
+    """A claim of another organisation to bytes that this record names too."""
+    when = _words("claimed_at", claim["claimed_at"])
+    return (
+        f"the same bytes ({claim['digest']}) were recorded by {claim['owner']} first, as {claim['reference']}, {when}"
+    )
 
 
 def _inline(name: str, value: Any) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from chaincode.contracts.state import Ledger
 from chaincode.domain import provenance
-from chaincode.domain.claims import DigestClaim
+from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.provenance import (
     CommitVersion,
@@ -40,7 +40,8 @@ def commit_version(ledger: Ledger, command: CommitVersion) -> Outcome:
         previous=ledger.get(DatasetVersion, command.dataset, command.number - 1) if command.number > 1 else None,
         existing=ledger.get(DatasetVersion, command.dataset, command.number),
         parents=dataset_versions(ledger, command.derivation.parents if command.derivation is not None else ()),
-        claims=claims(ledger, (command.root,) if command.card is None else (command.root, command.card)),
+        root_claim=ledger.get(RootClaim, command.root),
+        claims=claims(ledger, () if command.card is None else (command.card,)),
     )
 
 

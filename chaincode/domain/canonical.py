@@ -19,7 +19,8 @@ from chaincode.domain.errors import (
     TooDeep,
     TooLarge,
 )
-from chaincode.domain.values import MAX_INTEGER, refuse_unnormalised
+from chaincode.domain.text import refuse_unnormalised
+from chaincode.domain.values import MAX_INTEGER
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 

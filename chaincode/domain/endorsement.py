@@ -103,7 +103,7 @@ class Endorsement(Record):
 
 def expiry(given: Instant, rule: QuorumRule | None) -> Instant | None:
     """When an endorsement that was given at `given` stops counting under `rule`; None: never."""
-    return None if rule is None or rule.valid_seconds is None else Instant(given + 1_000 * rule.valid_seconds)
+    return None if rule is None or rule.valid_seconds is None else given.plus(rule.valid_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def submit(
         raise NotAMember(by)
     if standing is not None and not _may_reopen(standing, rule, policy, voices):
         raise WrongStage(artifact.reference, standing.stage, "submitting it", Stage.DRAFT)
-    round_ = Number(1 if standing is None else standing.round + 1)
+    round_ = Number.after(0 if standing is None else standing.round, "/artifact")
     submitted = ArtifactStage(artifact.reference, by, artifact.digest, Stage.SUBMITTED, at, Count(round_))
     return Outcome(writes=(submitted,), event=ArtifactSubmitted(artifact.reference, by, round_))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from chaincode.domain.claims import DigestClaim
+from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.codec import kind_of
 from chaincode.domain.endorsement import Endorsement, Rejection
 from chaincode.domain.idempotency import Idempotency
@@ -28,6 +28,7 @@ _PARTS: Final[Mapping[type[Record], Callable[[Any], tuple[Part, ...]]]] = Mappin
         Dataset: lambda it: (it.dataset,),
         DatasetVersion: lambda it: (it.dataset, it.number),
         DigestClaim: lambda it: (it.digest,),
+        RootClaim: lambda it: (it.root,),
         Model: lambda it: (it.model,),
         ModelVersion: lambda it: (it.model, it.number),
         LaterParents: lambda it: (it.child,),
@@ -44,7 +45,17 @@ _PARTS: Final[Mapping[type[Record], Callable[[Any], tuple[Part, ...]]]] = Mappin
     }
 )
 
-OWNED: Final = (Dataset, DatasetVersion, DigestClaim, Model, ModelVersion, LaterParents, TrainingRun, Evaluation)
+OWNED: Final = (
+    Dataset,
+    DatasetVersion,
+    DigestClaim,
+    RootClaim,
+    Model,
+    ModelVersion,
+    LaterParents,
+    TrainingRun,
+    Evaluation,
+)
 """What an owner says of its own: these keys carry a policy of their own, the owner and a majority.
 
 All but `LaterParents` are written once; that one grows, and its policy is set again each time.

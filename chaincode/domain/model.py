@@ -12,7 +12,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Final
 
-from chaincode.domain.claims import DigestClaim, claim
+from chaincode.domain.claims import MOST_CLAIMS, DigestClaim, earlier_claims, first_claims
 from chaincode.domain.derivation import refuse_wider
 from chaincode.domain.errors import (
     AlreadyExists,
@@ -133,6 +133,8 @@ class Model(Record):
     task: Text | None
     description: Text | None
     card: Digest | None
+    earlier_claims: tuple[DigestClaim, ...] = field(default=(), metadata={"max": MOST_CLAIMS})
+    """Who had recorded the same bytes first, where that was another organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class ModelVersion(Record):
     parents: tuple[ModelParent, ...]
     note: Text | None
     ignore_paths: tuple[FilePath, ...] = field(default=(), metadata={"max": _MOST_IGNORED})
+    earlier_claims: tuple[DigestClaim, ...] = field(default=(), metadata={"max": MOST_CLAIMS})
+    """Who had recorded the same bytes first, where that was another organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +225,7 @@ def register_model(
     reference = model_ref(command.model)
     if existing is not None:
         raise AlreadyExists(reference)
+    digests = () if command.card is None else (command.card,)
     model = Model(
         model=command.model,
         owner=by,
@@ -229,10 +234,10 @@ def register_model(
         task=command.task,
         description=command.description,
         card=command.card,
+        earlier_claims=earlier_claims(digests, by=by, claims=claims),
     )
-    digests = () if command.card is None else (command.card,)
     return Outcome(
-        writes=(model, *claim(digests, by=by, at=at, reference=reference, claims=claims)),
+        writes=(model, *first_claims(digests, by=by, at=at, reference=reference, claims=claims)),
         event=ModelRegistered(command.model, by),
     )
 
@@ -278,12 +283,13 @@ def record_model_version(
         parents=command.parents,
         note=command.note,
         ignore_paths=command.ignore_paths,
+        earlier_claims=earlier_claims((command.digest,), by=by, claims=claims),
     )
     return Outcome(
         writes=(
             version,
             *parents_of_model_version(version, None),
-            *claim((command.digest,), by=by, at=at, reference=reference, claims=claims),
+            *first_claims((command.digest,), by=by, at=at, reference=reference, claims=claims),
         ),
         event=ModelVersionRecorded(reference, by, command.digest),
     )

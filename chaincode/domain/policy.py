@@ -22,7 +22,6 @@ from chaincode.domain.errors import (
 from chaincode.domain.values import (
     ArtifactKind,
     Command,
-    Count,
     Digest,
     Event,
     Instant,
@@ -32,6 +31,7 @@ from chaincode.domain.values import (
     Query,
     Record,
     Role,
+    Seconds,
     refuse_repeats,
 )
 
@@ -72,7 +72,7 @@ class QuorumRule:
     required_roles: tuple[Role, ...] = field(default=(), metadata={"max": 16})
     """For each of these roles, an organisation that has it must be among the endorsers."""
     owner_counts: bool = False
-    valid_seconds: Count | None = None
+    valid_seconds: Seconds | None = None
     """How long an endorsement counts; None: for ever."""
 
 

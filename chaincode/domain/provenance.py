@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chaincode.domain import merkle
-from chaincode.domain.claims import DigestClaim, claim
+from chaincode.domain.claims import MOST_CLAIMS, DigestClaim, RootClaim, claim_root, earlier_claims, first_claims
 from chaincode.domain.derivation import Derivation, check_derivation
 from chaincode.domain.errors import (
     AlreadyExists,
@@ -38,6 +38,7 @@ from chaincode.domain.values import (
     Query,
     Record,
     Ref,
+    SignedInstant,
     Territory,
     Text,
     dataset_ref,
@@ -77,8 +78,8 @@ class Origin:
     source: Text
     method: Text
     geography: tuple[Territory, ...] = field(metadata={"max": 64})
-    collected_from: Instant | None = None
-    collected_until: Instant | None = None
+    collected_from: SignedInstant | None = None
+    collected_until: SignedInstant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,8 @@ class Dataset(Record):
     creator: Text | None
     card: Digest | None
     distributions: tuple[Digest, ...]
+    earlier_claims: tuple[DigestClaim, ...] = field(default=(), metadata={"max": MOST_CLAIMS})
+    """Who had recorded the same bytes first, where that was another organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,8 @@ class DatasetVersion(Record):
     note: Text | None
     header: Digest | None = None
     """The SHA-256 over delimiter and column names, which decide what a record means; see `tabular.header_digest`."""
+    earlier_claims: tuple[DigestClaim, ...] = field(default=(), metadata={"max": MOST_CLAIMS})
+    """Who had recorded the same bytes first, where that was another organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +221,10 @@ def register_dataset(
         creator=command.creator,
         card=command.card,
         distributions=command.distributions,
+        earlier_claims=earlier_claims(digests, by=by, claims=claims),
     )
     return Outcome(
-        writes=(dataset, *claim(digests, by=by, at=at, reference=reference, claims=claims)),
+        writes=(dataset, *first_claims(digests, by=by, at=at, reference=reference, claims=claims)),
         event=DatasetRegistered(command.dataset, by),
     )
 
@@ -232,9 +238,13 @@ def commit_version(
     previous: DatasetVersion | None,
     existing: DatasetVersion | None,
     parents: Mapping[Ref, DatasetVersion],
+    root_claim: RootClaim | None,
     claims: Mapping[Digest, DigestClaim],
 ) -> Outcome:
-    """Commit a version; `previous` is the version before it, `parents` those of its derivation that exist."""
+    """Commit a version; `previous` is the version before it, `parents` those of its derivation that exist.
+
+    `root_claim` and `claims` are what is on the ledger of its root and of its card.
+    """
     reference = dataset_version_ref(command.dataset, command.number)
     if dataset is None:
         raise RecordNotFound(dataset_ref(command.dataset))
@@ -246,6 +256,7 @@ def commit_version(
         raise RootWithoutSize
     _check_succession(command, command.size, previous)
     check_derivation(command.derivation, reference, dataset.licence, parents)
+    cards = () if command.card is None else (command.card,)
     version = DatasetVersion(
         dataset=command.dataset,
         number=command.number,
@@ -261,13 +272,14 @@ def commit_version(
         derivation=command.derivation,
         note=command.note,
         header=command.header,
+        earlier_claims=earlier_claims(cards, by=by, claims=claims),
     )
-    digests = (command.root,) if command.card is None else (command.root, command.card)
     return Outcome(
         writes=(
             version,
             *parents_of_dataset_version(version),
-            *claim(digests, by=by, at=at, reference=reference, claims=claims),
+            *claim_root(command.root, by=by, at=at, reference=reference, held=root_claim),
+            *first_claims(cards, by=by, at=at, reference=reference, claims=claims),
         ),
         event=DatasetVersionCommitted(reference, by, command.root, command.size),
     )

@@ -6,21 +6,19 @@ is `InvalidField` or `NotNormalised` with an empty pointer; the codec puts the p
 """
 
 import re
-import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
-from chaincode.domain.errors import DatedInTheFuture, InvalidField, NotNormalised, RepeatedEntry
+from chaincode.domain.errors import DatedInTheFuture, InvalidField, RepeatedEntry
+from chaincode.domain.text import FilePath as FilePath
+from chaincode.domain.text import Setting as Setting
+from chaincode.domain.text import Text as Text
 
 MAX_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
-MAX_TEXT: Final = 4_000
-"""The longest text, in code points."""
-MAX_SETTING: Final = 65_536
-"""The longest setting of a run, in code points."""
 
 _ORG: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
@@ -28,16 +26,6 @@ _ROLE: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _TERRITORY: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
-
-
-def refuse_unnormalised(text: str, pointer: str = "") -> None:
-    """Refuse text that is not in Unicode normal form C or that holds a lone surrogate."""
-    if text.isascii():
-        return
-    if not unicodedata.is_normalized("NFC", text):
-        raise NotNormalised(pointer)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidField(pointer, "it holds half of a surrogate pair")
 
 
 class _Pattern(str):
@@ -54,11 +42,16 @@ class _Pattern(str):
 
 
 class OrgId(_Pattern):
-    """An organisation, by the id of its membership service provider."""
+    """An organisation, by the id of its membership service provider (MSP).
+
+    Fabric itself asks only that an MSP id is not empty. Its signature policies (``common/policydsl``), in which every
+    member is named, take letters, digits, dots and hyphens of ASCII. The length, and a letter or digit at both ends,
+    are the law's: the id also names files and folders and stands on command lines.
+    """
 
     __slots__ = ()
     _form = _ORG
-    _said = "an organisation's id: 1 to 64 letters, digits, dots and hyphens"
+    _said = "an MSP id: 1 to 64 letters, digits, dots and hyphens, with a letter or digit at both ends"
 
 
 class Name(_Pattern):
@@ -91,47 +84,6 @@ class CommitId(_Pattern):
     __slots__ = ()
     _form = _COMMIT
     _said = "a git commit id of 40 or 64 lower-case hexadecimal digits"
-
-
-class FilePath(str):
-    """A relative path with forward slashes, 1 to 512 bytes in UTF-8, normal form C, without ``.``, ``..`` or ``\\``."""
-
-    __slots__ = ()
-
-    def __new__(cls, value: str) -> Self:
-        refuse_unnormalised(value)
-        if not 1 <= len(value.encode()) <= 512 or any(part in {"", ".", ".."} for part in value.split("/")):
-            raise InvalidField("", "it must be a relative path with forward slashes and no '.', '..' or empty part")
-        if "\\" in value or any(unicodedata.category(character) == "Cc" for character in value):
-            raise InvalidField("", "it holds a backslash or a control character")
-        return super().__new__(cls, value)
-
-
-class Text(str):
-    """Text for people: 1 to 4,000 code points in normal form C, no control characters but newline and tab."""
-
-    __slots__ = ()
-    _least = 1
-    _most = MAX_TEXT
-
-    def __new__(cls, value: str) -> Self:
-        if not cls._least <= len(value) <= cls._most:
-            raise InvalidField("", f"it must have {cls._least} to {cls._most} characters")
-        refuse_unnormalised(value)
-        if any(unicodedata.category(character) == "Cc" and character not in "\n\t" for character in value):
-            raise InvalidField("", "it holds a control character")
-        return super().__new__(cls, value)
-
-
-class Setting(Text):
-    """The value of a run's parameter, as its program wrote it: 0 to 65,536 code points, else as `Text`.
-
-    Nothing in it is changed. A document of 4 MiB holds all the parameters of a run together.
-    """
-
-    __slots__ = ()
-    _least = 0
-    _most = MAX_SETTING
 
 
 class Digest(bytes):
@@ -195,17 +147,44 @@ class Count(int):
 
 
 class Number(Count):
-    """The number of a version or of a policy, from 1 to 999,999,999."""
+    """The number of a version, a policy or a round, from 1 to 999,999,999."""
 
     __slots__ = ()
     _least = 1
     _most = 999_999_999
 
+    @classmethod
+    def after(cls, number: int, pointer: str) -> Self:
+        """The next one; `InvalidField` at `pointer` where `number` is the last."""
+        if number >= cls._most:
+            raise InvalidField(pointer, f"it has reached {cls._most}, the last number there is")
+        return cls(number + 1)
 
-class Instant(Count):
-    """Milliseconds since 1970-01-01T00:00:00Z."""
+
+class Seconds(Count):
+    """A duration in whole seconds, from 1 to 100 years of 365.25 days."""
 
     __slots__ = ()
+    _least = 1
+    _most = 3_155_760_000
+
+
+class Instant(Count):
+    """Milliseconds since 1970-01-01T00:00:00Z, up to the end of the year 9999, the last that RFC 3339 can write."""
+
+    __slots__ = ()
+    _most = 253_402_300_799_999
+
+    def plus(self, duration: Seconds) -> Self:
+        """When `duration` has passed; the last instant there is where that would be later."""
+        return type(self)(min(self + 1_000 * duration, self._most))
+
+
+class SignedInstant(Instant):
+    """Milliseconds since 1970-01-01T00:00:00Z, negative before: from the year 1 to the end of the year 9999."""
+
+    __slots__ = ()
+    _least = -62_135_596_800_000
 
 
 class Purposes(int):

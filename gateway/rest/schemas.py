@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from chaincode.domain import codec, float64, values
+from chaincode.domain import codec, float64, text, values
 from chaincode.domain.canonical import MAX_DEPTH
 from chaincode.domain.functions import COMMANDS
 
@@ -21,8 +21,10 @@ _FORMS: Mapping[str, Schema] = {
     "Number": {"type": "integer", "minimum": 1},
     "Count": {"type": "integer", "minimum": 0, "maximum": values.MAX_INTEGER},
     "Instant": {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970-01-01T00:00:00Z."},
-    "Text": {"type": "string", "minLength": 1, "maxLength": values.MAX_TEXT},
-    "Setting": {"type": "string", "maxLength": values.MAX_SETTING},
+    "SignedInstant": {"type": "integer", "description": "Milliseconds since 1970-01-01T00:00:00Z, negative before."},
+    "Seconds": {"type": "integer", "minimum": 1, "maximum": 3_155_760_000},
+    "Text": {"type": "string", "minLength": 1, "maxLength": text.MAX_TEXT},
+    "Setting": {"type": "string", "maxLength": text.MAX_SETTING},
     "Float64": {
         "type": "string",
         "maxLength": float64.MAX_LENGTH,

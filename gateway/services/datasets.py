@@ -150,7 +150,7 @@ class Datasets:
 
     def _next_version(self, dataset: str, upload: Upload, found: Sequence[Row]) -> tuple[Command, str]:
         last = self._last(dataset)
-        body: Json = {"number": Number(1 if last is None else last["number"] + 1)}
+        body: Json = {"number": Number.after(0 if last is None else last["number"], "/number")}
         before: list[StoredRecord] = []
         if last is not None:
             body |= {"parent_root": last["root"], "change": "replaces"}

@@ -9,7 +9,7 @@ import pytest
 
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode, parse
-from chaincode.domain.claims import DigestClaim
+from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.endorsement import Endorsement
 from chaincode.domain.keys import OWNED, key_of
 from chaincode.domain.lifecycle import ArtifactStage
@@ -30,6 +30,7 @@ from chaincode.domain.provenance import (
 from chaincode.domain.spdx import Licence
 from chaincode.domain.training import Evaluation, TrainingRun, parents_of_evaluation, parents_of_run
 from chaincode.domain.values import (
+    Digest,
     Record,
     Ref,
     dataset_version_ref,
@@ -135,11 +136,23 @@ def _check_acyclic(nodes: set[Ref], edges: set[Edge]) -> None:
 
 
 def _check_claims(records: list[Record]) -> None:
-    owners = {claim.digest: claim.owner for claim in _of(records, DigestClaim)}
+    first = {claim.digest: claim for claim in _of(records, DigestClaim)}
+    roots = {claim.root: claim.owner for claim in _of(records, RootClaim)}
     for version in _of(records, DatasetVersion):
-        assert owners[version.root] == version.owner
+        assert roots[version.root] == version.owner
+        _check_bytes(version, [version.card], first)
+    for dataset in _of(records, Dataset):
+        _check_bytes(dataset, [dataset.card, *dataset.distributions], first)
+    for model in _of(records, Model):
+        _check_bytes(model, [model.card], first)
     for version in _of(records, ModelVersion):
-        assert owners[version.digest] == version.owner
+        _check_bytes(version, [version.digest], first)
+
+
+def _check_bytes(record: Any, digests: list[Digest | None], first: dict[Digest, DigestClaim]) -> None:
+    """Whoever names a digest was the first to do so, or says who was."""
+    claims = [first[digest] for digest in dict.fromkeys(digests) if digest is not None]
+    assert record.earlier_claims == tuple(claim for claim in claims if claim.owner != record.owner)
 
 
 def _check_stages(records: list[Record]) -> None:

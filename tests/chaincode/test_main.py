@@ -58,6 +58,20 @@ def test_wrong_settings_end_it_with_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "chaincode: CORE_PEER_LOCALMSPID is missing\n"
 
 
+@pytest.mark.parametrize("quoted", ['"LabMSP"', "Hospital-MSP-", "L" * 65])
+def test_an_id_that_is_none_ends_it_with_one_line(monkeypatch, capsys, quoted):
+    monkeypatch.setattr(sys, "argv", ["chaincode"])
+    monkeypatch.setenv("CHAINCODE_SERVER_ADDRESS", "127.0.0.1:0")
+    monkeypatch.setenv("CHAINCODE_ID", "pedigree:1.0")
+    monkeypatch.setenv("CHAINCODE_TLS_DISABLED", "true")
+    monkeypatch.setenv("CORE_PEER_LOCALMSPID", quoted)
+    monkeypatch.setattr(program, "serve", lambda chaincode, settings: pytest.fail("it served"))
+    assert program.main() == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"chaincode: CORE_PEER_LOCALMSPID is {quoted!r}, and it must be an MSP id: 1 to 64 letters")
+    assert said.count("\n") == 1
+
+
 def test_the_package_is_run_as_a_program(monkeypatch):
     monkeypatch.delitem(sys.modules, "chaincode.__main__")
     monkeypatch.setattr(sys, "argv", ["chaincode"])

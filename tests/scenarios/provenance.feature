@@ -58,7 +58,7 @@ Feature: Data sets and provenance
     When the hospital registers a data set under the licence "Trust-Me-1.0"
     Then it is refused as "licence-unknown"
 
-  Scenario: A card that another organisation registered is refused
+  Scenario: A card that another organisation recorded first can be recorded again, and says so
     Given the hospital registered a data set with a card
     When the lab registers a data set with the same card
-    Then it is refused as "digest-taken"
+    Then it says that the hospital recorded the same bytes first

@@ -240,6 +240,14 @@ def _(world: World, code: str) -> None:
     assert world.refusal.code == code, str(world.refusal)
 
 
+@then("it says that the hospital recorded the same bytes first")
+def _(world: World, words: Any) -> None:
+    assert world.refusal is None
+    assert world.recorded is not None
+    (claim,) = world.recorded.record["earlier_claims"]
+    assert (claim["digest"], claim["owner"]) == (words.digest(f"card {world.number}"), "HospitalMSP")
+
+
 @then(parsers.parse("the version commits to {count:d} records"))
 def _(world: World, count: int) -> None:
     assert world.refusal is None

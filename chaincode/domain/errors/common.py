@@ -55,10 +55,10 @@ class NotTheOwner(Forbidden):
 
 @dataclass
 class DigestTaken(Conflict):
-    """Another organisation has registered this digest already."""
+    """Another organisation has committed to this root, which is salted and so its own."""
 
     code = "digest-taken"
-    sentence = "The digest {digest} is registered by {owner} as '{reference}'."
+    sentence = "The root {digest} was committed by {owner} as '{reference}'; new salts give the same records another."
     digest: str
     owner: str
     reference: str

@@ -14,7 +14,7 @@ from chaincode.domain.evidence import Decision
 from chaincode.domain.lifecycle import Advance, ArtifactStage, Quarantine, Release
 from chaincode.domain.policy import Member, QuorumRule, Stage
 from chaincode.domain.status import GetStatus
-from chaincode.domain.values import ArtifactKind, Count, Number, OrgId, Ref, Role, Text
+from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
 
 OWNER = "LabMSP"
 MEMBERS = {"LabMSP": set(), "HospitalMSP": {"expert"}, "RegulatorMSP": {"auditor"}, "MakerMSP": {"expert"}}
@@ -122,7 +122,7 @@ class Histories(RuleBasedStateMachine):
             ArtifactKind.MODEL_VERSION,
             Number(THRESHOLD),
             required_roles=(Role(NEEDED),),
-            valid_seconds=Count(SECONDS),
+            valid_seconds=Seconds(SECONDS),
         )
         self.world.found(members=members, rules=(quorum,))
         self.digest = self.world.model_version(OWNER, "net").digest

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chaincode.domain import errors, model
+from chaincode.domain.claims import DigestClaim
 from chaincode.domain.float64 import Float64
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import (
@@ -120,11 +121,15 @@ def test_a_model_is_registered_once_and_belongs_to_its_owner(lab):
     assert lab.refused(LAB, lab.record_model_version("other")) == errors.RecordNotFound("model:other")
 
 
-def test_the_weights_of_another_organisation_cannot_be_registered(lab):
+def test_the_same_weights_are_recorded_again_and_say_who_was_first(lab):
     weights = lab.model_version(LAB, "net").files
-    lab.submit(HOSPITAL, RegisterModel(Name("mine"), Text("m")))
-    refusal = lab.refused(HOSPITAL, lab.record_model_version("mine", files=weights))
-    assert refusal == errors.DigestTaken(str(manifest_digest(weights)), LAB, NET)
+    first = lab.read(DigestClaim, manifest_digest(weights))
+    assert (first.owner, first.reference) == (LAB, NET)
+    lab.submit(HOSPITAL, RegisterModel(Name("mine"), Text("m"), card=manifest_digest(weights)))
+    lab.submit(HOSPITAL, lab.record_model_version("mine", files=weights))
+    assert lab.ask(GetModelVersion(Name("mine"), Number(1)))["earlier_claims"][0]["reference"] == NET
+    assert lab.ask(GetModel(Name("mine")))["earlier_claims"][0]["owner"] == LAB
+    assert lab.ask(GetModelVersion(Name("net"), Number(1)))["earlier_claims"] == []
 
 
 def test_an_altered_artifact_is_refused(lab):

@@ -8,7 +8,7 @@ from chaincode.domain.endorsement import Endorse, Submit, Withdraw
 from chaincode.domain.evidence import Decision
 from chaincode.domain.lifecycle import Advance, ArtifactStage, Quarantine, Release
 from chaincode.domain.policy import GetPolicy, Member, QuorumRule, Stage
-from chaincode.domain.values import ArtifactKind, Count, Number, OrgId, Ref, Role, Text
+from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
 
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
 NET = Ref("model-version:net:1")
@@ -175,7 +175,7 @@ def test_only_the_owner_advances(approved):
 
 
 def test_an_approval_that_has_expired_does_not_deploy(empty_world):
-    empty_world.found(rules=(QuorumRule(ArtifactKind.MODEL_VERSION, Number(2), valid_seconds=Count(60)),))
+    empty_world.found(rules=(QuorumRule(ArtifactKind.MODEL_VERSION, Number(2), valid_seconds=Seconds(60)),))
     _approved(empty_world)
     empty_world.wait(minutes=1)
     refusal = empty_world.refused(LAB, Advance(NET, Stage.DEPLOYED))

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from chaincode.domain import errors, merkle, tabular
-from chaincode.domain.claims import DigestClaim
+from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.derivation import Activity, Derivation, Range, Selection
 from chaincode.domain.lineage import Edge
 from chaincode.domain.provenance import Change, Dataset, GetDataset, GetDatasetVersion, Origin
@@ -14,16 +14,17 @@ from chaincode.domain.values import (
     Blob,
     Count,
     Digest,
-    Instant,
     Name,
     Number,
     Ref,
+    SignedInstant,
     Territory,
     Text,
     dataset_version_ref,
 )
 
-HOSPITAL, LAB = "HospitalMSP", "LabMSP"
+HOSPITAL, LAB, REGULATOR = "HospitalMSP", "LabMSP", "RegulatorMSP"
+TITANIC = -1_820_534_400_000  # 1912-04-24
 WDBC = Ref("dataset-version:wdbc:1")
 
 
@@ -41,7 +42,7 @@ def test_a_data_set_is_registered_for_the_organisation_that_asks(world):
         card=world.digest_of("card"),
         distributions=(world.digest_of("file"), world.digest_of("file")),
         jurisdictions=(Territory("US-WI"),),
-        origin=Origin(Text("UCI"), Text("biopsy"), (Territory("US"),), Instant(0), Instant(1)),
+        origin=Origin(Text("UCI"), Text("biopsy"), (Territory("US"),), SignedInstant(TITANIC), SignedInstant(1)),
     )
     assert world.submit(HOSPITAL, command) == {
         "name": "DatasetRegistered",
@@ -51,7 +52,8 @@ def test_a_data_set_is_registered_for_the_organisation_that_asks(world):
     }
     dataset = world.read(Dataset, "wdbc")
     assert (dataset.owner, dataset.registered_at, dataset.licence) == (HOSPITAL, world.at, "CC-BY-4.0")
-    assert world.ask(GetDataset(Name("wdbc")))["origin"]["geography"] == ["US"]
+    origin = world.ask(GetDataset(Name("wdbc")))["origin"]
+    assert (origin["geography"], origin["collected_from"]) == (["US"], TITANIC)
     assert world.read(DigestClaim, world.digest_of("card")).reference == "dataset:wdbc"
 
 
@@ -84,12 +86,37 @@ def test_a_name_is_taken_once(world):
     assert world.refused(LAB, world.register_dataset("wdbc")) == errors.AlreadyExists("dataset:wdbc")
 
 
-def test_a_digest_cannot_be_registered_twice_under_another_owner(world):
-    file = world.digest_of("file")
-    world.dataset(HOSPITAL, "wdbc", distributions=(file,))
-    world.dataset(HOSPITAL, "wdbc-copy", distributions=(file,))
-    refusal = world.refused(LAB, world.register_dataset("mine", distributions=(file,)))
-    assert refusal == errors.DigestTaken(file.hex(), HOSPITAL, "dataset:wdbc")
+def test_the_first_claim_to_public_bytes_stands_and_blocks_nobody(world):
+    licence, own = world.digest_of("LICENSE"), world.digest_of("own")
+    world.dataset(HOSPITAL, "wdbc", card=licence, distributions=(licence,))
+    world.dataset(HOSPITAL, "wdbc-copy", distributions=(licence,))
+    world.dataset(LAB, "mine", distributions=(own, licence, licence))
+    world.dataset(REGULATOR, "third", card=own)
+    first = world.read(DigestClaim, licence)
+    assert (first.owner, first.reference) == (HOSPITAL, "dataset:wdbc")
+    assert world.read(Dataset, "wdbc-copy").earlier_claims == ()
+    assert world.read(Dataset, "mine").earlier_claims == (first,)
+    assert world.read(Dataset, "third").earlier_claims == (world.read(DigestClaim, own),)
+    shown = world.ask(GetDataset(Name("mine")))["earlier_claims"]
+    assert shown == [
+        {"digest": str(licence), "owner": HOSPITAL, "reference": "dataset:wdbc", "claimed_at": first.claimed_at}
+    ]
+
+
+def test_nobody_blocks_a_root_by_naming_it_as_a_file(world):
+    version = world.commit_version("mine")
+    world.dataset(HOSPITAL, "trap", card=version.root, distributions=(version.root,))
+    world.dataset(LAB, "mine")
+    world.submit(LAB, version)
+    assert world.read(RootClaim, version.root).owner == LAB
+
+
+def test_an_owner_may_commit_the_same_root_again(world):
+    world.dataset(HOSPITAL, "wdbc")
+    version = world.dataset_version(HOSPITAL, "wdbc")
+    world.dataset(HOSPITAL, "copy")
+    world.submit(HOSPITAL, world.commit_version("copy", root=version.root))
+    assert world.read(RootClaim, version.root).reference == WDBC
 
 
 def test_a_root_cannot_be_committed_by_another_owner(world):
@@ -108,14 +135,14 @@ def test_two_organisations_that_register_one_digest_at_once_do_not_both_succeed(
 
 
 def test_a_collection_that_ends_before_it_begins_is_refused(world):
-    origin = Origin(Text("x"), Text("y"), (), Instant(2), Instant(1))
+    origin = Origin(Text("x"), Text("y"), (), SignedInstant(2), SignedInstant(-1))
     refusal = world.refused(HOSPITAL, world.register_dataset("wdbc", origin=origin))
     assert isinstance(refusal, errors.InvalidField)
     assert refusal.pointer == "/origin/collected_until"
 
 
 def test_a_collection_in_the_future_is_refused(world):
-    later = Instant(world.at + 120_001)
+    later = SignedInstant(world.at + 120_001)
     origin = Origin(Text("x"), Text("y"), (), later, None)
     refusal = world.refused(HOSPITAL, world.register_dataset("wdbc", origin=origin))
     assert refusal == errors.DatedInTheFuture("/origin/collected_from", later, world.at)

@@ -5,7 +5,7 @@ from chaincode.domain import errors
 from chaincode.domain.endorsement import Submit, Withdraw
 from chaincode.domain.lifecycle import Advance, Quarantine, Release
 from chaincode.domain.policy import Member, QuorumRule, Stage
-from chaincode.domain.values import ArtifactKind, Count, Number, OrgId, Ref, Text
+from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Seconds, Text
 
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
 NET = Ref("model-version:net:1")
@@ -95,7 +95,7 @@ def test_a_withdrawal_approves_nothing_under_a_milder_policy(empty_world, make_c
 
 def test_a_validity_that_the_policy_shortens_holds_for_what_was_given_before(open_case):
     open_case.endorse(HOSPITAL)
-    rule = QuorumRule(ArtifactKind.MODEL_VERSION, Number(2), valid_seconds=Count(60))
+    rule = QuorumRule(ArtifactKind.MODEL_VERSION, Number(2), valid_seconds=Seconds(60))
     amend(open_case.world, rules=(rule,))
     assert open_case.status()["endorsed_by"] == [HOSPITAL]
     open_case.world.wait(minutes=1)
@@ -104,9 +104,9 @@ def test_a_validity_that_the_policy_shortens_holds_for_what_was_given_before(ope
 
 
 def test_a_validity_that_the_policy_lengthens_does_not(case_under):
-    case = case_under(valid_seconds=Count(60))
+    case = case_under(valid_seconds=Seconds(60))
     case.endorse(HOSPITAL)
-    rule = QuorumRule(ArtifactKind.MODEL_VERSION, Number(2), valid_seconds=Count(600))
+    rule = QuorumRule(ArtifactKind.MODEL_VERSION, Number(2), valid_seconds=Seconds(600))
     amend(case.world, rules=(rule,))
     case.world.wait(minutes=1)
     assert case.status()["endorsed_by"] == []
@@ -138,7 +138,7 @@ def test_an_endorsement_of_an_earlier_round_cannot_be_withdrawn(open_case):
 
 
 def test_an_endorsement_expires_and_can_be_given_again(case_under):
-    case = case_under(valid_seconds=Count(60))
+    case = case_under(valid_seconds=Seconds(60))
     case.endorse(HOSPITAL)
     case.world.wait(seconds=59)
     assert case.status()["endorsed_by"] == [HOSPITAL]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values are well formed or do not exist, and their texts lead back to them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,9 @@ from chaincode.domain.values import (
     Purposes,
     Ref,
     Role,
+    Seconds,
     Setting,
+    SignedInstant,
     Territory,
     Text,
 )
@@ -58,6 +62,9 @@ def test_a_well_formed_value_is_its_text(kind, text):
         (OrgId, "A B"),
         (OrgId, "A'"),
         (OrgId, "-A"),
+        (OrgId, "Hospital-MSP-"),
+        (OrgId, "L" * 65),
+        (OrgId, '"LabMSP"'),
         (OrgId, "A\n"),
         (Name, "Wdbc"),
         (Name, "a" * 65),
@@ -143,11 +150,50 @@ def test_other_text_is_no_set_of_purposes(text):
 
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [(Count, -1), (Count, 2**53), (Instant, 2**53), (Number, 0), (Number, 1_000_000_000)],
+    [
+        (Count, -1),
+        (Count, 2**53),
+        (Instant, -1),
+        (Instant, 253_402_300_800_000),
+        (SignedInstant, -62_135_596_800_001),
+        (SignedInstant, 253_402_300_800_000),
+        (Number, 0),
+        (Number, 1_000_000_000),
+        (Seconds, 0),
+        (Seconds, 3_155_760_001),
+    ],
 )
 def test_numbers_are_bounded(kind, number):
     with pytest.raises(InvalidField):
         kind(number)
+
+
+@pytest.mark.parametrize(
+    ("kind", "milliseconds", "text"),
+    [
+        (Instant, 0, "1970-01-01T00:00:00+00:00"),
+        (Instant, 253_402_300_799_999, "9999-12-31T23:59:59.999000+00:00"),
+        (SignedInstant, -62_135_596_800_000, "0001-01-01T00:00:00+00:00"),
+        (SignedInstant, -1_820_534_400_000, "1912-04-24T00:00:00+00:00"),
+        (SignedInstant, 253_402_300_799_999, "9999-12-31T23:59:59.999000+00:00"),
+    ],
+)
+def test_instants_are_those_that_can_be_written_in_four_digits_of_year(kind, milliseconds, text):
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert (epoch + timedelta(milliseconds=kind(milliseconds))).isoformat() == text
+
+
+@given(st.integers(0, 253_402_300_799_999), st.integers(1, 3_155_760_000))
+def test_a_time_plus_a_duration_is_a_time(start, duration):
+    assert Instant(start).plus(Seconds(duration)) == min(start + 1000 * duration, 253_402_300_799_999)
+
+
+def test_after_the_last_number_there_is_none():
+    assert Number.after(0, "/number") == 1
+    assert Number.after(999_999_998, "/number") == 999_999_999
+    with pytest.raises(InvalidField) as refused:
+        Number.after(999_999_999, "/number")
+    assert refused.value.pointer == "/number"
 
 
 @given(

@@ -19,6 +19,7 @@ def test_a_record_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
             "files": [{"path": "a", "size": 1}, {"path": "b", "size": 2}],
             "members": [{"organisation": "LabMSP", "roles": ["trainer", "auditor"]}],
             "code": {"digest": "ab" * 32},
+            "origin": {"source": "White Star Line", "collected_from": -1_820_534_400_000},
         }
     )
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
@@ -32,7 +33,15 @@ def test_a_record_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
         "             path b, size 2",
         "members      organisation LabMSP, roles trainer and auditor",
         "code         digest " + "ab" * 32,
+        "origin       source White Star Line, collected_from 1912-04-24 00:00:00.000+00:00",
     ]
+
+
+def test_bytes_that_another_organisation_recorded_first_are_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:
+    claim = {"digest": "ab" * 32, "owner": "HospitalMSP", "reference": "dataset:d", "claimed_at": 0}
+    fields({"earlier_claims": [claim]})
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "were recorded by HospitalMSP first, as dataset:d, 1970-01-01 00:00:00.000+00:00" in shown
 
 
 @pytest.mark.parametrize("hostile", ["[/red]", "[bold]x", "\x1b[2J", "a\rb", "\u202egnp", "\x07"])

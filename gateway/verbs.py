@@ -18,7 +18,6 @@ from gateway.console import (
     lineage_tree,
     plain,
     progressing,
-    read_json,
     show,
     told,
     wrapped,
@@ -281,22 +280,35 @@ def _root(_context: click.Context, _option: click.Parameter, value: str | None) 
 @click.command()
 @click.argument("file", type=FILE)
 @click.option("--root", callback=_root, help="Root of the version, as a ledger that you trust has it (64 hex digits).")
+@click.option("--size", type=click.IntRange(1), help="The number of records under that root, from the same ledger.")
+@click.option("--ledger", type=FILE, help="Instead: what `pedigree dataset show NAME NUMBER --json` printed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told
-def verify(file: Path, root: str | None, as_json: bool) -> None:
-    """Check a file of evidence with no network at all.
+def verify(file: Path, root: str | None, size: int | None, ledger: Path | None, as_json: bool) -> None:
+    """Check a file of evidence offline.
 
-    It says in plain words what was proven, on whose word what else stands, and what was not proven. Without --root
-    the file only agrees with itself, which anyone can arrange.
+    It prints the record and says in plain words what was proven, what a ledger's answer that you give adds, what only
+    the file says, and what was not proven. A root does not bind how many records are under it: only with --size or
+    --ledger is the record's position proven. Without any of these the file agrees with itself only, which anyone can
+    arrange, and the exit code is 3.
     """
-    from gateway.services.consent import purpose_names
-    from gateway.verifier.evidence import EvidenceRejected, verify_evidence
+    from gateway.sdk import InvalidEvidence, read_evidence, verify_record
 
+    if size is not None and root is None:
+        raise click.UsageError("--size is of use with its --root only")
+    if ledger is not None and root is not None:
+        raise click.UsageError("give --ledger, or --root and --size, and not both")
     try:
-        verdict = verify_evidence(read_json(file), root=root, purpose_names=purpose_names)
-    except EvidenceRejected as exc:
-        raise Failure(f"{file} proves nothing: {exc}", Exit.DISAGREES) from None
+        version = None if ledger is None else read_evidence(ledger)
+    except InvalidEvidence as exc:
+        raise Failure(f"{ledger}: {exc.detail}") from None
+    try:
+        verdict = verify_record(read_evidence(file), root=root, size=size, version=version)
+    except InvalidEvidence as exc:
+        raise Failure(f"{file} proves nothing: {exc.detail}", Exit.DISAGREES, {"code": exc.code}) from None
     show(verdict.as_json(), as_json, lambda: click.echo(wrapped(plain(verdict.text()))))
+    if not verdict.verified:
+        raise SystemExit(Exit.UNPROVEN)
 
 
 @click.command()

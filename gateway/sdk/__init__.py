@@ -22,9 +22,10 @@ from gateway.sdk.errors import (
     Unavailable,
     Unreachable,
 )
+from gateway.sdk.evidence import parse_evidence, read_evidence
 from gateway.sdk.files import digest_file, digest_files, manifest_digest
 from gateway.sdk.folders import CODE_NAMES, GIT_PATHS
-from gateway.sdk.proofs import verify_record
+from gateway.sdk.proofs import Verdict, verify_record
 from gateway.sdk.runs import Run
 from gateway.sdk.transport import Recorded
 
@@ -42,8 +43,11 @@ __all__ = [
     "Run",
     "Unavailable",
     "Unreachable",
+    "Verdict",
     "digest_file",
     "digest_files",
     "manifest_digest",
+    "parse_evidence",
+    "read_evidence",
     "verify_record",
 ]

@@ -10,9 +10,10 @@ import httpx
 
 from gateway.sdk.calls import Fields, checked, segment
 from gateway.sdk.connections import Connections
+from gateway.sdk.evidence import Evidence
 from gateway.sdk.files import content_of
 from gateway.sdk.models import ModelCalls
-from gateway.sdk.proofs import verify_record
+from gateway.sdk.proofs import Verdict, verify_record
 from gateway.sdk.trainings import RunCalls
 from gateway.sdk.transport import Json, Recorded, Transport
 
@@ -129,12 +130,16 @@ class Pedigree(ModelCalls, RunCalls):
         report = self._transport.send(path, content=content, media_type=kind, query=query)
         return checked(report, f"dataset-version:{dataset}:{number}", check=check)
 
-    def verify_record(self, evidence: Json, *, root: str) -> str:
-        """Check evidence against a root that was read from the ledger, off line; one sentence of what it proves.
+    def verify_record(self, evidence: Json, *, root: str | None = None, size: int | None = None) -> Verdict:
+        """Check evidence against the version that it names, as this gateway has it from the ledger.
 
-        Raises `InvalidEvidence`.
+        With a root that was read before (and its size) nothing is asked, as with `gateway.sdk.verify_record`. Raises
+        `InvalidEvidence`.
         """
-        return verify_record(evidence, root=root)
+        if root is not None:
+            return verify_record(evidence, root=root, size=size)
+        named = Evidence.of(evidence)
+        return verify_record(evidence, version=self.dataset_version(named.dataset, named.number))
 
     # -- endorsement ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of evidence: read within bounds, and taken apart into what `proofs` checks.
+
+A file is a JSON object of `kind`, `schema`, `channel`, `version` (the ledger's record of the data set version),
+`transaction`, `proof` and `record`; docs/guide/evidence.md describes each member. Strangers write such files, so
+nothing in them is believed here and nothing is shown without being escaped.
+"""
+
+import base64
+import csv
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn, Self
+
+from gateway.sdk.errors import InvalidEvidence
+
+KIND: Final = "record-evidence"
+SCHEMA: Final = 1
+LARGEST_FILE: Final = 16 * 1024 * 1024
+"""The largest file of evidence that is read, in bytes; it holds one record."""
+MOST_VALUES: Final = 50_000
+"""How many values and members a file may hold; a proof has at most 64 steps, so only column names are many."""
+LONGEST_PATH: Final = 64
+LEAF_SCHEMA: Final = "pedigree-record/v1"
+_SALT_SIZE: Final = 16
+_LARGEST_NUMBER: Final = 2**53 - 1
+_LONGEST_SHOWN: Final = 200
+# Printable to Python, and nothing on a screen: fillers, joiners and variation selectors.
+_INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The delimiter and the column names that stand above a record of a table."""
+
+    delimiter: str
+    fields: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """What a version commits to: SHA-256 over ``{"delimiter":…,"fields":[…]}`` as RFC 8785 writes it, in hex."""
+        value = {"delimiter": self.delimiter, "fields": list(self.fields)}
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def of(self, content: bytes) -> dict[str, str] | None:
+        """The fields of a record by their columns; `None` where it has others."""
+        try:
+            rows = list(csv.reader(content.decode().splitlines(keepends=True), delimiter=self.delimiter, strict=True))
+        except (UnicodeDecodeError, csv.Error):
+            return None
+        if len(rows) != 1 or len(rows[0]) != len(self.fields) or len(set(self.fields)) != len(self.fields):
+            return None
+        return dict(zip(self.fields, rows[0], strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a file says, of the right form and not yet checked."""
+
+    channel: str
+    version: dict[str, Any]
+    """The ledger's record as the file has it."""
+    dataset: str
+    number: int
+    owner: str
+    licence: str
+    root: bytes
+    size: int
+    header: str | None
+    """What the version commits to of its columns; see `Columns.digest`."""
+    transaction: str
+    block: int
+    at: str
+    proof_version: str
+    proof_size: int
+    index: int
+    salt: bytes
+    id_digest: bytes
+    content_digest: bytes
+    consent: int
+    purposes: int
+    path: tuple[bytes, ...]
+    id: str
+    content: bytes
+    columns: Columns | None
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Take a document apart; raises `InvalidEvidence` that names the field."""
+        if not isinstance(value, dict) or value.get("kind") != KIND or not _is_schema(value.get("schema")):
+            raise InvalidEvidence(f"it is no {KIND} of schema {SCHEMA} (fields /kind and /schema)")
+        whole = _Fields(value, "", "kind schema channel version transaction proof record")
+        version = _version(whole.inner("version"))
+        transaction = whole.inner("transaction", "id block at")
+        proof = whole.inner(
+            "proof", "kind schema version index size salt id_digest content_digest consent purposes path"
+        )
+        proof.expect("kind", "record-proof")
+        record = whole.inner("record", "id content", optional="header")
+        return cls(
+            channel=whole.text("channel"),
+            version=version.value,
+            dataset=version.text("dataset"),
+            number=version.number("number", least=1),
+            owner=version.text("owner"),
+            licence=version.text("licence"),
+            root=version.digest("root"),
+            size=version.number("size", least=1),
+            header=version.digest("header").hex() if version.has("header") else None,
+            transaction=transaction.text("id"),
+            block=transaction.number("block"),
+            at=transaction.text("at"),
+            proof_version=proof.text("version"),
+            proof_size=proof.number("size", least=1),
+            index=proof.number("index"),
+            salt=proof.blob("salt", size=_SALT_SIZE),
+            id_digest=proof.digest("id_digest"),
+            content_digest=proof.digest("content_digest"),
+            consent=proof.number("consent", most=255),
+            purposes=int(proof.matching("purposes", "[0-9a-f]{16}", "16 lower-case hexadecimal digits"), 16),
+            path=proof.path("path"),
+            id=record.text("id"),
+            content=record.blob("content"),
+            columns=_columns(record.inner("header", "delimiter fields")) if record.has("header") else None,
+        )
+
+
+def read_evidence(path: Path) -> dict[str, Any]:
+    """The document in a file of at most 16 MiB; raises `InvalidEvidence`, or `OSError` where it cannot be read.
+
+    What two readers could understand differently is refused: fractions, NaN and a member that stands there twice.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    return parse_evidence(content)
+
+
+def parse_evidence(content: bytes) -> dict[str, Any]:
+    """The same from bytes."""
+    if len(content) > LARGEST_FILE:
+        raise InvalidEvidence(f"it is larger than {LARGEST_FILE >> 20} MiB")
+    # A parsed value takes many times the room of its text: what could be too many is refused before it is parsed.
+    if sum(map(content.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+        raise InvalidEvidence(f"it holds more than {MOST_VALUES} values")
+    try:
+        value = json.loads(
+            content.decode(), parse_float=_no_fraction, parse_constant=_no_fraction, object_pairs_hook=_members
+        )
+    except UnicodeDecodeError:
+        raise InvalidEvidence("it is not JSON: it is not UTF-8 text") from None
+    except RecursionError:
+        raise InvalidEvidence("it is not JSON that anyone wrote: it is nested too deeply") from None
+    except ValueError as exc:
+        raise InvalidEvidence(f"it is not JSON: {exc}") from None
+    if not isinstance(value, dict):
+        raise InvalidEvidence("it must hold a JSON object")
+    return value
+
+
+def escaped(text: str, longest: int = _LONGEST_SHOWN) -> str:
+    """`text` in one line, with everything that a terminal would obey or not show as `\\x…`, and cut where long."""
+    cut = text if len(text) <= longest else text[:longest] + "…"
+    if cut.isprintable() and not _INVISIBLE.search(cut) and "\\" not in cut:
+        return cut
+    return "".join(
+        each if each.isprintable() and each != "\\" and not _INVISIBLE.match(each) else _escape(each) for each in cut
+    )
+
+
+def _escape(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class _Fields:
+    """An object of the file, read field by field; every reading refuses what has another form."""
+
+    def __init__(self, value: dict[str, Any], place: str, names: str | None, optional: str = "") -> None:
+        self.value = value
+        self._place = place
+        if names is None:
+            return
+        for name in value:
+            if name not in {*names.split(), *optional.split()}:
+                raise InvalidEvidence(f"the field {place}/{escaped(name[:60])} is not one of a {KIND}")
+        for name in names.split():
+            self._get(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there and says something."""
+        return self.value.get(name) is not None
+
+    def expect(self, name: str, *wanted: str) -> None:
+        """Refuse a field that does not hold one of these texts."""
+        if self.text(name) not in wanted:
+            self._refuse(name, " or ".join(repr(each) for each in wanted))
+
+    def text(self, name: str) -> str:
+        found = self._get(name)
+        if not isinstance(found, str) or not _is_unicode(found):
+            self._refuse(name, "text")
+        return found
+
+    def matching(self, name: str, pattern: str, what: str) -> str:
+        found = self.text(name)
+        if re.fullmatch(pattern, found) is None:
+            self._refuse(name, what)
+        return found
+
+    def number(self, name: str, *, least: int = 0, most: int = _LARGEST_NUMBER) -> int:
+        found = self._get(name)
+        if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
+            self._refuse(name, f"a whole number from {least} to {most}")
+        return found
+
+    def digest(self, name: str) -> bytes:
+        return bytes.fromhex(self.matching(name, "[0-9a-f]{64}", "64 lower-case hexadecimal digits"))
+
+    def blob(self, name: str, *, size: int | None = None) -> bytes:
+        try:
+            found = base64.b64decode(self.text(name), validate=True)
+        except ValueError:
+            self._refuse(name, "base64")
+        if size is not None and len(found) != size:
+            self._refuse(name, f"base64 of {size} bytes")
+        return found
+
+    def path(self, name: str) -> tuple[bytes, ...]:
+        return tuple(
+            bytes.fromhex(node) for node in self.texts(name, LONGEST_PATH, lambda node: _DIGEST.fullmatch(node))
+        )
+
+    def texts(self, name: str, most: int, allowed: Callable[[str], object]) -> tuple[str, ...]:
+        found = self._get(name)
+        if not isinstance(found, list) or len(found) > most:
+            self._refuse(name, f"a list of at most {most}")
+        if not all(isinstance(each, str) and _is_unicode(each) and allowed(each) for each in found):
+            self._refuse(name, "a list of texts of the right form")
+        return tuple(found)
+
+    def inner(self, name: str, names: str | None = None, optional: str = "") -> "_Fields":
+        found = self._get(name)
+        if not isinstance(found, dict):
+            self._refuse(name, "an object")
+        fields = _Fields(found, f"{self._place}/{name}", names, optional)
+        if "schema" in (names or "schema").split() and not _is_schema(found.get("schema")):
+            fields._refuse("schema", str(SCHEMA))
+        return fields
+
+    def _get(self, name: str) -> Any:
+        if name not in self.value:
+            raise InvalidEvidence(f"the field {self._place}/{name} is missing")
+        return self.value[name]
+
+    def _refuse(self, name: str, wanted: str) -> NoReturn:
+        raise InvalidEvidence(f"the field {self._place}/{name} must be {wanted}")
+
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
+
+
+def _version(fields: _Fields) -> _Fields:
+    """The version's own fields; a ledger may say more of it, and what is not relied on is passed over."""
+    if not isinstance(fields.value.get("kind"), str) or fields.value["kind"] != "dataset-version":
+        raise InvalidEvidence("the field /version must hold a dataset-version")
+    fields.expect("leaf_schema", LEAF_SCHEMA)
+    fields.expect("change", "first", "extends", "replaces")
+    fields.number("committed_at", least=-_LARGEST_NUMBER)
+    return fields
+
+
+def _columns(fields: _Fields) -> Columns:
+    delimiter = fields.matching("delimiter", "[,;\t|]", "one of , ; tab |")
+    return Columns(delimiter, fields.texts("fields", MOST_VALUES, lambda _: True))
+
+
+def _is_schema(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value == SCHEMA
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can carry it: JSON can hold one half of a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def _no_fraction(text: str) -> NoReturn:
+    raise ValueError(f"{text[:40]} is no whole number, and nothing that Pedigree keeps is a fraction")
+
+
+def _members(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValueError(f"the member {name[:60]!r} stands there twice")
+        members[name] = value
+    return members

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pedigree verify`: its exit codes, what it prints, and that it answers as the SDK does."""
+
+import base64
+import copy
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chaincode.domain import merkle
+from gateway.cli import main
+from gateway.sdk import verify_record
+
+SALT, TAIL = b"s" * 16, (2, 1)
+LEAVES = [merkle.leaf_hash(merkle.record_leaf(SALT, b"r%d" % n, b"r%d,benign" % n, *TAIL)) for n in range(2)]
+TREE = merkle.Tree(b"".join(LEAVES))
+ROOT = TREE.root().hex()
+
+
+@pytest.fixture
+def evidence() -> dict[str, Any]:
+    """Evidence of the second of two records."""
+    return {
+        "kind": "record-evidence",
+        "schema": 1,
+        "channel": "pedigree",
+        "version": {
+            "kind": "dataset-version",
+            "schema": 1,
+            "change": "first",
+            "committed_at": 1_795_397_861_506,
+            "dataset": "visits",
+            "leaf_schema": "pedigree-record/v1",
+            "licence": "CC-BY-4.0",
+            "number": 3,
+            "owner": "HospitalMSP",
+            "root": ROOT,
+            "size": 2,
+        },
+        "transaction": {"id": "ab" * 32, "block": 18, "at": "2026-11-23T01:37:41.506713Z"},
+        "proof": {
+            "kind": "record-proof",
+            "schema": 1,
+            "version": "dataset-version:visits:3",
+            "index": 1,
+            "size": 2,
+            "salt": base64.b64encode(SALT).decode(),
+            "id_digest": sha256(SALT + b"\x00r1").hexdigest(),
+            "content_digest": sha256(SALT + b"\x01r1,benign").hexdigest(),
+            "consent": 2,
+            "purposes": "0000000000000001",
+            "path": [node.hex() for node in TREE.inclusion(1)],
+        },
+        "record": {"id": "r1", "content": base64.b64encode(b"r1,benign").decode()},
+    }
+
+
+@pytest.fixture
+def verify(tmp_path: Path) -> Any:
+    """Runs the verb on a document."""
+
+    def run(document: Any, *options: str) -> Result:
+        file = tmp_path / "proof.json"
+        file.write_text(json.dumps(document))
+        return CliRunner().invoke(main, ["verify", str(file), *options])
+
+    return run
+
+
+def test_without_a_ledger_the_file_agrees_with_itself_only(verify: Any, evidence: dict[str, Any]) -> None:
+    answer = verify(evidence)
+    assert answer.exit_code == 3
+    assert answer.stdout.startswith("The file agrees with itself only")
+    assert json.loads(verify(evidence, "--json").stdout)["verified"] is False
+    assert verify(evidence, "--json").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("version", "owner"), "RivalMSP"),
+        (("transaction", "block"), 99),
+        (("transaction", "at"), "1999-01-01T00:00:00Z"),
+        (("channel",), "another"),
+    ],
+)
+def test_what_only_the_file_says_is_said_to_be_so(
+    verify: Any, evidence: dict[str, Any], tmp_path: Path, place: tuple[str, ...], value: Any
+) -> None:
+    edited = copy.deepcopy(evidence)
+    inner = edited
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    assert verify(edited).exit_code == 3
+    answer = verify(edited, "--root", ROOT, "--size", "2", "--json")
+    assert answer.exit_code == 0
+    found = json.loads(answer.stdout)
+    assert str(value) in " ".join(found["said"])
+    assert str(value) not in " ".join(found["proven"] + found["recorded"])
+    answered = tmp_path / "version.json"
+    answered.write_text(json.dumps({"record": evidence["version"], "transaction": evidence["transaction"]}))
+    told = verify(edited, "--ledger", str(answered))
+    assert told.exit_code == (0 if place == ("channel",) else 1)
+
+
+def test_with_the_ledgers_answer_everything_in_it_is_compared(
+    verify: Any, evidence: dict[str, Any], tmp_path: Path
+) -> None:
+    answered = tmp_path / "version.json"
+    answer = {"record": evidence["version"], "transaction": evidence["transaction"]}
+    answered.write_text(json.dumps(answer))
+    shown = verify(evidence, "--ledger", str(answered))
+    assert shown.exit_code == 0
+    assert shown.stdout.rstrip("\n") == verify_record(evidence, version=answer).text()
+    assert "  - r1,benign\n" in shown.stdout
+    assert "number 2 of the 2 records" in shown.stdout
+
+
+def test_what_is_refuted_or_malformed_ends_with_1(verify: Any, evidence: dict[str, Any]) -> None:
+    other = copy.deepcopy(evidence)
+    other["proof"]["version"] = "dataset-version:consented-cohort:7"
+    numbered = copy.deepcopy(evidence)
+    numbered["record"]["id"] = 7
+    for document, options in (
+        (evidence, ("--root", "00" * 32)),
+        (evidence, ("--root", ROOT, "--size", "9")),
+        (other, ("--root", ROOT)),
+        (numbered, ("--root", ROOT)),
+        ([], ()),
+        ({}, ()),
+    ):
+        answer = verify(document, *options)
+        assert answer.exit_code == 1, answer.output
+        assert answer.stdout == ""
+        assert answer.stderr.startswith("pedigree: ")
+        assert answer.stderr.count("\n") == 1
+        assert "proves nothing" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [("--size", "2"), ("--root", "zz"), ("--root", ROOT, "--size", "0"), ("--root", ROOT, "--ledger", "{}")]
+)
+def test_wrong_arguments_end_with_2(
+    verify: Any, evidence: dict[str, Any], tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    file = tmp_path / "version.json"
+    file.write_text("{}")
+    assert verify(evidence, *(option.format(file) for option in options)).exit_code == 2
+    assert verify(evidence, "--ledger", str(file)).exit_code == 2
+
+
+def test_control_and_bidirectional_characters_are_shown_and_not_obeyed(verify: Any, evidence: dict[str, Any]) -> None:
+    evidence["version"]["owner"] = "\x1b[31mHospital\u202e"
+    evidence["version"]["licence"] = "MIT\nVerified: all"
+    shown = verify(evidence, "--root", ROOT).stdout
+    assert r"\x1b[31mHospital\u202e" in shown
+    assert "\x1b" not in shown
+    assert "\nVerified: all" not in shown

@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.rest import openapi
 from gateway.rest.routing import Door, Reply, Route
+from gateway.services.ledgerview import as_list
 from gateway.services.projector import Progress
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -95,7 +96,9 @@ def create_app(
     return app
 
 
-def create_health_app(progress: Callable[[], Progress], metrics: Metrics) -> Flask:
+def create_health_app(
+    progress: Callable[[], Progress], disabled: Callable[[], Mapping[str, str]], metrics: Metrics
+) -> Flask:
     """Liveness, readiness and metrics; it needs no key and tells nothing of any record."""
     app = Flask(f"{__name__}.health", static_folder=None)
 
@@ -110,6 +113,7 @@ def create_health_app(progress: Callable[[], Progress], metrics: Metrics) -> Fla
             lag=now.lag,
             streaming=now.streaming,
             trouble=now.trouble,
+            disabled_members=as_list(disabled()),
         )
         return body, 200 if now.caught_up else 503
 

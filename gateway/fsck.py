@@ -142,6 +142,8 @@ def _judge(
                 except PortError as exc:
                     report.findings.append(Finding(f"block {message.header.number}", f"cannot be read: {exc}"))
     report.blocks, report.transactions = check.blocks, check.transactions
+    for msp_id, why in sorted(check.unjudged.items()):
+        report.notes.append(f"what {msp_id} signed was not judged, as its MSP is not understood: {why}")
     report.peers.append(peer.server_name)
     return marks
 

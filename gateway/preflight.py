@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gateway.fabric import Identity, Signer, Trust
-from gateway.fabric.errors import InvalidIdentity, MalformedData
+from gateway.fabric.errors import DisabledMember, InvalidIdentity, MalformedData
 from gateway.settings import NetworkFile, Organisation, Settings, SettingsError
 
 _STORES = ("keys", "readmodel", "records", "submissions")
@@ -49,6 +49,8 @@ def _check_identity(network: NetworkFile, member: Organisation) -> None:
     trust = Trust.from_msp_folders(folders, bytes.fromhex(network.genesis_hash))
     try:
         trust.msps.member(identity.serialized)
+    except DisabledMember as exc:
+        raise SettingsError(exc.problem) from None
     except InvalidIdentity as exc:
         raise SettingsError(f"{member.user_msp / 'signcerts'}: not of {member.msp_id}: {exc}") from None
     try:

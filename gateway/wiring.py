@@ -5,7 +5,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -71,6 +71,8 @@ class Parts:
     secret: bytes
     peers: Peers | None = None
     """The organisation's peers, to be watched; `None` where the ledger has none."""
+    disabled: Callable[[], Mapping[str, str]] = dict
+    """Members whose definition on the channel is not understood, by MSP id, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,12 @@ def assemble(
         "pedigree_behind_seconds", "For how long the read model has lacked blocks", lambda: commits.behind_for
     )
     lookout = None if parts.peers is None else _watch(parts.peers, commits, metrics)
-    health = create_health_app(projector.progress, metrics)
+    metrics.gauge(
+        "pedigree_members_disabled",
+        "Members whose definition on the channel this gateway does not understand",
+        lambda: len(parts.disabled()),
+    )
+    health = create_health_app(projector.progress, parts.disabled, metrics)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack(), lookout
     )
@@ -174,7 +181,9 @@ def _watch(peers: Peers, commits: Commits, metrics: Metrics) -> Lookout:
 def _nouns(parts: Parts, place: Place, submitter: Submitter, projector: Projector) -> Mapping[str, Sequence[Route]]:
     recorder = Recorder(submitter)
     catalogue = Catalogue(parts.readmodel)
-    view = LedgerView(projector, place.organisation, place.domain, place.channel, place.chaincode, place.genesis_hash)
+    view = LedgerView(
+        projector, place.organisation, place.domain, place.channel, place.chaincode, place.genesis_hash, parts.disabled
+    )
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     return {
@@ -240,6 +249,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         peers=peers,
+        disabled=lambda: follower.disabled,
     )
 
 
@@ -288,9 +298,12 @@ def _pinned(settings: Settings) -> Trust:
     """What the operator pinned; members other than these are learnt from the blocks that follow on the pinned one."""
     network = settings.network
     folders = {organisation.msp_id: organisation.msp for organisation in network.organisations}
-    return Trust.from_msp_folders(
+    trust = Trust.from_msp_folders(
         {**folders, network.orderer_msp_id: network.orderer_msp}, bytes.fromhex(network.genesis_hash)
     )
+    for msp_id, why in trust.msps.disabled.items():
+        _LOG.warning("the pinned MSP of %s is not understood, and passed over until blocks are read: %s", msp_id, why)
+    return trust
 
 
 def _resume(follower: Follower, readmodel: ReadModel) -> None:

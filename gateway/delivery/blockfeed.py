@@ -19,7 +19,7 @@ from gateway.delivery.peererrors import parse_object
 from gateway.delivery.peers import Line, Peer, Peers
 from gateway.fabric import Block, FabricError, GatewayError, decode_block
 from gateway.fabric.blocks import Transaction, config_in
-from gateway.fabric.errors import DeliverError
+from gateway.fabric.errors import DeliverError, NotUnderstood
 from gateway.services.ports import LedgerBlock, LedgerMisuse, LedgerTransaction, LedgerWrite, Unavailable
 
 _LOG = logging.getLogger(__name__)
@@ -113,6 +113,8 @@ class FabricBlocks:
         if isinstance(exc, GatewayError):
             self._peers.failed(peer, str(exc))
             raise Unavailable(f"the block stream of {peer.name} ended: {exc.message}", code="peer-unavailable") from exc
+        if isinstance(exc, NotUnderstood):
+            raise LedgerMisuse(f"the channel's configuration is not understood here: {exc}", reason="config") from exc
         if isinstance(exc, FabricError):
             self._peers.distrust(peer, str(exc))
             raise LedgerMisuse(f"the blocks of {peer.name} cannot be trusted: {exc}", reason="forked") from exc

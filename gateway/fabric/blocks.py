@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from gateway.fabric import wire
+from gateway.fabric.decoding import decode
 from gateway.fabric.errors import MalformedData
 from gateway.fabric.rwset import NamespaceReadWriteSet, decode_read_write_sets
+from gateway.fabric.texts import said
 
 __all__ = [
     "NOT_VALIDATED",
@@ -73,7 +76,7 @@ class Transaction:
     channel: str = ""
     transaction_id: str = ""
     timestamp: datetime | None = None
-    """The client's claim, to the microsecond."""
+    """The client's claim, to the microsecond; None where it lies outside what a calendar holds."""
     creator: bytes = field(default=b"", repr=False)
     creator_msp_id: str = ""
     nonce: bytes = field(default=b"", repr=False)
@@ -172,21 +175,27 @@ def decode_block(block: Any) -> Block:
 
 
 def decode_transaction(envelope: bytes, index: int = 0, validation_code: int = NOT_VALIDATED) -> Transaction:
-    """The record of one envelope; never raises, see `Transaction.malformed`."""
+    """The record of one envelope; never raises, see `Transaction.malformed`.
+
+    What a transaction says beside its effects (its time, its arguments) may be anything in a valid one too, for no peer
+    looks at it; where it cannot be read it is left empty.
+    """
     fields: dict[str, Any] = {}
     part = "envelope"
     try:
-        message = wire.common.Envelope.FromString(envelope)
+        message = decode(wire.common.Envelope, envelope)
         part = "payload"
-        payload = wire.common.Payload.FromString(message.payload)
+        payload = decode(wire.common.Payload, message.payload)
         fields.update(payload=message.payload, signature=message.signature)
         part = "header"
-        fields.update(_header(payload.header))
+        # One part after another: an id that stands there is used up, whatever comes behind it.
+        fields.update(_channel_header(payload.header.channel_header))
+        fields.update(_signature_header(payload.header.signature_header))
         part = "transaction"
         if fields["type"] == wire.common.ENDORSER_TRANSACTION:
             fields.update(_action(payload.data))
-    except (wire.DecodeError, _Broken, OverflowError) as exc:
-        fields["malformed"] = f"{part}: {exc}"
+    except (wire.DecodeError, _Broken) as exc:
+        fields["malformed"] = f"{part}: {said(str(exc))}"
     return Transaction(index, validation_code, envelope, **fields)
 
 
@@ -194,39 +203,43 @@ class _Broken(ValueError):
     """A message that decodes and yet lacks what it must have."""
 
 
-def _header(header: Any) -> dict[str, Any]:
-    channel = wire.common.ChannelHeader.FromString(header.channel_header)
-    signature = wire.common.SignatureHeader.FromString(header.signature_header)
+def _channel_header(data: bytes) -> dict[str, Any]:
+    channel = decode(wire.common.ChannelHeader, data)
     timestamp = None
     if channel.HasField("timestamp"):
         stamp = channel.timestamp
-        timestamp = _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+        with suppress(OverflowError):
+            timestamp = _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
     return {
         "type": channel.type,
         "channel": channel.channel_id,
         "transaction_id": channel.tx_id,
         "timestamp": timestamp,
+    }
+
+
+def _signature_header(data: bytes) -> dict[str, Any]:
+    signature = decode(wire.common.SignatureHeader, data)
+    return {
         "creator": signature.creator,
-        "creator_msp_id": wire.identities.SerializedIdentity.FromString(signature.creator).mspid,
+        "creator_msp_id": decode(wire.identities.SerializedIdentity, signature.creator).mspid,
         "nonce": signature.nonce,
     }
 
 
 def _action(data: bytes) -> dict[str, Any]:
-    actions = wire.transaction.Transaction.FromString(data).actions
+    actions = decode(wire.transaction.Transaction, data).actions
     if len(actions) != 1:
         raise _Broken(f"{len(actions)} actions where exactly one is expected")
-    payload = wire.transaction.ChaincodeActionPayload.FromString(actions[0].payload)
-    proposal = wire.proposal.ChaincodeProposalPayload.FromString(payload.chaincode_proposal_payload)
-    invocation = wire.chaincode.ChaincodeInvocationSpec.FromString(proposal.input)
+    payload = decode(wire.transaction.ChaincodeActionPayload, actions[0].payload)
     response_payload: bytes = payload.action.proposal_response_payload
-    response = wire.proposal_response.ProposalResponsePayload.FromString(response_payload)
-    action = wire.proposal.ChaincodeAction.FromString(response.extension)
+    response = decode(wire.proposal_response.ProposalResponsePayload, response_payload)
+    action = decode(wire.proposal.ChaincodeAction, response.extension)
     chaincode, answer = action.chaincode_id, action.response
     return {
         "chaincode": chaincode.name,
         "chaincode_version": chaincode.version,
-        "arguments": tuple(invocation.chaincode_spec.input.args),
+        "arguments": _arguments(payload.chaincode_proposal_payload),
         "response_status": answer.status,
         "response_message": answer.message,
         "result": answer.payload,
@@ -239,10 +252,18 @@ def _action(data: bytes) -> dict[str, Any]:
     }
 
 
+def _arguments(data: bytes) -> tuple[bytes, ...]:
+    try:
+        proposal = decode(wire.proposal.ChaincodeProposalPayload, data)
+        return tuple(decode(wire.chaincode.ChaincodeInvocationSpec, proposal.input).chaincode_spec.input.args)
+    except wire.DecodeError:
+        return ()
+
+
 def _event(data: bytes) -> BlockEvent | None:
     if not data:
         return None
-    event = wire.chaincode_event.ChaincodeEvent.FromString(data)
+    event = decode(wire.chaincode_event.ChaincodeEvent, data)
     return BlockEvent(event.chaincode_id, event.tx_id, event.event_name, event.payload)
 
 
@@ -250,7 +271,7 @@ def config_in(block: Block) -> bytes | None:
     """The serialised `ConfigEnvelope` of a block that holds one and nothing else, whatever its validation flag says."""
     if len(block.transactions) != 1 or block.transactions[0].type != wire.common.CONFIG:
         return None
-    data: bytes = wire.common.Payload.FromString(block.transactions[0].payload).data
+    data: bytes = decode(wire.common.Payload, block.transactions[0].payload).data
     return data
 
 
@@ -262,11 +283,11 @@ def channel_config(block: Any) -> Any:
     if len(block.data.data) != 1:
         raise MalformedData(f"block {block.header.number}: no configuration block")
     try:
-        envelope = wire.common.Envelope.FromString(block.data.data[0])
-        payload = wire.common.Payload.FromString(envelope.payload)
-        header = wire.common.ChannelHeader.FromString(payload.header.channel_header)
+        envelope = decode(wire.common.Envelope, block.data.data[0])
+        payload = decode(wire.common.Payload, envelope.payload)
+        header = decode(wire.common.ChannelHeader, payload.header.channel_header)
         if header.type != wire.common.CONFIG:
             raise MalformedData(f"block {block.header.number}: no configuration block")
-        return wire.configtx.ConfigEnvelope.FromString(payload.data)
+        return decode(wire.configtx.ConfigEnvelope, payload.data)
     except wire.DecodeError as exc:
         raise MalformedData(f"block {block.header.number}: the configuration is not readable") from exc

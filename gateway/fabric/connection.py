@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.fabric.errors import GatewayError, MalformedData
+from gateway.fabric.certificates import load_certificate
+from gateway.fabric.errors import GatewayError
 
 __all__ = ["MAX_MESSAGE_BYTES", "Connection", "connect"]
 
@@ -116,8 +115,4 @@ def connect(
 
 
 def _certificate_hash(pem: bytes) -> bytes:
-    try:
-        certificate = x509.load_pem_x509_certificate(pem)
-    except ValueError as exc:
-        raise MalformedData("client certificate: not a PEM certificate") from exc
-    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
+    return hashlib.sha256(load_certificate(pem, "client certificate").der).digest()

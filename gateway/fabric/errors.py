@@ -9,10 +9,12 @@
     │   └── DeliverError        a block stream ended with a status other than success
     ├── CommitError             the transaction is in a block and invalid: no effect, now or later
     ├── UntrustedResponse       what the peer handed over contradicts what was asked or pinned; not signed
+    ├── NotUnderstood           the ledger's configuration says what this program does not know; nobody lied
     ├── SigningError            a signature is needed and there is neither one nor a signer
     ├── CheckpointError         a stored checkpoint cannot be read or written
     └── MalformedData           bytes that are no identity, MSP definition, block or request
         └── InvalidIdentity     a certificate that its own MSP does not accept
+            └── DisabledMember  one of a member whose definition on the channel is not understood
 
 Misuse of the interface (a negative block number, a missing trust) raises `ValueError` or `TypeError`.
 """
@@ -30,12 +32,14 @@ __all__ = [
     "CommitError",
     "CommitStatusError",
     "DeliverError",
+    "DisabledMember",
     "EndorseError",
     "ErrorDetail",
     "FabricError",
     "GatewayError",
     "InvalidIdentity",
     "MalformedData",
+    "NotUnderstood",
     "SigningError",
     "SubmitError",
     "UntrustedResponse",
@@ -145,6 +149,11 @@ class UntrustedResponse(FabricError):
         return f"{self.reason}: {self.message}{suffix}"
 
 
+class NotUnderstood(FabricError):
+    """The configuration in force holds something that this program does not understand, without which it cannot judge
+    what comes next. That shows nothing about the peer that handed it over."""
+
+
 class SigningError(FabricError):
     """A message must be signed, but it carries no signature and the gateway was given no signer."""
 
@@ -159,3 +168,16 @@ class MalformedData(FabricError):
 
 class InvalidIdentity(MalformedData):
     """A well-formed certificate that its MSP does not accept (rules P-24 and P-25)."""
+
+
+class DisabledMember(InvalidIdentity):
+    """An identity of a member whose definition this program does not understand: nothing is known against it, and
+    nothing can be proven for it."""
+
+    def __init__(self, msp_id: str, problem: str) -> None:
+        self.msp_id = msp_id
+        self.problem = problem
+        super().__init__(f"member {msp_id} is disabled here: {problem}")
+
+    def __reduce__(self) -> tuple[type[DisabledMember], tuple[str, str]]:
+        return type(self), (self.msp_id, self.problem)

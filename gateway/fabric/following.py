@@ -12,17 +12,23 @@ Of each block, in order (rules O-14 to O-18):
 That the block is intact and follows on the one before it has been checked already (`verify.BlockChecker`). Validation
 flags are of no account: they stand outside what orderers sign, and orderers order no configuration that is not valid.
 Not judged is whose signatures carried a change, which the orderers' signatures stand for.
+
+What one member controls (its MSP, its own policies) is read no more strictly than the ledger reads it. A member whose
+MSP is not understood all the same is disabled, which is logged, and the channel goes on without its identities. Where
+the block's signatures do not suffice without those of a disabled ordering organisation, or the rule for them is not
+understood, nobody has lied: that is `NotUnderstood`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.fabric import wire
 from gateway.fabric.blocks import Block, config_in, header_bytes
-from gateway.fabric.errors import MalformedData, UntrustedResponse
+from gateway.fabric.decoding import decode
+from gateway.fabric.errors import MalformedData, NotUnderstood, UntrustedResponse
 from gateway.fabric.policy import ChannelConfig, Policy, PolicyNotSatisfied, SignedData, verified_members
 from gateway.fabric.verify import Trust
 
@@ -36,15 +42,15 @@ _SIGNATURES = wire.common.SIGNATURES
 class InForce(ChannelConfig):
     """A channel's configuration that also knows whose signatures make a block; from a `ConfigEnvelope` or its bytes.
 
-    Raises `MalformedData`.
+    Raises `NotUnderstood` for bytes that are none.
     """
 
     def __init__(self, envelope: Any) -> None:
         if isinstance(envelope, bytes):
             try:
-                envelope = wire.configtx.ConfigEnvelope.FromString(envelope)
+                envelope = decode(wire.configtx.ConfigEnvelope, envelope)
             except wire.DecodeError as exc:
-                raise MalformedData("the channel's configuration is not readable") from exc
+                raise NotUnderstood("the channel's configuration is not readable") from exc
         super().__init__(envelope)
         self.sequence = int(envelope.config.sequence)
         """How many changes led to it."""
@@ -52,9 +58,15 @@ class InForce(ChannelConfig):
         self._signers: Policy | None = None
 
     def unsigned(self, block: Any) -> str | None:
-        """What is wrong with the orderers' signatures of a `common.Block`; None when they are as they must be."""
+        """What is wrong with the orderers' signatures of a `common.Block`; None when they are as they must be.
+
+        Raises `NotUnderstood` when that cannot be told.
+        """
         if self._signers is None:
-            self._signers = self.policy(_BLOCK_POLICY)
+            try:
+                self._signers = self.policy(_BLOCK_POLICY)
+            except MalformedData as exc:
+                raise NotUnderstood(f"who has to sign blocks is not understood: {exc}") from exc
         try:
             signed = list(self._signed(block))
         except wire.DecodeError:
@@ -62,6 +74,12 @@ class InForce(ChannelConfig):
         try:
             self._signers.evaluate(verified_members(signed, self.msps))
         except PolicyNotSatisfied as exc:
+            if unknown := {name: why for name, why in self.msps.disabled.items() if name in self.orderers}:
+                reasons = "; ".join(f"{name}: {why}" for name, why in unknown.items())
+                raise NotUnderstood(
+                    f"block {block.header.number} needs signatures of ordering organisations whose definition is not "
+                    f"understood ({reasons})"
+                ) from exc
             return f"is not signed as the ordering service must sign: {exc}"
         return None
 
@@ -99,10 +117,15 @@ class Follower:
         """The number of the configuration in force; None before the first block."""
         return None if self._config is None else self._config.sequence
 
+    @property
+    def disabled(self) -> Mapping[str, str]:
+        """Members whose definition in the configuration in force is not understood, by MSP id, and why."""
+        return self._trust.msps.disabled
+
     def resume(self, height: int, config: bytes | None) -> None:
         """Go on after `height` blocks, under the configuration that `check` answered last.
 
-        Raises `ValueError` when it is missing, `MalformedData` when it is none.
+        Raises `ValueError` when it is missing, `NotUnderstood` when it is none.
         """
         if height > 0 and config is None:
             raise ValueError(f"{height} blocks were read, and the configuration in force was not kept")
@@ -116,8 +139,7 @@ class Follower:
     def check(self, message: Any, block: Block) -> bytes | None:
         """Judge a `common.Block`, given decoded as well; answers the configuration that it puts in force, if any.
 
-        Raises `UntrustedResponse`, and `MalformedData` for a configuration that cannot be understood; the trust then
-        stays as it was.
+        Raises `UntrustedResponse`, and `NotUnderstood` where that cannot be told; the trust then stays as it was.
         """
         if block.number > 0:
             if self._config is None:
@@ -152,8 +174,15 @@ class Follower:
             )
 
     def _follow(self, config: InForce) -> None:
+        known = self._trust.msps.disabled
         self._config = config
         self._trust.msps = config.msps
+        now = config.msps.disabled
+        for name, why in now.items():
+            if known.get(name) != why:
+                _LOG.error("member %s is disabled here, and the channel goes on without it: %s", name, why)
+        for name in sorted(known.keys() - now.keys()):
+            _LOG.info("member %s is not disabled here any more", name)
 
 
 def _changes(former: frozenset[str], now: frozenset[str]) -> str:
@@ -169,8 +198,8 @@ def _consenters(envelope: Any) -> dict[int, bytes]:
         return {}
     try:
         mapping = wire.configuration.Orderers.FromString(groups["Orderer"].values["Orderers"].value).consenter_mapping
-    except wire.DecodeError as exc:
-        raise MalformedData("the configuration's consenters are not readable") from exc
+    except wire.DecodeError:
+        return {}  # their signatures are then nobody's, and the policy for blocks not satisfied
     return {
         each.id: wire.identities.SerializedIdentity(mspid=each.msp_id, id_bytes=each.identity).SerializeToString()
         for each in mapping

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from gateway.fabric import wire
+from gateway.fabric.certificates import load_certificate
 from gateway.fabric.errors import MalformedData
 
 __all__ = [
@@ -41,13 +42,20 @@ Hash = Callable[[bytes], bytes]
 Sign = Callable[[bytes], bytes]
 """Digest (as the gateway's hash made it) to signature: DER with low S for ECDSA, 64 raw bytes for Ed25519."""
 
-# Orders of the NIST curves, SEC 2 version 2.0, sections 2.4.2 and 2.5.1.
+# Orders of the NIST curves that Fabric verifies on, SEC 2 version 2.0, sections 2.3.1, 2.4.2, 2.5.1 and 2.6.1.
 CURVE_ORDERS = {
+    "secp224r1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D,
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
     "secp384r1": int(
         "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16
     ),
+    "secp521r1": int(
+        "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA"
+        "51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409",
+        16,
+    ),
 }
+_SIGNING_CURVES = ("secp256r1", "secp384r1")
 # ECDSA cares only about a digest's length; the SHA-2 names stand for every 32 and 48 byte digest.
 _PREHASHED = {
     32: ec.ECDSA(Prehashed(hashes.SHA256())),
@@ -118,8 +126,8 @@ class Identity:
     def certificate(self) -> x509.Certificate | None:
         """The parsed certificate, or None when the credentials are not a PEM certificate."""
         try:
-            return x509.load_pem_x509_certificate(self.credentials)
-        except ValueError:
+            return load_certificate(self.credentials, "identity").parsed
+        except MalformedData:
             return None
 
     def __repr__(self) -> str:
@@ -138,10 +146,9 @@ class Signer:
 
     def __init__(self, key: Any) -> None:
         if isinstance(key, ec.EllipticCurvePrivateKey):
-            order = CURVE_ORDERS.get(key.curve.name)
-            if order is None:
+            if key.curve.name not in _SIGNING_CURVES:
                 raise MalformedData(f"private key: curve {key.curve.name} is not supported")
-            self._order: int | None = order
+            self._order: int | None = CURVE_ORDERS[key.curve.name]
         elif isinstance(key, ed25519.Ed25519PrivateKey):
             self._order = None
         else:

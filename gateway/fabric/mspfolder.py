@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
+from gateway.fabric.certificates import Certificate, load_certificate, load_revocation_list
 from gateway.fabric.errors import MalformedData
 from gateway.fabric.msp import Msp, NodeOUs
+from gateway.fabric.texts import said
 
 __all__ = ["msp_from_config", "msp_from_folder"]
 
 _ROLES = ("client", "peer", "admin", "orderer")
-_Parsed = TypeVar("_Parsed")
+_Loaded = TypeVar("_Loaded")
 
 
 def msp_from_folder(msp_id: str, folder: Path | str) -> Msp:
@@ -25,69 +25,85 @@ def msp_from_folder(msp_id: str, folder: Path | str) -> Msp:
     Raises `MalformedData` naming the file that cannot be understood; a folder without `cacerts` is refused.
     """
     root = Path(folder)
+    sections = _config(root / "config.yaml")
     return Msp(
         msp_id,
-        _read(root / "cacerts", x509.load_pem_x509_certificate),
-        intermediates=_read(root / "intermediatecerts", x509.load_pem_x509_certificate),
-        admins=_read(root / "admincerts", x509.load_pem_x509_certificate),
-        revocation_lists=_read(root / "crls", x509.load_pem_x509_crl),
-        node_ous=_node_ous(root),
+        _read(root / "cacerts", load_certificate),
+        intermediates=_read(root / "intermediatecerts", load_certificate),
+        admins=_read(root / "admincerts", load_certificate),
+        revocation_lists=_read(root / "crls", load_revocation_list),
+        node_ous=_node_ous(root, sections.get("NodeOUs", {})),
     )
 
 
 def msp_from_config(config: Any) -> Msp:
-    """The MSP that a `FabricMSPConfig` of a channel configuration defines; raises `MalformedData`."""
-    name = str(config.name)
-    if len(config.organizational_unit_identifiers) > 0:
-        raise MalformedData(f"MSP {name}: organizational_unit_identifiers are not supported")
+    """The MSP that a `FabricMSPConfig` of a channel configuration defines; raises `MalformedData`.
+
+    What an MSP does not need in order to judge identities (a listed administrator's certificate that nobody can read,
+    TLS authorities, fields that are not known) is left aside, since the ledger has accepted it.
+    """
+    name = said(config.name)
     return Msp(
-        name,
-        [_parse(pem, x509.load_pem_x509_certificate, f"MSP {name}: root_certs") for pem in config.root_certs],
-        intermediates=[
-            _parse(pem, x509.load_pem_x509_certificate, f"MSP {name}: intermediate_certs")
-            for pem in config.intermediate_certs
-        ],
-        admins=[_parse(pem, x509.load_pem_x509_certificate, f"MSP {name}: admins") for pem in config.admins],
+        str(config.name),
+        [load_certificate(pem, f"MSP {name}: root_certs") for pem in config.root_certs],
+        intermediates=[load_certificate(pem, f"MSP {name}: intermediate_certs") for pem in config.intermediate_certs],
+        admins=_readable(config.admins),
         revocation_lists=[
-            _parse(pem, x509.load_pem_x509_crl, f"MSP {name}: revocation_list") for pem in config.revocation_list
+            load_revocation_list(each, f"MSP {name}: revocation_list") for each in config.revocation_list
         ],
         node_ous=_node_ous_of_config(name, config.fabric_node_ous),
+        recognised_units=[
+            (
+                str(unit.organizational_unit_identifier),
+                load_certificate(unit.certificate, f"MSP {name}: organizational_unit_identifiers"),
+            )
+            for unit in config.organizational_unit_identifiers
+        ],
+        hash_family=str(config.crypto_config.signature_hash_family) or "SHA2",
     )
 
 
+def _readable(certificates: Iterable[bytes]) -> Iterator[Certificate]:
+    """Those that can be read; nobody can show the others and be believed either."""
+    for pem in certificates:
+        with suppress(MalformedData):
+            yield load_certificate(pem, "admins")
+
+
 def _node_ous_of_config(name: str, node_ous: Any) -> NodeOUs | None:
-    if not node_ous.enable:
-        return None
-    units: dict[str, tuple[str, bytes | None]] = {}
+    units: dict[str, tuple[str, Certificate | None]] = {}
     for role in _ROLES:
-        identifier = getattr(node_ous, f"{role}_ou_identifier")
-        if identifier.organizational_unit_identifier:
-            what = f"MSP {name}: {role}_ou_identifier"
-            units[role] = (str(identifier.organizational_unit_identifier), _issuer(identifier.certificate, what))
-    return NodeOUs(units)
+        field = f"{role}_ou_identifier"
+        if node_ous.HasField(field):
+            identifier = getattr(node_ous, field)
+            pem = identifier.certificate
+            issuer = load_certificate(pem, f"MSP {name}: {field}") if pem else None
+            units[role] = (str(identifier.organizational_unit_identifier), issuer)
+    return NodeOUs(units) if node_ous.enable and units else None
 
 
-def _node_ous(folder: Path) -> NodeOUs | None:
-    path = folder / "config.yaml"
+def _config(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
-        return None
+        return {}
     sections = _sections(path)
-    node_ous = sections.pop("NodeOUs", {})
-    if sections:
-        raise MalformedData(f"{path}: {', '.join(sorted(sections))} is not supported")
-    if str(node_ous.get("Enable", "false")).lower() != "true":
+    if unknown := sorted(sections.keys() - {"NodeOUs"}):
+        raise MalformedData(f"{path}: {', '.join(unknown)} is not supported")
+    return sections
+
+
+def _node_ous(folder: Path, section: Mapping[str, Any]) -> NodeOUs | None:
+    path = folder / "config.yaml"
+    if str(section.get("Enable", "false")).lower() != "true":
         return None
-    units: dict[str, tuple[str, bytes | None]] = {}
+    units: dict[str, tuple[str, Certificate | None]] = {}
     for role in _ROLES:
-        identifier = node_ous.get(f"{role.capitalize()}OUIdentifier")
+        identifier = section.get(f"{role.capitalize()}OUIdentifier")
         if not isinstance(identifier, Mapping):
             continue
         unit = identifier.get("OrganizationalUnitIdentifier")
-        if not unit:
+        if not isinstance(unit, str):
             raise MalformedData(f"{path}: {role.capitalize()}OUIdentifier has no OrganizationalUnitIdentifier")
-        certificate = identifier.get("Certificate")
-        pem = (folder / certificate).read_bytes() if certificate else b""
-        units[role] = (unit, _issuer(pem, f"{path}: Certificate of {role}"))
+        units[role] = (unit, _issuer(folder, identifier.get("Certificate"), f"{path}: Certificate of {role}"))
     return NodeOUs(units)
 
 
@@ -98,7 +114,11 @@ def _sections(path: Path) -> dict[str, dict[str, Any]]:
     """
     root: dict[str, Any] = {}
     stack: list[tuple[int, dict[str, Any]]] = [(-1, root)]
-    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise MalformedData(f"{path}: not UTF-8") from exc
+    for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.split(" #", 1)[0].rstrip()
         text = line.lstrip(" ")
         if not text or text.startswith("#") or text == "---":
@@ -121,20 +141,22 @@ def _sections(path: Path) -> dict[str, dict[str, Any]]:
     return root
 
 
-def _issuer(pem: bytes, what: str) -> bytes | None:
-    if not pem:
+def _issuer(folder: Path, name: Any, what: str) -> Certificate | None:
+    """The certificate of that name below the folder. The file that names it may be a stranger's, so nothing that lies
+    elsewhere is opened, be it by `..` or by a symbolic link."""
+    if not name:
         return None
-    return _parse(pem, x509.load_pem_x509_certificate, what).public_bytes(Encoding.DER)
+    path = (folder / str(name)).resolve()
+    name = said(str(name))
+    if not path.is_relative_to(folder.resolve()):
+        raise MalformedData(f"{what}: {name} is not a path inside the folder")
+    try:
+        return load_certificate(path.read_bytes(), what)
+    except OSError as exc:
+        raise MalformedData(f"{what}: {name} cannot be read: {exc.strerror}") from exc
 
 
-def _read(folder: Path, parse: Callable[[bytes], _Parsed]) -> list[_Parsed]:
+def _read(folder: Path, load: Callable[[bytes, str], _Loaded]) -> list[_Loaded]:
     if not folder.is_dir():
         return []
-    return [_parse(path.read_bytes(), parse, str(path)) for path in sorted(folder.iterdir()) if path.is_file()]
-
-
-def _parse(pem: bytes, parse: Callable[[bytes], _Parsed], what: str) -> _Parsed:
-    try:
-        return parse(pem)
-    except ValueError as exc:
-        raise MalformedData(f"{what}: not valid PEM") from exc
+    return [load(path.read_bytes(), str(path)) for path in sorted(folder.iterdir()) if path.is_file()]

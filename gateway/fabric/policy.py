@@ -7,14 +7,15 @@ order. That is Fabric's behaviour and what a channel agreed to, so it is reprodu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidSignature
 
 from gateway.fabric import wire
+from gateway.fabric.decoding import decode
 from gateway.fabric.errors import FabricError, MalformedData
-from gateway.fabric.msp import Member, Msps
+from gateway.fabric.msp import Member, Msp, Msps
 from gateway.fabric.mspfolder import msp_from_config
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
 
 # Protobuf reads about fifty levels at most; a policy deeper than this is no honest one.
 _DEEPEST_RULE = 32
+_X509 = 0
+"""`MSPConfig.type` of Fabric's own kind of MSP; 1 is Idemix."""
 _POLICY = wire.policies.Policy
 _META = wire.policies.ImplicitMetaPolicy
 
@@ -84,7 +87,7 @@ class SignaturePolicy:
     def from_bytes(cls, data: bytes, msps: Msps) -> SignaturePolicy:
         """The policy of a serialised `SignaturePolicyEnvelope`."""
         try:
-            return cls(wire.policies.SignaturePolicyEnvelope.FromString(data), msps)
+            return cls(decode(wire.policies.SignaturePolicyEnvelope, data), msps)
         except wire.DecodeError as exc:
             raise MalformedData("signature policy: not a policy envelope") from exc
 
@@ -153,10 +156,13 @@ class ChannelConfig:
 
     def __init__(self, envelope: Any) -> None:
         self._root = envelope.config.channel_group
-        self.organisations: Mapping[str, str] = dict(_organisations(self._root, "Application"))
+        application = [(name, _definition(name, group)) for name, group in _members(self._root, "Application")]
+        orderers = [(name, _definition(name, group)) for name, group in _members(self._root, "Orderer")]
+        self.organisations: Mapping[str, str] = {name: found.msp_id for name, found in application}
         """Name of each application organisation's group to its MSP id."""
-        groups = [group for section in ("Application", "Orderer") for _, group in _members(self._root, section)]
-        self.msps = Msps({msp.msp_id: msp for msp in map(_group_msp, groups)}.values())
+        self.orderers = frozenset(found.msp_id for _, found in orderers)
+        """MSP ids of the ordering organisations."""
+        self.msps = Msps(definitions=_definitions(found for _, found in (*application, *orderers)))
 
     def policy(self, path: str) -> Policy:
         """The policy at a path such as `/Channel/Application/Endorsement`; `MalformedData` when there is none."""
@@ -183,13 +189,22 @@ class ChannelConfig:
 
     def _implicit(self, group: Any, value: bytes) -> Policy:
         try:
-            meta = _META.FromString(value)
+            meta = decode(_META, value)
         except wire.DecodeError as exc:
             raise MalformedData("implicit meta policy: not readable") from exc
         count = len(group.groups)
         thresholds = {_META.ANY: min(count, 1), _META.ALL: count, _META.MAJORITY: count // 2 + 1 if count else 0}
-        parts = [self._policy(child, meta.sub_policy) for child in group.groups.values()]
+        parts = [self._part(child, meta.sub_policy) for child in group.groups.values()]
+        if meta.rule not in thresholds:
+            raise MalformedData(f"implicit meta policy: rule {meta.rule} is not known")
         return ImplicitMetaPolicy(thresholds[meta.rule], [p for p in parts if p is not None], str(meta.sub_policy))
+
+    def _part(self, group: Any, name: str) -> Policy | None:
+        """A member's own policy; one that is not understood is satisfied by nobody, and stops no other member's."""
+        try:
+            return self._policy(group, name)
+        except MalformedData:
+            return None
 
 
 def policy_from_application(data: bytes, config: ChannelConfig) -> Policy:
@@ -210,13 +225,44 @@ def _members(root: Any, section: str) -> list[tuple[str, Any]]:
     return sorted(root.groups[section].groups.items()) if section in root.groups else []
 
 
-def _organisations(root: Any, section: str) -> Iterable[tuple[str, str]]:
-    return ((name, _group_msp(group).msp_id) for name, group in _members(root, section))
+class _Definition(NamedTuple):
+    """One organisation's MSP as the configuration holds it."""
+
+    msp_id: str
+    kind: int
+    content: bytes
+
+    def build(self) -> Msp:
+        """Raises `MalformedData`."""
+        if self.kind != _X509:
+            raise MalformedData(f"its MSP is of type {self.kind}, not X.509 (0)")
+        try:
+            return msp_from_config(decode(wire.msp_config.FabricMSPConfig, self.content))
+        except wire.DecodeError as exc:
+            raise MalformedData("its MSP is not readable") from exc
 
 
-def _group_msp(group: Any) -> Any:
+def _definition(name: str, group: Any) -> _Definition:
+    """What one group says; where not even an MSP id can be read, the organisation goes by its group's name."""
+    found = group.values["MSP"].value if "MSP" in group.values else b""
     try:
-        config = wire.msp_config.MSPConfig.FromString(group.values["MSP"].value)
-        return msp_from_config(wire.msp_config.FabricMSPConfig.FromString(config.config))
-    except wire.DecodeError as exc:
-        raise MalformedData("channel configuration: an organisation's MSP is not readable") from exc
+        config = decode(wire.msp_config.MSPConfig, found)
+        # Every type of MSP has its id in the first field.
+        msp_id = decode(wire.msp_config.FabricMSPConfig, config.config).name
+        return _Definition(str(msp_id) or name, config.type, config.config)
+    except wire.DecodeError:
+        return _Definition(name, _X509, found)
+
+
+def _definitions(organisations: Iterable[_Definition]) -> dict[str, Callable[[], Msp]]:
+    """How to build each MSP; an id that two organisations define differently is nobody's."""
+    kept: dict[str, _Definition] = {}
+    building: dict[str, Callable[[], Msp]] = {}
+    for each in organisations:
+        first = kept.setdefault(each.msp_id, each)
+        building[each.msp_id] = first.build if first == each and building.get(each.msp_id) is not _twice else _twice
+    return building
+
+
+def _twice() -> Msp:
+    raise MalformedData("two organisations define its MSP, each in another way")

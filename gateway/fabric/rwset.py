@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gateway.fabric import wire
+from gateway.fabric.decoding import decode
 
 __all__ = [
     "CollectionReadWriteSet",
@@ -109,11 +110,11 @@ class NamespaceReadWriteSet:
 
 def decode_read_write_sets(results: bytes) -> tuple[NamespaceReadWriteSet, ...]:
     """The namespaces of a `TxReadWriteSet`, in its order; raises protobuf's `DecodeError`."""
-    return tuple(map(_namespace, wire.rwset.TxReadWriteSet.FromString(results).ns_rwset))
+    return tuple(map(_namespace, decode(wire.rwset.TxReadWriteSet, results).ns_rwset))
 
 
 def _namespace(message: Any) -> NamespaceReadWriteSet:
-    sets = wire.kv_rwset.KVRWSet.FromString(message.rwset)
+    sets = decode(wire.kv_rwset.KVRWSet, message.rwset)
     return NamespaceReadWriteSet(
         namespace=message.namespace,
         reads=tuple(Read(read.key, _version(read)) for read in sets.reads),
@@ -125,7 +126,7 @@ def _namespace(message: Any) -> NamespaceReadWriteSet:
 
 
 def _collection(message: Any) -> CollectionReadWriteSet:
-    sets = wire.kv_rwset.HashedRWSet.FromString(message.hashed_rwset)
+    sets = decode(wire.kv_rwset.HashedRWSet, message.hashed_rwset)
     return CollectionReadWriteSet(
         name=message.collection_name,
         reads=tuple(HashedRead(read.key_hash, _version(read)) for read in sets.hashed_reads),

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,8 +65,10 @@ class Trust:
 
     @classmethod
     def from_msp_folders(cls, folders: Mapping[str, Path | str], genesis_hash: bytes) -> Trust:
-        """Trust in the MSP folders given by MSP id; raises `MalformedData` naming the file at fault."""
-        return cls([msp_from_folder(msp_id, folder) for msp_id, folder in folders.items()], genesis_hash)
+        """Trust in the MSP folders given by MSP id; one that cannot be read disables its member (`Msps.disabled`)."""
+        trust = cls((), genesis_hash)
+        trust.msps = Msps(definitions={name: partial(msp_from_folder, name, path) for name, path in folders.items()})
+        return trust
 
     @classmethod
     def from_genesis_block(cls, block: bytes, genesis_hash: bytes) -> Trust:

@@ -105,14 +105,26 @@ def checked_label(label: str) -> str:
 def load_certificate(pem: bytes, what: str) -> x509.Certificate:
     """A certificate from PEM; raises `IdentityError` that names `what` it was read from."""
     try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError:
+        return _whole(x509.load_pem_x509_certificate(pem))
+    except Exception:  # the library has no family of errors
         raise IdentityError(f"{what}: not a certificate in PEM") from None
 
 
 def load_certificates(pem: bytes, what: str) -> tuple[x509.Certificate, ...]:
     """All certificates of a PEM bundle; raises `IdentityError` that names `what` it was read from."""
     try:
-        return tuple(x509.load_pem_x509_certificates(pem))
-    except ValueError:
+        return tuple(map(_whole, x509.load_pem_x509_certificates(pem)))
+    except Exception:  # the library has no family of errors
         raise IdentityError(f"{what}: not certificates in PEM") from None
+
+
+def _whole(certificate: x509.Certificate) -> x509.Certificate:
+    """The certificate, once everything that the library reads only when it is asked for has been read."""
+    for read in (
+        lambda: certificate.extensions,
+        certificate.public_key,
+        lambda: (certificate.not_valid_before_utc, certificate.not_valid_after_utc),
+        lambda: (certificate.subject, certificate.issuer, certificate.serial_number),
+    ):
+        read()
+    return certificate

@@ -12,11 +12,21 @@ from gateway.services.ports import ReadModel
 _ID = re.compile(r"[0-9a-f]{64}")
 _LEDGER: schemas.Schema = {
     "type": "object",
-    "required": ["organisation", "channel", "height", "caught_up"],
+    "required": ["organisation", "channel", "height", "caught_up", "disabled_members"],
     "properties": {
         **{name: {"type": "string"} for name in ("organisation", "domain", "channel", "chaincode", "genesis_hash")},
         "height": {"type": "integer"},
         "caught_up": {"type": "boolean"},
+        "disabled_members": {
+            "description": "Members whose definition on the channel this gateway does not understand: what they sign "
+            "is not believed here, and the channel goes on without it.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["organisation", "reason"],
+                "properties": {"organisation": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
     },
 }
 _TRANSACTION: schemas.Schema = {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this gateway knows of the ledger itself: height, channel, organisation, and how it keeps up."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.services.ports import Json
@@ -17,6 +18,8 @@ class LedgerView:
     channel: str
     chaincode: str
     genesis_hash: str
+    disabled: Callable[[], Mapping[str, str]]
+    """Members whose definition on the channel this gateway does not understand, by MSP id, and why."""
 
     def describe(self) -> Json:
         progress = self.projector.progress()
@@ -28,4 +31,10 @@ class LedgerView:
             "genesis_hash": self.genesis_hash,
             "height": progress.height,
             "caught_up": progress.caught_up,
+            "disabled_members": as_list(self.disabled()),
         }
+
+
+def as_list(disabled: Mapping[str, str]) -> list[Json]:
+    """Disabled members as programs and people are given them."""
+    return [{"organisation": msp_id, "reason": reason} for msp_id, reason in disabled.items()]

@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from fabric_protos.common import common_pb2
 
 from gateway.fabric.blocks import Transaction, channel_config, decode_block
-from gateway.fabric.errors import MalformedData, UntrustedResponse
+from gateway.fabric.errors import DisabledMember, MalformedData, NotUnderstood, UntrustedResponse
 from gateway.fabric.following import InForce
 from gateway.fabric.policy import ChannelConfig, PolicyNotSatisfied, SignedData, verified_members
 from gateway.fabric.verify import BlockChecker, proposal_hash
@@ -57,6 +57,8 @@ class LedgerCheck:
         self._seen: dict[str, int] = {}
         self.broken = False
         """Whether the chain itself is broken, so that nothing after that place can be judged."""
+        self.unjudged: dict[str, str] = {}
+        """Members whose signatures could not be judged, as their definition is not understood, and why."""
         self.blocks = 0
         self.transactions = 0
 
@@ -70,7 +72,7 @@ class LedgerCheck:
                 self._config = InForce(channel_config(message))
             elif (problem := self._config.unsigned(message)) is not None:
                 yield Finding(place, problem)
-        except (UntrustedResponse, MalformedData) as exc:
+        except (UntrustedResponse, MalformedData, NotUnderstood) as exc:
             self.broken = True
             yield Finding(place, str(exc))
             return
@@ -106,7 +108,7 @@ class LedgerCheck:
         first = self._seen.setdefault(transaction.transaction_id, number)
         if first != number:
             yield f"is valid for the second time: block {first} has it too"
-        if (problem := _forged(transaction, config)) is not None:
+        if (problem := self._forged(transaction, config)) is not None:
             yield problem
         if not _about_its_proposal(transaction):
             yield "has endorsements of another proposal"
@@ -128,19 +130,34 @@ class LedgerCheck:
                     try:
                         policy.evaluate(members)
                     except PolicyNotSatisfied as exc:
-                        yield f"is not endorsed as {asked_by} demands: {exc}"
+                        if not self._partly_unjudged(transaction, config):
+                            yield f"is not endorsed as {asked_by} demands: {exc}"
             except MalformedData as exc:
                 yield f"cannot be held to a policy: {exc}"
 
+    def _forged(self, transaction: Transaction, config: ChannelConfig) -> str | None:
+        try:
+            config.msps.member(transaction.creator).verify(transaction.payload, transaction.signature)
+        except DisabledMember as exc:
+            self.unjudged[exc.msp_id] = exc.problem
+        except MalformedData as exc:
+            return f"its creator is nobody: {exc}"
+        except InvalidSignature:
+            return f"is not signed by its creator of {transaction.creator_msp_id}"
+        return None
 
-def _forged(transaction: Transaction, config: ChannelConfig) -> str | None:
-    try:
-        config.msps.member(transaction.creator).verify(transaction.payload, transaction.signature)
-    except MalformedData as exc:
-        return f"its creator is nobody: {exc}"
-    except InvalidSignature:
-        return f"is not signed by its creator of {transaction.creator_msp_id}"
-    return None
+    def _partly_unjudged(self, transaction: Transaction, config: ChannelConfig) -> bool:
+        """Whether an endorsement is of a member whose definition is not understood: it may have counted."""
+        found = False
+        for endorsement in transaction.endorsements:
+            try:
+                config.msps.member(endorsement.endorser)
+            except DisabledMember as exc:
+                self.unjudged[exc.msp_id] = exc.problem
+                found = True
+            except MalformedData:
+                continue
+        return found
 
 
 def _about_its_proposal(transaction: Transaction) -> bool:

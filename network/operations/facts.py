@@ -177,6 +177,8 @@ class Gateway:
     name: str
     address: str
     problem: str | None
+    disabled: Mapping[str, str] = field(default_factory=dict)
+    """Members whose definition on the channel it does not understand, by MSP id, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,6 +272,9 @@ def _gateways(facts: Facts) -> Iterator[Finding]:
         if gateway.problem is not None:
             problem = f"is not ready: {gateway.problem}"
             yield Finding(WRONG, f"{gateway.name} at {gateway.address}", problem, "look at its log")
+        for msp_id, reason in gateway.disabled.items():
+            problem = f"does not believe {msp_id}, whose MSP in the channel's configuration it does not understand"
+            yield Finding(WARNING, gateway.name, f"{problem} ({reason})", f"have {msp_id} mend its MSP")
 
 
 _CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (

@@ -56,7 +56,7 @@ def gateway(name: str, url: str) -> tuple[Gateway, Clock | None]:
     """Whether a gateway is ready, asked at its health address, and its clock."""
     before = time.time()
     try:
-        headers, _ = _get(f"{url}/readyz")
+        headers, body = _get(f"{url}/readyz")
     except urllib.error.HTTPError as error:
         with error:
             problem = _trouble(error.read(_LARGEST)) or f"it answers {error.code}"
@@ -64,7 +64,7 @@ def gateway(name: str, url: str) -> tuple[Gateway, Clock | None]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         return Gateway(name, url, f"it does not answer ({getattr(reason, 'strerror', None) or reason})"), None
-    return Gateway(name, url, None), _clock(name, headers, before, time.time())
+    return Gateway(name, url, None, _disabled(body)), _clock(name, headers, before, time.time())
 
 
 def _get(url: str) -> tuple[Mapping[str, str], bytes]:
@@ -98,3 +98,10 @@ def _trouble(body: bytes) -> str | None:
     except (ValueError, AttributeError, TypeError):
         return None
     return ", ".join(words) or None
+
+
+def _disabled(body: bytes) -> Mapping[str, str]:
+    try:
+        return {str(each["organisation"]): str(each["reason"]) for each in json.loads(body)["disabled_members"]}
+    except (ValueError, KeyError, TypeError):
+        return {}

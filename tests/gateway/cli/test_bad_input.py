@@ -235,7 +235,7 @@ USER = f"{LAB}/users/User1@lab.example/msp"
         (f"{LAB}/msp/cacerts/ca.lab.example-cert.pem", "garbage"),
         (f"{LAB}/msp/config.yaml", "{["),
         ("organizations/peerOrganizations/hospital.example/msp/cacerts/ca.hospital.example-cert.pem", None),
-        ("organizations/ordererOrganizations/orderer.example/msp/cacerts/ca.orderer.example-cert.pem", "garbage"),
+        ("organizations/ordererOrganizations/orderer.example/msp/cacerts/ca.orderer.example-cert.pem", None),
         (f"{LAB}/tlsca/tlsca.lab.example-cert.pem", "garbage"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from gateway.fabric import Identity, Signer
@@ -37,7 +37,11 @@ END = datetime.datetime(2044, 1, 1, tzinfo=datetime.UTC)
 
 
 def make_key(kind: str) -> Any:
-    curves: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
+    if kind == "rsa":
+        return rsa.generate_private_key(65537, 2048)
+    curves: dict[str, ec.EllipticCurve] = {
+        "p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1(), "k256": ec.SECP256K1(),
+    }  # fmt: skip
     return ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(curves[kind])
 
 

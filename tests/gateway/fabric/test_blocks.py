@@ -232,12 +232,23 @@ def test_rubbish_in_a_block_is_named_and_stops_nothing(kit):
     assert parts == ["envelope", "payload", "header", "transaction"]
 
 
-def test_a_timestamp_beyond_all_calendars_is_rubbish_too():
-    header = wire.common.ChannelHeader(type=3)
+def test_a_timestamp_beyond_all_calendars_is_left_out_and_the_rest_is_read():
+    header = wire.common.ChannelHeader(type=1, tx_id="used up")
     header.timestamp.seconds = 2**62
     payload = wire.common.Payload(header=wire.common.Header(channel_header=header.SerializeToString()))
     envelope = wire.common.Envelope(payload=payload.SerializeToString()).SerializeToString()
-    assert decode_transaction(envelope).malformed.startswith("header")
+    found = decode_transaction(envelope)
+    assert (found.malformed, found.timestamp, found.transaction_id) == (None, None, "used up")
+
+
+def test_an_id_stands_there_although_what_follows_it_cannot_be_read():
+    header = wire.common.Header(
+        channel_header=wire.common.ChannelHeader(tx_id="used up").SerializeToString(), signature_header=b"\xff"
+    )
+    envelope = wire.common.Envelope(payload=wire.common.Payload(header=header).SerializeToString())
+    found = decode_transaction(envelope.SerializeToString())
+    assert found.transaction_id == "used up"
+    assert found.malformed.startswith("header")
 
 
 @given(st.binary(max_size=200))

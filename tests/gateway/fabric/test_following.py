@@ -14,12 +14,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from fabric_protos.common import common_pb2, configtx_pb2
+from fabric_protos.msp import msp_config_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.fabric import InvalidIdentity, MalformedData, Trust, UntrustedResponse, decode_block
+from gateway.fabric import InvalidIdentity, Trust, UntrustedResponse, decode_block, wire
 from gateway.fabric.blocks import config_in
+from gateway.fabric.errors import DisabledMember, NotUnderstood
 from gateway.fabric.following import Follower
 from gateway.fabric.verify import msp_from_folder
 from network.config import changes
@@ -252,7 +257,7 @@ def test_a_configuration_that_cannot_be_read_is_refused(chain: Chain) -> None:
     payload = common_pb2.Payload.FromString(envelope.payload)
     payload.data = b"\xff"
     envelope.payload = payload.SerializeToString()
-    chain.refused(chain.block([envelope.SerializeToString()]), "not readable", MalformedData)
+    chain.refused(chain.block([envelope.SerializeToString()]), "not readable", NotUnderstood)
 
 
 def test_a_restart_goes_on_where_it_was_and_never_with_what_was_pinned(
@@ -277,7 +282,7 @@ def test_without_the_configuration_that_held_nothing_is_taken_up(chain: Chain) -
     again = new_chain(chain.scene)
     with pytest.raises(ValueError, match="was not kept"):
         again.follower.resume(1, None)
-    with pytest.raises(MalformedData):
+    with pytest.raises(NotUnderstood):
         again.follower.resume(1, b"\xff")
     again.refused(chain.plain(), "config-missing")
 
@@ -314,3 +319,173 @@ def test_whatever_happens_the_members_are_those_of_the_last_honest_configuration
             case "skipped":
                 chain.refused(chain.configured(scene.revoked, ahead=2), "config-sequence")
         assert chain.trust.msps.ids == members
+
+
+# What one member may write into its own part of the configuration, and Fabric takes
+
+
+def own_msp(
+    config: Any, change: Callable[[Any], None], *, section: str = "Application", kind: int = 0, more: bytes = b""
+) -> Any:
+    """The configuration with the MSP of one organisation changed, as its administrator may."""
+    changed = copy.deepcopy(config)
+    name = next(iter(sorted(changed.channel_group.groups[section].groups)))
+    for group in (each for part in changed.channel_group.groups.values() for each in part.groups.items()):
+        if group[0] == name:
+            outer = msp_config_pb2.MSPConfig.FromString(group[1].values["MSP"].value)
+            inner = msp_config_pb2.FabricMSPConfig.FromString(outer.config)
+            change(inner)
+            outer.config, outer.type = inner.SerializeToString() + more, kind
+            group[1].values["MSP"].value = outer.SerializeToString()
+    return changed
+
+
+def authority(extension: x509.ExtensionType | None = None) -> tuple[bytes, Any]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "another ca")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, AT, AT.replace(year=2046))
+    builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), key
+
+
+def x400_root(msp: Any) -> None:
+    # A general name of the form [3] x400Address, which the X.509 library knows no reading of, and Go skips.
+    names = x509.UnrecognizedExtension(x509.OID_SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3006a3043002 0500"))
+    msp.root_certs.append(authority(names)[0])
+
+
+def unit(msp: Any) -> None:
+    msp.organizational_unit_identifiers.add(organizational_unit_identifier="peer", certificate=msp.root_certs[0])
+
+
+def label(msp: Any) -> None:
+    msp.root_certs[0] = msp.root_certs[0].replace(b" CERTIFICATE-", b" TRUSTED CERTIFICATE-")
+
+
+def strangers_list(msp: Any) -> None:
+    _, key = authority()
+    builder = x509.CertificateRevocationListBuilder(x509.Name([]), AT, AT.replace(year=2046))
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    signed = builder.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
+    msp.revocation_list.append(signed.public_bytes(serialization.Encoding.PEM))
+
+
+def units_without_names(msp: Any) -> None:
+    """NodeOUs that are switched on and name no unit enforce none."""
+    msp.fabric_node_ous.Clear()
+    msp.fabric_node_ous.enable = True
+
+
+def nothing(_: Any) -> None:
+    """The definition as it is."""
+
+
+DEEP = b"\xfb\x3f" * 500 + b"\xfc\x3f" * 500
+"""A field that nobody knows: groups nested deeper than Python's parser goes, and Go's does."""
+
+
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [(each, b"") for each in (x400_root, unit, label, strangers_list, units_without_names)] + [(nothing, DEEP)],
+)
+def test_what_fabric_accepts_of_a_members_msp_disables_nobody(
+    chain: Chain, change: Callable[[Any], None], more: bytes
+) -> None:
+    chain.change(lambda config: own_msp(config, change, more=more))
+    assert chain.follower.disabled == {}
+    assert chain.trust.msps.member(chain.scene.peer("hospital.example", "HospitalMSP")).msp_id == "HospitalMSP"
+    chain.read(chain.plain())
+
+
+def no_root_left(msp: Any) -> None:
+    msp.root_certs[0] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def list_of_nothing(msp: Any) -> None:
+    msp.revocation_list.append(b"-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n")
+
+
+def oversized_root(msp: Any) -> None:
+    msp.root_certs[0] += b"\n" * 70_000
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"), [(no_root_left, 0), (list_of_nothing, 0), (oversized_root, 0), (nothing, 1)]
+)
+def test_a_member_whose_msp_is_not_understood_is_disabled_and_the_channel_goes_on(
+    chain: Chain, caplog: pytest.LogCaptureFixture, change: Callable[[Any], None], kind: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    chain.change(lambda config: own_msp(config, change, kind=kind))
+    assert set(chain.follower.disabled) == {"HospitalMSP"}
+    assert chain.trust.msps.ids == FIRST
+    with pytest.raises(DisabledMember, match="member HospitalMSP is disabled here"):
+        chain.trust.msps.member(chain.scene.peer("hospital.example", "HospitalMSP"))
+    assert chain.trust.msps.member(chain.scene.peer("lab.example", "LabMSP")).role == "peer"
+    assert any("member HospitalMSP is disabled here" in each.message for each in caplog.records)
+    chain.read(chain.plain())
+
+    again = new_chain(chain.scene)  # and so it is after a restart
+    again.follower.resume(len(chain.blocks), chain.kept)
+    assert set(again.follower.disabled) == {"HospitalMSP"}
+
+    chain.change(chain.scene.joined)  # the others' changes are taken up as before
+    assert "MakerMSP" in chain.trust.msps.ids
+
+
+def test_a_configuration_with_fields_that_only_go_can_skip_is_read(chain: Chain) -> None:
+    block = chain.configured(chain.scene.joined)
+    envelope = common_pb2.Envelope.FromString(block.data.data[0])
+    payload = common_pb2.Payload.FromString(envelope.payload)
+    wanted = configtx_pb2.ConfigEnvelope.FromString(payload.data).config
+    written = wanted.SerializeToString() + DEEP
+    payload.data = b"\x0a" + _length(written) + written
+    with pytest.raises(wire.DecodeError):
+        configtx_pb2.ConfigEnvelope.FromString(payload.data)
+    envelope.payload = payload.SerializeToString()
+    chain.read(chain.block([envelope.SerializeToString()]))
+    assert "MakerMSP" in chain.trust.msps.ids
+
+
+def _length(data: bytes) -> bytes:
+    size = len(data)
+    written = b""
+    while size > 0x7F:
+        written += bytes((size & 0x7F | 0x80,))
+        size >>= 7
+    return written + bytes((size,))
+
+
+def test_an_ordering_organisation_that_is_not_understood_makes_no_forgery_of_its_blocks(chain: Chain) -> None:
+    chain.change(lambda config: own_msp(config, no_root_left, section="Orderer"))
+    assert set(chain.follower.disabled) == {"OrdererMSP"}
+    chain.refused(chain.plain(), "definition is not understood .OrdererMSP", NotUnderstood)
+
+
+def test_two_definitions_of_one_msp_are_nobodys(chain: Chain) -> None:
+    """No peer accepts that, so it is no member's doing; but nobody may speak as another."""
+
+    def posing(config: Any) -> Any:
+        def rename(msp: Any) -> None:
+            msp.name = "LabMSP"
+
+        return own_msp(config, rename)
+
+    chain.change(posing)
+    assert set(chain.follower.disabled) == {"LabMSP"}
+
+
+def test_a_members_own_policy_that_is_not_understood_stops_no_block(chain: Chain) -> None:
+    def change(config: Any) -> Any:
+        changed = copy.deepcopy(config)
+        orderers = changed.channel_group.groups["Orderer"].groups
+        stranger = orderers["Stranger"]
+        stranger.CopyFrom(next(iter(orderers.values())))
+        stranger.policies["Writers"].policy.value = b"\xff"
+        return changed
+
+    chain.change(change)
+    chain.read(chain.plain())

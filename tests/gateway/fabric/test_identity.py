@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.fabric import Identity, InvalidIdentity, MalformedData, Signer, wire
+from gateway.fabric.certificates import load_revocation_list, read_certificate
 from gateway.fabric.identity import CURVE_ORDERS, default_hash, low_s, no_hash, sha256
 from gateway.fabric.msp import Msp, Msps, NodeOUs
 from gateway.fabric.mspfolder import msp_from_folder
@@ -100,6 +101,15 @@ def test_low_s_keeps_r_and_halves_the_range_of_s(r, s):
 # MSPs
 
 
+def msp_of(msp_id, roots, **parts):
+    """An MSP of parsed certificates and lists."""
+    for name in ("intermediates", "admins"):
+        parts[name] = [read_certificate(each) for each in parts.get(name, ())]
+    lists = [each.public_bytes(serialization.Encoding.PEM) for each in parts.get("revocation_lists", ())]
+    parts["revocation_lists"] = [load_revocation_list(each, "list") for each in lists]
+    return Msp(msp_id, [read_certificate(each) for each in roots], **parts)
+
+
 def role_principal(msp_id, role):
     value = ROLE(msp_identifier=msp_id, role=ROLE.MSPRoleType.Value(role))
     return PRINCIPAL(principal_classification=PRINCIPAL.ROLE, principal=value.SerializeToString())
@@ -129,7 +139,7 @@ def test_node_ous_give_roles(world, unit, roles):
 
 def test_without_node_ous_admins_are_listed_and_nobody_is_a_peer(world):
     lab = world.organisations["LabMSP"]
-    msps = Msps([Msp("LabMSP", [lab.ca], admins=[lab.client.certificate])])
+    msps = Msps([msp_of("LabMSP", [lab.ca], admins=[lab.client.certificate])])
     admin = msps.member(lab.client.identity.serialized)
     peer = msps.member(lab.peer.identity.serialized)
     assert (admin.role, peer.role) == ("admin", None)
@@ -139,7 +149,7 @@ def test_without_node_ous_admins_are_listed_and_nobody_is_a_peer(world):
 
 def test_a_listed_admin_is_one_also_beside_node_ous(world):
     lab = world.organisations["LabMSP"]
-    msps = Msps([Msp("LabMSP", [lab.ca], admins=[lab.client.certificate], node_ous=NodeOUs.standard())])
+    msps = Msps([msp_of("LabMSP", [lab.ca], admins=[lab.client.certificate], node_ous=NodeOUs.standard())])
     assert satisfied_roles(msps, msps.member(lab.client.identity.serialized)) == {"MEMBER", "CLIENT", "ADMIN"}
 
 
@@ -183,10 +193,10 @@ def test_chains_lead_through_intermediates_to_a_root(world, kit):
     key = kit.make_key("p256")
     intermediate = kit.make_certificate("ica", key, (lab.ca.subject, lab.key), ca=True)
     leaf = kit.Person("LabMSP", kit.make_certificate("leaf", key, (intermediate.subject, key)), key)
-    msp = Msp("LabMSP", [lab.ca], intermediates=[intermediate])
+    msp = msp_of("LabMSP", [lab.ca], intermediates=[intermediate])
     assert Msps([msp]).member(leaf.identity.serialized).msp_id == "LabMSP"
     with pytest.raises(InvalidIdentity, match="not issued by"):
-        Msps([Msp("LabMSP", [lab.ca])]).member(leaf.identity.serialized)
+        Msps([msp_of("LabMSP", [lab.ca])]).member(leaf.identity.serialized)
 
 
 def test_a_chain_without_end_ends(kit):
@@ -195,7 +205,7 @@ def test_a_chain_without_end_ends(kit):
     other = kit.make_certificate("root", kit.make_key("p256"), ca=True)
     leaf = kit.Person("X", kit.make_certificate("leaf", key, (loop.subject, key)), key)
     with pytest.raises(InvalidIdentity, match="longer than"):
-        Msps([Msp("X", [other], intermediates=[loop])]).member(leaf.identity.serialized)
+        Msps([msp_of("X", [other], intermediates=[loop])]).member(leaf.identity.serialized)
 
 
 def test_a_ca_of_the_same_name_is_another_ca(world, kit):
@@ -206,16 +216,16 @@ def test_a_ca_of_the_same_name_is_another_ca(world, kit):
     assert namesake.subject == lab.ca.subject
     with pytest.raises(InvalidIdentity, match="not issued by"):
         world.trust().msps.member(forged.identity.serialized)
-    both = Msps([Msp("LabMSP", [namesake, lab.ca])])
+    both = Msps([msp_of("LabMSP", [namesake, lab.ca])])
     assert both.member(forged.identity.serialized).key != both.member(lab.peer.identity.serialized).key
 
 
 def test_an_msp_needs_roots_that_are_cas(world):
     lab = world.organisations["LabMSP"]
     with pytest.raises(MalformedData, match="no root"):
-        Msp("LabMSP", [])
+        msp_of("LabMSP", [])
     with pytest.raises(MalformedData, match="not a CA"):
-        Msp("LabMSP", [lab.peer.certificate])
+        msp_of("LabMSP", [lab.peer.certificate])
 
 
 def test_a_certificate_that_does_not_say_whether_it_is_a_ca_is_none(world, kit):
@@ -224,22 +234,26 @@ def test_a_certificate_that_does_not_say_whether_it_is_a_ca_is_none(world, kit):
     silent = kit.make_certificate("x", key, (lab.ca.subject, lab.key), units=("peer",), ca=None)
     assert world.trust().msps.member(kit.Person("LabMSP", silent, key).identity.serialized).role == "peer"
     with pytest.raises(MalformedData, match="not a CA"):
-        Msp("LabMSP", [silent])
+        msp_of("LabMSP", [silent])
 
 
-def test_a_key_on_an_unusual_curve_is_no_identity(world):
-    person = world.organisations["LabMSP"].issue("x", "peer", kind="p521")
-    with pytest.raises(InvalidIdentity, match="P-256"):
+def test_a_key_on_a_curve_that_fabric_does_not_verify_on_is_no_identity(world):
+    person = world.organisations["LabMSP"].issue("x", "peer", kind="k256")
+    with pytest.raises(InvalidIdentity, match="NIST curve"):
         world.trust().msps.member(person.identity.serialized)
 
 
-def crl_of(issuer_name, issuer_key, *serials):
+def crl_of(issuer_name, issuer_key, *serials, key_id=True, algorithm=hashes.SHA256):
     when = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
     builder = x509.CertificateRevocationListBuilder(issuer_name, when, when + datetime.timedelta(days=1))
     for serial in serials:
         revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when).build()
         builder = builder.add_revoked_certificate(revoked)
-    return builder.sign(issuer_key, hashes.SHA256())
+    if key_id:
+        names_key = issuer_key if key_id is True else key_id
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(names_key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
+    return builder.sign(issuer_key, algorithm and algorithm())
 
 
 def test_revoked_certificates_and_whatever_they_issued_are_refused(world, kit):
@@ -248,7 +262,7 @@ def test_revoked_certificates_and_whatever_they_issued_are_refused(world, kit):
     intermediate = kit.make_certificate("ica", key, (lab.ca.subject, lab.key), ca=True)
     leaf = kit.Person("LabMSP", kit.make_certificate("leaf", key, (intermediate.subject, key)), key)
     crl = crl_of(lab.ca.subject, lab.key, lab.peer.certificate.serial_number, intermediate.serial_number)
-    msps = Msps([Msp("LabMSP", [lab.ca], intermediates=[intermediate], revocation_lists=[crl])])
+    msps = Msps([msp_of("LabMSP", [lab.ca], intermediates=[intermediate], revocation_lists=[crl])])
     msps.member(lab.client.identity.serialized)
     for person in (lab.peer, leaf):
         with pytest.raises(InvalidIdentity, match="revoked"):
@@ -263,22 +277,36 @@ def test_a_revocation_list_may_write_its_issuer_in_other_string_types(world):
     )
     assert printable.public_bytes() != lab.ca.subject.public_bytes()
     crl = crl_of(printable, lab.key, lab.peer.certificate.serial_number)
-    msps = Msps([Msp("LabMSP", [lab.ca], revocation_lists=[crl])])
+    msps = Msps([msp_of("LabMSP", [lab.ca], revocation_lists=[crl])])
     msps.member(lab.client.identity.serialized)
     with pytest.raises(InvalidIdentity, match="revoked"):
         msps.member(lab.peer.identity.serialized)
 
 
-def test_a_revocation_list_of_nobody_is_refused(world, kit):
+@pytest.mark.parametrize("kind", ["p256", "p384", "ed25519", "rsa"])
+def test_a_strangers_revocation_list_says_nothing_and_refuses_nobody(world, kit, kind):
+    """Peers take such a list into the configuration, and look past it."""
+    lab, stranger = world.organisations["LabMSP"], kit.make_key(kind)
+    serial = lab.peer.certificate.serial_number
+    algorithm = None if kind == "ed25519" else hashes.SHA256
+    lists = [crl_of(lab.ca.subject, stranger, serial, key_id=each, algorithm=algorithm) for each in (True, lab.key)]
+    msps = Msps([msp_of("LabMSP", [lab.ca], revocation_lists=lists)])
+    assert msps.member(lab.peer.identity.serialized).msp_id == "LabMSP"
+    revoking = [*lists, crl_of(lab.ca.subject, lab.key, serial)]
+    with pytest.raises(InvalidIdentity, match="revoked"):
+        Msps([msp_of("LabMSP", [lab.ca], revocation_lists=revoking)]).member(lab.peer.identity.serialized)
+
+
+def test_with_a_list_that_names_no_key_nobody_is_valid_as_on_peers(world):
     lab = world.organisations["LabMSP"]
-    for crl in (crl_of(lab.ca.subject, kit.make_key("p256"), 1), crl_of(lab.peer.certificate.subject, lab.key, 1)):
-        with pytest.raises(MalformedData, match="revocation list"):
-            Msp("LabMSP", [lab.ca], revocation_lists=[crl])
+    msps = Msps([msp_of("LabMSP", [lab.ca], revocation_lists=[crl_of(lab.ca.subject, lab.key, 1, key_id=False)])])
+    with pytest.raises(InvalidIdentity, match="does not name its issuer's key"):
+        msps.member(lab.peer.identity.serialized)
 
 
 def test_members_are_remembered_up_to_a_bound(world):
     lab = world.organisations["LabMSP"]
-    msps = Msps([Msp("LabMSP", [lab.ca])], capacity=2)
+    msps = Msps([msp_of("LabMSP", [lab.ca])], capacity=2)
     first = msps.member(lab.peer.identity.serialized)
     assert msps.member(lab.peer.identity.serialized) is first
     msps.member(lab.client.identity.serialized)

@@ -295,11 +295,13 @@ def test_trust_can_come_from_the_genesis_block_itself(kit, world):
 
 
 @pytest.mark.parametrize("value", [b"\xff", wire.msp_config.MSPConfig(config=b"\xff").SerializeToString(), b""])
-def test_an_organisation_without_a_readable_msp_is_refused(kit, world, value):
+def test_an_organisation_without_a_readable_msp_goes_by_its_groups_name_and_is_disabled(kit, world, value):
     envelope = channel_envelope(kit, world.organisations.values())
     envelope.config.channel_group.groups["Application"].groups["LabMSPOrg"].values["MSP"].value = value
-    with pytest.raises(MalformedData):
-        ChannelConfig(envelope)
+    config = ChannelConfig(envelope)
+    assert config.organisations["LabMSPOrg"] == "LabMSPOrg"
+    assert set(config.msps.disabled) == {"LabMSPOrg"}
+    config.msps.member(world.organisations["HospitalMSP"].peer.identity.serialized)
 
 
 def test_msp_definitions_of_a_channel_are_read_whole_or_refused(kit, world):
@@ -320,8 +322,12 @@ def test_msp_definitions_of_a_channel_are_read_whole_or_refused(kit, world):
         Msps([msp_from_config(config)]).member(lab.peer.identity.serialized)
     config.fabric_node_ous.enable = False
     assert Msps([msp_from_config(config)]).member(lab.peer.identity.serialized).role is None
-    config.organizational_unit_identifiers.add(organizational_unit_identifier="x")
-    with pytest.raises(MalformedData, match="organizational_unit_identifiers"):
-        msp_from_config(config)
+    config.organizational_unit_identifiers.add(
+        organizational_unit_identifier="research", certificate=kit.pem_of(lab.ca)
+    )
+    units = Msps([msp_from_config(config)])
+    assert units.member(lab.issue("r", "research").identity.serialized).msp_id == "LabMSP"
+    with pytest.raises(MalformedData, match="none of the certificate's units"):
+        units.member(lab.peer.identity.serialized)
     with pytest.raises(MalformedData, match="root_certs"):
         msp_from_config(wire.msp_config.FabricMSPConfig(name="X", root_certs=[b"x"]))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.fabric import Identity, Signer
+from gateway.fabric.certificates import read_certificate
 from gateway.fabric.mspfolder import msp_from_folder
 from gateway.identities.credential import Credential
 from gateway.identities.errors import IdentityError
@@ -34,7 +35,10 @@ def test_what_is_written_is_read_by_us_and_by_the_gateway(tmp_path: Path, member
     identity = Identity.from_msp_folder("HospitalMSP", tmp_path / "msp")
     assert identity.serialized == member.identity.serialized
     assert Signer.from_msp_folder(tmp_path / "msp")(bytes(32))
-    assert msp_from_folder("HospitalMSP", tmp_path / "msp").accept(member.certificate, b"").role == "client"
+    assert (
+        msp_from_folder("HospitalMSP", tmp_path / "msp").accept(read_certificate(member.certificate), b"").role
+        == "client"
+    )
 
 
 def test_the_key_is_for_its_owner_alone(tmp_path: Path, member: Credential) -> None:

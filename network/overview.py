@@ -9,16 +9,22 @@ from typing import Any
 
 from network.lifecycle import definitions, height
 from network.topology import Endpoint
-from network.wire import Administrator, Member, OrderingService, client_tls
+from network.wire import Administrator, Member, OrderingService, WireError, client_tls
 
 __all__ = ["administrators", "ordering", "report"]
 
+_REPORT_S = 10.0
+
 
 @contextmanager
-def administrators(described: Mapping[str, Any]) -> Iterator[list[Administrator]]:
-    """Connections to every organisation's peer as its administrator, closed afterwards; raises `OSError`."""
+def administrators(described: Mapping[str, Any], *, patience_s: float = 60.0) -> Iterator[list[Administrator]]:
+    """Connections to every organisation's peer as its administrator, closed afterwards; raises `OSError`.
+
+    `patience_s` is how long a call may take, in seconds.
+    """
     with ExitStack() as closing:
-        yield [closing.enter_context(Administrator(_member(entry))) for entry in described["organisations"]]
+        members = [_member(entry) for entry in described["organisations"]]
+        yield [closing.enter_context(Administrator(member, patience_s=patience_s)) for member in members]
 
 
 def ordering(described: Mapping[str, Any]) -> OrderingService:
@@ -41,22 +47,24 @@ def _member(entry: Mapping[str, str]) -> Member:
 
 
 def report(described: Mapping[str, Any], pid: int | None) -> dict[str, Any]:
-    """Whether every peer answers, how many blocks each has, and what is deployed; raises `WireError`.
+    """Whether every peer answers, how many blocks each has, and what is deployed; raises `OSError`.
 
     `pid` is the process that runs the network, None where containers do.
     """
     channel = described["channel"]
     organisations: list[dict[str, Any]] = []
     deployed: list[tuple[str, str, int]] = []
-    with administrators(described) as found:
+    with administrators(described, patience_s=_REPORT_S) as found:
         for administrator in found:
             member = administrator.member
             entry: dict[str, Any] = {"name": member.name, "mspid": member.msp_id, "peer": member.peer}
-            entry["reachable"] = _answers(member.peer)
-            entry["height"] = height(administrator, channel) if entry["reachable"] else None
+            try:
+                entry["height"] = height(administrator, channel) if _answers(member.peer) else None
+                deployed = deployed or (definitions(administrator, channel) if entry["height"] is not None else [])
+            except WireError as error:  # one that hangs, or knows its own administrator no more
+                entry |= {"height": None, "problem": str(error)}
+            entry["reachable"] = entry["height"] is not None
             organisations.append(entry)
-            if entry["reachable"] and not deployed:
-                deployed = definitions(administrator, channel)
     chaincodes = [{"name": name, "version": version, "sequence": number} for name, version, number in deployed]
     return {
         "running": True,

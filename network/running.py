@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunningError",
+    "bring_back",
     "chosen_topology",
     "containers",
     "described_topology",
@@ -34,6 +35,7 @@ __all__ = [
     "holder",
     "is_running",
     "last_description",
+    "processes",
     "refuse_taken_ports",
     "reset",
     "run_as",
@@ -143,8 +145,13 @@ async def _follow_topology(node: "Node", directory: Path, changed: asyncio.Event
             reloading.answer(directory, digest, None)
 
 
-def run_fabric(topology: Topology, directory: Path, fabric_bin: Path | None, ready: Ready) -> None:
-    """Run Fabric's own programs until SIGTERM or Ctrl-C; raises `RunningError`."""
+def run_fabric(
+    topology: Topology, directory: Path, fabric_bin: Path | None, ready: Ready, say: Callable[[str], None]
+) -> None:
+    """Run Fabric's own programs until SIGTERM or Ctrl-C; raises `RunningError`.
+
+    `say` is given one line for each program that ends by itself meanwhile.
+    """
     from network import native
 
     def serve(followed: Topology, described: dict[str, Any]) -> None:
@@ -156,12 +163,16 @@ def run_fabric(topology: Topology, directory: Path, fabric_bin: Path | None, rea
         serve(topology, described)
         ready(described)
 
+    def lost(host: str) -> None:
+        log = directory / "logs" / f"{host}.log"
+        say(f"{host} ended by itself, the others go on; read {log}, then: pedigree-network up --dir {directory}")
+
     try:
         lock = DirectoryLock(directory)
     except DirectoryInUseError as error:
         raise RunningError(str(error)) from error
     try:
-        native.up(topology, directory, fabric_bin, ready=describe_and_tell, changed=serve)
+        native.up(topology, directory, fabric_bin, ready=describe_and_tell, changed=serve, lost=lost)
     except native.NativeError as error:
         raise RunningError(str(error)) from error
     finally:
@@ -257,6 +268,28 @@ def is_running(directory: Path) -> bool:
     if run_as(directory) == "containers":
         return any(entry["state"] == "running" for entry in containers(directory))
     return holder(directory) is not None
+
+
+def processes(directory: Path) -> dict[str, bool]:
+    """The programs of a network of local processes, and which of them run; empty for other networks."""
+    described = last_description(directory)
+    if described is None or run_as(directory) != "processes":
+        return {}
+    from network.native.states import states  # here, because other verbs should not wait for it
+
+    return states(directory, described)
+
+
+def bring_back(directory: Path) -> list[str]:
+    """Start again what has ended by itself of a running network of local processes; answers the names.
+
+    Raises `RunningError`.
+    """
+    if all(processes(directory).values()):
+        return []
+    from network.native import states
+
+    return states.bring_back(directory, description(directory))
 
 
 def containers(directory: Path) -> list[dict[str, str]]:

@@ -25,20 +25,22 @@ def up(
     foreground_until_stopped: bool = True,
     ready: Callable[[dict[str, object]], None] | None = None,
     changed: Callable[[Topology, dict[str, object]], None] = lambda _topology, _description: None,
+    lost: Callable[[str], None] = lambda _host: None,
     tuning: Tuning | None = None,
 ) -> dict[str, object]:
     """Bring the network up, or back up: run twice, interrupted or killed, it converges and the ledgers stay.
 
     In the foreground this blocks until SIGTERM or Ctrl-C and then stops every node; otherwise it answers when all is
     served and leaves the nodes running until `down`. `ready` receives what `network.json` says; so does the caller.
-    In the foreground it follows changes of its topology file (`network.reloading`), of which `changed` hears.
+    In the foreground it follows changes of its topology file (`network.reloading`), of which `changed` hears. A node
+    that ends by itself is named to `lost`, and the others go on.
     Programs come from `fabric_bin`, else FABRIC_BIN, else /opt/fabric/bin. Raises `NativeError` with one line.
     """
     binaries = Binaries.find(fabric_bin)
     plan = make_plan(topology, directory.resolve(), tuning)
     announce = ready or (lambda _description: None)
     if foreground_until_stopped:
-        return foreground(plan, binaries, announce, changed)
+        return foreground(plan, binaries, announce, changed, lost)
     bring_up(plan, binaries)
     description = describe(plan, None)
     write_description(plan.directory, description)

@@ -85,16 +85,28 @@ class Signalled:
         return came
 
 
-def watch(children: Children, interrupted: Signalled, look: Callable[[], None] = lambda: None) -> None:
-    """Wait for an interruption; raise `NativeError` when a node ends by itself, because half a network misleads.
+def watch(
+    children: Children,
+    interrupted: Signalled,
+    look: Callable[[], None] = lambda: None,
+    lost: Callable[[str], None] = lambda _host: None,
+) -> None:
+    """Wait for an interruption; `look` is called twice a second, `lost` once for a node that has ended by itself.
 
-    `look` is called twice a second.
+    The other nodes go on: whether the channel still has enough of them is for its policies to say. Raises
+    `NativeError` when the last one has ended.
     """
     while not interrupted.wait(0.5):
-        gone = [host for host, pid in children.items() if ended(pid)]
-        if gone:
-            raise NativeError(f"{', '.join(gone)} ended by itself; see the logs")
+        _forget_ended(children, lost)
+        if not children:
+            raise NativeError("every program of the network has ended by itself; see the logs")
         look()
+
+
+def _forget_ended(children: Children, lost: Callable[[str], None]) -> None:
+    for host in [host for host, pid in children.items() if ended(pid)]:
+        del children[host]
+        lost(host)
 
 
 def describe(plan: Plan, pid: int | None) -> dict[str, object]:
@@ -143,10 +155,12 @@ def foreground(
     binaries: Binaries,
     ready: Callable[[dict[str, object]], None],
     changed: Callable[[Topology, dict[str, object]], None],
+    lost: Callable[[str], None],
 ) -> dict[str, object]:
     """Run the network until SIGTERM or Ctrl-C, and stop it; `ready` is called once, when all is served.
 
-    While it runs it follows its topology file (`reloading`); `changed` hears of each change that was made.
+    While it runs it follows its topology file (`reloading`), also to start nodes again that have ended by themselves;
+    `changed` is given each change that was made, `lost` the name of each node that has ended.
     """
     interrupted, asked = Signalled(signal.SIGTERM, signal.SIGINT), Signalled(reloading.SIGNAL)
     children = bring_up(plan, binaries)
@@ -156,6 +170,7 @@ def foreground(
         nonlocal present, shown
         if not asked.take():
             return
+        _forget_ended(children, lost)  # one that ended a moment ago is to be started again as well
         digest = reloading.digest_of(plan.directory)
         try:
             topology = reloading.wanted(plan.directory)
@@ -172,7 +187,7 @@ def foreground(
     try:
         description = _write_running(plan)
         ready(description)
-        watch(children, interrupted, look)
+        watch(children, interrupted, look, lost)
         return description
     finally:
         take_down(plan.directory)
@@ -185,7 +200,7 @@ def _write_running(plan: Plan) -> dict[str, object]:
 
 
 def converge(plan: Plan, binaries: Binaries, children: Children) -> None:
-    """Start and join the nodes that a changed plan adds, and stop those that it leaves out; `children` follows.
+    """Start and join the nodes that are planned and do not run, and stop those that are left out; `children` follows.
 
     Raises `NativeError` after stopping what it started; what ran before goes on running.
     """
@@ -231,7 +246,7 @@ def _tls(plan: Plan, node: PeerNode | OrdererNode) -> Path:
 def _start_renewed(plan: Plan, binaries: Binaries, children: Children, shown: dict[str, bytes]) -> dict[str, bytes]:
     """Start the nodes anew whose certificate is another than the one that they show, one by one; answers what is shown.
 
-    Raises `NativeError` for one that does not come back; it has ended then, and with it the network.
+    Raises `NativeError` for one that does not come back; the others go on.
     """
     now = _certificates(plan)
     for node in plan.nodes():

@@ -90,7 +90,8 @@ def up(
     directory: Path,
     as_json: bool,
 ) -> None:
-    """Start the network, or start it again.
+    """Start the network, or what of it has ended.
+
 
     Ctrl-C or `down` stops it and keeps everything. Containers keep running after the command has ended.
 
@@ -99,7 +100,10 @@ def up(
     """
     directory = directory.absolute()
     if (pid := running.holder(directory)) is not None:
-        raise RunningError(f"{directory} is in use by process {pid}")
+        if not (back := running.bring_back(directory)):
+            raise RunningError(f"{directory} is in use by process {pid}")
+        click.echo(json.dumps({"started": back}) if as_json else f"started again: {', '.join(back)}")
+        return
     if any((org, host, listen, resolve)) or sites.is_site(directory):
         _refuse_other_kinds(ledger, run_as)
         asked = sites.Asked(org, host, listen, resolve, consensus, peers, wait)
@@ -129,7 +133,7 @@ def up(
     if ledger == "embedded":
         running.run_embedded(topology, directory, ready)
     else:
-        running.run_fabric(topology, directory, fabric_bin, ready)
+        running.run_fabric(topology, directory, fabric_bin, ready, lambda line: click.echo(line, err=True))
 
 
 def _refuse_other_kinds(ledger: str, run_as: str) -> None:
@@ -184,16 +188,25 @@ def down(directory: Path) -> None:
 def status(directory: Path, *, as_json: bool) -> None:
     """Say what runs, and what is deployed.
 
-    Each organisation's number of blocks, every chaincode, and every container.
+    Each organisation's number of blocks, every chaincode, and every container or program of Fabric's.
 
     Exit code 0 when it runs and every peer answers, otherwise 1.
     """
+    processes = running.processes(directory.absolute())
     if not running.is_running(directory.absolute()):
-        click.echo(json.dumps({"running": False}) if as_json else f"no network runs on {directory}")
+        left = [name for name, runs in processes.items() if runs]
+        line = f"no network runs on {directory}"
+        if left:
+            line += (
+                f", but {', '.join(left)} were left running; bring all back with: pedigree-network up --ledger fabric"
+            )
+        click.echo(json.dumps({"running": False} | ({"left_running": left} if left else {})) if as_json else line)
         sys.exit(1)
     described = running.description(directory.absolute())
     report = overview.report(described, running.holder(directory.absolute()))
-    ok = all(entry["reachable"] for entry in report["organisations"])
+    ok = all(entry["reachable"] for entry in report["organisations"]) and all(processes.values())
+    if processes:
+        report["processes"] = [{"name": name, "state": _STATES[runs]} for name, runs in processes.items()]
     if described.get("run_as") == "containers":
         report["run_as"] = "containers"
         report["containers"] = running.containers(directory.absolute())
@@ -203,6 +216,9 @@ def status(directory: Path, *, as_json: bool) -> None:
     else:
         _print_report(report)
     sys.exit(0 if ok else 1)
+
+
+_STATES = {True: "running", False: "ended by itself"}
 
 
 def _print_report(report: dict[str, Any]) -> None:
@@ -218,6 +234,11 @@ def _print_report(report: dict[str, Any]) -> None:
     for entry in report["chaincodes"]:
         chaincodes.add_row(entry["name"], entry["version"], str(entry["sequence"]))
     console.print(chaincodes if report["chaincodes"] else "nothing is deployed")
+    if "processes" in report:
+        programs = Table("program", "state")
+        for entry in report["processes"]:
+            programs.add_row(entry["name"], entry["state"])
+        console.print(programs)
     if "containers" in report:
         found = Table("container", "state", "health")
         for entry in report["containers"]:

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Flask applications: the API, and health and metrics on a port of their own."""
+"""The Flask application of the API, and the metrics."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from flask import Flask, Request, Response, g, jsonify, request
+from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.rest import openapi
 from gateway.rest.routing import Door, Reply, Route
-from gateway.services.ledgerview import as_list
-from gateway.services.projector import Progress
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -93,34 +90,4 @@ def create_app(
 
     app.before_request(begin)
     app.after_request(end)
-    return app
-
-
-def create_health_app(
-    progress: Callable[[], Progress], disabled: Callable[[], Mapping[str, str]], metrics: Metrics
-) -> Flask:
-    """Liveness, readiness and metrics; it needs no key and tells nothing of any record."""
-    app = Flask(f"{__name__}.health", static_folder=None)
-
-    def alive() -> Response:
-        return jsonify(status="alive")
-
-    def ready() -> tuple[Response, int]:
-        now = progress()
-        body = jsonify(
-            status="ready" if now.caught_up else "not-ready",
-            height=now.height,
-            lag=now.lag,
-            streaming=now.streaming,
-            trouble=now.trouble,
-            disabled_members=as_list(disabled()),
-        )
-        return body, 200 if now.caught_up else 503
-
-    def scrape() -> Response:
-        return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
-
-    app.add_url_rule("/healthz", "alive", alive)
-    app.add_url_rule("/readyz", "ready", ready)
-    app.add_url_rule("/metrics", "metrics", scrape)
     return app

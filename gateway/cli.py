@@ -54,6 +54,13 @@ def main() -> None:
 @click.option(
     "--peer-slots", type=int, default=400, show_default=True, help="Calls at one peer at once; its own limit is 500."
 )
+@click.option(
+    "--connections-per-address",
+    type=click.IntRange(1, 65535),
+    default=512,
+    show_default=True,
+    help="Open connections that one address may have.",
+)
 @click.option("--rebuild", is_flag=True, help="Build the read model again from block 0.")
 @click.option("--json", "as_json", is_flag=True, help="Announce readiness as JSON.")
 @told
@@ -67,6 +74,7 @@ def serve(
     in_flight: int,
     peers: tuple[str, ...],
     peer_slots: int,
+    connections_per_address: int,
     rebuild: bool,
     as_json: bool,
 ) -> None:
@@ -78,6 +86,7 @@ def serve(
     settings = Settings.build(
         network, organisation, data=data, host=host, port=port, health_port=health_port,
         in_flight=in_flight, peers=peers, peer_slots=peer_slots, rebuild=rebuild,
+        connections_per_address=connections_per_address,
     )  # fmt: skip
     check(settings)
 

@@ -11,14 +11,13 @@ import os
 import resource
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from gateway.health import HealthServer
 from gateway.settings import Settings, SettingsError
 from gateway.wiring import Service, build
 from gateway.worker import PatientWorker
@@ -32,28 +31,33 @@ _GARBAGE = (20_000, 20, 20)
 """Objects made, and rounds of the younger generation, before each generation is searched for cycles."""
 
 
-class _QuietHandler(WSGIRequestHandler):
-    """Scrapes and probes are not worth a log line each."""
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name that werkzeug gave it
-        _LOG.debug(message, *args)
-
-
 class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """Runs a gateway until it is told to stop by SIGTERM or SIGINT."""
 
-    def __init__(self, settings: Settings, health: socket.socket, announce: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        health: socket.socket,
+        announce: Callable[[str, str], None],
+        *,
+        make: Callable[[Settings], Service] = build,
+        files: int | None = None,
+    ) -> None:
         """Assign.
 
         Args:
             health: listens where health and metrics are asked for.
             announce: called in the worker with the addresses of the API and of the health server, once both answer.
+            make: builds the gateway, in the worker.
+            files: how many files this process may have open; `None` where that does not limit connections.
         """
+        self._make = make
+        self._connections = _affordable(max(_CONNECTIONS, 4 * settings.threads), files)
         self._settings = settings
         self._health_socket = health
         self._announce = announce
         self._service: Service | None = None
-        self._health: BaseWSGIServer | None = None
+        self._health: HealthServer | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -68,7 +72,10 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
             "graceful_timeout": _GRACE,
             "keepalive": 75,
             "backlog": _BACKLOG,
-            "worker_connections": max(_CONNECTIONS, 4 * self._settings.threads),
+            "worker_connections": self._connections,
+            # Nothing in front of the gateway may say where its application is mounted, or which scheme was used.
+            "forwarder_headers": "",
+            "secure_scheme_headers": {},
             "loglevel": "warning",
             "proc_name": f"pedigree-{self._settings.organisation.name}",
             "post_worker_init": self._ready,
@@ -81,7 +88,7 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
 
     def load(self) -> Flask:
         """Build the gateway in the worker."""
-        self._service = build(self._settings)
+        self._service = self._make(self._settings)
         self._service.start()
         _collect_seldom()
         return self._service.api
@@ -95,24 +102,18 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
         service = self._service
         if service is None:
             raise RuntimeError("the worker was initialised without an application")
-        self._health = make_server(
-            self._settings.host,
-            self._settings.health_port,
-            service.health,
-            threaded=True,
-            request_handler=_QuietHandler,
-            fd=self._health_socket.fileno(),
-        )
-        threading.Thread(target=self._health.serve_forever, name="health", daemon=True).start()
+        worker.crowd.limit = self._settings.connections_per_address
+        self._health = HealthServer(self._health_socket, service.health)
+        self._health.start()
         host = _bracketed(self._settings.host)
         listener: socket.socket = worker.sockets[0]
         self._announce(
-            f"http://{host}:{listener.getsockname()[1]}", f"http://{host}:{self._health.socket.getsockname()[1]}"
+            f"http://{host}:{listener.getsockname()[1]}", f"http://{host}:{self._health_socket.getsockname()[1]}"
         )
 
     def _stop(self, _arbiter: Any, _worker: Any) -> None:
         if self._health is not None:
-            self._health.shutdown()
+            self._health.stop()
         if self._service is not None:
             self._service.stop()
 
@@ -124,8 +125,8 @@ def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    _allow_files(max(_CONNECTIONS, 4 * settings.threads) + _FILES_BESIDE_CONNECTIONS)
-    GatewayServer(settings, _listen(settings.host, settings.health_port), announce).run()
+    files = _allow_files(max(_CONNECTIONS, 4 * settings.threads) + _FILES_BESIDE_CONNECTIONS)
+    GatewayServer(settings, _listen(settings.host, settings.health_port), announce, files=files).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -136,15 +137,24 @@ def _listen(host: str, port: int) -> socket.socket:
         raise SettingsError(f"health cannot be served on {_bracketed(host)}:{port}: {exc.strerror}") from None
 
 
-def _allow_files(wanted: int) -> None:
-    """Raise this process's limit of open files; as far as its hard limit allows."""
+def _allow_files(wanted: int) -> int | None:
+    """Raise this process's limit of open files as far as its hard limit allows; the limit, or `None`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     allowed = wanted if hard == unlimited else min(wanted, hard)
     if soft != unlimited and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        soft = allowed
     if allowed < wanted:
         _LOG.warning("at most %d files may be open here; %d would be needed for every connection", allowed, wanted)
+    return None if soft == unlimited else soft
+
+
+def _affordable(connections: int, files: int | None) -> int:
+    """How many connections are kept: stores and peers need files as well, and fail without."""
+    if files is None:
+        return connections
+    return min(connections, max(files - _FILES_BESIDE_CONNECTIONS, files // 2))
 
 
 def _collect_seldom() -> None:

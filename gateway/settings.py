@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+PER_ADDRESS = 512
 FIRST_PORT = 8101
 FIRST_HEALTH_PORT = 8111
 THREADS_BESIDE_IN_FLIGHT = 32
@@ -224,6 +225,8 @@ class Settings:
     """Seconds that a request waits for its commit before it is answered 202."""
     peer_slots: int = PEER_SLOTS
     upload_limit: int = 256 * 1024 * 1024
+    connections_per_address: int = PER_ADDRESS
+    """Open connections that one address may have; a reverse proxy in front of the gateway counts as one address."""
     rebuild: bool = False
     """Forget the read model at start and build it again from block 0."""
 
@@ -245,6 +248,7 @@ class Settings:
         in_flight: int,
         peers: Sequence[str] = (),
         peer_slots: int = PEER_SLOTS,
+        connections_per_address: int = PER_ADDRESS,
         rebuild: bool = False,
     ) -> "Settings":
         """Read the network file and fill in the conventions. Raises `SettingsError`."""
@@ -268,6 +272,7 @@ class Settings:
             health_port=FIRST_HEALTH_PORT + index if health_port is None else health_port,
             in_flight=in_flight,
             peer_slots=peer_slots,
+            connections_per_address=connections_per_address,
             rebuild=rebuild,
         )
 

@@ -15,13 +15,14 @@ from typing import IO
 
 from flask import Flask
 
-from gateway.app import Metrics, create_app, create_health_app
+from gateway.app import Metrics, create_app
 from gateway.delivery.blockfeed import FabricBlocks
 from gateway.delivery.lookout import Lookout
 from gateway.delivery.peers import Line, Peer, Peers
 from gateway.delivery.slots import Slots
 from gateway.fabric import FabricError, Gateway, Trust, connect
 from gateway.fabric.following import Follower
+from gateway.health import Health
 from gateway.identities.errors import IdentityError
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity, Renewal
@@ -87,10 +88,10 @@ class Place:
 
 
 class Service:
-    """A running gateway: its applications and the threads behind them."""
+    """A running gateway: its application, its health and the threads behind them."""
 
     def __init__(
-        self, api: Flask, health: Flask, projector: Projector, reconciler: Reconciler, submitter: Submitter,
+        self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
         attempts: Attempts, resources: ExitStack, lookout: Lookout | None = None,
     ) -> None:  # fmt: skip
         self.api = api
@@ -165,7 +166,7 @@ def assemble(
         "Members whose definition on the channel this gateway does not understand",
         lambda: len(parts.disabled()),
     )
-    health = create_health_app(projector.progress, parts.disabled, metrics)
+    health = Health(projector.progress, parts.disabled, metrics.registry)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack(), lookout
     )

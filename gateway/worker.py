@@ -15,7 +15,7 @@ and seldom wait, and fifty threads that want the same lock answer fewer of them 
 for a height or for a client that reads slowly, is left to its thread, and the next thread takes over the others.
 """
 
-import json
+import errno
 import math
 import socket
 import struct
@@ -27,32 +27,38 @@ from functools import partial
 from selectors import EVENT_READ
 from typing import Any
 
-from gunicorn.http import wsgi
+from gunicorn.http import errors, wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
-from gateway.rest.problems import problem
+from gateway.connections import Connection, Crowd, arrived, closed
+from gateway.settings import PER_ADDRESS
+from gateway.wire import (
+    DEFECT,
+    HEAD_TOO_LARGE,
+    HEAD_TOO_SLOW,
+    HEAD_WITHIN,
+    TOO_MANY_CONNECTIONS,
+    Body,
+    OneWrite,
+    TimedSocket,
+    refusal_of,
+    send_at_once,
+)
 
-HEAD_WITHIN = 10.0
-"""Seconds from the first look at a connection until the head of its request must be complete."""
 PAUSE_WITHIN = 10
 """Seconds that a body, or the reader of an answer, may pause."""
-_HEAD_LIMIT = 64 * 1024
-_PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
-_AT_ONCE = int(socket.MSG_DONTWAIT)
 _LOOK_AGAIN = 0.05
 _PAUSE = struct.pack("@ll", PAUSE_WITHIN, 0)
 _PATIENT_WITH_ONE = 0.01
 """Seconds that one question may keep the others waiting before another thread takes over."""
+_GONE_SILENT = 0.25
+"""Seconds after which a connection that has nothing to say makes room for another."""
+_WARN_AGAIN = 60.0
 _LINGER = 1.0
 _PATIENCE = 3.0
 """Seconds that a stopping worker lets requests wait for their commits before they are answered 202."""
-_PROBLEM = json.dumps(
-    problem(408, "request-timeout", "The head of the request did not arrive in time.", retryable=True)
-).encode()
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-    b"Content-Length: %d\r\n\r\n%b" % (len(_PROBLEM), _PROBLEM)
-)
+_NOBODY_THERE = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -64,7 +70,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Connections with a part of a head, and until when it may be completed; the oldest first."""
         self._ending: deque[tuple[float, Any]] = deque()
         """Connections that were answered for the last time, and until when the client may read it."""
+        self.crowd = Crowd(PER_ADDRESS)
         self._looked = 0.0
+        self._warned = -math.inf
         self._questions: deque[Any] = deque()
         """Connections with a question that no thread has taken."""
         self._answering: object | None = None
@@ -76,24 +84,70 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         # Each of gunicorn's settings is found by a search; as attributes they are just there.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
 
+    def accept(self, listener: Any) -> None:
+        """Take a connection; where its address has too many, one of them that sends nothing makes room for it."""
+        try:
+            sock, client = listener.accept()
+        except OSError as exc:
+            if exc.errno in _NO_DESCRIPTOR:
+                self._out_of_descriptors(exc)
+            elif exc.errno not in _NOBODY_THERE:
+                raise
+            return
+        self.nr_conns += 1
+        conn = Connection(self.cfg, sock, client, listener.getsockname(), crowd=self.crowd)
+        if self.crowd.exceeds(conn.address) and not self._make_room(conn.address):
+            send_at_once(conn.sock, TOO_MANY_CONNECTIONS)
+            self._let_go(conn)
+        else:
+            self.enqueue_req(conn)
+
     def enqueue_req(self, conn: Any) -> None:
         """Give a connection that has something to say a thread, or keep it until it has."""
         if conn.parser is None:  # its first request
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 conn.sock.setsockopt(socket.SOL_SOCKET, option, _PAUSE)
-        match _arrived(conn):
+        match arrived(conn):
             case "nothing":
                 self._await_first_byte(conn)
             case "part":
                 self._beginning.append((time.monotonic() + HEAD_WITHIN, conn))
             case "question":
                 self._ask(conn)
+            case "too much":
+                self._refuse(conn, HEAD_TOO_LARGE)
             case _:
                 self._give_thread(conn)
 
-    def handle_request(self, req: Any, conn: Any) -> bool:
-        """Answer one request; whether the connection may be used for another one."""
-        response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, response_class=_OneWrite)
+    def handle(self, conn: Any) -> bool:
+        """Read one request and answer it, or refuse it; whether the connection may be used for another one."""
+        timed = None
+        try:
+            conn.sock.setblocking(True)
+            conn.init()
+            timed = conn.parser.unreader.sock
+            if not isinstance(timed, TimedSocket):
+                timed = conn.parser.unreader.sock = TimedSocket(conn.sock)
+            timed.begin(HEAD_WITHIN)
+            req = next(conn.parser)
+        except (errors.NoMoreData, StopIteration, OSError):
+            return False
+        except errors.ParseException as exc:
+            send_at_once(conn.sock, refusal_of(exc))
+            return False
+        try:
+            return self._answer_request(req, conn, timed)
+        except OSError as exc:
+            self.log.debug("a client went away: %s", exc)
+        except Exception:
+            self.log.exception("Error handling request %s", req.uri)
+            send_at_once(conn.sock, DEFECT)
+        return False
+
+    def _answer_request(self, req: Any, conn: Any, timed: TimedSocket) -> bool:
+        body = Body(req, conn.sock, timed)
+        response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, response_class=OneWrite)
+        response.body = environ["wsgi.input"] = body
         environ["wsgi.multithread"] = True
         if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
             response.force_close()
@@ -119,7 +173,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """As the base class, but no longer than until the next look at what has begun or is ending."""
         if self._questions:
             timeout = min(timeout, _PATIENT_WITH_ONE)
-        elif self._beginning or self._ending:
+        elif self._beginning or self._ending or self.nr_conns >= self.worker_connections:
             timeout = min(timeout, _LOOK_AGAIN)
         super().wait_for_and_dispatch_events(timeout)
 
@@ -129,6 +183,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         if not self.alive:
             self._hurry(now)
         super().murder_pending()
+        if self.nr_conns >= self.worker_connections:
+            self._make_room(None)
         if self._questions and now - self._taken_at >= _PATIENT_WITH_ONE:
             self._take_over()
         if now - self._looked >= _LOOK_AGAIN:
@@ -213,24 +269,54 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def _look_again(self, now: float) -> None:
         waiting, self._beginning = self._beginning, deque()
         for until, conn in waiting:
-            if _arrived(conn) != "part":
-                self._give_thread(conn)
-            elif until <= now:
-                self._refuse(conn)
-            else:
-                self._beginning.append((until, conn))
+            match arrived(conn):
+                case "part" if now < until:
+                    self._beginning.append((until, conn))
+                case "part":
+                    self._refuse(conn, HEAD_TOO_SLOW)
+                case "too much":
+                    self._refuse(conn, HEAD_TOO_LARGE)
+                case _:
+                    self._give_thread(conn)
         ending, self._ending = self._ending, deque()
         for until, conn in ending:
-            if until <= now or _closed(conn):
-                self.nr_conns -= 1
-                conn.close()
+            if until <= now or closed(conn):
+                self._let_go(conn)
             else:
                 self._ending.append((until, conn))
 
-    def _refuse(self, conn: Any) -> None:
-        with suppress(OSError):  # the client may be gone
-            conn.sock.send(_TOO_SLOW, _AT_ONCE)
+    def _refuse(self, conn: Any, answer: bytes) -> None:
+        send_at_once(conn.sock, answer)
         self._end(conn)
+
+    def _let_go(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    def _make_room(self, address: str | None) -> bool:
+        """Close the connection that has said nothing for longest, of an address or of all; whether there was one."""
+        before = time.monotonic() - _GONE_SILENT
+        kept = (self.keepalived_conns, self.cfg.keepalive)
+        for found, patience in ((self.pending_conns, HEAD_WITHIN), (self._beginning, HEAD_WITHIN), kept):
+            for entry in tuple(found):
+                until, conn = entry if isinstance(entry, tuple) else (entry.timeout, entry)
+                if until - patience > before:
+                    break  # those behind it have waited less
+                if address in (None, conn.address):
+                    found.remove(entry)
+                    with suppress(OSError, KeyError, ValueError):
+                        self.poller.unregister(conn.sock)
+                    self._let_go(conn)
+                    return True
+        return False
+
+    def _out_of_descriptors(self, error: OSError) -> None:
+        now = time.monotonic()
+        if now - self._warned > _WARN_AGAIN:
+            self._warned = now
+            self.log.warning("connections cannot be taken: %s", error.strerror)
+        self._make_room(None)
+        time.sleep(_LOOK_AGAIN)  # the listener stays readable
 
     def _end(self, conn: Any) -> None:
         """Say that nothing more comes; closing at once could destroy an answer still on its way (RFC 9112, 9.6)."""
@@ -248,60 +334,3 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._beginning = deque((min(until, end), conn) for until, conn in self._beginning)
         if now > self._stopping_since + _PATIENCE:
             self.app.hurry()
-
-
-class _OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no types
-    """A response whose head travels with the first bytes of its body."""
-
-    headers_sent: bool
-    begun = False
-    """Whether the client may have received a part of it."""
-    _head = b""
-
-    def send_headers(self) -> None:
-        if not self.headers_sent:
-            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
-            self._head = "".join(lines).encode("latin-1")
-            self.headers_sent = True
-
-    def close(self) -> None:
-        self.send_headers()
-        if self._head or self.chunked:
-            self._send(b"0\r\n\r\n" if self.chunked else b"")
-
-    def _emit_body(self, data: bytes) -> None:
-        self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
-
-    def _send(self, data: bytes) -> None:
-        head, self._head = self._head, b""
-        self.begun = True
-        self.sock.sendall(head + data)
-
-
-def _closed(conn: Any) -> bool:
-    """Whether the client has closed a connection too; what it sends meanwhile is thrown away."""
-    try:
-        return not conn.sock.recv(_HEAD_LIMIT, _AT_ONCE)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
-def _arrived(conn: Any) -> str:
-    """How much of a head the kernel holds for a connection: `nothing`, a `part`, or `all` that a thread needs.
-
-    A whole head that asks for something and sends nothing is a `question`. The end of the connection and its errors
-    are for a thread as well: it closes what has to be closed.
-    """
-    if conn.parser is not None and conn.parser.unreader.buf.getvalue():
-        return "all"  # a second request that came with the first one's body
-    try:
-        head = conn.sock.recv(_HEAD_LIMIT, _PEEK)
-    except BlockingIOError:
-        return "nothing"
-    except OSError:
-        return "all"
-    if head.endswith(b"\r\n\r\n") and head.startswith(b"GET "):
-        return "question"
-    return "all" if not head or b"\r\n\r\n" in head or len(head) == _HEAD_LIMIT else "part"

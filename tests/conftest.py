@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test shares: the ledger that scenarios run on."""
+"""What every test shares: the ledger that scenarios run on, and a gateway as a program with a ledger in memory."""
 
+import http.client
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -35,3 +43,70 @@ def ledger(pytestconfig: pytest.Config) -> str:
     if chosen == "containers":
         pytest.skip("NOT RUN: only tests/conformance and tests/foreign start containers by themselves")
     return chosen
+
+
+@dataclass(frozen=True)
+class MemoryGateway:
+    """A gateway over a ledger in memory that runs as a program of its own, with the real server."""
+
+    port: int
+    health: int
+    pid: int
+    """Of the process that serves."""
+    keys: Mapping[str, str]
+    """An API key for each role."""
+    folder: Path
+    log: Path
+    program: subprocess.Popen[str]
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+        """Ask as the operator, on a connection of its own; the status and the JSON that came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        sent = {"Authorization": f"Bearer {self.keys['operator']}"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    @property
+    def height(self) -> int:
+        """Blocks of its ledger."""
+        return int(self.ask("GET", "/v1/ledger")[1]["height"])
+
+    def failures(self) -> str:
+        """What its log holds of tracebacks and errors."""
+        log = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(line for line in log.splitlines() if "Traceback" in line or "ERROR" in line)
+
+
+@pytest.fixture(scope="module")
+def start_memory_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., MemoryGateway]]:
+    """Starts gateways over a ledger in memory; options as `memorygateway.py` takes them."""
+    started = []
+    file = Path(__file__).parent / "gateway" / "rest" / "memorygateway.py"
+
+    def start(**options: float) -> MemoryGateway:
+        folder = tmp_path_factory.mktemp("memory")
+        log = folder / "log"
+        with log.open("w") as errors:
+            program = subprocess.Popen(
+                [sys.executable, str(file), json.dumps({"folder": str(folder), **options})],
+                stdout=subprocess.PIPE, stderr=errors, text=True,
+            )  # fmt: skip
+        assert program.stdout is not None
+        told = program.stdout.readline()
+        assert told, log.read_text()
+        gateway = MemoryGateway(**json.loads(told), folder=folder, log=log, program=program)
+        started.append(gateway)
+        return gateway
+
+    yield start
+    for gateway in started:
+        gateway.program.terminate()
+    for gateway in started:
+        gateway.program.wait(40)
+        assert gateway.program.stdout is not None
+        gateway.program.stdout.close()

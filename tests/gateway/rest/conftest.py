@@ -169,12 +169,15 @@ class Api:
         return self.client.post(path, json=body, headers=self.headers(role, **headers))
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
+ROLES = ("reader", "recorder", "endorser", "operator")
+
+
+def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[str, str], MemoryLedger]:
+    """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
         opened = {}
         for name in ("readmodel", "submissions", "records", "keys"):
-            opened[name] = Database.open(tmp_path / f"{name}.db", name, durable=False)
+            opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         keys = KeyStore(opened["keys"])
         ledger = MemoryLedger()
@@ -188,19 +191,23 @@ def api(tmp_path: Path) -> Iterator[Api]:
             signer=FixedSigner(),
             secret=b"s" * 32,
         )
-        place = Place("LabMSP", "lab.example", "pedigree", "pedigree", "ab" * 32)
         service = assemble(
             parts,
-            place,
-            limits=Limits(wait=5.0, height_wait=0.3, fallback_after=0.1, in_flight=8),
-            spool=Spool(tmp_path / "uploads", limit=1 << 20),
+            Place("LabMSP", "lab.example", "pedigree", "pedigree", "00"),
+            limits=Limits(wait=5.0, height_wait=0.3, fallback_after=0.1, in_flight=in_flight),
+            spool=Spool(folder / "uploads", limit=1 << 20),
             resources=resources.pop_all(),
         )
-        service.start()
-        issued = {role: keys.add(role, role) for role in ("reader", "recorder", "endorser", "operator")}
-        deadline = time.monotonic() + 5
-        while service.projector.progress().height < 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        yield Api(service.api.test_client(), issued, ledger, service)
-        service.stop()
+    return service, {role: keys.add(role, role) for role in ROLES}, ledger
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    service, keys, ledger = make_service(tmp_path)
+    service.start()
+    deadline = time.monotonic() + 5
+    while service.projector.progress().height < 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield Api(service.api.test_client(), keys, ledger, service)
+    service.stop()

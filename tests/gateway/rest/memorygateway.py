@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program: a gateway over a ledger in memory behind the real server, for tests that speak to its sockets.
+
+It takes one JSON object of options and prints one with its ports, its process and the keys of its roles.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+import conftest  # beside this file, which is a program
+
+from gateway import wire
+from gateway.serving import GatewayServer
+from gateway.settings import NetworkFile, Organisation, Settings
+from gateway.wiring import Service
+
+
+def main(options: dict[str, float]) -> None:
+    """Serve until SIGTERM."""
+    logging.basicConfig(level=logging.INFO)
+    wire.BODY_WITHIN = options.get("body_within", wire.BODY_WITHIN)
+    folder = Path(options["folder"])
+    nowhere = Path("nowhere")
+    member = Organisation("lab", "LabMSP", "lab.example", (), nowhere, nowhere, nowhere)
+    settings = Settings(
+        NetworkFile("pedigree", "pedigree", (member,), "OrdererMSP", nowhere, "0" * 64),
+        member,
+        folder,
+        "127.0.0.1",
+        0,
+        0,
+        in_flight=int(options.get("in_flight", 8)),
+        connections_per_address=int(options.get("connections_per_address", 512)),
+    )
+    keys: dict[str, str] = {}
+
+    def make(settings: Settings) -> Service:
+        service, made, _ = conftest.make_service(folder, in_flight=settings.in_flight)
+        keys.update(made)
+        return service
+
+    def announce(api: str, health: str) -> None:
+        ports = {name: int(url.rpartition(":")[2]) for name, url in (("port", api), ("health", health))}
+        print(json.dumps({**ports, "pid": os.getpid(), "keys": keys}), flush=True)
+
+    GatewayServer(settings, socket.create_server(("127.0.0.1", 0)), announce, make=make).run()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv.pop()))

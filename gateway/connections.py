@@ -2,6 +2,7 @@
 """A client's connection as the worker keeps it: whom it counts for, and how much of a request it holds."""
 
 import ipaddress
+import re
 import socket
 import threading
 from collections import Counter
@@ -10,6 +11,10 @@ from typing import Any
 from gunicorn.workers.gthread import TConn
 
 _HEAD_LIMIT = 64 * 1024
+_SHORT = 32 * 1024
+"""Bytes of a request that the kernel keeps until all of them are there."""
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})[ \t]*\r\n", re.IGNORECASE)
+_ASKS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _AT_ONCE = int(socket.MSG_DONTWAIT)
 
@@ -74,26 +79,50 @@ def closed(conn: Any) -> bool:
 
 
 def arrived(conn: Any) -> str:
-    """How much of a head there is for a connection: `nothing`, a `part`, `all` that a thread needs, or `too much`.
+    """How much of a request there is for a connection: `nothing`, a `part` of a head, or `too much` for one.
 
-    A whole head that asks for something and sends nothing is a `question`. The end of the connection and its errors
-    are for a thread as well: it closes what has to be closed.
+    A whole head that asks for something and sends nothing is a `question`; one whose short body is still to come is
+    `begun`. For what else is `all`, a thread reads the rest; so it is for the end of the connection and its errors,
+    because a thread closes what has to be closed.
     """
     # What came with the request before, which is with the parser already.
-    head: bytes = b"" if conn.parser is None else conn.parser.unreader.buf.getvalue()
+    kept: bytes = b"" if conn.parser is None else conn.parser.unreader.buf.getvalue()
     try:
         more = conn.sock.recv(_HEAD_LIMIT, _PEEK)
     except BlockingIOError:
-        if not head:
+        if not kept:
             return "nothing"
+        more = b""
     except OSError:
         return "all"
     else:
         if not more:
             return "all"
-        head += more
-    if head.endswith(b"\r\n\r\n") and head.startswith(b"GET "):
+    found = kept + more
+    end = found.find(b"\r\n\r\n") + 4
+    if end < 4:
+        return "too much" if len(found) >= _HEAD_LIMIT else "part"
+    if end == len(found) and found.startswith(b"GET "):
         return "question"
-    if b"\r\n\r\n" in head:
-        return "all"
-    return "too much" if len(head) >= _HEAD_LIMIT else "part"
+    return "begun" if not kept and _lacks(found, end) else "all"
+
+
+def wake_when_whole(conn: Any) -> None:
+    """Have the poller name a connection whose request has `begun` once all of it is there, or its client is gone."""
+    found = conn.sock.recv(_HEAD_LIMIT, _PEEK)
+    missing = _lacks(found, found.find(b"\r\n\r\n") + 4)
+    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(found) + missing)
+
+
+def wake_at_once(conn: Any) -> None:
+    """Have the poller name a connection when anything comes."""
+    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+def _lacks(found: bytes, end: int) -> int:
+    """How many bytes of a short body are missing behind a head; 0 where none are, or nobody is to wait for them."""
+    length = _LENGTH.search(found, 0, end)
+    if length is None or _ASKS.search(found, 0, end):
+        return 0
+    whole = end + int(length[1])
+    return max(0, whole - len(found)) if whole <= _SHORT else 0

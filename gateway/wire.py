@@ -53,7 +53,7 @@ def answer(status: int, code: str, detail: str, *, retryable: bool = False, **he
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-HEAD_TOO_SLOW = answer(408, "request-timeout", "The head of the request did not arrive in time.", retryable=True)
+TOO_SLOW = answer(408, "request-timeout", "The request did not arrive in time.", retryable=True)
 HEAD_TOO_LARGE = answer(431, "headers-too-large", "The head of the request is larger than this server reads.")
 TOO_MANY_CONNECTIONS = answer(
     429, "too-many-connections", "Too many requests come from this address at once.", retryable=True, Retry_After="1"

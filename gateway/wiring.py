@@ -47,7 +47,7 @@ from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
 from gateway.services.shares import Shares
 from gateway.services.submitter import Submitter
-from gateway.settings import Settings, SettingsError, load_secret, private_folder
+from gateway.settings import THREADS_BESIDE_IN_FLIGHT, Settings, SettingsError, load_secret, private_folder
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
 from gateway.stores.readmodel import ReadModelStore
@@ -146,7 +146,8 @@ def assemble(
         secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
-    door = Door(parts.keys, commits, limits.height_wait, spool, Shares(limits.in_flight, "bodies read at once"))
+    bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
+    door = Door(parts.keys, commits, limits.height_wait, spool, bodies)
     api = create_app(
         _nouns(parts, place, submitter, projector),
         door,

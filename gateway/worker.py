@@ -30,14 +30,14 @@ from typing import Any
 from gunicorn.http import errors, wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
-from gateway.connections import Connection, Crowd, arrived, closed
+from gateway.connections import Connection, Crowd, arrived, closed, wake_at_once, wake_when_whole
 from gateway.settings import PER_ADDRESS
 from gateway.wire import (
     DEFECT,
     HEAD_TOO_LARGE,
-    HEAD_TOO_SLOW,
     HEAD_WITHIN,
     TOO_MANY_CONNECTIONS,
+    TOO_SLOW,
     Body,
     OneWrite,
     TimedSocket,
@@ -51,6 +51,8 @@ _LOOK_AGAIN = 0.05
 _PAUSE = struct.pack("@ll", PAUSE_WITHIN, 0)
 _PATIENT_WITH_ONE = 0.01
 """Seconds that one question may keep the others waiting before another thread takes over."""
+_THREADS_THAT_WAIT = 4
+"""The part of the threads that may be at work before no further one waits for a short body: a fourth."""
 _GONE_SILENT = 0.25
 """Seconds after which a connection that has nothing to say makes room for another."""
 _WARN_AGAIN = 60.0
@@ -68,6 +70,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         super().__init__(*args, **kwargs)
         self._beginning: deque[tuple[float, Any]] = deque()
         """Connections with a part of a head, and until when it may be completed; the oldest first."""
+        self._sending: dict[Any, float] = {}
+        """Connections whose short body has not come, and until when it may; the oldest first."""
         self._ending: deque[tuple[float, Any]] = deque()
         """Connections that were answered for the last time, and until when the client may read it."""
         self.crowd = Crowd(PER_ADDRESS)
@@ -80,6 +84,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._taken_at = 0.0
         """When it took its last one; infinite before its first."""
         self._turn = threading.Lock()
+        self._at_work = 0
+        """Threads that were given to requests other than questions. Guarded by `_turn`."""
         self._stopping_since: float | None = None
         # Each of gunicorn's settings is found by a search; as attributes they are just there.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
@@ -116,6 +122,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 self._ask(conn)
             case "too much":
                 self._refuse(conn, HEAD_TOO_LARGE)
+            case "begun" if self._at_work >= self.cfg.threads // _THREADS_THAT_WAIT:
+                self._await_body(conn)
             case _:
                 self._give_thread(conn)
 
@@ -173,7 +181,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """As the base class, but no longer than until the next look at what has begun or is ending."""
         if self._questions:
             timeout = min(timeout, _PATIENT_WITH_ONE)
-        elif self._beginning or self._ending or self.nr_conns >= self.worker_connections:
+        elif self._beginning or self._sending or self._ending or self.nr_conns >= self.worker_connections:
             timeout = min(timeout, _LOOK_AGAIN)
         super().wait_for_and_dispatch_events(timeout)
 
@@ -193,7 +201,17 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _give_thread(self, conn: Any) -> None:
         conn.data_ready = True
-        self.tpool.submit(self._serve, conn)
+        with self._turn:
+            self._at_work += 1
+        self.tpool.submit(self._work, conn)
+
+    def _work(self, conn: Any) -> None:
+        """Runs in a thread of the pool."""
+        try:
+            self._serve(conn)
+        finally:
+            with self._turn:
+                self._at_work -= 1
 
     def _ask(self, conn: Any) -> None:
         """Have a question answered after those that came before it."""
@@ -266,18 +284,40 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
+    def _await_body(self, conn: Any) -> None:
+        """Keep a thread from waiting for a short body while many of them have work."""
+        conn.sock.setblocking(False)
+        try:
+            wake_when_whole(conn)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_body, conn))
+        except OSError:
+            self._give_thread(conn)  # it finds the end of the connection
+        else:
+            self._sending[conn] = time.monotonic() + HEAD_WITHIN
+
+    def _on_body(self, conn: Any, _sock: Any) -> None:
+        self._stop_awaiting(conn)
+        self._give_thread(conn)
+
+    def _stop_awaiting(self, conn: Any) -> None:
+        del self._sending[conn]
+        self.poller.unregister(conn.sock)
+        with suppress(OSError):
+            wake_at_once(conn)
+
     def _look_again(self, now: float) -> None:
+        for conn in [conn for conn, until in self._sending.items() if until <= now]:
+            self._stop_awaiting(conn)
+            self._refuse(conn, TOO_SLOW)
         waiting, self._beginning = self._beginning, deque()
         for until, conn in waiting:
             match arrived(conn):
                 case "part" if now < until:
                     self._beginning.append((until, conn))
                 case "part":
-                    self._refuse(conn, HEAD_TOO_SLOW)
-                case "too much":
-                    self._refuse(conn, HEAD_TOO_LARGE)
+                    self._refuse(conn, TOO_SLOW)
                 case _:
-                    self._give_thread(conn)
+                    self.enqueue_req(conn)
         ending, self._ending = self._ending, deque()
         for until, conn in ending:
             if until <= now or closed(conn):
@@ -296,14 +336,18 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def _make_room(self, address: str | None) -> bool:
         """Close the connection that has said nothing for longest, of an address or of all; whether there was one."""
         before = time.monotonic() - _GONE_SILENT
+        sending = [(until, conn) for conn, until in self._sending.items()]
         kept = (self.keepalived_conns, self.cfg.keepalive)
-        for found, patience in ((self.pending_conns, HEAD_WITHIN), (self._beginning, HEAD_WITHIN), kept):
+        for found, patience in (
+            (self.pending_conns, HEAD_WITHIN), (self._beginning, HEAD_WITHIN), (sending, HEAD_WITHIN), kept
+        ):  # fmt: skip
             for entry in tuple(found):
                 until, conn = entry if isinstance(entry, tuple) else (entry.timeout, entry)
                 if until - patience > before:
                     break  # those behind it have waited less
                 if address in (None, conn.address):
                     found.remove(entry)
+                    self._sending.pop(conn, None)
                     with suppress(OSError, KeyError, ValueError):
                         self.poller.unregister(conn.sock)
                     self._let_go(conn)
@@ -332,5 +376,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         for conn in (*self.pending_conns, *self.keepalived_conns):
             conn.timeout = min(conn.timeout, end)
         self._beginning = deque((min(until, end), conn) for until, conn in self._beginning)
+        self._sending = {conn: min(until, end) for conn, until in self._sending.items()}
         if now > self._stopping_since + _PATIENCE:
             self.app.hurry()

@@ -258,6 +258,34 @@ def test_half_a_second_request_behind_a_whole_one_keeps_no_thread(gateway: Any, 
     assert crowd[0].recv(65536).startswith(b"HTTP/1.1 404 ")
 
 
+@pytest.mark.parametrize("rest", [b"", MODEL[1:10], MODEL[1:]])
+def test_short_bodies_that_do_not_come_keep_few_threads(gateway: Any, held: ExitStack, rest: bytes) -> None:
+    """There are forty threads; a client that keeps a hundred bodies back can still send another one."""
+    before = gateway.height
+    lines = (f"Content-Length: {len(MODEL)}", "Content-Type: application/json")
+    crowd = [held.enter_context(socket.create_connection(("127.0.0.1", gateway.port))) for _ in range(100)]
+    for number, sock in enumerate(crowd):
+        sock.sendall(head(gateway, "/v1/models", *lines, key=f"late{number}{len(rest)}") + b"{")
+    for attempt in range(3):
+        started = time.monotonic()
+        key = f"prompt{attempt}{len(rest)}"
+        assert gateway.ask("POST", "/v1/models", MODEL, Idempotency_Key=key, Content_Type="application/json")[0] == 201
+        assert time.monotonic() - started < 5
+    for sock in crowd:
+        sock.sendall(rest)
+        sock.shutdown(socket.SHUT_WR)
+    answers = [everything(sock) for sock in crowd]
+    found = {answer.split(b" ")[1] for answer in answers if answer}
+    assert len([answer for answer in answers if answer]) == 100
+    if rest == MODEL[1:]:
+        assert b"201" in found
+        assert found <= {b"201", b"429", b"503"}
+    else:
+        assert b"400" in found
+        assert found <= {b"400", b"408"}
+        assert gateway.height == before + 3
+
+
 def test_an_address_with_too_many_connections_loses_those_that_say_nothing(
     start_memory_gateway: Callable[..., Any], held: ExitStack
 ) -> None:

@@ -193,7 +193,7 @@ def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[
         )
         service = assemble(
             parts,
-            Place("LabMSP", "lab.example", "pedigree", "pedigree", "00"),
+            Place("LabMSP", "lab.example", "pedigree", "pedigree", "ab" * 32),
             limits=Limits(wait=5.0, height_wait=0.3, fallback_after=0.1, in_flight=in_flight),
             spool=Spool(folder / "uploads", limit=1 << 20),
             resources=resources.pop_all(),

@@ -16,6 +16,12 @@ FILE = click.Path(path_type=Path, exists=True)
 FIELDS = click.option("--fields", "given", type=FILE, help="JSON file with (further) fields of the record.")
 
 
+IDEMPOTENCY_KEY = click.option(
+    "--idempotency-key",
+    help="Key of an earlier attempt: what was recorded under it is not recorded again.",
+)
+
+
 def using_gateway(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say which gateway, and open a client on it as the first argument."""
 
@@ -135,7 +141,12 @@ def merged(given: Path | None, *taken: str, **options: Any) -> Json:
     Raises `ValueError` that names the file.
     """
     from_file = read_json(given) if given is not None else {}
-    for name in ("self", "name", "idempotency_key", *taken):
-        if name in from_file:
-            raise ValueError(f"{given}: {name!r} is none of the further fields; the command line says it")
+    refuse_taken(given, from_file, *taken)
     return {**from_file, **{name: value for name, value in options.items() if value is not None}}
+
+
+def refuse_taken(given: Path | None, fields: Json, *taken: str) -> None:
+    """Refuse fields of a file that only the command line says; raises `ValueError`."""
+    for name in ("self", "name", "idempotency_key", *taken):
+        if name in fields:
+            raise ValueError(f"{given}: {name!r} is none of the further fields; the command line says it")

@@ -18,12 +18,13 @@ from gateway.console import (
     lineage_tree,
     plain,
     progressing,
+    read_json,
     show,
     told,
     wrapped,
 )
 from gateway.exits import Exit
-from gateway.options import FIELDS, FILE, found, merged, recorded, using_gateway
+from gateway.options import FIELDS, FILE, IDEMPOTENCY_KEY, found, merged, recorded, refuse_taken, using_gateway
 
 
 def add_verbs(main: click.Group) -> None:
@@ -238,12 +239,27 @@ def run_show(pedigree: Any, name: str, as_json: bool) -> None:
 
 
 @run.command("record")
-@click.argument("name")
-@click.argument("file", type=FILE)
+@click.argument("arguments", nargs=-1, required=True, metavar="[NAME] FILE")
+@IDEMPOTENCY_KEY
 @using_gateway
-def run_record(pedigree: Any, name: str, file: Path, as_json: bool) -> None:
-    """Record a training run that is over, from FILE (JSON)."""
-    recorded(pedigree.record_run(name, **merged(file, "run")), as_json)
+def run_record(pedigree: Any, arguments: tuple[str, ...], idempotency_key: str | None, as_json: bool) -> None:
+    """Record a training run that is over, from FILE (JSON).
+
+    A run that a program could not record is in such a file, with its name and its idempotency key: recorded with it,
+    the run stands on the ledger once, however often that is tried.
+    """
+    if len(arguments) > 2:
+        raise click.UsageError(f"unexpected argument {arguments[2]!r}", click.get_current_context())
+    file = Path(FILE.convert(arguments[-1], None, click.get_current_context()))
+    value = read_json(file)
+    name, named = arguments[0] if len(arguments) == 2 else None, value.pop("run", None)
+    key = value.pop("idempotency_key", None)
+    if name is not None and named is not None and name != named:
+        raise ValueError(f"{file} holds the run {named!r}, not {name!r}")
+    if name is None and not isinstance(named, str):
+        raise ValueError(f"{file} names no run; give its NAME before the file")
+    refuse_taken(file, value)
+    recorded(pedigree.record_run(name or named, idempotency_key=idempotency_key or key, **value), as_json)
 
 
 @click.group()

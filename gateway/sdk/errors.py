@@ -48,7 +48,8 @@ class PedigreeError(Exception):
         return value if isinstance(value, str) else None
 
     def __str__(self) -> str:
-        return f"{self.detail} [{self.code}]"
+        kept = "" if self.saved_to is None else f"; the run is kept in {self.saved_to}"
+        return f"{self.detail} [{self.code}]{kept}"
 
 
 class Refused(PedigreeError):

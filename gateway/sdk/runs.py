@@ -2,29 +2,41 @@
 """A training run that records itself: what it read, ran with and measured."""
 
 import hashlib
+import json
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import distributions
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from gateway.sdk.errors import InvalidInput
+from gateway.sdk import rules
+from gateway.sdk.errors import InvalidInput, PedigreeError, Refused
 from gateway.sdk.files import digest_code
 from gateway.sdk.folders import ignored_in_code
-from gateway.sdk.rules import MOST_IGNORED
+from gateway.sdk.numbers import as_number, plain_value
+from gateway.sdk.saving import replace_key, save_run
 
 if TYPE_CHECKING:
     from gateway.sdk.transport import Recorded
 
 Json = dict[str, Any]
 Code = Path | str | Mapping[str, Any] | None
+_MOST = {"parameter": rules.MOST_PARAMETERS, "metric": rules.MOST_METRICS}
+_RESERVED = 64 * 1024
+"""Bytes of a record beside its parameters, metrics, inputs and note."""
 
 
 class Run:
-    """Collects parameters and metrics while the block runs; nothing is recorded when the block raises."""
+    """Collects parameters and metrics while the block runs, and records them when it ends without an error.
+
+    What the ledger would refuse is refused when it is given. A recording that fails leaves the run in a file: the
+    exception says where (`saved_to` of a `PedigreeError`, a note on others); `pedigree run record FILE` and
+    `Pedigree.record_saved_run` take it. So does an error in the block, once a parameter or a metric was logged in it.
+    """
 
     def __init__(
         self,
@@ -36,20 +48,31 @@ class Run:
         environment: Json,
         parameters: Mapping[str, Any],
         note: str | None,
-        save: "Callable[[Json], Recorded]",
+        folder: Path,
+        save: "Callable[[str, Json], Recorded]",
     ) -> None:
-        self.name = name
+        self.name = rules.check_name(name, "the run's name")
         self.recorded: Recorded | None = None
         """The committed record, once the block has ended."""
-        self._inputs = list(inputs)
-        self._parents = list(parents)
-        self._code = code
-        self._environment = environment
-        self._parameters = {key: as_text(value) for key, value in parameters.items()}
-        self._metrics: dict[str, str] = {}
-        self._note = note
+        self.saved_to: Path | None = None
+        """The file that holds the run, when it could not be recorded."""
+        self._inputs: list[Json] = []
+        self._parents = check_parents(parents)
+        self._code = check_code(code)
+        self._environment = check_environment(environment)
+        self._note = note if note is None else rules.check_text(note, "the note")
+        self._entries: dict[tuple[str, str, int | None], Json] = {}
+        self._count = dict.fromkeys(_MOST, 0)
+        self._bytes = len(json.dumps([self._code, self._environment, note], ensure_ascii=False).encode())
+        self._folder = folder.absolute()
+        self._key = str(uuid.uuid4())
         self._save = save
-        self._started = 0
+        self._started = self._clock = 0
+        self._logged = False
+        self._unsaved: OSError | None = None
+        for given in inputs:
+            self.log_input(**given)
+        self.log_parameters(parameters)
 
     @property
     def reference(self) -> str:
@@ -57,58 +80,164 @@ class Run:
         return f"run:{self.name}"
 
     def log_parameter(self, name: str, value: Any) -> None:
-        """Note a setting; it is kept as text."""
-        self._parameters[name] = as_text(value)
+        """Note a setting, as the text that Python makes of it; a later value takes the place of an earlier one.
+
+        Raises `InvalidInput` for what the ledger would refuse: more than 65,536 characters, control characters other
+        than newline and tab, text that is not in Unicode normal form C.
+        """
+        what = f"parameter {str(name)[:60]!r}"
+        text = rules.check_setting(str(plain_value(value)), what)
+        self._put("parameter", {"name": rules.check_text(str(name), what), "value": text}, what)
 
     def log_parameters(self, values: Mapping[str, Any]) -> None:
         """Note several settings, such as `estimator.get_params()`."""
         for name, value in values.items():
             self.log_parameter(name, value)
 
-    def log_metric(self, name: str, value: float | str | Decimal) -> None:
-        """Note a measurement; it is kept as an exact decimal, so a float becomes the shortest text that equals it."""
-        self._metrics[name] = as_decimal(value)
+    def log_metric(self, name: str, value: Any, step: int | None = None) -> None:
+        """Note a measurement: whatever Python, NumPy or torch calls a number, `nan` and the infinities too.
+
+        It is kept as a float64. A later value takes the place of an earlier one of the same name and step; without a
+        step, it speaks of the whole run. Raises `InvalidInput`, which names the metric, for a truth value, for what is
+        not one number, and for more than 10,000 metrics.
+        """
+        what = f"metric {str(name)[:60]!r}"
+        entry: Json = {"name": rules.check_text(str(name), what), "value": as_number(value, what)}
+        self._put("metric", entry if step is None else {**entry, "step": rules.check_step(step, what)}, what)
+
+    def log_metrics(self, values: Mapping[str, Any], step: int | None = None) -> None:
+        """Note several measurements of one step."""
+        for name, value in values.items():
+            self.log_metric(name, value, step)
 
     def log_input(self, version: str, root: str, role: str = "train") -> None:
         """Note a data set version that was read, and the root found in the copy that was read."""
-        self._inputs.append({"version": version, "root": root, "role": role})
+        entry = check_input(version, root, role)
+        if any((used["version"], used["role"]) == (version, role) for used in self._inputs):
+            raise InvalidInput(f"{version} is an input for {role} already", field="inputs")
+        if len(self._inputs) == rules.MOST_INPUTS:
+            raise InvalidInput(f"a run names at most {rules.MOST_INPUTS} inputs", field="inputs")
+        self._inputs.append(entry)
 
     def __enter__(self) -> Self:
-        self._started = _now()
+        self._started, self._clock = time.time_ns(), time.monotonic_ns()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.recorded = self._save(self._fields())
+        fields = self._fields()
+        if error is not None:
+            if self._logged:
+                self._keep(fields)
+                self._say_where(error)
+            return
+        self._keep(fields)  # first, so that a program that is killed while it records leaves it behind
+        try:
+            self.recorded = self._save(self._key, fields)
+        except BaseException as exc:
+            if isinstance(exc, Refused):
+                self._take_another_key()
+            self._say_where(exc)
+            raise
+        if self.saved_to is not None:
+            self.saved_to.unlink(missing_ok=True)
+            self.saved_to = None
+
+    def _take_another_key(self) -> None:
+        """A refusal is the answer to its key for good; nothing was recorded that another key could record twice."""
+        if self.saved_to is not None:
+            with suppress(OSError):
+                replace_key(self.saved_to, str(uuid.uuid4()))
+
+    def _put(self, kind: str, entry: Json, what: str) -> None:
+        place = (kind, entry["name"], entry.get("step"))
+        held = self._entries.get(place)
+        size = _size(entry) - (0 if held is None else _size(held))
+        if self._bytes + size > rules.MOST_BYTES - _RESERVED:
+            raise InvalidInput(f"{what}: with it the run is larger than {rules.MOST_BYTES >> 20} MiB", field=what)
+        if held is None and self._count[kind] == _MOST[kind]:
+            raise InvalidInput(f"{what}: a run has at most {_MOST[kind]} {kind}s", field=what)
+        self._count[kind] += held is None
+        self._bytes += size
+        self._entries[place] = entry
+        self._logged = self._started != 0
 
     def _fields(self) -> Json:
+        finished = self._started + time.monotonic_ns() - self._clock  # the clock of the day may be set back meanwhile
         fields: Json = {
             "code": self._code,
             "environment": self._environment,
-            "started": self._started,
-            "finished": _now(),
+            "started": self._started // 1_000_000,
+            "finished": finished // 1_000_000,
             "inputs": self._inputs,
             "parents": self._parents,
-            "parameters": [{"name": name, "value": value} for name, value in sorted(self._parameters.items())],
-            "metrics": [{"name": name, "value": value} for name, value in sorted(self._metrics.items())],
+            "parameters": self._listed("parameter"),
+            "metrics": self._listed("metric"),
         }
         return fields if self._note is None else {**fields, "note": self._note}
 
+    def _listed(self, kind: str) -> list[Json]:
+        found = [entry for place, entry in self._entries.items() if place[0] == kind]
+        return sorted(found, key=lambda entry: (entry["name"], entry.get("step", -1)))
 
-def as_text(value: Any) -> str:
-    """A setting as text; the ledger holds no empty text, so that is written out."""
-    return str(value) or "(empty)"
+    def _keep(self, fields: Json) -> None:
+        """Write the run to a file; where nothing can be written, the recording is what is left to try."""
+        try:
+            self.saved_to = save_run(self._folder, self.name, self._key, fields)
+        except OSError as exc:
+            self._unsaved = exc
+
+    def _say_where(self, error: BaseException) -> None:
+        if self.saved_to is None:
+            error.add_note(f"The run could not be saved to a file either: {self._unsaved}")
+            return
+        if isinstance(error, PedigreeError):
+            error.saved_to = self.saved_to
+        error.add_note(f"The run is kept in {self.saved_to}; record it with: pedigree run record {self.saved_to}")
 
 
-def as_decimal(value: float | str | Decimal) -> str:
-    """An exact decimal without exponent; raises `ValueError` for what is no finite number."""
-    number = Decimal(repr(value) if isinstance(value, float) else str(value))
-    if not number.is_finite():
-        raise ValueError(f"{value} is not a finite number")
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _size(entry: Json) -> int:
+    return len(json.dumps(entry, ensure_ascii=False).encode()) + 1
+
+
+def check_input(version: str, root: str, role: str = "train") -> Json:
+    """An input of a run."""
+    what = f"input {version}"
+    rules.check_version(version, "dataset-version", "an input")
+    return {"version": version, "root": rules.check_digest(root, what), "role": rules.check_role(role, what)}
+
+
+def check_parents(parents: Iterable[str]) -> list[str]:
+    """The model versions that a run began from."""
+    found = [rules.check_version(parent, "model-version", "a parent") for parent in parents]
+    if len(set(found)) < len(found) or len(found) > rules.MOST_INPUTS:
+        raise InvalidInput(f"parents: at most {rules.MOST_INPUTS}, each of them once", field="parents")
+    return found
+
+
+def check_code(code: Mapping[str, Any]) -> Json:
+    """What a run records of its code."""
+    checks: dict[str, Callable[[Any, str], Any]] = {
+        "digest": rules.check_digest,
+        "repository": rules.check_text,
+        "commit": rules.check_commit,
+        "ignored": lambda names, what: [rules.check_text(name, what) for name in names],
+    }
+    return _checked("code", code, checks)
+
+
+def check_environment(environment: Mapping[str, Any]) -> Json:
+    """Where a run ran."""
+    return _checked("environment", environment, {"digest": rules.check_digest, "description": rules.check_text})
+
+
+def _checked(what: str, given: Mapping[str, Any], checks: Mapping[str, Callable[[Any, str], Any]]) -> Json:
+    unknown = sorted(set(given) - set(checks))
+    if unknown or "digest" not in given:
+        raise InvalidInput(f"{what}: it has a digest and may have {', '.join(set(checks) - {'digest'})}", field=what)
+    present = {name: value for name, value in given.items() if value is not None}
+    return {name: checks[name](value, f"the {name} of the {what}") for name, value in present.items()}
 
 
 def code_of(code: Code, ignored: Sequence[str] = ()) -> Json:
@@ -117,9 +246,9 @@ def code_of(code: Code, ignored: Sequence[str] = ()) -> Json:
         return dict(code)
     if isinstance(code, Path):
         left_out = ignored_in_code(ignored) if code.is_dir() else []
-        if len(left_out) > MOST_IGNORED:
+        if len(left_out) > rules.MOST_IGNORED:
             raise InvalidInput(
-                f"at most {MOST_IGNORED} names can be ignored, with those that always are", field="ignored"
+                f"at most {rules.MOST_IGNORED} names can be ignored, with those that always are", field="ignored"
             )
         digest = digest_code(code, left_out)
         return {"digest": digest, "ignored": left_out} if left_out else {"digest": digest}
@@ -134,7 +263,3 @@ def environment_of() -> Json:
     python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     listing = "\n".join([python, *packages]).encode()
     return {"digest": hashlib.sha256(listing).hexdigest(), "description": f"{python}, {len(packages)} packages"}
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from chaincode.domain.model import FileEntry, manifest_digest
 from chaincode.domain.values import Count, Digest, FilePath
 from gateway.sdk import Pedigree, Refused, Unavailable, Unreachable, digest_files
 from gateway.sdk import manifest_digest as sdk_manifest_digest
-from gateway.sdk.runs import as_decimal
 
 DONE = {
     "record": {"kind": "model"},
@@ -172,40 +170,6 @@ def test_a_parent_is_declared_by_references(make: Any) -> None:
     with pytest.raises(ValueError, match="no model-version"):
         pedigree.declare_parent("dataset-version:net:2", "model-version:base:1", relation="fine-tuned")
     assert len(script.requests) == 1
-
-
-def test_a_run_records_itself(make: Any, tmp_path: Path) -> None:
-    code = tmp_path / "train.py"
-    code.write_text("fit()")
-    version = {"record": {"root": "ab" * 32}, "transaction": {}}
-    pedigree, script = make(version, httpx.Response(201, json=DONE))
-    with pedigree.run("r-1", datasets=["dataset-version:wdbc:1"], code=code, parameters={"C": 1.0}) as run:
-        run.log_parameter("solver", "")
-        run.log_metric("accuracy", 0.9736)
-        run.log_metric("loss", 1e-7)
-    body = json.loads(script.requests[-1].content)
-    assert run.recorded is not None
-    assert body["run"] == "r-1"
-    assert body["inputs"] == [{"version": "dataset-version:wdbc:1", "root": "ab" * 32, "role": "train"}]
-    assert body["parameters"] == [{"name": "C", "value": "1.0"}, {"name": "solver", "value": "(empty)"}]
-    assert body["metrics"] == [{"name": "accuracy", "value": "0.9736"}, {"name": "loss", "value": "0.0000001"}]
-    assert body["started"] <= body["finished"]
-
-
-def test_a_run_that_fails_is_not_recorded(make: Any) -> None:
-    pedigree, script = make()
-    with pytest.raises(ZeroDivisionError), pedigree.run(model="net", code="ab" * 32):
-        raise ZeroDivisionError
-    assert script.requests == []
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(1, "1"), (0.5, "0.5"), (1e22, "1" + "0" * 22), (Decimal("1.50"), "1.5"), (-0.25, "-0.25")]
-)
-def test_metrics_are_exact_decimals(value: Any, text: str) -> None:
-    assert as_decimal(value) == text
-    with pytest.raises(ValueError, match="finite"):
-        as_decimal(float("nan"))
 
 
 def test_manifests_agree_with_the_law(tmp_path: Path) -> None:

@@ -103,14 +103,16 @@ def package(name: str, addresses: tuple[str, ...], version: str, directory: Path
 @as_json_option
 @refusing
 def fsck(pins: tuple[str, ...], directory: Path, *, as_json: bool) -> None:
-    """Recompute the ledgers and compare.
+    """Recompute the embedded network's ledgers and compare.
 
-    Everything that the embedded network stores is computed again from the blocks; it may be running meanwhile.
+    Everything that it stores is computed again from the blocks; it may be running meanwhile. On Fabric each
+    organisation checks the ledger with `pedigree fsck`.
 
     Exit code 0 when nothing differs, otherwise 1.
     """
     from network.embedded.fsck import fsck as check
 
+    _refuse_fabric(directory)
     pinned = _pinned(pins, directory)
     found = check(directory.absolute(), genesis_hashes=pinned)
     for pin in pins:
@@ -125,6 +127,18 @@ def fsck(pins: tuple[str, ...], directory: Path, *, as_json: bool) -> None:
         blocks = ", ".join(f"{channel}: {blocks} blocks" for channel, blocks in found.heights.items())
         click.echo(f"{'clean' if found.ok else _differences(len(found.findings))} ({blocks})")
     sys.exit(0 if found.ok else 1)
+
+
+def _refuse_fabric(directory: Path) -> None:
+    described = running.last_description(directory.absolute())
+    if described is None or described.get("ledger") != "fabric":
+        return
+    names = [str(entry["name"]) for entry in described["organisations"]]
+    raise running.RunningError(
+        f"{directory} is a network of Fabric, whose peers keep the ledgers; each organisation checks them with: "
+        f"pedigree fsck --network {directory / 'network.json'} --organisation {names[0]} "
+        f"--data {directory / 'gateways' / names[0]}" + (f" (and likewise {', '.join(names[1:])})" if names[1:] else "")
+    )
 
 
 def _differences(count: int) -> str:

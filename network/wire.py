@@ -26,7 +26,7 @@ from google.protobuf.message import Message
 
 from network.embedded.identity import Signer
 
-__all__ = ["Administrator", "Endorsed", "Member", "OrderingService", "WireError", "client_tls"]
+__all__ = ["Administrator", "Endorsed", "Member", "OrderingService", "ResultsDiffer", "WireError", "client_tls"]
 
 _LARGEST_MESSAGE = 100 * 1024 * 1024
 _OPTIONS = (
@@ -46,6 +46,14 @@ class WireError(Exception):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ResultsDiffer(WireError):
+    """Peers endorsed different results: for a moment, while they stand at different blocks, or for good.
+
+    The moment comes with every upgrade of a chaincode. The definition's version stands in what is endorsed, and each
+    peer takes the next one when it commits the block that brings it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +111,12 @@ class Administrator:
     def endorse(
         self, channel_id: str, chaincode: str, args: Sequence[bytes], peers: Sequence["Administrator"]
     ) -> Endorsed:
-        """Have `peers` endorse one proposal of this identity; raises `WireError`, also when they disagree."""
+        """Have `peers` endorse one proposal of this identity; raises `WireError`, of that `ResultsDiffer`."""
         proposal, transaction_id = self._proposal(channel_id, chaincode, args)
         signed = self._signed(proposal)
         answers = [peer._process(signed) for peer in peers]
         if any(answer.payload != answers[0].payload for answer in answers):
-            raise WireError("the organisations' peers gave different results")
+            raise ResultsDiffer("the organisations' peers gave different results")
         return Endorsed(transaction_id, proposal, answers[0].payload, tuple(answer.endorsement for answer in answers))
 
     def envelope(self, endorsed: Endorsed) -> common_pb2.Envelope:

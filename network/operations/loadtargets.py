@@ -3,8 +3,10 @@
 
 import http.client
 import json
+import random
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -15,11 +17,13 @@ import grpc
 from network import overview
 from network.operations.errors import OperationsError
 from network.operations.load import Call
-from network.wire import Administrator, OrderingService, WireError
+from network.wire import Administrator, Endorsed, OrderingService, ResultsDiffer, WireError
 
 __all__ = ["RestTarget", "WireTarget"]
 
 _SECONDS = 60.0
+_DIFFERENT_S = 5.0
+"""How long peers may stand at different blocks, as when a chaincode is upgraded, before it counts as an error."""
 _CREATED, _OK = 201, 200
 _METADATA = ("org.hyperledger.fabric:GetMetadata",)
 
@@ -102,12 +106,23 @@ class WireTarget:
     def _submit(self, administrators: Sequence[Administrator], ordering: OrderingService) -> str | None:
         channel, first = str(self._described["channel"]), administrators[0]
         try:
-            endorsed = first.endorse(channel, self._chaincode, self._args, administrators[: self._peers])
+            endorsed = self._endorsed(channel, administrators[: self._peers])
             ordering.broadcast(first.envelope(endorsed))
             first.wait_for_commit(channel, endorsed.transaction_id)
         except WireError as error:
             return _code(error)
         return None
+
+    def _endorsed(self, channel: str, peers: Sequence[Administrator]) -> Endorsed:
+        """Make the proposal again while peers stand at different blocks, as gateways do."""
+        give_up = time.monotonic() + _DIFFERENT_S
+        while True:
+            try:
+                return peers[0].endorse(channel, self._chaincode, self._args, peers)
+            except ResultsDiffer:
+                if time.monotonic() >= give_up:
+                    raise
+            time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
 
 
 def _code(error: WireError) -> str:

@@ -2,14 +2,14 @@
 """Verbs for the channel's configuration: members, ordering nodes, revocations, and the steps for separate hosts."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from fabric_protos.common import configtx_pb2
 
-from network import overview
+from network import overview, running
 from network.config import changes, envelopes
 from network.config.errors import ConfigError
 from network.config.groups import peer_organisation
@@ -19,6 +19,7 @@ from network.config.view import describe
 from network.embedded.identity import Signer
 from network.topology import Batch, Endpoint, Organisation, check_msp_id
 from network.verbs.common import as_json_option, directory_option, refusing
+from network.verbs.newcomer import left_to_do
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _PRESENT = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -82,7 +83,7 @@ def add_org(
     outcome = _network(directory).add_organisation(newcomer, approving)
     _tell(outcome, f"{mspid} is a member", as_json=as_json)
     if not as_json:
-        for line in _left_to_do(outcome, mspid):
+        for line in left_to_do(outcome, newcomer, running.description(directory.absolute())):
             click.echo(line)
 
 
@@ -367,13 +368,3 @@ def _tell(outcome: Outcome, what: str, *, as_json: bool) -> None:
         click.echo(f"{what}: configuration {done.sequence}, block {done.block}")
     else:
         click.echo(f"{what} already: configuration {done.sequence}")
-
-
-def _left_to_do(outcome: Outcome, msp_id: str) -> Sequence[str]:
-    count = len(outcome.members)
-    members = f"members: {', '.join(outcome.members)}; MAJORITY now takes {count // 2 + 1} of {count}"
-    return [members] + [
-        f"left to do: {msp_id} starts its own {name} process, and all approve the next sequence, where a policy "
-        f"that names organisations should name {msp_id}: pedigree-network deploy {name} --address ORG=HOST:PORT …"
-        for name in outcome.chaincodes
-    ]

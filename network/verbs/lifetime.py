@@ -92,7 +92,6 @@ def up(
 ) -> None:
     """Start the network, or what of it has ended.
 
-
     Ctrl-C or `down` stops it and keeps everything. Containers keep running after the command has ended.
 
     With --org, only that organisation's part, in containers on this host. Exit code 3 says that it has come as far as

@@ -179,6 +179,19 @@ def test_fsck_finds_the_ledger_clean_while_it_runs(network: Path) -> None:
     assert run("fsck", "--dir", str(network)).output.startswith("clean (pedigree: ")
 
 
+def test_fsck_of_a_network_of_fabric_says_who_checks_it(tmp_path: Path) -> None:
+    described = {
+        "channel": "c",
+        "genesis_hash": "0",
+        "ledger": "fabric",
+        "organisations": [{"name": "a"}, {"name": "b"}],
+    }
+    (tmp_path / "network.json").write_text(json.dumps(described))
+    said = _refusal(run("fsck", "--dir", str(tmp_path)))
+    assert f"pedigree fsck --network {tmp_path}/network.json --organisation a --data {tmp_path}/gateways/a" in said
+    assert said.endswith("(and likewise b)")
+
+
 def test_fsck_holds_the_ledger_to_the_genesis_hash_that_one_trusts(network: Path) -> None:
     result = run("fsck", "--dir", str(network), "--genesis", "pedigree=" + "0" * 64)
     assert result.exit_code == 1

@@ -14,7 +14,7 @@ from fabric_protos.peer import peer_pb2_grpc, proposal_response_pb2
 
 from network import wire
 from network.material import Material
-from network.wire import Administrator, Member, OrderingService, WireError
+from network.wire import Administrator, Member, OrderingService, ResultsDiffer, WireError
 
 
 class Node(ab_pb2_grpc.AtomicBroadcastServicer, peer_pb2_grpc.EndorserServicer, gateway_pb2_grpc.GatewayServicer):
@@ -140,7 +140,7 @@ def test_peers_must_give_the_same_result(shared_material: Material, node: tuple[
         served.differing = [proposal_response_pb2.ProposalResponse(), served.response]
         served.differing[0].CopyFrom(served.response)
         served.differing[0].payload = b"other"
-        with pytest.raises(WireError, match="different results"):
+        with pytest.raises(ResultsDiffer, match="different results"):
             first.endorse("pedigree", "cc", [b"f"], [first, second])
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load against fakes of known speed, a fake gateway, and a real network without the chaincode."""
 
+import itertools
 import json
 import threading
 import time
@@ -8,13 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from network.operations import loadtargets
 from network.operations.errors import OperationsError
 from network.operations.load import Figures, Load, put
-from network.operations.loadtargets import RestTarget
+from network.operations.loadtargets import RestTarget, WireTarget
+from network.wire import ResultsDiffer
 
 
 class Fake:
@@ -173,3 +177,39 @@ def test_options_that_do_not_fit_together_are_refused(tmp_path: Path, embedded: 
         assert result.exit_code == 1
         assert words in result.stderr
     assert "no network runs on" in run("loadtest", "--dir", tmp_path).stderr
+
+
+class Upgraded:
+    """Peers at different blocks for so many proposals, and then at the same one; all of it in memory."""
+
+    def __init__(self, differing: int) -> None:
+        self.differing = differing
+        self.proposals = 0
+
+    def endorse(self, *_: object) -> Any:
+        self.proposals += 1
+        if self.proposals <= self.differing:
+            raise ResultsDiffer("the organisations' peers gave different results")
+        return SimpleNamespace(transaction_id="t")
+
+    def envelope(self, _: object) -> Any:
+        return b""
+
+    def broadcast(self, _: object) -> None:
+        pass
+
+    def wait_for_commit(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("differing", "answer"), [(2, None), (99, "the organisations' peers gave different results")])
+def test_peers_that_differ_while_a_chaincode_is_upgraded_are_asked_again(
+    differing: int, answer: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        loadtargets, "time", SimpleNamespace(monotonic=itertools.count().__next__, sleep=lambda _: None)
+    )
+    peers = Upgraded(differing)
+    target = WireTarget({"channel": "pedigree"}, "pedigree")
+    assert target._submit([peers, peers], peers) == answer  # type: ignore[arg-type,list-item]
+    assert peers.proposals == (3 if answer is None else 5)

@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-dep
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report reliability conformance conformance-table foreign \
-        containers check format bench lock clean network-images network-up network-down network-status \
+        containers check licences format bench lock clean network-images network-up network-down network-status \
         network-reset network-logs doctor backup restore loadtest add-org rotate-tls
 
 help:  ## show this list
@@ -88,6 +88,9 @@ check: $(VENV)/.dev  ## lint, types, formatting, import directions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_house.py
+
+licences: $(VENV)/.dev  ## renew the law's table of SPDX licences (LIST=folder, a copy of spdx/license-list-data)
+	@$(BIN)/python tests/chaincode/domain/spdx_table.py $(LIST)
 
 format: $(VENV)/.dev  ## put every file into the one layout
 	@$(BIN)/ruff check --fix .

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a data set version was made from others, and that its licence allows no more than theirs."""
+"""How a data set version was made from others, and that its licence keeps what theirs ask for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from chaincode.domain.errors import (
     InvalidField,
-    LicenceTooWide,
     ParentMissing,
     RepeatedEntry,
     SelectionOutOfRange,
     SelfParent,
 )
+from chaincode.domain.licensing import check_licence
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import Blob, Count, Digest, Ref, Text
 
@@ -73,7 +73,7 @@ class Derivation:
 def check_derivation(
     derivation: Derivation | None, reference: Ref, licence: Licence, parents: Mapping[Ref, Parent]
 ) -> None:
-    """Refuse a derivation from what is not there, from itself, or under a wider licence than a parent's."""
+    """Refuse a derivation from what is not there, from itself, or under a licence that does not keep a parent's."""
     if derivation is None:
         return
     if not derivation.parents:
@@ -87,20 +87,11 @@ def check_derivation(
         if parent in seen:
             raise RepeatedEntry("/derivation/parents", parent)
         seen.add(parent)
-    refuse_wider(licence, reference, [((parent,), parents[parent].licence) for parent in derivation.parents])
+    # An earlier version of the same data set is the owner's own work under the same licence, not somebody's source.
+    sources = [parent for parent in derivation.parents if parent.name != reference.name]
+    check_licence(licence, reference, [((parent,), parents[parent].licence) for parent in sources])
     if derivation.selection is not None:
         _check_selection(derivation.selection, parents)
-
-
-def refuse_wider(licence: Licence, reference: Ref, ancestors: Iterable[tuple[tuple[Ref, ...], Licence]]) -> None:
-    """Refuse a licence that is wider than that of anything that `reference` was made from.
-
-    Comparing with direct parents is enough: each of them was held to its own parents, and "not wider" is transitive,
-    so the licence of an artifact is never wider than the meet of all its ancestors'.
-    """
-    for path, ancestral in ancestors:
-        if licence.is_wider_than(ancestral):
-            raise LicenceTooWide(licence, ancestral, (reference, *path))
 
 
 def _check_selection(selection: Selection, parents: Mapping[Ref, Parent]) -> None:

@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Final
 
 from chaincode.domain.claims import MOST_CLAIMS, DigestClaim, earlier_claims, first_claims
-from chaincode.domain.derivation import refuse_wider
 from chaincode.domain.errors import (
     AlreadyExists,
     ArtifactAltered,
@@ -26,6 +25,7 @@ from chaincode.domain.errors import (
     TooLarge,
     VersionOutOfOrder,
 )
+from chaincode.domain.licensing import check_licence
 from chaincode.domain.lineage import Edge, refuse_circle
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.spdx import Licence
@@ -270,7 +270,7 @@ def record_model_version(
     if command.run is not None:
         _check_run(command.run, run, reference, by)
     ancestors = [((parent.version,), parents[parent.version].licence) for parent in command.parents]
-    refuse_wider(command.licence, reference, [*ancestors, *_ancestors_by_run(run, data, parents)])
+    check_licence(command.licence, reference, [*ancestors, *_ancestors_by_run(run, data, parents)])
     version = ModelVersion(
         model=command.model,
         number=command.number,
@@ -320,7 +320,7 @@ def declare_parent(
     if command.parent in {known.version for known in (*child.parents, *declared)}:
         raise AlreadyExists(f"{command.parent} → {command.child}")
     refuse_circle(command.child, command.parent, parents_of)
-    refuse_wider(child.licence, command.child, [((command.parent,), parent.licence)])
+    check_licence(child.licence, command.child, [((command.parent,), parent.licence)])
     return Outcome(
         writes=(
             LaterParents(command.child, by, at, (*declared, ModelParent(command.parent, command.relation))),

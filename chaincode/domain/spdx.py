@@ -1,60 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SPDX licence expressions: which ones exist, and which one allows more than another.
+"""SPDX licence expressions: which ones exist, how they are spelt, and in which ways each can be complied with.
 
-The grammar is that of the SPDX specification 3.0.1, annex "SPDX licence expressions": identifiers (optionally with
-``+``), ``LicenseRef-…``, ``DocumentRef-…:LicenseRef-…``, ``WITH`` an exception, ``AND``, ``OR`` and parentheses.
-
-**What the comparison means, and what it does not.** An expression is read as the ways in which a licensee may choose
-to comply; each way is a set of conditions. One licence is *wider* than another if some way of complying with the first
-satisfies no way of the second. Conditions are known for the licences that data and models are commonly under; any
-other licence, and every ``LicenseRef``, counts as a condition of its own, which only the same identifier meets.
-Exceptions are read as if they were not there. This finds contradictions between declared licences; it is not a
-legal opinion, and it knows nothing of fair use, versions of the law or private agreements.
+The grammar is that of the SPDX specification 3.0.1, annex "SPDX license expressions": identifiers of the list
+(optionally with ``+``), ``LicenseRef-…``, ``DocumentRef-…:LicenseRef-…``; ``WITH`` an exception of the list or an
+``AdditionRef-…``; ``AND``, ``OR`` and parentheses, on one line, with a space on both sides of each operator. Operators
+are written in capitals or in small letters; identifiers are compared without case, and so is what follows the
+prefixes ``LicenseRef-``, ``AdditionRef-`` and ``DocumentRef-``, which themselves have one spelling.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import product
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from chaincode.domain.errors import LicenceMalformed, LicenceUnknown
-from chaincode.domain.spdx_ids import EXCEPTIONS, LICENCES
+from chaincode.domain.spdx_ids import EXCEPTIONS, LICENCES, LIST_VERSION
 
 MAX_LENGTH: Final = 512
 """The longest expression, in characters."""
 MAX_TERMS: Final = 12
 """The most identifiers in one expression, so that its alternatives stay few."""
 
-_REF: Final = re.compile(r"(?:DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
-_TOKEN: Final = re.compile(r"\s*([()]|[A-Za-z0-9.+:-]+)\s*")
+_LICENCE_REF: Final = re.compile(r"(?:DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
+_ADDITION_REF: Final = re.compile(r"(?:DocumentRef-[A-Za-z0-9.-]+:)?AdditionRef-[A-Za-z0-9.-]+")
+_TOKEN: Final = re.compile(r"( *)([()]|[A-Za-z0-9.+:-]+)")
+_OPERATORS: Final = frozenset({"AND", "and", "OR", "or", "WITH", "with"})
 _LICENCE_BY_LOWER: Final = {identifier.lower(): identifier for identifier in LICENCES}
 _EXCEPTION_BY_LOWER: Final = {identifier.lower(): identifier for identifier in EXCEPTIONS}
 
-ATTRIBUTION: Final = "attribution"
-SHARE_ALIKE: Final = "share-alike"
-NON_COMMERCIAL: Final = "non-commercial"
-NO_DERIVATIVES: Final = "no-derivatives"
 
-_FREE: Final = frozenset[str]()
-_CREDIT: Final = frozenset({ATTRIBUTION})
-_ALIKE: Final = frozenset({ATTRIBUTION, SHARE_ALIKE})
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One licence of an expression; terms that name the same licence are equal, however they are spelt."""
 
-Conditions = frozenset[str]
+    identifier: str
+    """As on the list and without ``+``; for a ``LicenseRef-…`` in small letters."""
+    later: bool = False
+    """Whether ``+`` offers later versions too."""
+    addition: str | None = None
+    """The exception as on the list; for an ``AdditionRef-…`` in small letters."""
+    spelling: str = field(default="", compare=False)
 
-_CONDITIONS: Final[tuple[tuple[re.Pattern[str], Conditions], ...]] = tuple(
-    (re.compile(form), conditions)
-    for form, conditions in (
-        (r"CC0-1\.0|Unlicense|0BSD|MIT-0|PDDL-1\.0|CC-PDDC|CC-PDM-1\.0|WTFPL", _FREE),
-        (r"CC-BY-NC-SA-.*", _ALIKE | {NON_COMMERCIAL}),
-        (r"CC-BY-NC-ND-.*|CC-BY-ND-NC-.*", _CREDIT | {NON_COMMERCIAL, NO_DERIVATIVES}),
-        (r"CC-BY-NC-.*", _CREDIT | {NON_COMMERCIAL}),
-        (r"CC-BY-ND-.*", _CREDIT | {NO_DERIVATIVES}),
-        (r"CC-BY-SA-.*|ODbL-1\.0|CDLA-Sharing-1\.0|GFDL-.*", _ALIKE),
-        (r"(?:A|L)?GPL-[0-9].*|MPL-.*|EPL-.*|EUPL-.*", _ALIKE),
-        (r"CC-BY-[0-9].*|ODC-By-1\.0|CDLA-Permissive-.*|O-UDA-1\.0|OGL-UK-.*|DL-DE-BY-2\.0|etalab-2\.0", _CREDIT),
-        (r"MIT|ISC|Apache-2\.0|BSD-2-Clause|BSD-3-Clause|Zlib|PSF-2\.0|BSL-1\.0|UPL-1\.0", _CREDIT),
-    )
-)
+    @property
+    def listed_addition(self) -> bool:
+        """Whether it has an exception of the list, which only ever grants more than the licence alone."""
+        return self.addition in EXCEPTIONS
+
+
+Way = tuple[Term, ...]
+"""One way to comply with an expression: under all of these licences at once."""
 
 
 class Licence(str):
@@ -69,54 +64,46 @@ class Licence(str):
         return super().__new__(cls, _Parser(value).canonical)
 
     @property
-    def alternatives(self) -> frozenset[Conditions]:
-        """The ways to comply, each as the set of conditions to be met."""
-        return _Parser(self).alternatives
-
-    def is_wider_than(self, ancestor: "Licence") -> bool:
-        """Whether someone could comply with this licence and yet break `ancestor`, as far as conditions are known."""
-        theirs = ancestor.alternatives
-        return any(all(not way <= mine for way in theirs) for mine in self.alternatives)
+    def ways(self) -> tuple[Way, ...]:
+        """The ways to comply, of which a licensee chooses one."""
+        return _Parser(self).ways
 
 
-def conditions(identifier: str) -> Conditions:
-    """What a single licence asks for; a licence that is not classified asks for itself."""
-    plain = identifier.removesuffix("+")
-    for form, asked in _CONDITIONS:
-        if form.fullmatch(plain) is not None:
-            return asked
-    return frozenset({plain})
+class _Token(NamedTuple):
+    text: str
+    spaced: bool
+    """Whether a space stands before it."""
 
 
 class _Parser:
-    """One pass over the tokens; leaves the canonical spelling and the alternatives."""
+    """One pass over the tokens; leaves the canonical spelling and the ways to comply."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         if len(text) > MAX_LENGTH:
-            raise LicenceMalformed(text[:40] + "…", f"it is longer than {MAX_LENGTH} characters")
+            raise LicenceMalformed(_printable(text[:40]) + "...", f"it is longer than {MAX_LENGTH} characters")
         self._tokens = list(self._split())
         self._next = 0
         self._terms = 0
         self._depth = 0
-        self.canonical, self.alternatives = self._any_of()
+        self.canonical, self.ways = self._any_of()
         if self._peek() is not None:
-            raise self._refusal(f"'{self._peek()}' was not expected")
+            raise self._refusal(f"'{self._peek()}' was not expected; operators are AND, OR and WITH")
 
-    def _split(self) -> Iterator[str]:
-        position = 0
-        while position < len(self._text):
-            match = _TOKEN.match(self._text, position)
+    def _split(self) -> Iterator[_Token]:
+        text, position = self._text.rstrip(" "), 0
+        while position < len(text):
+            match = _TOKEN.match(text, position)
             if match is None:
                 raise self._refusal("it holds a character that cannot stand there")
-            yield match[1]
+            yield _Token(match[2], bool(match[1]))
             position = match.end()
 
     def _refusal(self, reason: str) -> LicenceMalformed:
-        return LicenceMalformed(self._text, reason)
+        return LicenceMalformed(_printable(self._text), reason)
 
     def _peek(self) -> str | None:
-        return self._tokens[self._next] if self._next < len(self._tokens) else None
+        return self._tokens[self._next].text if self._next < len(self._tokens) else None
 
     def _take(self) -> str:
         token = self._peek()
@@ -126,25 +113,31 @@ class _Parser:
         return token
 
     def _took(self, word: str) -> bool:
-        found = self._peek() == word
-        self._next += found
-        return found
+        """Take an operator or parenthesis, if it stands here."""
+        if self._peek() not in {word, word.lower()}:
+            return False
+        around = self._tokens[self._next : self._next + 2]
+        if word in _OPERATORS and not all(token.spaced for token in around):
+            raise self._refusal(f"there is a space on both sides of {word}")
+        self._next += 1
+        return True
 
-    def _any_of(self) -> tuple[str, frozenset[Conditions]]:
+    def _any_of(self) -> tuple[str, tuple[Way, ...]]:
         spelling, ways = self._all_of()
         while self._took("OR"):
             more, other = self._all_of()
-            spelling, ways = f"{spelling} OR {more}", ways | other
+            spelling, ways = f"{spelling} OR {more}", _distinct((*ways, *other))
         return spelling, ways
 
-    def _all_of(self) -> tuple[str, frozenset[Conditions]]:
+    def _all_of(self) -> tuple[str, tuple[Way, ...]]:
         spelling, ways = self._one()
         while self._took("AND"):
             more, other = self._one()
-            spelling, ways = f"{spelling} AND {more}", frozenset(a | b for a, b in product(ways, other))
+            both = (_merged(one, another) for one, another in product(ways, other))
+            spelling, ways = f"{spelling} AND {more}", _distinct(both)
         return spelling, ways
 
-    def _one(self) -> tuple[str, frozenset[Conditions]]:
+    def _one(self) -> tuple[str, tuple[Way, ...]]:
         if self._took("("):
             self._depth += 1
             if self._depth > MAX_TERMS:
@@ -157,25 +150,43 @@ class _Parser:
         self._terms += 1
         if self._terms > MAX_TERMS:
             raise self._refusal(f"it names more than {MAX_TERMS} licences")
-        identifier = self._identifier(self._take())
-        spelling = identifier
+        term = self._licence(self._take())
         if self._took("WITH"):
-            spelling = f"{identifier} WITH {self._exception(self._take())}"
-        return spelling, frozenset({conditions(identifier)})
+            addition, spelling = self._addition(self._take())
+            term = Term(term.identifier, term.later, addition, f"{term.spelling} WITH {spelling}")
+        return term.spelling, ((term,),)
 
-    def _identifier(self, token: str) -> str:
-        if token in {"AND", "OR", "WITH", ")"}:
+    def _licence(self, token: str) -> Term:
+        if token in {*_OPERATORS, ")"}:
             raise self._refusal(f"'{token}' stands where a licence should")
-        if _REF.fullmatch(token) is not None:
-            return token
-        plus = "+" if token.endswith("+") else ""
-        known = _LICENCE_BY_LOWER.get(token.lower()) or _LICENCE_BY_LOWER.get(token.removesuffix("+").lower())
+        if _LICENCE_REF.fullmatch(token) is not None:
+            return Term(token.lower(), spelling=token)
+        known = _LICENCE_BY_LOWER.get(token.lower())
         if known is None:
-            raise LicenceUnknown(token)
-        return known + plus if not known.endswith("+") else known
+            known = _LICENCE_BY_LOWER.get(token.removesuffix("+").lower())
+            if known is None:
+                raise LicenceUnknown(token, LIST_VERSION)
+            known += "+"
+        return Term(known.removesuffix("+"), known.endswith("+"), spelling=known)
 
-    def _exception(self, token: str) -> str:
+    def _addition(self, token: str) -> tuple[str, str]:
+        """An exception as it is compared, and as it is spelt."""
+        if _ADDITION_REF.fullmatch(token) is not None:
+            return token.lower(), token
         known = _EXCEPTION_BY_LOWER.get(token.lower())
         if known is None:
-            raise LicenceUnknown(token)
-        return known
+            raise LicenceUnknown(token, LIST_VERSION)
+        return known, known
+
+
+def _merged(one: Way, other: Way) -> Way:
+    return tuple(dict.fromkeys((*one, *other)))
+
+
+def _distinct(ways: Iterator[Way] | tuple[Way, ...]) -> tuple[Way, ...]:
+    return tuple({frozenset(way): way for way in ways}.values())
+
+
+def _printable(text: str) -> str:
+    """Text of a stranger as a refusal repeats it: printable ASCII."""
+    return text.encode("unicode_escape").decode("ascii")

@@ -88,11 +88,43 @@ class ArtifactAltered(Unmet):
 
 @dataclass
 class LicenceTooWide(Unmet):
-    """A licence allows more than the licence of something it was made from."""
+    """A licence does not keep what the licence of something it was made from asks for."""
 
     code = "licence-too-wide"
-    sentence = "The licence {licence} is wider than {ancestor_licence} allows, on the path {path}."
+    sentence = "The licence {licence} does not keep what {ancestor_licence} asks for ({missing}), on the path {path}."
     licence: str
+    ancestor_licence: str
+    missing: str
+    path: tuple[str, ...]
+
+
+@dataclass
+class LicenceUnclassified(Unmet):
+    """Two licences cannot be compared, for the law knows too little of one of them."""
+
+    code = "licence-unclassified"
+    sentence = (
+        "The licences {licence} and {ancestor_licence} cannot be compared: {unclassified} is not classified. The "
+        "owner of '{ancestor}' decides; a licence that joins both with AND keeps both. The path is {path}."
+    )
+    licence: str
+    ancestor_licence: str
+    unclassified: str
+    ancestor: str
+    path: tuple[str, ...]
+
+
+@dataclass
+class DerivativesForbidden(Unmet):
+    """Something was made from what its licence lets nobody make anything from."""
+
+    code = "derivatives-forbidden"
+    sentence = (
+        "The licence {ancestor_licence} permits nothing to be made from '{ancestor}'. Its owner can permit it by "
+        "registering it under a choice that names the permission, such as {ancestor_licence} OR LicenseRef-NAME. "
+        "The path is {path}."
+    )
+    ancestor: str
     ancestor_licence: str
     path: tuple[str, ...]
 

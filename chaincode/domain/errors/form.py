@@ -150,8 +150,12 @@ class LicenceMalformed(Malformed):
 
 @dataclass
 class LicenceUnknown(Malformed):
-    """A licence or exception that is not on the SPDX list and is no LicenseRef."""
+    """A licence or exception that is not on the SPDX list and is no reference to one of one's own."""
 
     code = "licence-unknown"
-    sentence = "'{identifier}' is not on the SPDX licence list."
+    sentence = (
+        "'{identifier}' is not on the SPDX licence list {list_version}. A licence that is not listed is named "
+        "LicenseRef-NAME, and an exception AdditionRef-NAME."
+    )
     identifier: str
+    list_version: str

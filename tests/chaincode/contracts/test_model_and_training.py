@@ -226,7 +226,9 @@ def test_a_licence_wider_than_that_of_the_training_data_is_refused_with_the_path
     lab.submit(LAB, run(lab))
     lab.submit(LAB, RegisterModel(Name("net"), Text("n")))
     command = lab.record_model_version("net", run=Name("r-1"), licence=Licence("CC0-1.0"))
-    assert lab.refused(LAB, command) == errors.LicenceTooWide("CC0-1.0", "CC-BY-4.0", (NET, "run:r-1", DATA))
+    assert lab.refused(LAB, command) == errors.LicenceTooWide(
+        "CC0-1.0", "CC-BY-4.0", "attribution", (NET, "run:r-1", DATA)
+    )
 
 
 def test_a_licence_wider_than_that_of_a_parent_is_refused(lab):
@@ -234,7 +236,9 @@ def test_a_licence_wider_than_that_of_a_parent_is_refused(lab):
     lab.submit(LAB, RegisterModel(Name("free"), Text("n")))
     parents = (ModelParent(NET, Relation.FINE_TUNED),)
     refusal = lab.refused(LAB, lab.record_model_version("free", parents=parents))
-    assert refusal == errors.LicenceTooWide("Apache-2.0", "CC-BY-NC-4.0", ("model-version:free:1", NET))
+    assert refusal == errors.LicenceTooWide(
+        "Apache-2.0", "CC-BY-NC-4.0", "non-commercial use", ("model-version:free:1", NET)
+    )
 
 
 def test_a_licence_wider_than_that_of_a_model_that_the_run_began_from_is_refused(lab):
@@ -242,7 +246,9 @@ def test_a_licence_wider_than_that_of_a_model_that_the_run_began_from_is_refused
     lab.submit(LAB, run(lab, parents=(NET,)))
     lab.submit(LAB, RegisterModel(Name("tuned"), Text("n")))
     refusal = lab.refused(LAB, lab.record_model_version("tuned", run=Name("r-1")))
-    assert refusal == errors.LicenceTooWide("Apache-2.0", "CC-BY-NC-4.0", ("model-version:tuned:1", "run:r-1", NET))
+    assert refusal == errors.LicenceTooWide(
+        "Apache-2.0", "CC-BY-NC-4.0", "non-commercial use", ("model-version:tuned:1", "run:r-1", NET)
+    )
 
 
 def test_data_that_only_tested_a_model_does_not_bind_its_licence(lab):
@@ -328,7 +334,9 @@ def test_an_owner_that_is_a_member_no_more_declares_nothing(family):
 def test_a_declared_parent_binds_the_licence(family):
     family.model_version(LAB, "private", licence=Licence("LicenseRef-private"))
     refusal = family.refused(LAB, declare("a", "private"))
-    assert isinstance(refusal, errors.LicenceTooWide)
+    assert isinstance(refusal, errors.LicenceUnclassified)
+    family.model_version(LAB, "closed", licence=Licence("CC-BY-ND-4.0"))
+    assert isinstance(family.refused(LAB, declare("a", "closed")), errors.DerivativesForbidden)
 
 
 # --- Runs -------------------------------------------------------------------------------------------------------

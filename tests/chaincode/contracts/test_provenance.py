@@ -10,6 +10,7 @@ from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.derivation import Activity, Derivation, Range, Selection
 from chaincode.domain.lineage import Edge
 from chaincode.domain.provenance import Change, Dataset, GetDataset, GetDatasetVersion, Origin
+from chaincode.domain.spdx_ids import LIST_VERSION
 from chaincode.domain.values import (
     Blob,
     Count,
@@ -325,6 +326,32 @@ def test_a_selection_that_makes_no_sense_is_refused(derived, selection, where):
     assert refusal.pointer == f"/derivation/selection{where}"
 
 
+def test_nothing_is_derived_where_the_licence_forbids_it(world):
+    world.dataset(HOSPITAL, "closed", licence="CC-BY-NC-ND-4.0")
+    first = world.dataset_version(HOSPITAL, "closed")
+    world.dataset(HOSPITAL, "mine", licence="CC-BY-NC-ND-4.0")
+    closed = Ref("dataset-version:closed:1")
+    command = world.commit_version("mine", derivation=_derivation(closed, activity=Activity.TRANSFORM))
+    refusal = world.refused(HOSPITAL, command)
+    path = ("dataset-version:mine:1", closed)
+    assert refusal == errors.DerivativesForbidden(closed, "CC-BY-NC-ND-4.0", path)
+    corrected = world.commit_version(
+        "closed",
+        2,
+        change=Change.REPLACES,
+        parent_root=first.root,
+        derivation=_derivation(closed, activity=Activity.TRANSFORM),
+    )
+    assert world.submit(HOSPITAL, corrected)["version"] == "dataset-version:closed:2"
+
+
+def test_an_owner_permits_derivation_by_a_choice_in_its_licence(world):
+    world.dataset(HOSPITAL, "closed", licence="CC-BY-ND-4.0 OR LicenseRef-for-lab")
+    world.dataset_version(HOSPITAL, "closed")
+    world.dataset(LAB, "mine", licence="LicenseRef-For-Lab")
+    world.submit(LAB, world.commit_version("mine", derivation=_derivation("dataset-version:closed:1")))
+
+
 @pytest.mark.parametrize("parent", ["dataset-version:nothing:1", "model-version:net:1", "dataset:wdbc"])
 def test_a_missing_parent_is_refused(derived, parent):
     refusal = derived.refused(HOSPITAL, derived.commit_version("train", derivation=_derivation(parent)))
@@ -350,7 +377,7 @@ def test_a_derivation_without_parents_is_refused(derived):
 def test_a_derived_data_set_has_no_wider_licence_than_its_parents(derived):
     derived.dataset(LAB, "free", "CC0-1.0")
     refusal = derived.refused(LAB, derived.commit_version("free", derivation=_derivation(WDBC)))
-    assert refusal == errors.LicenceTooWide("CC0-1.0", "CC-BY-4.0", ("dataset-version:free:1", WDBC))
+    assert refusal == errors.LicenceTooWide("CC0-1.0", "CC-BY-4.0", "attribution", ("dataset-version:free:1", WDBC))
 
 
 # --- Form -------------------------------------------------------------------------------------------------------
@@ -359,7 +386,7 @@ def test_a_derived_data_set_has_no_wider_licence_than_its_parents(derived):
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [
-        ({"licence": "OpenRAIL-M"}, errors.LicenceUnknown("OpenRAIL-M")),
+        ({"licence": "OpenRAIL-M"}, errors.LicenceUnknown("OpenRAIL-M", LIST_VERSION)),
         ({"title": "e\u0301"}, errors.NotNormalised("/title")),
         ({"title": 1.5}, errors.FloatRefused("/title")),
         ({"title": float("nan")}, errors.NotANumber("/title")),

@@ -24,6 +24,7 @@ policy-number-wrong quorum-missing record-id-repeated repeated-entry root-withou
 run-ends-before-it-starts run-without-input selection-out-of-range self-parent stage-skipped
 statement-digest-differs statement-invalid token-reused too-deep too-large unknown-field unknown-kind
 unknown-schema version-out-of-order without-role wrong-arguments wrong-stage
+derivatives-forbidden licence-unclassified
 """
 
 

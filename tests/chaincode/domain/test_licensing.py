@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether what was made keeps the licence of its source, as far as the law can tell."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaincode.domain.errors import DerivativesForbidden, LicenceTooWide, LicenceUnclassified
+from chaincode.domain.licensing import ATTRIBUTION, NON_COMMERCIAL, Weight, check_licence, conditions, objection
+from chaincode.domain.spdx import Licence
+from chaincode.domain.values import Ref, model_version_ref
+
+KEPT, UNCLASSIFIED, BROKEN, FORBIDDEN = None, Weight.UNCLASSIFIED, Weight.BROKEN, Weight.FORBIDDEN
+KNOWN = [
+    "MIT",
+    "CC0-1.0",
+    "CC-BY-4.0",
+    "CC-BY-NC-4.0",
+    "CC-BY-SA-3.0",
+    "CC-BY-SA-4.0",
+    "CC-BY-NC-SA-4.0",
+    "ODbL-1.0",
+    "GPL-2.0-only",
+    "GPL-3.0-or-later",
+    "LGPL-2.1-only",
+    "MPL-2.0",
+    "GPL-2.0-only WITH Classpath-exception-2.0",
+]
+terms = st.sampled_from([*KNOWN, "LicenseRef-a", "LicenseRef-b", "Elastic-2.0", "MIT WITH AdditionRef-c"])
+expressions = st.recursive(
+    terms,
+    lambda inner: st.builds(lambda a, word, b: f"({a} {word} {b})", inner, st.sampled_from(["AND", "OR"]), inner),
+    max_leaves=5,
+).map(Licence)
+
+
+def weight(licence, source):
+    found = objection(Licence(licence), Licence(source))
+    return None if found is None else found.weight
+
+
+@pytest.mark.parametrize(
+    ("licence", "source", "expected"),
+    [
+        # Attribution and non-commercial use.
+        ("Apache-2.0", "CC-BY-4.0", KEPT),
+        ("OpenMDW-1.0", "CC-BY-4.0", KEPT),
+        ("CC0-1.0", "CC-BY-4.0", BROKEN),
+        ("CC-BY-4.0", "CC0-1.0", KEPT),
+        ("MIT", "CC-BY-NC-4.0", BROKEN),
+        ("CC-BY-NC-4.0", "CC-BY-4.0", KEPT),
+        ("CC-BY-ND-4.0", "CC-BY-4.0", KEPT),
+        ("CC-BY-NC-SA-4.0", "CC-BY-NC-4.0", KEPT),
+        ("Apache-2.0+", "Apache-2.0", KEPT),
+        # Share-alike is met by the same licence or by one that its steward lists.
+        ("CC-BY-4.0", "CC-BY-SA-4.0", BROKEN),
+        ("CC-BY-SA-4.0", "CC-BY-SA-4.0", KEPT),
+        ("ODbL-1.0", "CC-BY-SA-4.0", BROKEN),
+        ("GPL-2.0-only", "CC-BY-SA-4.0", BROKEN),
+        ("MPL-2.0", "CC-BY-SA-4.0", BROKEN),
+        ("CC-BY-SA-4.0", "ODbL-1.0", BROKEN),
+        ("GPL-3.0-only", "ODbL-1.0", BROKEN),
+        ("CC-BY-NC-SA-4.0", "CC-BY-SA-4.0", BROKEN),
+        ("CC-BY-SA-4.0", "CC-BY-NC-SA-4.0", BROKEN),
+        ("GPL-3.0-only", "CC-BY-SA-4.0", KEPT),
+        ("GPL-3.0-or-later", "CC-BY-SA-4.0", BROKEN),
+        ("CC-BY-SA-4.0", "GPL-3.0-only", BROKEN),
+        ("LAL-1.3", "CC-BY-SA-4.0", KEPT),
+        ("CC-BY-SA-4.0", "LAL-1.3", KEPT),
+        ("GPL-3.0-only", "CC-BY-SA-3.0", BROKEN),
+        ("CC-BY-SA-4.0", "CC-BY-SA-3.0", KEPT),
+        ("CC-BY-SA-4.0", "CC-BY-SA-2.0-UK", KEPT),
+        ("CC-BY-SA-3.0-DE", "CC-BY-SA-3.0", KEPT),
+        ("CC-BY-SA-3.0", "CC-BY-SA-4.0", BROKEN),
+        ("CC-BY-SA-4.0", "CC-BY-SA-1.0", BROKEN),
+        ("CC-BY-SA-4.0 AND MIT", "CC-BY-SA-4.0", KEPT),
+        ("CC-BY-SA-4.0 OR MIT", "CC-BY-SA-4.0", BROKEN),
+        ("CDLA-Sharing-1.0", "CDLA-Sharing-1.0", KEPT),
+        ("ODbL-1.0", "CDLA-Sharing-1.0", BROKEN),
+        ("GFDL-1.3-no-invariants-only", "GFDL-1.3-only", BROKEN),
+        # Later versions where the author said so.
+        ("GPL-3.0-only", "GPL-2.0-only", BROKEN),
+        ("GPL-2.0-or-later", "GPL-2.0-only", BROKEN),
+        ("GPL-2.0", "GPL-2.0-only", KEPT),
+        ("GPL-2.0+", "GPL-2.0-or-later", KEPT),
+        ("GPL-2.0-only", "GPL-2.0-or-later", KEPT),
+        ("GPL-3.0-only", "GPL-2.0-or-later", KEPT),
+        ("GPL-3.0-or-later", "GPL-2.0-or-later", KEPT),
+        ("GPL-2.0-or-later", "GPL-3.0-or-later", BROKEN),
+        ("AGPL-3.0-only", "GPL-3.0-only", BROKEN),
+        ("GPL-2.0-only", "LGPL-2.1-only", KEPT),
+        ("GPL-3.0-or-later", "LGPL-2.1-only", KEPT),
+        ("LGPL-3.0-only", "LGPL-2.1-only", BROKEN),
+        ("LGPL-3.0-only", "LGPL-2.1-or-later", KEPT),
+        ("GPL-3.0-only", "LGPL-3.0-only", KEPT),
+        ("GPL-2.0-only", "LGPL-3.0-only", BROKEN),
+        ("GPL-3.0-or-later", "MPL-2.0", KEPT),
+        ("AGPL-3.0-only", "MPL-2.0", KEPT),
+        ("GPL-3.0-only", "MPL-2.0-no-copyleft-exception", BROKEN),
+        ("MPL-2.0", "MPL-1.1", KEPT),
+        ("MPL-1.1", "MPL-2.0", BROKEN),
+        ("EPL-2.0", "EPL-1.0", KEPT),
+        ("GPL-3.0-only", "EUPL-1.2", KEPT),
+        ("CC-BY-SA-3.0", "EUPL-1.2", KEPT),
+        ("CC-BY-SA-4.0", "EUPL-1.2", BROKEN),
+        ("EUPL-1.2", "GPL-3.0-only", BROKEN),
+        ("GPL-3.0-only", "EUPL-1.1", BROKEN),
+        ("EUPL-1.2", "EUPL-1.1", KEPT),
+        # Exceptions grant more: they may be left out, not added.
+        ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only", BROKEN),
+        ("GPL-2.0-only", "GPL-2.0-only WITH Classpath-exception-2.0", KEPT),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-or-later WITH Classpath-exception-2.0", KEPT),
+        ("MIT WITH Classpath-exception-2.0", "MIT", KEPT),
+        # No derivatives.
+        ("CC-BY-NC-ND-4.0", "CC-BY-NC-ND-4.0", FORBIDDEN),
+        ("CC-BY-NC-4.0", "CC-BY-NC-ND-4.0", FORBIDDEN),
+        ("LicenseRef-x", "CC-BY-ND-3.0-DE", FORBIDDEN),
+        ("CC-BY-ND-4.0 AND LicenseRef-permission", "CC-BY-ND-4.0 OR LicenseRef-permission", KEPT),
+        ("MIT", "CC-BY-ND-4.0 OR LicenseRef-permission", UNCLASSIFIED),
+        # What is not classified cannot be compared with anything but itself.
+        ("MIT", "LicenseRef-private", UNCLASSIFIED),
+        ("LicenseRef-private", "LicenseRef-Private", KEPT),
+        ("MIT AND LicenseRef-private", "LicenseRef-private", KEPT),
+        ("MIT OR LicenseRef-private", "LicenseRef-private", UNCLASSIFIED),
+        ("MIT", "MIT OR LicenseRef-private", KEPT),
+        ("CC0-1.0", "MIT OR LicenseRef-private", UNCLASSIFIED),
+        ("LicenseRef-private", "CC-BY-4.0", UNCLASSIFIED),
+        ("LicenseRef-private", "CC0-1.0", KEPT),
+        ("LicenseRef-private AND CC-BY-4.0", "CC-BY-4.0", KEPT),
+        ("LicenseRef-private", "CC-BY-SA-4.0", UNCLASSIFIED),
+        ("Elastic-2.0", "Elastic-2.0", KEPT),
+        ("MIT", "Elastic-2.0", UNCLASSIFIED),
+        ("Elastic-2.0", "Elastic-2.0+", KEPT),
+        ("Elastic-2.0+", "Elastic-2.0", UNCLASSIFIED),
+        ("Apache-2.0", "Apache-2.0 WITH AdditionRef-rail", UNCLASSIFIED),
+        ("Apache-2.0 WITH AdditionRef-Rail", "Apache-2.0 WITH AdditionRef-rail", KEPT),
+        ("Apache-2.0 WITH AdditionRef-rail", "Apache-2.0", UNCLASSIFIED),
+        ("MIT", "CC-BY-NC-4.0 AND LicenseRef-private", BROKEN),
+    ],
+)
+def test_a_licence_keeps_what_the_source_asks_for(licence, source, expected):
+    assert weight(licence, source) == expected
+
+
+@given(expressions)
+def test_the_same_licence_keeps_itself_where_anything_may_be_made(licence):
+    assert objection(licence, licence) is None
+
+
+@given(expressions, expressions)
+def test_both_together_keep_either_and_either_keeps_a_choice(one, other):
+    both, choice = Licence(f"({one}) AND ({other})"), Licence(f"({one}) OR ({other})")
+    assert objection(both, one) is objection(both, other) is None
+    assert objection(one, choice) is objection(other, choice) is None
+
+
+@given(expressions, expressions, expressions)
+def test_credit_and_non_commercial_use_last_through_every_step(child, parent, source):
+    """Direct sources are compared; these two conditions of a source reach whatever is made in steps from it."""
+    if objection(child, parent) is not None or objection(parent, source) is not None:
+        return
+    for way in child.ways:
+        if any(conditions(term) is None for term in way):
+            continue
+        kept = frozenset().union(*(conditions(term) for term in way))
+        asked = [frozenset().union(*(conditions(term) or () for term in way)) for way in source.ways]
+        assert any(each & {ATTRIBUTION, NON_COMMERCIAL} <= kept for each in asked)
+
+
+def test_a_refusal_says_what_is_missing_and_who_decides():
+    net, base = model_version_ref("net", 1), model_version_ref("base", 1)
+
+    def refused(kind, licence, source):
+        with pytest.raises(kind) as caught:
+            check_licence(Licence(licence), net, [((base,), Licence("CC0-1.0")), ((base,), Licence(source))])
+        return caught.value
+
+    wide = refused(LicenceTooWide, "MIT", "CC-BY-NC-SA-4.0")
+    missing = "non-commercial use, the same licence as CC-BY-NC-SA-4.0 or a compatible one"
+    assert wide == LicenceTooWide("MIT", "CC-BY-NC-SA-4.0", missing, (net, base))
+    odd = refused(LicenceUnclassified, "MIT", "LicenseRef-Llama-3")
+    assert odd == LicenceUnclassified("MIT", "LicenseRef-Llama-3", "LicenseRef-Llama-3", base, (net, base))
+    assert "wider" not in str(odd)
+    assert f"owner of '{base}' decides" in str(odd)
+    closed = refused(DerivativesForbidden, "CC-BY-ND-4.0", "CC-BY-ND-4.0")
+    assert closed == DerivativesForbidden(base, "CC-BY-ND-4.0", (net, base))
+    assert "CC-BY-ND-4.0 OR LicenseRef-NAME" in str(closed)
+
+
+def test_what_has_no_source_may_be_under_any_licence():
+    check_licence(Licence("LicenseRef-x"), Ref("model-version:net:1"), [])

@@ -149,11 +149,18 @@ def _data_option(function: Callable[..., None]) -> Callable[..., None]:
     type=click.Choice(["reader", "recorder", "endorser", "operator"]),
     help="Each may do what those before may.",
 )
+@click.option("--new", is_flag=True, help="Make the folder of a gateway that has not run yet.")
 @_data_option
 @told
-def keys_add(name: str, role: str, data: Path) -> None:
+def keys_add(name: str, role: str, new: bool, data: Path) -> None:
     """Issue a key and print it: it cannot be shown again."""
-    with _key_store(data, new=True) as store:
+    if new and data.exists() and any(data.iterdir()) and not _is_gateways(data):
+        raise Failure(f"{data} holds something else; the folder of a new gateway is empty, or is made here")
+    if not new and not _is_gateways(data):
+        raise Failure(
+            f"{data} is not the data folder of a gateway, which `pedigree serve` makes; before its first start: --new"
+        )
+    with _key_store(data) as store:
         click.echo(store.add(name, role))
 
 
@@ -163,6 +170,7 @@ def keys_add(name: str, role: str, data: Path) -> None:
 @told
 def keys_list(data: Path, as_json: bool) -> None:
     """List keys, never their secrets."""
+    _refuse_without_keys(data)
     with _key_store(data) as store:
         rows = [
             {"id": key.id, "name": key.name, "role": key.role, "revoked": key.revoked is not None}
@@ -177,23 +185,31 @@ def keys_list(data: Path, as_json: bool) -> None:
 @told
 def keys_revoke(name: str, data: Path) -> None:
     """Stop accepting a key at once, by its name or id."""
+    _refuse_without_keys(data)
     with _key_store(data) as store:
         store.revoke(name)
 
 
+def _is_gateways(data: Path) -> bool:
+    return any((data / name).is_file() for name in ("keys.db", "secret"))
+
+
 @contextmanager
-def _key_store(data: Path, *, new: bool = False) -> Iterator[Any]:
+def _key_store(data: Path) -> Iterator[Any]:
     from gateway.wiring import open_keys
 
     file = data / "keys.db"
-    if not new and not file.exists():
-        raise Failure(f"{data} has no keys; make one with: pedigree keys add NAME --role ROLE --data {data}")
     with ExitStack() as guard:
         try:
             store = open_keys(data, guard)
         except sqlite3.DatabaseError as exc:
             raise Failure(f"{file} cannot be read as a key store: {exc}") from None
         yield store
+
+
+def _refuse_without_keys(data: Path) -> None:
+    if not (data / "keys.db").exists():
+        raise Failure(f"{data} has no keys; make one with: pedigree keys add NAME --role ROLE --data {data}")
 
 
 add_verbs(main)

@@ -20,6 +20,9 @@ from gateway.demo.processes import StartFailed
 from gateway.demo.story import Disagreement, Story, timed
 from gateway.sdk import PedigreeError
 
+MARK = "demonstration"
+"""The file that says of a folder that it is a demonstration's own, which the next one may empty."""
+
 
 def main() -> int:
     """Play the story."""
@@ -27,7 +30,9 @@ def main() -> int:
     parser.add_argument("--ledger", choices=("embedded", "fabric"), default="embedded")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
     parser.add_argument("--stop", action="store_true", help="stop what an earlier run left running, and end")
-    parser.add_argument("--dir", type=Path, help="where everything is kept; emptied first")
+    parser.add_argument(
+        "--dir", type=Path, help="where everything is kept; emptied first if it is an earlier demonstration's"
+    )
     parser.add_argument("--any-port", action="store_true", help="use ports that are free instead of the usual ones")
     parser.add_argument("--network", type=Path, default=Path(".pedigree"), help="a network in containers to play on")
     options = parser.parse_args()
@@ -36,8 +41,12 @@ def main() -> int:
     if options.stop:
         console.print(f"{Consortium(directory, options.ledger).stop_left_running()} programs stopped")
         return 0
-    Consortium(directory, options.ledger).stop_left_running()
-    consortium = _in_containers(options, console) or _as_processes(options, directory, console)
+    containers = _in_containers(options, console)
+    refusal = _refusal(Consortium(directory if containers is None else containers.directory, options.ledger))
+    if refusal is not None:
+        console.print(f"[bold red]Nothing was started or changed:[/] {refusal}")
+        return 2
+    consortium = containers or _as_processes(options, directory, console)
     story = Story(consortium, console)
     started = time.monotonic()
     try:
@@ -59,6 +68,20 @@ def main() -> int:
             consortium.stop()
     console.print(f"\n[bold green]Every step came out as it should[/] in {time.monotonic() - started:.1f} s.")
     return 0
+
+
+def _refusal(consortium: Consortium) -> str | None:
+    """Why the directory may not be emptied: another demonstration is kept there, or it is not a demonstration's."""
+    directory = consortium.directory
+    if consortium.is_kept():
+        running = ", ".join(consortium.left_running())
+        return (
+            f"a demonstration is kept in {directory}, {f'where these run: {running}' if running else 'and has ended'}. "
+            "End it with: make demo-stop, or play beside it with: python -m gateway.demo --dir FOLDER"
+        )
+    if directory.exists() and not (directory / MARK).exists() and any(directory.iterdir()):
+        return f"{directory} holds something else than a demonstration; choose another folder, or empty it yourself"
+    return None
 
 
 def _in_containers(options: argparse.Namespace, console: Console) -> Containers | None:
@@ -83,6 +106,8 @@ def _as_processes(options: argparse.Namespace, directory: Path, console: Console
 def play(consortium: Consortium | Containers, story: Story, console: Console) -> None:
     """Start from nothing, or from what others have left on a shared network, then every step in order."""
     shutil.rmtree(consortium.directory, ignore_errors=True)
+    consortium.directory.mkdir(mode=0o700, parents=True)
+    (consortium.directory / MARK).touch()
     started = time.monotonic()
     with console.status("starting a network, three chaincodes and three gateways …"):
         consortium.start()
@@ -99,7 +124,6 @@ def play(consortium: Consortium | Containers, story: Story, console: Console) ->
 
 def leave(consortium: Consortium, console: Console, directory: Path) -> None:
     """Say where everything answers, and how to stop it."""
-    consortium.remember()
     console.print("\n[bold]Left running:[/]")
     for name in ORGANISATIONS:
         console.print(f"  {name}: {consortium.url(name)}   key in {directory / 'gateways' / name / 'demo.key'}")

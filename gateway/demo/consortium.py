@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.demo.processes import Program, StartFailed, command
+from gateway.demo.processes import Program, StartFailed, command, started_at
 from gateway.sdk import Pedigree
 
 CHAINCODE = "pedigree"
@@ -101,6 +101,7 @@ class Consortium:
         self.ledger = ledger
         self.ports = free_ports() if any_port else DEFAULT_PORTS
         self._any_port = any_port
+        self._running = directory / "running.json"
         self._programs: list[Program] = []
 
     def start(self) -> None:
@@ -140,20 +141,25 @@ class Consortium:
         for program in reversed(self._programs):
             program.stop()
         self._programs.clear()
+        self._running.unlink(missing_ok=True)
 
-    def remember(self) -> None:
-        """Write down the process groups that are left running, for `stop_left_running`."""
-        groups = {one.name: one.process.pid for one in self._programs if one.process is not None}
-        (self.directory / "running.json").write_text(json.dumps(groups), encoding="utf-8")
+    def is_kept(self) -> bool:
+        """Whether a demonstration was left here on purpose, is under way, or was killed."""
+        return self._running.exists()
+
+    def left_running(self) -> dict[str, int]:
+        """The programs of an earlier or another demonstration here that still run, and their process groups."""
+        try:
+            kept: dict[str, list[Any]] = json.loads(self._running.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return {name: pid for name, (pid, began) in kept.items() if began and started_at(pid) == began}
 
     def stop_left_running(self) -> int:
-        """Stop what an earlier run remembered; returns how many programs there were."""
-        kept = self.directory / "running.json"
-        if not kept.exists():
-            return 0
-        groups: dict[str, int] = json.loads(kept.read_text(encoding="utf-8"))
+        """Stop what an earlier demonstration left running; returns how many programs there were."""
+        groups = self.left_running()
         end_groups(reversed(groups.values()), within=20)
-        kept.unlink()
+        self._running.unlink(missing_ok=True)
         return len(groups)
 
     def url(self, name: str) -> str:
@@ -269,7 +275,14 @@ class Consortium:
         program = Program(name, argv, self.directory / "logs" / f"{name}.log", env or {})
         self._programs.append(program)
         program.start()
+        self._remember()
         return program
+
+    def _remember(self) -> None:
+        """Write down which process groups run, and since when: a demonstration that is killed leaves them behind."""
+        groups = {one.name: one.process.pid for one in self._programs if one.process is not None}
+        kept = {name: [pid, started_at(pid)] for name, pid in groups.items()}
+        self._running.write_text(json.dumps(kept), encoding="utf-8")
 
     def _run(self, verb: str, *arguments: str) -> str:
         return self._output([command("pedigree-network"), verb, *arguments, "--dir", str(self.directory)])

@@ -95,3 +95,20 @@ class Program:
         if self.process.returncode is not None and self._sink is not None:
             self._sink.close()
             self._sink = None
+
+
+def started_at(pid: int) -> str | None:
+    """When a running process began, in words that only serve to be compared; None when there is no such process.
+
+    A number alone does not name a process for long: after a restart of the machine it is another's.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    else:
+        state, *rest = status.rpartition(")")[2].split()
+        return None if state == "Z" else f"tick {rest[18]}"
+    done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return done.stdout.strip() or None

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.exits import Exit
-from gateway.settings import NetworkFile, Settings, SettingsError, load_secret
+from gateway.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
 
 
 def invoke(*arguments: str) -> Any:
@@ -59,7 +59,7 @@ def test_help_names_every_verb() -> None:
 
 def test_a_key_is_shown_once(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
-    added = invoke("keys", "add", "ci", "--role", "recorder", "--data", data)
+    added = invoke("keys", "add", "ci", "--role", "recorder", "--new", "--data", data)
     assert added.exit_code == 0
     secret = added.output.strip()
     assert secret.count(".") == 1
@@ -68,6 +68,26 @@ def test_a_key_is_shown_once(tmp_path: Path) -> None:
     assert [key["name"] for key in json.loads(listed.output)] == ["ci"]
     assert invoke("keys", "revoke", "ci", "--data", data).exit_code == 0
     assert json.loads(invoke("keys", "list", "--data", data, "--json").output)[0]["revoked"] is True
+
+
+def test_a_key_is_added_only_to_the_folder_of_a_gateway(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("mine")
+    before = other.stat()
+    for folder in (tmp_path / "missing", other, tmp_path / "empty"):
+        refused = invoke("keys", "add", "ci", "--role", "reader", "--data", str(folder))
+        assert refused.exit_code == Exit.FAILED
+        assert f"{folder} is not the data folder of a gateway" in refused.stderr
+    assert (
+        "holds something else" in invoke("keys", "add", "ci", "--role", "reader", "--new", "--data", str(other)).stderr
+    )
+    assert sorted(tmp_path.rglob("*")) == [other, other / "thesis.txt"]
+    assert (other.stat().st_mode, other.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+    started = tmp_path / "started"
+    load_secret(private_folder(started) / "secret")  # as a gateway does first
+    assert invoke("keys", "add", "ci", "--role", "reader", "--data", str(started)).exit_code == 0
+    assert invoke("keys", "add", "two", "--role", "reader", "--data", str(started)).exit_code == 0
 
 
 @pytest.mark.parametrize(

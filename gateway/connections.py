@@ -13,6 +13,8 @@ from gunicorn.workers.gthread import TConn
 _HEAD_LIMIT = 64 * 1024
 _SHORT = 32 * 1024
 """Bytes of a request that the kernel keeps until all of them are there."""
+_CLOSE_WAIT = 8
+"""Linux's number of the state in which a TCP connection is once its other side has ended."""
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})[ \t]*\r\n", re.IGNORECASE)
 _ASKS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -101,10 +103,15 @@ def arrived(conn: Any) -> str:
     found = kept + more
     end = found.find(b"\r\n\r\n") + 4
     if end < 4:
-        return "too much" if len(found) >= _HEAD_LIMIT else "part"
+        return "too much" if len(found) >= _HEAD_LIMIT else "all" if _ended(conn.sock) else "part"
     if end == len(found) and found.startswith(b"GET "):
         return "question"
     return "begun" if not kept and _lacks(found, end) else "all"
+
+
+def _ended(sock: socket.socket) -> bool:
+    """Whether a client has ended its sending half, which the bytes that came before hide; where the kernel tells."""
+    return hasattr(socket, "TCP_INFO") and sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSE_WAIT
 
 
 def wake_when_whole(conn: Any) -> None:

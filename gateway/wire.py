@@ -7,7 +7,6 @@ every few seconds keeps a thread, and must not keep it for long.
 
 import errno
 import json
-import re
 import socket
 import time
 from contextlib import suppress
@@ -26,7 +25,6 @@ BODY_WITHIN = 20.0
 PACE = 16 * 1024
 """Bytes that each further second must bring."""
 _AGAIN = b"HTTP/1.1 100 Continue\r\n\r\n"
-_VERSION = re.compile(r"\(\d+, \d+\)|HTTP/\d+\.\d+")
 _LONGEST_DETAIL = 200
 
 _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -54,6 +52,7 @@ def answer(status: int, code: str, detail: str, *, retryable: bool = False, **he
 
 
 TOO_SLOW = answer(408, "request-timeout", "The request did not arrive in time.", retryable=True)
+HEAD_INCOMPLETE = answer(400, "malformed-request", "The connection ended within the head of a request.")
 HEAD_TOO_LARGE = answer(431, "headers-too-large", "The head of the request is larger than this server reads.")
 TOO_MANY_CONNECTIONS = answer(
     429, "too-many-connections", "Too many requests come from this address at once.", retryable=True, Retry_After="1"
@@ -64,8 +63,6 @@ DEFECT = answer(500, "internal", "The gateway failed; its operator finds why.")
 def refusal_of(error: Exception) -> bytes:
     """The answer to a head that is not HTTP as this server takes it."""
     status, code = next((status, code) for kind, status, code in _REFUSALS if isinstance(error, kind))
-    if isinstance(error, errors.InvalidHTTPVersion) and _VERSION.fullmatch(str(error.version)):
-        status, code = 505, "http-version-not-supported"
     return answer(status, code, str(error)[:_LONGEST_DETAIL])
 
 

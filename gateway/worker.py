@@ -34,6 +34,7 @@ from gateway.connections import Connection, Crowd, arrived, closed, wake_at_once
 from gateway.settings import PER_ADDRESS
 from gateway.wire import (
     DEFECT,
+    HEAD_INCOMPLETE,
     HEAD_TOO_LARGE,
     HEAD_WITHIN,
     TOO_MANY_CONNECTIONS,
@@ -138,7 +139,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 timed = conn.parser.unreader.sock = TimedSocket(conn.sock)
             timed.begin(HEAD_WITHIN)
             req = next(conn.parser)
-        except (errors.NoMoreData, StopIteration, OSError):
+        except errors.NoMoreData:
+            send_at_once(conn.sock, HEAD_INCOMPLETE)
+            return False
+        except (StopIteration, OSError):
             return False
         except errors.ParseException as exc:
             send_at_once(conn.sock, refusal_of(exc))

@@ -128,7 +128,7 @@ MALFORMED = [
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "malformed-request"),
     (b"GET\r\n\r\n", 400, "malformed-request"),
     (b"G@T / HTTP/1.1\r\nHost: h\r\n\r\n", 400, "malformed-request"),
-    (b"GET / HTTP/9.9\r\nHost: h\r\n\r\n", 505, "http-version-not-supported"),
+    (b"GET / HTTP/9.9\r\nHost: h\r\n\r\n", 400, "malformed-request"),
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "malformed-request"),
     (b"GET / HTTP/1.1\r\nHost h\r\n\r\n", 400, "malformed-request"),
     (b"GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n", 400, "malformed-request"),
@@ -151,6 +151,13 @@ def test_what_is_not_http_is_refused_in_the_one_shape(gateway: Any, sent: bytes,
     refused = problem_in(talk(gateway.port, sent, end=False))
     assert (refused["status"], refused["code"]) == (status, code), refused
     assert gateway.failures() == ""
+
+
+@pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\nHost: h\r\n"])
+def test_a_head_that_is_cut_off_is_refused_at_once(gateway: Any, sent: bytes) -> None:
+    started = time.monotonic()
+    assert problem_in(talk(gateway.port, sent))["code"] == "malformed-request"
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("chunk", [b"zz\r\nab\r\n", b"2\r\nabX", b"2;\x00\r\nab\r\n", b"-1\r\n", b"\r\n"])

@@ -176,14 +176,20 @@ def _fields(thing: Hashable) -> tuple[tuple[str, str, Any, dataclasses.Field[Any
 
 def _build(thing: type, members: dict[str, Json], pointer: str) -> object:
     values: dict[str, object] = {}
+    missing: list[str] = []
     for name, attribute, hint, definition in _fields(thing):
         where = f"{pointer}/{escape(name)}"
         if name in members:
-            values[attribute] = _value(hint, members.pop(name), where, definition.metadata.get("max", MAX_ITEMS))
+            try:
+                values[attribute] = _value(hint, members.pop(name), where, definition.metadata.get("max", MAX_ITEMS))
+            except MissingField as exc:
+                missing += exc.pointers
         elif type(None) in get_args(hint):
             values[attribute] = None
         elif definition.default is dataclasses.MISSING:
-            raise MissingField(where)
+            missing.append(where)
+    if missing:
+        raise MissingField(missing[0], tuple(missing))
     for name in sorted(members):
         raise UnknownField(f"{pointer}/{escape(name)}")
     return thing(**values)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Uploads, heads and bodies that are almost right, sent to the running server: refused, nothing fails or is recorded."""
+"""Uploads, heads and bodies that are almost right, sent to the running server: nothing fails, nothing is recorded."""
 
 from __future__ import annotations
 

@@ -27,11 +27,21 @@ class InvalidField(Malformed):
 
 @dataclass
 class MissingField(Malformed):
-    """A field that must be there is not."""
+    """Fields that must be there are not; `pointers` names all of them, `pointer` the first."""
 
     code = "missing-field"
     sentence = "The field '{pointer}' is missing."
     pointer: str
+    pointers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.pointers = self.pointers or (self.pointer,)
+
+    def __str__(self) -> str:
+        if len(self.pointers) == 1:
+            return super().__str__()
+        named = "', '".join(self.pointers)
+        return f"The fields '{named}' are missing."
 
 
 @dataclass

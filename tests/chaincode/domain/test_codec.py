@@ -234,6 +234,17 @@ def test_an_unknown_document_is_refused_and_not_guessed(document, refusal):
     assert caught.value == refusal
 
 
+def test_all_missing_fields_are_named_at_once():
+    origin = {"source": "UCI"}
+    with pytest.raises(errors.MissingField) as caught:
+        codec.from_plain({"kind": "register-dataset", "schema": 1, "title": "W", "origin": origin})
+    pointers = ("/dataset", "/licence", "/origin/method", "/origin/geography", "/sensitivity")
+    assert caught.value.facts() == {"pointer": "/dataset", "pointers": pointers}
+    named = "', '".join(pointers)
+    assert str(caught.value) == f"The fields '{named}' are missing."
+    assert str(errors.MissingField("/a")) == "The field '/a' is missing."
+
+
 def test_text_from_plain_values_is_in_normal_form_too():
     with pytest.raises(errors.NotNormalised) as caught:
         codec.from_plain(WELL_FORMED | {"title": "e\u0301"})

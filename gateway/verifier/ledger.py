@@ -7,8 +7,9 @@ For each block, in order:
  2. orderers signed it as the configuration in force before it demands (`/Channel/Orderer/BlockValidation`);
  3. each transaction that is marked valid has the id that its creator and nonce give, is signed by him, a member then,
     and no valid one before it has the same id;
- 4. its endorsements are over just this proposal and result, and satisfy every policy then in force for what it wrote;
- 5. what it says it read stood there, in that version.
+ 4. its endorsements are over just this proposal and result, and satisfy every policy in force before the block for what
+    it wrote;
+ 5. what it says it read stood there before the block, in that version, and no earlier one of the block has written it.
 
 Not judged: whether a transaction that is marked invalid had to be; range reads and private reads; whose signatures a
 change of the configuration carried, which the orderers' signatures stand for.
@@ -27,7 +28,8 @@ from gateway.fabric.errors import DisabledMember, MalformedData, NotUnderstood, 
 from gateway.fabric.following import InForce
 from gateway.fabric.policy import ChannelConfig, PolicyNotSatisfied, SignedData, verified_members
 from gateway.fabric.verify import BlockChecker, proposal_hash
-from gateway.verifier.duties import Duties, Versions
+from gateway.verifier.duties import Duties
+from gateway.verifier.keys import Keys
 
 __all__ = ["Finding", "LedgerCheck"]
 
@@ -52,9 +54,9 @@ class LedgerCheck:
         self._channel = channel
         self._checker = BlockChecker(genesis_hash, first=0)
         self._config: InForce | None = None
-        self._duties = Duties()
-        self._versions = Versions()
-        self._seen: dict[str, int] = {}
+        self._keys = Keys()
+        self._duties = Duties(self._keys)
+        self._seen: dict[str, tuple[int, int]] = {}
         self.broken = False
         """Whether the chain itself is broken, so that nothing after that place can be judged."""
         self.unjudged: dict[str, str] = {}
@@ -80,6 +82,11 @@ class LedgerCheck:
             self.transactions += 1
             if transaction.valid:
                 yield from self._valid(transaction, block.number, message)
+        self._keys.end_block()
+        try:
+            self._duties.end_block()
+        except MalformedData as exc:
+            yield Finding(place, str(exc))
         self.blocks += 1
 
     def _valid(self, transaction: Transaction, number: int, message: Any) -> Iterator[Finding]:
@@ -94,7 +101,7 @@ class LedgerCheck:
                     yield Finding(place, problem)
                 for written in transaction.namespaces:
                     self._duties.apply(written)
-                    self._versions.apply(written, number, transaction.index)
+                    self._keys.apply(written, number, transaction.index)
         except MalformedData as exc:
             yield Finding(place, str(exc))
 
@@ -105,16 +112,17 @@ class LedgerCheck:
             yield f"is of channel {transaction.channel!r}"
         if transaction.transaction_id != hashlib.sha256(transaction.nonce + transaction.creator).hexdigest():
             yield "has an id that is not of its creator and nonce"
-        first = self._seen.setdefault(transaction.transaction_id, number)
-        if first != number:
-            yield f"is valid for the second time: block {first} has it too"
+        here = (number, transaction.index)
+        first = self._seen.setdefault(transaction.transaction_id, here)
+        if first != here:
+            yield f"is valid for the second time: block {first[0]} has it too"
         if (problem := self._forged(transaction, config)) is not None:
             yield problem
         if not _about_its_proposal(transaction):
             yield "has endorsements of another proposal"
         yield from self._unendorsed(transaction, config)
         for written in transaction.namespaces:
-            for read in self._versions.stale(written):
+            for read in self._keys.stale(written):
                 yield f"read {written.namespace}/{read.key!r} in version {read.version}, which did not stand there"
 
     def _unendorsed(self, transaction: Transaction, config: ChannelConfig) -> Iterator[str]:

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state in the middle of a block: what is committed, and the valid transactions so far on top (V-30, V-33)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from network.embedded.commithash import Write
-from network.embedded.entries import Changes, Entry, HashEntry, Version, encode_metadata
+from network.embedded.entries import Changes, Entry, HashEntry, Version
 from network.embedded.snapshot import Snapshot
-from network.embedded.transactions import NamespaceSet, deletes, deletes_hash
+from network.embedded.transactions import NamespaceSet
+from network.embedded.txops import hashed_operations, public_operations
 
 
 class Overlay:
@@ -76,49 +77,25 @@ class Overlay:
             yield Write(ns, coll, key_hash, None if hashed is None else hashed.value_hash, version)
 
     def _apply_public(self, ns: str, rwset: Any, version: Version) -> None:
-        metadata = {write.key: _entries(write.entries) for write in rwset.metadata_writes}
-        for write in rwset.writes:
-            entry = None
-            if not deletes(write):
-                entry = Entry(write.value, version, self._kept(self.public(ns, write.key), metadata, write.key))
-            self.changes.public[ns, write.key] = entry
-            self._public_versions[ns, write.key] = version
-            metadata.pop(write.key, None)
-        for key, stored in metadata.items():
+        for key, operation in public_operations(rwset).items():
             current = self.public(ns, key)
-            if current is not None:
-                self.changes.public[ns, key] = Entry(current.value, version, stored)
-                self._public_versions[ns, key] = version
+            if current is None and not operation.stands_alone:
+                continue
+            merged = operation.merged(None if current is None else (current.value, current.metadata))
+            self.changes.public[ns, key] = None if merged is None else Entry(merged[0], version, merged[1])
+            self._public_versions[ns, key] = version
 
     def _apply_hashed(self, ns: str, coll: str, rwset: Any, version: Version) -> None:
-        metadata = {write.key_hash: _entries(write.entries) for write in rwset.metadata_writes}
-        for write in rwset.hashed_writes:
-            place = (ns, coll, write.key_hash)
-            entry = None
-            if not deletes_hash(write):
-                kept = self._kept(self.hashed(*place), metadata, write.key_hash)
-                entry = HashEntry(write.value_hash, version, kept)
-            self.changes.hashed[place] = entry
+        for key_hash, operation in hashed_operations(rwset).items():
+            place = (ns, coll, key_hash)
+            current = self.hashed(*place)
+            if current is None and not operation.stands_alone:
+                continue
+            merged = operation.merged(None if current is None else (current.value_hash, current.metadata))
+            self.changes.hashed[place] = None if merged is None else HashEntry(merged[0], version, merged[1])
             self._hash_versions[place] = version
-            metadata.pop(write.key_hash, None)
-        for key_hash, stored in metadata.items():
-            current = self.hashed(ns, coll, key_hash)
-            if current is not None:
-                self.changes.hashed[ns, coll, key_hash] = HashEntry(current.value_hash, version, stored)
-                self._hash_versions[ns, coll, key_hash] = version
-
-    @staticmethod
-    def _kept(current: Entry | HashEntry | None, written: dict[Any, bytes | None], key: str | bytes) -> bytes | None:
-        """A value write keeps the metadata unless the same transaction writes that too (rule V-33)."""
-        if key in written:
-            return written[key]
-        return None if current is None else current.metadata
 
 
 def _present(key: str, entry: Entry | None) -> Iterator[tuple[str, Version]]:
     if entry is not None:
         yield key, entry.version
-
-
-def _entries(entries: Iterable[Any]) -> bytes | None:
-    return encode_metadata((entry.name, entry.value) for entry in entries)

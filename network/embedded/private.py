@@ -13,7 +13,8 @@ from network.embedded.definitions import LIFECYCLE, Collection, Definition, Unus
 from network.embedded.entries import Commit, Expiry, HashKey, PrivateEntry, PrivateWriteSet, Version, hash_key
 from network.embedded.overlay import Overlay
 from network.embedded.store import Store
-from network.embedded.transactions import CollectionSet, deletes_hash
+from network.embedded.transactions import CollectionSet
+from network.embedded.txops import hashed_operations
 from network.embedded.validate import Candidate
 
 _LAST_BLOCK = 2**63 - 1
@@ -95,24 +96,23 @@ class PrivateCommit:
         values: dict[bytes, tuple[str, bytes]] = {}
         if raw is not None:
             values = {hash_key(w.key): (w.key, w.value) for w in kv_rwset_pb2.KVRWSet.FromString(raw).writes}
-        for write in one.hashed.hashed_writes:
-            place = (ns, one.name, write.key_hash)
-            if deletes_hash(write):
+        purges = {write.key_hash for write in one.hashed.hashed_writes if write.is_purge}
+        for key_hash, operation in hashed_operations(one.hashed).items():
+            place = (ns, one.name, key_hash)
+            if operation.deletes:
                 self._forget(place)
                 self._versions[place] = None
-                if write.is_purge:
+                if key_hash in purges:
                     self._purged.append((place, version))
-                continue
-            self._versions[place] = version
-            self._schedule(place, collection, version)
-            cleartext = values.get(write.key_hash)
-            if cleartext is not None and sha256(cleartext[1]).digest() == write.value_hash:
-                for org in collection.member_msps:
-                    self._put(place, org, cleartext[0], PrivateEntry(cleartext[1], version))
-        written = {write.key_hash for write in one.hashed.hashed_writes}
-        for write in one.hashed.metadata_writes:
-            if write.key_hash not in written:
-                self._bump((ns, one.name, write.key_hash), collection, version)
+            elif operation.sets_value:
+                self._versions[place] = version
+                self._schedule(place, collection, version)
+                cleartext = values.get(key_hash)
+                if cleartext is not None and sha256(cleartext[1]).digest() == operation.value:
+                    for org in collection.member_msps:
+                        self._put(place, org, cleartext[0], PrivateEntry(cleartext[1], version))
+            else:
+                self._bump(place, collection, version)
 
     def _put(self, place: HashKey, org: str, key: str, entry: PrivateEntry) -> None:
         self._overlay.changes.private[org, place[0], place[1], key] = entry

@@ -21,7 +21,7 @@ from gateway.demo.story import found
 from gateway.fabric import Gateway, Identity, Signer, connect
 from gateway.fabric.blocks import data_hash
 from gateway.fabric.rwset import NamespaceReadWriteSet, Read, Version, Write
-from gateway.verifier.duties import Versions
+from gateway.verifier.keys import Keys
 from gateway.verifier.ledger import LedgerCheck
 
 
@@ -174,11 +174,13 @@ def test_a_transaction_that_is_there_again_is_found(ledger: Ledger) -> None:
 
 
 def test_a_read_of_what_did_not_stand_there_is_stale() -> None:
-    versions = Versions()
-    versions.apply(touching(writes=("there", "gone")), 4, 1)
-    versions.apply(touching(deletes=("gone",)), 5, 0)
-    assert list(versions.stale(touching(reads={"there": (4, 1), "gone": None, "never": None}))) == []
-    stale = list(versions.stale(touching(reads={"there": (4, 0), "gone": (4, 1), "never": (0, 0)})))
+    keys = Keys()
+    keys.apply(touching(writes=("there", "gone")), 4, 1)
+    keys.end_block()
+    keys.apply(touching(deletes=("gone",)), 5, 0)
+    keys.end_block()
+    assert list(keys.stale(touching(reads={"there": (4, 1), "gone": None, "never": None}))) == []
+    stale = list(keys.stale(touching(reads={"there": (4, 0), "gone": (4, 1), "never": (0, 0)})))
     assert [one.key for one in stale] == ["there", "gone", "never"]
 
 

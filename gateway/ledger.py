@@ -4,27 +4,33 @@
 It contains no rule. A call that fails at one peer of the organisation goes on at another, which is safe for every
 kind of call: simulating orders nothing, and an envelope that is sent twice is committed once. What a peer says is
 translated by the table in `delivery/peererrors.py`.
+
+No other organisation can make a call fail for good by what its peer answers, as long as the rest can endorse without
+it: where an endorsement of its fails verification, the others are asked by name.
 """
 
 import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn, TypeVar
 
 from chaincode.domain import errors as law
 from gateway.delivery.breaker import Breaker
-from gateway.delivery.peererrors import Blame, Verdict, judge, parse_object
+from gateway.delivery.peererrors import Blame, Verdict, judge
 from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.refusals import parse_object
 from gateway.delivery.slots import Kind
-from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer, UntrustedResponse
+from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer, Transaction, UntrustedResponse
 from gateway.fabric.identity import default_hash
 from gateway.services.ports import (
     AlreadyProposed,
+    EndorsementRefused,
     Json,
     LedgerMisuse,
     Meter,
+    NothingOrdered,
     Outcome,
     OutcomeUnknown,
     Prepared,
@@ -43,14 +49,61 @@ _Answer = TypeVar("_Answer")
 class FabricLedger:
     """Implements `services.ports.Ledger` on the peers of one organisation."""
 
-    def __init__(self, peers: Peers, meter: Meter) -> None:
+    def __init__(
+        self, peers: Peers, meter: Meter, *, own: str, organisations: Callable[[], Collection[str]] = frozenset
+    ) -> None:
+        """Assign.
+
+        Args:
+            own: MSP id of the organisation.
+            organisations: MSP ids of all that may endorse, as far as they are known.
+        """
         self._peers = peers
         self._meter = meter
+        self._own = own
+        self._organisations = organisations
         self._commits: OrderedDict[str, Commit] = OrderedDict()
         self._endorsers: dict[tuple[str, tuple[str, ...]], Breaker] = {}
         self._lock = threading.Lock()
 
     def prepare(
+        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+    ) -> Prepared:
+        def endorsed(by: tuple[str, ...]) -> Prepared:
+            return self._prepare(function, command, nonce=nonce, token=token, organisations=by)
+
+        asked, left_out = organisations, set[str]()
+        while True:
+            try:
+                return endorsed(asked)
+            except EndorsementRefused:
+                if organisations and self._own not in organisations:
+                    self._ask_own(lambda: endorsed((self._own,)))
+                raise
+            except LedgerMisuse as exc:
+                culprit = exc.facts.get("organisation", "")
+                asked = () if organisations or culprit in left_out else self._without(left_out | {culprit})
+                if not asked:
+                    raise
+                left_out.add(culprit)
+                self._meter.count("endorser_left_out")
+
+    @staticmethod
+    def _ask_own(endorse: Callable[[], object]) -> None:
+        """Where only others were asked and they refuse, our own peer says whether the law does."""
+        try:
+            endorse()
+        except NothingOrdered:
+            return
+
+    def _without(self, culprits: set[str]) -> tuple[str, ...]:
+        """All organisations but these, if a majority is left with ours among it; else nobody."""
+        everybody = set(self._organisations())
+        others = everybody - culprits
+        enough = 2 * len(others) > len(everybody) and self._own in others and culprits < everybody
+        return tuple(sorted(others)) if enough else ()
+
+    def _prepare(
         self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
     ) -> Prepared:
         def work(line: Line) -> Prepared:
@@ -70,7 +123,7 @@ class FabricLedger:
         try:
             prepared = self._call(Kind.ENDORSE, work, blamed=lambda blame: _hold_against(breaker, blame))
         except law.AlreadyRecorded as exc:
-            raise AlreadyProposed(exc.transaction) from exc
+            raise AlreadyProposed(exc.transaction, recorded=True) from exc
         breaker.succeeded()
         return prepared
 
@@ -80,6 +133,9 @@ class FabricLedger:
             self._commits[commit.transaction_id] = commit
             while len(self._commits) > _COMMITS_KEPT:
                 self._commits.popitem(last=False)
+
+    def mark(self, envelope: bytes) -> str:
+        return Transaction.mark_of(envelope)
 
     def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
         with self._lock:
@@ -101,7 +157,11 @@ class FabricLedger:
         return self._call(Kind.COMMIT_STATUS, work)
 
     def evaluate(self, function: str, command: str) -> Json:
-        return self._call(Kind.EVALUATE, lambda line: _reply(line.contract.evaluate(function, command)))
+        own = (self._own,)
+        return self._call(
+            Kind.EVALUATE,
+            lambda line: _reply(line.contract.evaluate(function, command, endorsing_organisations=own)),
+        )
 
     def _call(
         self,
@@ -156,7 +216,7 @@ class FabricLedger:
         except FabricError as exc:
             if _of_nobody_known_yet(exc, self._peers):
                 return Verdict(Unavailable("who is a member has not been read from all blocks yet", code="catching-up"))
-            verdict = judge(exc, submitting=kind is Kind.SUBMIT)
+            verdict = judge(exc, submitting=kind is Kind.SUBMIT, own=self._own)
             self._report(peer, line, verdict.blame, exc)
             return verdict
         except ValueError:

@@ -17,6 +17,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from gateway.console import plain
 from gateway.health import HealthServer
 from gateway.settings import Settings, SettingsError
 from gateway.wiring import Service, build
@@ -118,13 +119,18 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
             self._service.stop()
 
 
+class PrintableFormatter(logging.Formatter):
+    """Shows what does not print as an escape, tracebacks' texts too: some of what is logged was written by others."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record))
+
+
 def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
     """Serve until stopped; returns never (gunicorn ends the process). Raises `SettingsError`."""
-    logging.basicConfig(
-        level=os.environ.get("PEDIGREE_LOG", "INFO").upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=os.environ.get("PEDIGREE_LOG", "INFO").upper(), handlers=[handler])
     files = _allow_files(max(_CONNECTIONS, 4 * settings.threads) + _FILES_BESIDE_CONNECTIONS)
     GatewayServer(settings, _listen(settings.host, settings.health_port), announce, files=files).run()
 

@@ -34,7 +34,7 @@ from gateway.rest.bodies import Spool
 from gateway.rest.problems import response_for
 from gateway.rest.routing import Door, Route
 from gateway.services.artifacts import Artifacts, Speaker
-from gateway.services.attempts import Attempts, Limits, Secret
+from gateway.services.attempts import Attempts, Limits
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.datasets import Datasets
@@ -45,6 +45,7 @@ from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
+from gateway.services.secret import Secret
 from gateway.services.shares import Shares
 from gateway.services.submitter import Submitter
 from gateway.settings import THREADS_BESIDE_IN_FLIGHT, Settings, SettingsError, load_secret, private_folder
@@ -144,6 +145,7 @@ def assemble(
     attempts = Attempts(
         parts.ledger, parts.submissions, parts.readmodel, commits,
         secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
+        organisation=place.organisation,
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
@@ -242,7 +244,9 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     guard.callback(renewal.stop)
     renewal.start()
     return Parts(
-        ledger=FabricLedger(peers, metrics),
+        ledger=FabricLedger(
+            peers, metrics, own=settings.organisation.msp_id, organisations=lambda: follower.organisations
+        ),
         blocks=FabricBlocks(peers, settings.network.chaincode, follower),
         readmodel=readmodel,
         submissions=SubmissionStore(_open(guard, data, "submissions", durable=True)),

@@ -9,18 +9,18 @@ comes twice. Who is a member changes with the blocks; the reader keeps the confi
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC
 from typing import Any, NoReturn, Protocol
 
 from chaincode.domain import codec
 from chaincode.domain.idempotency import Idempotency
-from gateway.delivery.peererrors import parse_object
 from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.refusals import parse_object
 from gateway.fabric import Block, FabricError, GatewayError, decode_block
 from gateway.fabric.blocks import Transaction, config_in
 from gateway.fabric.errors import DeliverError, NotUnderstood
-from gateway.services.ports import LedgerBlock, LedgerMisuse, LedgerTransaction, LedgerWrite, Unavailable
+from gateway.services.ports import Json, LedgerBlock, LedgerMisuse, LedgerTransaction, LedgerWrite, Unavailable
 
 _LOG = logging.getLogger(__name__)
 _TIP_WITHIN = 3.0
@@ -133,17 +133,38 @@ def ledger_block(block: Block, chaincode: str) -> LedgerBlock:
 
 
 def _transaction(transaction: Transaction, chaincode: str) -> LedgerTransaction:
-    ours = transaction.chaincode == chaincode
     at = "" if transaction.timestamp is None else transaction.timestamp.astimezone(UTC).isoformat()
+    writes = tuple(_writes(transaction, chaincode)) if transaction.valid else ()
+    answer = parse_object(transaction.result) if transaction.valid and transaction.chaincode == chaincode else None
+    shown = answer is not None and _shows(writes, answer)
     return LedgerTransaction(
         transaction_id=transaction.transaction_id,
         index=transaction.index,
         code=transaction.validation_code,
         creator=transaction.creator_msp_id,
         at=at.replace("+00:00", "Z"),
-        reply=parse_object(transaction.result) if ours and transaction.result else None,
-        writes=tuple(_writes(transaction, chaincode)) if transaction.valid else (),
+        reply=answer if shown else None,
+        writes=writes,
+        envelope=transaction.mark,
+        request=_request(transaction, chaincode) if transaction.valid else None,
+        said=None if shown else answer,
     )
+
+
+def _shows(writes: Iterable[LedgerWrite], answer: Json) -> bool:
+    """Whether what was answered is what was written: a transaction that writes to its organisation's own private
+    collection alone needs no other endorsement, and may answer whatever it likes."""
+    return any(write.value is not None and write.value == answer.get("record") for write in writes)
+
+
+def _request(transaction: Transaction, chaincode: str) -> str | None:
+    """Which request it recorded, by the row that the chaincode writes beside the outcome of each."""
+    for namespace in transaction.namespaces:
+        for write in namespace.writes if namespace.namespace == chaincode else ():
+            if write.key.startswith(_OF_THE_CHAINCODE_ALONE) and not write.is_delete:
+                row = parse_object(write.value) or {}
+                return ":".join(str(row.get(name)) for name in ("by", "token", "command"))
+    return None
 
 
 def _writes(transaction: Transaction, chaincode: str) -> Iterator[LedgerWrite]:

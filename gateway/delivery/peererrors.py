@@ -5,6 +5,10 @@ Codes of gRPC do not tell a caller's fault from a server's, nor one peer's from 
 FAILED_PRECONDITION from the own peer and UNAVAILABLE from another one. The texts below have been the same since
 Fabric 2.4, so they decide; only what no text explains is decided by its code. Validation codes, which come later and
 in blocks, are in `gateway/services/fates.py`; which HTTP status each failure has, in `gateway/rest/problems.py`.
+
+Nobody signs these texts. What our own organisation's peers say is believed, as they run our chaincode on our ledger.
+What a peer of another organisation says, and ours hands on, decides nothing that cannot be tried again a moment later:
+no refusal is final on its word, and no transaction exists on its word.
 """
 
 import logging
@@ -14,12 +18,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from chaincode.domain import canonical
-from chaincode.domain import errors as law
-from gateway.fabric import FabricError, GatewayError, UntrustedResponse
+from gateway.delivery.refusals import Failure, refusal, refusal_in
+from gateway.fabric import ErrorDetail, FabricError, GatewayError, UntrustedResponse
+from gateway.fabric.texts import said
 from gateway.services.ports import (
     AlreadyProposed,
     EndorsementMismatch,
+    EndorsementRefused,
     Forbidden,
     IdentityExpired,
     Json,
@@ -27,23 +32,16 @@ from gateway.services.ports import (
     NothingOrdered,
     OrganisationsRequired,
     OutcomeUnknown,
-    PortError,
-    Refused,
     TimedOut,
     TooLarge,
     Unavailable,
 )
 
 _LOG = logging.getLogger(__name__)
-_CHAINCODE_SAID = re.compile(r"chaincode response (\d{3}), (.*)", re.DOTALL)
 _DUPLICATE = re.compile(r"duplicate transaction found \[([0-9a-f]{64})\]")
-_REFUSALS = {
-    error.code: error
-    for family in law.LedgerError.__subclasses__()
-    for error in family.__subclasses__()
-}  # fmt: skip
-
-Failure = PortError | law.LedgerError
+_EVALUATED = "evaluate call to endorser returned error: "
+"""What a peer puts before another one's words, in its own message."""
+_MOST_SAID = 8
 
 
 class Blame(Enum):
@@ -164,37 +162,53 @@ _REFUSED_BY_ORDERER = ("status=BAD_REQUEST", "status=FORBIDDEN", "status=REQUEST
 _ABOUT_ORDERING = ("orderer", "broadcasting to ordering service")
 
 
-def translate(error: FabricError, *, submitting: bool) -> Failure:
-    """What a failure of the Gateway client means here; the most specific error that the facts allow."""
-    return judge(error, submitting=submitting).failure
+class _Voices(NamedTuple):
+    """Who said what about a failed call."""
+
+    own: tuple[str, ...]
+    """Our organisation's peers, the one that was called first."""
+    others: tuple[ErrorDetail, ...]
+
+    @classmethod
+    def of(cls, error: GatewayError, own: str) -> "_Voices":
+        others = tuple(detail for detail in error.details if detail.msp_id != own)
+        message = error.message
+        if others and message.startswith(_EVALUATED) and error.details[-1] in others:
+            message = _EVALUATED  # what follows is the other one's
+        return cls((message, *(each.message for each in error.details if each.msp_id == own)), others)
 
 
-def judge(error: FabricError, *, submitting: bool) -> Verdict:
-    """The same, and whom the failure is held against."""
+def judge(error: FabricError, *, submitting: bool, own: str) -> Verdict:
+    """What a failure of the Gateway client means here, the most specific error that the facts allow, and whom it is
+    held against; `own` is the MSP id of this gateway's organisation."""
     if isinstance(error, UntrustedResponse):
         _LOG.critical("the peer's answer was not signed: %s", error)
-        return Verdict(LedgerMisuse("the peer's answer failed verification and was not signed", reason=error.reason))
+        misuse = LedgerMisuse("the peer's answer failed verification and was not signed", reason=error.reason)
+        if error.member:
+            misuse.facts["organisation"] = said(error.member, 100)
+        return Verdict(misuse)
     if not isinstance(error, GatewayError):
         _LOG.error("the Gateway client failed: %s", error)
         return Verdict(LedgerMisuse("the Gateway client failed; see the gateway's log"))
-    texts = [error.message, *(detail.message for detail in error.details)]
     if submitting:
-        return _submitting(error, texts)
-    decided = _decided(texts)
+        return _submitting(error)
+    voices = _Voices.of(error, own)
+    decided = _decided(voices, error.transaction_id)
     if decided is not None:
         return _naming(decided, error)
-    return Verdict(_by_code(error), _blame(error, texts))
+    return Verdict(_by_code(error), _blame(error, voices.own))
 
 
-def _submitting(error: GatewayError, texts: Sequence[str]) -> Verdict:
-    said = " ".join(texts)
-    refused = error.code.name == "ABORTED" and any(text in said for text in _REFUSED_BY_ORDERER)
+def _submitting(error: GatewayError) -> Verdict:
+    texts = [error.message, *(detail.message for detail in error.details)]
+    together = " ".join(texts)
+    refused = error.code.name == "ABORTED" and any(text in together for text in _REFUSED_BY_ORDERER)
     # The peer's own limiter answers before anything is forwarded, so nothing was ordered.
-    limited = "too many requests for" in said
+    limited = "too many requests for" in error.message
     if not refused and not limited:
         unknown = OutcomeUnknown(f"ordering did not answer ({error.code.name})", transaction_id=error.transaction_id)
         return Verdict(unknown, _blame(error, texts))
-    row = _row(texts)
+    row = _row(texts, ())
     if row is not None:
         return Verdict(row.make(), row.blame)
     _LOG.error("the orderer refused a transaction: %s", error)
@@ -210,34 +224,53 @@ def _blame(error: GatewayError, texts: Sequence[str]) -> Blame:
     return Blame.SUSPECT if error.code.name == "DEADLINE_EXCEEDED" else Blame.NOBODY
 
 
-def _decided(texts: Sequence[str]) -> Verdict | None:
-    for text in texts:
+def _decided(voices: _Voices, transaction_id: str) -> Verdict | None:
+    for text in voices.own:
         duplicate = _DUPLICATE.search(text)
-        if duplicate is not None:
-            return Verdict(AlreadyProposed(duplicate[1]))
-    for text in texts:
-        said = _CHAINCODE_SAID.search(text)
-        if said is not None:
-            return Verdict(_refusal(int(said[1]), said[2]))
-    row = _row(texts)
-    return None if row is None else Verdict(row.make(), row.blame)
+        if duplicate is not None and duplicate[1] == transaction_id:
+            return Verdict(AlreadyProposed(transaction_id))
+    for text in voices.own:
+        answer = refusal_in(text)
+        if answer is not None:
+            return Verdict(refusal(*answer))
+    refused = [detail for detail in voices.others if refusal_in(detail.message) or _DUPLICATE.search(detail.message)]
+    if refused and len(refused) == len(voices.others):
+        return Verdict(EndorsementRefused("other organisations' peers refuse what this organisation's peer does not"))
+    row = _row(voices.own, [detail.message for detail in voices.others])
+    if row is not None:
+        return Verdict(row.make(), row.blame)
+    return Verdict(_ENDORSERS(), Blame.ENDORSERS) if voices.others else None
 
 
-def _row(texts: Sequence[str]) -> Row | None:
-    return next((row for row in TABLE if any(row.text in said for said in texts)), None)
+def _row(own: Sequence[str], others: Sequence[str]) -> Row | None:
+    """The first row that occurs: in our peers' words, or, where that can be tried again, in anybody's."""
+    for row in TABLE:
+        if any(row.text in text for text in own):
+            return row
+        if any(row.text in text for text in others) and row.make().transient:
+            return row
+    return None
 
 
 def _naming(verdict: Verdict, error: GatewayError) -> Verdict:
     """Name the organisations that did not endorse, never their addresses; the log has those."""
     failure = verdict.failure
-    if isinstance(failure, Unavailable) and verdict.blame in (Blame.ENDORSERS, Blame.VIEW, Blame.NOBODY):
-        names = sorted({detail.msp_id for detail in error.details if detail.msp_id})
+    if isinstance(failure, EndorsementRefused):
+        failure.facts["said"] = [_quoted(detail) for detail in error.details[:_MOST_SAID]]
+        _LOG.warning("%s: %s", failure.code, error)
+    elif isinstance(failure, Unavailable) and verdict.blame in (Blame.ENDORSERS, Blame.VIEW, Blame.NOBODY):
+        names = sorted({said(detail.msp_id, 100) for detail in error.details if detail.msp_id})
         if names:
             failure.facts["organisations"] = names
         _LOG.warning("%s: %s", failure.code, error)
     elif isinstance(failure, EndorsementMismatch | TimedOut):
         _LOG.error("%s: %s", failure.code, error)
     return verdict
+
+
+def _quoted(detail: ErrorDetail) -> Json:
+    """What a peer of another organisation said, as nothing but its words."""
+    return {"organisation": said(detail.msp_id, 100), "text": said(detail.message)}
 
 
 def _by_code(error: GatewayError) -> NothingOrdered:
@@ -248,33 +281,3 @@ def _by_code(error: GatewayError) -> NothingOrdered:
             return Unavailable("the peer did not answer in time", code="peer-timeout", retry_after=2)
     _LOG.error("the peer failed in a way that has no name: %s", error)
     return LedgerMisuse("the peer failed; see the gateway's log", grpc=error.code.name)
-
-
-def _refusal(status: int, text: str) -> Failure:
-    """The chaincode's own no: status 400 with a coded refusal, anything else is a defect of it."""
-    value = parse_object(text.encode())
-    if value is not None and value.get("code") == "clock-skew":
-        return Unavailable(
-            "an organisation's clock and this gateway's differ too much", code="clock-skew", retry_after=30
-        )
-    if status != 400 or value is None or not isinstance(value.get("code"), str):
-        _LOG.error("the chaincode failed with status %d: %s", status, text[:500])
-        return LedgerMisuse("the chaincode failed; see the gateway's log", status=status)
-    facts = value.get("facts")
-    facts = facts if isinstance(facts, dict) else {}
-    kind = _REFUSALS.get(value["code"])
-    if kind is not None:
-        try:
-            return kind(**{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()})
-        except TypeError:
-            _LOG.warning("the refusal %s has other facts than this gateway knows", value["code"])
-    return Refused(str(value.get("message", value["code"])), code=value["code"], **facts)
-
-
-def parse_object(data: bytes) -> Json | None:
-    """The JSON object in `data`, `None` when it is anything else."""
-    try:
-        value = canonical.parse(data)
-    except law.Malformed:
-        return None
-    return value if isinstance(value, dict) else None

@@ -28,6 +28,7 @@ __all__ = [
     "data_hash",
     "decode_block",
     "decode_transaction",
+    "envelope_mark",
     "header_bytes",
     "header_hash",
     "validation_code_name",
@@ -95,6 +96,11 @@ class Transaction:
     proposal_hash: bytes = field(default=b"", repr=False)
 
     @property
+    def mark(self) -> str:
+        """What tells this envelope from any other with the same id, see `envelope_mark`."""
+        return envelope_mark(self.payload, self.signature)
+
+    @property
     def valid(self) -> bool:
         """Whether the peer that delivered the block found the transaction valid."""
         return self.validation_code == VALID
@@ -109,6 +115,14 @@ class Block:
     data_hash: bytes
     header_hash: bytes
     transactions: tuple[Transaction, ...]
+
+
+def envelope_mark(payload: bytes, signature: bytes) -> str:
+    """SHA-256, in hex, over an envelope's payload with its length (8 bytes, big-endian) before it, and its signature.
+
+    Not over the envelope's bytes, which anybody may write in other ways that mean the same.
+    """
+    return hashlib.sha256(len(payload).to_bytes(8, "big") + payload + signature).hexdigest()
 
 
 def header_hash(number: int, previous_hash: bytes, data: bytes) -> bytes:

@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.fabric.texts import said
+
 if TYPE_CHECKING:  # the verifier reads this module and does without gRPC
     import grpc
 
@@ -79,10 +81,10 @@ class GatewayError(FabricError):
         super().__init__(code, message, self.details, transaction_id)
 
     def __str__(self) -> str:
-        head = f"{self.code.name}: {self.message}"
+        head = f"{self.code.name}: {said(self.message)}"
         if self.transaction_id:
             head += f" (transaction {self.transaction_id})"
-        return "; ".join([head, *(f"{d.msp_id} at {d.address}: {d.message}" for d in self.details)])
+        return "; ".join([head, *(said(f"{d.msp_id} at {d.address}: {d.message}") for d in self.details)])
 
 
 class EndorseError(GatewayError):
@@ -135,14 +137,16 @@ class CommitError(FabricError):
 class UntrustedResponse(FabricError):
     """The peer's answer fails a check made before signing or reading on; nothing was signed.
 
-    `reason` is a permanent short code (such as `header-mismatch`), `message` is for people.
+    `reason` is a permanent short code (such as `header-mismatch`), `message` is for people. `member` is the MSP id of
+    the organisation whose endorsement is at fault; empty where that is nobody's.
     """
 
-    def __init__(self, reason: str, message: str, transaction_id: str = "") -> None:
+    def __init__(self, reason: str, message: str, transaction_id: str = "", member: str = "") -> None:
         self.reason = reason
         self.message = message
         self.transaction_id = transaction_id
-        super().__init__(reason, message, transaction_id)
+        self.member = member
+        super().__init__(reason, message, transaction_id, member)
 
     def __str__(self) -> str:
         suffix = f" (transaction {self.transaction_id})" if self.transaction_id else ""

@@ -118,6 +118,11 @@ class Follower:
         return None if self._config is None else self._config.sequence
 
     @property
+    def organisations(self) -> frozenset[str]:
+        """MSP ids of the application organisations of the configuration in force; none before the first block."""
+        return frozenset() if self._config is None else frozenset(self._config.organisations.values())
+
+    @property
     def disabled(self) -> Mapping[str, str]:
         """Members whose definition in the configuration in force is not understood, by MSP id, and why."""
         return self._trust.msps.disabled

@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 
 from gateway.fabric import wire
+from gateway.fabric.blocks import envelope_mark
 from gateway.fabric.commit import Commit
 from gateway.fabric.errors import MalformedData
 from gateway.fabric.messages import parse, read_transaction
@@ -65,6 +66,15 @@ class Transaction:
             transaction_id=self.transaction_id, envelope=self._envelope()
         ).SerializeToString()
         return data
+
+    @staticmethod
+    def mark_of(data: builtins.bytes) -> str:
+        """What tells the envelope in these `bytes` from any other with the same id (`blocks.envelope_mark`).
+
+        Raises `MalformedData`.
+        """
+        envelope = parse(wire.gateway.PreparedTransaction, data, "transaction").envelope
+        return envelope_mark(envelope.payload, envelope.signature)
 
     @property
     def digest(self) -> builtins.bytes:

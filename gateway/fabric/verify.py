@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 
 from gateway.fabric import blocks, wire
-from gateway.fabric.errors import InvalidIdentity, MalformedData, UntrustedResponse
+from gateway.fabric.errors import DisabledMember, InvalidIdentity, MalformedData, UntrustedResponse
 from gateway.fabric.msp import Member, Msp, Msps
 from gateway.fabric.mspfolder import msp_from_config, msp_from_folder
 from gateway.fabric.policy import ChannelConfig, Policy, PolicyNotSatisfied
@@ -185,13 +185,19 @@ def _check_endorsements(endorsements: Any, endorsed: bytes, expected: Expected, 
         member = _endorser(endorsement.endorser, expected, trust)
         if member.key in members:
             raise UntrustedResponse(
-                "duplicate-endorsement", f"a peer of {member.msp_id} endorsed twice", expected.transaction_id
+                "duplicate-endorsement",
+                f"a peer of {member.msp_id} endorsed twice",
+                expected.transaction_id,
+                member.msp_id,
             )
         try:
             member.verify(endorsed + endorsement.endorser, endorsement.signature)
         except InvalidSignature as exc:
             raise UntrustedResponse(
-                "endorsement-signature", f"the endorsement of {member.msp_id} is forged", expected.transaction_id
+                "endorsement-signature",
+                f"the endorsement of {member.msp_id} is forged",
+                expected.transaction_id,
+                member.msp_id,
             ) from exc
         members[member.key] = member
     missing = sorted(set(expected.organisations) - {member.msp_id for member in members.values()})
@@ -211,14 +217,30 @@ def _endorser(serialized: bytes, expected: Expected, trust: Trust) -> Member:
     try:
         member = trust.msps.member(serialized)
     except MalformedData as exc:
-        reason = "untrusted-endorser" if isinstance(exc, InvalidIdentity) else "malformed-endorser"
-        raise UntrustedResponse(reason, str(exc), expected.transaction_id) from exc
+        raise UntrustedResponse(_distrust(exc), str(exc), expected.transaction_id, _claimed(serialized)) from exc
     # Without NodeOUs an MSP does not tell its peers from its clients, so there is no role to demand.
     if member.role not in ("peer", None):
         raise UntrustedResponse(
-            "endorser-role", f"an endorser of {member.msp_id} is a {member.role}, not a peer", expected.transaction_id
+            "endorser-role",
+            f"an endorser of {member.msp_id} is a {member.role}, not a peer",
+            expected.transaction_id,
+            member.msp_id,
         )
     return member
+
+
+def _distrust(error: MalformedData) -> str:
+    if isinstance(error, DisabledMember):
+        return "disabled-endorser"
+    return "untrusted-endorser" if isinstance(error, InvalidIdentity) else "malformed-endorser"
+
+
+def _claimed(serialized: bytes) -> str:
+    """The MSP id that an identity claims; empty where it is none."""
+    try:
+        return str(wire.identities.SerializedIdentity.FromString(serialized).mspid)
+    except wire.DecodeError:
+        return ""
 
 
 def _rebuilt(expected: Expected, action: Any) -> bytes:

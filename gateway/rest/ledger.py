@@ -31,13 +31,22 @@ _LEDGER: schemas.Schema = {
 }
 _TRANSACTION: schemas.Schema = {
     "type": "object",
-    "required": ["id", "block", "validation_code", "valid", "reply"],
+    "required": ["id", "block", "validation_code", "valid", "reply", "said"],
     "properties": {
         "id": {"type": "string"},
         "block": {"type": "integer"},
         "validation_code": {"type": "integer"},
         "valid": {"type": "boolean"},
-        "reply": {"type": ["object", "null"]},
+        "reply": {
+            "description": "What the chaincode answered, where the ledger's public entries show it.",
+            "type": ["object", "null"],
+        },
+        "said": {
+            "description": "What a valid transaction says it answered, without public entries to show for it: the "
+            "word of the organisation that signed it, and of nobody else.",
+            "type": ["object", "null"],
+            "properties": {"by": {"type": "string"}, "reply": {"type": "object"}},
+        },
     },
 }
 
@@ -53,14 +62,15 @@ def routes(view: LedgerView, readmodel: ReadModel) -> tuple[Route, ...]:
         found = readmodel.transaction(transaction_id) if _ID.fullmatch(transaction_id) else None
         if found is None:
             raise HttpProblem(404, "no-such-transaction", "No block that was read so far holds this transaction.")
-        outcome, reply = found
+        outcome = found.outcome
         return Reply(
             {
                 "id": transaction_id,
                 "block": outcome.block,
                 "validation_code": outcome.code,
                 "valid": outcome.valid,
-                "reply": reply,
+                "reply": found.reply,
+                "said": None if found.said is None else {"by": found.creator, "reply": found.said},
             }
         )
 

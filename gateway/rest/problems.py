@@ -35,6 +35,7 @@ _PORTS: tuple[tuple[type[PortError], int, bool], ...] = (
     (ShareTaken, 429, True),
     (ports.Unavailable, 503, True),
     (ports.EndorsementMismatch, 502, True),
+    (ports.EndorsementRefused, 502, True),
     (ports.TimedOut, 504, True),
     (ports.Forbidden, 403, False),
     (ports.IdentityExpired, 401, False),

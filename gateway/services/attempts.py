@@ -5,7 +5,7 @@ Requests and the reconciler run the same code; so does the first run and the run
 in the comments are the obligations listed in `submitter.py`.
 """
 
-import hmac
+import hashlib
 import logging
 import math
 import random
@@ -16,15 +16,17 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import NamedTuple
 
 from chaincode.domain.errors import LedgerError
 from gateway.services.commits import Commits
-from gateway.services.fates import Fate, fate_of
+from gateway.services.fates import TAKEN, Fate, fate_of
 from gateway.services.ports import (
     AlreadyProposed,
     Json,
     Ledger,
+    LedgerMisuse,
     Meter,
     NothingOrdered,
     Outcome,
@@ -37,10 +39,9 @@ from gateway.services.ports import (
     Submissions,
     Unavailable,
 )
+from gateway.services.secret import Secret
 
 _LOG = logging.getLogger(__name__)
-_NONCE_SIZE = 24
-_DUPLICATE_TXID = 9
 _FIRST_RESEND = 0.5
 _LONGEST_UNKNOWN = 5.0
 _LONGEST_RESEND = 60.0
@@ -95,28 +96,6 @@ class _Sent(NamedTuple):
     copies: int = 0
 
 
-class Secret:
-    """Derives nonces and operation ids; the same parts give the same result as long as the key is kept."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def nonce(self, submission: Submission) -> bytes:
-        return self._derive("nonce", submission.client, submission.key, str(submission.attempt))[:_NONCE_SIZE]  # 2
-
-    def token(self, submission: Submission) -> str:
-        """What names the request on the ledger, the same for every attempt and under every certificate."""
-        return self._derive("token", submission.client, submission.key).hex()
-
-    def submission_id(self, client: str, key: str) -> str:
-        return self._derive("operation", client, key).hex()[:32]
-
-    def _derive(self, *parts: str) -> bytes:
-        # Lengths keep ("a", "b|c") and ("a|b", "c") apart.
-        message = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8")
-        return hmac.digest(self._key, message, "sha256")
-
-
 class Attempts:
     """Drives submissions; keeps only when each envelope without an outcome was sent last, so it is thread-safe."""
 
@@ -132,10 +111,12 @@ class Attempts:
         errors: Callable[[PortError | LedgerError], Response],
         streaming: Callable[[], bool],
         limits: Limits,
+        organisation: str,
     ) -> None:
         """Assign.
 
         Args:
+            organisation: MSP id of the one whose requests these are.
             errors: how a failure is stored as an answer, so that a replay shows what the first caller saw.
             streaming: whether commits are being learnt from the block stream at the moment.
         """
@@ -148,6 +129,7 @@ class Attempts:
         self._errors = errors
         self._streaming = streaming
         self._limits = limits
+        self._organisation = organisation
         self._stopping = threading.Event()
         self._sent: dict[str, _Sent] = {}
 
@@ -178,7 +160,7 @@ class Attempts:
                 raise Halted(submission, exc) from exc
             if outcome is None:
                 return submission  # 4
-            fate = fate_of(outcome)
+            fate = self._fate(submission, outcome)
             if fate.valid:
                 return self.conclude(submission, self._committed(submission, outcome))
             ends[fate.code] += fresh > 0
@@ -189,6 +171,33 @@ class Attempts:
             if fresh:
                 self._stopping.wait(random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
             submission = replace(submission, state="accepted", attempt=submission.attempt + 1, envelope=None)  # 5
+
+    def _fate(self, submission: Submission, outcome: Outcome) -> Fate:
+        """What an outcome means for this attempt; an invalid occurrence that is not our envelope is no outcome of it.
+
+        An id is used up by it all the same: whoever sees a proposal can have its id ordered first. Where the envelope
+        is not known any more, nobody can tell whose an invalid occurrence was, and the id is as used up.
+        """
+        envelope = submission.envelope
+        if outcome.valid or (envelope is not None and outcome.envelope in ("", self._ledger.mark(envelope))):
+            return fate_of(outcome)
+        return TAKEN
+
+    def may_go_on(self, stored: Submission, response: Response) -> bool:
+        """Whether a request whose final answer is stored is taken up again when it is repeated.
+
+        So are failures that may be repeated; and one whose transaction is valid all the same, since an orderer that
+        says it refused an envelope may have ordered it.
+        """
+        if response.body.get("retryable"):
+            return True
+        outcome = None if stored.transaction_id is None else self._seen(stored.transaction_id)
+        return response.status >= HTTPStatus.BAD_REQUEST and outcome is not None and outcome.valid
+
+    def abandon(self, submission: Submission) -> Response:
+        """End a submission that something unexpected keeps from its end; a repetition finds what became of it."""
+        unknown = OutcomeUnknown("an unexpected error keeps this request from its end; see the gateway's log")
+        return self.conclude(submission, self._errors(unknown))
 
     def conclude(self, submission: Submission, response: Response) -> Response:
         """Store the final answer; if a crash loses it, the transaction id leads to the same answer again."""
@@ -203,17 +212,32 @@ class Attempts:
     def _endorsed(self, submission: Submission) -> tuple[Submission, Outcome | None]:
         """The submission with an envelope on disk, or with the outcome that this transaction has already."""
         if submission.state == "prepared":
-            found = self._readmodel.transaction(submission.transaction_id or "")
-            return submission, None if found is None else found[0]
+            return submission, self._seen(submission.transaction_id or "")
         try:
             submission = self._prepare(submission)
         except AlreadyProposed as exc:
-            submission = replace(submission, transaction_id=exc.transaction_id, reply=None)
-            return submission, self._first_outcome(exc.transaction_id)
+            outcome = self._first_outcome(exc.transaction_id)
+            if exc.recorded:
+                self._check_recorded(submission, exc.transaction_id)
+            return replace(submission, transaction_id=exc.transaction_id, envelope=None, reply=None), outcome
         started = time.perf_counter()
         self._submissions.save(submission)  # 3
         self._meter.observe("save", time.perf_counter() - started)
         return submission, None
+
+    def _check_recorded(self, submission: Submission, transaction_id: str) -> None:
+        """Raises unless the blocks show that the transaction which the chaincode names recorded this very request."""
+        command = hashlib.sha256(submission.command.encode()).hexdigest()
+        request = f"{self._organisation}:{self._secret.token(submission)}:{command}"
+        seen = self._readmodel.transaction(transaction_id)
+        if seen is None or not seen.outcome.valid or seen.request != request:
+            raise LedgerMisuse(
+                "the chaincode names a transaction that did not record this request", transaction_id=transaction_id
+            )
+
+    def _seen(self, transaction_id: str) -> Outcome | None:
+        found = self._readmodel.transaction(transaction_id)
+        return None if found is None else found.outcome
 
     def _prepare(self, submission: Submission) -> Submission:
         nonce, token = self._secret.nonce(submission), self._secret.token(submission)
@@ -264,10 +288,9 @@ class Attempts:
                 self._meter.count("resent")
         if outcome is not None:
             self._sent.pop(submission.transaction_id, None)
-        if outcome is not None and outcome.code == _DUPLICATE_TXID:
-            # Only the first occurrence of an id decides; its block was applied before this future was there.
-            found = self._readmodel.transaction(submission.transaction_id)
-            return outcome if found is None else found[0]
+        if outcome is not None and not outcome.valid:
+            # Of several occurrences the valid one counts; its block may have been applied before this future was there.
+            return self._seen(submission.transaction_id) or outcome
         return outcome
 
     def _send(self, submission: Submission, transaction_id: str, *, resent: bool) -> _Sent:
@@ -317,11 +340,9 @@ class Attempts:
 
     def _fallback(self, transaction_id: str, remaining: float) -> Outcome | None:
         """CommitStatus holds one of the peer's slots while it waits, so it is asked only when blocks do not come."""
-        found = self._readmodel.transaction(transaction_id)
-        if found is not None:
-            return found[0]
-        if self._streaming():
-            return None
+        found = self._seen(transaction_id)
+        if found is not None or self._streaming():
+            return found
         try:
             outcome = self._ledger.outcome(transaction_id, min(remaining, self._limits.fallback_after))
         except (NothingOrdered, OutcomeUnknown) as exc:
@@ -330,26 +351,27 @@ class Attempts:
             return None
         if outcome is not None:
             self._commits.seen(outcome.block)
-        return outcome
+        # The peer tells the code of an id, and not whose envelope it was: what is invalid is for the blocks to show.
+        return outcome if outcome is not None and outcome.valid else None
 
     def _first_outcome(self, transaction_id: str) -> Outcome:
         """The outcome of a transaction that an endorser found in its block index; the read model may lag a little."""
         with self._commits.expect(transaction_id) as future:
-            found = self._readmodel.transaction(transaction_id)
+            found = self._seen(transaction_id)
             if found is not None:
-                return found[0]
+                return found
             outcome = self._await(future, transaction_id, time.monotonic() + self._limits.wait)
         if outcome is None:
             raise Unavailable("the first outcome of this request is not visible yet", code="behind", retry_after=1)
         return outcome
 
     def _committed(self, submission: Submission, outcome: Outcome) -> Response:
-        reply = submission.reply
-        if reply is None:
-            # Our own copy of the answer is lost; the block holds it.
+        envelope, reply = submission.envelope, submission.reply
+        if envelope is None or reply is None or outcome.envelope not in ("", self._ledger.mark(envelope)):
+            # Our own copy of the answer is lost, or of another endorsement of the same id; the block holds it.
             self._commits.wait_for_height(outcome.block + 1, self._limits.wait)
             found = self._readmodel.transaction(outcome.transaction_id)
-            reply = (found[1] if found is not None else None) or {}
+            reply = (found.reply if found is not None else None) or {}
         transaction = {"id": outcome.transaction_id, "block": outcome.block}
         return Response(submission.success, {**reply, "transaction": transaction}, outcome.block + 1)
 

@@ -69,8 +69,9 @@ class Commits:
             if self._known_height == self._height:
                 self._behind_since = None
             found = [
-                (future, Outcome(transaction.transaction_id, transaction.code, block.number))
-                for transaction in block.transactions
+                (future, Outcome(transaction.transaction_id, transaction.code, block.number, transaction.envelope))
+                # What is valid first: others may have ordered something invalid under the same id, in the same block.
+                for transaction in sorted(block.transactions, key=lambda each: each.code != 0)
                 for future in self._waiting.pop(transaction.transaction_id, ())
             ]
             self._changed.notify_all()

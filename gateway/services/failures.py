@@ -6,6 +6,7 @@ PortError                     base; `code` is permanent, `facts` are for machine
 ├─ NothingOrdered             the attempt failed before ordering; trying again is safe
 │  ├─ Unavailable             endorsers, chaincode, peer limit or clock: come back later
 │  ├─ EndorsementMismatch     organisations answered differently
+│  ├─ EndorsementRefused      other organisations refuse what our own peer does not
 │  ├─ TimedOut                the chaincode ran too long
 │  └─ Forbidden, IdentityExpired, TooLarge, OrganisationsRequired, LedgerMisuse
 ├─ AlreadyProposed            this transaction id stands in the ledger: look up its outcome
@@ -67,6 +68,17 @@ class EndorsementMismatch(NothingOrdered):
     retries = 2
 
 
+class EndorsementRefused(NothingOrdered):
+    """Peers of other organisations refuse what our own does not: they stand at another height, or will not endorse.
+
+    `facts["said"]` has their words, which prove nothing.
+    """
+
+    code = "endorsement-refused"
+    transient = True
+    retries = 2
+
+
 class TimedOut(NothingOrdered):
     """The chaincode exceeded the peer's execution time; nothing was ordered."""
 
@@ -104,13 +116,18 @@ class LedgerMisuse(NothingOrdered):
 
 
 class AlreadyProposed(PortError):
-    """The derived transaction id is already in a block; whoever asks must look up that first outcome."""
+    """A transaction of this request is in a block already; its outcome must be looked up there.
+
+    `recorded` says that it is not the one with the derived id: the chaincode names it, by the request's token, and the
+    blocks must show that it recorded this very request.
+    """
 
     code = "duplicate-transaction"
 
-    def __init__(self, transaction_id: str) -> None:
+    def __init__(self, transaction_id: str, *, recorded: bool = False) -> None:
         super().__init__(f"transaction {transaction_id} is already in the ledger", transaction_id=transaction_id)
         self.transaction_id = transaction_id
+        self.recorded = recorded
 
 
 class OutcomeUnknown(PortError):

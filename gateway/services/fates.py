@@ -26,12 +26,23 @@ _POLICY = Fate(
     "endorsement-policy", 502, "the network's endorsement policy was not satisfied", attempts=2, retryable=False
 )
 _UPGRADING = Fate("chaincode-upgrading", 503, "the chaincode is being upgraded", attempts=2)
+TAKEN = Fate("transaction-id-taken", 503, "others ordered something under this transaction's id before it", attempts=5)
+"""An id is used up by its first occurrence, whoever ordered that. Endorsers see the id before it is ordered."""
 _FAULT = Fate(
     "transaction-invalid", 500, "the network found the transaction invalid; the operator was told", attempts=1,
     retryable=False,
 )  # fmt: skip
 
-_FATES = {0: _VALID, 10: _POLICY, 11: _CONFLICT, 12: _CONFLICT, 17: _UPGRADING, 18: _UPGRADING, 25: _UPGRADING}
+_FATES = {
+    0: _VALID,
+    9: TAKEN,
+    10: _POLICY,
+    11: _CONFLICT,
+    12: _CONFLICT,
+    17: _UPGRADING,
+    18: _UPGRADING,
+    25: _UPGRADING,
+}
 
 
 def fate_of(outcome: Outcome) -> Fate:

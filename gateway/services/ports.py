@@ -15,6 +15,9 @@ from gateway.services.failures import (
     EndorsementMismatch as EndorsementMismatch,
 )
 from gateway.services.failures import (
+    EndorsementRefused as EndorsementRefused,
+)
+from gateway.services.failures import (
     Forbidden as Forbidden,
 )
 from gateway.services.failures import (
@@ -75,6 +78,9 @@ class Outcome:
     transaction_id: str
     code: int
     block: int
+    envelope: str = ""
+    """The mark of the envelope that stands there (see `Ledger.mark`); empty where that is not known. Anybody may order
+    an envelope under an id that they have seen, and make it invalid by that."""
 
     @property
     def valid(self) -> bool:
@@ -101,6 +107,11 @@ class Ledger(Protocol):
 
         Sending the same envelope twice is harmless. Raises `OutcomeUnknown` or a `NothingOrdered`.
         """
+        ...
+
+    def mark(self, envelope: bytes) -> str:
+        """What tells an envelope from any other with the same transaction id: SHA-256 over what was signed and the
+        signature, in hex."""
         ...
 
     def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
@@ -133,9 +144,17 @@ class LedgerTransaction:
     at: str
     """The client's claimed time, RFC 3339 in UTC."""
     reply: Json | None
-    """What the chaincode answered: `record` and `event`; `None` for what is not a transaction of ours."""
+    """What the chaincode answered: `record` and `event`. Only where the transaction is valid and the record is among
+    its public writes, since those are what the chaincode's endorsement policy covers."""
     writes: tuple[LedgerWrite, ...]
     """Empty unless the transaction is valid."""
+    envelope: str = ""
+    """The envelope's mark, see `Ledger.mark`."""
+    request: str | None = None
+    """Organisation, token and SHA-256 of the command that it recorded, joined by colons; `None` where it recorded
+    none."""
+    said: Json | None = None
+    """What was answered without public writes to show for it: the word of `creator` and of whoever endorsed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +167,19 @@ class LedgerBlock:
     transactions: tuple[LedgerTransaction, ...]
     config: bytes | None = None
     """The channel's configuration that holds from here on, as the ledger has it; `None` where it stays as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the blocks say of a transaction id: of the occurrence that is valid, else of the first one."""
+
+    outcome: Outcome
+    creator: str
+    """MSP id of who signed it; proven only where it is valid."""
+    request: str | None
+    reply: Json | None
+    said: Json | None
+    """These three as in `LedgerTransaction`."""
 
 
 class BlockSource(Protocol):
@@ -233,8 +265,8 @@ class ReadModel(Protocol):
         """Every matching entry, for the few kinds whose number is bounded by organisations or one artifact."""
         ...
 
-    def transaction(self, transaction_id: str) -> tuple[Outcome, Json | None] | None:
-        """The first outcome of a transaction and the chaincode's reply, or `None` when no applied block holds it."""
+    def transaction(self, transaction_id: str) -> Seen | None:
+        """What is known of a transaction, or `None` when no applied block holds it."""
         ...
 
     def history(self, key: str) -> Sequence[Entry]:

@@ -55,7 +55,7 @@ class Reconciler:
     def _round(self, submission: Submission, pause: float, later: list[tuple[float, str, float, Submission]]) -> None:
         try:
             remaining = self._submitter.settle(submission)
-        except Exception:
+        except Exception:  # the disk, most likely: not even an end could be written down
             _LOG.exception("submission %s could not be settled; trying again", submission.id)
             remaining = submission
         if remaining is not None:

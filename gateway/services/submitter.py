@@ -22,7 +22,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 
-from gateway.services.attempts import Attempts, Halted, Limits, Secret
+from gateway.services.attempts import Attempts, Halted, Limits
 from gateway.services.ports import (
     Clock,
     Meter,
@@ -32,6 +32,7 @@ from gateway.services.ports import (
     Submissions,
     Unavailable,
 )
+from gateway.services.secret import Secret
 from gateway.services.shares import Shares, ShareTaken
 
 _LOG = logging.getLogger(__name__)
@@ -107,6 +108,8 @@ class Submitter:
         self._waiters = threading.BoundedSemaphore(limits.waiters)
         self._orphans: deque[Submission] = deque()
         self._orphaned = threading.Semaphore(0)
+        self._complained: set[str] = set()
+        """Submissions whose unexpected failure was logged with its traceback."""
 
     def submit(self, intent: Intent, function: str, command: Callable[[], str]) -> Answer:
         """Record a command exactly once and answer with its committed outcome.
@@ -165,20 +168,38 @@ class Submitter:
         self._orphaned.release(threads)
 
     def settle(self, submission: Submission) -> Submission | None:
-        """One round of work on an orphan: `None` when it reached its end, else how it stands now."""
+        """One round of work on an orphan: `None` when it reached its end, else how it stands now.
+
+        Whatever is raised, the submission ends within its time; only one that may have been ordered and stands in no
+        block yet waits longer, for a block to decide.
+        """
+        overdue = self._clock() - submission.created >= self._limits.accepted_for
         try:
             result = self._attempts.drive(submission, time.monotonic() + self._limits.fallback_after)
         except Halted as halt:
-            if halt.cause.transient and self._clock() - submission.created < self._limits.accepted_for:
+            if halt.cause.transient and not overdue:
                 return halt.submission
             result = self._attempts.give_up(halt.submission, halt.cause)
-        except PortError as exc:
-            _LOG.warning("submission %s is still open: %s", submission.id, exc.message)
-            return submission
+        except Exception as exc:
+            self._complain(submission, exc)
+            if not overdue:
+                return submission
+            result = self._attempts.abandon(submission)
+        self._complained.discard(submission.id)
         if isinstance(result, Submission):
             return result
         self._land(submission.client, submission.key, Answer(result, submission.id))
         return None
+
+    def _complain(self, submission: Submission, error: Exception) -> None:
+        """Log why a round failed; the traceback of what nobody expected once for each submission."""
+        if isinstance(error, PortError):
+            _LOG.warning("submission %s is still open: %s", submission.id, error.message)
+        elif submission.id in self._complained:
+            _LOG.warning("submission %s is still open: %s", submission.id, type(error).__name__)
+        else:
+            self._complained.add(submission.id)
+            _LOG.error("submission %s could not be settled; trying again", submission.id, exc_info=error)
 
     # -- the request path ---------------------------------------------------------------------------------
 
@@ -222,7 +243,7 @@ class Submitter:
         if stored is not None:
             if stored.request_hash != intent.digest:
                 raise KeyReused("this Idempotency-Key was used with another payload")  # 1
-            if stored.response is not None and not stored.response.body.get("retryable"):
+            if stored.response is not None and not self._attempts.may_go_on(stored, stored.response):
                 return Answer(stored.response, stored.id, replayed=True)
         self._take(self._slots, intent.client)
         try:

@@ -8,14 +8,20 @@ then applies those again by the path it always uses.
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from gateway.services.ports import Entry, Json, LedgerBlock, LedgerTransaction, Outcome, Page, PortError
+from gateway.services.ports import Entry, Json, LedgerBlock, LedgerTransaction, Outcome, Page, PortError, Seen
 from gateway.stores.database import Database
 
 _ENTRY = "entry.key, entry.kind, entry.value, entry.transaction_id, entry.block, entry.at"
 _TABLES = ("attribute", "channel_config", "entry", "history", "ledger_transaction")
 _INDEXED_LENGTH = 256
+_OCCURRENCE = """
+INSERT INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+  block = excluded.block, number = excluded.number, code = excluded.code, creator = excluded.creator, at = excluded.at,
+  envelope = excluded.envelope, request = excluded.request, reply = excluded.reply, said = excluded.said
+WHERE excluded.code = 0 AND ledger_transaction.code <> 0"""
+"""Others may order invalid transactions under any id, before the true one or beside it; none stands in for it."""
 
 
 class ReadModelStore:
@@ -58,16 +64,13 @@ class ReadModelStore:
     def all(self, kind: str, *, where: Mapping[str, str]) -> Sequence[Entry]:
         return [_entry(row) for row in self._select(kind, where, "", -1)]
 
-    def transaction(self, transaction_id: str) -> tuple[Outcome, Json | None] | None:
-        row = (
-            self._database.reader()
-            .execute("SELECT code, block, reply FROM ledger_transaction WHERE id = ?", (transaction_id,))
-            .fetchone()
-        )
+    def transaction(self, transaction_id: str) -> Seen | None:
+        query = "SELECT code, block, envelope, creator, request, reply, said FROM ledger_transaction WHERE id = ?"
+        row = self._database.reader().execute(query, (transaction_id,)).fetchone()
         if row is None:
             return None
-        code, block, reply = row
-        return Outcome(transaction_id, code, block), None if reply is None else json.loads(reply)
+        code, block, envelope, creator, request, reply, said = row
+        return Seen(Outcome(transaction_id, code, block, envelope), creator, request, _json_of(reply), _json_of(said))
 
     def history(self, key: str) -> Sequence[Entry]:
         rows = self._database.reader().execute(
@@ -111,8 +114,7 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
     if last is not None and block.previous_hash != last:
         raise PortError(f"block {block.number} does not continue the chain that was read so far", height=height)
     connection.executemany(
-        "INSERT OR IGNORE INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [_transaction_row(block.number, transaction) for transaction in block.transactions],
+        _OCCURRENCE, [_transaction_row(block.number, transaction) for transaction in block.transactions]
     )
     for writes in _rounds(block):
         _apply_writes(connection, writes)
@@ -122,11 +124,18 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
 
 
 def _transaction_row(block: int, transaction: LedgerTransaction) -> tuple[Any, ...]:
-    reply = None if transaction.reply is None else json.dumps(transaction.reply)
     return (
         transaction.transaction_id, block, transaction.index, transaction.code, transaction.creator, transaction.at,
-        reply,
+        transaction.envelope, transaction.request, _text_of(transaction.reply), _text_of(transaction.said),
     )  # fmt: skip
+
+
+def _text_of(value: Json | None) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _json_of(text: str | None) -> Json | None:
+    return None if text is None else cast("Json", json.loads(text))
 
 
 class _Write(NamedTuple):

@@ -193,7 +193,12 @@ def make_site(world: Any) -> Iterator[Callable[..., Site]]:
         heights: list[int] = []
         lookout = Lookout(peers, heights.append, every=0.2, within=0.5, stalls_after=1.0)
         site = Site(
-            world, endpoints, peers, lookout, FabricLedger(peers, meter), FabricBlocks(peers, "pedigree", Credulous()),
+            world,
+            endpoints,
+            peers,
+            lookout,
+            FabricLedger(peers, meter, own="LabMSP"),
+            FabricBlocks(peers, "pedigree", Credulous()),
             meter,
             heights,
         )  # fmt: skip

@@ -453,7 +453,7 @@ def test_an_endorser_who_may_be_a_member_of_later_blocks_is_asked_for_again(make
     site.peers.told(site.peer[0], 4)
     assert refused(site).code == "catching-up"
     assert len(list(site_blocks(site, 4))) == 4
-    assert refused(site, LedgerMisuse).facts == {"reason": "untrusted-endorser"}
+    assert refused(site, LedgerMisuse).facts == {"reason": "untrusted-endorser", "organisation": "NobodyMSP"}
 
 
 def test_a_peer_of_another_channel_is_found_at_the_first_question(site: Any) -> None:

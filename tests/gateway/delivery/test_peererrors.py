@@ -7,15 +7,19 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 
-from chaincode.domain.errors import AlreadyExists, InvalidField, LineageCycle
-from gateway.delivery.peererrors import TABLE, Blame, judge, translate
-from gateway.fabric import EndorseError, ErrorDetail, GatewayError, SubmitError, UntrustedResponse
+from chaincode.domain.errors import AlreadyExists, AlreadyRecorded, InvalidField, LineageCycle
+from gateway.delivery.peererrors import TABLE, Blame, judge
+from gateway.fabric import EndorseError, ErrorDetail, FabricError, GatewayError, SubmitError, UntrustedResponse
 from gateway.rest.problems import headers_for, response_for
 from gateway.services import ports
 from gateway.services.fates import fate_of
 
 CODE = grpc.StatusCode
 TX = "ab" * 32
+
+
+def translate(error: FabricError, *, submitting: bool) -> Any:
+    return judge(error, submitting=submitting, own="LabMSP").failure
 
 
 def endorse(message: str, *details: str, code: Any = CODE.ABORTED) -> Any:
@@ -171,15 +175,80 @@ OUR_CODES = (CODE.ABORTED, CODE.UNAVAILABLE, CODE.FAILED_PRECONDITION, CODE.UNKN
 @pytest.mark.parametrize("where", ["message", "detail", "another peer's detail"])
 def test_each_row_of_the_table(said: Said, code: Any, where: str) -> None:
     detail = said.text if where == "detail" else f"rpc error: code = Unknown desc = {said.text}"
-    details = () if where == "message" else (ErrorDetail("peer0:7051", "HospitalMSP", detail),)
+    details = () if where == "message" else (ErrorDetail("peer0:7051", "LabMSP", detail),)
     message = said.text if where == "message" else "see attached details for more info"
-    failure, blame = judge(EndorseError(code, message, details, TX), submitting=False)
+    failure, blame = judge(EndorseError(code, message, details, TX), submitting=False, own="LabMSP")
     response = response_for(failure)
     assert (response.status, response.body["code"]) == (said.status, said.code)
     assert isinstance(failure, ports.NothingOrdered)
     assert (failure.retries, blame) == (said.retries, said.blame)
     assert ("Retry-After" in headers_for(failure)) == (said.status == 503)
     assert "7051" not in json.dumps(response.body), "a peer's address was told to a caller"
+
+
+@pytest.mark.parametrize("said", SAID, ids=lambda said: said.text[:60])
+@pytest.mark.parametrize("code", OUR_CODES, ids=lambda code: code.name)
+def test_nothing_that_another_organisation_says_is_final(said: Said, code: Any) -> None:
+    details = (ErrorDetail("peer0:7051", "HospitalMSP", said.text),)
+    failure, _ = judge(EndorseError(code, "see details", details, TX), submitting=False, own="LabMSP")
+    assert isinstance(failure, ports.NothingOrdered)
+    assert failure.transient
+    assert failure.code == (said.code if said.status in (502, 503) else "endorsers-unavailable")
+
+
+FOREIGN = (
+    refusal(AlreadyRecorded("cd" * 32)),
+    refusal(AlreadyExists("model:net")),
+    f"duplicate transaction found [{TX}]. Creator [0a]",
+    'chaincode response 400, {"code":"new-rule","message":"No.","facts":{"code":"x","message":[]}}',
+    "chaincode response 500, \x1b[2J\u202e",
+)
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+@pytest.mark.parametrize("message", ["failed to collect enough transaction endorsements, see", "failed to endorse"])
+def test_a_refusal_of_another_organisation_is_its_words_and_no_more(text: str, message: str) -> None:
+    details = [ErrorDetail("peer0:7051", "HospitalMSP", text)] * 20
+    failure, blame = judge(EndorseError(CODE.ABORTED, message, details, TX), submitting=False, own="LabMSP")
+    assert isinstance(failure, ports.EndorsementRefused)
+    assert (failure.transient, blame) == (True, Blame.NOBODY)
+    assert len(failure.facts["said"]) == 8
+    answer = json.dumps(response_for(failure).body, ensure_ascii=False)
+    assert "7051" not in answer
+    assert answer.isprintable()
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_a_foreign_refusal_beside_our_own_peers_words_changes_nothing(text: str) -> None:
+    foreign, own = ErrorDetail("a", "HospitalMSP", text), ErrorDetail("b", "LabMSP", refusal(InvalidField("/x", "y")))
+    for details in ((foreign, own), (own, foreign)):
+        error = EndorseError(CODE.ABORTED, "failed to endorse", details, TX)
+        assert translate(error, submitting=False) == InvalidField("/x", "y")
+    evaluated = EndorseError(CODE.UNKNOWN, f"evaluate call to endorser returned error: {text}", (own, foreign), TX)
+    assert translate(evaluated, submitting=False) == InvalidField("/x", "y")
+
+
+def test_a_duplicate_of_another_transaction_is_none() -> None:
+    assert isinstance(endorse("x", f"duplicate transaction found [{'cd' * 32}]. Creator [0a]"), ports.LedgerMisuse)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"transaction": 7}, {"transaction": {"a": 1}}, {"transaction": "no id"}, {"code": "x"}, {"message": "x"},
+        {"self": "x"}, {"a b": "x"}, {"a": {"b": 1}}, {"a": [1]}, {"a": None}, {"a": True}, [], "x", None, 7,
+        {f"f{n}": "x" for n in range(40)}, {"transaction": "\x1b[2J"}, {"text": "\u202e\x00" * 9000},
+    ],
+    ids=lambda facts: str(facts)[:30],
+)  # fmt: skip
+@pytest.mark.parametrize("code", ["already-recorded", "token-reused", "already-exists", "new-rule"])
+def test_a_refusal_of_an_odd_form_is_a_failure_that_can_be_shown(code: str, facts: Any) -> None:
+    body = json.dumps({"code": code, "message": "No.\n\x1b[2J", "facts": facts})
+    failure = endorse("x", f"chaincode response 400, {body}")
+    assert isinstance(failure, ports.Refused)
+    answer = json.dumps(response_for(failure).body, ensure_ascii=False)
+    assert answer.isprintable()
+    assert len(answer) < 40_000
 
 
 def test_the_table_has_no_row_that_was_not_tried() -> None:
@@ -201,6 +270,7 @@ def test_the_chaincodes_own_clock_is_named_too() -> None:
     ("outcome", "status", "code", "attempts", "retryable"),
     [
         (0, 200, "valid", 0, True),
+        (9, 503, "transaction-id-taken", 5, True),
         (10, 502, "endorsement-policy", 2, False),
         (11, 409, "conflict", 5, True),
         (12, 409, "conflict", 5, True),
@@ -209,7 +279,7 @@ def test_the_chaincodes_own_clock_is_named_too() -> None:
         (25, 503, "chaincode-upgrading", 2, True),
         *[
             (code, 500, "transaction-invalid", 1, False)
-            for code in (*range(1, 10), *range(13, 17), *range(19, 25), 254, 255)
+            for code in (*range(1, 9), *range(13, 17), *range(19, 25), 254, 255)
         ],
     ],
 )
@@ -281,7 +351,7 @@ def test_only_what_shows_a_fault_of_our_peer_is_held_against_it(
     code: Any, message: str, details: tuple[str, ...], blame: Blame, submitting: bool
 ) -> None:
     found = [ErrorDetail("peer0:7051", "LabMSP", detail) for detail in details]
-    assert judge(EndorseError(code, message, found, TX), submitting=submitting).blame is blame
+    assert judge(EndorseError(code, message, found, TX), submitting=submitting, own="LabMSP").blame is blame
 
 
 def test_an_answer_that_fails_verification_is_never_retried() -> None:

@@ -94,6 +94,9 @@ class MemoryLedger:
             self.chain.append(LedgerBlock(number, f"{number:02}", self.chain[-1].hash, (transaction,)))
             self._changed.notify_all()
 
+    def mark(self, envelope: bytes) -> str:
+        return ""
+
     def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
         return self.index.get(transaction_id)
 

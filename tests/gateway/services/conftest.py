@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.rest.problems import response_for
-from gateway.services.attempts import Attempts, Limits, Secret
+from gateway.services.attempts import Attempts, Limits
 from gateway.services.commits import Commits
 from gateway.services.ports import (
     AlreadyProposed,
@@ -28,10 +28,14 @@ from gateway.services.ports import (
 )
 from gateway.services.projector import Projector
 from gateway.services.reconciler import Reconciler
+from gateway.services.secret import Secret
 from gateway.services.submitter import Answer, Intent, Submitter
 from gateway.stores.database import Database
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.submissions import SubmissionStore
+
+AT = "2026-01-01T00:00:00Z"
+BAD_PROPOSAL_TXID = 8
 
 
 class Killed(BaseException):
@@ -54,6 +58,12 @@ class FakeLedger:
         self.after_submit: deque[BaseException | None] = deque()
         self.codes: deque[int] = deque()
         self.creator = b"creator"
+        self.burning = False
+        """Whether somebody orders garbage under each transaction's id, before it and in a block of its own."""
+        self.beside = False
+        """Whether that happens in the same block."""
+        self.request: str | None = None
+        """Which request every transaction is to have recorded, instead of the one that it is of."""
         self.tokens: dict[str, str] = {}
         self.calls: Counter[str] = Counter()
         self.cutting = True
@@ -75,7 +85,7 @@ class FakeLedger:
         if transaction_id in self.index:
             raise AlreadyProposed(transaction_id)
         if token in self.tokens:
-            raise AlreadyProposed(self.tokens[token])
+            raise AlreadyProposed(self.tokens[token], recorded=True)
         reply = reply_to(function, command)
         envelope = json.dumps({"id": transaction_id, "function": function, "command": command, "token": token}).encode()
         return Prepared(transaction_id, envelope, reply)
@@ -84,10 +94,17 @@ class FakeLedger:
         self.calls["submit"] += 1
         self._fail(self.before_submit)
         self.sent.append(envelope)
+        if self.burning or self.beside:
+            self.accepted.append(json.dumps({"id": json.loads(envelope)["id"], "garbage": True}).encode())
+        if self.burning:
+            self.cut()
         self.accepted.append(envelope)
         if self.cutting:
             self.cut()
         self._fail(self.after_submit)
+
+    def mark(self, envelope: bytes) -> str:
+        return hashlib.sha256(envelope).hexdigest()
 
     def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
         self.calls["outcome"] += 1
@@ -102,7 +119,7 @@ class FakeLedger:
             number = len(self.chain)
             transactions = []
             while self.accepted:
-                transactions.append(self._transaction(json.loads(self.accepted.popleft()), len(transactions), number))
+                transactions.append(self._transaction(self.accepted.popleft(), len(transactions), number))
             previous = self.chain[-1].hash if self.chain else ""
             block_hash = hashlib.sha256(f"{number}{previous}".encode()).hexdigest()
             block = LedgerBlock(number, block_hash, previous, tuple(transactions))
@@ -110,18 +127,27 @@ class FakeLedger:
             self._changed.notify_all()
             return block
 
-    def _transaction(self, envelope: Json, index: int, number: int) -> LedgerTransaction:
+    def _transaction(self, data: bytes, index: int, number: int) -> LedgerTransaction:
+        envelope = json.loads(data)
         transaction_id = envelope["id"]
-        if transaction_id in self.index:
+        if "garbage" in envelope:
+            # As Fabric's index has it: an id is taken by whatever is ordered under it first, in an earlier block.
+            self.index.setdefault(transaction_id, Outcome(transaction_id, BAD_PROPOSAL_TXID, number))
+            return LedgerTransaction(transaction_id, index, BAD_PROPOSAL_TXID, "EvilMSP", "", None, (), self.mark(data))
+        known = self.index.get(transaction_id)
+        if known is not None and (known.valid or known.block < number):
             code = 9
         else:
             code = self.codes.popleft() if self.codes else 0
             self.index[transaction_id] = Outcome(transaction_id, code, number)
         reply = reply_to(envelope["function"], envelope["command"])
-        if code == 0:
-            self.tokens[envelope["token"]] = transaction_id
-        writes = (LedgerWrite(f"thing/{transaction_id}", reply["record"]),) if code == 0 else ()
-        return LedgerTransaction(transaction_id, index, code, "LabMSP", "2026-01-01T00:00:00Z", reply, writes)
+        if code:
+            return LedgerTransaction(transaction_id, index, code, "LabMSP", AT, None, (), self.mark(data))
+        self.tokens[envelope["token"]] = transaction_id
+        command = hashlib.sha256(envelope["command"].encode()).hexdigest()
+        writes = (LedgerWrite(f"thing/{transaction_id}", reply["record"]),)
+        request = self.request or f"LabMSP:{envelope['token']}:{command}"
+        return LedgerTransaction(transaction_id, index, code, "LabMSP", AT, reply, writes, self.mark(data), request)
 
     def tip(self) -> int | None:
         return len(self.chain)
@@ -235,7 +261,7 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
         meter = CountingMeter()
         attempts = Attempts(
             ledger, submissions, readmodel, commits, secret=secret, meter=meter, errors=response_for,
-            streaming=lambda: projector.streaming, limits=limits,
+            streaming=lambda: projector.streaming, limits=limits, organisation="LabMSP",
         )  # fmt: skip
         submitter = Submitter(attempts, submissions, secret=secret, clock=time.time, meter=meter, limits=limits)
         core = Core(

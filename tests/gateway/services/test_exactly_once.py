@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """At most one valid transaction for an idempotency key, whatever dies in between."""
 
+import hashlib
+import json
 import threading
 import time
 from collections import deque
@@ -12,7 +14,16 @@ import pytest
 
 from chaincode.domain.errors import AlreadyExists
 from gateway.services.attempts import Limits
-from gateway.services.ports import EndorsementMismatch, OutcomeUnknown, TimedOut, TooLarge, Unavailable
+from gateway.services.ports import (
+    AlreadyProposed,
+    EndorsementMismatch,
+    LedgerMisuse,
+    OutcomeUnknown,
+    TimedOut,
+    TooLarge,
+    Unavailable,
+)
+from gateway.services.secret import Secret
 from gateway.services.submitter import Answer, InProgress, KeyReused
 
 MVCC, PHANTOM, POLICY, BAD_SIGNATURE = 11, 12, 10, 4
@@ -440,3 +451,120 @@ def test_commits_are_learnt_from_the_peer_while_the_stream_is_down(make_core: Ca
     assert answer.response.status == 201
     assert core.ledger.calls["outcome"] >= 1
     assert core.commits.lag >= 1
+
+
+# Others who order under our ids, and chaincodes that name others' transactions
+
+
+def test_an_id_that_others_burnt_is_a_used_up_attempt_and_the_next_one_follows(core: Any) -> None:
+    core.ledger.burning = True
+    submit = core.ledger.submit
+
+    def burn_twice(envelope: bytes) -> None:
+        core.ledger.burning = core.ledger.calls["submit"] < 2
+        submit(envelope)
+
+    core.ledger.submit = burn_twice
+    answer = core.post("k")
+    assert answer.response.status == 201
+    assert core.ledger.calls["prepare"] == 3
+    assert [answer.response.body["transaction"]["id"]] == core.ledger.valid()
+
+
+def test_ids_that_are_burnt_for_ever_end_in_a_failure_that_can_be_repeated(core: Any) -> None:
+    core.ledger.burning = True
+    answer = core.post("k")
+    assert (answer.response.status, answer.response.body["code"]) == (503, "transaction-id-taken")
+    assert answer.response.body["retryable"] is True
+    core.ledger.burning = False
+    assert core.post("k").response.status == 201
+    assert len(core.ledger.valid()) == 1
+
+
+def test_garbage_under_the_id_in_the_same_block_hides_nothing(core: Any) -> None:
+    core.ledger.beside = True
+    answer = core.post("k")
+    assert answer.response.status == 201
+    assert core.ledger.calls["prepare"] == 1
+    assert core.readmodel.transaction(core.ledger.valid()[0]).outcome.valid
+
+
+def test_garbage_before_the_first_endorsement_after_a_loss_is_walked_over(make_core: Callable[..., Any]) -> None:
+    """Whoever saw the first proposal, which never was ordered, had garbage ordered under its id."""
+    first = make_core().start()
+    first.ledger.cutting = False
+    first.ledger.burning = True
+    first.ledger.after_submit.append(OutcomeUnknown("no answer"))
+    first.attempts.stop()
+    first.post("k")
+    first.stop()
+    first.ledger.accepted.clear()
+    second = make_core(fresh_disk=True).start()
+    second.ledger.cutting, second.ledger.burning = True, False
+    assert second.post("k").response.status == 201
+    assert len(second.ledger.valid()) == 1
+
+
+@pytest.mark.parametrize(
+    ("recorded", "believed"),
+    [
+        ("LabMSP:{token}:{command}", True),
+        ("EvilMSP:{token}:{command}", False),
+        ("LabMSP:{other}:{command}", False),
+        ("LabMSP:{token}:{other}", False),
+    ],
+)
+def test_a_transaction_that_the_chaincode_names_counts_if_it_recorded_this_very_request(
+    core: Any, recorded: str, believed: bool
+) -> None:
+    command = hashlib.sha256(json.dumps({"value": "a"}).encode()).hexdigest()
+    token = Secret(b"s" * 32)._derive("token", "client", "k").hex()
+    core.ledger.request = recorded.format(token=token, command=command, other="0" * 64)
+    assert core.post("other", "a").response.status == 201
+    core.ledger.before_prepare.append(AlreadyProposed(core.ledger.valid()[0], recorded=True))
+    if believed:
+        assert core.post("k", "a").response.body["transaction"]["id"] == core.ledger.valid()[0]
+    else:
+        with pytest.raises(LedgerMisuse, match="did not record this request"):
+            core.post("k", "a")
+    assert len(core.ledger.valid()) == 1
+
+
+def test_an_invalid_transaction_that_the_chaincode_names_is_no_outcome(core: Any) -> None:
+    core.ledger.codes.append(BAD_SIGNATURE)
+    assert core.post("other").response.status == 500
+    core.ledger.before_prepare.append(AlreadyProposed(next(iter(core.ledger.index)), recorded=True))
+    with pytest.raises(LedgerMisuse, match="did not record this request"):
+        core.post("k")
+
+
+def test_an_orderer_that_refuses_and_orders_all_the_same_hides_nothing_from_a_repetition(core: Any) -> None:
+    core.ledger.after_submit.append(TooLarge("larger than the orderer says it takes"))
+    with pytest.raises(TooLarge):
+        core.post("k")
+    until(lambda: core.readmodel.transaction(core.ledger.valid()[0]))
+    answer = core.post("k")
+    assert (answer.response.status, answer.response.body["transaction"]["id"]) == (201, core.ledger.valid()[0])
+    assert len(core.ledger.valid()) == 1
+
+
+def test_whatever_is_raised_a_pending_submission_ends_within_its_time(
+    make_core: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    core = make_core(limits=Limits(wait=5.0, fallback_after=0.1, accepted_for=1.5)).start()
+    core.ledger.before_prepare.extend([KeyError("an odd fact")] * 1000)
+    answer = core.post("k", respond_async=True)
+    ended = until(lambda: core.submissions.get(answer.submission_id).response, 20.0)
+    assert (ended.status, ended.body["code"], ended.body["retryable"]) == (503, "outcome-unknown", True)
+    assert sum(record.exc_info is not None for record in caplog.records) == 1
+    assert core.submitter.in_flight == 0
+    core.ledger.before_prepare.clear()
+    assert core.post("k").response.status == 201
+    assert len(core.ledger.valid()) == 1
+
+
+def test_a_submission_that_recovers_before_its_time_is_finished(make_core: Callable[..., Any]) -> None:
+    core = make_core().start()
+    core.ledger.before_prepare.extend([KeyError("an odd fact")] * 2)
+    answer = core.post("k", respond_async=True)
+    assert until(lambda: core.submissions.get(answer.submission_id).response, 20.0).status == 201

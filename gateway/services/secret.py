@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway's secret, and what is derived from it: the same request gives the same nonce after any loss."""
+
+import hmac
+
+from gateway.services.ports import Submission
+
+_NONCE_SIZE = 24
+
+
+class Secret:
+    """Derives nonces and operation ids; the same parts give the same result as long as the key is kept."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def nonce(self, submission: Submission) -> bytes:
+        return self._derive("nonce", submission.client, submission.key, str(submission.attempt))[:_NONCE_SIZE]  # 2
+
+    def token(self, submission: Submission) -> str:
+        """What names the request on the ledger, the same for every attempt and under every certificate."""
+        return self._derive("token", submission.client, submission.key).hex()
+
+    def submission_id(self, client: str, key: str) -> str:
+        return self._derive("operation", client, key).hex()[:32]
+
+    def _derive(self, *parts: str) -> bytes:
+        # Lengths keep ("a", "b|c") and ("a|b", "c") apart.
+        message = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8")
+        return hmac.digest(self._key, message, "sha256")

@@ -51,25 +51,39 @@ def dataset_register(
     recorded(pedigree.register_dataset(name, **merged(given, "dataset", title=title, licence=licence)), as_json)
 
 
+_DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ; | or tab; a comma by default.")
+
+
 @dataset.command("commit")
 @click.argument("name")
 @click.argument("file", type=FILE)
 @click.option("--id-field", help="Column or member that holds the record id.")
+@_DELIMITER
 @click.option(
     "--consent", default="ConsentUnknown", show_default=True, help="State of every record, such as ConsentGiven."
 )
 @click.option("--purpose", "purposes", multiple=True, help="What it permits, such as research; may be repeated.")
 @using_gateway
 def dataset_commit(
-    pedigree: Any, name: str, file: Path, id_field: str | None, consent: str, purposes: tuple[str, ...], as_json: bool
+    pedigree: Any,
+    name: str,
+    file: Path,
+    id_field: str | None,
+    delimiter: str | None,
+    consent: str,
+    purposes: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Commit to every record of FILE as the next version.
 
     FILE is CSV with a header line (.csv) or JSON Lines (.jsonl, .ndjson), in UTF-8. The records stay with your gateway;
-    the ledger receives one root over all of them.
+    the ledger receives one root over all of them, and a digest of the column names. How FILE was read is remembered
+    with the version.
     """
     with _reading(file):
-        outcome = pedigree.commit_records(name, file, id_field=id_field, consent=consent, purposes=purposes)
+        outcome = pedigree.commit_records(
+            name, file, id_field=id_field, delimiter=delimiter, consent=consent, purposes=purposes
+        )
     recorded(outcome, as_json)
 
 
@@ -113,26 +127,39 @@ def dataset_proof(pedigree: Any, name: str, number: int, record_id: str, output:
 @click.argument("name")
 @click.argument("number", type=int)
 @click.argument("file", type=FILE, required=False)
-@click.option("--id-field", help="Column or member that holds the record id.")
+@click.option("--id-field", help="Column or member that holds the record id, if not the committed one.")
+@click.option("--delimiter", help="What separates fields in CSV, if not what did in the committed file.")
 @using_gateway
 def dataset_verify(
-    pedigree: Any, name: str, number: int, file: Path | None, id_field: str | None, as_json: bool
+    pedigree: Any,
+    name: str,
+    number: int,
+    file: Path | None,
+    id_field: str | None,
+    delimiter: str | None,
+    as_json: bool,
 ) -> None:
     """Compare records with the ledger.
 
-    FILE is a copy of the records; without it the gateway's own store is checked. Every record that was changed, added,
-    removed or moved is named; exit code 1 when there is one.
+    FILE is a copy of the records, read as the committed file was; without it the gateway's own store is checked.
+    Columns that are called otherwise are named, and every record that was changed, added, removed or moved; exit code 1
+    when there is one.
     """
     with _reading(file):
-        report = pedigree.verify_dataset(name, number, file, id_field=id_field)
+        report = pedigree.verify_dataset(name, number, file, id_field=id_field, delimiter=delimiter)
     _report(report, as_json)
 
 
 def _report(report: Json, as_json: bool) -> None:
     def render() -> None:
-        for what in ("changed", "added", "removed", "moved", "altered_in_store"):
+        for what in ("columns", "changed", "added", "removed", "moved", "altered_in_store"):
             for item in report.get(what, ()):
                 click.echo(plain(f"{what.replace('_', ' ')}: {item}"))
+            more = report.get("counts", {}).get(what, 0) - len(report.get(what, ()))
+            if more > 0:
+                click.echo(f"{what}: {more} more")
+        if "unreadable" in report:
+            click.echo(plain(f"not compared: {report['unreadable']}"))
         click.echo("verified" if report["verified"] else "NOT verified")
 
     show(report, as_json, render)

@@ -89,6 +89,6 @@ def _closing(line: bytes, at: int) -> int:
 
 def _refuse_line_ends(text: bytes) -> None:
     if b"\r" in text:
-        raise RowError("a line ends with CR alone; CRLF or LF is wanted")
+        raise RowError("its lines end with CR alone; CRLF or LF is wanted")
     if b"\n" in text:
         raise RowError("it is more than one row")

@@ -5,16 +5,20 @@ from typing import BinaryIO
 
 from chaincode.domain.values import Name, dataset_ref
 from gateway.rest import schemas
+from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import PAGING, Call, Reply, Route, paged, recorded
 from gateway.services.catalogue import Catalogue
 from gateway.services.consent import PURPOSES, STATES, purposes_of, state_of
-from gateway.services.datasets import Datasets, Upload
+from gateway.services.datasets import Datasets
+from gateway.services.drafting import Upload
 from gateway.services.recording import Recorder
-from gateway.services.tables import MEDIA_TYPES
+from gateway.services.tables import LONGEST_ID, MEDIA_TYPES, delimiter_of
 
 _READING = {
     "id_field": "Column or member that holds each record's id; without it records are numbered from 1.",
+    "delimiter": "What separates fields in CSV: `,`, `;`, `|` or `tab`; a comma by default.",
 }
+_COMPARING = {name: f"{meaning} As the version was read, where nothing is said." for name, meaning in _READING.items()}
 _COMMITTING = {
     **_READING,
     "consent": f"Consent of every record: {', '.join(STATES)}.",
@@ -22,7 +26,7 @@ _COMMITTING = {
 }
 _REPORT: schemas.Schema = {
     "type": "object",
-    "required": ["dataset", "number", "root", "size", "verified", "changed", "added", "removed", "moved"],
+    "required": ["dataset", "number", "root", "size", "verified", "columns", "changed", "added", "removed", "moved"],
     "properties": {
         "dataset": {"type": "string"},
         "number": {"type": "integer"},
@@ -31,10 +35,25 @@ _REPORT: schemas.Schema = {
         "transaction": schemas.TRANSACTION,
         "verified": {"type": "boolean"},
         "store_complete": {"type": "boolean"},
+        "unreadable": {"type": "string", "description": "Why the records could not be compared under other columns."},
+        "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
         **{
             name: {"type": "array", "items": {"type": "string"}}
-            for name in ("changed", "added", "removed", "moved", "altered_in_store")
+            for name in ("fields", "columns", "changed", "added", "removed", "moved", "altered_in_store")
         },
+    },
+}
+
+
+_VERSION: schemas.Schema = schemas.shown("dataset-version")
+_VERSION["properties"]["reading"] = {
+    "type": "object",
+    "description": "How the file was read, where this gateway holds the records.",
+    "properties": {
+        "media_type": {"enum": list(MEDIA_TYPES)},
+        "id_field": {"type": ["string", "null"]},
+        "delimiter": {"type": "string"},
+        "fields": {"type": "array", "items": {"type": "string"}},
     },
 }
 
@@ -65,7 +84,7 @@ def routes(recorder: Recorder, catalogue: Catalogue, datasets: Datasets) -> tupl
         return Reply(datasets.version(Name(call.path["dataset"]), call.path["number"]))
 
     def proof(call: Call) -> Reply:
-        return Reply(datasets.proof(Name(call.path["dataset"]), call.path["number"], call.path["record_id"]))
+        return Reply(datasets.proof(Name(call.path["dataset"]), call.path["number"], _record_id(call)))
 
     def verify(call: Call) -> Reply:
         upload = None if call.upload is None else _upload(call, call.upload)
@@ -90,22 +109,32 @@ def routes(recorder: Recorder, catalogue: Catalogue, datasets: Datasets) -> tupl
         ),
         Route("GET", base + "/{dataset}/versions", "listDatasetVersions", "List the versions of a data set.", versions,
               answers=schemas.page("dataset-version"), parameters=PAGING),
-        Route("GET", one, "getDatasetVersion", "Read a version.", version, answers=schemas.shown("dataset-version")),
+        Route("GET", one, "getDatasetVersion", "Read a version.", version, answers=_VERSION),
         Route(
-            "GET", one + "/records/{record_id}/proof", "proveRecord",
+            "GET", one + "/proof", "proveRecord",
             "Evidence that a record is in a version; only its owner's gateway has it.", proof,
-            answers=schemas.ANY_OBJECT, role="recorder",
+            answers=schemas.ANY_OBJECT, parameters={"id": "The record's id."}, role="recorder",
         ),
         Route(
             "POST", one + "/verify", "verifyDatasetVersion",
             "Compare a copy of the records, or the owner's own store, with the ledger.", verify,
-            answers=_REPORT, takes={}, uploads=MEDIA_TYPES, optional_body=True, parameters=_READING, role="recorder",
+            answers=_REPORT, takes={}, uploads=MEDIA_TYPES, optional_body=True, parameters=_COMPARING, role="recorder",
         ),
     )  # fmt: skip
+
+
+def _record_id(call: Call) -> str:
+    """An id in the query: in a path, servers would take some ids apart."""
+    record_id = call.query.get("id", "")
+    if not 1 <= len(record_id) <= LONGEST_ID:
+        detail = f"id is the id of a record, 1 to {LONGEST_ID} characters."
+        raise HttpProblem(400, "invalid-parameter", detail, parameter="id")
+    return record_id
 
 
 def _upload(call: Call, content: BinaryIO) -> Upload:
     named = call.query.get("purposes", "")
     purposes = purposes_of(name.strip() for name in named.split(",")) if named else 0
     state = state_of(call.query.get("consent", "ConsentUnknown"))
-    return Upload(content, call.media_type, call.query.get("id_field"), state, int(purposes))
+    delimiter = delimiter_of(call.query.get("delimiter"))
+    return Upload(content, call.media_type, call.query.get("id_field"), delimiter, state, int(purposes))

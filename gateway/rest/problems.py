@@ -12,11 +12,11 @@ from gateway.services import ports
 from gateway.services.attempts import Invalidated
 from gateway.services.commits import Behind
 from gateway.services.consent import UnknownTerm
-from gateway.services.datasets import NotHeld
 from gateway.services.ports import Json, PortError, Response
 from gateway.services.shares import ShareTaken
 from gateway.services.submitter import InProgress, KeyReused
-from gateway.services.tables import UnreadableRecords
+from gateway.services.tables import UnknownDelimiter, UnreadableRecords
+from gateway.services.trees import NotHeld
 
 PREFIX = "urn:pedigree:problem:"
 
@@ -48,6 +48,7 @@ _PORTS: tuple[tuple[type[PortError], int, bool], ...] = (
     (ports.StorageFailed, 503, True),
     (ports.Damaged, 502, False),
     (UnknownTerm, 422, False),
+    (UnknownDelimiter, 422, False),
     (UnreadableRecords, 422, False),
     (NotHeld, 404, False),
     (KeyReused, 422, False),

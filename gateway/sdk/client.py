@@ -69,13 +69,16 @@ class Pedigree(ModelCalls, RunCalls):
         *,
         media_type: str | None = None,
         id_field: str | None = None,
+        delimiter: str | None = None,
         consent: str = "ConsentUnknown",
         purposes: Sequence[str] = (),
         idempotency_key: str | None = None,
     ) -> Recorded:
         """Commit to every record of a CSV or JSON Lines file as the next version; the records stay with the owner."""
         content, media_type = content_of(source, media_type)
-        query = {"id_field": id_field, "consent": consent, "purposes": ",".join(purposes) or None}
+        query = {
+            "id_field": id_field, "delimiter": delimiter, "consent": consent, "purposes": ",".join(purposes) or None,
+        }  # fmt: skip
         return self._recorded(
             f"/v1/datasets/{segment(dataset)}/versions",
             idempotency_key,
@@ -106,8 +109,7 @@ class Pedigree(ModelCalls, RunCalls):
 
     def record_proof(self, dataset: str, number: int, record_id: str) -> Json:
         """Evidence that a record is in a version; `pedigree verify` checks it off line."""
-        path = f"/v1/datasets/{segment(dataset)}/versions/{number}/records/{segment(record_id)}/proof"
-        return self._transport.get(path)
+        return self._transport.get(f"/v1/datasets/{segment(dataset)}/versions/{number}/proof", id=record_id)
 
     def verify_dataset(
         self,
@@ -117,15 +119,19 @@ class Pedigree(ModelCalls, RunCalls):
         *,
         media_type: str | None = None,
         id_field: str | None = None,
+        delimiter: str | None = None,
         check: bool = False,
     ) -> Json:
         """Compare a copy of the records with the ledger; without one, the copy in the owner's own store.
 
-        The report says `verified`, and names the records that were `changed`, `added`, `removed` or `moved`. With
+        A copy is read as the committed file was; `id_field` and `delimiter` are for one that is written otherwise. The
+        report says `verified`, and names the `columns` that differ and the records that were `changed`, `added`,
+        `removed` or `moved`. With
         `check` a difference is raised as `Disagreement`.
         """
         content, kind = (None, "") if source is None else content_of(source, media_type)
-        query = {} if id_field is None else {"id_field": id_field}
+        options = {"id_field": id_field, "delimiter": delimiter}
+        query = {name: value for name, value in options.items() if value is not None}
         path = f"/v1/datasets/{segment(dataset)}/versions/{number}/verify"
         report = self._transport.send(path, content=content, media_type=kind, query=query)
         return checked(report, f"dataset-version:{dataset}:{number}", check=check)

@@ -50,7 +50,7 @@ class Columns:
     def of(self, content: bytes) -> dict[str, str] | None:
         """The fields of a record by their columns; `None` where it has others."""
         try:
-            rows = list(csv.reader(content.decode().splitlines(keepends=True), delimiter=self.delimiter, strict=True))
+            rows = list(csv.reader([content.decode()], delimiter=self.delimiter, strict=True))
         except (UnicodeDecodeError, csv.Error):
             return None
         if len(rows) != 1 or len(rows[0]) != len(self.fields) or len(set(self.fields)) != len(self.fields):

@@ -26,6 +26,11 @@ class Catalogue:
         items = self._readmodel.list(kind, where=where, after=None, limit=1).items
         return items[0] if items else None
 
+    def last(self, kind: str, **where: str) -> Json | None:
+        """The record of a kind with these fields that was written last, or `None`."""
+        entry = self._readmodel.last(kind, where=where)
+        return None if entry is None else entry.value
+
     def page(self, kind: str, *, cursor: str | None, limit: int, **where: str) -> Json:
         """A page of records in ledger order: `items`, and `next` to pass as `cursor` for the page after it."""
         page = self._readmodel.list(kind, where=where, after=_opened(cursor), limit=limit)

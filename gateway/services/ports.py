@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the use cases need of the world outside, as small as their use; failures are in `failures.py`."""
+"""What the use cases need of the world outside, as small as their use.
+
+Failures are in `failures.py`, the owner's records in `holdings.py`.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +59,11 @@ from gateway.services.failures import (
 from gateway.services.failures import (
     Unavailable as Unavailable,
 )
+from gateway.services.holdings import Reading as Reading
+from gateway.services.holdings import Records as Records
+from gateway.services.holdings import RecordSet as RecordSet
+from gateway.services.holdings import RepeatedRecord as RepeatedRecord
+from gateway.services.holdings import StoredRecord as StoredRecord
 
 Json = dict[str, Any]
 
@@ -261,6 +269,10 @@ class ReadModel(Protocol):
         """
         ...
 
+    def last(self, kind: str, *, where: Mapping[str, str]) -> Entry | None:
+        """The entry of a kind that was first written last, of those whose fields equal `where`."""
+        ...
+
     def all(self, kind: str, *, where: Mapping[str, str]) -> Sequence[Entry]:
         """Every matching entry, for the few kinds whose number is bounded by organisations or one artifact."""
         ...
@@ -324,36 +336,6 @@ class Submissions(Protocol):
     def finish(self, submission: Submission) -> None: ...
 
     def unfinished(self) -> Iterable[Submission]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
-    """One committed record as its owner keeps it."""
-
-    id: str
-    salt: bytes
-    content: bytes
-    consent: int
-    purposes: int
-    """Bit set of 64 purposes."""
-    leaf: bytes
-    """The leaf hash that was committed, so that a later change can be pinned to this record."""
-
-
-class Records(Protocol):
-    """The owner's copy of committed records, by the root that they stand under; durable when `put` returns."""
-
-    def put(self, root: str, records: Sequence[StoredRecord]) -> None: ...
-
-    def discard(self, root: str) -> None: ...
-
-    def all(self, root: str) -> Iterator[StoredRecord]:
-        """Every record in tree order; nothing when this organisation does not hold them."""
-        ...
-
-    def find(self, root: str, record_id: str) -> tuple[int, StoredRecord] | None:
-        """Position in the tree and record."""
-        ...
 
 
 class Clock(Protocol):

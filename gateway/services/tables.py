@@ -1,26 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records out of CSV and JSON Lines: each record's id, and its bytes exactly as they stand in the file.
 
-The content of a record is its line without the line end (all its lines where a quoted CSV field holds line
-breaks); nothing is parsed and written again, so that anyone can hash the same bytes. A CSV file begins with a
-header line, which is not a record.
+What a record is stands in `docs/records.md`. Its content is its line without the line end (all its lines where a
+quoted CSV field holds line breaks); nothing is parsed and written again, so that anyone can hash the same bytes.
+Files are read once from their beginning to their end; in memory is one record at a time.
 """
 
 import codecs
-import csv
 import json
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO, Final
 
+from chaincode.domain import tabular
 from chaincode.domain.errors import RecordIdRepeated
-from chaincode.domain.records import refuse_repeated_ids
-from gateway.services.ports import PortError
+from chaincode.domain.tabular import DELIMITERS, RowError
+from gateway.services.ports import PortError, Reading
 
-CSV = "text/csv"
-JSON_LINES = "application/jsonl"
-MEDIA_TYPES = (CSV, JSON_LINES)
-_LONGEST_ID = 256
+CSV: Final = "text/csv"
+JSON_LINES: Final = "application/jsonl"
+MEDIA_TYPES: Final = (CSV, JSON_LINES)
+LONGEST_ID: Final = 256
+_NAMED: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SEP: Final = re.compile(rb"sep=(.)\r?\n?", re.IGNORECASE)
+_SPACE: Final = b" \t\r\n"
 
 
 class UnreadableRecords(PortError):
@@ -35,6 +40,12 @@ class RepeatedId(UnreadableRecords):
     code = RecordIdRepeated.code
 
 
+class UnknownDelimiter(PortError):
+    """What is to stand between fields is nothing that may."""
+
+    code = "unknown-delimiter"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One record of a file."""
@@ -43,111 +54,222 @@ class Row:
     content: bytes
 
 
-def rows(content: bytes, media_type: str, id_field: str | None) -> list[Row]:
-    """Every record of the file, in its order.
+def delimiter_of(text: str | None) -> str | None:
+    """The delimiter that an option names: itself, or `tab`; raises `UnknownDelimiter`."""
+    delimiter = "\t" if text == "tab" else text
+    if delimiter is not None and delimiter not in DELIMITERS:
+        raise UnknownDelimiter("delimiter is one of , ; | and tab", delimiter=str(text)[:20])
+    return delimiter
+
+
+class Table:
+    """A file of records: first its columns, then its rows, in their order.
 
     Args:
+        content: at its beginning, and seekable.
         id_field: the column or member that holds the record's id; without it the ids are `1`, `2`, …
+        delimiter: what stands between the fields of a CSV row. Without it that is a comma, or what a first line
+            `sep=;` says.
+        committed: the columns of a version of which this is a copy. Where the copy has no column `id_field`, but as
+            many as the version, ids stand in the same place as there.
 
-    Raises `UnreadableRecords`.
+    Raises `UnreadableRecords`, here and while rows are read.
     """
-    found = list(_csv(content, id_field) if media_type == CSV else _json_lines(content, id_field))
-    if not found:
-        raise _unreadable(1, "the file holds no record")
-    try:
-        refuse_repeated_ids(row.id.encode() for row in found)
-    except RecordIdRepeated as exc:
-        twice = f"record {exc.index + 1} has the id {found[exc.index].id!r}, which record {exc.first + 1} has already"
-        raise RepeatedId(twice, **exc.facts()) from None
-    return found
 
+    def __init__(
+        self,
+        content: BinaryIO,
+        media_type: str,
+        id_field: str | None = None,
+        delimiter: str | None = None,
+        *,
+        committed: Sequence[str] = (),
+    ) -> None:
+        self._content = content
+        self._id_field = id_field
+        self._committed = committed
+        self._number = self._offset = 0
+        self._line = self._first()
+        self._blank: int | None = None
+        if media_type == JSON_LINES:
+            self.reading = Reading(JSON_LINES, id_field)
+            return
+        self._delimiter = self._sep(delimiter)
+        header = self._next_row()
+        if header is None:
+            raise _unreadable(1, "the header line is missing")
+        self._hint = _hint(header[1]) if delimiter is None and self._delimiter == "," else ""
+        names = self._names(*header)
+        self._columns = len(names)
+        self._column = None if id_field is None else self._place(id_field, names, header[0])
+        self.reading = Reading(CSV, id_field, self._delimiter, names)
 
-def _json_lines(content: bytes, id_field: str | None) -> Iterator[Row]:
-    position = 0
-    for number, line in enumerate(_lines(content), start=1):
-        if not line.strip():
-            continue
-        position += 1
-        try:
-            value = json.loads(line.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_members)
-        except UnicodeDecodeError:
-            raise _unreadable(number, "it is not UTF-8") from None
-        except RecursionError:
-            raise _unreadable(number, "it is nested too deeply") from None
-        except ValueError as exc:
-            raise _unreadable(number, f"it is not one JSON object ({exc})") from None
-        if not isinstance(value, dict):
-            raise _unreadable(number, "it is not one JSON object")
-        if id_field is None:
-            yield Row(str(position), line)
-            continue
-        found = value.get(id_field)
-        if isinstance(found, bool) or not isinstance(found, str | int):
-            raise _unreadable(number, f"the member {id_field!r} must be a text or a whole number")
-        yield Row(_identifier(str(found), number), line)
+    @property
+    def bytes_read(self) -> int:
+        """How far the file has been read."""
+        return self._offset
 
+    def rows(self) -> Iterator[Row]:
+        """Every record, once; there is at least one."""
+        found = self._json_lines() if self.reading.media_type == JSON_LINES else self._csv_rows()
+        first = next(found, None)
+        if first is None:
+            raise _unreadable(1, "the file holds no record")
+        yield first
+        yield from found
 
-def _csv(content: bytes, id_field: str | None) -> Iterator[Row]:
-    records = _csv_records(content)
-    header = next(records, None)
-    if header is None:
-        raise _unreadable(1, "the header line is missing")
-    # The mark that some spreadsheets put before everything is no part of the first column's name.
-    names = _fields(header[1].removeprefix(codecs.BOM_UTF8), 1)
-    if len(set(names)) != len(names):
-        raise _unreadable(1, "a column name stands there twice")
-    column = None
-    if id_field is not None:
-        if id_field not in names:
-            raise _unreadable(1, f"there is no column {id_field!r}; there are {', '.join(names)[:200]}")
-        column = names.index(id_field)
-    for position, (number, raw) in enumerate(records, start=1):
-        fields = _fields(raw, number)
-        if len(fields) != len(names):
-            raise _unreadable(number, f"it has {len(fields)} fields where the header has {len(names)}")
-        yield Row(str(position) if column is None else _identifier(fields[column], number), raw)
+    # -- lines ----------------------------------------------------------------------------------------------
 
+    def _first(self) -> bytes:
+        """The first line, without the mark that some programs for Windows put before everything."""
+        self._content.seek(0)
+        mark = self._content.read(len(codecs.BOM_UTF8))
+        self._offset = len(codecs.BOM_UTF8) if mark == codecs.BOM_UTF8 else 0
+        self._content.seek(self._offset)
+        return self._advance()
 
-def _csv_records(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Physical lines joined while a quoted field is open; blank lines between records are skipped."""
-    pending: list[bytes] = []
-    start = quotes = 0
-    for number, line in enumerate(_lines(content, keep=True), start=1):
-        if not pending:
-            if not line.strip():
+    def _advance(self) -> bytes:
+        line = self._content.readline()
+        self._offset += len(line)
+        self._number += 1
+        return line
+
+    def _sep(self, wanted: str | None) -> str:
+        """The delimiter: as asked for, as a first line `sep=;` of a spreadsheet's says, or a comma."""
+        found = _SEP.fullmatch(self._line)
+        if found is None:
+            return wanted or ","
+        said = found[1].decode("latin-1")
+        if said not in DELIMITERS or said != (wanted or said):
+            raise _unreadable(1, f"it says that {said!r} separates fields, which contradicts the request")
+        self._line = self._advance()
+        return said
+
+    # -- CSV ------------------------------------------------------------------------------------------------
+
+    def _next_row(self) -> tuple[int, bytes] | None:
+        """The next row and the number of its first line; blank lines are no rows."""
+        while self._line:
+            if self._line not in (b"\n", b"\r\n"):
+                return self._row()
+            self._blank = self._blank or self._number
+            self._line = self._advance()
+        return None
+
+    def _row(self) -> tuple[int, bytes]:
+        number, line = self._number, self._line
+        if b'"' not in line:
+            self._line = self._advance()
+            return number, _without_line_end(line)
+        delimiter = self._delimiter.encode()
+        start = self._offset - len(line)
+        quoted = tabular.open_after(line, delimiter, quoted=False)
+        while quoted:
+            line = self._advance()
+            if not line:
+                raise _unreadable(number, "a quoted field is never closed")
+            quoted = tabular.open_after(line, delimiter, quoted=True)
+        if self._number > number:
+            # Lines were not kept on the way: a field that nobody closes would bring the whole file into memory.
+            self._content.seek(start)
+            line = self._content.read(self._offset - start)
+        self._line = self._advance()
+        return number, _without_line_end(line)
+
+    def _names(self, number: int, row: bytes) -> tuple[str, ...]:
+        names = tuple(_split(row, self._delimiter, number))
+        if len(set(names)) != len(names):
+            raise _unreadable(number, "a column name stands there twice")
+        if len(names) == 1 and self._hint:
+            raise _unreadable(number, f"the header is one column, {names[0][:60]!r}{self._hint}")
+        return names
+
+    def _place(self, id_field: str, names: Sequence[str], number: int) -> int:
+        """The column of ids, counted from 0."""
+        if id_field in names:
+            return names.index(id_field)
+        if id_field in self._committed and len(self._committed) == len(names):
+            return self._committed.index(id_field)
+        raise _unreadable(number, f"there is no column {id_field!r}; there are {', '.join(names)[:200]}{self._hint}")
+
+    def _csv_rows(self) -> Iterator[Row]:
+        column, position = self._column, 0
+        while (found := self._next_row()) is not None:
+            self._refuse_blank()
+            number, row = found
+            position += 1
+            fields = _split(row, self._delimiter, number)
+            if len(fields) != self._columns:
+                raise _unreadable(
+                    number, f"it has {len(fields)} fields where the header has {self._columns}{self._hint}"
+                )
+            yield Row(str(position) if column is None else _identifier(fields[column], number), row)
+        self._refuse_blank()
+
+    def _refuse_blank(self) -> None:
+        if self._blank is not None and self._columns == 1:
+            reason = 'in a file of one column an empty line may be a record or none; write "" for an empty value'
+            raise _unreadable(self._blank, reason)
+
+    # -- JSON Lines -----------------------------------------------------------------------------------------
+
+    def _json_lines(self) -> Iterator[Row]:
+        position = 0
+        while self._line:
+            number, line = self._number, _without_line_end(self._line)
+            self._line = self._advance()
+            if not line.strip(_SPACE):
                 continue
-            start = number
-        pending.append(line)
-        quotes += line.count(b'"')
-        if quotes % 2 == 0:
-            yield start, _without_line_end(b"".join(pending))
-            pending, quotes = [], 0
-    if pending:
-        raise _unreadable(start, "a quoted field is never closed")
+            position += 1
+            value = _object(line, number)
+            yield Row(str(position) if self._id_field is None else self._member(value, number), line)
+
+    def _member(self, value: dict[str, object], number: int) -> str:
+        found = value.get(self._id_field or "")
+        if not isinstance(found, str):
+            raise _unreadable(number, f"the member {self._id_field!r} must be a text or a whole number")
+        return _identifier(found, number)
 
 
-def _fields(raw: bytes, number: int) -> list[str]:
-    if b"\0" in raw:
+def rows(
+    content: BinaryIO, media_type: str, id_field: str | None = None, delimiter: str | None = None
+) -> Iterator[Row]:
+    """Every record of the file, in its order; see `Table`."""
+    return Table(content, media_type, id_field, delimiter).rows()
+
+
+def _split(row: bytes, delimiter: str, number: int) -> list[str]:
+    if b"\0" in row:
         raise _unreadable(number, "it holds a NUL, which is no text")
-    if b"\r" in raw and b'"' not in raw:
-        raise _unreadable(number, "its lines end with CR alone; CRLF or LF is wanted")
     try:
-        text = raw.decode("utf-8")
-        return next(csv.reader([text] if '"' not in text else text.splitlines(keepends=True), strict=True))
+        return [field.decode("utf-8") for field in tabular.split(row, delimiter.encode())]
     except UnicodeDecodeError:
         raise _unreadable(number, "it is not UTF-8") from None
-    except csv.Error as exc:
+    except RowError as exc:
         raise _unreadable(number, str(exc)) from None
 
 
-def _lines(content: bytes, *, keep: bool = False) -> Iterator[bytes]:
-    start = 0
-    while start < len(content):
-        end = content.find(b"\n", start)
-        end = len(content) if end < 0 else end + 1
-        line = content[start:end]
-        yield line if keep else _without_line_end(line)
-        start = end
+def _hint(header: bytes) -> str:
+    """What to try where a header has more of another delimiter than it has commas."""
+    counts = {delimiter: header.count(delimiter.encode()) for delimiter in DELIMITERS}
+    most = max(DELIMITERS, key=lambda delimiter: counts[delimiter])
+    if most == "," or counts[most] <= counts[","]:
+        return ""
+    return f"; separated by {_NAMED[most]}? say --delimiter {'tab' if most == chr(9) else repr(most)}"
+
+
+def _object(line: bytes, number: int) -> dict[str, object]:
+    try:
+        value = _DECODER.decode(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise _unreadable(number, "it is not UTF-8") from None
+    except RecursionError:
+        raise _unreadable(number, "it is nested too deeply") from None
+    except ValueError as exc:
+        raise _unreadable(number, f"it is not one JSON object ({exc})") from None
+    if not isinstance(value, dict):
+        raise _unreadable(number, "it is not one JSON object")
+    return value
 
 
 def _without_line_end(line: bytes) -> bytes:
@@ -155,8 +277,8 @@ def _without_line_end(line: bytes) -> bytes:
 
 
 def _identifier(text: str, number: int) -> str:
-    if not 1 <= len(text) <= _LONGEST_ID or not text.isprintable():
-        raise _unreadable(number, f"a record id is 1 to {_LONGEST_ID} printable characters")
+    if not 1 <= len(text) <= LONGEST_ID or not text.isprintable():
+        raise _unreadable(number, f"a record id is 1 to {LONGEST_ID} printable characters")
     if not text.isascii() and not unicodedata.is_normalized("NFC", text):
         raise _unreadable(number, "the record id is not in Unicode normal form C")
     return text
@@ -175,3 +297,9 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _unreadable(line: int, reason: str) -> UnreadableRecords:
     return UnreadableRecords(f"line {line}: {reason}", line=line, reason=reason)
+
+
+_DECODER: Final = json.JSONDecoder(
+    # Numbers are only looked at, never used: a whole one may be an id, and may have any number of digits.
+    parse_int=str, parse_float=float, parse_constant=_no_constant, object_pairs_hook=_members,
+)  # fmt: skip

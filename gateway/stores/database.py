@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Any]
 _BATCH = 256
 _NEVER = float("inf")
+_LONGEST_LOG = 8 << 20
+"""Bytes that a log keeps for good; what one big write made it longer is given back."""
 _LATER = 0.05
 """Seconds that work which nobody waits for may wait for a commit to share."""
 _Done = tuple[Any, Exception | None]
@@ -84,6 +86,7 @@ class Database:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA journal_size_limit={_LONGEST_LOG}")
         migrate(connection, migrations)
         database = cls(path, connection, on_failure=on_failure)
         database._thread.start()
@@ -126,6 +129,22 @@ class Database:
     def flush(self) -> None:
         """Wait until everything enqueued so far is committed."""
         self.write(lambda _: None)
+
+    def shorten_log(self) -> None:
+        """Give the room of a log that a big write has made long back to the disk, where nobody is reading just now.
+
+        Otherwise SQLite does it itself, when the log is next written from its beginning.
+        """
+        log = self._path.with_name(f"{self._path.name}-wal")
+        try:
+            if log.stat().st_size <= _LONGEST_LOG:
+                return
+        except FileNotFoundError:
+            return
+        # A connection of its own: the one that writes is in a transaction whenever somebody else has it.
+        other = sqlite3.connect(self._path, isolation_level=None, timeout=1.0)
+        with contextlib.closing(other), contextlib.suppress(sqlite3.OperationalError):
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Commit what is queued and close the file; later calls do nothing."""

@@ -61,6 +61,11 @@ class ReadModelStore:
         items = tuple(_entry(row) for row in rows[:limit])
         return Page(items, rows[limit - 1][6] if len(rows) > limit else None)
 
+    def last(self, kind: str, *, where: Mapping[str, str]) -> Entry | None:
+        query, values = selection(kind, where, "", 1, last=True)
+        row = self._database.reader().execute(query, values).fetchone()
+        return None if row is None else _entry(row)
+
     def all(self, kind: str, *, where: Mapping[str, str]) -> Sequence[Entry]:
         return [_entry(row) for row in self._select(kind, where, "", -1)]
 
@@ -85,8 +90,10 @@ class ReadModelStore:
         return self._database.reader().execute(query, values).fetchall()
 
 
-def selection(kind: str, where: Mapping[str, str], after: str, limit: int) -> tuple[str, list[Any]]:
-    """The query for the entries of a kind with these attributes, in ledger order, and its values.
+def selection(
+    kind: str, where: Mapping[str, str], after: str, limit: int, *, last: bool = False
+) -> tuple[str, list[Any]]:
+    """The query for the entries of a kind with these attributes, in ledger order or from the last one, and its values.
 
     CROSS JOIN keeps SQLite to this order: attributes first, each found by its key. Left to itself it walks all entries
     of the kind in the order that is asked for, which is slow where only one of them matches.
@@ -102,7 +109,8 @@ def selection(kind: str, where: Mapping[str, str], after: str, limit: int) -> tu
         values += [kind, name, value[:_INDEXED_LENGTH]]
     query = (
         f"SELECT {_ENTRY}, entry.position FROM {tables}entry"  # noqa: S608 - names are generated, values are bound
-        f" WHERE entry.kind = ? AND entry.position > ?{conditions} ORDER BY entry.position LIMIT ?"
+        f" WHERE entry.kind = ? AND entry.position > ?{conditions}"
+        f" ORDER BY entry.position{' DESC' if last else ''} LIMIT ?"
     )
     return query, [*values, limit]
 

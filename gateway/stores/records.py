@@ -1,13 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The owner's record store: the records and salts behind each committed root, off the ledger."""
+"""The owner's record store: the records and salts behind each committed root, off the ledger.
 
+A set of records is written in batches, each a transaction of its own, so that large sets do not keep others from
+writing. It has no root until it is whole, and what has no root is seen by nobody. What a crash leaves is a set without
+a root, which `pedigree records gc` names and removes.
+"""
+
+import json
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from gateway.services.ports import StoredRecord
+from gateway.services.ports import Reading, RecordSet, RepeatedRecord, StoredRecord
 from gateway.stores.database import Database
 
 _SIGN = 1 << 63
+_READ = 500
+"""Records that are read at once."""
+_WRITTEN = 10_000
+"""Records that are copied or removed at once; others write in between."""
+_RECORD = "id, salt, content, consent, purposes, leaf"
+_SET = "root, dataset, size, created, reading, key"
 
 
 class RecordStore:
@@ -16,33 +31,112 @@ class RecordStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, root: str, records: Sequence[StoredRecord]) -> None:
+    def begin(self, dataset: str, reading: Reading) -> int:
+        row = (dataset, time.time(), json.dumps(asdict(reading)))
+        insert = "INSERT INTO record_set (dataset, size, created, reading) VALUES (?, 0, ?, ?)"
+
+        def work(connection: sqlite3.Connection) -> int:
+            return connection.execute(insert, row).lastrowid or 0
+
+        return self._database.write(work)
+
+    def add(self, key: int, start: int, records: Sequence[StoredRecord]) -> None:
         rows = [
-            (root, index, r.id, r.salt, r.content, r.consent, _signed(r.purposes), r.leaf)
+            (key, start + index, r.id, r.salt, r.content, r.consent, _signed(r.purposes), r.leaf)
             for index, r in enumerate(records)
         ]
-        insert = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        self._database.write(lambda connection: connection.executemany(insert, rows))
+        insert = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        try:
+            self._database.write(lambda connection: connection.executemany(insert, rows))
+        except sqlite3.IntegrityError:
+            raise self._repeated(key, start, records) from None
 
-    def discard(self, root: str) -> None:
-        self._database.write(lambda c: c.execute("DELETE FROM record WHERE root = ?", (root,)))
+    def _repeated(self, key: int, start: int, records: Sequence[StoredRecord]) -> Exception:
+        seen: dict[str, int] = {}
+        for index, record in enumerate(records):
+            found = self._one("SELECT position FROM record WHERE set_key = ? AND id = ?", (key, record.id))
+            first = seen.setdefault(record.id, start + index) if found is None else int(found[0])
+            if first != start + index:
+                return RepeatedRecord(start + index, first)
+        return RuntimeError(f"set {key} holds records at {start} already")
 
-    def all(self, root: str) -> Iterator[StoredRecord]:
-        rows = self._database.reader().execute(
-            "SELECT id, salt, content, consent, purposes, leaf FROM record WHERE root = ? ORDER BY position", (root,)
+    def copy(self, key: int, root: str) -> None:
+        source = self.held(root)
+        if source is None:
+            raise KeyError(root)
+        insert = (
+            f"INSERT INTO record SELECT ?, position, {_RECORD} FROM record "  # noqa: S608 - constants
+            "WHERE set_key = ? AND position >= ? AND position < ?"
         )
-        return map(_record, rows)
+        for start in range(0, source.size, _WRITTEN):
+            values = (key, source.key, start, start + _WRITTEN)
+            self._database.write(lambda connection, values=values: connection.execute(insert, values))  # type: ignore[misc]
+
+    def finish(self, key: int, root: str, size: int) -> None:
+        update = "UPDATE record_set SET root = ?, size = ? WHERE key = ?"
+        self._database.write(lambda connection: connection.execute(update, (root, size, key)))
+        self._database.shorten_log()
+
+    def abandon(self, key: int) -> None:
+        if self._one("SELECT 1 FROM record_set WHERE key = ? AND root IS NULL", (key,)) is not None:
+            self.remove(key)
+
+    def held(self, root: str) -> RecordSet | None:
+        row = self._one(f"SELECT {_SET} FROM record_set WHERE root = ?", (root,))  # noqa: S608 - constants
+        return None if row is None else _set(row)
+
+    def all(self, root: str, start: int = 0) -> Iterator[StoredRecord]:
+        # Piece by piece: a query that stays open would keep the log from being shortened as long as somebody reads.
+        select = (
+            f"SELECT {_RECORD} FROM record WHERE set_key = ? "  # noqa: S608 - constants
+            "AND position >= ? ORDER BY position LIMIT ?"
+        )
+        found = self.held(root)
+        while found is not None and start < found.size:
+            rows = self._database.reader().execute(select, (found.key, start, _READ)).fetchall()
+            if not rows:
+                return
+            yield from map(_record, rows)
+            start += len(rows)
 
     def find(self, root: str, record_id: str) -> tuple[int, StoredRecord] | None:
-        row = (
-            self._database.reader()
-            .execute(
-                "SELECT position, id, salt, content, consent, purposes, leaf FROM record WHERE root = ? AND id = ?",
-                (root, record_id),
-            )
-            .fetchone()
+        row = self._one(
+            f"SELECT position, {_RECORD} FROM record "  # noqa: S608 - constants
+            "WHERE set_key = (SELECT key FROM record_set WHERE root = ?) AND id = ?",
+            (root, record_id),
         )
         return None if row is None else (row[0], _record(row[1:]))
+
+    def sets(self) -> Sequence[RecordSet]:
+        rows = self._database.reader().execute(f"SELECT {_SET} FROM record_set ORDER BY key")  # noqa: S608 - constants
+        return [_set(row) for row in rows.fetchall()]
+
+    def remove(self, key: int) -> None:
+        # The set itself goes last: what a crash leaves of it can be removed again.
+        delete = "DELETE FROM record WHERE set_key = ? AND position >= ? AND position < ?"
+        last = self._one("SELECT max(position) FROM record WHERE set_key = ?", (key,))
+        size = 0 if last is None or last[0] is None else int(last[0]) + 1
+        self._database.write(
+            lambda connection: connection.execute("UPDATE record_set SET root = NULL WHERE key = ?", (key,))
+        )
+        for start in range(0, size, _WRITTEN):
+            values = (key, start, start + _WRITTEN)
+            self._database.write(lambda connection, values=values: connection.execute(delete, values))  # type: ignore[misc]
+        self._database.write(lambda connection: connection.execute("DELETE FROM record_set WHERE key = ?", (key,)))
+        self._database.shorten_log()
+
+    def _one(self, query: str, values: tuple[Any, ...]) -> Any:
+        return self._database.reader().execute(query, values).fetchone()
+
+
+def _set(row: Sequence[Any]) -> RecordSet:
+    root, dataset, size, created, reading, key = row
+    return RecordSet(root or "", dataset, size, created, None if reading is None else _reading(reading), key)
+
+
+def _reading(text: str) -> Reading:
+    members = json.loads(text)
+    return Reading(**{**members, "fields": tuple(members["fields"])})
 
 
 def _record(row: Sequence[Any]) -> StoredRecord:

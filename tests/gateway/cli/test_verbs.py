@@ -140,6 +140,12 @@ def test_records_are_sent_as_they_are_and_differences_named(gateway: Gateway, tm
     line, body = gateway.requests[-1]
     assert line == "POST /v1/datasets/d/versions?id_field=id&consent=ConsentGiven&purposes=research%2Ccare"
     assert body == b"id\n1\n"
+    assert gateway.run("dataset", "commit", "d", str(file), "--delimiter", "tab").exit_code == 0
+    assert gateway.requests[-1][0] == "POST /v1/datasets/d/versions?delimiter=tab&consent=ConsentUnknown"
+    gateway.answer = {"verified": False, "columns": ["'a' is missing"], "unreadable": "line 1: …", "changed": []}
+    report = gateway.run("dataset", "verify", "d", "1", str(file), "--delimiter", ";")
+    assert gateway.requests[-1][0] == "POST /v1/datasets/d/versions/1/verify?delimiter=%3B"
+    assert report.stdout == "columns: 'a' is missing\nnot compared: line 1: …\nNOT verified\n"
     gateway.answer = {"verified": False, "changed": ["1"], "added": [], "removed": ["2"]}
     report = gateway.run("dataset", "verify", "d", "1", str(file))
     assert (report.exit_code, report.stdout) == (1, "changed: 1\nremoved: 2\nNOT verified\n")
@@ -163,7 +169,7 @@ def test_model_files_are_digested_and_compared(gateway: Gateway, tmp_path: Path)
 def test_evidence_is_written_to_a_file_only_when_there_is_some(gateway: Gateway, tmp_path: Path) -> None:
     output = tmp_path / "proof.json"
     assert gateway.run("dataset", "proof", "d", "1", "a/b", str(output)).exit_code == 0
-    assert gateway.requests[-1][0] == "GET /v1/datasets/d/versions/1/records/a%2Fb/proof"
+    assert gateway.requests[-1][0] == "GET /v1/datasets/d/versions/1/proof?id=a%2Fb"
     assert json.loads(output.read_text()) == DONE
     gateway.status, gateway.answer = 404, {"code": "not-found", "detail": "No such record."}
     refused = gateway.run("dataset", "proof", "d", "1", "x", str(tmp_path / "none.json"))

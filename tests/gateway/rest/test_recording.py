@@ -4,8 +4,12 @@
 import base64
 import time
 from typing import Any
+from urllib.parse import quote
+
+import pytest
 
 from chaincode.domain.errors import AlreadyExists, NotTheOwner
+from chaincode.domain.tabular import header_digest
 from gateway.sdk import verify_record
 from gateway.services.ports import EndorsementMismatch, Unavailable
 
@@ -96,11 +100,11 @@ def test_records_are_committed_proven_and_compared(api: Any) -> None:
     exact = api.post(verify, CSV, key=None, Content_Type="text/csv").json
     assert exact["verified"] is True
 
-    evidence = api.get("/v1/datasets/wdbc/versions/1/records/r7/proof", role="recorder").json
+    evidence = api.get("/v1/datasets/wdbc/versions/1/proof?id=r7", role="recorder").json
     assert base64.b64decode(evidence["record"]["content"]) == b"r7,7"
     assert evidence["version"]["root"] == root
-    assert api.get("/v1/datasets/wdbc/versions/1/records/r77/proof", role="recorder").status_code == 404
-    assert api.get("/v1/datasets/wdbc/versions/2/records/r7/proof", role="recorder").status_code == 404
+    assert api.get("/v1/datasets/wdbc/versions/1/proof?id=r77", role="recorder").status_code == 404
+    assert api.get("/v1/datasets/wdbc/versions/2/proof?id=r7", role="recorder").status_code == 404
 
 
 def test_a_longer_file_extends_the_version_before_and_a_changed_one_replaces_it(api: Any) -> None:
@@ -139,16 +143,106 @@ def test_a_repeated_record_id_is_refused_before_anything_is_proposed(api: Any) -
     assert api.ledger.prepared == 0
 
 
-def test_a_refused_version_leaves_no_records_behind(api: Any) -> None:
-    api.ledger.refusal = NotTheOwner("dataset:wdbc", "A", "B")
-    assert api.post("/v1/datasets/wdbc/versions", CSV, Content_Type="text/csv").status_code == 403
-    assert api.get("/v1/datasets/wdbc/versions/1").status_code == 404
+def test_a_refusal_deletes_nothing_that_a_version_stands_on(api: Any) -> None:
+    api.ledger.writes = _full_version
+    path = "/v1/datasets/wdbc/versions?id_field=id"
+    root = api.post(path, CSV, Content_Type="text/csv").json["record"]["root"]
+    for refusal, status in (
+        (NotTheOwner("dataset:wdbc", "A", "B"), 403),
+        (AlreadyExists("dataset-version:wdbc:2"), 409),
+    ):
+        api.ledger.refusal = refusal
+        response = api.post(path, CSV, Content_Type="text/csv")
+        assert (response.status_code, response.json["code"]) == (status, refusal.code)
+    api.ledger.refusal = None
+    assert api.post("/v1/datasets/wdbc/versions/1/verify", key=None).json["verified"] is True
+    evidence = api.get("/v1/datasets/wdbc/versions/1/proof?id=r7", role="recorder").json
+    assert "r7" in str(verify_record(evidence, root=root).proven)
+    assert api.get("/v1/datasets/wdbc/versions/2").status_code == 404
+
+
+def test_every_id_that_is_committed_can_be_proven(api: Any) -> None:
+    ids = ["train/cat/0001.jpg", "a?b", "50%25", "..", "/", "a b", "a&id=b", "é#", "+", "x" * 256]
+    content = b"path,label\n" + b"".join(f"{record_id},x\n".encode() for record_id in ids)
+    assert api.post("/v1/datasets/d/versions?id_field=path", content, Content_Type="text/csv").status_code == 201
+    for record_id in ids:
+        found = api.get(f"/v1/datasets/d/versions/1/proof?id={quote(record_id, safe='')}", role="recorder")
+        assert (found.status_code, found.json["record"]["id"]) == (200, record_id), found.json
+    for wrong in ("", "?id=", "?id=" + "x" * 257):
+        missing = api.get(f"/v1/datasets/d/versions/1/proof{wrong}", role="recorder")
+        assert (missing.status_code, missing.json["facts"]) == (400, {"parameter": "id"})
+
+
+TABLE = b"id,benign,malignant\np1,1,0\np2,0,1\n"
+
+
+@pytest.mark.parametrize(
+    ("copy", "columns"),
+    [
+        (TABLE, []),
+        (
+            b"id,malignant,benign\np1,1,0\np2,0,1\n",
+            [
+                "column 2 is 'malignant' where the version has 'benign'",
+                "column 3 is 'benign' where the version has 'malignant'",
+            ],
+        ),
+        (TABLE.replace(b"id,benign", b"patient,benign"), ["column 1 is 'patient' where the version has 'id'"]),
+        (b"id,benign\np1,1\np2,0\n", ["'malignant' is missing"]),
+        (b"benign,malignant\n1,0\n0,1\n", ["'id' is missing"]),
+        (b"id,benign,malignant,age\np1,1,0,9\np2,0,1,8\n", ["'age' was added"]),
+    ],
+)
+def test_a_copy_under_other_columns_does_not_verify(api: Any, copy: bytes, columns: list[str]) -> None:
+    assert api.post("/v1/datasets/t/versions?id_field=id", TABLE, Content_Type="text/csv").status_code == 201
+    report = api.post("/v1/datasets/t/versions/1/verify", copy, key=None, Content_Type="text/csv").json
+    assert (report["columns"], report["verified"]) == (columns, not columns), report
+    assert report["fields"] == ["id", "benign", "malignant"]
+    if b"age" not in copy and copy.count(b",") == TABLE.count(b","):
+        assert report["changed"] == report["added"] == report["removed"] == []
+
+
+def test_what_a_commit_was_told_is_remembered(api: Any) -> None:
+    content = "sep=;\r\nalter;kürzel\r\n44;a\r\n51;b\r\n".encode()
+    made = api.post("/v1/datasets/t/versions?id_field=k%C3%BCrzel", content, Content_Type="text/csv").json
+    assert made["record"]["header"] == str(header_digest(["alter", "kürzel"], ";"))
+    shown = api.get("/v1/datasets/t/versions/1").json
+    assert shown["reading"] == {
+        "media_type": "text/csv", "id_field": "kürzel", "delimiter": ";", "fields": ["alter", "kürzel"],
+    }  # fmt: skip
+    for copy in (content, content.split(b"\n", 1)[1]):
+        assert api.post("/v1/datasets/t/versions/1/verify", copy, key=None, Content_Type="text/csv").json["verified"]
+    evidence = api.get("/v1/datasets/t/versions/1/proof?id=b", role="recorder").json
+    assert evidence["record"]["header"] == {"delimiter": ";", "fields": ["alter", "kürzel"]}
+    lines = b'\xef\xbb\xbf{"n": 1}\n{"n": 2}\n'
+    made = api.post("/v1/datasets/j/versions?id_field=n", lines, Content_Type="application/jsonl").json
+    assert "header" not in made["record"]
+    assert api.get("/v1/datasets/j/versions/1").json["reading"] == {
+        "media_type": "application/jsonl", "id_field": "n",
+    }  # fmt: skip
+    assert api.post("/v1/datasets/j/versions/1/verify", lines, key=None, Content_Type="application/jsonl").json[
+        "verified"
+    ]
+
+
+def test_the_same_bytes_under_other_columns_replace_and_do_not_extend(api: Any) -> None:
+    path = "/v1/datasets/t/versions?id_field=id"
+    api.post(path, TABLE, Content_Type="text/csv")
+    swapped = api.post(path, b"id,malignant,benign\np1,1,0\np2,0,1\n", Content_Type="text/csv").json["record"]
+    assert swapped["change"] == "replaces"
+    again = api.post(path, b"id,malignant,benign\np1,1,0\np2,0,1\n", Content_Type="text/csv").json["record"]
+    assert (again["change"], again["root"]) == ("extends", swapped["root"])
+
+
+def test_an_unknown_delimiter_is_refused(api: Any) -> None:
+    response = api.post("/v1/datasets/t/versions?delimiter=ab", TABLE, Content_Type="text/csv")
+    assert (response.status_code, response.json["code"]) == (422, "unknown-delimiter")
 
 
 def test_evidence_says_what_it_does_not_prove(api: Any) -> None:
     api.ledger.writes = _full_version
     root = api.post("/v1/datasets/wdbc/versions?id_field=id", CSV, Content_Type="text/csv").json["record"]["root"]
-    evidence = api.get("/v1/datasets/wdbc/versions/1/records/r3/proof", role="recorder").json
+    evidence = api.get("/v1/datasets/wdbc/versions/1/proof?id=r3", role="recorder").json
     verdict = verify_record(evidence, root=root)
     assert (verdict.verified, verdict.id, verdict.content) == (True, "r3", b"r3,3")
     assert "LabMSP" in " ".join(verdict.said)
@@ -159,7 +253,7 @@ def test_evidence_says_what_it_does_not_prove(api: Any) -> None:
 def _full_version(function: str, command: Any) -> Any:
     from gateway.services.ports import LedgerWrite
 
-    fields = ("dataset", "number", "root", "size", "leaf_schema", "change", "schema")
+    fields = ("dataset", "number", "root", "size", "leaf_schema", "change", "schema", "header")
     record = {name: command[name] for name in fields if name in command}
     record |= {"kind": "dataset-version", "owner": "LabMSP", "committed_at": 1, "licence": "CC-BY-4.0"}
     return [LedgerWrite(f"dataset-version/{command['number']}", record)]

@@ -22,7 +22,7 @@ from chaincode.domain.records import verify_record as verify_by_law
 from chaincode.domain.tabular import header_digest
 from chaincode.domain.values import Blob, Count, Digest, Purposes, dataset_version_ref
 from gateway.sdk import InvalidEvidence, InvalidInput, Verdict, read_evidence, verify_record
-from gateway.sdk.evidence import LARGEST_FILE, MOST_VALUES, Evidence, escaped, parse_evidence
+from gateway.sdk.evidence import LARGEST_FILE, MOST_VALUES, Columns, Evidence, escaped, parse_evidence
 from gateway.sdk.proofs import CONSENT, PURPOSES
 from gateway.services import consent
 
@@ -401,6 +401,13 @@ def test_a_record_is_printed_with_its_column_names(evidence: dict[str, Any]) -> 
     assert "  - visits: 3\n  - f\\u202einding: benign\n" in verdict.text()
     assert "The columns are called as shown above." in verdict.recorded
     assert "The columns are called as shown above." in verify_record(file, root=file["version"]["root"]).said
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\x85", "\x0c", "\x1e"])
+def test_only_line_ends_end_a_row(character: str) -> None:
+    content = f'1,"a\n, b",one{character}two'.encode()
+    found = Columns(",", ("id", "note", "text")).of(content)
+    assert found == {"id": "1", "note": "a\n, b", "text": f"one{character}two"}
 
 
 def test_other_column_names_than_the_versions_are_refused(evidence: dict[str, Any]) -> None:

@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from gateway.services.ports import Damaged, LedgerBlock, PortError, StorageFailed, StorageFull, StoredRecord
+from gateway.services.ports import (
+    Damaged,
+    LedgerBlock,
+    PortError,
+    Reading,
+    RepeatedRecord,
+    StorageFailed,
+    StorageFull,
+    StoredRecord,
+)
 from gateway.stores import readmodel
 from gateway.stores.blobs import BlobStore
 from gateway.stores.database import Database
@@ -226,20 +235,99 @@ def test_an_interrupted_blob_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "blobs").iterdir()) == []
 
 
-def test_records_keep_all_64_purposes(tmp_path: Path) -> None:
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[RecordStore]:
     database = Database.open(tmp_path / "records.db", "records", durable=True)
-    store = RecordStore(database)
-    records = [
+    yield RecordStore(database)
+    database.close()
+
+
+READING = Reading("text/csv", "id", ",", ("id", "x"))
+
+
+def kept(number: int) -> StoredRecord:
+    return StoredRecord(f"r{number}", b"s" * 16, b"%d" % number, 2, 1, b"l" * 32)
+
+
+def test_records_keep_all_64_purposes(records: RecordStore) -> None:
+    given = [
         StoredRecord("a", b"s" * 16, b"c", 2, 2**64 - 1, b"l" * 32),
         StoredRecord("b", b"t" * 16, b"", 0, 0, b""),
     ]
-    store.put("root", records)
-    store.put("root", records)
-    assert list(store.all("root")) == records
-    assert store.find("root", "b") == (1, records[1])
-    assert store.find("root", "c") is None
-    store.discard("root")
-    assert list(store.all("root")) == []
+    key = records.begin("d", READING)
+    records.add(key, 0, given)
+    assert list(records.all("root")) == []
+    records.finish(key, "root", 2)
+    assert list(records.all("root")) == given
+    assert list(records.all("root", 1)) == given[1:]
+    assert records.find("root", "b") == (1, given[1])
+    assert records.find("root", "c") is None
+    held = records.held("root")
+    assert held is not None
+    assert (held.dataset, held.size, held.reading) == ("d", 2, READING)
+
+
+def test_a_set_is_seen_whole_or_not_at_all_and_stays_once_it_has_a_root(records: RecordStore) -> None:
+    first, second = records.begin("d", READING), records.begin("d", READING)
+    records.add(first, 0, [kept(number) for number in range(3)])
+    records.finish(first, "root", 3)
+    records.copy(second, "root")
+    records.add(second, 3, [kept(3)])
+    assert records.held("other") is None
+    records.abandon(first)
+    assert len(list(records.all("root"))) == 3
+    records.finish(second, "other", 4)
+    assert [record.id for record in records.all("other")] == ["r0", "r1", "r2", "r3"]
+    third = records.begin("d", READING)
+    records.add(third, 0, [kept(0)])
+    records.abandon(third)
+    assert [found.root for found in records.sets()] == ["root", "other"]
+    records.remove(first)
+    assert records.held("root") is None
+    assert len(list(records.all("other"))) == 4
+
+
+@pytest.mark.parametrize(("ids", "says"), [((3, 3), (3, 2)), ((1, 5), (2, 1)), ((5, 0), (3, 0))])
+def test_a_repeated_id_is_named_with_the_first_one(
+    records: RecordStore, ids: tuple[int, int], says: tuple[int, int]
+) -> None:
+    key = records.begin("d", READING)
+    records.add(key, 0, [kept(0), kept(1)])
+    with pytest.raises(RepeatedRecord) as caught:
+        records.add(key, 2, [kept(number) for number in ids])
+    assert (caught.value.position, caught.value.first) == says
+
+
+def test_the_log_of_a_big_write_is_given_back(records: RecordStore, tmp_path: Path) -> None:
+    key = records.begin("d", READING)
+    big = [StoredRecord(f"{number}", b"s" * 16, b"x" * 4_000, 0, 0, b"l" * 32) for number in range(5_000)]
+    records.add(key, 0, big)
+    log = tmp_path / "records.db-wal"
+    assert log.stat().st_size > 16 << 20
+    records.finish(key, "root", len(big))
+    assert log.stat().st_size <= 8 << 20
+    assert len(list(records.all("root"))) == len(big)
+
+
+def test_records_from_before_there_were_sets_are_still_there(tmp_path: Path) -> None:
+    path = tmp_path / "records.db"
+    script = Path(readmodel.__file__).parent / "migrations" / "records" / "0001_records.sql"
+    with closing(sqlite3.connect(path)) as former:
+        former.executescript(script.read_text(encoding="utf-8"))
+        for root in ("one", "two"):
+            for number in (1, 0):
+                row = (root, number, f"r{number}", b"s" * 16, b"%d" % number, 2, 1, b"l" * 32)
+                former.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        former.execute("PRAGMA user_version=1")
+        former.commit()
+    database = Database.open(path, "records", durable=True)
+    store = RecordStore(database)
+    for root in ("one", "two"):
+        held = store.held(root)
+        assert held is not None
+        assert (held.size, held.reading) == (2, None)
+        assert list(store.all(root)) == [kept(0), kept(1)]
+        assert store.find(root, "r1") == (1, kept(1))
     database.close()
 
 

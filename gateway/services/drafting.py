@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The next version of a data set out of a file: every record salted, hashed and kept, in batches.
+
+What a crash leaves: a set of records without a root, which nobody sees. What a refusal leaves is kept: the refusal may
+be false, or be about one attempt only, and a root that a version names must never be without its records.
+"""
+
+import io
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import BinaryIO, Self
+
+from chaincode.domain import merkle
+from chaincode.domain.errors import RecordIdRepeated
+from chaincode.domain.records import Consent
+from chaincode.domain.tabular import header_digest
+from chaincode.domain.values import Digest
+from gateway.services.ports import (
+    Json,
+    PortError,
+    Reading,
+    Records,
+    RecordSet,
+    RepeatedRecord,
+    StoredRecord,
+)
+from gateway.services.progress import Progress
+from gateway.services.tables import RepeatedId, Row, Table
+from gateway.services.trees import Trees, batches
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of records and how to read it."""
+
+    content: BinaryIO
+    """At its beginning, and seekable."""
+    media_type: str
+    id_field: str | None = None
+    delimiter: str | None = None
+    consent: Consent = Consent.UNKNOWN
+    purposes: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        size = self.content.seek(0, io.SEEK_END)
+        self.content.seek(0)
+        return size
+
+    def table(self) -> Table:
+        """The file from its beginning; raises `UnreadableRecords`."""
+        return Table(self.content, self.media_type, self.id_field, self.delimiter)
+
+    def taken_over(self) -> Self:
+        """The same upload for as long as is wanted, whoever closes this one's file; who asks for it closes it."""
+        self.content.seek(0)
+        try:
+            content: BinaryIO = os.fdopen(os.dup(self.content.fileno()), "rb")
+        except io.UnsupportedOperation:
+            content = io.BytesIO(self.content.read())
+        return replace(self, content=content)
+
+
+def header_of(reading: Reading | None) -> Digest | None:
+    """What a version says of its columns; `None` where records are no rows."""
+    if reading is None or reading.delimiter is None:
+        return None
+    return header_digest(reading.fields, reading.delimiter)
+
+
+class Drafts:
+    """Writes the records of versions that are to be."""
+
+    def __init__(self, records: Records, trees: Trees) -> None:
+        self._records = records
+        self._trees = trees
+
+    def draft(self, dataset: str, upload: Upload, last: Json | None, progress: Progress) -> Json:
+        """Keep the records of a file, and say what the version after `last` is: root, size and how it follows.
+
+        It extends the last version where the file begins with that one's records, read in the same way; else it
+        replaces it. Raises `UnreadableRecords`.
+        """
+        table = upload.table()
+        base = self._base(table.reading, last)
+        if base is not None:
+            rows = _watched(table, progress)
+            if self._begins_with(rows, upload, base):
+                return self._written(dataset, table.reading, _salted(rows, upload), base, last)
+            progress.records = 0
+            table = upload.table()
+        return self._written(dataset, table.reading, _salted(_watched(table, progress), upload), None, last)
+
+    def follow(self, dataset: str, root: str, last: Json) -> Json:
+        """What the version is that has the records under `root`, where it comes after another one than it was made for.
+
+        Its root is another one where it has to begin with records that `last` has salted otherwise.
+        """
+        mine = self._held(root)
+        base = self._base(mine.reading, last) if mine.reading is not None else None
+        if base is None or base.size > mine.size or mine.reading is None:
+            return self._body(mine.root, mine.size, mine.reading, None, last)
+        same = True
+        for theirs, ours in zip(self._records.all(base.root), self._records.all(root), strict=False):
+            if not _same(theirs, ours):
+                return self._body(mine.root, mine.size, mine.reading, None, last)
+            same = same and theirs.leaf == ours.leaf
+        if same:
+            return self._body(mine.root, mine.size, mine.reading, base, last)
+        rest = batches(self._records.all(root, base.size))
+        return self._written(dataset, mine.reading, rest, base, last)
+
+    def _held(self, root: str) -> RecordSet:
+        found = self._records.held(root)
+        if found is None:
+            raise PortError(f"the records under {root} are not here", root=root)
+        return found
+
+    def _base(self, reading: Reading, last: Json | None) -> RecordSet | None:
+        """The records of the last version, where they are here and were read in the same way."""
+        found = None if last is None else self._records.held(str(last["root"]))
+        if last is None or found is None or found.reading != reading:
+            return None
+        header = header_of(reading)
+        return found if last.get("header") == (None if header is None else str(header)) else None
+
+    def _begins_with(self, rows: Iterator[Row], upload: Upload, base: RecordSet) -> bool:
+        """Whether the rows begin with the records of `base`; that many of them are taken."""
+        given = (int(upload.consent), upload.purposes)
+        for record in self._records.all(base.root):
+            row = next(rows, None)
+            if row is None or (row.id, row.content) != (record.id, record.content):
+                return False
+            if given != (record.consent, record.purposes):
+                return False
+        return True
+
+    def _written(
+        self,
+        dataset: str,
+        reading: Reading,
+        found: Iterator[list[StoredRecord]],
+        base: RecordSet | None,
+        last: Json | None,
+    ) -> Json:
+        """Keep `base` and what is found after it under one root."""
+        first = next(found, None)
+        if first is None and base is not None:
+            return self._body(base.root, base.size, reading, base, last)
+        key = self._records.begin(dataset, reading)
+        try:
+            tree = merkle.Tree()
+            if base is not None:
+                self._records.copy(key, base.root)
+                for batch in batches(self._records.all(base.root)):
+                    tree.extend(b"".join(record.leaf for record in batch))
+            for batch in chain([first or []], found):
+                self._add(key, tree.size, batch)
+                tree.extend(b"".join(record.leaf for record in batch))
+            root = tree.root().hex()
+            self._records.finish(key, root, tree.size)
+        except BaseException:
+            # Nothing can name it: it never had a root. Where even this fails, it is found as a set without one.
+            with suppress(PortError, RuntimeError):
+                self._records.abandon(key)
+            raise
+        self._trees.keep(root, tree)
+        return self._body(root, tree.size, reading, base, last)
+
+    def _add(self, key: int, start: int, batch: Sequence[StoredRecord]) -> None:
+        try:
+            self._records.add(key, start, batch)
+        except RepeatedRecord as exc:
+            raise repeated(batch[exc.position - start].id, exc.position, exc.first) from None
+
+    def _body(self, root: str, size: int, reading: Reading | None, base: RecordSet | None, last: Json | None) -> Json:
+        body: Json = {"root": root, "size": size}
+        if last is not None:
+            body |= {"parent_root": last["root"], "change": "replaces" if base is None else "extends"}
+        if base is not None and base.size < size:
+            body["consistency"] = [node.hex() for node in self._trees.of(root).consistency(base.size)]
+        header = header_of(reading)
+        return body if header is None else {**body, "header": str(header)}
+
+
+def repeated(record_id: str, position: int, first: int) -> RepeatedId:
+    """The refusal of a file in which two records have the same id; both positions count from 0."""
+    facts = RecordIdRepeated(position, first).facts()
+    text = f"record {position + 1} has the id {record_id!r}, which record {first + 1} has already"
+    return RepeatedId(text, **facts)
+
+
+def _watched(table: Table, progress: Progress) -> Iterator[Row]:
+    for row in table.rows():
+        progress.records += 1
+        progress.bytes_read = table.bytes_read
+        yield row
+
+
+def _salted(found: Iterator[Row], upload: Upload) -> Iterator[list[StoredRecord]]:
+    """Records with fresh salts and their leaf hashes, in batches."""
+    tail = merkle.record_tail(upload.consent, upload.purposes)
+    consent, purposes, salt, size = int(upload.consent), upload.purposes, merkle.SALT, merkle.HASH
+    for batch in batches(found):
+        drawn = secrets.token_bytes(salt * len(batch))
+        salts = [drawn[at : at + salt] for at in range(0, len(drawn), salt)]
+        hashes = merkle.record_hashes(
+            (salt, row.id.encode(), row.content, tail) for salt, row in zip(salts, batch, strict=True)
+        )
+        yield [
+            StoredRecord(
+                row.id, salts[index], row.content, consent, purposes, hashes[index * size : (index + 1) * size]
+            )
+            for index, row in enumerate(batch)
+        ]
+
+
+def _same(one: StoredRecord, other: StoredRecord) -> bool:
+    """Whether two records say the same, whatever their salts."""
+    return (one.id, one.content, one.consent, one.purposes) == (other.id, other.content, other.consent, other.purposes)

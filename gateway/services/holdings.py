@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an owner keeps of committed records: their content, their salts, and how they were read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """One committed record as its owner keeps it."""
+
+    id: str
+    salt: bytes
+    content: bytes
+    consent: int
+    purposes: int
+    """Bit set of 64 purposes."""
+    leaf: bytes
+    """The leaf hash that was committed, so that a later change can be pinned to this record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is read as records, and its columns; kept with the records, so that it need be said once."""
+
+    media_type: str
+    id_field: str | None = None
+    """The column or member that holds each record's id; `None` where records are numbered."""
+    delimiter: str | None = None
+    """What stands between fields; `None` where records are no rows."""
+    fields: tuple[str, ...] = ()
+    """The names of the columns, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSet:
+    """The records under one root."""
+
+    root: str
+    """In hex; empty while they are being written."""
+    dataset: str
+    size: int
+    created: float
+    """Seconds since the epoch."""
+    reading: Reading | None
+    """`None` where nobody knows it any more."""
+    key: int
+    """Names the set in its store."""
+
+
+class Records(Protocol):
+    """The owner's copy of committed records, by the root that they stand under.
+
+    A set is written in batches and becomes visible as a whole. Nothing here removes a set that has a root but `remove`,
+    which only an operator calls.
+    """
+
+    def begin(self, dataset: str, reading: Reading) -> int:
+        """Begin a set without a root, which nobody sees; returns its key."""
+        ...
+
+    def add(self, key: int, start: int, records: Sequence[StoredRecord]) -> None:
+        """Append records, the first of them at position `start`; raises `RepeatedRecord`."""
+        ...
+
+    def copy(self, key: int, root: str) -> None:
+        """Let a set begin with all records under `root`."""
+        ...
+
+    def finish(self, key: int, root: str, size: int) -> None:
+        """Give a set its root; when this returns, all of it would survive a power cut."""
+        ...
+
+    def abandon(self, key: int) -> None:
+        """Remove a set that has no root yet; one that has it stays."""
+        ...
+
+    def held(self, root: str) -> RecordSet | None:
+        """What is under a root; `None` when this organisation does not hold its records."""
+        ...
+
+    def all(self, root: str, start: int = 0) -> Iterator[StoredRecord]:
+        """Every record from position `start` on, in tree order; read piece by piece."""
+        ...
+
+    def find(self, root: str, record_id: str) -> tuple[int, StoredRecord] | None:
+        """Position in the tree and record."""
+        ...
+
+    def sets(self) -> Sequence[RecordSet]:
+        """Every set, those without a root too."""
+        ...
+
+    def remove(self, key: int) -> None:
+        """Remove a set for good, with the salts without which nothing about its records can be proven."""
+        ...
+
+
+class RepeatedRecord(Exception):
+    """A record has the id of one before it; the positions of both."""
+
+    def __init__(self, position: int, first: int) -> None:
+        super().__init__(f"record {position} has the id of record {first}")
+        self.position = position
+        self.first = first

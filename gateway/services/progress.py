@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far one upload has come, for whoever asks after its operation."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.services.ports import Json
+
+
+class Stage(StrEnum):
+    """What is being done for a submission."""
+
+    READING = "reading"
+    RECORDING = "recording"
+
+
+@dataclass(slots=True)
+class Progress:
+    """Written by the one thread that works, read by any; each field stands for itself."""
+
+    bytes: int = 0
+    """The size of the file."""
+    bytes_read: int = 0
+    records: int = 0
+    """Records that were read, compared or hashed."""
+    stage: Stage = Stage.READING
+
+    def as_json(self) -> Json:
+        """The progress for programs."""
+        return {
+            "stage": str(self.stage),
+            "bytes": self.bytes,
+            "bytes_read": self.bytes_read,
+            "records": self.records,
+        }

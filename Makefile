@@ -12,6 +12,7 @@ RUN_AS ?= containers
 # What `make network-up` starts is Fabric unless somebody says otherwise; tests and the demonstration begin without it.
 NETWORK := $(if $(filter file,$(origin LEDGER)),fabric,$(LEDGER))
 VENV := .venv
+SDK_PY := tests/foreign/fabric_sdk_py
 BIN := $(VENV)/bin
 # These have targets of their own.
 APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliability --ignore=tests/containers
@@ -77,7 +78,7 @@ conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER
 conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs on all three ledgers
 	@$(BIN)/python tests/conformance/table.py
 
-foreign: $(VENV)/.dev  ## drive the ledger with the official Node client and Node chaincode (LEDGER=fabric or containers)
+foreign: $(VENV)/.dev  ## drive the ledger with the Node client and chaincode, and fabric-sdk-py (LEDGER=fabric or containers)
 	@$(BIN)/python -m pytest -q tests/foreign --ledger=$(LEDGER) $(ARGS)
 
 containers: $(VENV)/.dev  ## bring Fabric up in containers and kill, stop and cut off its parts (needs Docker and Fabric)
@@ -144,6 +145,10 @@ lock:  ## renew the lock files with uv (no index address is written)
 	  --no-header --no-annotate --extra gateway -c requirements.lock pyproject.toml -o network/images/gateway.lock
 	uv pip compile --quiet --universal --python-version 3.11 --prerelease=if-necessary-or-explicit --generate-hashes \
 	  --no-header --no-annotate -c requirements.lock pyproject.toml -o network/images/chaincode.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  $(SDK_PY)/build.in -o $(SDK_PY)/build.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --override $(SDK_PY)/overrides.txt $(SDK_PY)/requirements-fabric-sdk-py.in -o $(SDK_PY)/requirements-fabric-sdk-py.lock
 
 clean:  ## remove the virtual environment, caches and demonstration data
 	rm -rf $(VENV) .pedigree build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

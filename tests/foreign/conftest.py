@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fabric's official Node client and runtime, installed from the lock file, against the network under test."""
+"""Clients and a runtime that others wrote, installed from lock files, against the network under test."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +12,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))  # the harnes
 
 from fabricharness import deployments, ledgers, node, options
 from fabricharness.lifecycle import Collection, Definition
-from fabricharness.networks import MAIN, Network, Org, in_parallel
+from fabricharness.networks import MAIN, Network, Org
 
 ASSETS = "assets"
 SHARED = "shared"
 """A second definition of the same chaincode, with the channel's default policy."""
+
+AGREED = "agreed"
+"""A second definition of the probe, which a majority of organisations must endorse."""
 
 Drive = Callable[..., Any]
 
@@ -43,28 +46,30 @@ def node_or_skip() -> None:
 
 
 @pytest.fixture(scope="session")
-def net(installed: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    """The network with the Node chaincode on it, and the probe for it to call."""
+def plain(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """The network with the probe on it, which is chaincode in Python."""
     ledger = options.chosen(pytestconfig)
     directory = tmp_path_factory.mktemp(f"foreign-{ledger}")
+    with ledgers.running(ledger, directory) as description:
+        network = Network.connect(ledger, directory, description)
+        try:
+            network.launch(deployments.CALLEE)
+            network.deploy(deployments.CALLEE, [deployments.CALLEES[0], Definition(AGREED)])
+            yield network
+        finally:
+            network.close()
+
+
+@pytest.fixture(scope="session")
+def net(installed: Path, plain: Network) -> Network:
+    """The network with the Node chaincode on it as well, and the probe for it to call."""
     start = 'exec node "$0" server --module-path "$1" '
     start += '--chaincode-address "$CHAINCODE_SERVER_ADDRESS" --chaincode-id "$CHAINCODE_ID"'
     runtime = installed / "node_modules" / "fabric-shim" / "cli.js"
     pair = Collection("pair", (deployments.H, deployments.L))
-    with ledgers.running(ledger, directory) as description:
-        network = Network.connect(ledger, directory, description)
-        try:
-            in_parallel(
-                [
-                    lambda: network.launch(ASSETS, ("sh", "-c", start, str(runtime), str(installed / "chaincode"))),
-                    lambda: network.launch(deployments.CALLEE),
-                ]
-            )
-            network.deploy(ASSETS, [Definition(ASSETS, deployments.ANYONE, (pair,)), Definition(SHARED)])
-            network.deploy(deployments.CALLEE, deployments.CALLEES[:1])
-            yield network
-        finally:
-            network.close()
+    plain.launch(ASSETS, ("sh", "-c", start, str(runtime), str(installed / "chaincode")))
+    plain.deploy(ASSETS, [Definition(ASSETS, deployments.ANYONE, (pair,)), Definition(SHARED)])
+    return plain
 
 
 @pytest.fixture

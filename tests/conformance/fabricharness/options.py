@@ -26,6 +26,6 @@ def chosen(config: pytest.Config) -> str:
 
 def give_time(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """Let the first test that needs the network wait until containers, and even their images, are there."""
-    waiting = [item for item in items if "net" in getattr(item, "fixturenames", ())]
+    waiting = [item for item in items if {"net", "plain"} & set(getattr(item, "fixturenames", ()))]
     if waiting and config.getoption("--ledger") == "containers":
         waiting[0].add_marker(pytest.mark.timeout(_CONTAINERS_S))

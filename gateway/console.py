@@ -33,6 +33,7 @@ _WIDEST_TEXT = 110
 _INSTANTS = frozenset({"at", "since", "started", "finished", "collected_from", "collected_until"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SHOWN = 200
+_MEASURED = frozenset({"sending", "reading"})
 
 
 class Failure(click.ClickException):
@@ -290,6 +291,31 @@ def progressing(what: str, total: int, quiet: bool) -> Iterator[Callable[[int], 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(escape(plain(what)), total=total)
         yield lambda size: progress.advance(task, size)
+
+
+@contextmanager
+def uploading(path: Path | None, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
+    """A progress bar over what a gateway does with a file: it is sent, read and recorded; none for programs."""
+    if quiet or path is None:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("sending", total=None)
+        said: set[str] = set()
+
+        def watch(progress: Any) -> None:
+            records = f", {progress.records} records" if progress.records else ""
+            total = progress.total if progress.stage in _MEASURED else None
+            bar.update(task, description=f"{progress.stage}{records}", completed=progress.done, total=total)
+            if progress.operation is not None and progress.operation not in said:
+                said.add(progress.operation)
+                bar.console.print(f"operation: {plain(progress.operation)}", markup=False, highlight=False)
+
+        yield watch
 
 
 def read_json(path: Path) -> Json:

@@ -2,6 +2,8 @@
 """What the verbs of `pedigree` that use a gateway have in common: their options, and how they answer."""
 
 import math
+import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,26 @@ from click.core import ParameterSource
 
 from gateway.console import Json, fields, read_json, show, told
 
+_KEY = re.compile(r"[!-~]{1,200}")
 FILE = click.Path(path_type=Path, exists=True)
 FIELDS = click.option("--fields", "given", type=FILE, help="JSON file with (further) fields of the record.")
 
 
 IDEMPOTENCY_KEY = click.option(
     "--idempotency-key",
-    help="Key of an earlier attempt: what was recorded under it is not recorded again.",
+    callback=lambda _context, _option, value: _idempotency_key(value),
+    help="Key of an earlier attempt at the same: it is continued, and what it recorded is not recorded again.",
 )
+
+
+def announced(key: str | None, as_json: bool) -> str:
+    """The idempotency key of a recording, said before it begins: with it, a lost terminal loses nothing."""
+    if key is not None:
+        return key
+    made = str(uuid.uuid4())
+    if not as_json:
+        click.echo(f"idempotency key: {made} (to continue from another terminal: --idempotency-key {made})", err=True)
+    return made
 
 
 def using_gateway(function: Callable[..., None]) -> Callable[..., None]:
@@ -100,6 +114,12 @@ def _one_word(value: str, context: click.Context, where: str = "") -> str:
     if value.isascii() and value.isprintable() and value and " " not in value:
         return value
     raise click.BadParameter(f"{where}an API key is one word, id.secret, as `pedigree keys add` printed it", context)
+
+
+def _idempotency_key(value: str | None) -> str | None:
+    if value is None or _KEY.fullmatch(value):
+        return value
+    raise click.BadParameter("an idempotency key has 1 to 200 visible ASCII characters")
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, value: float) -> float:

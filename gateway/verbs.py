@@ -21,10 +21,21 @@ from gateway.console import (
     read_json,
     show,
     told,
+    uploading,
     wrapped,
 )
 from gateway.exits import Exit
-from gateway.options import FIELDS, FILE, IDEMPOTENCY_KEY, found, merged, recorded, refuse_taken, using_gateway
+from gateway.options import (
+    FIELDS,
+    FILE,
+    IDEMPOTENCY_KEY,
+    announced,
+    found,
+    merged,
+    recorded,
+    refuse_taken,
+    using_gateway,
+)
 
 
 def add_verbs(main: click.Group) -> None:
@@ -63,27 +74,26 @@ _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ;
     "--consent", default="ConsentUnknown", show_default=True, help="State of every record, such as ConsentGiven."
 )
 @click.option("--purpose", "purposes", multiple=True, help="What it permits, such as research; may be repeated.")
+@IDEMPOTENCY_KEY
 @using_gateway
 def dataset_commit(
     pedigree: Any,
     name: str,
     file: Path,
-    id_field: str | None,
-    delimiter: str | None,
-    consent: str,
-    purposes: tuple[str, ...],
+    idempotency_key: str | None,
     as_json: bool,
+    **reading: Any,
 ) -> None:
     """Commit to every record of FILE as the next version.
 
     FILE is CSV with a header line (.csv) or JSON Lines (.jsonl, .ndjson), in UTF-8. The records stay with your gateway;
     the ledger receives one root over all of them, and a digest of the column names. How FILE was read is remembered
-    with the version.
+    with the version. The gateway goes on when this command or its terminal is lost: the same command with the
+    idempotency key that it printed continues it.
     """
-    with _reading(file):
-        outcome = pedigree.commit_records(
-            name, file, id_field=id_field, delimiter=delimiter, consent=consent, purposes=purposes
-        )
+    key = announced(idempotency_key, as_json)
+    with _reading(file), uploading(file, as_json) as progress:
+        outcome = pedigree.commit_records(name, file, progress=progress, idempotency_key=key, **reading)
     recorded(outcome, as_json)
 
 
@@ -145,8 +155,8 @@ def dataset_verify(
     Columns that are called otherwise are named, and every record that was changed, added, removed or moved; exit code 1
     when there is one.
     """
-    with _reading(file):
-        report = pedigree.verify_dataset(name, number, file, id_field=id_field, delimiter=delimiter)
+    with _reading(file), uploading(file, as_json) as progress:
+        report = pedigree.verify_dataset(name, number, file, id_field=id_field, delimiter=delimiter, progress=progress)
     _report(report, as_json)
 
 
@@ -192,6 +202,7 @@ def model_register(pedigree: Any, name: str, title: str | None, given: Path | No
     "--ignore", "ignored", multiple=True, metavar="PATH", help="Path in the folder that is no part of it; repeatable."
 )
 @FIELDS
+@IDEMPOTENCY_KEY
 @using_gateway
 def model_record(
     pedigree: Any,
@@ -202,6 +213,7 @@ def model_record(
     run: str | None,
     ignored: tuple[str, ...],
     given: Path | None,
+    idempotency_key: str | None,
     as_json: bool,
 ) -> None:
     """Record a version: every file of PATH by its SHA-256.
@@ -213,7 +225,9 @@ def model_record(
     with hashing(path, ignored, as_json) as progress:
         entries = digest_files(path, progress, ignore_paths=ignored)
     rest = merged(given, "model", "files", "digest", "ignore_paths", "licence", "number", run=run)
-    outcome = pedigree.record_model_version(name, entries, licence=licence, number=number, ignore_paths=ignored, **rest)
+    outcome = pedigree.record_model_version(
+        name, entries, licence=licence, number=number, ignore_paths=ignored, idempotency_key=idempotency_key, **rest
+    )
     recorded(outcome, as_json)
 
 
@@ -297,10 +311,12 @@ def evaluation() -> None:
 @evaluation.command("record")
 @click.argument("name")
 @click.argument("file", type=FILE)
+@IDEMPOTENCY_KEY
 @using_gateway
-def evaluation_record(pedigree: Any, name: str, file: Path, as_json: bool) -> None:
+def evaluation_record(pedigree: Any, name: str, file: Path, idempotency_key: str | None, as_json: bool) -> None:
     """Record an evaluation, from FILE (JSON)."""
-    recorded(pedigree.record_evaluation(name, **merged(file, "evaluation")), as_json)
+    fields = merged(file, "evaluation")
+    recorded(pedigree.record_evaluation(name, idempotency_key=idempotency_key, **fields), as_json)
 
 
 @click.command()

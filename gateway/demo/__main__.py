@@ -49,10 +49,12 @@ def main() -> int:
     consortium = containers or _as_processes(options, directory, console)
     story = Story(consortium, console)
     started = time.monotonic()
+    kept = False
     try:
         play(consortium, story, console)
         if options.keep and isinstance(consortium, Consortium):
             leave(consortium, console, directory)
+            kept = True
     except Disagreement as disagreement:
         console.print(f"\n[bold red]The demonstration disagrees:[/] {disagreement}")
         return 1
@@ -64,7 +66,7 @@ def main() -> int:
         return 2
     finally:
         story.close()
-        if not options.keep:
+        if not kept:
             consortium.stop()
     console.print(f"\n[bold green]Every step came out as it should[/] in {time.monotonic() - started:.1f} s.")
     return 0

@@ -28,6 +28,7 @@ from gateway.sdk.folders import CODE_NAMES, GIT_PATHS
 from gateway.sdk.proofs import Verdict, verify_record
 from gateway.sdk.runs import Run
 from gateway.sdk.transport import Recorded
+from gateway.sdk.uploads import Progress
 
 __all__ = [
     "CODE_NAMES",
@@ -38,6 +39,7 @@ __all__ = [
     "NotFound",
     "Pedigree",
     "PedigreeError",
+    "Progress",
     "Recorded",
     "Refused",
     "Run",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client: one method for each thing that can be recorded or asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,11 +11,11 @@ import httpx
 from gateway.sdk.calls import Fields, checked, segment
 from gateway.sdk.connections import Connections
 from gateway.sdk.evidence import Evidence
-from gateway.sdk.files import content_of
 from gateway.sdk.models import ModelCalls
 from gateway.sdk.proofs import Verdict, verify_record
 from gateway.sdk.trainings import RunCalls
 from gateway.sdk.transport import Json, Recorded, Transport
+from gateway.sdk.uploads import Progress, Upload
 
 
 class Pedigree(ModelCalls, RunCalls):
@@ -72,18 +72,21 @@ class Pedigree(ModelCalls, RunCalls):
         delimiter: str | None = None,
         consent: str = "ConsentUnknown",
         purposes: Sequence[str] = (),
+        progress: Callable[[Progress], None] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded:
-        """Commit to every record of a CSV or JSON Lines file as the next version; the records stay with the owner."""
-        content, media_type = content_of(source, media_type)
+        """Commit to every record of a CSV or JSON Lines file as the next version; the records stay with the owner.
+
+        The file is sent in pieces. The gateway works on a large one by itself and is asked how far it is; `progress`
+        is given that. The same file with the same `idempotency_key` continues what an earlier call began.
+        """
         query = {
             "id_field": id_field, "delimiter": delimiter, "consent": consent, "purposes": ",".join(purposes) or None,
         }  # fmt: skip
         return self._recorded(
             f"/v1/datasets/{segment(dataset)}/versions",
             idempotency_key,
-            content=content,
-            headers={"Content-Type": media_type},
+            upload=Upload.of(source, media_type, progress),
             params={name: value for name, value in query.items() if value is not None},
         )
 
@@ -120,6 +123,7 @@ class Pedigree(ModelCalls, RunCalls):
         media_type: str | None = None,
         id_field: str | None = None,
         delimiter: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
         check: bool = False,
     ) -> Json:
         """Compare a copy of the records with the ledger; without one, the copy in the owner's own store.
@@ -129,11 +133,11 @@ class Pedigree(ModelCalls, RunCalls):
         `removed` or `moved`. With
         `check` a difference is raised as `Disagreement`.
         """
-        content, kind = (None, "") if source is None else content_of(source, media_type)
+        upload = None if source is None else Upload.of(source, media_type, progress)
         options = {"id_field": id_field, "delimiter": delimiter}
         query = {name: value for name, value in options.items() if value is not None}
         path = f"/v1/datasets/{segment(dataset)}/versions/{number}/verify"
-        report = self._transport.send(path, content=content, media_type=kind, query=query)
+        report = self._transport.send(path, upload=upload, query=query)
         return checked(report, f"dataset-version:{dataset}:{number}", check=check)
 
     def verify_record(self, evidence: Json, *, root: str | None = None, size: int | None = None) -> Verdict:

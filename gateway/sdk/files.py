@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of records as they are sent, and digests of files as the ledger records them."""
+"""Digests of files as the ledger records them."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,6 @@ from gateway.sdk.rules import MOST_FILES, check_path
 
 Progress = Callable[[int], None] | None
 _CHUNK = 1 << 20
-_MEDIA_TYPES = {".csv": "text/csv", ".jsonl": "application/jsonl", ".ndjson": "application/jsonl"}
 
 
 def digest_file(path: Path, progress: Progress = None) -> str:
@@ -63,16 +62,3 @@ def manifest_digest(files: Sequence[dict[str, Any]]) -> str:
     """SHA-256 over the files' digests in the order of their paths: the subject digest of an OpenSSF model signature."""
     ordered = sorted(files, key=lambda file: str(file["path"]))
     return hashlib.sha256(b"".join(bytes.fromhex(file["digest"]) for file in ordered)).hexdigest()
-
-
-def content_of(source: Path | bytes, media_type: str | None) -> tuple[bytes, str]:
-    """The bytes of a file of records, and its media type: as given, else by the ending of its name; else `ValueError`.
-
-    What is no file is CSV unless something else is given.
-    """
-    if isinstance(source, bytes):
-        return source, media_type or "text/csv"
-    found = media_type or _MEDIA_TYPES.get(source.suffix.lower())
-    if found is None:
-        raise ValueError(f"{source}: name the media type; known endings are {', '.join(_MEDIA_TYPES)}")
-    return source.read_bytes(), found

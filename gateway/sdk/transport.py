@@ -12,10 +12,13 @@ import httpx
 
 from gateway.sdk.connections import Connections
 from gateway.sdk.errors import PedigreeError, Unavailable, Unreachable, from_problem
+from gateway.sdk.uploads import Progress, Upload
 
 Json = dict[str, Any]
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 3.0
+_FIRST_POLL = 0.05
+_LONGEST_POLL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +73,49 @@ class Transport:
         headers = {"Min-Ledger-Height": str(self._height)} if self._height else {}
         return self._patiently("GET", path, params=query, headers=headers).body
 
-    def send(self, path: str, *, content: bytes | None, media_type: str, query: Mapping[str, str]) -> Json:
+    def send(self, path: str, *, upload: Upload | None, query: Mapping[str, str]) -> Json:
         """A POST that records nothing."""
         headers = {"Min-Ledger-Height": str(self._height)} if self._height else {}
-        if content is not None:
-            headers["Content-Type"] = media_type
-        return self._patiently("POST", path, params=dict(query), headers=headers, content=content).body
+        if upload is None:
+            return self._patiently("POST", path, params=dict(query), headers=headers).body
+        deadline = self._deadline(upload)
+        request = {"params": dict(query), "headers": {**headers, **upload.headers}, "content": upload.pieces}
+        return self._patiently("POST", path, deadline=deadline, **request).body
 
-    def record(self, path: str, key: str | None, **request: Any) -> Received:
-        """A POST that records, exactly once; waits for the outcome of what was accepted for later."""
-        headers = {"Idempotency-Key": key or str(uuid.uuid4()), **request.pop("headers", {})}
-        deadline = time.monotonic() + self._timeout
-        received = self._patiently("POST", path, headers=headers, deadline=deadline, **request)
-        if received.status == 202:
-            received = self._operation(str(received.body["operation"]), deadline)
+    def record(self, path: str, key: str | None, *, upload: Upload | None = None, **request: Any) -> Received:
+        """A POST that records, exactly once; waits for the outcome of what was accepted for later.
+
+        An error that leaves the outcome open names the idempotency key, and the operation once there is one, in its
+        `facts`.
+        """
+        key = key or str(uuid.uuid4())
+        headers = {"Idempotency-Key": key, **request.pop("headers", {})}
+        deadline = self._deadline(upload)
+        if upload is not None:
+            headers |= upload.headers | ({"Prefer": "respond-async"} if upload.is_large else {})
+            request["content"] = upload.pieces
+        try:
+            received = self._patiently("POST", path, headers=headers, deadline=deadline, **request)
+            if received.status == 202:
+                received = self._operation(str(received.body["operation"]), deadline, upload)
+        except (Unavailable, Unreachable) as error:
+            error.facts.setdefault("idempotency_key", key)
+            raise
         block = received.body.get("transaction", {}).get("block")
         if isinstance(block, int):
             self.at_least(block + 1)
         return received
 
-    def _operation(self, operation: str, deadline: float) -> Received:
+    def _deadline(self, upload: Upload | None) -> float:
+        return time.monotonic() + self._timeout + (0 if upload is None else upload.patience)
+
+    def _operation(self, operation: str, deadline: float, upload: Upload | None) -> Received:
+        size = 0 if upload is None else upload.size
+        progress = Progress("accepted", size, size, operation=operation)
+        watch = (lambda _: None) if upload is None else upload.watcher
+        pause = _FIRST_POLL
         while True:
+            watch(progress)
             received = self._patiently("GET", f"/v1/operations/{operation}", deadline=deadline)
             if received.body["state"] == "succeeded":
                 return Received(received.body["status"], received.body["result"], received.headers)
@@ -100,7 +125,9 @@ class Transport:
                 raise Unavailable(
                     "The outcome is not known yet.", code="pending", retryable=True, facts={"operation": operation}
                 )
-            time.sleep(0.2)
+            progress = progress.told(received.body)
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_POLL)
 
     def _patiently(self, method: str, path: str, *, deadline: float | None = None, **request: Any) -> Received:
         """Repeat what may be repeated: every request here is either a read or carries a key."""
@@ -120,6 +147,8 @@ class Transport:
         self, method: str, path: str, deadline: float, request: Mapping[str, Any]
     ) -> tuple[Received | PedigreeError, float]:
         remaining = max(0.1, deadline - time.monotonic())
+        if callable(request.get("content")):  # a body in pieces, which are made anew for each attempt
+            request = {**request, "content": request["content"]()}
         try:
             response = self._connections.request(method, path, timeout=remaining, **request)
         except httpx.HTTPError as exc:

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of records on their way to a gateway: sent in pieces, and again from the beginning when it must be."""
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+_PIECE = 1 << 18
+_LARGE = 1 << 20
+_SLOWEST = 1 << 20
+_MEDIA_TYPES = {".csv": "text/csv", ".jsonl": "application/jsonl", ".ndjson": "application/jsonl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recording has come."""
+
+    stage: str
+    """`sending`, then what the gateway says: `reading` (and hashing records), then `recording` (the transaction)."""
+    done: int = 0
+    """Bytes that were sent, or that the gateway has read."""
+    total: int = 0
+    """The size of the file in bytes."""
+    records: int = 0
+    """Records that the gateway has hashed."""
+    operation: str | None = None
+    """The gateway's operation, once it has accepted the file: `GET /v1/operations/{operation}`."""
+
+    def told(self, operation: dict[str, Any]) -> "Progress":
+        """The progress that an operation tells of; `recording` where the gateway says nothing more exact."""
+        said = operation.get("progress") or {}
+        return replace(
+            self,
+            stage=str(said.get("stage", "recording")),
+            done=int(said.get("bytes_read", self.total)),
+            total=int(said.get("bytes") or self.total),
+            records=int(said.get("records", 0)),
+        )
+
+
+Watcher = Callable[[Progress], None]
+
+
+def _ignore(_: Progress) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of records, or its bytes."""
+
+    source: Path | bytes
+    media_type: str
+    size: int
+    """Bytes."""
+    watcher: Watcher = _ignore
+
+    @classmethod
+    def of(cls, source: Path | bytes, media_type: str | None, watcher: Watcher | None = None) -> "Upload":
+        """A file, by the ending of its name unless a media type is given, or bytes, which are CSV by default.
+
+        Raises `ValueError` and `OSError` for what cannot be sent.
+        """
+        watcher = watcher or _ignore
+        if isinstance(source, bytes):
+            return cls(source, media_type or "text/csv", len(source), watcher)
+        found = media_type or _MEDIA_TYPES.get(source.suffix.lower())
+        if found is None:
+            raise ValueError(f"{source}: name the media type; known endings are {', '.join(_MEDIA_TYPES)}")
+        status = source.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise ValueError(f"{source} is not a plain file; it could not be sent again after a lost connection")
+        with source.open("rb"):  # what cannot be read is said before anything is sent
+            return cls(source, found, status.st_size, watcher)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the gateway may take longer over it than a connection should be held open."""
+        return self.size > _LARGE
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for it beside those for any call: a mebibyte a second over the way and in the gateway."""
+        return self.size / _SLOWEST
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields of its body."""
+        return {"Content-Type": self.media_type, "Content-Length": str(self.size)}
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes from the beginning; the watcher hears of each piece that was sent.
+
+        Raises `ValueError` when the file is not as long as it was: another version of it must not be taken for this.
+        """
+        sent = 0
+        for piece in self._read():
+            if sent + len(piece) > self.size:
+                break
+            yield piece
+            sent += len(piece)
+            self.watcher(Progress("sending", sent, self.size))
+        if sent != self.size:
+            raise ValueError(f"{self.source!s} was changed while it was sent")
+
+    def _read(self) -> Iterator[bytes]:
+        if isinstance(self.source, bytes):
+            view = memoryview(self.source)
+            yield from (bytes(view[at : at + _PIECE]) for at in range(0, len(view), _PIECE))
+            return
+        with self.source.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece

@@ -27,6 +27,8 @@ def check(settings: Settings) -> None:
     _check_unused(settings.data)
     for name in _STORES:
         _check_store(settings.data / f"{name}.db")
+    if not settings.rebuild:
+        _check_chain(settings.data / "readmodel.db", settings.network.genesis_hash)
     for option, port in (("--port", settings.port), ("--health-port", settings.health_port)):
         _check_port(option, settings.host, port)
 
@@ -89,6 +91,25 @@ def _check_store(path: Path) -> None:
         raise SettingsError(f"{path}: cannot be opened: {exc}") from None
     except sqlite3.DatabaseError as exc:
         raise SettingsError(f"{path}: {exc}") from None
+
+
+def _check_chain(path: Path, genesis_hash: str) -> None:
+    """That the read model is of the pinned chain: a network of the same names may have been made anew."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path)) as connection:
+        known = any(name == "genesis" for _, name, *_ in connection.execute("PRAGMA table_info(position)"))
+        found = connection.execute("SELECT genesis FROM position").fetchone()[0] if known else None
+    if found not in (None, genesis_hash):
+        raise another_chain(path, str(found), genesis_hash)
+
+
+def another_chain(path: Path, found: str, pinned: str) -> SettingsError:
+    """What is said of a read model of another chain."""
+    return SettingsError(
+        f"{path}: holds another chain, whose first block is {found}, and the network file pins {pinned}; "
+        "start once with --rebuild to read that one"
+    )
 
 
 def _check_port(option: str, host: str, port: int) -> None:

@@ -229,6 +229,8 @@ class Settings:
     """Open connections that one address may have; a reverse proxy in front of the gateway counts as one address."""
     rebuild: bool = False
     """Forget the read model at start and build it again from block 0."""
+    network_file: Path | None = None
+    """Where `network` was read from."""
 
     @property
     def threads(self) -> int:
@@ -274,6 +276,7 @@ class Settings:
             peer_slots=peer_slots,
             connections_per_address=connections_per_address,
             rebuild=rebuild,
+            network_file=network,
         )
 
     @property

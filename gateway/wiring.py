@@ -27,6 +27,7 @@ from gateway.identities.errors import IdentityError
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity, Renewal
 from gateway.ledger import FabricLedger, OrganisationSigner
+from gateway.preflight import another_chain
 from gateway.rest import artifacts, datasets, lineage, models, operations, policies, runs
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
@@ -48,7 +49,7 @@ from gateway.services.recording import Recorder
 from gateway.services.secret import Secret
 from gateway.services.shares import Shares
 from gateway.services.submitter import Submitter
-from gateway.settings import THREADS_BESIDE_IN_FLIGHT, Settings, SettingsError, load_secret, private_folder
+from gateway.settings import THREADS_BESIDE_IN_FLIGHT, NetworkFile, Settings, SettingsError, load_secret, private_folder
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
 from gateway.stores.readmodel import ReadModelStore
@@ -57,6 +58,8 @@ from gateway.stores.submissions import SubmissionStore
 
 _LOG = logging.getLogger(__name__)
 _EXIT_IO_ERROR = 74
+_EXIT_FOR_GOOD = 3
+"""The arbiter starts no other worker after this one (gunicorn's `WORKER_BOOT_ERROR`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Parts:
     secret: bytes
     peers: Peers | None = None
     """The organisation's peers, to be watched; `None` where the ledger has none."""
+    replaced: Callable[[], str | None] = lambda: None
+    """Why the network is another one now than the one that is read here; `None` while nothing says so."""
     disabled: Callable[[], Mapping[str, str]] = dict
     """Members whose definition on the channel is not understood, by MSP id, and why."""
 
@@ -163,7 +168,7 @@ def assemble(
     metrics.gauge(
         "pedigree_behind_seconds", "For how long the read model has lacked blocks", lambda: commits.behind_for
     )
-    lookout = None if parts.peers is None else _watch(parts.peers, commits, metrics)
+    lookout = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
     metrics.gauge(
         "pedigree_members_disabled",
         "Members whose definition on the channel this gateway does not understand",
@@ -175,11 +180,11 @@ def assemble(
     )
 
 
-def _watch(peers: Peers, commits: Commits, metrics: Metrics) -> Lookout:
+def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[[], str | None]) -> Lookout:
     metrics.gauge("pedigree_peers_usable", "Peers of this organisation that could be used now", lambda: peers.usable)
     metrics.gauge("pedigree_peers_distrusted", "Peers that showed another chain", lambda: peers.distrusted)
     metrics.gauge("pedigree_peer_calls", "Calls at this organisation's peers now", lambda: peers.calls)
-    return Lookout(peers, lambda height: commits.seen(height - 1))
+    return Lookout(peers, lambda height: commits.seen(height - 1), replaced=replaced, ended=_stop_for_good)
 
 
 def _nouns(parts: Parts, place: Place, submitter: Submitter, projector: Projector) -> Mapping[str, Sequence[Route]]:
@@ -227,8 +232,11 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     data = private_folder(settings.data)
     guard.enter_context(_sole_owner(data / "lock"))
     readmodel = ReadModelStore(_open(guard, data, "readmodel", durable=False))
+    pinned = settings.network.genesis_hash
     if settings.rebuild:
         readmodel.clear()
+    elif (genesis := readmodel.genesis()) not in (None, pinned):
+        raise another_chain(data / "readmodel.db", str(genesis), pinned)
     identity = _identity(settings)
     trust = _pinned(settings)
     follower = Follower(settings.network.channel, trust)
@@ -249,12 +257,13 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         ),
         blocks=FabricBlocks(peers, settings.network.chaincode, follower),
         readmodel=readmodel,
-        submissions=SubmissionStore(_open(guard, data, "submissions", durable=True)),
+        submissions=SubmissionStore(_open(guard, data, "submissions", durable=True), pinned),
         records=RecordStore(_open(guard, data, "records", durable=True)),
         keys=open_keys(data, guard),
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         peers=peers,
+        replaced=lambda: _other_pins(settings),
         disabled=lambda: follower.disabled,
     )
 
@@ -298,6 +307,24 @@ def _fail_stop(error: Exception) -> None:
     """After a failed write nobody knows what is on disk, so nothing may be promised from memory any more."""
     _LOG.critical("the disk failed, stopping: %s", error)
     os._exit(_EXIT_IO_ERROR)
+
+
+def _stop_for_good(why: str) -> None:
+    """End the gateway, and its arbiter with it: what could be answered is of a network that there is no more."""
+    _LOG.critical("%s; stopping", why)
+    os._exit(_EXIT_FOR_GOOD)
+
+
+def _other_pins(settings: Settings) -> str | None:
+    """What the network file says now, if it pins another chain than when this gateway was started."""
+    path = settings.network_file
+    try:
+        now = NetworkFile.read(path).genesis_hash if path is not None else settings.network.genesis_hash
+    except SettingsError:
+        return None
+    if now == settings.network.genesis_hash:
+        return None
+    return f"{path} pins another chain now, {now} instead of {settings.network.genesis_hash}"
 
 
 def _pinned(settings: Settings) -> Trust:

@@ -2,7 +2,9 @@
 """Asks each peer of the organisation, from time to time and at once when it is suspected, how many blocks it holds.
 
 One question is one block's ids from the peer's Deliver service: it takes no place of the Gateway service, and no
-other peer answers for the one that was asked. The first answer of a peer is compared with the pinned genesis block.
+other peer answers for the one that was asked. A peer's first block is compared with the pinned one at its first answer,
+and again when it holds fewer blocks than were read: the network may have been made anew in the meantime. Where all of
+them show another first block, there is nothing left to serve, and the gateway ends.
 """
 
 import logging
@@ -30,6 +32,8 @@ class Lookout:
         misses: int = 2,
         stalls_after: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
+        replaced: Callable[[], str | None] = lambda: None,
+        ended: Callable[[str], None] = lambda why: None,
     ) -> None:
         """Assign.
 
@@ -38,6 +42,8 @@ class Lookout:
             within: how long a peer may take to answer.
             misses: how many answers in a row it owes when it is left; a suspected peer, one. A peer that answers
                 calls meanwhile is merely busy.
+            replaced: asked while no peer can be used; answers why the network is another one now, if anything says so.
+            ended: given the reason when the network is another one now.
             stalls_after: for how long the feed may bring nothing although there is more to bring.
         """
         self._peers = peers
@@ -47,6 +53,10 @@ class Lookout:
         self._misses = misses
         self._stalls_after = stalls_after
         self._clock = clock
+        self._replaced = replaced
+        self._ended = ended
+        self._others: set[Peer] = set()
+        """Peers whose first block is another one."""
         self._due = dict.fromkeys(peers, 0.0)
         self._owed = dict.fromkeys(peers, 0)
         self._known: set[Peer] = set()
@@ -76,8 +86,14 @@ class Lookout:
                 network.check_genesis(self._within)
                 self._known.add(peer)
             height = network.height(self._within)
+            if height < self._peers.read_height:
+                network.check_genesis(self._within)
         except UntrustedResponse as exc:
             self._peers.distrust(peer, str(exc))
+            if exc.reason == "genesis-mismatch":
+                self._others.add(peer)
+                if self._others.issuperset(self._peers):
+                    self._ended(f"every peer of this organisation shows another network: {exc}")
         except GatewayError as exc:
             self._missed(peer, f"it does not say how many blocks it has ({exc.code.name})", asked_at)
         except (FabricError, ValueError) as exc:  # gRPC's word for a connection that was closed meanwhile
@@ -124,6 +140,8 @@ class Lookout:
                     except Exception:
                         _LOG.exception("asking peer %s failed", peer.name)
                         self._due[peer] = self._clock() + self._every
+            if not self._peers.usable and (why := self._replaced()) is not None:
+                self._ended(why)
             due = min((at for peer, at in self._due.items() if peer.distrusted is None), default=now + self._every)
             self._woken.wait(min(self._every, max(0.05, due - self._clock())))
 

@@ -245,6 +245,10 @@ class ReadModel(Protocol):
         """Header hash of the last applied block, or `None` before the first."""
         ...
 
+    def genesis(self) -> str | None:
+        """Header hash of the chain's first block, or `None` before it was applied."""
+        ...
+
     def config(self) -> bytes | None:
         """The channel's configuration as of the last applied block, or `None` before the first."""
         ...

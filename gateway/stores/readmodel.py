@@ -37,6 +37,10 @@ class ReadModelStore:
         value = self._database.reader().execute("SELECT hash FROM position").fetchone()[0]
         return None if value is None else str(value)
 
+    def genesis(self) -> str | None:
+        value = self._database.reader().execute("SELECT genesis FROM position").fetchone()[0]
+        return None if value is None else str(value)
+
     def config(self) -> bytes | None:
         row = self._database.reader().execute("SELECT envelope FROM channel_config").fetchone()
         return None if row is None else bytes(row[0])
@@ -48,7 +52,7 @@ class ReadModelStore:
         def empty(connection: sqlite3.Connection) -> None:
             for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-            connection.execute("UPDATE position SET height = 0, hash = NULL")
+            connection.execute("UPDATE position SET height = 0, hash = NULL, genesis = NULL")
 
         self._database.write(empty)
 
@@ -128,7 +132,10 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
         _apply_writes(connection, writes)
     if block.config is not None:
         connection.execute("INSERT OR REPLACE INTO channel_config VALUES (1, ?, ?)", (block.number, block.config))
-    connection.execute("UPDATE position SET height = ?, hash = ?", (block.number + 1, block.hash))
+    connection.execute(
+        "UPDATE position SET height = ?, hash = ?, genesis = coalesce(genesis, ?)",
+        (block.number + 1, block.hash, block.hash),
+    )
 
 
 def _transaction_row(block: int, transaction: LedgerTransaction) -> tuple[Any, ...]:

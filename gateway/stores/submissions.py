@@ -14,14 +14,25 @@ _COLUMNS = (
     "id, client, key, request_hash, function, command, success, state, attempt, created, organisations, "
     "transaction_id, envelope, reply, status, body, height"
 )
-_UPSERT = f"INSERT OR REPLACE INTO submission ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608 - constants
+_UPSERT = f"INSERT OR REPLACE INTO submission (chain, {_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
 
 
 class SubmissionStore:
     """Implements `services.ports.Submissions`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chain: str = "") -> None:
+        """Assign.
+
+        Args:
+            chain: header hash of the first block of the chain that these requests are for; what was kept for another
+                one stays there and is not seen.
+        """
         self._database = database
+        self._chain = chain
+        if chain:
+            database.write(
+                lambda connection: connection.execute("UPDATE submission SET chain = ? WHERE chain = ''", (chain,))
+            )
         self._finishing: dict[tuple[str, str], Submission] = {}
         self._lock = threading.Lock()
 
@@ -37,7 +48,7 @@ class SubmissionStore:
         return queued or self._one("id = ?", (submission_id,))
 
     def save(self, submission: Submission) -> None:
-        row = _row(submission)
+        row = (self._chain, *_row(submission))
         with self._lock:
             self._finishing.pop((submission.client, submission.key), None)
         self._database.write(lambda connection: connection.execute(_UPSERT, row))
@@ -45,7 +56,7 @@ class SubmissionStore:
     def finish(self, submission: Submission) -> None:
         # What was sent and answered is of no further use here once the outcome is final; the response holds the rest.
         final = replace(submission, envelope=None, reply=None)
-        row = _row(final)
+        row = (self._chain, *_row(final))
         with self._lock:
             self._finishing[final.client, final.key] = final
         self._database.write_later(lambda connection: connection.execute(_UPSERT, row)).add_done_callback(
@@ -59,14 +70,15 @@ class SubmissionStore:
 
     def unfinished(self) -> Sequence[Submission]:
         rows = self._database.reader().execute(
-            f"SELECT {_COLUMNS} FROM submission WHERE state <> 'final' ORDER BY created"  # noqa: S608 - constants
+            f"SELECT {_COLUMNS} FROM submission WHERE chain = ? AND state <> 'final' ORDER BY created",  # noqa: S608
+            (self._chain,),
         )
         return [_submission(row) for row in rows]
 
     def _one(self, condition: str, values: tuple[str, ...]) -> Submission | None:
         row = (
             self._database.reader()
-            .execute(f"SELECT {_COLUMNS} FROM submission WHERE {condition}", values)  # noqa: S608 - constants
+            .execute(f"SELECT {_COLUMNS} FROM submission WHERE chain = ? AND {condition}", (self._chain, *values))  # noqa: S608
             .fetchone()
         )
         return None if row is None else _submission(row)

@@ -17,6 +17,9 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.console import LARGEST_JSON
 from gateway.exits import Exit
+from gateway.services.ports import LedgerBlock
+from gateway.stores.database import Database
+from gateway.stores.readmodel import ReadModelStore
 from network.material import ensure_material
 from network.topology import default_topology
 
@@ -247,6 +250,16 @@ def test_bad_key_material_names_the_file(
         (tmp_path / file).write_text(content)
     refused(serve(tmp_path, network), str((tmp_path / file).parent))
     assert not (tmp_path / "data").exists()
+
+
+def test_a_read_model_of_another_chain_is_named_before_anything_is_served(
+    tmp_path: Path, network: dict[str, Any]
+) -> None:
+    (tmp_path / "data").mkdir(0o700)
+    database = Database.open(tmp_path / "data" / "readmodel.db", "readmodel", durable=False)
+    ReadModelStore(database).apply(LedgerBlock(0, "ab" * 32, "", ()))
+    database.close()
+    refused(serve(tmp_path, network), "readmodel.db: holds another chain", "ab" * 32, "00" * 32, "--rebuild")
 
 
 def test_a_key_of_somebody_else_is_refused(tmp_path: Path, network: dict[str, Any]) -> None:

@@ -477,3 +477,46 @@ def site_blocks(site: Any, count: int) -> Any:
     for seen, block in enumerate(site.feed.blocks(0, lambda: done[0], previous_hash=None), start=1):
         done[0] = seen == count
         yield block
+
+
+def made_anew(site: Any, number: int) -> None:
+    """Have a peer belong to a network that was made anew: of the same names, with another first block."""
+    site.fork(number, 0)
+    fake = site.fakes[number]
+    fake.chain = fake.chain[:1]
+
+
+def test_a_network_that_was_made_anew_while_the_gateway_ran_ends_it(
+    make_site: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    site = make_site()
+    ended: list[str] = []
+    site.lookout._ended = ended.append
+    for number in range(3):
+        site.record(bytes([number]) * 24)
+    assert len(list(site_blocks(site, 4))) == 4
+    site.lookout.start()
+    until(lambda: all(peer.height == 4 for peer in site.peer))
+    made_anew(site, 0)
+    until(lambda: site.peer[0].distrusted)
+    assert ended == [], "another peer still shows the chain"
+    made_anew(site, 1)
+    until(lambda: ended)
+    assert "every peer of this organisation shows another network" in ended[0]
+
+
+def test_a_network_file_that_pins_another_chain_is_noticed_while_no_peer_answers(
+    make_site: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    site = make_site(1)
+    ended: list[str] = []
+    pins: list[str | None] = [None]
+    site.lookout._ended, site.lookout._replaced = ended.append, lambda: pins[0]
+    site.lookout.start()
+    until(lambda: site.peer[0].height is not None)
+    pins[0] = "the file pins another chain now"
+    time.sleep(0.5)
+    assert ended == [], "the peer still answers"
+    site.endpoints[0].kill()
+    until(lambda: ended)
+    assert ended[0] == pins[0]

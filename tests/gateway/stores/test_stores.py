@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ import pytest
 from gateway.services.ports import (
     Damaged,
     LedgerBlock,
+    LedgerTransaction,
+    Outcome,
     PortError,
     Reading,
     RepeatedRecord,
+    Response,
     StorageFailed,
     StorageFull,
     StoredRecord,
+    Submission,
 )
 from gateway.stores import readmodel
 from gateway.stores.blobs import BlobStore
@@ -28,6 +33,7 @@ from gateway.stores.database import Database
 from gateway.stores.keys import InvalidKeyRequest, KeyStore
 from gateway.stores.readmodel import ReadModelStore, selection
 from gateway.stores.records import RecordStore
+from gateway.stores.submissions import SubmissionStore
 
 
 @pytest.fixture
@@ -378,4 +384,44 @@ def test_a_read_model_that_knows_no_configuration_is_read_again(tmp_path: Path) 
     model = ReadModelStore(database)
     assert (model.height(), model.last_hash(), model.config()) == (0, None, None)
     assert model.transaction("id") is None
+    database.close()
+
+
+def test_requests_of_another_chain_are_kept_and_not_seen(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "submissions.db", "submissions", durable=True)
+    kept = Submission("id", "client", "key", "hash", "f", "{}", 201, "final", 1, 0.0, response=Response(201, {}))
+    SubmissionStore(database).save(kept)  # as a former version left it
+    one = SubmissionStore(database, "aa")
+    assert one.find("client", "key") == kept
+    other = SubmissionStore(database, "bb")
+    assert (other.find("client", "key"), other.get("id"), list(other.unfinished())) == (None, None, [])
+    other.save(replace(kept, state="accepted", response=None))
+    assert SubmissionStore(database, "aa").find("client", "key") == kept
+    assert [each.state for each in SubmissionStore(database, "bb").unfinished()] == ["accepted"]
+    database.close()
+
+
+def test_a_read_model_knows_its_first_block_until_it_is_cleared(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "readmodel.db", "readmodel", durable=False)
+    model = ReadModelStore(database)
+    assert model.genesis() is None
+    model.apply(LedgerBlock(0, "00", "", ()))
+    model.apply(LedgerBlock(1, "01", "00", ()))
+    assert model.genesis() == "00"
+    model.clear()
+    assert model.genesis() is None
+    database.close()
+
+
+def test_of_an_ids_occurrences_the_valid_one_counts_else_the_first(tmp_path: Path) -> None:
+    def one(code: int, mark: str, number: int = 0) -> LedgerTransaction:
+        return LedgerTransaction("id", number, code, "LabMSP", "", None, (), mark)
+
+    database = Database.open(tmp_path / "readmodel.db", "readmodel", durable=False)
+    model = ReadModelStore(database)
+    model.apply(LedgerBlock(0, "00", "", (one(8, "garbage"), one(4, "more garbage", 1))))
+    assert model.transaction("id").outcome == Outcome("id", 8, 0, "garbage")
+    model.apply(LedgerBlock(1, "01", "00", (one(8, "garbage again"), one(0, "ours", 1), one(9, "copy", 2))))
+    model.apply(LedgerBlock(2, "02", "01", (one(9, "copy"),)))
+    assert model.transaction("id").outcome == Outcome("id", 0, 1, "ours")
     database.close()

@@ -84,7 +84,7 @@ RULES: dict[str, Rule] = {
         ),
         frozenset({"google", "fabric_protos", "cryptography"}),
     ),
-    "gateway.sdk": Rule(("gateway.sdk",), frozenset({"httpx"})),
+    "gateway.sdk": Rule(("chaincode.domain.text", "gateway.sdk"), frozenset({"httpx"})),
     "gateway.demo": Rule(("gateway.sdk", "gateway.demo"), frozenset({"sklearn", "numpy", "joblib", "rich"})),
     "gateway.stores": Rule(("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography"})),
     "gateway.rest": Rule(("chaincode.domain", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})),

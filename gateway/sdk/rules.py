@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the ledger will take, found before anything is sent: the rules of `chaincode.domain`, stated again.
 
-The SDK stands alone, so the two are compared by a test. Each check answers the value, or raises `InvalidInput`, which
-says what was checked.
+Limits and forms are compared with the law's by a test; which characters text may hold is the law's own table. Each
+check answers the value, or raises `InvalidInput`, which says what was checked.
 """
 
 import operator
@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import Any
 
+from chaincode.domain.text import objection
 from gateway.sdk.errors import InvalidInput
 
 MOST_FILES = 4_096
@@ -51,9 +52,8 @@ def check_text(text: Any, what: str, least: int = 1, most: int = LONGEST_TEXT) -
     if not least <= len(text) <= most:
         raise InvalidInput(f"{what}: it must have {least} to {most} characters, and it has {len(text)}", field=what)
     _check_characters(text, what)
-    odd = next((each for each in text if unicodedata.category(each) == "Cc" and each not in "\n\t"), None)
-    if odd is not None:
-        raise InvalidInput(f"{what}: it holds the control character {odd!a}", field=what)
+    if least and text.isspace():
+        raise InvalidInput(f"{what}: it holds nothing that can be seen", field=what)
     return str(text)
 
 
@@ -104,21 +104,22 @@ def check_step(step: Any, what: str) -> int:
 
 def check_path(path: str, what: str) -> str:
     """A relative path with forward slashes, 1 to 512 bytes in UTF-8."""
-    _check_characters(path, what)
+    _check_characters(path, what, lines=False)
     if not 1 <= len(path.encode()) <= _LONGEST_PATH:
         raise InvalidInput(f"{what}: its path has more than {_LONGEST_PATH} bytes", field=what)
     if any(part in {"", ".", ".."} for part in path.split("/")):
         raise InvalidInput(f"{what}: it must be a relative path without '.', '..' and empty parts", field=what)
-    if "\\" in path or any(unicodedata.category(character) == "Cc" for character in path):
-        raise InvalidInput(f"{what!a}: its path holds a backslash or a control character", field=what)
+    if "\\" in path:
+        raise InvalidInput(f"{what!a}: its path holds a backslash", field=what)
     return path
 
 
-def _check_characters(text: str, what: str) -> None:
-    if text.isascii():
-        return
+def _check_characters(text: str, what: str, *, lines: bool = True) -> None:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidInput(f"{what!a}: it is not Unicode text (UTF-8)", field=what)
+    reason = objection(text, lines=lines)
+    if reason is not None:
+        raise InvalidInput(f"{what!a}: {reason}", field=what)
     if not unicodedata.is_normalized("NFC", text):
         raise InvalidInput(f"{what!a}: it is not in Unicode normal form C: unicodedata.normalize('NFC', …)", field=what)
 

@@ -167,7 +167,7 @@ def test_what_the_ledger_says_of_a_runs_beginning_is_asked_before_anything_is_tr
         lambda run: run.log_metric("", 1),
         lambda run: run.log_metric("m" * 4_001, 1),
         lambda run: run.log_metric("m", 1, step=-1),
-        lambda run: run.log_parameter("lr: 1", "lr: 1\r\nbs: 2"),
+        lambda run: run.log_parameter("lr: 1", "lr: 1\rbs: 2"),
         lambda run: run.log_parameter("colour", "\x1b[31mred"),
         lambda run: run.log_parameter("name", "cafe\u0301"),
         lambda run: run.log_parameter("p", "x" * 65_537),

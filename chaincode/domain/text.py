@@ -54,12 +54,27 @@ _INVISIBLE: Final = (
     r"\U000e0020-\U000e007f"
 )
 _PRIVATE: Final = r"\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd"
+_CONTROL: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+
+
+def _spans(*, beyond_two_bytes: bool) -> str:
+    """The unassigned characters as the inside of a character class."""
+    ends = ([int(end, 16) for end in span.split("-")] for span in RANGES.split())
+    return "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in ends if (first > 0xFFFF) is beyond_two_bytes)
+
+
+# A class is a table for characters of two bytes and a list of ranges beyond: the list is read for those alone.
 _UNASSIGNED: Final = re.compile(
-    "[" + "".join("-".join(rf"\U{int(end, 16):08x}" for end in span.split("-")) for span in RANGES.split()) + "]"
+    f"[{_spans(beyond_two_bytes=False)}]|(?=[\U00010000-\U0010ffff])[{_spans(beyond_two_bytes=True)}]"
+)
+# Most text has none of these, so that their places need not be looked at.
+_SUSPECT: Final = re.compile(
+    rf"[{_CONTROL}\r{_INVISIBLE}{_PRIVATE}\u200c\u200d\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
 _ODD: Final = re.compile(
     rf"(?P<invisible>[{_INVISIBLE}])|(?P<private>[{_PRIVATE}])|(?P<misplaced>{_MISPLACED})"
-    r"|(?P<control>[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n))"
+    rf"|(?P<control>[{_CONTROL}]|\r(?!\n))"
 )
 _BREAK: Final = re.compile(r"[\t\n\r]")
 _WHY: Final = {
@@ -78,7 +93,7 @@ def objection(text: str, *, lines: bool = True) -> str | None:
     missing = None if text.isascii() else _UNASSIGNED.search(text)
     if missing is not None:
         return _words(missing, f"which Unicode {VERSION} does not assign")
-    odd = _ODD.search(text)
+    odd = _ODD.search(text) if _SUSPECT.search(text) is not None else None
     return None if odd is None else _words(odd, _WHY[str(odd.lastgroup)])
 
 
@@ -90,7 +105,7 @@ def refuse_unnormalised(text: str, pointer: str = "") -> None:
     """Refuse text that is not in Unicode normal form C, or that holds half of a surrogate pair or what has no form."""
     if text.isascii():
         return
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _SURROGATE.search(text) is not None:
         raise InvalidField(pointer, "it holds half of a surrogate pair")
     missing = _UNASSIGNED.search(text)
     if missing is not None:

@@ -21,6 +21,7 @@ from chaincode.domain.keys import _PARTS, key, key_of
 from chaincode.domain.model import FileEntry, RecordModelVersion
 from chaincode.domain.provenance import Dataset, DatasetRegistered, GetDataset, RegisterDataset
 from chaincode.domain.spdx import Licence
+from chaincode.domain.text import objection
 from chaincode.domain.values import (
     ArtifactKind,
     Blob,
@@ -52,9 +53,9 @@ instants = st.integers(0, 2**53 - 1)
 
 def _text() -> st.SearchStrategy[str]:
     return (
-        st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
+        st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn", "Co"]), min_size=1, max_size=20)
         .map(lambda text: unicodedata.normalize("NFC", text))
-        .filter(bool)
+        .filter(lambda text: objection(text) is None and not text.isspace())
     )
 
 

@@ -85,13 +85,16 @@ def described_topology(file: Path | None, directory: Path) -> Topology:
     return load(remembered) if remembered.exists() else default_topology()
 
 
-def run_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
-    """Run the embedded network until SIGTERM or Ctrl-C; raises `RunningError`, or an `OSError` of the directory."""
+def run_embedded(topology: Topology, directory: Path, ready: Ready, *, chaincode_dials: bool = False) -> None:
+    """Run the embedded network until SIGTERM or Ctrl-C; raises `RunningError`, or an `OSError` of the directory.
+
+    With `chaincode_dials` chaincode may dial its organisation's listener, with the token in its folder.
+    """
     refuse_taken_ports(topology)
-    asyncio.run(_serve_embedded(topology, directory, ready))
+    asyncio.run(_serve_embedded(topology, directory, ready, chaincode_dials))
 
 
-async def _serve_embedded(topology: Topology, directory: Path, ready: Ready) -> None:
+async def _serve_embedded(topology: Topology, directory: Path, ready: Ready, chaincode_dials: bool) -> None:
     from network import reloading
     from network.embedded.node import Node, NodeError  # here, because other verbs should not wait for it
     from network.embedded.store import StoreError
@@ -102,7 +105,7 @@ async def _serve_embedded(topology: Topology, directory: Path, ready: Ready) -> 
         loop.add_signal_handler(number, stopped.set)
     loop.add_signal_handler(reloading.SIGNAL, changed.set)
     try:
-        node = await Node.start(topology, directory)
+        node = await Node.start(topology, directory, chaincode_dials=chaincode_dials)
     except (NodeError, StoreError, DirectoryInUseError) as error:
         raise RunningError(str(error)) from error
     try:

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from chaincode.shim import wire
-from chaincode.shim.errors import MalformedIdentity, ProtocolError
+from chaincode.shim.errors import MalformedIdentity
 
 ATTRIBUTES_OID = ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 """The certificate extension in which Fabric CA writes attributes, as JSON `{"attrs": {name: value}}`."""
@@ -55,17 +55,23 @@ def parse_creator(creator: bytes) -> ClientIdentity:
         MalformedIdentity: when it holds no X.509 certificate, or attributes that are not strings in JSON.
     """
     try:
-        serialized = wire.decode(wire.SerializedIdentity, creator)
-        certificate = x509.load_pem_x509_certificate(serialized.id_bytes)
-        subject, issuer = certificate.subject, certificate.issuer
-        attributes = _attributes(certificate)
-    except (ProtocolError, ValueError) as error:
+        return _parse(creator)
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of the X.509 library's native part is not an `Exception`
         raise MalformedIdentity("the creator of the transaction is not a readable X.509 identity") from error
+
+
+def _parse(creator: bytes) -> ClientIdentity:
+    """Read everything that is ever asked: the library raises errors of many kinds, and only when it is asked."""
+    serialized = wire.decode(wire.SerializedIdentity, creator)
+    certificate = x509.load_pem_x509_certificate(serialized.id_bytes)
+    attributes = _attributes(certificate)
     return ClientIdentity(
         msp_id=serialized.mspid,
         certificate=certificate,
         attributes=MappingProxyType(attributes),
-        id=f"x509::{distinguished_name(subject)}::{distinguished_name(issuer)}",
+        id=f"x509::{distinguished_name(certificate.subject)}::{distinguished_name(certificate.issuer)}",
     )
 
 

@@ -3,7 +3,9 @@
 
 `owner_and("HospitalMSP", 1, ["LabMSP", "RegulatorMSP"])` says "owner and at least one other", which the Go
 helper cannot say. Expressions are Fabric's: `OutOf(2,'A.peer',OR('B.peer','C.peer'))`; a principal alone is
-accepted too. The compiled bytes are those of Fabric's own compiler, so organisations agree on every byte.
+accepted too. The bytes of an expression that both accept are those of Fabric's compiler (`policydsl.FromString`), and
+`all_of` over one role of sorted organisations gives those of the Go shim's `statebased` package, so that organisations
+agree on every byte. What Fabric also accepts and nobody can mean is refused: none of the rules, or more than there are.
 """
 
 import re
@@ -99,7 +101,7 @@ def render(policy: Policy) -> str:
 
 
 def encode(policy: Policy) -> bytes:
-    """The `SignaturePolicyEnvelope` of a policy, one identity for each mention as Fabric's compiler makes it."""
+    """The `SignaturePolicyEnvelope` of a policy, with one identity for each mention, as Fabric's compiler makes it."""
     identities: list[Any] = []
     if isinstance(policy, Principal):
         policy = any_of(policy)
@@ -191,13 +193,20 @@ class _Reader:
         return PolicyError(f"policy expression, before character {self._at + 1}: {text}")
 
 
-def _rule(policy: Policy, identities: list[Any]) -> Any:
-    if isinstance(policy, Principal):
-        role = wire.MSPRole(msp_identifier=policy.msp_id, role=ROLES.index(policy.role))
-        identities.append(wire.MSPPrincipal(principal_classification=0, principal=role.SerializeToString()))
-        return wire.SignaturePolicy(signed_by=len(identities) - 1)
-    rules = [_rule(rule, identities) for rule in policy.rules]
+def _rule(policy: OutOf, identities: list[Any]) -> Any:
+    """The rule of a gate; as in Fabric it numbers its own principals after those of the gates inside it."""
+    inner = {at: _rule(rule, identities) for at, rule in enumerate(policy.rules) if isinstance(rule, OutOf)}
+    rules = [
+        _signed_by(rule, identities) if isinstance(rule, Principal) else inner[at]
+        for at, rule in enumerate(policy.rules)
+    ]
     return wire.SignaturePolicy(n_out_of={"n": policy.n, "rules": rules})
+
+
+def _signed_by(principal: Principal, identities: list[Any]) -> Any:
+    role = wire.MSPRole(msp_identifier=principal.msp_id, role=ROLES.index(principal.role))
+    identities.append(wire.MSPPrincipal(principal_classification=0, principal=role.SerializeToString()))
+    return wire.SignaturePolicy(signed_by=len(identities) - 1)
 
 
 def _principal(identity: Any) -> Principal:

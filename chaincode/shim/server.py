@@ -31,6 +31,7 @@ _grpc: Any = grpc
 Announce = Callable[[str], None]
 """Takes the one line that says that the process is ready, and where."""
 
+_TOKEN_KEY = "chaincode-token"  # noqa: S105 - the name of the metadata
 _FAREWELL = 2.0
 """How long, in seconds, a stream may take to carry its last answers once nothing runs any more."""
 
@@ -187,7 +188,8 @@ class ChaincodeClient(_Runtime):
         conversation = self._open(outbox)
         register = channel.stream_stream("/protos.ChaincodeSupport/Register")
         with self._lock:
-            self._call = register(iter(outbox))
+            token = self.settings.token
+            self._call = register(iter(outbox), metadata=None if token is None else ((_TOKEN_KEY, token),))
             if self._stopping.is_set():
                 self._call.cancel()
         try:

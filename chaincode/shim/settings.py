@@ -8,7 +8,7 @@ argument `-peer.address`). The variables are those of the Go and Node runtimes.
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -62,6 +62,8 @@ class Settings:
     drain_seconds: float = 25.0
     """How long running transactions may take to end after SIGTERM; a peer waits 30 s for a call."""
     batch_writes: bool = False
+    token: str | None = field(default=None, repr=False)
+    """What a chaincode that dials presents to an embedded network: the secret in its organisation's folder."""
 
 
 def settings_from_environment(environ: Mapping[str, str], arguments: Sequence[str] = ()) -> Settings:
@@ -89,6 +91,7 @@ def settings_from_environment(environ: Mapping[str, str], arguments: Sequence[st
         workers=int(_number(environ, "CHAINCODE_WORKERS", 256, least=1)),
         drain_seconds=_number(environ, "CHAINCODE_DRAIN_SECONDS", 25.0),
         batch_writes=_flag(environ, "CHAINCODE_BATCH_WRITES", default=False),
+        token=_token(environ) if listen is None else None,
     )
 
 
@@ -99,6 +102,16 @@ def _chaincode_id(environ: Mapping[str, str]) -> str:
     if len(set(names)) > 1:
         raise SettingsError("CHAINCODE_ID and CORE_CHAINCODE_ID_NAME name different chaincodes")
     return names[0]
+
+
+def _token(environ: Mapping[str, str]) -> str | None:
+    given, file = environ.get("CHAINCODE_TOKEN"), environ.get("CHAINCODE_TOKEN_FILE")
+    if given and file:
+        raise SettingsError("CHAINCODE_TOKEN and CHAINCODE_TOKEN_FILE are both set")
+    token = _read("CHAINCODE_TOKEN_FILE", file).decode("latin-1").strip() if file else given
+    if token and not (token.isascii() and token.isprintable()):
+        raise SettingsError("the chaincode's token is not one line of printable ASCII")
+    return token or None
 
 
 def _server_tls(environ: Mapping[str, str]) -> Tls | None:

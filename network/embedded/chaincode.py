@@ -2,7 +2,8 @@
 """One organisation's chaincode processes: what is installed, how each is reached, and the streams that are open.
 
 There is one stream per organisation and chaincode (rule S-13). It is dialled when it is first needed and again after
-it was lost (rules S-6, S-7); a chaincode may also dial the organisation's own listener.
+it was lost (rules S-6, S-7). Where the operator has opened the organisation's own listener, a chaincode without an
+address may dial that, with the organisation's token: what a program there answers is endorsed by the organisation.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import grpc
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
 from google.protobuf.message import DecodeError
 
+from network.embedded.chaincodetoken import METADATA_KEY, matches
 from network.embedded.invocation import DEFAULT_QUERY_LIMIT
 from network.embedded.packages import Address, MalformedPackage, Package
 from network.embedded.session import Session, StreamViolation
@@ -76,14 +78,19 @@ class ChaincodeSettings:
 class ChaincodeRegistry:
     """The chaincodes of one organisation's peer; also the servicer of its `ChaincodeSupport` listener."""
 
-    def __init__(self, msp_id: str, meta: Meta, settings: ChaincodeSettings | None = None) -> None:
+    def __init__(self, msp_id: str, meta: Meta, settings: ChaincodeSettings | None = None, *, token: str = "") -> None:
+        """`token` is what a chaincode that dials has to present; with an empty one none is admitted."""
         self.msp_id = msp_id
+        self._token = token
         self.settings = settings or ChaincodeSettings()
         self.revision = 0
         """Rises whenever a chaincode is installed, registers or goes away; what was derived before is then stale."""
         self._meta = meta
         self._installed = {package.package_id: package for package in self._load()}
         self._sessions: dict[str, Session] = {}
+        """Streams to chaincodes that this side dialled, by package id."""
+        self._guests: dict[str, Session] = {}
+        """Streams of chaincodes that dialled, by the name that they registered."""
         self._dials: dict[str, asyncio.Task[Session]] = {}
         self._streams: set[asyncio.Task[None]] = set()
         # A shim with state shared between its streams wants one handshake after the other (rule S-45).
@@ -117,8 +124,7 @@ class ChaincodeRegistry:
 
     def is_ready(self, name: str) -> bool:
         """Say whether a chaincode registered under this name has an open stream."""
-        session = self._sessions.get(name)
-        return session is not None and not session.closed
+        return any(_live(streams.get(name)) is not None for streams in (self._sessions, self._guests))
 
     def _key(self, kind: str, package_id: str = "") -> str:
         return f"chaincode/{self.msp_id}/{kind}/{package_id}"
@@ -153,13 +159,15 @@ class ChaincodeRegistry:
         """An open stream to the chaincode, dialled now if need be; raises LaunchError.
 
         A chaincode that dialled this node may have registered under the package id or under `alias`
-        ("name:version", as in Fabric's development mode, rule S-5).
+        ("name:version", as in Fabric's development mode, rule S-5); for a package with an address none of that counts.
         """
-        for name in (package_id, alias):
-            session = self._sessions.get(name)
-            if session is not None and not session.closed:
-                return session
         package = self._installed.get(package_id)
+        if package is None or package.address is None:
+            for name in (package_id, alias):
+                if (session := _live(self._guests.get(name))) is not None:
+                    return session
+        elif (session := _live(self._sessions.get(package_id))) is not None:
+            return session
         if package is None or package.address is None:
             raise LaunchError(f"chaincode {package_id or alias} is not registered and has no address to connect to")
         dial = self._dials.get(package_id)
@@ -192,7 +200,8 @@ class ChaincodeRegistry:
         def register(session: Session, name: str) -> None:
             # This side chose whom to dial, so the chaincode may call itself whatever it likes.
             log.info("chaincode %s of %s registered as %s", package_id, self.msp_id, name)
-            self._enter(package_id, session)
+            self._sessions[package_id] = session
+            self.revision += 1
             if not registered.done():
                 registered.set_result(session)
 
@@ -216,33 +225,36 @@ class ChaincodeRegistry:
         except (StreamViolation, DecodeError) as violation:
             log.warning("the stream with chaincode %s of %s ended: %s", package_id, self.msp_id, violation)
         finally:
-            self._forget(package_id, session)
+            self._forget(self._sessions, package_id, session)
             call.cancel()
             channel.close()
 
     async def Register(self, _requests: object, context: Any) -> None:  # noqa: N802 - the name is gRPC's
-        """Serve a chaincode that dialled this node (rule S-1)."""
+        """Serve a chaincode that dialled this node with its organisation's token (rule S-1)."""
+        if not matches(self._token, dict(context.invocation_metadata()).get(METADATA_KEY)):
+            log.warning("a program that dialled as chaincode of %s was refused: it has not the token", self.msp_id)
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"the token of {self.msp_id} is required")
         session = Session(context.send, self._admit, self.settings.announcement)
         try:
             await drive(session, context)
         except StreamViolation as violation:
             await context.abort(grpc.StatusCode.UNKNOWN, str(violation))
         finally:
-            self._forget(session.name, session)
+            self._forget(self._guests, session.name, session)
 
     def _admit(self, session: Session, name: str) -> None:
-        """Refuse a second stream of the same name; the first one stays (rule S-5)."""
+        """Refuse a second stream of the same name (rule S-5), and the name of a package that has an address."""
         if self.is_ready(name):
             raise StreamViolation(f"duplicate chaincodeID: {name}")
-        self._enter(name, session)
-
-    def _enter(self, name: str, session: Session) -> None:
-        self._sessions[name] = session
+        package = self._installed.get(name)
+        if package is not None and package.address is not None:
+            raise StreamViolation(f"chaincode {name} is reached at {package.address.target}, it need not dial")
+        self._guests[name] = session
         self.revision += 1
 
-    def _forget(self, name: str, session: Session) -> None:
-        if self._sessions.get(name) is session:
-            del self._sessions[name]
+    def _forget(self, streams: dict[str, Session], name: str, session: Session) -> None:
+        if streams.get(name) is session:
+            del streams[name]
             self.revision += 1
 
     async def close(self) -> None:
@@ -251,6 +263,10 @@ class ChaincodeRegistry:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _live(session: Session | None) -> Session | None:
+    return None if session is None or session.closed else session
 
 
 def _tls(address: Address) -> ssl.SSLContext | None:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from network.embedded.blockcommit import commit_genesis
 from network.embedded.blocks import header_hash, last_config
 from network.embedded.chaincode import ChaincodeRegistry, ChaincodeSettings
+from network.embedded.chaincodetoken import ensure_token
 from network.embedded.channel import Channel, ChannelClosed
 from network.embedded.channelconfig import ChannelConfig
 from network.embedded.endorser import Endorser
@@ -76,6 +77,7 @@ class Node:
         """Listeners by the MSP id of whom they serve."""
         self._contexts: list[ssl.SSLContext] = []
         self._mutual = False
+        self._dials = False
         self._settings: ChaincodeSettings | None = None
 
     @classmethod
@@ -87,11 +89,13 @@ class Node:
         idle_cut_ms: int | None = None,
         mutual_tls: bool = False,
         chaincode_settings: ChaincodeSettings | None = None,
+        chaincode_dials: bool = False,
         on_failure: Callable[[BaseException], None] = die,
     ) -> "Node":
         """Start the network in `directory`, making key material and genesis blocks when they are not there.
 
-        `idle_cut_ms` replaces what the topology says for every channel; ports of 0 are chosen.
+        `idle_cut_ms` replaces what the topology says for every channel; ports of 0 are chosen. `chaincode_dials` opens
+        the listeners at which chaincode without an address registers, with the token in its organisation's folder.
         Listeners accept calls when this returns. Raises NodeError, DirectoryInUseError, StoreError or OSError.
         """
         lock = DirectoryLock(directory)
@@ -99,7 +103,7 @@ class Node:
             topology = topology.resolved()
             node = cls(topology, directory, ensure_material(topology, directory), lock)
             try:
-                node._mutual, node._settings = mutual_tls, chaincode_settings
+                node._mutual, node._settings, node._dials = mutual_tls, chaincode_settings, chaincode_dials
                 node._open(idle_cut_ms, on_failure)
                 await node._serve()
             except BaseException:
@@ -221,6 +225,7 @@ class Node:
 
     def _add_peer(self, organisation: Organisation) -> None:
         transient = self._closing_order()[-1].transient
+        token = ensure_token(self.material.organisation(organisation.domain)) if self._dials else ""
         peer = OrgPeer(
             msp_id=organisation.msp_id,
             name=organisation.name,
@@ -228,7 +233,7 @@ class Node:
             chaincode_address=str(organisation.chaincode),
             signer=Signer.from_folder(self.material.peer(organisation.domain) / "msp", organisation.msp_id),
             transient=transient,
-            chaincodes=ChaincodeRegistry(organisation.msp_id, transient.store, self._settings),
+            chaincodes=ChaincodeRegistry(organisation.msp_id, transient.store, self._settings, token=token),
         )
         peer.endorser = Endorser(self, peer)
         self.orgs[organisation.msp_id] = peer
@@ -252,7 +257,8 @@ class Node:
         peer = self.orgs[organisation.msp_id]
         context = self._context(self.material.peer(organisation.domain))
         self._listen(peer.msp_id, peer_server(self, peer, mutual=self._mutual), (peer.address,), context)
-        self._listen(peer.msp_id, chaincode_server(peer), (peer.chaincode_address,), None)
+        if self._dials:
+            self._listen(peer.msp_id, chaincode_server(peer), (peer.chaincode_address,), None)
 
     def _listen(self, msp_id: str, server: Any, addresses: Any, tls: ssl.SSLContext | None) -> None:
         self._servers.setdefault(msp_id, []).append(server)

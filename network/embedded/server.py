@@ -54,7 +54,7 @@ def peer_server(node: Any, peer: ServedPeer, *, mutual: bool) -> Server:
 
 
 def chaincode_server(peer: ServedPeer) -> Server:
-    """Where chaincode that dials its peer registers; plain text, as in Fabric's development mode (T-8)."""
+    """Where chaincode that dials its peer registers, with its organisation's token; plain text (T-8)."""
     server = Server()
     chaincode_shim_pb2_grpc.add_ChaincodeSupportServicer_to_server(peer.chaincodes, server)
     return server

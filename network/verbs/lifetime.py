@@ -69,6 +69,11 @@ def register(group: click.Group) -> None:
 @click.option("--listen", help="With --org: the address of this machine to publish on.")
 @click.option("--resolve", multiple=True, metavar="HOST=ADDRESS", help="With --org: a host that DNS does not know.")
 @click.option("--wait", type=click.FloatRange(0), default=0.0, help="With --org: seconds to wait for others.")
+@click.option(
+    "--chaincode-dials",
+    is_flag=True,
+    help="Embedded: let chaincode dial its organisation's listener, with the chaincode-token in that one's folder.",
+)
 @click.option("--detach", is_flag=True, help="Leave it running in the background, as containers always are.")
 @directory_option
 @as_json_option
@@ -86,6 +91,7 @@ def up(
     resolve: tuple[str, ...],
     wait: float,
     *,
+    chaincode_dials: bool,
     detach: bool,
     directory: Path,
     as_json: bool,
@@ -111,8 +117,7 @@ def up(
     if run_as == "containers":
         _up_containers(ledger, topology_file, directory, consensus, peers, as_json=as_json)
         return
-    if consensus is not None or peers != 1:
-        raise RunningError("--consensus and --peers are for --run-as containers")
+    _refuse_misplaced(ledger, consensus, peers, chaincode_dials=chaincode_dials)
     _refuse_running_containers(directory)
     topology = _chosen_topology(topology_file, directory)
     if ledger == "embedded":
@@ -122,6 +127,7 @@ def up(
         arguments = ["up", "--ledger", ledger, "--dir", str(directory)]
         arguments += [] if topology_file is None else ["--topology", str(topology_file.absolute())]
         arguments += [] if fabric_bin is None else ["--fabric-bin", str(fabric_bin.absolute())]
+        arguments += ["--chaincode-dials"] if chaincode_dials else []
         announce(running.detach(arguments, directory), directory, as_json=as_json)
         return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -130,9 +136,16 @@ def up(
         announce(described, directory, as_json=as_json)
 
     if ledger == "embedded":
-        running.run_embedded(topology, directory, ready)
+        running.run_embedded(topology, directory, ready, chaincode_dials=chaincode_dials)
     else:
         running.run_fabric(topology, directory, fabric_bin, ready, lambda line: click.echo(line, err=True))
+
+
+def _refuse_misplaced(ledger: str, consensus: str | None, peers: int, *, chaincode_dials: bool) -> None:
+    if consensus is not None or peers != 1:
+        raise RunningError("--consensus and --peers are for --run-as containers")
+    if chaincode_dials and ledger != "embedded":
+        raise RunningError("--chaincode-dials is for --ledger embedded")
 
 
 def _refuse_other_kinds(ledger: str, run_as: str) -> None:

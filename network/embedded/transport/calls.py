@@ -110,6 +110,7 @@ class Call:
         "_task",
         "_timed",
         "_wake",
+        "request_headers",
     )
 
     def __init__(
@@ -130,6 +131,7 @@ class Call:
         self._taken: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._begun = self._ended = self._finished = False
+        self.request_headers: Headers = ()
         self._deadline = None if timeout is None else self._loop.time() + timeout
         self._timed = timed
         if self._deadline is not None:
@@ -176,6 +178,10 @@ class Call:
     def time_remaining(self) -> float | None:
         """Seconds until the client's deadline, None when it set none."""
         return None if self._deadline is None else max(0.0, self._deadline - self._loop.time())
+
+    def invocation_metadata(self) -> tuple[tuple[str, bytes], ...]:
+        """What the client sent beside its messages, HTTP/2's own fields included; names are in lower case."""
+        return tuple((name.decode("latin-1"), value) for name, value in self.request_headers)
 
     def auth_context(self) -> Mapping[str, list[bytes]]:
         """The certificate that the client presented, under the name that gRPC gives it."""

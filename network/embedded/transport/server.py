@@ -154,6 +154,7 @@ class Server:
             refuse(carrier, stream, grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
             return
         call = Call(carrier, stream, method, timeout_s, self._limit, self._deadlines)
+        call.request_headers = headers
         stream.receiver = call
         if end:
             call.data(b"", True)

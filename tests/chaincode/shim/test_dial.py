@@ -40,6 +40,7 @@ def listening(peer: Any, credentials: Any = None, polite: bool = True) -> Iterat
             if polite:
                 peer.hang_up()
 
+        peer.metadata = context.invocation_metadata()
         threading.Thread(target=read, daemon=True).start()
         return peer.outgoing()  # type: ignore[no-any-return]
 
@@ -106,6 +107,17 @@ def test_dialling_with_tls_shows_the_chaincodes_certificate(kit: Any, authority:
         with running(stranger) as errors:
             pass
         assert "UNAVAILABLE" in str(errors[0])
+
+
+def test_a_token_goes_with_the_registration(kit: Any) -> None:
+    peer = kit.FakePeer()
+    with listening(peer) as address:
+        client = ChaincodeClient(ROUTER, settings(peer=address, token="secret"), guard=GUARD)
+        client.start()
+        with running(client):
+            assert kit.respond(peer.transact("get", "k")).status == 200
+            client.stop()
+    assert dict(peer.metadata)["chaincode-token"] == "secret"
 
 
 def test_the_end_of_the_stream_is_an_error_for_whoever_dialled(kit: Any) -> None:

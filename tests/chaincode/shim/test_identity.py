@@ -37,7 +37,9 @@ def test_a_certificate_without_attributes_has_none(authority: Any) -> None:
     assert parse_creator(authority.creator()).attributes == {}
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"attrs":[]}', b'{"attrs":{"role":1}}', b"{}", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"attrs":[]}', b'{"attrs":{"role":1}}', b"{}", b"\xff", b"[" * 100_000]
+)
 def test_unreadable_attributes_are_refused_and_not_taken_for_none(authority: Any, content: bytes) -> None:
     with pytest.raises(MalformedIdentity):
         parse_creator(authority.creator(attributes=content))
@@ -49,6 +51,29 @@ def test_unreadable_attributes_are_refused_and_not_taken_for_none(authority: Any
 def test_a_creator_without_a_certificate_is_refused(creator: bytes) -> None:
     with pytest.raises(MalformedIdentity):
         parse_creator(creator)
+
+
+class Panic(BaseException):
+    """Stands for what the library's native part raises, which is no `Exception`."""
+
+
+@pytest.mark.parametrize("raised", [x509.UnsupportedGeneralNameType("x400", 3), TypeError("odd"), Panic("panicked")])
+def test_whatever_the_library_raises_is_a_refusal(
+    authority: Any, monkeypatch: pytest.MonkeyPatch, raised: BaseException
+) -> None:
+    creator = authority.creator(subject=name((NameOID.COMMON_NAME, f"User {type(raised).__name__}")))
+
+    def fail(_: bytes) -> x509.Certificate:
+        raise raised
+
+    with monkeypatch.context() as patched:
+        patched.setattr(x509, "load_pem_x509_certificate", fail)
+        with pytest.raises(MalformedIdentity):
+            parse_creator(creator)
+        patched.setattr(x509, "load_pem_x509_certificate", lambda _: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            parse_creator(creator)
+    assert parse_creator(creator).msp_id == "HospitalMSP"
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,24 @@ def test_other_settings_have_names_and_bounds() -> None:
             settings_from_environment({**SERVER, variable: value})
 
 
+def test_a_token_comes_from_the_environment_or_a_file_for_a_chaincode_that_dials(tmp_path: Path) -> None:
+    dialling = {**SERVER, "CORE_PEER_ADDRESS": "peer:7052", "CORE_PEER_TLS_ENABLED": "false"}
+    del dialling["CHAINCODE_SERVER_ADDRESS"]
+    file = tmp_path / "token"
+    file.write_text("secret\n")
+    assert settings_from_environment(dialling).token is None
+    assert settings_from_environment({**dialling, "CHAINCODE_TOKEN": "secret"}).token == "secret"
+    from_file = settings_from_environment({**dialling, "CHAINCODE_TOKEN_FILE": str(file)})
+    assert from_file.token == "secret"
+    assert "secret" not in repr(from_file)
+    assert settings_from_environment({**SERVER, "CHAINCODE_TOKEN": "secret"}).token is None
+    with pytest.raises(SettingsError, match="both set"):
+        settings_from_environment({**dialling, "CHAINCODE_TOKEN": "a", "CHAINCODE_TOKEN_FILE": str(file)})
+    for bad in ("two\nlines", "é"):
+        with pytest.raises(SettingsError, match="printable ASCII"):
+            settings_from_environment({**dialling, "CHAINCODE_TOKEN": bad})
+
+
 def test_tls_is_read_from_text_or_from_files(pair: tuple[str, str], files: dict[str, str], authority: Any) -> None:
     text = settings_from_environment({**SERVER, "CHAINCODE_TLS_CERT": pair[0], "CHAINCODE_TLS_KEY": pair[1]}).tls
     assert text is not None

@@ -202,13 +202,15 @@ def play(template, tmp_path):
     directory = tmp_path / "node"
     shutil.copytree(template, directory)
 
-    async def run(scenario, settings: ChaincodeSettings) -> None:
+    async def run(scenario, settings: ChaincodeSettings, dials: bool) -> None:
         async with AsyncExitStack() as stack:
-            node = await Node.start(topology(), directory, idle_cut_ms=1, chaincode_settings=settings)
+            node = await Node.start(
+                topology(), directory, idle_cut_ms=1, chaincode_settings=settings, chaincode_dials=dials
+            )
             stack.push_async_callback(node.stop)
             await scenario(World(node, stack))
 
-    def start(scenario, **settings) -> None:
-        asyncio.run(run(scenario, ChaincodeSettings(**settings)))
+    def start(scenario, *, dials=False, **settings) -> None:
+        asyncio.run(run(scenario, ChaincodeSettings(**settings), dials))
 
     return start

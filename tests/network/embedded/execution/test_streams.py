@@ -13,6 +13,7 @@ from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, chaincode_shim
 from grpc import StatusCode, aio, ssl_server_credentials
 
 from network.embedded.chaincode import ChaincodeRegistry, ChaincodeSettings, LaunchError
+from network.embedded.chaincodetoken import ensure_token, matches
 from network.embedded.packages import Address
 from network.embedded.session import Session, StreamViolation
 
@@ -216,13 +217,14 @@ def test_a_chaincode_may_dial_its_own_organisation_s_peer(play, kit):
         process = kit.Process("HospitalMSP", echo, name="cc:1.0")
         async with aio.insecure_channel(peer.chaincode_address) as channel:
             stub = chaincode_shim_pb2_grpc.ChaincodeSupportStub(channel)
-            running = asyncio.create_task(process.run(stub.Register()))
+            token = (("chaincode-token", token_of(world, "hospital.example")),)
+            running = asyncio.create_task(process.run(stub.Register(metadata=token)))
             while not peer.chaincodes.is_ready("cc:1.0"):
                 await asyncio.sleep(0.01)
             assert peer.endorser.can_endorse("pedigree", "cc")
             assert (await world.ask("cc", b"x")).response.response.payload == b"x"
             assert not world.node.orgs["LabMSP"].endorser.can_endorse("pedigree", "cc")
-            second = stub.Register()
+            second = stub.Register(metadata=token)
             await second.write(register("cc:1.0"))
             with pytest.raises(aio.AioRpcError) as refused:
                 await second.read()
@@ -234,7 +236,76 @@ def test_a_chaincode_may_dial_its_own_organisation_s_peer(play, kit):
         while peer.chaincodes.is_ready("cc:1.0"):
             await asyncio.sleep(0.01)
 
+    play(scenario, dials=True)
+
+
+def token_of(world, domain):
+    return (world.node.material.organisation(domain) / "chaincode-token").read_text().strip()
+
+
+def test_a_program_without_the_token_does_not_become_an_organisation_s_chaincode(play, kit):
+    async def scenario(world):
+        names = dict.fromkeys(world.node.orgs, "")
+        await world.deploy("cc", echo, package_ids=names)
+        peer = world.node.orgs["HospitalMSP"]
+        file = world.node.material.organisation("hospital.example") / "chaincode-token"
+        assert file.stat().st_mode & 0o777 == 0o600
+        others = token_of(world, "lab.example")
+        assert len(others) > 40
+        assert others != token_of(world, "hospital.example")
+        async with aio.insecure_channel(peer.chaincode_address) as channel:
+            stub = chaincode_shim_pb2_grpc.ChaincodeSupportStub(channel)
+            for metadata in (None, (("chaincode-token", ""),), (("chaincode-token", others),)):
+                call = stub.Register(metadata=metadata)
+                assert await call.code() == StatusCode.UNAUTHENTICATED
+        assert not peer.endorser.can_endorse("pedigree", "cc")
+
+    play(scenario, dials=True)
+
+
+def test_a_chaincode_with_an_address_is_reached_there_whoever_dials(play, kit):
+    async def scenario(world):
+        await world.deploy("cc", echo)
+        peer = world.node.orgs["HospitalMSP"]
+        (package_id,) = peer.chaincodes.installed
+        metadata = (("chaincode-token", token_of(world, "hospital.example")),)
+
+        async with aio.insecure_channel(peer.chaincode_address) as channel:
+            stub = chaincode_shim_pb2_grpc.ChaincodeSupportStub(channel)
+            under_its_id = stub.Register(metadata=metadata)
+            await under_its_id.write(register(package_id))
+            with pytest.raises(aio.AioRpcError) as refused:
+                await under_its_id.read()
+            assert "it need not dial" in refused.value.details()
+            alias = stub.Register(metadata=metadata)
+            await alias.write(register("cc:1.0"))
+            await alias.read()
+            assert (await world.ask("cc", b"x")).response.response.payload == b"x"
+            alias.cancel()
+
+    play(scenario, dials=True)
+
+
+def test_without_the_flag_nobody_listens_for_chaincode(play):
+    async def scenario(world):
+        host, port = world.node.orgs["HospitalMSP"].chaincode_address.rsplit(":", 1)
+        with pytest.raises(OSError, match="Connect call failed"):
+            await asyncio.open_connection(host, int(port))
+        assert not (world.node.material.organisation("hospital.example") / "chaincode-token").exists()
+
     play(scenario)
+
+
+def test_a_token_that_others_may_read_is_refused_and_an_empty_one_is_made_anew(tmp_path):
+    token = ensure_token(tmp_path)
+    assert ensure_token(tmp_path) == token
+    file = tmp_path / "chaincode-token"
+    file.write_text("")
+    assert ensure_token(tmp_path) not in ("", token)
+    file.chmod(0o640)
+    with pytest.raises(PermissionError, match="chmod 600"):
+        ensure_token(tmp_path)
+    assert [matches(*pair) for pair in (("", ""), ("a", None), ("", None), ("a", b"a"))] == [False, False, False, True]
 
 
 def test_ready_announces_batches_and_many_keys(play):

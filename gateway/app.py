@@ -75,9 +75,7 @@ def create_app(
     app.url_map.strict_slashes = True
     for noun, routes in nouns.items():
         app.register_blueprint(door.blueprint(noun, routes))
-    described = openapi.document(
-        (route for routes in nouns.values() for route in routes), version=version, organisation=organisation
-    )
+    described = openapi.document(nouns, version=version, organisation=organisation)
     app.add_url_rule("/openapi.json", "openapi", lambda: door.render(Reply(described)), methods=["GET"])
     app.register_error_handler(Exception, door.refuse)
 

@@ -24,6 +24,7 @@ _COMMITTING = {
     "consent": f"Consent of every record: {', '.join(STATES)}.",
     "purposes": f"Purposes that the consent covers, comma separated, of {', '.join(PURPOSES)}.",
 }
+_NOT_HELD = {404: ("records-not-held",)}
 _REPORT: schemas.Schema = {
     "type": "object",
     "required": ["dataset", "number", "root", "size", "verified", "columns", "changed", "added", "removed", "moved"],
@@ -113,12 +114,13 @@ def routes(recorder: Recorder, catalogue: Catalogue, datasets: Datasets) -> tupl
         Route(
             "GET", one + "/proof", "proveRecord",
             "Evidence that a record is in a version; only its owner's gateway has it.", proof,
-            answers=schemas.ANY_OBJECT, parameters={"id": "The record's id."}, role="recorder",
+            answers=schemas.ANY_OBJECT, parameters={"id": "The record's id."}, role="recorder", codes=_NOT_HELD,
         ),
         Route(
             "POST", one + "/verify", "verifyDatasetVersion",
             "Compare a copy of the records, or the owner's own store, with the ledger.", verify,
             answers=_REPORT, takes={}, uploads=MEDIA_TYPES, optional_body=True, parameters=_COMPARING, role="recorder",
+            codes=_NOT_HELD,
         ),
     )  # fmt: skip
 

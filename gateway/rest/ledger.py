@@ -77,5 +77,5 @@ def routes(view: LedgerView, readmodel: ReadModel) -> tuple[Route, ...]:
     return (
         Route("GET", "/v1/ledger", "getLedger", "Height, channel and organisation.", describe, answers=_LEDGER),
         Route("GET", "/v1/transactions/{transaction}", "getTransaction", "The outcome of a transaction.", transaction,
-              answers=_TRANSACTION),
+              answers=_TRANSACTION, codes={404: ("no-such-transaction",)}),
     )  # fmt: skip

@@ -2,20 +2,24 @@
 """The OpenAPI 3.1 document, generated from the routes that are served."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
+from gateway.rest.refusals import codes_of
 from gateway.rest.routing import Route
-from gateway.rest.schemas import PROBLEM, Schema
+from gateway.rest.schemas import PROBLEM, Schema, example
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
+_UPLOADS = {"text/csv": "id,age\r\np1,61\r\n", "application/jsonl": '{"id": "p1", "age": 61}\n'}
 _PROBLEM_REFERENCE = {"$ref": "#/components/responses/Problem"}
 
 
-def document(routes: Iterable[Route], *, version: str, organisation: str) -> Schema:
-    """The whole document as plain values."""
+def document(nouns: Mapping[str, Sequence[Route]], *, version: str, organisation: str) -> Schema:
+    """The whole document as plain values; `nouns` are the routes by the noun that they are about."""
     paths: Schema = {}
-    for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    for noun, routes in nouns.items():
+        for route in routes:
+            paths.setdefault(route.path, {})[route.method.lower()] = {"tags": [noun], **_operation(route)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -26,6 +30,7 @@ def document(routes: Iterable[Route], *, version: str, organisation: str) -> Sch
         },
         "servers": [{"url": "/"}],
         "security": [{"apiKey": []}],
+        "tags": [{"name": noun} for noun in nouns],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -57,6 +62,17 @@ def document(routes: Iterable[Route], *, version: str, organisation: str) -> Sch
     }
 
 
+def _refused(status: int, codes: Sequence[str]) -> Schema:
+    """The response of one status, with every code that it can have."""
+    named = {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
+    return {
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}.",
+        "content": {
+            "application/problem+json": {"schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, named]}}
+        },
+    }
+
+
 def _operation(route: Route) -> Schema:
     responses: Schema = {
         str(route.status): {
@@ -64,6 +80,7 @@ def _operation(route: Route) -> Schema:
             "headers": {"Ledger-Height": {"$ref": "#/components/headers/LedgerHeight"}},
             "content": {"application/json": {"schema": route.answers}},
         },
+        **{str(status): _refused(status, codes) for status, codes in codes_of(route).items()},
         "default": _PROBLEM_REFERENCE,
     }
     operation: Schema = {
@@ -76,8 +93,13 @@ def _operation(route: Route) -> Schema:
     if route.records:
         responses["202"] = {"$ref": "#/components/responses/Pending"}
     if route.takes is not None:
-        content: Schema = {"application/json": {"schema": route.takes}} if route.takes else {}
-        content |= {media_type: {"schema": {"type": "string"}} for media_type in route.uploads}
+        content: Schema = {}
+        if route.takes:
+            content["application/json"] = {"schema": route.takes, "example": example(route.takes)}
+        content |= {
+            media_type: {"schema": {"type": "string"}, "example": _UPLOADS.get(media_type, "")}
+            for media_type in route.uploads
+        }
         operation["requestBody"] = {"required": not route.optional_body, "content": content}
     return operation
 

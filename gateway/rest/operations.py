@@ -42,5 +42,5 @@ def routes(submitter: Submitter) -> tuple[Route, ...]:
 
     return (
         Route("GET", "/v1/operations/{operation}", "getOperation", "What became of a submission.", show,
-              answers=_OPERATION),
+              answers=_OPERATION, codes={404: ("no-such-operation",)}),
     )  # fmt: skip

@@ -88,7 +88,7 @@ def response_for(error: PortError | law.LedgerError) -> Response:
     """How a refusal or failure is answered, and stored where it is the final answer to a submission."""
     if isinstance(error, law.LedgerError):
         facts: Json = {name: list(f) if isinstance(f, tuple) else f for name, f in error.facts().items()}
-        status = 400 if isinstance(error, _UNREADABLE) else _law_status(error)
+        status = law_status(type(error))
         return Response(status, problem(status, error.code, str(error), facts=facts))
     if isinstance(error, Invalidated):
         status, retryable = error.status, error.retryable
@@ -116,8 +116,11 @@ def for_http(error: HttpProblem) -> Response:
     )
 
 
-def _law_status(error: law.LedgerError) -> int:
-    return next((status for family, status in _LAW if isinstance(error, family)), 422)
+def law_status(refusal: type[law.LedgerError]) -> int:
+    """The status of a refusal by the law."""
+    if issubclass(refusal, _UNREADABLE):
+        return 400
+    return next((status for family, status in _LAW if issubclass(refusal, family)), 422)
 
 
 def _port_status(error: PortError) -> tuple[int, bool]:

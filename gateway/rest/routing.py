@@ -115,6 +115,8 @@ class Route:
     """Query parameters and what they mean; any other is refused."""
     uploads: tuple[str, ...] = ()
     """Media types other than JSON that the body may have."""
+    codes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Problems that only this route has, by status; `refusals.py` knows the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 """JSON Schemas out of the law's own classes, so that the document cannot say anything else than the code."""
 
 import dataclasses
+import re
 import types
 from collections.abc import Mapping
 from enum import Enum
@@ -30,6 +31,27 @@ _FORMS: Mapping[str, Schema] = {
         "maxLength": float64.MAX_LENGTH,
         "description": "A float64 as text: 0.97, 1e-16, nan, inf or -inf; answered in the spelling of RFC 8785.",
     },
+}
+_EXAMPLES: Mapping[str, Any] = {
+    "Digest": "5f" * 32,
+    "Blob": "gQ==",
+    "Purposes": "0000000000000003",
+    "Number": 1,
+    "Seconds": 31_557_600,
+    "SignedInstant": -1_000,
+    "Instant": 1_767_225_600_000,
+    "Count": 569,
+    "Text": "Breast cancer features",
+    "Setting": "0.001",
+    "FilePath": "weights/model.onnx",
+    "Float64": "0.9736",
+    "Licence": "CC-BY-4.0",
+    "Ref": "model-version:net:1",
+    "OrgId": "LabMSP",
+    "Name": "wdbc",
+    "Role": "auditor",
+    "Territory": "US-WI",
+    "CommitId": "5f" * 20,
 }
 
 TRANSACTION: Schema = {
@@ -98,6 +120,19 @@ def committed(*kinds: str) -> Schema:
     }
 
 
+def example(schema: Mapping[str, Any]) -> Any:
+    """A value that a schema of ours admits: of an object its required fields, of an array one item."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "examples" in schema:
+        return schema["examples"][0]
+    if schema["type"] == "object":
+        return {name: example(schema["properties"][name]) for name in schema["required"]}
+    if schema["type"] == "array":
+        return [example(schema["items"])]
+    return {"boolean": True, "integer": 1}.get(schema["type"], "text")
+
+
 def _object(thing: type, omit: tuple[str, ...] = (), depth: int = 0) -> Schema:
     if depth > MAX_DEPTH:
         raise RecursionError(f"{thing.__name__} contains itself")
@@ -128,9 +163,13 @@ def _schema(hint: Any, depth: int) -> Schema:
 def _scalar(hint: type) -> Schema:
     if issubclass(hint, Enum):
         return {"enum": [choice.value for choice in hint]}
-    for base in hint.__mro__:
-        if base.__name__ in _FORMS:
-            return dict(_FORMS[base.__name__])
-    if issubclass(hint, bool):
-        return {"type": "boolean"}
-    return {"type": "integer"} if issubclass(hint, int) else {"type": "string"}
+    bases = [base.__name__ for base in hint.__mro__]
+    schema = next((dict(_FORMS[name]) for name in bases if name in _FORMS), None)
+    if schema is None:
+        whole = "integer" if issubclass(hint, int) else "string"
+        schema = {"type": "boolean" if issubclass(hint, bool) else whole}
+    form: re.Pattern[str] | None = getattr(hint, "_form", None)
+    if form is not None:
+        schema["pattern"] = f"^(?:{form.pattern})$"
+    shown = next((_EXAMPLES[name] for name in bases if name in _EXAMPLES), None)
+    return schema if shown is None else {**schema, "examples": [shown]}

@@ -44,6 +44,9 @@ _FATES = {
     25: _UPGRADING,
 }
 
+FAILURES = (_POLICY, _CONFLICT, _UPGRADING, _FAULT)
+"""Every fate but that of a valid transaction."""
+
 
 def fate_of(outcome: Outcome) -> Fate:
     """The fate for a validation code; every code that a correct gateway cannot cause is a fault."""

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
 
 from gateway.rest.bodies import Spool
 from gateway.services.attempts import Limits
@@ -156,8 +158,37 @@ class Api:
         found = {} if role is None else {"Authorization": f"Bearer {self.keys[role]}"}
         return {**found, **{name.replace("_", "-"): value for name, value in extra.items()}}
 
+    def listed(self, response: Any) -> Any:
+        """The response; where it is a problem of an operation, its code must stand in the OpenAPI document."""
+        rules = self.service.api.url_map.bind("")
+        try:
+            operation, _ = rules.match(response.request.path, response.request.method)
+        except HTTPException:
+            return response
+        if response.status_code >= 400 and operation in self.codes:
+            stands = self.codes[operation].get(response.status_code, ())
+            found = response.json["code"]
+            assert found in stands, f"{operation} answers {response.status_code} {found}: see gateway/rest/refusals.py"
+        return response
+
+    @cached_property
+    def codes(self) -> Mapping[str, Mapping[int, list[str]]]:
+        """The codes that the document lists for each operation, by status."""
+        document = self.client.get("/openapi.json").json
+        return {
+            operation["operationId"]: {
+                int(status): answer["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"][
+                    "enum"
+                ]
+                for status, answer in operation["responses"].items()
+                if status.isdecimal() and int(status) >= 400
+            }
+            for methods in document["paths"].values()
+            for operation in methods.values()
+        }
+
     def get(self, path: str, *, role: str | None = "reader", **headers: str) -> Any:
-        return self.client.get(path, headers=self.headers(role, **headers))
+        return self.listed(self.client.get(path, headers=self.headers(role, **headers)))
 
     def post(
         self, path: str, body: Any = None, *, role: str | None = "operator", key: str | None = "", **headers: str
@@ -168,8 +199,8 @@ class Api:
         if key is not None:
             headers["Idempotency_Key"] = key
         if isinstance(body, bytes):
-            return self.client.post(path, data=body, headers=self.headers(role, **headers))
-        return self.client.post(path, json=body, headers=self.headers(role, **headers))
+            return self.listed(self.client.post(path, data=body, headers=self.headers(role, **headers)))
+        return self.listed(self.client.post(path, json=body, headers=self.headers(role, **headers)))
 
 
 ROLES = ("reader", "recorder", "endorser", "operator")

@@ -8,7 +8,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gateway.rest.schemas import PROBLEM
+from chaincode.domain import errors
+from chaincode.domain.functions import COMMANDS
+from gateway.rest.schemas import PROBLEM, command
+from gateway.rest.schemas import example as example_of
+from gateway.services.recording import command_from
 
 DATASET = {
     "dataset": "wdbc",
@@ -69,6 +73,42 @@ def test_the_document_names_every_route_that_is_served_and_no_other(api: Any) ->
 def test_operation_ids_are_unique(api: Any) -> None:
     names = [operation["operationId"] for _, _, operation in operations(api)]
     assert len(set(names)) == len(names)
+
+
+def test_every_operation_lists_its_codes_its_noun_and_an_example(api: Any) -> None:
+    nouns = {tag["name"] for tag in document(api)["tags"]}
+    for method, path, operation in operations(api):
+        codes = api.codes[operation["operationId"]]
+        assert set(operation["tags"]) <= nouns
+        assert "unauthenticated" in codes[401]
+        assert {"malformed-request", "unknown-parameter"} <= set(codes[400])
+        assert ("body-incomplete" in codes[400]) == (method == "POST") == ("requestBody" in operation)
+        assert ("idempotency-key-reused" in codes.get(422, ())) == ("202" in operation["responses"])
+        if "{" in path:
+            assert "not-found" in codes[404]
+        for content in operation.get("requestBody", {"content": {}})["content"].values():
+            assert "example" in content
+
+
+def test_the_codes_are_those_of_the_law_for_what_is_recorded(api: Any) -> None:
+    listed = {code for codes in api.codes.values() for found in codes.values() for code in found}
+    law = {thing.code for thing in vars(errors).values() if isinstance(thing, type) and getattr(thing, "code", "")}
+    assert law - listed <= {"not-found"}
+    assert "not-the-owner" in api.codes["registerDataset"][403]
+    assert "quorum-missing" in api.codes["advanceArtifact"][422]
+    assert "quorum-missing" not in api.codes["registerDataset"][422]
+
+
+def test_the_examples_are_what_the_law_takes(api: Any) -> None:
+    checked = 0
+    for function in COMMANDS:
+        command_from(function, example_of(command(function)))
+    for _, _, operation in operations(api):
+        content = operation.get("requestBody", {"content": {}})["content"].get("application/json")
+        if content is not None:
+            Draft202012Validator(content["schema"]).validate(content["example"])
+            checked += 1
+    assert checked >= 14
 
 
 def test_no_route_answers_without_a_key(api: Any) -> None:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which problems each operation can be answered with, by HTTP status; the OpenAPI document lists them.
+
+They follow from what a route is: whether it takes a body, has a place in its path, records. What only one route can
+answer stands in that route. A test compares the answers of the whole API with this list.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+
+from chaincode.domain.errors import ArtifactAltered, LedgerError, common, data, form, vouching
+from gateway.rest import problems
+from gateway.rest.routing import Route
+from gateway.services import fates
+
+Codes = dict[int, set[str]]
+
+_SERVER: Mapping[int, tuple[str, ...]] = {
+    400: ("malformed-request",),
+    408: ("request-timeout",),
+    414: ("uri-too-long",),
+    417: ("expectation-failed",),
+    429: ("too-many-connections",),
+    431: ("headers-too-large",),
+    500: ("internal",),
+    501: ("unsupported-transfer-coding",),
+}
+_EVERY: Mapping[int, tuple[str, ...]] = {
+    400: ("unknown-parameter", "repeated-parameter", "invalid-header"),
+    401: ("unauthenticated",),
+    502: ("blob-integrity",),
+    503: ("behind", "storage-failed"),
+}
+_PARAMETERS: Mapping[int, tuple[str, ...]] = {400: ("invalid-parameter",)}
+_PLACE: Mapping[int, tuple[str, ...]] = {404: ("no-such-path", "not-found")}
+_NO_BODY: Mapping[int, tuple[str, ...]] = {400: ("unexpected-body",)}
+_BODY: Mapping[int, tuple[str, ...]] = {
+    400: ("body-incomplete", "invalid-body"),
+    413: ("body-too-large",),
+    415: ("unsupported-media-type", "unsupported-encoding"),
+    429: ("too-many-requests",),
+    503: ("capacity",),
+}
+_UPLOAD: Mapping[int, tuple[str, ...]] = {
+    422: ("unreadable-records", "record-id-repeated", "unknown-term"),
+    507: ("storage-full",),
+}
+_RECORDING: Mapping[int, tuple[str, ...]] = {
+    400: ("idempotency-key-missing",),
+    401: ("identity-expired",),
+    403: ("identity-refused",),
+    409: ("in-progress",),
+    413: ("transaction-too-large",),
+    422: ("idempotency-key-reused", "endorsing-organisations-required"),
+    502: ("endorsement-mismatch", "ledger-protocol"),
+    503: (
+        "catching-up", "chaincode-undefined", "chaincode-unavailable", "clock-skew", "endorsers-timeout",
+        "endorsers-unavailable", "outcome-unknown", "peer-behind", "peer-capacity", "peer-timeout", "peer-unavailable",
+    ),
+    504: ("chaincode-timeout",),
+    507: ("storage-full",),
+}  # fmt: skip
+
+
+def codes_of(route: Route) -> Mapping[int, list[str]]:
+    """The codes that an operation can be refused with, sorted, by status."""
+    found: Codes = defaultdict(set)
+    for table in (_SERVER, _EVERY, route.codes, *_by_kind(route)):
+        for status, codes in table.items():
+            found[status].update(codes)
+    if route.role != "reader":
+        found[403].add("role-too-low")
+    for refusal in _of_the_law(route):
+        found[problems.law_status(refusal)].add(refusal.code)
+    if route.records:
+        for fate in fates.FAILURES:
+            found[fate.status].add(fate.code)
+    return {status: sorted(found[status]) for status in sorted(found)}
+
+
+def _by_kind(route: Route) -> Iterable[Mapping[int, tuple[str, ...]]]:
+    yield _NO_BODY if route.takes is None else _BODY
+    if route.parameters:
+        yield _PARAMETERS
+    if "{" in route.path:
+        yield _PLACE
+    if route.uploads:
+        yield _UPLOAD
+    if route.records:
+        yield _RECORDING
+
+
+def _of_the_law(route: Route) -> Iterable[type[LedgerError]]:
+    """Refusals by the law: of any input's form; of commands, those of the chapter that they belong to."""
+    yield from _defined_in(form)
+    if not route.records:
+        return
+    yield from _defined_in(common)
+    if route.path.startswith(("/v1/policies", "/v1/artifacts")):
+        yield from _defined_in(vouching)
+        yield ArtifactAltered
+    else:
+        yield from _defined_in(data)
+
+
+def _defined_in(module: ModuleType) -> Iterable[type[LedgerError]]:
+    for thing in vars(module).values():
+        if isinstance(thing, type) and issubclass(thing, LedgerError) and thing.__module__ == module.__name__:
+            yield thing

@@ -5,7 +5,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -78,6 +78,8 @@ class Parts:
     """The organisation's peers, to be watched; `None` where the ledger has none."""
     replaced: Callable[[], str | None] = lambda: None
     """Why the network is another one now than the one that is read here; `None` while nothing says so."""
+    members: Callable[[], Collection[str]] = tuple
+    """MSP ids of the channel's members; none where the ledger has none."""
     disabled: Callable[[], Mapping[str, str]] = dict
     """Members whose definition on the channel is not understood, by MSP id, and why."""
 
@@ -154,7 +156,7 @@ def assemble(
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
-    door = Door(parts.keys, commits, limits.height_wait, spool, bodies)
+    door = Door(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
     api = create_app(
         _nouns(parts, place, submitter, projector),
         door,
@@ -264,6 +266,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         secret=load_secret(data / "secret"),
         peers=peers,
         replaced=lambda: _other_pins(settings),
+        members=lambda: trust.msps.ids,
         disabled=lambda: follower.disabled,
     )
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal
 
@@ -17,7 +17,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from chaincode.domain import canonical
-from chaincode.domain.errors import LedgerError
+from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.values import OrgId
 from gateway.rest import auth, bodies, problems
 from gateway.rest.auth import Client, Keys
@@ -131,6 +131,8 @@ class Door:
     """Where uploads are kept while they are read."""
     bodies: Shares
     """How many bodies may be read at once: a client that sends them slowly keeps as many threads."""
+    members: Callable[[], Collection[str]] = tuple
+    """MSP ids of the channel's members; none where they are not known."""
 
     def blueprint(self, noun: str, routes: Iterable[Route]) -> Blueprint:
         """The Flask blueprint of one noun."""
@@ -158,7 +160,7 @@ class Door:
         client = auth.authenticate(self.keys, incoming.headers.get("Authorization"))
         auth.authorise(client, route.role)
         query = _query(route, incoming)
-        intent = _intent(route, incoming, client) if route.records else None
+        intent = _intent(route, incoming, client, self.members()) if route.records else None
         media_type = _media_type(route, incoming)
         self._wait_for_height(incoming)
         digest = _begin_digest(incoming, media_type, () if intent is None else intent.organisations)
@@ -243,6 +245,8 @@ def recorded(answer: Answer) -> Reply:
 def paged(call: Call, catalogue: Catalogue, kind: str, **where: str) -> Reply:
     """A page of records of a kind; query parameters other than those of paging are filters."""
     filters = {name: value for name, value in call.query.items() if name not in PAGING}
+    if "owner" in filters and (reason := _why_no_organisation(filters["owner"])) is not None:
+        raise HttpProblem(400, "invalid-parameter", f"owner: {reason}.", parameter="owner")
     return Reply(catalogue.page(kind, cursor=call.query.get("cursor"), limit=call.limit, **where, **filters))
 
 
@@ -254,9 +258,29 @@ def version_number(call: Call) -> int:
     return int(text)
 
 
-def _organisations(header: str) -> tuple[str, ...]:
-    """MSP ids in the order in which they do not depend on how they were sent."""
-    return tuple(sorted({str(OrgId(name.strip())) for name in header.split(",")})) if header else ()
+def _organisations(header: str, members: Collection[str]) -> tuple[str, ...]:
+    """MSP ids in the order in which they do not depend on how they were sent.
+
+    Args:
+        members: of the channel; empty where they are not known.
+    """
+    names = sorted({name.strip() for name in header.split(",")}) if header else []
+    for name in names:
+        reason = _why_no_organisation(name)
+        if reason is None and members and name not in members:
+            reason = f"it must be a member of the channel: {', '.join(sorted(members))}"
+        if reason is not None:
+            shown = f"Endorsing-Organisations names {name[:80]!r}: {reason}."
+            raise HttpProblem(400, "invalid-header", shown, header="Endorsing-Organisations")
+    return tuple(names)
+
+
+def _why_no_organisation(name: str) -> str | None:
+    try:
+        OrgId(name)
+    except InvalidField as exc:
+        return exc.reason
+    return None
 
 
 def _query(route: Route, incoming: Request) -> Mapping[str, str]:
@@ -268,14 +292,14 @@ def _query(route: Route, incoming: Request) -> Mapping[str, str]:
     return incoming.args
 
 
-def _intent(route: Route, incoming: Request, client: Client) -> Intent:
+def _intent(route: Route, incoming: Request, client: Client, members: Collection[str]) -> Intent:
     """What a request that records asks for, as far as its head says; the digest of what it sends is still missing."""
     key = incoming.headers.get("Idempotency-Key", "")
     if _KEY.fullmatch(key) is None:
         raise HttpProblem(
             400, "idempotency-key-missing", "POST needs an Idempotency-Key of 1 to 200 visible ASCII characters."
         )
-    organisations = _organisations(incoming.headers.get("Endorsing-Organisations", ""))
+    organisations = _organisations(incoming.headers.get("Endorsing-Organisations", ""), members)
     respond_async = "respond-async" in incoming.headers.get("Prefer", "")
     return Intent(client.id, key, "", route.status, respond_async, organisations)
 

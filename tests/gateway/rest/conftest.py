@@ -224,6 +224,7 @@ def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[
             keys=keys,
             signer=FixedSigner(),
             secret=b"s" * 32,
+            members=lambda: ("HospitalMSP", "LabMSP", "RegulatorMSP"),
         )
         service = assemble(
             parts,

@@ -112,7 +112,7 @@ def test_a_body_over_the_limit_is_refused_with_the_limit_before_it_is_read(
         ({"key": ""}, 400),
         ({"Content_Type": "text/plain"}, 415),
         ({"Content_Encoding": "gzip"}, 415),
-        ({"Endorsing_Organisations": "Lab MSP"}, 422),
+        ({"Endorsing_Organisations": "Lab MSP"}, 400),
         ({"Min_Ledger_Height": "999"}, 503),
     ],
 )

@@ -200,6 +200,25 @@ def test_http_itself_fails_in_the_same_shape(api: Any) -> None:
     assert_problem(api.get("/v1/ledger", Min_Ledger_Height="-1"), 400, "invalid-header")
 
 
+@pytest.mark.parametrize(
+    ("named", "rule"),
+    [('"LabMSP"', "letters, digits, dots and hyphens"), ("LabMSP,", "1 to 64"), ("LabMPS", "HospitalMSP, LabMSP")],
+)
+def test_a_mistyped_organisation_is_refused_with_the_rule(api: Any, named: str, rule: str) -> None:
+    refused = api.post("/v1/datasets", DATASET, Endorsing_Organisations=named)
+    assert_problem(refused, 400, "invalid-header")
+    assert rule in refused.json["detail"]
+    assert refused.json["facts"] == {"header": "Endorsing-Organisations"}
+    assert api.ledger.prepared == 0
+
+
+def test_a_mistyped_owner_is_refused_with_the_rule(api: Any) -> None:
+    for path in ("datasets", "models", "runs", "evaluations"):
+        refused = api.get(f"/v1/{path}?owner=Lab%20MSP")
+        assert_problem(refused, 400, "invalid-parameter")
+        assert "letters, digits, dots and hyphens" in refused.json["detail"]
+
+
 def test_a_defect_is_a_500_that_tells_nothing(api: Any) -> None:
     api.ledger.refusal = ZeroDivisionError("secret inside")
     response = api.post("/v1/datasets", DATASET)

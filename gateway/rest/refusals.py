@@ -43,7 +43,7 @@ _BODY: Mapping[int, tuple[str, ...]] = {
     503: ("capacity",),
 }
 _UPLOAD: Mapping[int, tuple[str, ...]] = {
-    422: ("unreadable-records", "record-id-repeated", "unknown-term"),
+    422: ("unreadable-records", "record-id-repeated", "unknown-term", "unknown-delimiter"),
     507: ("storage-full",),
 }
 _RECORDING: Mapping[int, tuple[str, ...]] = {
@@ -53,10 +53,11 @@ _RECORDING: Mapping[int, tuple[str, ...]] = {
     409: ("in-progress",),
     413: ("transaction-too-large",),
     422: ("idempotency-key-reused", "endorsing-organisations-required"),
-    502: ("endorsement-mismatch", "ledger-protocol"),
+    502: ("endorsement-mismatch", "endorsement-refused", "ledger-protocol"),
     503: (
         "catching-up", "chaincode-undefined", "chaincode-unavailable", "clock-skew", "endorsers-timeout",
-        "endorsers-unavailable", "outcome-unknown", "peer-behind", "peer-capacity", "peer-timeout", "peer-unavailable",
+        "endorsers-unavailable", "not-ordered", "outcome-unknown", "peer-behind", "peer-capacity", "peer-timeout",
+        "peer-unavailable",
     ),
     504: ("chaincode-timeout",),
     507: ("storage-full",),

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from gateway.console import fields, show, table
+from gateway.console import fields, plain, show, table
 from gateway.options import FILE, found, merged, recorded, using_gateway
 
 _REASON = click.option("--reason", required=True, help="Why, in words that stand on the ledger.")
+_PAGE = 100
 _SHOWN = ("endorsed_by", "rejected_by", "missing", "may_endorse")
 
 
@@ -114,16 +115,27 @@ def artifact(pedigree: Any, reference: str, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Most artifacts to list.")
+@click.option("--cursor", help="The `next` of an earlier answer, to go on after it.")
 @using_gateway
-def inbox(pedigree: Any, as_json: bool) -> None:
+def inbox(pedigree: Any, limit: int, cursor: str | None, as_json: bool) -> None:
     """List what awaits your organisation's endorsement."""
-    answer = pedigree.inbox()
+    items: list[Any] = []
+    while True:
+        answer = pedigree.inbox(cursor=cursor, limit=min(limit - len(items), _PAGE))
+        items += answer["items"]
+        cursor = answer["next"]
+        if cursor is None or len(items) >= limit:
+            break
+    answer["items"] = items
 
     def render() -> None:
-        if answer["items"]:
-            table(answer["items"], "artifact", "owner", "since")
+        if items:
+            table(items, "artifact", "owner", "since")
         else:
             click.echo(f"Nothing awaits {answer['organisation']}'s endorsement.")
+        if cursor is not None:
+            click.echo(plain(f"There may be more: go on with --cursor {cursor}"))
 
     show(answer, as_json, render)
 

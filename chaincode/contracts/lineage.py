@@ -8,7 +8,7 @@ which is why impact can be asked and never submitted.
 from chaincode.contracts.state import Ledger
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.lifecycle import ArtifactStage
-from chaincode.domain.lineage import Ancestry, Edge, Impact, Lineage, walk
+from chaincode.domain.lineage import MOST_ASKED, Ancestry, Edge, Impact, Lineage, walk
 from chaincode.domain.model import LaterParents, ModelVersion, parents_of_model_version
 from chaincode.domain.policy import ENDORSABLE, Stage
 from chaincode.domain.provenance import DatasetVersion, parents_of_dataset_version, replacement
@@ -25,6 +25,7 @@ def ancestry(ledger: Ledger, query: Ancestry) -> Lineage:
         edges_of=lambda reference: parents_of(ledger, reference),
         quarantined=lambda reference: _quarantined(ledger, reference),
         superseded_by=lambda reference: _superseded_by(ledger, reference),
+        most=MOST_ASKED,
     )
 
 
@@ -37,6 +38,7 @@ def impact(ledger: Ledger, query: Impact) -> Lineage:
         edges_of=lambda reference: ledger.beginning(Edge, reference),
         quarantined=lambda reference: _quarantined(ledger, reference),
         superseded_by=lambda reference: _superseded_by(ledger, reference),
+        most=MOST_ASKED,
     )
 
 

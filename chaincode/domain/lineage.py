@@ -21,6 +21,13 @@ DEFAULT_LIMIT: Final = Count(1_000)
 """How many nodes a walk visits where the question does not say."""
 MOST_NODES: Final = 10_000
 """How many nodes a walk visits at most."""
+MOST_ASKED: Final = 1_000
+"""How many nodes a walk visits at most that a peer answers.
+
+A node costs a few calls of the peer, which ends a call after its time. A range without pages ends silently at the
+peer's `totalQueryLimit` (100,000 as delivered), which `EDGES_PER_NODE` times this stays below: a walk that was cut says
+so. A gateway walks further, over its read model.
+"""
 MOST_ANCESTORS: Final = 1_000
 """How many ancestors a transaction reads to show that no circle closes."""
 LONGEST_PATH: Final = 32
@@ -96,14 +103,15 @@ def walk(
     edges_of: Callable[[Ref], Iterable[Edge]],
     quarantined: Callable[[Ref], bool],
     superseded_by: Callable[[Ref], Ref | None],
+    most: int = MOST_NODES,
 ) -> Lineage:
-    """Visit what the edges of `of` lead to, breadth first, up to `limit` nodes.
+    """Visit what the edges of `of` lead to, breadth first, up to `limit` nodes, which may be `most`.
 
     `edges_of` answers the edges from a node to its parents (ancestry) or to its children (impact), always the same
     way round; `quarantined` whether a node is stopped now; `superseded_by` which version replaces a node.
     """
-    if not 1 <= limit <= MOST_NODES:
-        raise InvalidField("/limit", f"it must be from 1 to {MOST_NODES}")
+    if not 1 <= limit <= most:
+        raise InvalidField("/limit", f"it must be from 1 to {most}")
     distance = {of: 0}
     beside: dict[Ref, int] = {}
     """What was seen only as replacing or replaced: it is shown, and the walk does not go on from it."""

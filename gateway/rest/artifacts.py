@@ -5,7 +5,7 @@ from chaincode.domain.evidence import Decision
 from chaincode.domain.policy import Stage
 from gateway.rest import schemas
 from gateway.rest.problems import HttpProblem
-from gateway.rest.routing import Call, Reply, Route, View, recorded
+from gateway.rest.routing import PAGING, Call, Reply, Route, View, recorded
 from gateway.rest.schemas import Schema
 from gateway.services.artifacts import Artifacts
 
@@ -30,12 +30,16 @@ _STATUS: Schema = {
 }
 _INBOX: Schema = {
     "type": "object",
-    "required": ["organisation", "items"],
+    "required": ["organisation", "items", "next"],
     "properties": {
         "organisation": {"type": "string"},
         "items": {
             "type": "array",
             "items": {"type": "object", "required": ["artifact", "owner", "since", "status"]},
+        },
+        "next": {
+            "type": ["string", "null"],
+            "description": "Pass it as `cursor` for the page after this one; a page may hold few items and have one.",
         },
     },
 }
@@ -50,8 +54,8 @@ def routes(artifacts: Artifacts) -> tuple[Route, ...]:
             raise HttpProblem(400, "invalid-parameter", "stage is none of the stages.", parameter="stage")
         return Reply(artifacts.status(call.path["reference"], stage))
 
-    def inbox(_: Call) -> Reply:
-        return Reply(artifacts.inbox())
+    def inbox(call: Call) -> Reply:
+        return Reply(artifacts.inbox(cursor=call.query.get("cursor"), limit=call.limit))
 
     def submit(call: Call) -> Reply:
         return recorded(artifacts.submit(call.recording, call.path["reference"], call.json))
@@ -80,7 +84,8 @@ def routes(artifacts: Artifacts) -> tuple[Route, ...]:
     return (
         Route("GET", one, "getArtifact", "Where an artifact stands, who vouches for it, and who is missing.", show,
               answers=_STATUS, parameters={"stage": "The stage that is counted for; `approved` by default."}),
-        Route("GET", "/v1/inbox", "getInbox", "What awaits this organisation's endorsement.", inbox, answers=_INBOX),
+        Route("GET", "/v1/inbox", "getInbox", "What awaits this organisation's endorsement.", inbox, answers=_INBOX,
+              parameters=PAGING),
         Route("POST", one + "/submission", "submitArtifact", "Ask the consortium to endorse your artifact.", submit,
               answers=schemas.committed("artifact-stage"), takes=_with_digest("endorsement:submit", optional="digest"),
               role="recorder", records=True, status=201),

@@ -4,17 +4,27 @@
 from chaincode.domain.lineage import MOST_NODES
 from gateway.rest import schemas
 from gateway.rest.problems import HttpProblem
-from gateway.rest.routing import Call, Reply, Route
+from gateway.rest.routing import PAGING, Call, Reply, Route
 from gateway.services.lineage import DIRECTIONS, UP, LineageReader
+
+_DIRECTION = "`up` (the default) or `down`."
 
 
 def routes(reader: LineageReader) -> tuple[Route, ...]:
     """The operations on lineage."""
 
-    def lineage(call: Call) -> Reply:
+    def direction_of(call: Call) -> str:
         direction = call.query.get("direction", UP)
         if direction not in DIRECTIONS:
             raise HttpProblem(400, "invalid-parameter", "direction is 'up' or 'down'.", parameter="direction")
+        return direction
+
+    def edges(call: Call) -> Reply:
+        cursor, direction = call.query.get("cursor"), direction_of(call)
+        return Reply(reader.edges(call.path["reference"], direction, cursor=cursor, limit=call.limit))
+
+    def lineage(call: Call) -> Reply:
+        direction = direction_of(call)
         limit = call.query.get("limit", "1000")
         if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= MOST_NODES:
             raise HttpProblem(400, "invalid-parameter", f"limit is from 1 to {MOST_NODES}.", parameter="limit")
@@ -24,6 +34,11 @@ def routes(reader: LineageReader) -> tuple[Route, ...]:
         Route(
             "GET", "/v1/lineage/{reference}", "getLineage", "Walk up to the sources, or down to what depends on it.",
             lineage, answers=schemas.record("lineage"),
-            parameters={"direction": "`up` (the default) or `down`.", "limit": "Most nodes to visit; 1000 by default."},
+            parameters={"direction": _DIRECTION, "limit": "Most nodes to visit; 1000 by default."},
+        ),
+        Route(
+            "GET", "/v1/lineage/{reference}/edges", "listEdges",
+            "List the edges on the ledger that end (`up`) or begin (`down`) at an artifact.",
+            edges, answers=schemas.page("edge"), parameters={"direction": _DIRECTION, **PAGING},
         ),
     )  # fmt: skip

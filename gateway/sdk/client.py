@@ -197,15 +197,26 @@ class Pedigree(ModelCalls, RunCalls):
         """Where an artifact stands, who vouches for it, and who is missing."""
         return self._transport.get(f"/v1/artifacts/{segment(reference)}", stage=stage)
 
-    def inbox(self) -> Json:
-        """What awaits this organisation's endorsement."""
-        return self._transport.get("/v1/inbox")
+    def inbox(self, *, cursor: str | None = None, limit: int = 100) -> Json:
+        """A page of what awaits this organisation's endorsement, in the order of first submission.
+
+        `items`, and `next` to pass as `cursor` for the page after it; a page may hold few items, or none, and have one.
+        """
+        return self._transport.get("/v1/inbox", cursor=cursor, limit=limit)
 
     # -- lineage, operations, ledger --------------------------------------------------------------------------
 
     def lineage(self, reference: str, direction: str = "up", *, limit: int | None = None) -> Json:
-        """What something was made from (`up`), or what was made from it (`down`)."""
+        """What something was made from (`up`), or what was made from it (`down`).
+
+        `complete` is false where `limit` nodes, or ten edges for each, ended the walk; `edges` pages all of one.
+        """
         return self._transport.get(f"/v1/lineage/{segment(reference)}", direction=direction, limit=limit)
+
+    def edges(self, reference: str, direction: str = "up", *, cursor: str | None = None, limit: int = 100) -> Json:
+        """A page of the edges on the ledger that end (`up`) or begin (`down`) at an artifact."""
+        path = f"/v1/lineage/{segment(reference)}/edges"
+        return self._transport.get(path, direction=direction, cursor=cursor, limit=limit)
 
     def operation(self, operation: str) -> Json:
         """What became of a submission."""

@@ -8,7 +8,7 @@ key of the organisation's own user, which is also the creator of the transaction
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from chaincode.domain import codec
 from chaincode.domain.endorsement import Endorsement, Rejection, Voices
@@ -27,6 +27,9 @@ from gateway.services.submitter import Answer, Intent
 
 R = TypeVar("R", bound=codec.Document)
 
+MOST_EXAMINED: Final = 500
+"""How many open artifacts one page of the inbox looks at."""
+_OPEN: Final = {"stage": (Stage.SUBMITTED.value, Stage.ENDORSED.value)}
 _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
 # The field of a version's record that says which bytes it is about.
 _DIGEST_FIELD = {"dataset-version": "root", "model-version": "digest"}
@@ -95,44 +98,63 @@ class Artifacts:
         kind, where = identifying(artifact)
         record = self._catalogue.get(kind, artifact, **where)
         standing = self._catalogue.find("artifact-stage", artifact=artifact)
+        count = None
+        if artifact.kind in ENDORSABLE:
+            known = None if standing is None else _read(ArtifactStage, standing.value)
+            count = self._count(artifact, record["record"], stage, known, self._policy())
         return {
             "artifact": artifact,
             **record,
             "stage": Stage.DRAFT.value if standing is None else standing.value["stage"],
             "standing": None if standing is None else standing.value,
-            "status": None if artifact.kind not in ENDORSABLE else self._count(artifact, record["record"], stage),
+            "status": count,
             "endorsements": self._catalogue.all("endorsement", artifact=artifact),
             "rejections": self._catalogue.all("rejection", artifact=artifact),
         }
 
-    def inbox(self) -> Json:
-        """What awaits this organisation's word: since when, and what is missing."""
-        items = []
-        for stage in (Stage.SUBMITTED, Stage.ENDORSED):
-            for found in self._catalogue.all("artifact-stage", stage=stage.value):
-                standing = found["record"]
-                artifact = Ref(standing["artifact"])
-                kind, where = identifying(artifact)
-                record = self._catalogue.get(kind, artifact, **where)
-                status = self._count(artifact, record["record"], Stage.APPROVED.value)
-                if status is not None and self._speaker.organisation in cast("list[str]", status["may_endorse"]):
-                    items.append({"artifact": artifact, "owner": standing["owner"], "since": standing["since"],
-                                  "status": status})  # fmt: skip
-        items.sort(key=lambda item: cast("int", item["since"]))
-        return {"organisation": self._speaker.organisation, "items": items}
+    def inbox(self, *, cursor: str | None = None, limit: int = 50) -> Json:
+        """A page of what awaits this organisation's word, in the order of first submission, and what is missing.
 
-    def _count(self, artifact: Ref, record: Json, stage: str) -> Json | None:
+        At most `limit` items, and no more than `MOST_EXAMINED` open artifacts are looked at for them: a page may hold
+        fewer items than there are, or none, and still have a `next`.
+        """
+        policy = self._policy()
+        items: list[Json] = []
+        examined = 0
+        while len(items) < limit and examined < MOST_EXAMINED:
+            wanted = min(limit - len(items), MOST_EXAMINED - examined)
+            found, cursor = self._catalogue.some("artifact-stage", _OPEN, cursor=cursor, limit=wanted)
+            examined += len(found)
+            items += filter(None, (self._awaiting(entry.value, policy) for entry in found))
+            if cursor is None:
+                break
+        return {"organisation": self._speaker.organisation, "items": items, "next": cursor}
+
+    def _awaiting(self, standing: Json, policy: Policy | None) -> Json | None:
+        """What the inbox says of an open artifact; `None` where it does not await this organisation's word."""
+        artifact = Ref(standing["artifact"])
+        kind, where = identifying(artifact)
+        record = self._catalogue.get(kind, artifact, **where)["record"]
+        status = self._count(artifact, record, Stage.APPROVED.value, _read(ArtifactStage, standing), policy)
+        if status is None or self._speaker.organisation not in cast("list[str]", status["may_endorse"]):
+            return None
+        return {"artifact": artifact, "owner": standing["owner"], "since": standing["since"], "status": status}
+
+    def _policy(self) -> Policy | None:
+        found = self._catalogue.find("policy")
+        return None if found is None else _read(Policy, found.value)
+
+    def _count(
+        self, artifact: Ref, record: Json, stage: str, standing: ArtifactStage | None, policy: Policy | None
+    ) -> Json | None:
         """The law's own count for a stage; `None` while the policy says nothing about it."""
-        query = GetStatus(artifact, Stage(stage))
-        policy = self._catalogue.find("policy")
-        standing = self._catalogue.find("artifact-stage", artifact=artifact)
         try:
             counted = status(
-                query,
+                GetStatus(artifact, Stage(stage)),
                 at=Instant(int(self._clock() * 1000)),
                 artifact=Artifact(artifact, OrgId(record["owner"]), Digest.parse(self._digest_of(artifact, record))),
-                standing=None if standing is None else _read(ArtifactStage, standing.value),
-                policy=None if policy is None else _read(Policy, policy.value),
+                standing=standing,
+                policy=policy,
                 voices=self._voices(artifact, stage),
             )
         except (PolicyMissing, RuleMissing):

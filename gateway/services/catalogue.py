@@ -3,9 +3,12 @@
 
 import base64
 import binascii
+from collections.abc import Iterator, Sequence
 
 from chaincode.domain.errors import InvalidField, RecordNotFound
-from gateway.services.ports import Entry, Json, ReadModel
+from gateway.services.ports import Entry, Json, ReadModel, Where
+
+_READ_AT_ONCE = 200
 
 
 class Catalogue:
@@ -23,8 +26,7 @@ class Catalogue:
 
     def find(self, kind: str, **where: str) -> Entry | None:
         """The same as an entry, or `None`."""
-        items = self._readmodel.list(kind, where=where, after=None, limit=1).items
-        return items[0] if items else None
+        return next(entries(self._readmodel, kind, where, size=1), None)
 
     def last(self, kind: str, **where: str) -> Json | None:
         """The record of a kind with these fields that was written last, or `None`."""
@@ -38,7 +40,23 @@ class Catalogue:
 
     def all(self, kind: str, **where: str) -> list[Json]:
         """Every matching record, where their number is bounded by the number of organisations."""
-        return [shown(entry) for entry in self._readmodel.all(kind, where=where)]
+        return [shown(entry) for entry in entries(self._readmodel, kind, where)]
+
+    def some(self, kind: str, where: Where, *, cursor: str | None, limit: int) -> tuple[Sequence[Entry], str | None]:
+        """At most so many entries after a cursor, and the cursor after them."""
+        page = self._readmodel.list(kind, where=where, after=_opened(cursor), limit=limit)
+        return page.items, _closed(page.next)
+
+
+def entries(readmodel: ReadModel, kind: str, where: Where, *, size: int = _READ_AT_ONCE) -> Iterator[Entry]:
+    """Matching entries in ledger order, read only as far as they are asked for."""
+    after: str | None = None
+    while True:
+        page = readmodel.list(kind, where=where, after=after, limit=size)
+        yield from page.items
+        after = page.next
+        if after is None:
+            return
 
 
 def shown(entry: Entry) -> Json:

@@ -5,14 +5,17 @@ Beside the edges on the ledger stand those of belonging, from a data set or mode
 """
 
 from collections.abc import Iterable
+from itertools import chain
 
 from chaincode.domain import codec
 from chaincode.domain.canonical import Json as Plain
 from chaincode.domain.errors import InvalidField, RecordNotFound
 from chaincode.domain.lineage import DEFAULT_LIMIT, Edge, walk
+from chaincode.domain.policy import Stage
 from chaincode.domain.provenance import Change
 from chaincode.domain.values import ArtifactKind, Ref, Text
-from gateway.services.ports import ReadModel
+from gateway.services.catalogue import Catalogue, entries
+from gateway.services.ports import Entry, ReadModel, Where
 
 UP, DOWN = "up", "down"
 _VERSION = Text("version")
@@ -47,18 +50,16 @@ class LineageReader:
 
     def __init__(self, readmodel: ReadModel) -> None:
         self._readmodel = readmodel
+        self._catalogue = Catalogue(readmodel)
 
     def lineage(self, reference: str, direction: str, limit: int = DEFAULT_LIMIT) -> dict[str, Plain]:
         """Nodes, nearest first, and edges; nodes below a quarantined artifact say so, with the path to it."""
-        of = Ref(reference)
-        if direction not in DIRECTIONS:
-            raise InvalidField("/direction", "it must be 'up' or 'down'")
-        kind, where = identifying(of)
-        if not self._readmodel.list(kind, where=where, after=None, limit=1).items:
-            raise RecordNotFound(of)
+        of = self._known(reference)
+        _refuse_other(direction)
 
         def edges_of(node: Ref) -> Iterable[Edge]:
-            return [*self._recorded(node, direction), *self._belonging(node, direction)]
+            # Lazily: a node may have very many, and the walk says how many of them it wants.
+            return chain(self._recorded(node, direction), self._belonging(node, direction))
 
         return codec.to_plain(
             walk(
@@ -70,14 +71,28 @@ class LineageReader:
             )
         )
 
+    def edges(self, reference: str, direction: str, *, cursor: str | None, limit: int) -> dict[str, Plain]:
+        """A page of the edges on the ledger that begin (`down`) or end (`up`) at an artifact."""
+        of = self._known(reference)
+        _refuse_other(direction)
+        return self._catalogue.page("edge", cursor=cursor, limit=limit, **{_own_end(direction): str(of)})
+
+    def _known(self, reference: str) -> Ref:
+        of = Ref(reference)
+        kind, where = identifying(of)
+        if self._first(kind, where) is None:
+            raise RecordNotFound(of)
+        return of
+
     def _recorded(self, node: Ref, direction: str) -> Iterable[Edge]:
         """The edges that stand on the ledger."""
-        own_end = "child" if direction == UP else "parent"
-        for entry in self._readmodel.all("edge", where={own_end: node}):
-            edge = codec.from_plain(entry.value)
-            if not isinstance(edge, Edge):
-                raise TypeError(f"the read model holds a {type(edge).__name__} among the edges")
-            yield edge
+        for entry in entries(self._readmodel, "edge", {_own_end(direction): node}):
+            # Not by the codec: of the edges of a large lineage the one end is known, and reading it again costs most.
+            relation = Text(entry.value["relation"])
+            if direction == UP:
+                yield Edge(Ref(entry.value["parent"]), node, relation)
+            else:
+                yield Edge(node, Ref(entry.value["child"]), relation)
 
     def _belonging(self, node: Ref, direction: str) -> Iterable[Edge]:
         """A version belongs to what it is a version of; the ledger says so by the name, not by an edge."""
@@ -85,17 +100,29 @@ class LineageReader:
             yield Edge(Ref.of(_WHOLE[node.kind], node.name), node, _VERSION)
         elif direction == DOWN and node.kind in _VERSIONS:
             kind = _VERSIONS[node.kind]
-            for entry in self._readmodel.all(kind.value, where={node.kind.value: str(node.name)}):
+            for entry in entries(self._readmodel, kind.value, {node.kind.value: str(node.name)}):
                 yield Edge(node, Ref.of(kind, node.name, entry.value["number"]), _VERSION)
 
     def _quarantined(self, node: Ref) -> bool:
-        stages = self._readmodel.list("artifact-stage", where={"artifact": node}, after=None, limit=1).items
-        return bool(stages) and stages[0].value["stage"] == "quarantined"
+        standing = self._first("artifact-stage", {"artifact": node})
+        return standing is not None and standing.value["stage"] == Stage.QUARANTINED
 
     def _superseded_by(self, node: Ref) -> Ref | None:
         if node.kind is not ArtifactKind.DATASET_VERSION or node.number is None:
             return None
         where = {"dataset": str(node.name), "number": str(node.number + 1)}
-        after = self._readmodel.list("dataset-version", where=where, after=None, limit=1).items
-        replaced = bool(after) and after[0].value["change"] == Change.REPLACES
+        after = self._first("dataset-version", where)
+        replaced = after is not None and after.value["change"] == Change.REPLACES
         return Ref.of(node.kind, node.name, node.number + 1) if replaced else None
+
+    def _first(self, kind: str, where: Where) -> Entry | None:
+        return next(entries(self._readmodel, kind, where, size=1), None)
+
+
+def _own_end(direction: str) -> str:
+    return "child" if direction == UP else "parent"
+
+
+def _refuse_other(direction: str) -> None:
+    if direction not in DIRECTIONS:
+        raise InvalidField("/direction", "it must be 'up' or 'down'")

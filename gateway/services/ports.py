@@ -226,6 +226,10 @@ class Entry:
     at: str
 
 
+Where = Mapping[str, str | tuple[str, ...]]
+"""What is asked of entries: for each field its text, or several of which it has one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Entries in ledger order; `next` continues after the last one and is `None` at the end."""
@@ -266,19 +270,16 @@ class ReadModel(Protocol):
 
     def get(self, key: str) -> Entry | None: ...
 
-    def list(self, kind: str, *, where: Mapping[str, str], after: str | None, limit: int) -> Page:
-        """Entries of a kind whose top-level fields, as text, equal `where`; in the order of their first writing.
+    def list(self, kind: str, *, where: Where, after: str | None, limit: int) -> Page:
+        """Entries of a kind whose top-level fields, as text, are as `where` says; in the order of their first writing.
 
-        `after` is the `next` of the page before.
+        `after` is the `next` of the page before. What one call looks at is bounded: where two fields or more are asked
+        for, a page may hold fewer than `limit` entries, or none, and still have a `next`.
         """
         ...
 
-    def last(self, kind: str, *, where: Mapping[str, str]) -> Entry | None:
-        """The entry of a kind that was first written last, of those whose fields equal `where`."""
-        ...
-
-    def all(self, kind: str, *, where: Mapping[str, str]) -> Sequence[Entry]:
-        """Every matching entry, for the few kinds whose number is bounded by organisations or one artifact."""
+    def last(self, kind: str, *, where: Where) -> Entry | None:
+        """The entry of a kind that was first written last, of those that are as `where` says."""
         ...
 
     def transaction(self, transaction_id: str) -> Seen | None:

@@ -7,15 +7,14 @@ then applies those again by the path it always uses.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
-from gateway.services.ports import Entry, Json, LedgerBlock, LedgerTransaction, Outcome, Page, PortError, Seen
+from gateway.services.ports import Entry, Json, LedgerBlock, LedgerTransaction, Outcome, Page, PortError, Seen, Where
 from gateway.stores.database import Database
+from gateway.stores.selection import ENTRY, INDEXED_LENGTH, last, select
 
-_ENTRY = "entry.key, entry.kind, entry.value, entry.transaction_id, entry.block, entry.at"
 _TABLES = ("attribute", "channel_config", "entry", "history", "ledger_transaction")
-_INDEXED_LENGTH = 256
 _OCCURRENCE = """
 INSERT INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
   block = excluded.block, number = excluded.number, code = excluded.code, creator = excluded.creator, at = excluded.at,
@@ -57,21 +56,16 @@ class ReadModelStore:
         self._database.write(empty)
 
     def get(self, key: str) -> Entry | None:
-        row = self._database.reader().execute(f"SELECT {_ENTRY} FROM entry WHERE key = ?", (key,)).fetchone()  # noqa: S608
+        row = self._database.reader().execute(f"SELECT {ENTRY} FROM entry WHERE key = ?", (key,)).fetchone()  # noqa: S608
         return None if row is None else _entry(row)
 
-    def list(self, kind: str, *, where: Mapping[str, str], after: str | None, limit: int) -> Page:
-        rows = self._select(kind, where, after or "", limit + 1)
-        items = tuple(_entry(row) for row in rows[:limit])
-        return Page(items, rows[limit - 1][6] if len(rows) > limit else None)
+    def list(self, kind: str, *, where: Where, after: str | None, limit: int) -> Page:
+        found = select(self._database.reader(), kind, where, after or "", limit)
+        return Page(tuple(map(_entry, found.rows)), found.next)
 
-    def last(self, kind: str, *, where: Mapping[str, str]) -> Entry | None:
-        query, values = selection(kind, where, "", 1, last=True)
-        row = self._database.reader().execute(query, values).fetchone()
+    def last(self, kind: str, *, where: Where) -> Entry | None:
+        row = last(self._database.reader(), kind, where)
         return None if row is None else _entry(row)
-
-    def all(self, kind: str, *, where: Mapping[str, str]) -> Sequence[Entry]:
-        return [_entry(row) for row in self._select(kind, where, "", -1)]
 
     def transaction(self, transaction_id: str) -> Seen | None:
         query = "SELECT code, block, envelope, creator, request, reply, said FROM ledger_transaction WHERE id = ?"
@@ -88,35 +82,6 @@ class ReadModelStore:
             (key,),
         )
         return [_entry(row) for row in rows]
-
-    def _select(self, kind: str, where: Mapping[str, str], after: str, limit: int) -> Sequence[tuple[Any, ...]]:
-        query, values = selection(kind, where, after, limit)
-        return self._database.reader().execute(query, values).fetchall()
-
-
-def selection(
-    kind: str, where: Mapping[str, str], after: str, limit: int, *, last: bool = False
-) -> tuple[str, list[Any]]:
-    """The query for the entries of a kind with these attributes, in ledger order or from the last one, and its values.
-
-    CROSS JOIN keeps SQLite to this order: attributes first, each found by its key. Left to itself it walks all entries
-    of the kind in the order that is asked for, which is slow where only one of them matches.
-    """
-    tables, conditions = "", ""
-    values: list[Any] = [kind, after]
-    for number, (name, value) in enumerate(sorted(where.items())):
-        same = "entry.key" if number == 0 else "a0.key"
-        tables += f"attribute a{number} CROSS JOIN "
-        conditions += (
-            f" AND a{number}.kind = ? AND a{number}.name = ? AND a{number}.value = ? AND a{number}.key = {same}"
-        )
-        values += [kind, name, value[:_INDEXED_LENGTH]]
-    query = (
-        f"SELECT {_ENTRY}, entry.position FROM {tables}entry"  # noqa: S608 - names are generated, values are bound
-        f" WHERE entry.kind = ? AND entry.position > ?{conditions}"
-        f" ORDER BY entry.position{' DESC' if last else ''} LIMIT ?"
-    )
-    return query, [*values, limit]
 
 
 def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
@@ -204,9 +169,9 @@ def _apply_writes(connection: sqlite3.Connection, writes: Sequence[_Write]) -> N
         [(w.key, w.kind, w.text, w.transaction_id, w.block, w.at, w.position) for w in writes if w.value is not None],
     )
     connection.executemany(
-        "INSERT OR IGNORE INTO attribute VALUES (?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO attribute SELECT ?, ?, ?, position, key FROM entry WHERE key = ?",
         [
-            (w.kind, name, str(field)[:_INDEXED_LENGTH], w.key)
+            (w.kind, name, str(field)[:INDEXED_LENGTH], w.key)
             for w in writes
             for name, field in (w.value or {}).items()
             if _indexed(name, field)

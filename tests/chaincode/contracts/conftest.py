@@ -102,6 +102,8 @@ class Simulation:
     writes: dict[str, bytes] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
     events: list[tuple[str, bytes]] = field(default_factory=list)
+    ranged: int = 0
+    """How many entries of ranges were read."""
 
     def get_states(self, keys: Sequence[str]) -> list[bytes | None]:
         """As of the start: a transaction does not see its own writes."""
@@ -121,10 +123,18 @@ class Simulation:
         self.events.append((name, payload))
 
     @contextmanager
-    def get_state_by_partial_composite_key(self, object_type: str, parts: Sequence[str]) -> Iterator[list[KeyValue]]:
+    def get_state_by_partial_composite_key(
+        self, object_type: str, parts: Sequence[str]
+    ) -> Iterator[Iterator[KeyValue]]:
         assert self.may_range, "a submitted function read a range"
         prefix = "".join(f"\x00{part}" for part in (object_type, *parts)) + "\x00"
-        yield [KeyValue(value) for key, (value, _) in sorted(self.state.items()) if key.startswith(prefix)]
+        yield self._entries(prefix)
+
+    def _entries(self, prefix: str) -> Iterator[KeyValue]:
+        for key, (value, _) in sorted(self.state.items()):
+            if key.startswith(prefix):
+                self.ranged += 1
+                yield KeyValue(value)
 
 
 class World:

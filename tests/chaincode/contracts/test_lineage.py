@@ -3,10 +3,11 @@
 
 import pytest
 
-from chaincode.domain import errors, merkle
+from chaincode.domain import codec, errors, merkle
 from chaincode.domain import lineage as domain_lineage
 from chaincode.domain.derivation import Activity, Derivation
 from chaincode.domain.float64 import Float64
+from chaincode.domain.keys import key_of
 from chaincode.domain.lifecycle import Quarantine
 from chaincode.domain.lineage import Ancestry, Edge, Impact
 from chaincode.domain.model import DeclareParent, ModelParent, Relation
@@ -84,7 +85,7 @@ def test_lineage_is_asked_of_versions_runs_and_evaluations_that_exist(chain, que
     assert chain.refused(LAB, query(Ref(gone))) == errors.RecordNotFound(gone)
 
 
-@pytest.mark.parametrize("limit", [0, 10_001])
+@pytest.mark.parametrize("limit", [0, 1_001])
 def test_the_limit_is_bounded(chain, limit):
     refusal = chain.refused(LAB, Ancestry(DATA, Count(limit)))
     assert isinstance(refusal, errors.InvalidField)
@@ -162,3 +163,20 @@ def test_a_parent_can_be_declared_above_very_many_versions(grown, monkeypatch):
     grown.model_version(LAB, "child")
     grown.submit(LAB, DeclareParent(Ref("model-version:child:1"), NET, Relation.FINE_TUNED))
     assert Ref("dataset-version:grown:1") in names(grown.ask(Ancestry(Ref("model-version:child:1"))))
+
+
+def test_a_question_reads_a_bounded_part_of_very_many_edges(chain):
+    """Ten entries for each node that the walk may visit, and one more to see that it is cut."""
+    for number in range(200):
+        edge = Edge(DATA, Ref(f"run:other-{number}"), Text("input:train"))
+        chain.state[key_of(edge)] = (codec.to_json(edge), 1)
+    for limit, most in ((1, 11), (5, 51), (19, 191)):
+        simulation = chain.simulate(REGULATOR, Impact(DATA, Count(limit)))
+        assert simulation.ranged <= most
+        assert chain.answer["record"]["complete"] is False
+    assert chain.simulate(REGULATOR, Impact(DATA, Count(1_000))).ranged > 200
+    assert chain.answer["record"]["complete"] is True
+
+
+def test_what_one_question_may_read_stays_below_where_a_peer_ends_a_range_in_silence():
+    assert domain_lineage.EDGES_PER_NODE * domain_lineage.MOST_ASKED < 100_000

@@ -123,13 +123,17 @@ def test_a_verb_shows_what_it_says(gateway: Gateway, arguments: tuple[str, ...],
 def test_an_artifact_and_the_inbox_are_told_in_words(gateway: Gateway) -> None:
     gateway.answer = STATUS
     assert f"{REF} is submitted" in gateway.run("artifact", REF).stdout
-    gateway.answer = {"organisation": "AMSP", "items": []}
+    gateway.answer = {"organisation": "AMSP", "items": [], "next": None}
     assert gateway.run("inbox").stdout == "Nothing awaits AMSP's endorsement.\n"
     gateway.answer["items"].append({"artifact": REF, "owner": "BMSP", "since": 1_795_397_823_449})
     assert "2026-11-23" in gateway.run("inbox").stdout
+    gateway.answer["next"] = "bmV4dA=="
+    assert "go on with --cursor bmV4dA==" in gateway.run("inbox", "--limit", "3").stdout
+    asked = [line for line, _ in gateway.requests[-3:]]
+    assert asked == ["GET /v1/inbox?limit=3", *(f"GET /v1/inbox?cursor=bmV4dA%3D%3D&limit={left}" for left in (2, 1))]
     gateway.answer = {"of": REF, "nodes": [], "edges": [], "complete": True}
     assert gateway.run("lineage", REF, "--down").stdout == f"{REF}\n"
-    assert gateway.requests[-1][0] == f"GET /v1/lineage/{REF}?direction=down"
+    assert gateway.requests[-1][0] == f"GET /v1/lineage/{REF}?direction=down&limit=1000"
 
 
 def test_records_are_sent_as_they_are_and_differences_named(gateway: Gateway, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from gateway.stores import readmodel
 from gateway.stores.blobs import BlobStore
 from gateway.stores.database import Database
 from gateway.stores.keys import InvalidKeyRequest, KeyStore
-from gateway.stores.readmodel import ReadModelStore, selection
+from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
 
@@ -335,19 +335,6 @@ def test_records_from_before_there_were_sets_are_still_there(tmp_path: Path) -> 
         assert list(store.all(root)) == [kept(0), kept(1)]
         assert store.find(root, "r1") == (1, kept(1))
     database.close()
-
-
-@pytest.mark.parametrize("where", [{"model": "net"}, {"model": "net", "number": "3"}])
-def test_one_record_is_found_by_its_attributes_and_not_by_looking_at_all(tmp_path: Path, where: dict[str, str]) -> None:
-    database = Database.open(tmp_path / "readmodel.db", "readmodel", durable=False)
-    try:
-        query, values = selection("model-version", where, "", 2)
-        plan = [row[3] for row in database.reader().execute(f"EXPLAIN QUERY PLAN {query}", values)]
-    finally:
-        database.close()
-    assert plan[0] == "SEARCH a0 USING PRIMARY KEY (kind=? AND name=? AND value=?)"
-    assert [step for step in plan if step.startswith("SCAN")] == []
-    assert any(step.startswith("SEARCH entry USING PRIMARY KEY (key=?)") for step in plan)
 
 
 def test_the_configuration_moves_with_the_position(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from gateway.fabric import wire
 from gateway.fabric.certificates import load_certificate
 from gateway.fabric.errors import MalformedData
+from gateway.fabric.folders import read_public
 
 __all__ = [
     "CURVE_ORDERS",
@@ -114,13 +115,14 @@ class Identity:
     def from_msp_folder(cls, mspid: str, folder: Path | str) -> Identity:
         """The identity whose certificate is the only file of `folder/signcerts`.
 
-        Raises `MalformedData` when there is not exactly one file, or it holds no certificate.
+        Every message will carry it, so nothing else of the file is taken. Raises `MalformedData` when there is not
+        exactly one file, when it holds no certificate, and when it holds a private key.
         """
         path = _only_file(Path(folder) / "signcerts")
-        identity = cls(mspid, path.read_bytes())
-        if identity.certificate is None:
+        certificate = cls(mspid, read_public(Path(folder), f"signcerts/{path.name}", str(folder))).certificate
+        if certificate is None:
             raise MalformedData(f"{path}: no PEM certificate")
-        return identity
+        return cls(mspid, certificate.public_bytes(serialization.Encoding.PEM))
 
     @property
     def certificate(self) -> x509.Certificate | None:

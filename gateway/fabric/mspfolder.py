@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from gateway.fabric.certificates import Certificate, load_certificate, load_revocation_list
 from gateway.fabric.errors import MalformedData
+from gateway.fabric.folders import plain_files, read_public
 from gateway.fabric.msp import Msp, NodeOUs
 from gateway.fabric.texts import said
 
@@ -25,13 +26,13 @@ def msp_from_folder(msp_id: str, folder: Path | str) -> Msp:
     Raises `MalformedData` naming the file that cannot be understood; a folder without `cacerts` is refused.
     """
     root = Path(folder)
-    sections = _config(root / "config.yaml")
+    sections = _config(root)
     return Msp(
         msp_id,
-        _read(root / "cacerts", load_certificate),
-        intermediates=_read(root / "intermediatecerts", load_certificate),
-        admins=_read(root / "admincerts", load_certificate),
-        revocation_lists=_read(root / "crls", load_revocation_list),
+        _read(root, "cacerts", load_certificate),
+        intermediates=_read(root, "intermediatecerts", load_certificate),
+        admins=_read(root, "admincerts", load_certificate),
+        revocation_lists=_read(root, "crls", load_revocation_list),
         node_ous=_node_ous(root, sections.get("NodeOUs", {})),
     )
 
@@ -82,10 +83,11 @@ def _node_ous_of_config(name: str, node_ous: Any) -> NodeOUs | None:
     return NodeOUs(units) if node_ous.enable and units else None
 
 
-def _config(path: Path) -> dict[str, dict[str, Any]]:
+def _config(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / "config.yaml"
     if not path.exists():
         return {}
-    sections = _sections(path)
+    sections = _sections(path, read_public(folder, path.name, str(folder)))
     if unknown := sorted(sections.keys() - {"NodeOUs"}):
         raise MalformedData(f"{path}: {', '.join(unknown)} is not supported")
     return sections
@@ -107,7 +109,7 @@ def _node_ous(folder: Path, section: Mapping[str, Any]) -> NodeOUs | None:
     return NodeOUs(units)
 
 
-def _sections(path: Path) -> dict[str, dict[str, Any]]:
+def _sections(path: Path, content: bytes) -> dict[str, dict[str, Any]]:
     """The nested mappings of the YAML subset that MSP folders use: keys, scalars and indentation by blanks.
 
     Anything else (lists, anchors, tabs) is refused rather than guessed.
@@ -115,7 +117,7 @@ def _sections(path: Path) -> dict[str, dict[str, Any]]:
     root: dict[str, Any] = {}
     stack: list[tuple[int, dict[str, Any]]] = [(-1, root)]
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as exc:
         raise MalformedData(f"{path}: not UTF-8") from exc
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -142,21 +144,10 @@ def _sections(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _issuer(folder: Path, name: Any, what: str) -> Certificate | None:
-    """The certificate of that name below the folder. The file that names it may be a stranger's, so nothing that lies
-    elsewhere is opened, be it by `..` or by a symbolic link."""
-    if not name:
-        return None
-    path = (folder / str(name)).resolve()
-    name = said(str(name))
-    if not path.is_relative_to(folder.resolve()):
-        raise MalformedData(f"{what}: {name} is not a path inside the folder")
-    try:
-        return load_certificate(path.read_bytes(), what)
-    except OSError as exc:
-        raise MalformedData(f"{what}: {name} cannot be read: {exc.strerror}") from exc
+    """The certificate of that name below the folder."""
+    return load_certificate(read_public(folder, str(name), what), what) if name else None
 
 
-def _read(folder: Path, load: Callable[[bytes, str], _Loaded]) -> list[_Loaded]:
-    if not folder.is_dir():
-        return []
-    return [load(path.read_bytes(), str(path)) for path in sorted(folder.iterdir()) if path.is_file()]
+def _read(root: Path, kind: str, load: Callable[[bytes, str], _Loaded]) -> list[_Loaded]:
+    names = plain_files(root / kind)
+    return [load(read_public(root, f"{kind}/{name}", str(root)), str(root / kind / name)) for name in names]

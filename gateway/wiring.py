@@ -39,8 +39,10 @@ from gateway.services.attempts import Attempts, Limits
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.datasets import Datasets
+from gateway.services.drafting import Drafts
 from gateway.services.ledgerview import LedgerView
 from gateway.services.lineage import LineageReader
+from gateway.services.numbering import Numbering
 from gateway.services.ports import BlockSource, Ledger, ReadModel, Records, Submissions
 from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
@@ -49,6 +51,7 @@ from gateway.services.recording import Recorder
 from gateway.services.secret import Secret
 from gateway.services.shares import Shares
 from gateway.services.submitter import Submitter
+from gateway.services.trees import Trees
 from gateway.settings import THREADS_BESIDE_IN_FLIGHT, NetworkFile, Settings, SettingsError, load_secret, private_folder
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
@@ -128,6 +131,7 @@ class Service:
     def stop(self) -> None:
         """Stop the threads and close the stores; what is unfinished stays on disk."""
         self._attempts.stop()
+        self._submitter.stop()
         self._reconciler.stop()
         self.projector.stop()
         if self._lookout is not None:
@@ -149,16 +153,18 @@ def assemble(
     commits = Commits(parts.readmodel.height(), waiters=limits.waiters)
     projector = Projector(parts.blocks, parts.readmodel, commits)
     secret = Secret(parts.secret)
+    drafts = Drafts(parts.records, Trees(parts.records))
+    numbering = Numbering(Catalogue(parts.readmodel), drafts.follow)
     attempts = Attempts(
         parts.ledger, parts.submissions, parts.readmodel, commits,
         secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
-        organisation=place.organisation,
+        organisation=place.organisation, numbering=numbering,
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
     door = Door(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
     api = create_app(
-        _nouns(parts, place, submitter, projector),
+        _nouns(parts, place, Recorder(submitter, numbering), submitter, projector, drafts),
         door,
         metrics=metrics,
         version=version("pedigree"),
@@ -189,8 +195,9 @@ def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[
     return Lookout(peers, lambda height: commits.seen(height - 1), replaced=replaced, ended=_stop_for_good)
 
 
-def _nouns(parts: Parts, place: Place, submitter: Submitter, projector: Projector) -> Mapping[str, Sequence[Route]]:
-    recorder = Recorder(submitter)
+def _nouns(
+    parts: Parts, place: Place, recorder: Recorder, submitter: Submitter, projector: Projector, drafts: Drafts
+) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
     view = LedgerView(
         projector, place.organisation, place.domain, place.channel, place.chaincode, place.genesis_hash, parts.disabled
@@ -198,7 +205,9 @@ def _nouns(parts: Parts, place: Place, submitter: Submitter, projector: Projecto
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     return {
-        "datasets": datasets.routes(recorder, catalogue, Datasets(recorder, catalogue, parts.records, place.channel)),
+        "datasets": datasets.routes(
+            recorder, catalogue, Datasets(recorder, catalogue, parts.records, place.channel, drafts)
+        ),
         "models": models.routes(recorder, catalogue),
         "runs": runs.routes(recorder, catalogue),
         "policies": policies.routes(recorder, catalogue),

@@ -105,7 +105,7 @@ def routes(recorder: Recorder, catalogue: Catalogue, datasets: Datasets) -> tupl
             "POST", base + "/{dataset}/versions", "commitDatasetVersion",
             "Commit to every record of a version: send the records, or a root that was computed elsewhere.",
             commit, answers=schemas.committed("dataset-version"),
-            takes=schemas.command("dataset:commit-version", "dataset"), uploads=MEDIA_TYPES,
+            takes=schemas.command("dataset:commit-version", "dataset", optional=("number",)), uploads=MEDIA_TYPES,
             parameters=_COMMITTING, role="recorder", records=True, status=201,
         ),
         Route("GET", base + "/{dataset}/versions", "listDatasetVersions", "List the versions of a data set.", versions,

@@ -50,8 +50,9 @@ def routes(recorder: Recorder, catalogue: Catalogue) -> tuple[Route, ...]:
         Route("GET", base + "/{model}", "getModel", "Read a model.", show, answers=schemas.shown("model")),
         Route(
             "POST", base + "/{model}/versions", "recordModelVersion",
-            "Record a version of your model: every file by its SHA-256.", record,
-            answers=schemas.committed("model-version"), takes=schemas.command("model:record-version", "model"),
+            "Record a version of your model, the next one unless it says which: every file by its SHA-256.", record,
+            answers=schemas.committed("model-version"),
+            takes=schemas.command("model:record-version", "model", optional=("number",)),
             role="recorder", records=True, status=201,
         ),
         Route("GET", base + "/{model}/versions", "listModelVersions", "List the versions of a model.", versions,

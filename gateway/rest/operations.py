@@ -4,6 +4,7 @@
 from gateway.rest import schemas
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, Route
+from gateway.services.progress import Stage
 from gateway.services.submitter import Submitter
 
 _OPERATION: schemas.Schema = {
@@ -15,6 +16,16 @@ _OPERATION: schemas.Schema = {
         "attempt": {"type": "integer"},
         "transaction_id": {"type": ["string", "null"]},
         "status": {"type": ["integer", "null"], "description": "HTTP status of the final answer."},
+        "progress": {
+            "type": "object",
+            "description": "How far an upload has come that is read after the request was answered.",
+            "properties": {
+                "stage": {"enum": [str(stage) for stage in Stage]},
+                "bytes": {"type": "integer", "description": "Size of the upload."},
+                "bytes_read": {"type": "integer"},
+                "records": {"type": "integer", "description": "Records read and hashed."},
+            },
+        },
         "result": {"type": ["object", "null"], "description": "Body of the final answer."},
     },
 }
@@ -38,7 +49,8 @@ def routes(submitter: Submitter) -> tuple[Route, ...]:
             "status": None if response is None else response.status,
             "result": None if response is None else response.body,
         }
-        return Reply(body, headers=headers)
+        progress = submitter.progress(found.id)
+        return Reply(body if progress is None else {**body, "progress": progress.as_json()}, headers=headers)
 
     return (
         Route("GET", "/v1/operations/{operation}", "getOperation", "What became of a submission.", show,

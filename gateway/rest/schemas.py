@@ -79,9 +79,13 @@ PROBLEM: Schema = {
 }
 
 
-def command(function: str, *bound: str) -> Schema:
-    """What a request body looks like for a function; `bound` fields come from the path."""
-    return _object(COMMANDS[function], omit=bound)
+def command(function: str, *bound: str, optional: tuple[str, ...] = ()) -> Schema:
+    """What a request body looks like for a function.
+
+    `bound` fields come from the path; `optional` ones are filled in where they are missing.
+    """
+    schema = _object(COMMANDS[function], omit=bound)
+    return {**schema, "required": [name for name in schema["required"] if name not in optional]}
 
 
 def record(kind: str) -> Schema:

@@ -15,13 +15,15 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import NamedTuple
 
 from chaincode.domain.errors import LedgerError
 from gateway.services.commits import Commits
 from gateway.services.fates import TAKEN, Fate, fate_of
+from gateway.services.limits import Limits as Limits
+from gateway.services.numbering import Numbering
 from gateway.services.ports import (
     AlreadyProposed,
     Json,
@@ -66,28 +68,6 @@ class Halted(Exception):
         self.cause = cause
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of what a gateway has under way; times in seconds."""
-
-    in_flight: int = 256
-    backlog: int = 1024
-    """Submissions that nobody waits for any more, in memory at once."""
-    waiters: int = 16
-    wait: float = 30.0
-    """How long a request waits for its commit before it is answered 202."""
-    height_wait: float = 5.0
-    """How long a read waits for the height that it asks for."""
-    fallback_after: float = 2.0
-    resend_after: float = 8.0
-    """How long an accepted envelope may be in no block before it is sent again: a leader that died may have lost it."""
-    attempts: int = 5
-    burned: int = 64
-    """How many used-up attempts of one key are walked over."""
-    accepted_for: float = 600.0
-    """How long a promised submission that cannot be endorsed is tried before it is given up."""
-
-
 class _Sent(NamedTuple):
     """When an envelope was sent and may be sent again (monotonic seconds), and how many copies were sent."""
 
@@ -112,10 +92,13 @@ class Attempts:
         streaming: Callable[[], bool],
         limits: Limits,
         organisation: str,
+        numbering: Numbering | None = None,
     ) -> None:
         """Assign.
 
         Args:
+            numbering: gives versions numbers that nobody chose; without it the one that a command has is refused like
+                any other.
             organisation: MSP id of the one whose requests these are.
             errors: how a failure is stored as an answer, so that a replay shows what the first caller saw.
             streaming: whether commits are being learnt from the block stream at the moment.
@@ -130,6 +113,7 @@ class Attempts:
         self._streaming = streaming
         self._limits = limits
         self._organisation = organisation
+        self._numbering = numbering
         self._stopping = threading.Event()
         self._sent: dict[str, _Sent] = {}
 
@@ -143,6 +127,17 @@ class Attempts:
         Returns the final response, or the submission as it stands when its outcome must be awaited elsewhere.
         Raises `Halted` when the attempt failed before ordering.
         """
+        if self._numbering is None or not submission.filled or submission.state == "prepared":
+            return self._drive(submission, deadline)
+        with self._numbering.turn(submission, deadline) as mine:
+            if not mine:
+                self._submissions.save(submission)
+                return submission
+            if submission.transaction_id is None:  # else what became of that transaction comes first
+                submission = self._numbering.renewed(submission)
+            return self._drive(submission, deadline)
+
+    def _drive(self, submission: Submission, deadline: float) -> Response | Submission:
         fresh = walked = 0
         ends: Counter[str] = Counter()
         while True:
@@ -155,7 +150,11 @@ class Attempts:
                 else:
                     walked += 1
             except (Refused, LedgerError) as exc:
-                return self.conclude(submission, self._errors(exc))
+                following = self._after(submission, exc)
+                if following is None:
+                    return self.conclude(submission, self._errors(exc))
+                submission = following
+                continue
             except NothingOrdered as exc:
                 raise Halted(submission, exc) from exc
             if outcome is None:
@@ -171,6 +170,13 @@ class Attempts:
             if fresh:
                 self._stopping.wait(random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
             submission = replace(submission, state="accepted", attempt=submission.attempt + 1, envelope=None)  # 5
+
+    def _after(self, submission: Submission, refusal: PortError | LedgerError) -> Submission | None:
+        """The next attempt where another took a number that nobody chose; `None` where the refusal stands."""
+        try:
+            return None if self._numbering is None else self._numbering.after(submission, refusal)
+        except NothingOrdered as exc:
+            raise Halted(submission, exc) from exc
 
     def _fate(self, submission: Submission, outcome: Outcome) -> Fate:
         """What an outcome means for this attempt; an invalid occurrence that is not our envelope is no outcome of it.
@@ -205,7 +211,7 @@ class Attempts:
         self._submissions.finish(replace(submission, state="final", response=response))
         return response
 
-    def give_up(self, submission: Submission, error: NothingOrdered) -> Response:
+    def give_up(self, submission: Submission, error: PortError | LedgerError) -> Response:
         """End a submission of whose present attempt nothing was ordered."""
         return self.conclude(submission, self._errors(error))
 

@@ -5,6 +5,7 @@ Records and salts stay in the owner's record store. The ledger receives a root, 
 """
 
 import base64
+from collections.abc import Callable
 from hashlib import sha256
 
 from chaincode.domain import codec, merkle
@@ -14,12 +15,13 @@ from chaincode.domain.values import Blob, Command, Count, Digest, Name, Number, 
 from gateway.services.catalogue import Catalogue
 from gateway.services.copies import Comparison, column_differences
 from gateway.services.drafting import Drafts, Upload, header_of
+from gateway.services.numbering import UPLOADED
 from gateway.services.ports import Json, Reading, Records, RecordSet
 from gateway.services.progress import Progress
 from gateway.services.recording import Recorder, command_from
-from gateway.services.submitter import Answer, Intent
+from gateway.services.submitter import Answer, Intent, Lengthy
 from gateway.services.tables import CSV, Table, UnreadableRecords
-from gateway.services.trees import NotHeld, Trees, batches, leaf_hashes
+from gateway.services.trees import NotHeld, batches, leaf_hashes
 
 EVIDENCE_KIND = "record-evidence"
 EVIDENCE_SCHEMA = 1
@@ -28,24 +30,45 @@ EVIDENCE_SCHEMA = 1
 class Datasets:
     """Commits, proves and compares the records of data set versions."""
 
-    def __init__(self, recorder: Recorder, catalogue: Catalogue, records: Records, channel: str) -> None:
+    def __init__(
+        self, recorder: Recorder, catalogue: Catalogue, records: Records, channel: str, drafts: Drafts
+    ) -> None:
         self._recorder = recorder
         self._catalogue = catalogue
         self._records = records
         self._channel = channel
-        self._trees = Trees(records)
-        self._drafts = Drafts(records, self._trees)
+        self._drafts = drafts
+        self._trees = drafts.trees
 
     def commit(self, intent: Intent, dataset: str, upload: Upload) -> Answer:
-        """Commit to every record of a file as the next version; it extends the last one where it begins with it."""
+        """Commit to every record of a file as the next version; it extends the last one where it begins with it.
 
-        def build() -> Command:
-            last = self._catalogue.last("dataset-version", dataset=dataset)
-            number = Number(1 if last is None else last["number"] + 1)
-            body = self._drafts.draft(dataset, upload, last, Progress(bytes=upload.size))
-            return command_from("dataset:commit-version", {"number": number, **body}, {"dataset": dataset})
+        Where the caller does not wait, the file is read after he was answered, from a descriptor of its own.
+        """
+        progress = Progress(bytes=upload.size)
 
-        return self._recorder.submit(intent, "dataset:commit-version", build)
+        def detach() -> Callable[[], str]:
+            taken = upload.taken_over()
+
+            def make() -> str:
+                with taken.content:
+                    return codec.to_json(self._command(dataset, taken, progress)).decode()
+
+            return make
+
+        return self._recorder.submit(
+            intent,
+            "dataset:commit-version",
+            lambda: self._command(dataset, upload, progress),
+            filled=UPLOADED,
+            lengthy=Lengthy(progress, detach),
+        )
+
+    def _command(self, dataset: str, upload: Upload, progress: Progress) -> Command:
+        last = self._catalogue.last("dataset-version", dataset=dataset)
+        number = Number(1 if last is None else last["number"] + 1)
+        body = self._drafts.draft(dataset, upload, last, progress)
+        return command_from("dataset:commit-version", {"number": number, **body}, {"dataset": dataset})
 
     def proof(self, dataset: str, number: str, record_id: str) -> Json:
         """Evidence that a record stands in a version: what its owner hands to whoever needs it.

@@ -78,7 +78,7 @@ class Drafts:
 
     def __init__(self, records: Records, trees: Trees) -> None:
         self._records = records
-        self._trees = trees
+        self.trees = trees
 
     def draft(self, dataset: str, upload: Upload, last: Json | None, progress: Progress) -> Json:
         """Keep the records of a file, and say what the version after `last` is: root, size and how it follows.
@@ -169,7 +169,7 @@ class Drafts:
             with suppress(PortError, RuntimeError):
                 self._records.abandon(key)
             raise
-        self._trees.keep(root, tree)
+        self.trees.keep(root, tree)
         return self._body(root, tree.size, reading, base, last)
 
     def _add(self, key: int, start: int, batch: Sequence[StoredRecord]) -> None:
@@ -183,7 +183,7 @@ class Drafts:
         if last is not None:
             body |= {"parent_root": last["root"], "change": "replaces" if base is None else "extends"}
         if base is not None and base.size < size:
-            body["consistency"] = [node.hex() for node in self._trees.of(root).consistency(base.size)]
+            body["consistency"] = [node.hex() for node in self.trees.of(root).consistency(base.size)]
         header = header_of(reading)
         return body if header is None else {**body, "header": str(header)}
 

@@ -311,6 +311,7 @@ class Submission:
     request_hash: str
     function: str
     command: str
+    """Empty while it is being made from an upload."""
     success: int
     """HTTP status of the answer once the transaction is valid."""
     state: str
@@ -319,6 +320,8 @@ class Submission:
     created: float
     organisations: tuple[str, ...] = ()
     """Those that the caller wants to endorse; empty when the peer chooses."""
+    filled: tuple[str, ...] = ()
+    """Fields of the command that nobody but the gateway chose, such as `number`."""
     transaction_id: str | None = None
     envelope: bytes | None = None
     reply: Json | None = None

@@ -7,8 +7,9 @@ from chaincode.domain import codec
 from chaincode.domain.errors import UnknownField
 from chaincode.domain.functions import COMMANDS
 from chaincode.domain.values import Command
+from gateway.services.numbering import NUMBER, Numbering
 from gateway.services.ports import Json
-from gateway.services.submitter import Answer, Intent, Submitter
+from gateway.services.submitter import Answer, Intent, Lengthy, Submitter
 
 
 def command_from(function: str, body: Json, bound: Json | None = None) -> Command:
@@ -33,14 +34,37 @@ def command_from(function: str, body: Json, bound: Json | None = None) -> Comman
 class Recorder:
     """Has commands recorded; every decision about them is the chaincode's."""
 
-    def __init__(self, submitter: Submitter) -> None:
+    def __init__(self, submitter: Submitter, numbering: Numbering | None = None) -> None:
         self._submitter = submitter
+        self._numbering = numbering
 
     def record(self, intent: Intent, function: str, body: Json, **bound: str | int) -> Answer:
-        """Record the command that the body describes, exactly once."""
-        command = command_from(function, body, dict(bound))
-        return self.submit(intent, function, lambda: command)
+        """Record the command that the body describes, exactly once; a version without a number is the next one."""
+        numbering = self._numbering
+        filled = () if numbering is None else numbering.filled(function, body)
+        if numbering is None or not filled:
+            command = command_from(function, body, dict(bound))
+            return self.submit(intent, function, lambda: command)
+        command_from(function, {**body, NUMBER: 1}, dict(bound))  # what is wrong with its form is said at once
+        name = str(next(iter(bound.values())))
 
-    def submit(self, intent: Intent, function: str, command: Callable[[], Command]) -> Answer:
-        """Record a command that is built only if this is the first request with its key."""
-        return self._submitter.submit(intent, function, lambda: codec.to_json(command()).decode())
+        def build() -> Command:
+            return command_from(function, numbering.fill(function, body, name, filled), dict(bound))
+
+        return self.submit(intent, function, build, filled=filled)
+
+    def submit(
+        self,
+        intent: Intent,
+        function: str,
+        command: Callable[[], Command],
+        *,
+        filled: tuple[str, ...] = (),
+        lengthy: Lengthy | None = None,
+    ) -> Answer:
+        """Record a command that is built only if this is the first request with its key; see `Submitter.submit`."""
+
+        def build() -> str:
+            return codec.to_json(command()).decode()
+
+        return self._submitter.submit(intent, function, build, filled=filled, lengthy=lengthy)

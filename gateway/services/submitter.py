@@ -11,6 +11,9 @@ The obligations, cited by number here and in `attempts.py`:
 4.  Once an envelope may have been ordered, only a block decides its fate. No clock does.
 5.  An attempt that committed as invalid has used up its id; the next attempt has the next number.
 6.  A failure before ordering leaves the key free: the same request may be sent again with it.
+7.  A command is what was first built, but for fields that nobody but the gateway chose: where another took a
+    version's number, they are filled in again (`numbering.py`), only while nothing of the present attempt was ordered,
+    and for the next attempt.
 """
 
 import logging
@@ -18,10 +21,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 
+from chaincode.domain.errors import LedgerError
 from gateway.services.attempts import Attempts, Halted, Limits
 from gateway.services.ports import (
     Clock,
@@ -32,10 +36,18 @@ from gateway.services.ports import (
     Submissions,
     Unavailable,
 )
+from gateway.services.progress import Progress, Stage
 from gateway.services.secret import Secret
 from gateway.services.shares import Shares, ShareTaken
 
 _LOG = logging.getLogger(__name__)
+_MAKERS = 2
+"""Uploads that are read at the same time after their requests were answered."""
+_MAKINGS = 8
+"""Uploads that are being read, or wait for it, in this way."""
+_INTERRUPTED = Unavailable(
+    "the gateway was interrupted while it read the upload; send the same request again", code="interrupted"
+)
 
 
 class KeyReused(PortError):
@@ -82,6 +94,15 @@ class _Flight:
     future: "Future[Answer]"
 
 
+@dataclass(frozen=True, slots=True)
+class Lengthy:
+    """How a command is made that takes long, where the request does not wait for it."""
+
+    progress: Progress
+    detach: Callable[[], Callable[[], str]]
+    """Takes over what the request holds, and returns what makes the command and then lets go of it; called once."""
+
+
 class Submitter:
     """Turns requests into committed transactions; thread-safe."""
 
@@ -108,22 +129,35 @@ class Submitter:
         self._waiters = threading.BoundedSemaphore(limits.waiters)
         self._orphans: deque[Submission] = deque()
         self._orphaned = threading.Semaphore(0)
+        self._makers = ThreadPoolExecutor(_MAKERS, thread_name_prefix="maker")
+        self._makings = Shares(_MAKINGS, "uploads that are being read")
+        self._progress: dict[str, Progress] = {}
         self._complained: set[str] = set()
         """Submissions whose unexpected failure was logged with its traceback."""
 
-    def submit(self, intent: Intent, function: str, command: Callable[[], str]) -> Answer:
+    def submit(
+        self,
+        intent: Intent,
+        function: str,
+        command: Callable[[], str],
+        *,
+        filled: tuple[str, ...] = (),
+        lengthy: Lengthy | None = None,
+    ) -> Answer:
         """Record a command exactly once and answer with its committed outcome.
 
         Args:
             command: builds the canonical JSON; called once per key, so it may draw salts or sign statements.
+            filled: fields of the command that the gateway chose, and may choose again while nothing was ordered.
+            lengthy: how the command is made after a request that prefers `respond-async` was answered.
 
         Raises `KeyReused`, `InProgress`, `ShareTaken`, `Unavailable` with code `capacity`, or why nothing was ordered.
         """
         flight, mine = self._board(intent)
         if not mine:
-            return self._await_other(flight)
+            return self._await_other(flight, intent)
         try:
-            answer = self._first(intent, function, command)
+            answer = self._first(intent, function, command, filled, lengthy)
         except BaseException as exc:
             self._land(intent.client, intent.key, exc)
             raise
@@ -135,6 +169,14 @@ class Submitter:
         """A client's own submission by its operation id."""
         submission = self._submissions.get(submission_id)
         return submission if submission is not None and submission.client == client else None
+
+    def progress(self, submission_id: str) -> Progress | None:
+        """How far a submission has come whose command is, or was, made from an upload; `None` at its end."""
+        return self._progress.get(submission_id)
+
+    def stop(self) -> None:
+        """Begin nothing more; a command that was not made is not recorded, and its request may be sent again."""
+        self._makers.shutdown(wait=False, cancel_futures=True)
 
     @property
     def in_flight(self) -> int:
@@ -151,7 +193,10 @@ class Submitter:
             with self._lock:
                 flight = _Flight(submission.request_hash, submission.id, Future())
                 self._flights[submission.client, submission.key] = flight
-            self._hand_over(submission)
+            if submission.command:
+                self._hand_over(submission)
+            else:
+                self._fail(submission, _INTERRUPTED)
         return len(unfinished)
 
     def take_orphan(self, timeout: float) -> Submission | None:
@@ -221,12 +266,16 @@ class Submitter:
         if flight is None:
             return
         self._places.give_back(client)
+        self._progress.pop(flight.submission_id, None)
         if isinstance(result, Answer):
             flight.future.set_result(result)
         else:
             flight.future.set_exception(result)
 
-    def _await_other(self, flight: _Flight) -> Answer:
+    def _await_other(self, flight: _Flight, intent: Intent) -> Answer:
+        if intent.respond_async and not flight.future.done():
+            pending = Response(202, {"operation": flight.submission_id})
+            return Answer(pending, flight.submission_id, replayed=True, pending=True)
         busy = InProgress("the first request with this key is still in progress", operation=flight.submission_id)
         if not self._waiters.acquire(blocking=False):
             raise busy
@@ -238,7 +287,14 @@ class Submitter:
             self._waiters.release()
         return replace(answer, replayed=True)
 
-    def _first(self, intent: Intent, function: str, command: Callable[[], str]) -> Answer:
+    def _first(
+        self,
+        intent: Intent,
+        function: str,
+        command: Callable[[], str],
+        filled: tuple[str, ...],
+        lengthy: Lengthy | None,
+    ) -> Answer:
         stored = self._submissions.find(intent.client, intent.key)
         if stored is not None:
             if stored.request_hash != intent.digest:
@@ -247,7 +303,10 @@ class Submitter:
                 return Answer(stored.response, stored.id, replayed=True)
         self._take(self._slots, intent.client)
         try:
-            submission = self._open(intent, function, command, stored)
+            later = lengthy if intent.respond_async else None
+            submission = self._open(intent, function, (lambda: "") if later else command, stored, filled)
+            if later is not None and not submission.command:
+                return self._make_later(submission, later)
             if intent.respond_async:
                 self._submissions.save(submission)
                 return self._hand_over(submission)
@@ -261,10 +320,18 @@ class Submitter:
         finally:
             self._slots.give_back(intent.client)
 
-    def _open(self, intent: Intent, function: str, command: Callable[[], str], stored: Submission | None) -> Submission:
+    def _open(
+        self,
+        intent: Intent,
+        function: str,
+        command: Callable[[], str],
+        stored: Submission | None,
+        filled: tuple[str, ...],
+    ) -> Submission:
         if stored is not None:
             # A stored failure that may be tried again: go on from the attempts that are used up already.
-            return replace(stored, state="accepted", response=None, envelope=None)
+            again = replace(stored, state="accepted", response=None, envelope=None)
+            return again if again.command else replace(again, command=command())
         return Submission(
             id=self._secret.submission_id(intent.client, intent.key),
             client=intent.client,
@@ -277,7 +344,41 @@ class Submitter:
             attempt=1,
             created=self._clock(),
             organisations=intent.organisations,
+            filled=filled,
         )
+
+    def _make_later(self, submission: Submission, lengthy: Lengthy) -> Answer:
+        """Promise a submission whose command is made after the answer; a crash before that leaves it to be repeated."""
+        self._take(self._makings, submission.client)
+        try:
+            self._submissions.save(submission)
+            self._progress[submission.id] = lengthy.progress
+            self._makers.submit(self._make, submission, lengthy.detach())
+        except BaseException:
+            self._makings.give_back(submission.client)
+            raise
+        return Answer(Response(202, {"operation": submission.id}), submission.id, pending=True)
+
+    def _make(self, submission: Submission, make: Callable[[], str]) -> None:
+        try:
+            made = replace(submission, command=make())
+            self._submissions.save(made)
+        except (PortError, LedgerError) as exc:
+            self._fail(submission, exc)
+        except Exception:
+            # Also where the stores were closed meanwhile: then the row says after the restart that it was interrupted.
+            _LOG.exception("the command of submission %s could not be made", submission.id)
+            self._fail(submission, _INTERRUPTED)
+        else:
+            self._progress[submission.id].stage = Stage.RECORDING
+            self._hand_over(made)
+        finally:
+            self._makings.give_back(submission.client)
+
+    def _fail(self, submission: Submission, error: PortError | LedgerError) -> None:
+        """End a submission whose command was not made."""
+        answer = Answer(self._attempts.give_up(submission, error), submission.id)
+        self._land(submission.client, submission.key, answer)
 
     def _hand_over(self, submission: Submission) -> Answer:
         self._orphans.append(submission)

@@ -11,10 +11,10 @@ from gateway.services.ports import Response, Submission
 from gateway.stores.database import Database
 
 _COLUMNS = (
-    "id, client, key, request_hash, function, command, success, state, attempt, created, organisations, "
+    "id, client, key, request_hash, function, command, success, state, attempt, created, organisations, filled, "
     "transaction_id, envelope, reply, status, body, height"
 )
-_UPSERT = f"INSERT OR REPLACE INTO submission (chain, {_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
+_UPSERT = f"INSERT OR REPLACE INTO submission (chain, {_COLUMNS}) VALUES ({', '.join('?' * 19)})"  # noqa: S608
 
 
 class SubmissionStore:
@@ -98,6 +98,7 @@ def _row(submission: Submission) -> tuple[Any, ...]:
         submission.attempt,
         submission.created,
         ",".join(submission.organisations),
+        ",".join(submission.filled),
         submission.transaction_id,
         submission.envelope,
         None if submission.reply is None else json.dumps(submission.reply),
@@ -108,10 +109,11 @@ def _row(submission: Submission) -> tuple[Any, ...]:
 def _submission(row: tuple[Any, ...]) -> Submission:
     fields: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
     reply, status, body, height = (fields.pop(name) for name in ("reply", "status", "body", "height"))
-    organisations = fields.pop("organisations")
+    organisations, filled = fields.pop("organisations"), fields.pop("filled")
     return Submission(
         **fields,
         organisations=tuple(organisations.split(",")) if organisations else (),
+        filled=tuple(filled.split(",")) if filled else (),
         reply=None if reply is None else json.loads(reply),
         response=None if status is None else Response(status, json.loads(body), height),
     )

@@ -110,18 +110,25 @@ def check_path(path: str, what: str) -> str:
     if any(part in {"", ".", ".."} for part in path.split("/")):
         raise InvalidInput(f"{what}: it must be a relative path without '.', '..' and empty parts", field=what)
     if "\\" in path:
-        raise InvalidInput(f"{what!a}: its path holds a backslash", field=what)
+        raise InvalidInput(f"{_printable(what)}: its path holds a backslash", field=what)
     return path
 
 
 def _check_characters(text: str, what: str, *, lines: bool = True) -> None:
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidInput(f"{what!a}: it is not Unicode text (UTF-8)", field=what)
+        raise InvalidInput(f"{_printable(what)}: it is not Unicode text (UTF-8)", field=what)
     reason = objection(text, lines=lines)
     if reason is not None:
-        raise InvalidInput(f"{what!a}: {reason}", field=what)
+        raise InvalidInput(f"{_printable(what)}: {reason}", field=what)
     if not unicodedata.is_normalized("NFC", text):
-        raise InvalidInput(f"{what!a}: it is not in Unicode normal form C: unicodedata.normalize('NFC', …)", field=what)
+        raise InvalidInput(
+            f"{_printable(what)}: it is not in Unicode normal form C: unicodedata.normalize('NFC', …)", field=what
+        )
+
+
+def _printable(text: str) -> str:
+    """The name of a file, whatever is in it."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _shown(value: object) -> str:

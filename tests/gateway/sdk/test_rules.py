@@ -191,6 +191,13 @@ def test_steps_are_whole_numbers(step: Any, is_one: bool) -> None:
         values.Count(rules.check_step(step, "it"))
 
 
+def test_what_is_refused_is_named_so_that_it_can_be_printed() -> None:
+    for name in ("a\x1b[31m", "\udcff", "e\u0301\n"):
+        with pytest.raises(InvalidInput) as refused:
+            rules.check_path(name, name)
+        assert str(refused.value).isprintable()
+
+
 def test_limits_are_those_of_the_law() -> None:
     fields = training.RecordRun.__dataclass_fields__
     assert fields["inputs"].metadata["max"] == fields["parents"].metadata["max"] == rules.MOST_INPUTS

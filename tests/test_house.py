@@ -72,7 +72,6 @@ RULES: dict[str, Rule] = {
     ),
     "gateway.verifier": Rule(
         (
-            "chaincode.domain",
             "gateway.verifier",
             "gateway.fabric.identity",
             "gateway.fabric.policy",

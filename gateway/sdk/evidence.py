@@ -7,7 +7,6 @@ nothing in them is believed here and nothing is shown without being escaped.
 """
 
 import base64
-import csv
 import hashlib
 import json
 import re
@@ -50,12 +49,12 @@ class Columns:
     def of(self, content: bytes) -> dict[str, str] | None:
         """The fields of a record by their columns; `None` where it has others."""
         try:
-            rows = list(csv.reader([content.decode()], delimiter=self.delimiter, strict=True))
-        except (UnicodeDecodeError, csv.Error):
+            values = _split(content.decode(), self.delimiter)
+        except UnicodeDecodeError:
             return None
-        if len(rows) != 1 or len(rows[0]) != len(self.fields) or len(set(self.fields)) != len(self.fields):
+        if values is None or len(values) != len(self.fields) or len(set(self.fields)) != len(self.fields):
             return None
-        return dict(zip(self.fields, rows[0], strict=True))
+        return dict(zip(self.fields, values, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +178,28 @@ def _escape(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def _split(row: str, delimiter: str) -> list[str] | None:
+    """The fields of a row as RFC 4180 has them, without a limit on their length; `None` where it is no such row."""
+    fields: list[str] = []
+    at = 0
+    while True:
+        if quoted := _QUOTED.match(row, at):
+            fields.append(quoted[1].replace('""', '"'))
+            at = quoted.end()
+        else:
+            end = row.find(delimiter, at)
+            end = len(row) if end < 0 else end
+            fields.append(row[at:end])
+            if row.startswith('"', at) or "\n" in fields[-1] or "\r" in fields[-1]:
+                return None
+            at = end
+        if at == len(row):
+            return fields
+        if row[at] != delimiter:
+            return None
+        at += 1
+
+
 class _Fields:
     """An object of the file, read field by field; every reading refuses what has another form."""
 
@@ -264,6 +285,7 @@ class _Fields:
 
 
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
+_QUOTED: Final = re.compile('"((?:[^"]|"")*+)"')
 
 
 def _version(fields: _Fields) -> _Fields:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence and record proofs checked off line."""
+"""A whole ledger judged from its blocks; `gateway.sdk.proofs` checks evidence of single records."""

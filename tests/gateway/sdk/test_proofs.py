@@ -19,10 +19,10 @@ from chaincode.domain import codec, merkle
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.records import Consent, RecordProof
 from chaincode.domain.records import verify_record as verify_by_law
-from chaincode.domain.tabular import header_digest
+from chaincode.domain.tabular import RowError, header_digest, split
 from chaincode.domain.values import Blob, Count, Digest, Purposes, dataset_version_ref
 from gateway.sdk import InvalidEvidence, InvalidInput, Verdict, read_evidence, verify_record
-from gateway.sdk.evidence import LARGEST_FILE, MOST_VALUES, Columns, Evidence, escaped, parse_evidence
+from gateway.sdk.evidence import LARGEST_FILE, MOST_VALUES, Columns, Evidence, _split, escaped, parse_evidence
 from gateway.sdk.proofs import CONSENT, PURPOSES
 from gateway.services import consent
 
@@ -422,6 +422,26 @@ def test_other_column_names_than_the_versions_are_refused(evidence: dict[str, An
     nameless = copy.deepcopy(file)
     del nameless["record"]["header"]
     assert "the file does not name them" in " ".join(verify_record(nameless).not_proven)
+
+
+ROWS = st.text(st.sampled_from('ab,;"\r\n\u2028\x0c é'))
+QUOTED_ROWS = st.lists(st.sampled_from(['"a,""b\n"', "a", "", '""'])).map(",".join)
+
+
+@given(ROWS | QUOTED_ROWS, st.sampled_from([",", ";"]))
+def test_a_row_is_taken_apart_as_the_owners_gateway_does(row: str, delimiter: str) -> None:
+    try:
+        expected = [field.decode() for field in split(row.encode(), delimiter.encode())]
+    except RowError:
+        assert _split(row, delimiter) is None
+    else:
+        assert _split(row, delimiter) == expected
+
+
+def test_a_very_long_field_is_shown_by_its_name() -> None:
+    columns = Columns(",", ("id", "text"))
+    assert columns.of(b"r1," + b"x" * 200_000) == {"id": "r1", "text": "x" * 200_000}
+    assert columns.of(b'r1,"' + b'""' * 100_000 + b'"') == {"id": "r1", "text": '"' * 100_000}
 
 
 @pytest.mark.parametrize("names", [["id"], ["a", "a", "a"], []])

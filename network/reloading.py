@@ -51,12 +51,14 @@ def followed(directory: Path) -> dict[str, str | None]:
 
 def ask(directory: Path) -> None:
     """Have the process that runs on a directory follow its topology.json; raises `RunningError`."""
-    described = description(directory)
-    if not described.get("follows_topology"):
+    described, pid = description(directory), holder(directory)
+    if not described.get("follows_topology") or pid is None:
         raise RunningError("this network cannot change while it runs; restart it: topology.json is written already")
     (directory / _ANSWER_FILE).unlink(missing_ok=True)
     digest = digest_of(directory)
-    os.kill(described["pid"], SIGNAL)
+    os.kill(
+        pid, SIGNAL
+    )  # who holds the directory, whatever a file says that may be of another start, or of another host
     deadline = time.monotonic() + _SECONDS
     while (found := followed(directory)).get("topology") != digest:
         if holder(directory) is None:

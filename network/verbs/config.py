@@ -2,6 +2,7 @@
 """Verbs for the channel's configuration: members, ordering nodes, revocations, and the steps for separate hosts."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,8 +186,9 @@ def export(file: Path, *, directory: Path) -> None:
 
     It is a `common.Config` in protobuf.
     """
+    _refuse_existing(file)
     found = _current(_network(directory))
-    file.write_bytes(found.SerializeToString(deterministic=True))
+    _replace(file, found.SerializeToString(deterministic=True))
     click.echo(f"wrote configuration {found.sequence} to {file}")
 
 
@@ -305,7 +307,7 @@ def sign(
     if not yes:
         click.confirm(f"approve as {signer.msp_id}?", abort=True, err=True)
     signed = envelopes.approve(envelope, signer)
-    file.write_bytes(signed.SerializeToString())
+    _replace(file, signed.SerializeToString())
     click.echo(f"approved by {', '.join(envelopes.signers(signed))}")
 
 
@@ -336,15 +338,29 @@ def _current(network: Network) -> configtx_pb2.Config:
 
 
 def _propose(directory: Path, out: Path, wanted: Callable[[configtx_pb2.Config], configtx_pb2.Config]) -> None:
+    _refuse_existing(out)
     network = _network(directory)
     envelope = proposed(network.channel, _current(network), wanted)
     if envelope is None:
         raise ConfigError("the channel's configuration is so already: there is nothing to sign")
-    out.write_bytes(envelope.SerializeToString())
+    _replace(out, envelope.SerializeToString())
     _, update = envelopes.read(out.read_bytes())
     for line in envelopes.changes(update):
         click.echo(f"  {line}", err=True)
     click.echo(f"wrote {out}; each approves it with: pedigree-network config sign {out}")
+
+
+def _refuse_existing(file: Path) -> None:
+    """It may be an update that others have signed already, and their approvals are nowhere else."""
+    if os.path.lexists(file):
+        raise ConfigError(f"{file} exists already: name a new file")
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file in one step, so that a tool killed meanwhile leaves what was there."""
+    new = file.with_name(f".{file.name}.new")
+    new.write_bytes(content)
+    new.replace(file)
 
 
 def _signer(directory: Path, organisation: str | None, folder: Path | None, mspid: str | None) -> Signer:

@@ -118,6 +118,8 @@ def test_organisations_on_hosts_of_their_own_sign_a_file_one_after_the_other(net
     net.run("config", "propose", "batch", "--max-messages", "7", "--out", str(file))
     assert "0 sub-policies were satisfied" in net.run("config", "submit", str(file), refused=True)
     assert "HospitalMSP" in net.run("config", "sign", str(file), "--org", "hospital", "--yes")
+    for again in (("propose", "batch", "--max-messages", "8", "--out"), ("export",)):  # or the approval would be lost
+        assert "exists already: name a new file" in net.run("config", *again, str(file), refused=True)
     assert "0 sub-policies were satisfied" in net.run("config", "submit", str(file), refused=True)
     if net.ledger == "fabric":
         sign_by_fabrics_own_tool(net, file)

@@ -181,7 +181,7 @@ class DisabledMember(InvalidIdentity):
     def __init__(self, msp_id: str, problem: str) -> None:
         self.msp_id = msp_id
         self.problem = problem
-        super().__init__(f"member {msp_id} is disabled here: {problem}")
+        super().__init__(f"member {said(msp_id, 100)} is disabled here: {problem}")
 
     def __reduce__(self) -> tuple[type[DisabledMember], tuple[str, str]]:
         return type(self), (self.msp_id, self.problem)

@@ -30,6 +30,7 @@ from gateway.fabric.blocks import Block, config_in, header_bytes
 from gateway.fabric.decoding import decode
 from gateway.fabric.errors import MalformedData, NotUnderstood, UntrustedResponse
 from gateway.fabric.policy import ChannelConfig, Policy, PolicyNotSatisfied, SignedData, verified_members
+from gateway.fabric.texts import said
 from gateway.fabric.verify import Trust
 
 __all__ = ["Follower", "InForce"]
@@ -75,7 +76,7 @@ class InForce(ChannelConfig):
             self._signers.evaluate(verified_members(signed, self.msps))
         except PolicyNotSatisfied as exc:
             if unknown := {name: why for name, why in self.msps.disabled.items() if name in self.orderers}:
-                reasons = "; ".join(f"{name}: {why}" for name, why in unknown.items())
+                reasons = "; ".join(f"{_shown(name)}: {why}" for name, why in unknown.items())
                 raise NotUnderstood(
                     f"block {block.header.number} needs signatures of ordering organisations whose definition is not "
                     f"understood ({reasons})"
@@ -124,8 +125,9 @@ class Follower:
 
     @property
     def disabled(self) -> Mapping[str, str]:
-        """Members whose definition in the configuration in force is not understood, by MSP id, and why."""
-        return self._trust.msps.disabled
+        """Members whose definition in the configuration in force is not understood, by MSP id as it may be shown, and
+        why."""
+        return {_shown(name): why for name, why in self._trust.msps.disabled.items()}
 
     def resume(self, height: int, config: bytes | None) -> None:
         """Go on after `height` blocks, under the configuration that `check` answered last.
@@ -164,13 +166,13 @@ class Follower:
         return found
 
     def __str__(self) -> str:
-        members = ", ".join(sorted(self._trust.msps.ids))
+        members = ", ".join(map(_shown, sorted(self._trust.msps.ids)))
         return f"configuration {self.sequence} of channel {self._channel} is in force, members {members}"
 
     def _check_succession(self, block: Block, following: InForce) -> None:
         channel = block.transactions[0].channel
         if channel != self._channel:
-            raise UntrustedResponse("config-channel", f"block {block.number} configures channel {channel!r}")
+            raise UntrustedResponse("config-channel", f"block {block.number} configures channel {said(channel)!r}")
         due = 0 if self._config is None else self._config.sequence + 1
         if following.sequence != due:
             raise UntrustedResponse(
@@ -185,14 +187,18 @@ class Follower:
         now = config.msps.disabled
         for name, why in now.items():
             if known.get(name) != why:
-                _LOG.error("member %s is disabled here, and the channel goes on without it: %s", name, why)
+                _LOG.error("member %s is disabled here, and the channel goes on without it: %s", _shown(name), why)
         for name in sorted(known.keys() - now.keys()):
-            _LOG.info("member %s is not disabled here any more", name)
+            _LOG.info("member %s is not disabled here any more", _shown(name))
+
+
+def _shown(msp_id: str) -> str:
+    return said(msp_id, 100)
 
 
 def _changes(former: frozenset[str], now: frozenset[str]) -> str:
-    changes = [f"{name} has joined" for name in sorted(now - former)]
-    changes += [f"{name} has left" for name in sorted(former - now)]
+    changes = [f"{_shown(name)} has joined" for name in sorted(now - former)]
+    changes += [f"{_shown(name)} has left" for name in sorted(former - now)]
     return f": {', '.join(changes)}" if changes else ""
 
 

@@ -28,6 +28,8 @@ __all__ = ["Member", "Msp", "Msps", "NodeOUs"]
 
 _LONGEST_CHAIN = 8
 _DEEPEST_PRINCIPAL = 8
+_LONGEST_NAME = 100
+"""Of an MSP id where it is shown; peers take any text for one."""
 _LARGEST_REMEMBERED = 16 * 1024
 """Bytes of an identity that is kept once it is verified."""
 _ROLE = wire.msp_principal.MSPRole
@@ -122,15 +124,16 @@ class Msp:
         Raises `MalformedData` for roots that are missing or no CAs.
         """
         self.msp_id = msp_id
+        self._name = said(msp_id, _LONGEST_NAME)
         self.node_ous = node_ous
         roots = tuple(roots)
         if not roots:
-            raise MalformedData(f"MSP {msp_id}: no root certificate")
+            raise MalformedData(f"MSP {self._name}: no root certificate")
         self._roots = {root.fingerprint for root in roots}
         self._issuers: dict[bytes, list[Certificate]] = {}
         for certificate in (*roots, *intermediates):
             if not certificate.authority:
-                raise MalformedData(f"MSP {msp_id}: {certificate.name} is not a CA certificate")
+                raise MalformedData(f"MSP {self._name}: {certificate.name} is not a CA certificate")
             self._issuers.setdefault(certificate.subject, []).append(certificate)
         self._admins = {admin.fingerprint for admin in admins}
         self._recognised = {(unit, issuer.fingerprint) for unit, issuer in recognised_units}
@@ -150,15 +153,15 @@ class Msp:
         key = certificate.public_key
         known_curve = isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVE_ORDERS
         if not known_curve and not isinstance(key, ed25519.Ed25519PublicKey):
-            raise InvalidIdentity(f"{self.msp_id}: the certificate's key is neither on a NIST curve nor Ed25519")
+            raise InvalidIdentity(f"{self._name}: the certificate's key is neither on a NIST curve nor Ed25519")
         if certificate.authority:
-            raise InvalidIdentity(f"{self.msp_id}: a CA certificate is not an identity")
+            raise InvalidIdentity(f"{self._name}: a CA certificate is not an identity")
         if self._unidentified_list:
             # As on peers: with such a list nobody can tell which of the organisation's certificates are revoked.
-            raise InvalidIdentity(f"{self.msp_id}: a revocation list does not name its issuer's key")
+            raise InvalidIdentity(f"{self._name}: a revocation list does not name its issuer's key")
         chain = self._chain(certificate)
         if self._recognised and not any((unit, chain[1].fingerprint) in self._recognised for unit in certificate.units):
-            raise InvalidIdentity(f"{self.msp_id}: none of the certificate's units is one that the organisation names")
+            raise InvalidIdentity(f"{self._name}: none of the certificate's units is one that the organisation names")
         return Member(
             msp_id=self.msp_id,
             certificate=certificate,
@@ -208,17 +211,17 @@ class Msp:
         while len(chain) <= _LONGEST_CHAIN:
             issuer = self._issuer(chain[-1])
             if (issuer.fingerprint, chain[-1].serial) in self._revoked:
-                raise InvalidIdentity(f"{self.msp_id}: certificate {chain[-1].serial:x} is revoked")
+                raise InvalidIdentity(f"{self._name}: certificate {chain[-1].serial:x} is revoked")
             chain.append(issuer)
             if issuer.fingerprint in self._roots:
                 return chain
-        raise InvalidIdentity(f"{self.msp_id}: the certificate chain is longer than {_LONGEST_CHAIN}")
+        raise InvalidIdentity(f"{self._name}: the certificate chain is longer than {_LONGEST_CHAIN}")
 
     def _issuer(self, certificate: Certificate) -> Certificate:
         for candidate in self._issuers.get(certificate.issuer, ()):
             if certificate.issued_by(candidate):  # another CA of the same name may have signed it
                 return candidate
-        raise InvalidIdentity(f"{self.msp_id}: {certificate.name} was not issued by a CA of this MSP")
+        raise InvalidIdentity(f"{self._name}: {certificate.name} was not issued by a CA of this MSP")
 
     def _roles(self, certificate: Certificate, issuer: Certificate) -> frozenset[str]:
         if self.node_ous is None:
@@ -227,12 +230,12 @@ class Msp:
         found = [unit for unit in certificate.units if unit in granted]
         if len(found) != 1:
             raise InvalidIdentity(
-                f"{self.msp_id}: the certificate must carry exactly one role, not {len(found)} "
+                f"{self._name}: the certificate must carry exactly one role, not {len(found)} "
                 f"({said(', '.join(found))})"
             )
         required = granted[found[0]]
         if required is not None and required.fingerprint != issuer.fingerprint:
-            raise InvalidIdentity(f"{self.msp_id}: role {said(found[0])} was granted by a CA that may not grant it")
+            raise InvalidIdentity(f"{self._name}: role {said(found[0])} was granted by a CA that may not grant it")
         return frozenset(role for role, (unit, _) in self.node_ous.units.items() if unit == found[0])
 
 
@@ -314,7 +317,9 @@ class Msps:
             raise MalformedData("identity: not a serialised identity") from exc
         msp = self._find(identity.mspid)
         if msp is None:
-            raise InvalidIdentity(f"MSP {said(identity.mspid)!r} is not among the trusted members")
+            raise InvalidIdentity(f"MSP {said(identity.mspid, _LONGEST_NAME)!r} is not among the trusted members")
         if isinstance(msp, str):
             raise DisabledMember(identity.mspid, msp)
-        return msp.accept(load_certificate(identity.id_bytes, f"identity of {msp.msp_id}"), serialized)
+        return msp.accept(
+            load_certificate(identity.id_bytes, f"identity of {said(msp.msp_id, _LONGEST_NAME)}"), serialized
+        )

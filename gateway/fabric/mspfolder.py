@@ -43,7 +43,7 @@ def msp_from_config(config: Any) -> Msp:
     What an MSP does not need in order to judge identities (a listed administrator's certificate that nobody can read,
     TLS authorities, fields that are not known) is left aside, since the ledger has accepted it.
     """
-    name = said(config.name)
+    name = said(config.name, 100)
     return Msp(
         str(config.name),
         [load_certificate(pem, f"MSP {name}: root_certs") for pem in config.root_certs],

@@ -28,6 +28,7 @@ from gateway.fabric.errors import DisabledMember, InvalidIdentity, MalformedData
 from gateway.fabric.msp import Member, Msp, Msps
 from gateway.fabric.mspfolder import msp_from_config, msp_from_folder
 from gateway.fabric.policy import ChannelConfig, Policy, PolicyNotSatisfied
+from gateway.fabric.texts import said
 
 __all__ = [
     "BlockChecker",
@@ -186,7 +187,7 @@ def _check_endorsements(endorsements: Any, endorsed: bytes, expected: Expected, 
         if member.key in members:
             raise UntrustedResponse(
                 "duplicate-endorsement",
-                f"a peer of {member.msp_id} endorsed twice",
+                f"a peer of {said(member.msp_id)} endorsed twice",
                 expected.transaction_id,
                 member.msp_id,
             )
@@ -195,7 +196,7 @@ def _check_endorsements(endorsements: Any, endorsed: bytes, expected: Expected, 
         except InvalidSignature as exc:
             raise UntrustedResponse(
                 "endorsement-signature",
-                f"the endorsement of {member.msp_id} is forged",
+                f"the endorsement of {said(member.msp_id)} is forged",
                 expected.transaction_id,
                 member.msp_id,
             ) from exc
@@ -222,7 +223,7 @@ def _endorser(serialized: bytes, expected: Expected, trust: Trust) -> Member:
     if member.role not in ("peer", None):
         raise UntrustedResponse(
             "endorser-role",
-            f"an endorser of {member.msp_id} is a {member.role}, not a peer",
+            f"an endorser of {said(member.msp_id)} is a {member.role}, not a peer",
             expected.transaction_id,
             member.msp_id,
         )

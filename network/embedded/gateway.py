@@ -159,8 +159,7 @@ class GatewayService:
             raise Refusal(_STATUS.INVALID_ARGUMENT, text) from error
         channel = self._node.channels.get(invocation.channel_id)
         if channel is None:
-            text = f"failed to get config for channel [{invocation.channel_id}]: no channel configuration found"
-            raise Refusal(_STATUS.UNAVAILABLE, text)
+            raise Refusal(_STATUS.UNAVAILABLE, _unknown(invocation.channel_id))
         failures: list[PeerFailure] = []
         for peer in self._evaluators(channel, invocation, list(request.target_organizations)):
             answer = await ask(peer, signed, self._endorsement_timeout, own=peer.msp_id == self._org.msp_id)
@@ -276,8 +275,7 @@ class GatewayService:
             raise Refusal(_STATUS.INVALID_ARGUMENT, "prepared transaction must be signed")
         channel = self._node.channels.get(request.channel_id)
         if channel is None:
-            text = f"failed to get config for channel [{request.channel_id}]: no channel configuration found"
-            raise Refusal(_STATUS.FAILED_PRECONDITION, text)
+            raise Refusal(_STATUS.FAILED_PRECONDITION, _unknown(request.channel_id))
         try:
             async with asyncio.timeout(self._broadcast_timeout):
                 answer = await channel.orderer.broadcast(request.prepared_transaction)
@@ -344,6 +342,11 @@ async def _generator(source: AsyncIterator[Any]) -> Any:
         close = getattr(source, "aclose", None)
         if close is not None:
             await close()
+
+
+def _unknown(channel_id: str) -> str:
+    """What Fabric's discovery service says of a channel that the peer has not joined."""
+    return f"failed to get config for channel [{channel_id}]: could not get last config for channel {channel_id}"
 
 
 def _plain_interest(chaincode: str) -> proposal_response_pb2.ChaincodeInterest:

@@ -196,6 +196,7 @@ CASES: dict[str, str] = {
     "C-224": "restart_persistence",
     "C-225": "two_gateways",
     "C-226": "three_shims_matrix",
+    "C-227": "unknown_channel_texts",
 }
 
 LEFT_OUT: dict[str, str] = {

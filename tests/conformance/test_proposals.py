@@ -10,6 +10,7 @@ from fabricharness.expect import (
     ENDORSEMENT_FAILED,
     FAILED_PRECONDITION,
     INVALID_ARGUMENT,
+    PERMISSION_DENIED,
     UNAVAILABLE,
     refused,
     value,
@@ -17,6 +18,7 @@ from fabricharness.expect import (
 from fabricharness.members import Member, issue
 from fabricharness.networks import MAIN, VALID, Network
 
+UNKNOWN_CHANNEL = "failed to get config for channel [nochan]: could not get last config for channel nochan"
 MALFORMED_CREATOR = "creator org unknown, creator is malformed"
 
 
@@ -110,7 +112,24 @@ def test_c011_expired_client_cert(net: Network, key: str) -> None:
 def test_c012_unknown_channel_evaluate(net: Network) -> None:
     refusal = refused(net.hospital.peer.evaluate_raw, net.hospital.propose("anyone", "get", "k", channel="nochan"))
     assert refusal.code == UNAVAILABLE
-    assert "failed to get config for channel [nochan]" in refusal.message
+    assert refusal.message == UNKNOWN_CHANNEL
+
+
+def test_c227_unknown_channel_texts(net: Network) -> None:
+    """The other calls of the Gateway service, and the endorser; Deliver and Broadcast have cases of their own."""
+    org = net.hospital
+    proposal = org.propose("anyone", "get", "k", channel="nochan")
+    submit = refused(org.peer.submit_raw, proposal, messages.envelope(b"x", org.user))
+    assert (submit.code, submit.message) == (FAILED_PRECONDITION, UNKNOWN_CHANNEL)
+    named = refused(org.peer.endorse_raw, proposal, organisations=["HospitalMSP"])
+    assert (named.code, named.message) == (UNAVAILABLE, "failed to find any endorsing peers for org(s): HospitalMSP")
+    status = refused(org.peer.status_raw, messages.status_request("nochan", "0" * 64, org.user))
+    assert (status.code, status.message) == (PERMISSION_DENIED, "Failed to get policy manager for channel [nochan]")
+    with org.peer.events(messages.events_request("nochan", "anyone", org.user)) as events:
+        stream = refused(next, events)
+    assert (stream.code, stream.message) == (PERMISSION_DENIED, "Failed to get policy manager for channel [nochan]")
+    response = org.peer.process_proposal(proposal).response
+    assert (response.status, response.message) == (500, "channel 'nochan' not found")
 
 
 def test_c013_unknown_channel_endorse(net: Network) -> None:

@@ -152,7 +152,7 @@ def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = No
         raise OperationsError(f"{file}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise OperationsError(f"{file} is no join package: {type(error).__name__}") from error
-    _verify_public(file, msp)
+    msp = _verified_public(file, msp)
     _verify(file, content, certificate, root, signature, at or datetime.now(UTC))
     _verify_nodes(file, member, msp, nodes)
     found = _fingerprint(root)
@@ -161,28 +161,33 @@ def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = No
     return Joining(member, msp, label, found, nodes, raw)
 
 
-def _verify_public(file: Path, msp: Mapping[str, Any]) -> None:
-    """Every name and content must be of a public MSP, and its config.yaml name nothing else than what is beside it."""
+def _verified_public(file: Path, msp: Mapping[str, Any]) -> dict[str, str]:
+    """The files of a package without what stands round their certificates.
+
+    Every name and content must be of a public MSP, and its config.yaml name nothing else than what is beside it.
+    """
+    verified: dict[str, str] = {}
     if len(msp) > _MOST_FILES or len({name.casefold() for name in msp}) < len(msp):
         raise OperationsError(f"{file} holds more than {_MOST_FILES} files, or two of one name")
     for name, text in msp.items():
         if not _PUBLIC.fullmatch(name) or not isinstance(text, str) or not text.isascii():
             raise OperationsError(f"{file} holds {name!r}, which does not belong into a public MSP")
         try:
-            _verify_content(name, text.encode("ascii"), msp)
+            verified[name] = _verified_content(name, text.encode("ascii"), msp).decode("ascii")
         except PublicFileError as error:
             raise OperationsError(f"{file} holds what does not belong into a public MSP: {error}") from error
+    return verified
 
 
-def _verify_content(name: str, content: bytes, msp: Mapping[str, Any]) -> None:
-    if name == "config.yaml":
-        for named in ConfigYaml(name, content).certificates():
-            if named not in msp:
-                raise PublicFileError(f"{name} names {named!r}, which is not among its certificates")
-    elif name.startswith("crls/"):
-        revocation_lists_in(content, name)
-    else:
-        certificates_in(content, name)
+def _verified_content(name: str, content: bytes, msp: Mapping[str, Any]) -> bytes:
+    if name.startswith("crls/"):
+        return revocation_lists_in(content, name)
+    if name != "config.yaml":
+        return certificates_in(content, name)
+    for named in ConfigYaml(name, content).certificates():
+        if named not in msp:
+            raise PublicFileError(f"{name} names {named!r}, which is not among its certificates")
+    return content
 
 
 def _described(content: Mapping[str, Any]) -> Organisation | OrdererOrganisation:

@@ -133,6 +133,26 @@ def test_a_package_whose_owner_signed_for_what_is_not_public_is_refused(
         assert "\n" not in str(refusal.value)
 
 
+def test_what_stands_round_certificates_is_left_behind(
+    tmp_path: Path, shared_topology: Topology, shared_material: Material
+) -> None:
+    shutil.copytree(shared_material.root, tmp_path / "theirs" / "organizations")
+
+    def chatter(msp: dict[str, str]) -> None:
+        msp.update(
+            {name: f"secret words\r\n{text}more" for name, text in msp.items() if name.startswith("tlscacerts/")}
+        )
+
+    joining = read(signed_anew(tmp_path / "theirs", shared_topology, chatter))
+    assert joining.msp == read_own(tmp_path / "theirs", shared_topology)
+    assert store(joining, tmp_path / "ours")
+    assert not store(joining, tmp_path / "ours"), "it is known, though it came with other words"
+
+
+def read_own(directory: Path, topology: Topology) -> Any:
+    return json.loads(export(topology, directory, "lab", "pedigree_1.0"))["content"]["msp"]
+
+
 def signed_anew(directory: Path, topology: Topology, change: Callable[[Any], Any]) -> Path:
     """The lab's package with an MSP that its administrator changed before signing."""
     document = json.loads(export(topology, directory, "lab", "pedigree_1.0"))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from chaincode.domain import codec
-from chaincode.domain.errors import Malformed
+from chaincode.domain.errors import InvalidField, Malformed
 from chaincode.domain.keys import OWNED, Part, key, key_of, written
 from chaincode.domain.policy import Policy, key_policy
 from chaincode.domain.values import Digest, Instant, OrgId, Outcome, Record
@@ -115,8 +115,11 @@ class Ledger:
 
     @property
     def at(self) -> Instant:
-        """When it asks."""
-        return Instant((self._stub.timestamp - _EPOCH) // timedelta(milliseconds=1))
+        """When it asks; a proposal dated before 1970 is refused."""
+        try:
+            return Instant((self._stub.timestamp - _EPOCH) // timedelta(milliseconds=1))
+        except InvalidField as refusal:
+            raise InvalidField("/timestamp", refusal.reason) from None
 
     @property
     def channel(self) -> str:

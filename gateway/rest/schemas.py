@@ -19,7 +19,7 @@ _FORMS: Mapping[str, Schema] = {
     "Digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "Blob": {"type": "string", "contentEncoding": "base64"},
     "Purposes": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
-    "Number": {"type": "integer", "minimum": 1},
+    "Number": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
     "Count": {"type": "integer", "minimum": 0, "maximum": values.MAX_INTEGER},
     "Instant": {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970-01-01T00:00:00Z."},
     "SignedInstant": {"type": "integer", "description": "Milliseconds since 1970-01-01T00:00:00Z, negative before."},

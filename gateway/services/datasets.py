@@ -66,7 +66,7 @@ class Datasets:
 
     def _command(self, dataset: str, upload: Upload, progress: Progress) -> Command:
         last = self._catalogue.last("dataset-version", dataset=dataset)
-        number = Number(1 if last is None else last["number"] + 1)
+        number = Number.after(0 if last is None else last["number"], "/number")
         body = self._drafts.draft(dataset, upload, last, progress)
         return command_from("dataset:commit-version", {"number": number, **body}, {"dataset": dataset})
 

@@ -81,6 +81,10 @@ class World:
         return f"dataset-version:{self.dataset}:1"
 
     @property
+    def second_data_version(self) -> str:
+        return f"dataset-version:{self.dataset}:2"
+
+    @property
     def model_version(self) -> str:
         return f"model-version:{self.model}:1"
 

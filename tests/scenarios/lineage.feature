@@ -45,3 +45,13 @@ Feature: Training log and lineage
     And the lab fine-tuned a second version from the first
     When the regulator quarantines the first version
     Then the second version is marked for review, with the path to the first
+
+  Scenario: What was trained on more records than a quarantined version needs review
+    Given the lab trained a model on what extends the hospital's first version
+    When the regulator quarantines the first version of the data
+    Then the model is marked for review, with the path through the version that extends it
+
+  Scenario: What was trained on a replacement of a quarantined version needs none
+    Given the lab trained a model on what replaces the hospital's first version
+    When the regulator quarantines the first version of the data
+    Then the model needs no review, and the first version of the data is shown as superseded

@@ -62,6 +62,21 @@ def _(world: World) -> None:
     )
 
 
+@given(parsers.parse("the lab trained a model on what {change} the hospital's first version"))
+def _(world: World, change: str) -> None:
+    world.register("hospital")
+    world.commit("a,b")
+    second = world.commit("a,b,c" if change == "extends" else "b,c")
+    assert second.record["change"] == change
+    used = {"version": world.second_data_version, "root": second.record["root"], "role": "train"}
+    lab = world.as_("lab")
+    lab.register_model(world.model, title="A model")
+    lab.record_run(f"run-{world.number}", **world.run_fields(inputs=[used]))
+    world.did(
+        lab.record_model_version(world.model, world.files("first"), licence="CC-BY-4.0", run=f"run-{world.number}")
+    )
+
+
 @given("the lab fine-tuned a second version from the first")
 def _(world: World) -> None:
     parents = [{"version": world.model_version, "relation": "fine-tuned"}]
@@ -180,6 +195,12 @@ def _(world: World, words: Any) -> None:
 @when("the regulator quarantines the first version")
 def _(world: World) -> None:
     world.attempt(lambda: world.as_("regulator").quarantine(world.model_version, "a complaint"))
+    assert world.refusal is None
+
+
+@when("the regulator quarantines the first version of the data")
+def _(world: World) -> None:
+    world.attempt(lambda: world.as_("regulator").quarantine(world.data_version, "consent was withdrawn"))
     assert world.refusal is None
 
 
@@ -326,6 +347,23 @@ def _(world: World) -> None:
     nodes = world.as_("hospital").lineage(world.second_version, "up")["nodes"]
     paths = {node["reference"]: node["review_path"] for node in nodes}
     assert paths[world.second_version] == [world.second_version, world.model_version]
+
+
+@then("the model is marked for review, with the path through the version that extends it")
+def _(world: World) -> None:
+    path = [world.model_version, f"run:run-{world.number}", world.second_data_version, world.data_version]
+    for of, direction in ((world.model_version, "up"), (world.data_version, "down")):
+        nodes = {node["reference"]: node for node in world.as_("hospital").lineage(of, direction)["nodes"]}
+        assert nodes[world.model_version]["review_path"] == path
+
+
+@then("the model needs no review, and the first version of the data is shown as superseded")
+def _(world: World) -> None:
+    nodes = {node["reference"]: node for node in world.as_("lab").lineage(world.model_version, "up")["nodes"]}
+    assert nodes[world.model_version]["review_path"] == []
+    assert nodes[world.data_version]["superseded_by"] == world.second_data_version
+    below = world.as_("lab").lineage(world.data_version, "down")["nodes"]
+    assert [node["reference"] for node in below] == [world.data_version, world.second_data_version]
 
 
 @then(parsers.parse('the model is "{stage}"'))

@@ -2,6 +2,7 @@
 """The table of functions: complete, one argument each, and honest about what is a refusal and what is a fault."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -119,3 +120,10 @@ def test_the_check_that_runs_after_every_step_sees_damage(world, ledger_check, d
     damage(world.state, world.policies)
     with pytest.raises((AssertionError, KeyError)):
         ledger_check(world.state, world.policies)
+
+
+def test_a_proposal_dated_before_1970_is_refused_at_its_timestamp(world):
+    world.now = datetime(1969, 12, 31, tzinfo=UTC)
+    refusal = world.refused("LabMSP", world.register_dataset("mine"))
+    assert isinstance(refusal, errors.InvalidField)
+    assert refusal.pointer == "/timestamp"

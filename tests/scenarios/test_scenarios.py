@@ -135,6 +135,7 @@ def _(world: World, words: Any) -> None:
         "size": 3,
         "change": "extends",
         "parent_root": world.recorded.record["root"],
+        "header": world.recorded.record["header"],
         "consistency": [words.digest("path")],
     }
     world.attempt(lambda: world.as_("hospital").commit_version(world.dataset, **fields))

@@ -221,12 +221,14 @@ def model_record(
     Git's own files at the top of the folder are left out. A link, or what is not a plain file, is refused.
     """
     from gateway.sdk import digest_files
+    from gateway.sdk.folders import ignored_paths
 
     with hashing(path, ignored, as_json) as progress:
         entries = digest_files(path, progress, ignore_paths=ignored)
+    left_out = ignored_paths(ignored)
     rest = merged(given, "model", "files", "digest", "ignore_paths", "licence", "number", run=run)
     outcome = pedigree.record_model_version(
-        name, entries, licence=licence, number=number, ignore_paths=ignored, idempotency_key=idempotency_key, **rest
+        name, entries, licence=licence, number=number, ignore_paths=left_out, idempotency_key=idempotency_key, **rest
     )
     recorded(outcome, as_json)
 

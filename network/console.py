@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How `pedigree-network` says what is wrong: one line on standard error, also for wrong arguments and Ctrl-C."""
 
+import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -11,12 +13,19 @@ _INTERRUPTED = 130
 
 
 class Tool(click.Group):
-    """The command itself; exit code 1 for what cannot be done, 2 for wrong arguments, 130 after Ctrl-C."""
+    """The command itself; exit code 1 for what cannot be done, 2 for wrong arguments, 130 after Ctrl-C.
+
+    With `--json` an error is an object of `detail` and `exit_code`.
+    """
 
     def main(  # type: ignore[override]  # click's own signature promises more about what it returns
         self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
     ) -> Any:
-        """As click's, but for the form of errors."""
+        """As click's, but for the form of errors; colours as `NO_COLOR` wants it (no-color.org)."""
+        if os.environ.get("NO_COLOR"):
+            extra.setdefault("color", False)
+        given = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in given[: given.index("--") if "--" in given else None]
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **extra)
         try:
@@ -25,9 +34,9 @@ class Tool(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            _fail(error.format_message() + _where_to_look(error), error.exit_code)
+            _fail(error.format_message() + _where_to_look(error), error.exit_code, as_json=as_json)
         except click.Abort:
-            _fail("stopped", _INTERRUPTED)
+            _fail("stopped", _INTERRUPTED, as_json=as_json)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -36,8 +45,9 @@ def one_line(text: str) -> str:
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in " ".join(text.split()))
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"Error: {one_line(message)}", err=True)
+def _fail(message: str, code: int, *, as_json: bool) -> NoReturn:
+    said = json.dumps({"detail": message, "exit_code": code}) if as_json else f"Error: {one_line(message)}"
+    click.echo(said, err=True)
     sys.exit(code)
 
 

@@ -3,7 +3,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -40,15 +40,6 @@ class Calls:
             seconds=time.perf_counter() - started,
             replayed=received.headers.get("Idempotent-Replayed") == "true",
         )
-
-    def _pages(self, path: str) -> Iterator[Json]:
-        cursor: str | None = None
-        while True:
-            page = self._transport.get(path, cursor=cursor, limit=100)
-            yield from page["items"]
-            cursor = page["next"]
-            if cursor is None:
-                return
 
 
 def checked(report: Json, what: str, *, check: bool) -> Json:

@@ -32,20 +32,20 @@ class ModelCalls(Calls):
         """Record a version of a model: every file of a folder, or entries of path, digest and size.
 
         Git's own files at the top of the folder are left out, and the exact paths in `ignore_paths`; the record names
-        them. Without `number` it is the next one that the gateway knows of.
+        them. With entries, the record names `ignore_paths` as they are given. Without `number` the gateway gives it the
+        next one, whoever else records at the same time.
         """
-        if number is None:
-            number = 1 + len(list(self._pages(f"/v1/models/{segment(model)}/versions")))
         if isinstance(files, Path):
-            entries = digest_files(files, ignore_paths=ignore_paths)
+            entries, ignored = digest_files(files, ignore_paths=ignore_paths), ignored_paths(ignore_paths)
         else:
+            ignored = sorted(ignore_paths)
             entries = sorted(files, key=lambda file: str(file["path"]))
         body = {
             "number": number,
             "licence": licence,
             "files": list(entries),
             "digest": manifest_digest(entries),
-            "ignore_paths": ignored_paths(ignore_paths),
+            "ignore_paths": ignored,
             **fields,
         }
         return self._record(f"/v1/models/{segment(model)}/versions", body, idempotency_key)

@@ -324,3 +324,12 @@ def test_a_port_that_cannot_be_had_leaves_nothing_behind(tmp_path: Path) -> None
         for detach in ((), ("--detach",)):
             _refusal(run("up", *detach, "--dir", str(tmp_path / "data"), "--topology", str(path)))
     assert not (tmp_path / "data").exists()
+
+
+def test_an_error_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(main, ["status", "--dir", str(tmp_path / "none"), "--json", "--nonsense"])
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    said = json.loads(refused.stderr)
+    assert said["exit_code"] == 2
+    assert "--nonsense" in said["detail"]

@@ -163,6 +163,7 @@ def test_model_files_are_digested_and_compared(gateway: Gateway, tmp_path: Path)
     arguments = ("model", "record", "net", str(tmp_path / "m"), "--licence", "MIT", "--number", "1", "--run", "r")
     assert gateway.run(*arguments).exit_code == 0
     body = gateway.requests[-1][1]
+    assert body["ignore_paths"] == [".git", ".gitattributes", ".github", ".gitignore"]
     assert (body["number"], body["run"], [entry["path"] for entry in body["files"]]) == (1, "r", ["w"])
     gateway.answer = {"record": {"files": body["files"]}, "transaction": {}}
     assert gateway.run("model", "verify", "net", "1", str(tmp_path / "m")).stdout == "verified\n"

@@ -172,6 +172,20 @@ def test_a_parent_is_declared_by_references(make: Any) -> None:
     assert len(script.requests) == 1
 
 
+def test_a_version_without_a_number_is_numbered_by_the_gateway(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "w").write_bytes(b"w")
+    pedigree, script = make(*[httpx.Response(201, json=DONE)] * 3)
+    pedigree.record_model_version("net", tmp_path, licence="MIT")
+    pedigree.record_model_version("net", tmp_path, licence="MIT", number=3)
+    entries = [{"path": ".gitignore", "digest": "ab" * 32, "size": 1}]
+    pedigree.record_model_version("net", entries, licence="MIT", ignore_paths=["z", "a"])
+    bodies = [json.loads(request.content) for request in script.requests]
+    assert bodies[2]["ignore_paths"] == ["a", "z"]
+    assert "number" not in bodies[0]
+    assert bodies[1]["number"] == 3
+    assert bodies[0]["ignore_paths"] == [".git", ".gitattributes", ".github", ".gitignore"]
+
+
 def test_manifests_agree_with_the_law(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name, content in (("a.json", b"{}"), ("b/w.bin", b"12"), ("b.txt", b"")):

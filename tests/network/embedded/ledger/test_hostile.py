@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one member sends can be refused or found invalid; it stops neither the block's commit nor the next start."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from fabric_protos.common import common_pb2
 from fabric_protos.msp import msp_config_pb2
 
 from network.config import changes
@@ -17,6 +20,8 @@ from network.embedded import validate
 from network.embedded.blocks import last_config
 from network.embedded.channelconfig import ChannelConfig, MalformedConfig, duration_seconds
 from network.embedded.identity import Signer
+from network.embedded.node import Node
+from network.topology import default_topology
 
 VALID, ENDORSEMENT_POLICY_FAILURE, INVALID_OTHER_REASON = 0, 10, 255
 Edit = Callable[[Any], None]
@@ -232,3 +237,45 @@ def test_a_configuration_that_no_library_can_read_is_refused_and_not_raised(worl
 def test_a_duration_that_go_cannot_hold_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         duration_seconds(text)
+
+
+def test_a_whole_node_goes_on_and_starts_again(world: Any, kit: Any, authority: Any, tmp_path: Path) -> None:
+    """One envelope with an unreadable endorser, and then an honest one; everything is there after a restart."""
+    failures: list[BaseException] = []
+
+    async def first() -> None:
+        node = await Node.start(default_topology(any_port=True), tmp_path / "data", on_failure=failures.append)
+        try:
+            channel = node.channels["pedigree"]
+            local = load_world_of(world, node)
+            ledger = kit.Ledger(local, channel.store)
+            ca = authority.load(node.material.organisation("lab.example"), "lab.example")
+            odd = ca.issue_odd("peer9", ["peer"], ("2.5.29.17", b"garbage"))
+            ledger.world = replace(local, peers={**local.peers, "Eve": Signer("LabMSP", odd.pem, odd.key)})
+            for endorsers in (("LabMSP", "Eve"), ("HospitalMSP", "LabMSP")):
+                _, raw = ledger.transaction(kit.Draft(endorsers=endorsers, chaincode="_lifecycle", creator="LabMSP"))
+                answer = await channel.orderer.broadcast(common_pb2.Envelope.FromString(raw))
+                assert answer.status == common_pb2.Status.SUCCESS
+                channel.orderer._cut()
+                await channel._batches.join()
+            codes = [channel.store.block(number).metadata.metadata[2] for number in (1, 2)]
+            assert codes == [bytes([ENDORSEMENT_POLICY_FAILURE]), bytes([VALID])]
+        finally:
+            await node.stop()
+
+    async def again() -> None:
+        node = await Node.start(default_topology(any_port=True), tmp_path / "data", on_failure=failures.append)
+        assert node.channels["pedigree"].store.height == 3
+        await node.stop()
+
+    asyncio.run(first())
+    asyncio.run(again())
+    assert failures == []
+
+
+def load_world_of(world: Any, node: Any) -> Any:
+    """The identities of a node's own material, in the form that the kit takes."""
+    orgs = node.topology.organisations
+    peers = {o.msp_id: Signer.from_folder(node.material.peer(o.domain) / "msp", o.msp_id) for o in orgs}
+    users = {o.msp_id: Signer.from_folder(node.material.user(o.domain) / "msp", o.msp_id) for o in orgs}
+    return replace(world, peers=peers, users=users, config=node.channels["pedigree"].config)

@@ -15,14 +15,15 @@ VENV := .venv
 SDK_PY := tests/foreign/fabric_sdk_py
 BIN := $(VENV)/bin
 # These have targets of their own.
-APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliability --ignore=tests/containers
+APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliability --ignore=tests/containers \
+         --ignore=tests/hostile
 # No dependency resolution and no downloads that the lock files do not name: what is installed is what was reviewed.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report reliability conformance conformance-table foreign \
-        containers check licences format bench lock clean network-images network-up network-down network-status \
-        network-reset network-logs doctor backup restore loadtest add-org rotate-tls
+.PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report reliability hostile \
+        fuzz conformance conformance-table foreign containers check licences format bench lock clean network-images \
+        network-up network-down network-status network-reset network-logs doctor backup restore loadtest add-org rotate-tls
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +72,12 @@ coverage-report: $(VENV)/.dev  ## hold what the last run with coverage found aga
 
 reliability: $(VENV)/.dev  ## load, kill -9, power cuts and slow clients on the running programs (PEDIGREE_KILLS=20 for long)
 	@$(BIN)/python -m pytest -q tests/reliability --ledger=$(LEDGER) $(ARGS)
+
+hostile: $(VENV)/.dev  ## attack a running consortium as a member, an endorser and a stranger (LEDGER=fabric)
+	@$(BIN)/python -m pytest -q tests/hostile --ledger=$(LEDGER) $(ARGS)
+
+fuzz: $(VENV)/.dev  ## run each fuzzer for SECONDS (30), the kept seeds first
+	@$(BIN)/python -m pytest -q -n $(WORKERS) tests/fuzz --fuzz-seconds=$(or $(SECONDS),30) $(ARGS)
 
 conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER=fabric; LEDGER=containers: by hand, not in CI)
 	@$(BIN)/python -m pytest -q tests/conformance --ledger=$(LEDGER) $(ARGS)

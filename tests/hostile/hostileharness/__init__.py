@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What attackers have: keys, a chaincode that lies, sockets."""

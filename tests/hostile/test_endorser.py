@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An endorsing organisation whose chaincode process says what it likes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabric_protos.peer import transaction_pb2
+from fabricharness import messages
+from hostileharness.world import CHANNEL, Liar, World
+
+from gateway.sdk import PedigreeError
+
+OWN = "_implicit_org_RegulatorMSP"
+BOTH = ["LabMSP", "RegulatorMSP"]
+
+
+def already(transaction: Any) -> str:
+    return json.dumps({"code": "already-recorded", "facts": {"transaction": transaction}, "message": "it is there"})
+
+
+REFUSALS = {
+    "with-our-own-id": already("{id}"),
+    "with-an-invented-id": already("ab" * 32),
+    "with-a-number-for-an-id": already(7),
+    "with-a-list-of-lists": json.dumps({"code": "already-exists", "facts": {"by": [[{}]]}, "message": []}),
+    "with-facts-that-are-a-text": json.dumps({"code": "already-recorded", "facts": "none", "message": "x"}),
+    "with-a-code-of-a-fault": json.dumps({"code": "internal", "facts": {}, "message": "x"}),
+    "duplicate-transaction": "duplicate transaction found [{id}]. Creator [0a0b]",
+    "mvcc": "MVCC_READ_CONFLICT",
+    "with-escapes": json.dumps({"code": "\u001b[2J\u202e", "facts": {"\u0000": "\u001b]0;x\u0007"}, "message": "\r\n"}),
+    "of-a-megabyte": "x" * (1 << 20),
+    "nested-deeply": "[" * 20_000,
+    "not-a-number": '{"code":"already-exists","facts":{"a":NaN},"message":"x"}',
+}
+
+
+@pytest.fixture(scope="module")
+def process(world: World) -> Iterator[Liar]:
+    """The regulator's chaincode process for as long as this module runs."""
+    with world.lying("regulator") as liar:
+        yield liar
+
+
+@pytest.fixture
+def liar(process: Liar) -> Iterator[Liar]:
+    """The same process, honest before and after a test."""
+    process.tell()
+    yield process
+    process.tell()
+
+
+@pytest.mark.parametrize("text", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_decides_nothing_that_was_not_proven(world: World, liar: Liar, text: str, name: str) -> None:
+    liar.tell(refuse=text)
+    with world.impatient("lab") as lab, pytest.raises(PedigreeError) as refused:
+        lab.register_model(name, title="Asked of the liar", endorsing_organisations=BOTH)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 4_000
+    lab = world.clients["lab"]
+    with pytest.raises(PedigreeError):
+        lab.model(name)
+    # Where the policy can be met without it, one organisation's refusal is not the consortium's.
+    recorded = lab.register_model(f"{name}-2", title="Two honest ones are enough")
+    assert recorded.record["model"] == f"{name}-2"
+    assert "Traceback" not in world.log("gateway-lab", lines=200)
+
+
+def test_a_reply_over_nothing_public_is_believed_by_nobody(world: World, liar: Liar, name: str) -> None:
+    record = {
+        "kind": "model", "schema": 1, "model": name, "owner": "LabMSP", "title": "Invented", "registered": 1,
+    }  # fmt: skip
+    event = {"kind": "model-registered", "schema": 1, "model": name, "owner": "LabMSP"}
+    liar.tell(
+        steps=[["put_private_data", OWN, name, {"nothing": "public"}]],
+        reply={"record": record, "event": event},
+        event=["model-registered", event],
+    )
+    transaction = alone(world, json.dumps(record))
+    world.settle()
+    for organisation, client in world.clients.items():
+        with pytest.raises(PedigreeError):
+            client.model(name)
+        assert all(item["record"]["model"] != name for item in client.models()["items"]), organisation
+        shown = client.transaction(transaction)
+        assert shown.get("record") is None, f"{organisation} shows as a record what no public write says: {shown}"
+        assert shown.get("event") is None, f"{organisation} shows as an event what no public write says: {shown}"
+
+
+def test_metadata_on_an_absent_private_key_leaves_every_ledger_sound(world: World, liar: Liar, name: str) -> None:
+    for steps in (
+        [["set_private_data_validation_parameter", OWN, name, "OR('RegulatorMSP.peer')"]],
+        [["put_private_data", OWN, name, {"a": "value"}]],
+        [["set_private_data_validation_parameter", OWN, f"{name}-2", "OR('RegulatorMSP.peer')"],
+         ["del_private_data", OWN, name]],
+    ):  # fmt: skip
+        liar.tell(steps=steps)
+        alone(world, name)
+    world.settle()
+    world.expect_sound()
+
+
+def alone(world: World, argument: str) -> str:
+    """Have a valid transaction made that the regulator alone has endorsed; answers its id."""
+    regulator = world.orgs["regulator"]
+    proposal = regulator.propose("pedigree", "model:register", argument, channel=CHANNEL)
+    world.order_payload(regulator.peer.endorse_raw(proposal, organisations=("RegulatorMSP",)), proposal.member)
+    status = regulator.peer.status_raw(messages.status_request(CHANNEL, proposal.transaction_id, proposal.member))
+    assert transaction_pb2.TxValidationCode.Name(status.result) == "VALID"
+    return proposal.transaction_id
+
+
+@pytest.mark.parametrize("pause", [0.0, 3.0], ids=["at-once", "in-an-earlier-block"])
+def test_an_id_that_was_burnt_before_is_only_an_attempt(
+    world: World, liar: Liar, tmp_path: Path, name: str, pause: float
+) -> None:
+    """The endorser sees the transaction's id before it is ordered, and has garbage ordered under it."""
+    attacker = world.orgs["regulator"]
+    burnt: list[str] = []
+    done = threading.Event()
+
+    def burn() -> None:
+        while not done.wait(0.01):
+            for seen in list(tmp_path.iterdir()):
+                if not burnt:  # one id is enough: an endorser that burns every one withholds service, which it may
+                    garbage = attacker.propose("pedigree", "garbage", channel=CHANNEL, transaction_id=seen.name)
+                    world.order_payload(
+                        messages.payload_of(garbage, proposal_payload=b"", response_payload=b"", endorsements=[]),
+                        attacker.user,
+                    )
+                    burnt.append(seen.name)
+                    time.sleep(pause)
+                seen.unlink()
+
+    thread = threading.Thread(target=burn)
+    liar.tell(watch=str(tmp_path))
+    thread.start()
+    try:
+        recorded = world.clients["lab"].register_model(name, title="Burnt", endorsing_organisations=BOTH)
+    finally:
+        done.set()
+        thread.join()
+    assert burnt
+    for client in world.clients.values():
+        client.at_least(recorded.height)
+        shown = client.model(name)
+        assert shown["transaction"]["id"] == recorded.transaction_id
+        assert shown["record"] == recorded.record

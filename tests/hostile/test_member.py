@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A member's administrator or user, with keys and a connection to the orderer, past every gateway."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+from fabric_protos.common import common_pb2
+from fabric_protos.msp import msp_config_pb2
+from fabricharness import messages
+from fabricharness.members import Member
+from hostileharness.world import CHANNEL, World
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+Change = Callable[[msp_config_pb2.FabricMSPConfig, World], None]
+
+
+def revocation_list(key: Key, issuer: x509.Name) -> bytes:
+    """A revocation list of nobody's certificate, by whatever key."""
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer)
+        .last_update(now - datetime.timedelta(minutes=5))
+        .next_update(now + datetime.timedelta(days=1))
+    )
+    algorithm = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return builder.sign(key, algorithm).public_bytes(serialization.Encoding.PEM)
+
+
+def stranger() -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stranger")])
+
+
+def own_name(world: World) -> x509.Name:
+    (path,) = (world.orgs["regulator"].folder / "ca").glob("*-cert.pem")
+    return x509.load_pem_x509_certificate(path.read_bytes()).subject
+
+
+def with_units(msp: msp_config_pb2.FabricMSPConfig, world: World) -> None:
+    """Every identity of the organisation must have a unit; Fabric takes it, and few readers know it."""
+    msp.organizational_unit_identifiers.add(
+        certificate=msp.root_certs[0], organizational_unit_identifier="somewhere else"
+    )
+
+
+def with_strangers_list(msp: msp_config_pb2.FabricMSPConfig, world: World) -> None:
+    msp.revocation_list.append(revocation_list(ec.generate_private_key(ec.SECP256R1()), stranger()))
+
+
+def with_forged_list(msp: msp_config_pb2.FabricMSPConfig, world: World) -> None:
+    msp.revocation_list.append(revocation_list(ec.generate_private_key(ec.SECP256R1()), own_name(world)))
+
+
+def with_rsa_list(msp: msp_config_pb2.FabricMSPConfig, world: World) -> None:
+    msp.revocation_list.append(revocation_list(rsa.generate_private_key(65537, 2048), own_name(world)))
+
+
+def with_ed25519_list(msp: msp_config_pb2.FabricMSPConfig, world: World) -> None:
+    msp.revocation_list.append(revocation_list(ed25519.Ed25519PrivateKey.generate(), own_name(world)))
+
+
+def with_other_label(msp: msp_config_pb2.FabricMSPConfig, world: World) -> None:
+    msp.root_certs[0] = msp.root_certs[0].replace(b" CERTIFICATE-", b" TRUSTED CERTIFICATE-")
+
+
+def with_nonsense_tls_root(msp: msp_config_pb2.FabricMSPConfig, world: World) -> None:
+    msp.tls_root_certs.append(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+
+
+def with_odd_hash(msp: msp_config_pb2.FabricMSPConfig, world: World) -> None:
+    msp.crypto_config.signature_hash_family = "SHA3"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_units, with_strangers_list, with_forged_list, with_rsa_list, with_ed25519_list, with_other_label,
+        with_nonsense_tls_root, with_odd_hash,
+    ],
+)  # fmt: skip
+def test_an_administrator_makes_its_own_msp_hard_to_read(world: World, change: Change) -> None:
+    with world.own_msp_restored("regulator"):
+        refusal = world.change_own_msp("regulator", lambda msp: change(msp, world))
+        if refusal is None:
+            # What the ledger took, every gateway must live with: now, and when it reads the chain again.
+            world.expect_others_work("regulator")
+            world.restart_gateway("lab")
+            world.expect_others_work("regulator")
+
+
+# Extensions that a certificate library reads only when it is asked for them, or when the chain is built.
+EXTENSIONS = {
+    "basic-constraints": "2.5.29.19",
+    "key-usage": "2.5.29.15",
+    "subject-alternative-name": "2.5.29.17",
+    "authority-key-identifier": "2.5.29.35",
+    "extended-key-usage": "2.5.29.37",
+    "certificate-policies": "2.5.29.32",
+    "name-constraints": "2.5.29.30",
+    "transparency-timestamps": "1.3.6.1.4.1.11129.2.4.2",
+}
+
+
+def test_certificates_with_broken_extensions_stop_nobody(world: World) -> None:
+    """By the member's own CA, as the creator of a transaction and in an endorsement."""
+    regulator = world.orgs["regulator"]
+    response = b"nobody's response"
+    for oid in EXTENSIONS.values():
+        broken = certificate_with(regulator.folder / "ca", "RegulatorMSP", oid)
+        for creator, endorser in ((broken, regulator.peer_member), (regulator.user, broken)):
+            proposal = messages.proposal(CHANNEL, "pedigree", ["any"], creator)
+            endorsement = messages.endorsement(endorser, response)
+            payload = messages.payload_of(
+                proposal, proposal_payload=b"", response_payload=response, endorsements=[endorsement]
+            )
+            world.order_payload(payload, creator)
+    world.settle()
+    world.expect_sound()
+
+
+def certificate_with(authority: Path, msp_id: str, oid: str) -> Member:
+    """A peer's certificate by a member's own CA, one extension of which is not what its name says."""
+    known = x509.load_pem_x509_certificate(next(authority.glob("*-cert.pem")).read_bytes())
+    loaded = serialization.load_pem_private_key((authority / "priv_sk").read_bytes(), None)
+    assert isinstance(loaded, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(
+            x509.Name(
+                [
+                    x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "peer"),
+                    x509.NameAttribute(NameOID.COMMON_NAME, "broken"),
+                ]
+            )
+        )
+        .issuer_name(known.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=4))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), b"\xff\x05broken"), critical=False)
+    )
+    certificate = builder.sign(loaded, hashes.SHA256())
+    return Member(msp_id, certificate.public_bytes(serialization.Encoding.PEM), key)
+
+
+def test_garbage_from_a_member_is_passed_over(world: World) -> None:
+    """Orderers look at the signature and not at what is signed: garbage is in blocks."""
+    regulator = world.orgs["regulator"]
+    proposal = messages.proposal(CHANNEL, "pedigree", ["any"], regulator.user)
+    for content in (b"", b"\xff" * 40, b"\x0a\x80\x80\x80\x80\x08", b"\x0a\x00" * 10_000):
+        payload = common_pb2.Payload(header=proposal.header, data=content)
+        assert world.order_payload(payload.SerializeToString(), regulator.user) == common_pb2.SUCCESS
+    world.settle()
+    world.expect_sound()

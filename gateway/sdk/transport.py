@@ -125,7 +125,9 @@ class Transport:
                 raise Unavailable(
                     "The outcome is not known yet.", code="pending", retryable=True, facts={"operation": operation}
                 )
-            progress = progress.told(received.body)
+            before, progress = progress, progress.told(received.body)
+            if progress != before:  # as long as it comes on, it is not given up
+                deadline = max(deadline, time.monotonic() + self._timeout)
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_POLL)
 

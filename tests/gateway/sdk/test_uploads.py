@@ -105,6 +105,17 @@ def test_a_lost_outcome_names_the_key_and_the_operation_that_continue_it(large: 
     assert len(lost.value.facts["idempotency_key"]) == 36
 
 
+def test_an_operation_that_comes_on_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("gateway.sdk.transport.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gateway.sdk.transport.time.sleep", lambda _: now.__setitem__(0, now[0] + 40))
+    reading = [{"state": "pending", "progress": {**READING, "records": number}} for number in range(9)]
+    with Script(ACCEPTED, *reading, RECORDED).client(timeout=60) as client:
+        assert client.commit_records("d", b"id\n1\n").block == 6
+    with Script(ACCEPTED, *reading[:1] * 9, RECORDED).client(timeout=60) as client, pytest.raises(Unavailable):
+        client.commit_records("d", b"id\n1\n")
+
+
 def test_a_large_file_is_given_more_time(large: Path, tmp_path: Path) -> None:
     vast = tmp_path / "vast.csv"
     with vast.open("wb") as sparse:

@@ -15,6 +15,7 @@ import click
 
 from gateway.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.exits import Exit
+from gateway.housekeeping import records
 from gateway.identities.cli import identity
 from gateway.verbs import add_verbs
 
@@ -214,3 +215,4 @@ def _refuse_without_keys(data: Path) -> None:
 
 add_verbs(main)
 main.add_command(identity)
+main.add_command(records)

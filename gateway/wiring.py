@@ -241,7 +241,7 @@ def _place(settings: Settings) -> Place:
 
 def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     data = private_folder(settings.data)
-    guard.enter_context(_sole_owner(data / "lock"))
+    guard.enter_context(sole_owner(data / "lock"))
     readmodel = ReadModelStore(_open(guard, data, "readmodel", durable=False))
     pinned = settings.network.genesis_hash
     if settings.rebuild:
@@ -384,7 +384,7 @@ def _peers(settings: Settings, identity: CurrentIdentity, trust: Trust) -> list[
     ]
 
 
-def _sole_owner(path: Path) -> IO[bytes]:
+def sole_owner(path: Path) -> IO[bytes]:
     """Hold the data folder's lock as long as this process lives, so that two gateways never share one."""
     file = path.open("wb")
     try:

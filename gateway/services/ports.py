@@ -345,6 +345,10 @@ class Submissions(Protocol):
 
     def unfinished(self) -> Iterable[Submission]: ...
 
+    def may_record(self, root: str) -> bool:
+        """Whether a submission whose command names this root was recorded, or may still be."""
+        ...
+
 
 class Clock(Protocol):
     """Wall-clock seconds since the epoch, UTC."""

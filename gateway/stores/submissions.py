@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from gateway.services.ports import Response, Submission
@@ -74,6 +75,17 @@ class SubmissionStore:
             (self._chain,),
         )
         return [_submission(row) for row in rows]
+
+    def may_record(self, root: str) -> bool:
+        # Of every chain, and by the text alone: what is kept for nothing does no harm.
+        rows = self._database.reader().execute(
+            "SELECT status, body FROM submission WHERE function = 'dataset:commit-version' AND instr(command, ?)",
+            (root,),
+        )
+        return any(
+            status is None or status < HTTPStatus.BAD_REQUEST or json.loads(body).get("retryable", False)
+            for status, body in rows.fetchall()
+        )
 
     def _one(self, condition: str, values: tuple[str, ...]) -> Submission | None:
         row = (

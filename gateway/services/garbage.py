@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which sets of records nothing stands on: what an operator may have removed, and why.
+
+A set that a version on the ledger names is never among them; nor is one that a version may still come to name. What
+the ledger says is known up to the last block that this gateway has read, and which versions may still come from the
+submissions that it keeps.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.services.ports import ReadModel, Records, RecordSet, Submissions
+
+
+@dataclass(frozen=True, slots=True)
+class Unneeded:
+    """A set of records that can be removed, and why."""
+
+    set: RecordSet
+    why: str
+
+
+def unneeded(records: Records, readmodel: ReadModel, submissions: Submissions, *, before: float) -> Iterator[Unneeded]:
+    """The sets that can be removed, of those that were begun before a time (seconds since the epoch).
+
+    Ask it only while no gateway uses the stores: one that runs may be writing a set.
+    """
+    for found in records.sets():
+        if found.created >= before:
+            continue
+        if not found.root:
+            yield Unneeded(found, "it was never finished")
+        elif readmodel.list("dataset-version", where={"root": found.root}, after=None, limit=1).items:
+            continue
+        elif not submissions.may_record(found.root):
+            yield Unneeded(found, "no version has its root, and the request for one was refused or never made")

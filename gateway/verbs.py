@@ -91,6 +91,9 @@ def dataset_commit(
     with the version. The gateway goes on when this command or its terminal is lost: the same command with the
     idempotency key that it printed continues it.
     """
+    from gateway.sdk.uploads import Upload
+
+    Upload.of(file, None)  # what cannot be sent has no key
     key = announced(idempotency_key, as_json)
     with _reading(file), uploading(file, as_json) as progress:
         outcome = pedigree.commit_records(name, file, progress=progress, idempotency_key=key, **reading)

@@ -242,6 +242,8 @@ def _split(row: bytes, delimiter: str, number: int) -> list[str]:
     if b"\0" in row:
         raise _unreadable(number, "it holds a NUL, which is no text")
     try:
+        if b'"' not in row and b"\r" not in row:
+            return row.decode("utf-8").split(delimiter)  # what `tabular.split` says of it, sooner
         return [field.decode("utf-8") for field in tabular.split(row, delimiter.encode())]
     except UnicodeDecodeError:
         raise _unreadable(number, "it is not UTF-8") from None

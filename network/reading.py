@@ -5,6 +5,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_LONGEST_SHOWN = 200
+"""Characters of a value in a message."""
+_LONGEST_NUMBER = 64
+"""Bits."""
 _DURATION = re.compile(r"(\d{1,9})(ms|s)")
 
 
@@ -23,7 +27,8 @@ def mapping(entry: object, path: str, *, required: Sequence[str], optional: Sequ
         raise TopologyError(path, f"must be a mapping, not {_kind(entry)}")
     for key in entry:
         if key not in required and key not in optional:
-            raise TopologyError(f"{path}.{key}", "is not a known field")
+            named = key if isinstance(key, str) and key.isprintable() and len(key) <= _LONGEST_SHOWN else shown(key)
+            raise TopologyError(f"{path}.{named}", "is not a known field")
     for key in required:
         if key not in entry:
             raise TopologyError(f"{path}.{key}", "is missing")
@@ -47,14 +52,14 @@ def any_list(entry: object, path: str) -> list[Any]:
 def choice(value: object, path: str, among: Sequence[str]) -> str:
     """One of the words in `among`."""
     if value not in among:
-        raise TopologyError(path, f"{value!r} is none of {', '.join(among)}")
+        raise TopologyError(path, f"{shown(value)} is none of {', '.join(among)}")
     return str(value)
 
 
 def text(value: object, path: str, pattern: re.Pattern[str], what: str) -> str:
     """Text of the form that `pattern` describes and `what` names."""
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise TopologyError(path, f"{value!r} is not {what}")
+        raise TopologyError(path, f"{shown(value)} is not {what}")
     return value
 
 
@@ -62,17 +67,31 @@ def milliseconds(value: object, path: str) -> int:
     """A duration such as `100ms` or `2s`, in milliseconds."""
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise TopologyError(path, f"{value!r} is not a duration such as 100ms or 2s")
+        raise TopologyError(path, f"{shown(value)} is not a duration such as 100ms or 2s")
     return int(match[1]) * (1000 if match[2] == "s" else 1)
 
 
 def positive(value: object, path: str) -> int:
     """A whole number from 1 to 2^31 - 1."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
-        raise TopologyError(path, f"{value!r} is not a positive whole number below 2^31")
+        raise TopologyError(path, f"{shown(value)} is not a positive whole number below 2^31")
     return value
 
 
 def _kind(value: object) -> str:
     names = {dict: "a mapping", list: "an empty list" if value == [] else "a list", str: "text", type(None): "nothing"}
-    return names.get(type(value), repr(value))
+    return names.get(type(value), shown(value))
+
+
+def shown(value: object) -> str:
+    """A value as a message may show it, whoever wrote it: on one line, and short.
+
+    Lists that hold themselves many times over, as aliases of YAML can, would fill the memory, and Python refuses to
+    write a number of thousands of digits.
+    """
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a mapping"
+    if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
+        return "a number of more than 64 bits"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

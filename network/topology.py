@@ -5,8 +5,6 @@ Every configuration file is rendered from it and the embedded network is started
 wrote by hand is read by `load`; whatever is wrong with it is refused with one `TopologyError` that names the field.
 """
 
-import errno
-import random
 import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,18 +17,20 @@ import yaml
 
 from network import reading
 from network.documents import read_document
+from network.freeports import bind_anywhere
 from network.reading import TopologyError as TopologyError
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _MSP_ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
 """The law's rule for organisations' ids, so that a network never begins with a member that the law cannot name."""
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _CHANNEL = re.compile(r"[a-z][a-z0-9.-]*")
 _CHAINCODE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 _LARGEST_FILE = 1 << 20
-_ANY_PORT = (12_000, 20_000)
-"""Below 20,000, from where those choose who run their own programs beside this network, as the demonstration does."""
+_LONGEST_DOMAIN = 50
+"""Characters: with a node's own name before it, it must fit into the 64 of a certificate's common name."""
+_LONGEST_HOST = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Endpoint:
     def parse(cls, text: str) -> "Endpoint":
         """Read `HOST:PORT`; raises `ValueError` with the reason."""
         host, separator, port = text.rpartition(":")
-        if not separator or not _HOST.fullmatch(host):
-            raise ValueError(f"{text!r} is not HOST:PORT")
+        if not separator or len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):
+            raise ValueError(f"{reading.shown(text)} is not HOST:PORT")
         if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
-            raise ValueError(f"{port!r} is not a port between 0 and 65535")
+            raise ValueError(f"{reading.shown(port)} is not a port between 0 and 65535")
         return cls(host, int(port))
 
 
@@ -221,23 +221,6 @@ class Topology:
         }
 
 
-def bind_anywhere(listener: socket.socket, host: str) -> int:
-    """Bind to a port that is free now, and say which; raises `OSError` when the host is not ours to bind.
-
-    Not one of those that the system gives to outgoing connections: it could be taken while a program is started again.
-    """
-    for _ in range(200):
-        port = random.randrange(*_ANY_PORT)  # noqa: S311  # no secret
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-        else:
-            return port
-    raise OSError(errno.EADDRINUSE, f"no free port was found from {_ANY_PORT[0]} to {_ANY_PORT[1]}")
-
-
 def check_msp_id(value: object, field: str) -> str:
     """An MSP id of the one form that every part of Pedigree takes; raises `TopologyError` that names `field`."""
     what = "an MSP id: 1 to 64 letters, digits, dots and hyphens, with a letter or digit at both ends"
@@ -317,9 +300,9 @@ def _organisation(entry: object, path: str) -> Organisation:
     peer = _endpoint(fields["peer"], f"{path}.peer")
     following = f"{peer.host}:{peer.port + 1 if peer.port else 0}"
     return Organisation(
-        name=reading.text(fields["name"], f"{path}.name", _NAME, "a name of letters, digits, '.', '_' and '-'"),
+        name=reading.text(fields["name"], f"{path}.name", _NAME, "a name: 1 to 64 letters, digits, '.', '_' and '-'"),
         msp_id=check_msp_id(fields["mspid"], f"{path}.mspid"),
-        domain=reading.text(fields["domain"], f"{path}.domain", _DOMAIN, "a lower-case domain name"),
+        domain=_domain(fields["domain"], f"{path}.domain"),
         peer=peer,
         chaincode=_endpoint(fields.get("chaincode", following), f"{path}.chaincode"),
         further_peers=tuple(
@@ -335,12 +318,17 @@ def parse_orderer(entry: object) -> OrdererOrganisation:
     addresses = reading.filled_list(fields.get("addresses", ["127.0.0.1:7050"]), "orderer.addresses")
     return OrdererOrganisation(
         msp_id=check_msp_id(fields.get("mspid", "OrdererMSP"), "orderer.mspid"),
-        domain=reading.text(
-            fields.get("domain", "orderer.example"), "orderer.domain", _DOMAIN, "a lower-case domain name"
-        ),
+        domain=_domain(fields.get("domain", "orderer.example"), "orderer.domain"),
         addresses=tuple(_endpoint(address, f"orderer.addresses[{index}]") for index, address in enumerate(addresses)),
         consensus=reading.choice(fields.get("consensus", "raft"), "orderer.consensus", ("raft", "bft")),
     )
+
+
+def _domain(value: object, path: str) -> str:
+    domain = reading.text(value, path, _DOMAIN, "a lower-case domain name")
+    if len(domain) > _LONGEST_DOMAIN:
+        raise TopologyError(path, f"is longer than {_LONGEST_DOMAIN} characters, which certificates cannot hold")
+    return domain
 
 
 def _channel(entry: object, path: str, known: Sequence[str]) -> Channel:
@@ -348,9 +336,9 @@ def _channel(entry: object, path: str, known: Sequence[str]) -> Channel:
     members = reading.filled_list(fields.get("organisations", list(known)), f"{path}.organisations")
     for index, member in enumerate(members):
         if member not in known:
-            raise TopologyError(f"{path}.organisations[{index}]", f"no organisation is called {member!r}")
+            raise TopologyError(f"{path}.organisations[{index}]", f"no organisation is called {reading.shown(member)}")
         if member in members[:index]:
-            raise TopologyError(f"{path}.organisations[{index}]", f"{member!r} is named twice")
+            raise TopologyError(f"{path}.organisations[{index}]", f"{reading.shown(member)} is named twice")
     name = reading.text(fields["name"], f"{path}.name", _CHANNEL, "a channel name (a-z, 0-9, '.', '-'; a letter first)")
     if len(name) > 249:
         raise TopologyError(f"{path}.name", "is longer than 249 characters")
@@ -391,7 +379,7 @@ def _refuse_repetitions(values: Iterable[tuple[str, str]]) -> None:
 
 def _endpoint(value: object, path: str) -> Endpoint:
     if not isinstance(value, str):
-        raise TopologyError(path, f"{value!r} is not HOST:PORT")
+        raise TopologyError(path, f"{reading.shown(value)} is not HOST:PORT")
     try:
         return Endpoint.parse(value)
     except ValueError as error:

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from network.freeports import bind_anywhere
 from network.material import Material
 from network.native.errors import NativeError
-from network.topology import Channel, Endpoint, Topology, bind_anywhere
+from network.topology import Channel, Endpoint, Topology
 
 CONSENTERS = 3
 """The fewest orderers with which Raft survives the loss of one."""

@@ -107,6 +107,10 @@ _ABSENT = object()
         ("orderer/mspid", ".OrdererMSP", "orderer.mspid"),
         ("organisations/0/domain", "UPPER.example", "organisations[0].domain"),
         ("organisations/0/domain", "..", "organisations[0].domain"),
+        ("organisations/0/domain", "d" * 51, "organisations[0].domain"),
+        ("organisations/0/name", "n" * 65, "organisations[0].name"),
+        ("organisations/0/peer", "h" * 254 + ":1", "organisations[0].peer"),
+        ("orderer/domain", "d" * 51, "orderer.domain"),
         ("organisations/0/domain", "lab.example", "organisations[1].domain"),
         ("organisations/0/peer", "127.0.0.1", "organisations[0].peer"),
         ("organisations/0/peer", "127.0.0.1:70510", "organisations[0].peer"),
@@ -144,6 +148,32 @@ def test_a_bad_field_is_named(path: str, value: object, field: str) -> None:
         parse(_changed(path, value))
     assert refusal.value.field == field
     assert str(refusal.value).startswith(f"{field}: ")
+    assert "\n" not in str(refusal.value)
+
+
+def _doubling(levels: int) -> str:
+    """A list that holds ten lists of ten lists, and so on, in a few lines of YAML."""
+    lines = ["  - &l0 [x,x,x,x,x,x,x,x,x,x]"]
+    lines += [f"  - &l{level} [{','.join([f'*l{level - 1}'] * 10)}]" for level in range(1, levels)]
+    return "chaincode:\n" + "\n".join(lines) + "\norganisations:\n- {name: a, mspid: A, domain: a, peer: 'h:1'}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _doubling(12),
+        "organisations: 0x" + "f" * 9000,
+        "organisations: [{name: 0x" + "f" * 9000 + ", mspid: A, domain: a, peer: 'h:1'}]",
+        json.dumps({"organisations": [{"name": "x" * 100_000, "mspid": "A", "domain": "a", "peer": "h:1"}]}),
+        json.dumps({"organisations": [{"x\n" * 10_000: 1}]}),
+        json.dumps({"organisations": [{"name": "a", "mspid": "A", "domain": "a", "peer": "9" * 100_000}]}),
+        json.dumps({"organisations": [{"name": "a", "mspid": "A", "domain": "a", "peer": "h:" + "9" * 100_000}]}),
+    ],
+)
+def test_a_refusal_is_one_short_line_whatever_is_refused(text: str) -> None:
+    with pytest.raises(TopologyError) as refusal:
+        loads(text)
+    assert len(str(refusal.value)) < 500
     assert "\n" not in str(refusal.value)
 
 

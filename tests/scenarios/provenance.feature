@@ -27,6 +27,12 @@ Feature: Data sets and provenance
     When the hospital commits the records "b,c"
     Then the version "replaces" the one before
 
+  Scenario: Two clients that commit the unchanged file at once lose nothing
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c"
+    When 4 clients of the hospital commit the records "a,b,c" at once
+    Then versions 1 to 5 are intact and prove record "b"
+
   Scenario: Only the owner adds versions
     Given the hospital registered a data set
     When the lab commits the root of some records to it

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -253,6 +254,14 @@ def _(world: World) -> None:
     world.attempt(lambda: hospital.set_policy(number=1, amendment_threshold=3, **fields))
 
 
+@when(parsers.parse('{count:d} clients of the hospital commit the records "{letters}" at once'))
+def _(world: World, count: int, letters: str) -> None:
+    world.as_("hospital")
+    with ThreadPoolExecutor(count) as pool:
+        made = list(pool.map(lambda _: world.commit(letters).record["number"], range(count)))
+    assert sorted(made) == list(range(2, count + 2))
+
+
 # --- What then holds -----------------------------------------------------------------------------------------------
 
 
@@ -283,6 +292,14 @@ def _(world: World, change: str) -> None:
     assert world.recorded is not None
     assert world.recorded.record["change"] == change
     assert world.recorded.record["number"] == 2
+
+
+@then(parsers.parse('versions {first:d} to {last:d} are intact and prove record "{letter}"'))
+def _(world: World, first: int, last: int, letter: str) -> None:
+    hospital = world.as_("hospital")
+    for number in range(first, last + 1):
+        assert hospital.verify_dataset(world.dataset, number)["verified"]
+        assert hospital.record_proof(world.dataset, number, letter)["record"]["id"] == letter
 
 
 @then(parsers.parse('the hospital can prove that record "{letter}" was in version 1'))

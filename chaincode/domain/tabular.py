@@ -7,6 +7,7 @@ other field a quotation mark is data. Nothing else has a meaning: blanks, form f
 """
 
 import json
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
@@ -49,16 +50,9 @@ def split(row: bytes, delimiter: bytes) -> list[bytes]:
 
 def open_after(line: bytes, delimiter: bytes, *, quoted: bool) -> bool:
     """Whether a quoted field is open at the end of `line`; `quoted` says whether one was at its beginning."""
-    at = 0
-    while True:
-        if quoted or line.startswith(_QUOTE, at):
-            at = _closing(line, at if quoted else at + 1)
-            if at < 0:
-                return True
-            quoted = False
-        at = line.find(delimiter, at) + 1
-        if at == 0:
-            return False
+    if _QUOTE not in line:
+        return quoted
+    return _OPEN[delimiter].fullmatch(_QUOTE + line if quoted else line) is not None
 
 
 def _field(row: bytes, at: int, delimiter: bytes) -> tuple[bytes, int]:
@@ -92,3 +86,16 @@ def _refuse_line_ends(text: bytes) -> None:
         raise RowError("its lines end with CR alone; CRLF or LF is wanted")
     if b"\n" in text:
         raise RowError("it is more than one row")
+
+
+def _open(delimiter: str) -> re.Pattern[bytes]:
+    """What ends in an open field: whole fields with a delimiter after each, and the beginning of a quoted one.
+
+    Nothing that was matched is given up again, so a line is read once, whatever it holds.
+    """
+    inside = '"(?:[^"]++|"")*+'
+    rest = f"[^{delimiter}]*+[{delimiter}]"
+    return re.compile(f'(?:{inside}"{rest}|(?!"){rest})*+{inside}'.encode())
+
+
+_OPEN: Final = {delimiter.encode(): _open(delimiter) for delimiter in DELIMITERS}

@@ -7,6 +7,7 @@ Files are read once from their beginning to their end; in memory is one record a
 """
 
 import codecs
+import csv
 import json
 import re
 import unicodedata
@@ -25,6 +26,8 @@ MEDIA_TYPES: Final = (CSV, JSON_LINES)
 LONGEST_ID: Final = 256
 _NAMED: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SEP: Final = re.compile(rb"sep=(.)\r?\n?", re.IGNORECASE)
+_LINES_KEPT: Final = 64 * 1024
+"""Bytes of a record of several lines that are kept while its end is looked for."""
 _SPACE: Final = b" \t\r\n"
 
 
@@ -98,10 +101,11 @@ class Table:
         header = self._next_row()
         if header is None:
             raise _unreadable(1, "the header line is missing")
-        self._hint = _hint(header[1]) if delimiter is None and self._delimiter == "," else ""
-        names = self._names(*header)
+        number, row, fields = header
+        self._hint = _hint(row) if delimiter is None and self._delimiter == "," else ""
+        names = self._names(number, row, fields)
         self._columns = len(names)
-        self._column = None if id_field is None else self._place(id_field, names, header[0])
+        self._column = None if id_field is None else self._place(id_field, names, number)
         self.reading = Reading(CSV, id_field, self._delimiter, names)
 
     @property
@@ -147,8 +151,11 @@ class Table:
 
     # -- CSV ------------------------------------------------------------------------------------------------
 
-    def _next_row(self) -> tuple[int, bytes] | None:
-        """The next row and the number of its first line; blank lines are no rows."""
+    def _next_row(self) -> tuple[int, bytes, list[str] | None] | None:
+        """The next row: the number of its first line, its bytes, and its fields where they were found on the way.
+
+        Blank lines are no rows.
+        """
         while self._line:
             if self._line not in (b"\n", b"\r\n"):
                 return self._row()
@@ -156,28 +163,37 @@ class Table:
             self._line = self._advance()
         return None
 
-    def _row(self) -> tuple[int, bytes]:
+    def _row(self) -> tuple[int, bytes, list[str] | None]:
         number, line = self._number, self._line
-        if b'"' not in line:
-            self._line = self._advance()
-            return number, _without_line_end(line)
+        row, fields = _without_line_end(line), None
+        if marks := line.count(b'"'):
+            # Where their number is odd, a field is most likely open; to try would cost more than to look.
+            fields = split_at_once(row, self._delimiter) if marks % 2 == 0 else None
+            row = self._whole(number, line) if fields is None else row
+        self._line = self._advance()
+        return number, row, fields
+
+    def _whole(self, number: int, line: bytes) -> bytes:
+        """The row that begins with this line, which holds quotation marks; the lines after it may belong to it."""
         delimiter = self._delimiter.encode()
         start = self._offset - len(line)
+        kept = [line]
         quoted = tabular.open_after(line, delimiter, quoted=False)
         while quoted:
             line = self._advance()
             if not line:
                 raise _unreadable(number, "a quoted field is never closed")
+            if self._offset - start <= _LINES_KEPT:
+                kept.append(line)
             quoted = tabular.open_after(line, delimiter, quoted=True)
-        if self._number > number:
-            # Lines were not kept on the way: a field that nobody closes would bring the whole file into memory.
-            self._content.seek(start)
-            line = self._content.read(self._offset - start)
-        self._line = self._advance()
-        return number, _without_line_end(line)
+        if self._offset - start <= _LINES_KEPT:
+            return _without_line_end(b"".join(kept))
+        # No more were kept on the way: a field that nobody closes would bring the whole file into memory.
+        self._content.seek(start)
+        return _without_line_end(self._content.read(self._offset - start))
 
-    def _names(self, number: int, row: bytes) -> tuple[str, ...]:
-        names = tuple(_split(row, self._delimiter, number))
+    def _names(self, number: int, row: bytes, fields: list[str] | None) -> tuple[str, ...]:
+        names = tuple(fields or _split(row, self._delimiter, number))
         if len(set(names)) != len(names):
             raise _unreadable(number, "a column name stands there twice")
         if len(names) == 1 and self._hint:
@@ -196,9 +212,10 @@ class Table:
         column, position = self._column, 0
         while (found := self._next_row()) is not None:
             self._refuse_blank()
-            number, row = found
+            number, row, fields = found
             position += 1
-            fields = _split(row, self._delimiter, number)
+            if fields is None:
+                fields = _split(row, self._delimiter, number)
             if len(fields) != self._columns:
                 raise _unreadable(
                     number, f"it has {len(fields)} fields where the header has {self._columns}{self._hint}"
@@ -238,12 +255,30 @@ def rows(
     return Table(content, media_type, id_field, delimiter).rows()
 
 
+def split_at_once(row: bytes, delimiter: str) -> list[str] | None:
+    """What `tabular.split` says of a row with quotation marks, found by `csv.reader`; None where only it can say.
+
+    Both read a row alike where `csv.reader`, being strict, takes it at all, but for three things: it also takes a NUL,
+    line ends after the last field, and an empty row. It refuses fields beyond its limit, and a row that goes on in
+    the next line.
+    """
+    if not row or row[-1] in b"\r\n" or b"\0" in row:
+        return None
+    try:
+        return next(csv.reader((row.decode("utf-8"),), _DIALECTS[delimiter]))
+    except (csv.Error, UnicodeDecodeError):
+        return None
+
+
 def _split(row: bytes, delimiter: str, number: int) -> list[str]:
     if b"\0" in row:
         raise _unreadable(number, "it holds a NUL, which is no text")
     try:
-        if b'"' not in row and b"\r" not in row:
-            return row.decode("utf-8").split(delimiter)  # what `tabular.split` says of it, sooner
+        if b'"' not in row:
+            if b"\r" not in row:
+                return row.decode("utf-8").split(delimiter)  # what `tabular.split` says of it, sooner
+        elif (fields := split_at_once(row, delimiter)) is not None:
+            return fields
         return [field.decode("utf-8") for field in tabular.split(row, delimiter.encode())]
     except UnicodeDecodeError:
         raise _unreadable(number, "it is not UTF-8") from None
@@ -305,3 +340,8 @@ _DECODER: Final = json.JSONDecoder(
     # Numbers are only looked at, never used: a whole one may be an id, and may have any number of digits.
     parse_int=str, parse_float=float, parse_constant=_no_constant, object_pairs_hook=_members,
 )  # fmt: skip
+_DIALECTS: Final = {
+    # Made once: to make one takes as long as to read a row.
+    delimiter: csv.reader((), delimiter=delimiter, strict=True).dialect
+    for delimiter in DELIMITERS
+}

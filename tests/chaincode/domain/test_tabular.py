@@ -102,6 +102,36 @@ def test_a_row_goes_on_while_a_quoted_field_is_open(lines: list[str], states: li
     assert found == states
 
 
+def _open_by_character(line: str, delimiter: str, quoted: bool) -> bool:
+    """Whether a quoted field is open at the end, as docs/records.md says it, one character after the other."""
+    beginning = not quoted
+    characters = list(line)
+    while characters:
+        character = characters.pop(0)
+        if quoted and character == '"' and characters[:1] == ['"']:
+            characters.pop(0)
+        elif quoted:
+            quoted = character != '"'
+        else:
+            quoted = beginning and character == '"'
+            beginning = character == delimiter
+    return quoted
+
+
+@given(line=ROWS | st.text(st.sampled_from('a",\n'), max_size=30), delimiter=DELIMITER, quoted=st.booleans())
+@example(line='"a""', delimiter=",", quoted=False)
+@example(line='"', delimiter=",", quoted=True)
+def test_an_open_field_is_found_as_it_is_defined(line: str, delimiter: str, quoted: bool) -> None:
+    expected = _open_by_character(line, delimiter, quoted)
+    assert open_after(line.encode(), delimiter.encode(), quoted=quoted) is expected
+
+
+def test_a_line_of_any_length_is_read_once() -> None:
+    for line in (b'"",' * 300_000, b'"' * 1_000_001, b',"' * 300_000, b'"a"b' * 300_000):
+        open_after(line, b",", quoted=False)
+        open_after(line, b",", quoted=True)
+
+
 def test_the_columns_are_hashed_as_rfc_8785_writes_them() -> None:
     text = '{"delimiter":"\\t","fields":["id","größe\\n\\u001f","\\""]}'
     assert json.loads(text) == {"delimiter": "\t", "fields": ["id", "größe\n\x1f", '"']}

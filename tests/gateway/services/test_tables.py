@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chaincode.domain.tabular import DELIMITERS
+from chaincode.domain.tabular import DELIMITERS, split
 from gateway.services import tables
 from gateway.services.tables import CSV, JSON_LINES, MEDIA_TYPES, Row, Table, UnreadableRecords
 
@@ -116,6 +116,31 @@ def test_what_is_taken_is_what_csv_reader_reads(text: str, delimiter: str) -> No
     assert list(table.reading.fields) == header
     assert [next(csv.reader([row.content.decode()], delimiter=delimiter)) for row in found] == expected
     assert all(row.content in content for row in found)
+
+
+HOSTILE = st.text(st.sampled_from('ab",;|\t\r\n\0\x85\u2028é'), max_size=20)
+
+
+@given(row=HOSTILE.map(str.encode) | st.binary(max_size=12), delimiter=st.sampled_from(DELIMITERS))
+@example(row=b"", delimiter=",")
+@example(row=b'"a"\r', delimiter=",")
+@example(row=b'"a"\n', delimiter=",")
+@example(row=b'"a\nb"', delimiter=",")
+@example(row=b'"\0"', delimiter=",")
+@example(row=b'"a"b', delimiter=",")
+@example(row=b'"\xff"', delimiter=",")
+def test_what_is_split_at_once_is_split_as_the_definition_does(row: bytes, delimiter: str) -> None:
+    found = tables.split_at_once(row, delimiter)
+    if found is not None:
+        assert b"\0" not in row
+        assert [field.encode() for field in found] == split(row, delimiter.encode())
+
+
+@pytest.mark.parametrize("row", [b'1,"a, b"', b'"a""b",', b'x,"a\r\nb\n"', 'pipe 5",é'.encode()])
+def test_a_row_as_programs_write_it_is_split_at_once(row: bytes) -> None:
+    found = tables.split_at_once(row, ",")
+    assert found is not None
+    assert [field.encode() for field in found] == split(row, b",")
 
 
 @given(

@@ -245,3 +245,29 @@ def test_the_table_of_imports_is_the_one_that_is_enforced() -> None:
             rows[next(iter(module))] = (ours, others)
     assert rows == {name: (set(rule.ours), set(rule.third_party)) for name, rule in house.RULES.items()}
     assert list(rows) == list(house.RULES)
+
+
+# -- the threat model ----------------------------------------------------------------------------------------------
+
+
+def _attacks() -> set[str]:
+    """The test functions of the hostile suite."""
+    return {
+        node.name
+        for path in (ROOT / "tests" / "hostile").glob("test_*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def test_the_threat_model_names_each_attack_and_no_other() -> None:
+    text = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 10
+    assert all(len(row) == 4 for row in rows)
+    tried = {name for row in rows for name in re.findall(r"`([^`]+)`", row[2])}
+    functions = {name for name in tried if not name.startswith("tests/")}
+    assert functions == _attacks()
+    for row in rows:
+        assert re.search(r"`test_\w+`|`tests/[\w/]+\.py`", row[2]), f"nothing was tried against: {row[0]}"
+    assert all((ROOT / name).is_file() for name in tried - functions), tried - functions

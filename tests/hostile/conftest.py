@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(
     0, str(Path(__file__).parents[1] / "conformance")
 )  # messages are made as the conformance suite makes them
+sys.path.insert(0, str(Path(__file__).parents[1] / "network" / "harness"))  # hostile files are made as there
 sys.path.insert(0, str(Path(__file__).parent))
 
 from hostileharness.world import World

@@ -6,13 +6,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from fabric_protos.peer import transaction_pb2
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import proposal_pb2, transaction_pb2
 from fabricharness import messages
+from fabricharness.networks import Org, wait_until
 from hostileharness.world import CHANNEL, Liar, World
 
 from gateway.sdk import PedigreeError
@@ -116,25 +119,82 @@ def alone(world: World, argument: str) -> str:
     return proposal.transaction_id
 
 
+def test_what_is_promised_waits_for_an_honest_answer(world: World, liar: Liar) -> None:
+    """With `respond-async` the gateway asks again by itself: until it is answered honestly, or its time is over."""
+    liar.tell(refuse={f"waits-{kind}-x": text for kind, text in REFUSALS.items()})
+    headers = {
+        "Authorization": f"Bearer {world.consortium._key('lab')}", "Prefer": "respond-async",
+        "Endorsing-Organisations": ",".join(BOTH),
+    }  # fmt: skip
+    with httpx.Client(base_url=world.consortium.url("lab"), headers=headers) as http:
+        waiting = {kind: ask(http, f"waits-{kind}-x") for kind in REFUSALS}
+        world.expect_honest_work()
+        for kind, path in waiting.items():
+            assert operation(http, path)["state"] != "succeeded", kind
+            assert json.dumps(operation(http, path), ensure_ascii=False).isprintable(), kind
+            with pytest.raises(PedigreeError):
+                world.clients["lab"].model(f"waits-{kind}-x")
+        liar.tell()
+        wait_until(lambda: all(operation(http, path)["state"] != "pending" for path in waiting.values()), seconds=60)
+        assert {kind: operation(http, path)["state"] for kind, path in waiting.items()} == dict.fromkeys(
+            REFUSALS, "succeeded"
+        )
+    for kind in REFUSALS:
+        assert world.clients["lab"].model(f"waits-{kind}-x")["record"]["model"] == f"waits-{kind}-x"
+    assert "Traceback" not in world.log("gateway-lab", lines=200)
+
+
+def ask(http: httpx.Client, model: str) -> str:
+    """Ask for a model to be recorded; answers where its operation is shown."""
+    body = {"model": model, "title": "Asked of the liar"}
+    answer = http.post("/v1/models", json=body, headers={"Idempotency-Key": model})
+    assert answer.status_code == 202, answer.text
+    return f"/v1/operations/{answer.json()['operation']}"
+
+
+def operation(http: httpx.Client, path: str) -> Any:
+    return http.get(path).raise_for_status().json()
+
+
+def test_an_endorser_that_refuses_late_costs_time_and_nothing_else(world: World, liar: Liar, name: str) -> None:
+    liar.tell(refuse=already("{id}"), after=3)
+    started = time.monotonic()
+    with world.impatient("lab") as lab, pytest.raises(PedigreeError):
+        lab.register_model(name, title="Asked of the liar", endorsing_organisations=BOTH)
+    assert time.monotonic() - started >= 3, "the liar was asked"
+    recorded = world.clients["lab"].register_model(f"{name}-2", title="Two honest ones are enough")
+    world.clients["hospital"].at_least(recorded.height)
+    assert world.clients["hospital"].model(f"{name}-2")["record"] == recorded.record
+
+
+def garbage(attacker: Org, seen: Path) -> Any:
+    """An envelope by the attacker itself, under the id of the transaction that it saw."""
+    proposal = attacker.propose("pedigree", "garbage", channel=CHANNEL, transaction_id=seen.name)
+    payload = messages.payload_of(proposal, proposal_payload=b"", response_payload=b"", endorsements=[])
+    return messages.envelope(payload, attacker.user)
+
+
+def replay(attacker: Org, seen: Path) -> Any:
+    """The victim's own proposal as an envelope: one signature holds for both, since their headers have one form."""
+    signed = proposal_pb2.SignedProposal.FromString(seen.read_bytes())
+    return common_pb2.Envelope(payload=signed.proposal_bytes, signature=signed.signature)
+
+
 @pytest.mark.parametrize("pause", [0.0, 3.0], ids=["at-once", "in-an-earlier-block"])
+@pytest.mark.parametrize("burning", [garbage, replay])
 def test_an_id_that_was_burnt_before_is_only_an_attempt(
-    world: World, liar: Liar, tmp_path: Path, name: str, pause: float
+    world: World, liar: Liar, tmp_path: Path, name: str, pause: float, burning: Callable[[Org, Path], Any]
 ) -> None:
-    """The endorser sees the transaction's id before it is ordered, and has garbage ordered under it."""
+    """The endorser sees the transaction's id before it is ordered, and has something else ordered under it."""
     attacker = world.orgs["regulator"]
-    burnt: list[str] = []
+    burnt: list[int] = []
     done = threading.Event()
 
     def burn() -> None:
         while not done.wait(0.01):
-            for seen in list(tmp_path.iterdir()):
+            for seen in [path for path in tmp_path.iterdir() if path.suffix != ".new"]:
                 if not burnt:  # one id is enough: an endorser that burns every one withholds service, which it may
-                    garbage = attacker.propose("pedigree", "garbage", channel=CHANNEL, transaction_id=seen.name)
-                    world.order_payload(
-                        messages.payload_of(garbage, proposal_payload=b"", response_payload=b"", endorsements=[]),
-                        attacker.user,
-                    )
-                    burnt.append(seen.name)
+                    burnt.extend(world.order(burning(attacker, seen)))
                     time.sleep(pause)
                 seen.unlink()
 
@@ -146,7 +206,7 @@ def test_an_id_that_was_burnt_before_is_only_an_attempt(
     finally:
         done.set()
         thread.join()
-    assert burnt
+    assert burnt == [common_pb2.SUCCESS]
     for client in world.clients.values():
         client.at_least(recorded.height)
         shown = client.model(name)

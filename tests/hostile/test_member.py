@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -14,10 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import msp_config_pb2
+from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 from fabricharness import messages
-from fabricharness.members import Member
+from fabricharness.members import Member, sha256
+from google.protobuf.timestamp_pb2 import Timestamp
 from hostileharness.world import CHANNEL, World
 
+OWN = "_implicit_org_RegulatorMSP"
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 Change = Callable[[msp_config_pb2.FabricMSPConfig, World], None]
 
@@ -163,3 +167,86 @@ def test_garbage_from_a_member_is_passed_over(world: World) -> None:
         assert world.order_payload(payload.SerializeToString(), regulator.user) == common_pb2.SUCCESS
     world.settle()
     world.expect_sound()
+
+
+def test_valid_transactions_that_nobody_expects_are_read_by_all(world: World, name: str) -> None:
+    """A time beyond every calendar, arguments that are no message: the ledger reads neither, so both are valid."""
+    regulator = world.orgs["regulator"]
+    variants: list[dict[str, Any]] = [
+        {"timestamp": Timestamp(seconds=2**62)}, {"timestamp": Timestamp(seconds=-(2**62), nanos=-1)},
+        {"timestamp": Timestamp(nanos=2**31 - 1)}, {"arguments": b"\xff" * 40}, {"arguments": b""},
+    ]  # fmt: skip
+    with world.lying("regulator") as liar:
+        for number, variant in enumerate(variants):
+            liar.tell(steps=[["put_private_data", OWN, f"{name}-{number}", {"a": number}]])
+            proposal = regulator.propose("pedigree", "any", channel=CHANNEL)
+            honest = regulator.peer.endorse_raw(proposal, organisations=("RegulatorMSP",))
+            assert (
+                world.order_payload(signed_anew(honest, regulator.peer_member, **variant), proposal.member)
+                == common_pb2.SUCCESS
+            )
+            assert fate(world, proposal) == "VALID", variant
+    world.settle()
+    world.expect_sound()
+    for client in world.clients.values():
+        assert client.transaction(proposal.transaction_id).get("record") is None
+
+
+def signed_anew(
+    payload: bytes, endorser: Member, *, timestamp: Timestamp | None = None, arguments: bytes | None = None
+) -> bytes:
+    """An endorsed transaction with another time or other arguments, endorsed again with a key of choice."""
+    whole = common_pb2.Payload.FromString(payload)
+    header = common_pb2.ChannelHeader.FromString(whole.header.channel_header)
+    action = messages.action_payload(payload)
+    proposed = proposal_pb2.ChaincodeProposalPayload.FromString(action.chaincode_proposal_payload)
+    if timestamp is not None:
+        header.timestamp.CopyFrom(timestamp)
+    if arguments is not None:
+        proposed.input = arguments
+    signed_header = common_pb2.Header(
+        channel_header=header.SerializeToString(), signature_header=whole.header.signature_header
+    )
+    response = proposal_response_pb2.ProposalResponsePayload.FromString(action.action.proposal_response_payload)
+    content = proposed.SerializeToString()
+    response.proposal_hash = sha256(signed_header.channel_header + signed_header.signature_header + content)
+    action.chaincode_proposal_payload = content
+    action.action.proposal_response_payload = response.SerializeToString()
+    del action.action.endorsements[:]
+    action.action.endorsements.append(messages.endorsement(endorser, response.SerializeToString()))
+    transaction = transaction_pb2.Transaction.FromString(whole.data)
+    transaction.actions[0].payload = action.SerializeToString()
+    changed: bytes = common_pb2.Payload(header=signed_header, data=transaction.SerializeToString()).SerializeToString()
+    return changed
+
+
+def fate(world: World, proposal: messages.Proposal) -> str:
+    """The validation code of a transaction, as the regulator's peer says it."""
+    request = messages.status_request(CHANNEL, proposal.transaction_id, proposal.member)
+    code: str = transaction_pb2.TxValidationCode.Name(world.orgs["regulator"].peer.status_raw(request).result)
+    return code
+
+
+def test_a_member_without_a_policy_for_endorsements_is_judged_alike_by_all(world: World, name: str) -> None:
+    """Its implicit collection is governed by its own policy `Endorsement`; without it, by any of its members."""
+    regulator = world.orgs["regulator"]
+    keys = {"peer": regulator.peer_member, "user": regulator.user, "stranger": world.orgs["hospital"].peer_member}
+
+    def fates() -> dict[str, str]:
+        found = {}
+        for key, member in keys.items():
+            proposal = regulator.propose("pedigree", "any", channel=CHANNEL)
+            honest = messages.assemble(proposal, [regulator.peer.respond(proposal)])
+            assert world.order_payload(signed_anew(honest, member), proposal.member) == common_pb2.SUCCESS
+            found[key] = fate(world, proposal)
+        return found
+
+    refused = "ENDORSEMENT_POLICY_FAILURE"
+    with world.lying("regulator") as liar, world.own_msp_restored("regulator"):
+        liar.tell(steps=[["put_private_data", OWN, name, {"a": "value"}]])
+        assert fates() == {"peer": "VALID", "user": refused, "stranger": refused}
+        refusal = world._update(lambda members: members["RegulatorMSP"].policies.pop("Endorsement"), ["regulator"])
+        assert refusal is None, refusal
+        assert fates() == {"peer": "VALID", "user": "VALID", "stranger": refused}
+        world.settle()
+        world.expect_sound()

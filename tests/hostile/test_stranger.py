@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
+from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, chaincode_shim_pb2_grpc
 from hostileharness.world import World
 
 
@@ -125,3 +127,36 @@ def test_garbage_at_the_peers_port_is_closed(world: World, sent: bytes) -> None:
         with connections(int(port), 50, sent):
             assert world.clients["lab"].ledger()["height"] > 0
     world.expect_honest_work()
+
+
+def test_nobody_becomes_a_chaincode_by_dialling(world: World, ledger: str) -> None:
+    """The embedded network was started without its flag: no port of its registers anyone, in plain text or over TLS."""
+    if ledger != "embedded":
+        pytest.skip("NOT RUN: Fabric's peers ask for a certificate at their own chaincode port")
+    process = world.program("network").process
+    assert process is not None
+    ports = listening(process.pid)
+    assert len(ports) >= 4
+    name = chaincode_pb2.ChaincodeID(name="pedigree").SerializeToString()
+    message = chaincode_shim_pb2.ChaincodeMessage(type=chaincode_shim_pb2.ChaincodeMessage.REGISTER, payload=name)
+    roots = b"".join(org.tls_ca.read_bytes() for org in world.orgs.values())
+    for port in sorted(ports):
+        for channel in (
+            grpc.insecure_channel(f"127.0.0.1:{port}"),
+            grpc.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials(roots)),
+        ):
+            with channel, pytest.raises(grpc.RpcError):
+                next(chaincode_shim_pb2_grpc.ChaincodeSupportStub(channel).Register(iter([message]), timeout=20))
+
+
+def listening(session: int) -> set[int]:
+    """Ports of TCP that a process, or one that it started, listens at."""
+    inodes = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getsid(int(entry.name)) == session:
+                inodes |= {str(link.readlink()) for link in (entry / "fd").iterdir()}
+    tables = [Path("/proc/net", table).read_text(encoding="ascii") for table in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()[1:]]
+    ours = [line for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in inodes]  # 0A: it listens
+    return {int(line[1].rpartition(":")[2], 16) for line in ours}

@@ -2,6 +2,7 @@
 """Key material and a channel that the tests of the network share; none of them changes it."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from network.embedded.channelconfig import ChannelConfig, genesis_block
 from network.embedded.identity import Signer
 from network.material import Material, ensure_material
 from network.topology import Topology, default_topology
+
+sys.path.insert(
+    0, str(Path(__file__).parent / "harness")
+)  # modules that several tests here, and the hostile ones, share
 
 
 @pytest.fixture(scope="session")

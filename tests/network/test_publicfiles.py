@@ -3,7 +3,6 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hostilefiles.folders import TRICKS, Trick
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,65 +51,9 @@ def msp(material: Material) -> Path:
     return material.organisation("lab.example") / "msp"
 
 
-def names_key_by_dots(msp: Path, key: Path) -> None:
-    rewrite(msp, os.path.relpath(key, msp))
-
-
-def names_key_from_the_root(msp: Path, key: Path) -> None:
-    rewrite(msp, str(key))
-
-
-def names_key_by_a_link(msp: Path, key: Path) -> None:
-    (msp / "cacerts" / "other.pem").symlink_to(key)
-
-
-def names_key_by_a_linked_folder(msp: Path, key: Path) -> None:
-    (msp / "inner").symlink_to(key.parent)
-    rewrite(msp, "inner/priv_sk")
-
-
-def links_config(msp: Path, key: Path) -> None:
-    (msp / "config.yaml").unlink()
-    (msp / "config.yaml").symlink_to(key)
-
-
-def links_a_whole_folder(msp: Path, key: Path) -> None:
-    (msp / "intermediatecerts").symlink_to(key.parent)
-
-
-def holds_key_as_certificate(msp: Path, key: Path) -> None:
-    (msp / "tlscacerts" / "x.pem").write_bytes(key.read_bytes())
-
-
-def holds_key_after_certificate(msp: Path, key: Path) -> None:
-    (file,) = (msp / "cacerts").iterdir()
-    file.write_bytes(file.read_bytes() + key.read_bytes())
-
-
-def holds_key_in_config(msp: Path, key: Path) -> None:
-    lines = key.read_text().splitlines()
-    (msp / "config.yaml").write_text((msp / "config.yaml").read_text() + "".join(f"# {line}\n" for line in lines))
-
-
-def holds_key_as_list(msp: Path, key: Path) -> None:
-    (msp / "crls").mkdir()
-    (msp / "crls" / "x.pem").write_bytes(key.read_bytes())
-
-
-def rewrite(msp: Path, certificate: str) -> None:
-    text = (msp / "config.yaml").read_text()
-    (msp / "config.yaml").write_text(text.replace("cacerts/ca.lab.example-cert.pem", certificate, 1))
-
-
-TRICKS = [
-    names_key_by_dots, names_key_from_the_root, names_key_by_a_link, names_key_by_a_linked_folder, links_config,
-    links_a_whole_folder, holds_key_as_certificate, holds_key_after_certificate, holds_key_in_config, holds_key_as_list,
-]  # fmt: skip
-
-
 @pytest.mark.parametrize("trick", TRICKS)
 def test_a_foreign_folder_never_brings_a_key_into_what_is_shown(
-    trick: Callable[[Path, Path], None], material: Material, shared_topology: Topology, msp: Path, key: Path
+    trick: Trick, material: Material, shared_topology: Topology, msp: Path, key: Path
 ) -> None:
     trick(msp, key)
     for show in (

@@ -3,8 +3,11 @@
 
 The file that LIE names says how, and is read anew at every call:
 
-- `refuse`: answer with a refusal of that text, in which `{id}` is the transaction's; `status` is its code.
-- `watch`: a folder. Leave a file named after the transaction there and wait until it is gone; then be honest.
+- `refuse`: answer with a refusal of that text, in which `{id}` is the transaction's; `status` is its code. With
+  `after`, only when so many seconds have passed. In place of one text there may be several, each under a word: the
+  first whose word the arguments hold is answered.
+- `watch`: a folder. Leave a file named after the transaction there, with the signed proposal in it, and wait until it
+  is gone; then be honest.
 - `steps`: methods of the stub with their arguments, called in order; `reply` is answered and `event`, a name and a
   payload, set. Nothing of the honest chaincode is called.
 
@@ -38,11 +41,12 @@ class Liar:
     def invoke(self, stub: Stub) -> Response:
         lie = json.loads(self._script.read_text(encoding="utf-8"))
         if "refuse" in lie:
-            return Response(lie.get("status", 400), lie["refuse"].replace("{id}", stub.transaction_id))
+            time.sleep(lie.get("after", 0))
+            return Response(lie.get("status", 400), _refusal(stub, lie["refuse"]).replace("{id}", stub.transaction_id))
         if "steps" in lie:
             return _invented(stub, lie)
         if "watch" in lie:
-            _wait(Path(lie["watch"]) / stub.transaction_id)
+            _wait(Path(lie["watch"]) / stub.transaction_id, stub.signed_proposal.SerializeToString())
         answer: Response = self._honest.invoke(stub)
         return answer
 
@@ -63,8 +67,16 @@ def _argument(given: Any) -> Any:
     return json.dumps(given, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _wait(seen: Path) -> None:
-    seen.touch()
+def _refusal(stub: Stub, texts: str | dict[str, str]) -> str:
+    if isinstance(texts, str):
+        return texts
+    return next((text for word, text in texts.items() if any(word.encode() in each for each in stub.args)), "no")
+
+
+def _wait(seen: Path, content: bytes) -> None:
+    whole = seen.with_suffix(".new")
+    whole.write_bytes(content)
+    whole.rename(seen)
     deadline = time.monotonic() + _PATIENCE
     while seen.exists() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Join packages: two directories that act as two hosts, and everything that may be wrong with what one sends."""
 
-import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostilefiles.packages import signed_anew
 
-from network.embedded.identity import Signer
 from network.material import Material, ensure_material
 from network.operations.errors import OperationsError
 from network.operations.joinpackage import _canonical, export, read, store
@@ -151,17 +150,6 @@ def test_what_stands_round_certificates_is_left_behind(
 
 def read_own(directory: Path, topology: Topology) -> Any:
     return json.loads(export(topology, directory, "lab", "pedigree_1.0"))["content"]["msp"]
-
-
-def signed_anew(directory: Path, topology: Topology, change: Callable[[Any], Any]) -> Path:
-    """The lab's package with an MSP that its administrator changed before signing."""
-    document = json.loads(export(topology, directory, "lab", "pedigree_1.0"))
-    change(document["content"]["msp"])
-    signer = Signer.from_folder(Material(directory / "organizations").user("lab.example", "Admin") / "msp", "LabMSP")
-    document["signature"] = base64.b64encode(signer.sign(_canonical(document["content"]))).decode()
-    path = directory / "lab.join"
-    path.write_text(json.dumps(document))
-    return path
 
 
 def test_a_key_among_ones_own_public_files_is_not_exported(

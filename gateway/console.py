@@ -118,8 +118,15 @@ def _fail(error: click.ClickException, *, as_json: bool) -> NoReturn:
         detail = message.removesuffix(f" [{problem['code']}]")
         click.echo(json.dumps({**problem, "detail": detail, "exit_code": int(error.exit_code)}), err=True)
     else:
-        click.echo(f"pedigree: {plain(' '.join(message.split()))}", err=True)
+        click.echo(f"pedigree: {plain(' '.join((message + _how_to_go_on(error)).split()))}", err=True)
     sys.exit(error.exit_code)
+
+
+def _how_to_go_on(error: click.ClickException) -> str:
+    """The key that continues a recording whose outcome is not known; for programs it is among the facts."""
+    facts = error.problem.get("facts", {}) if isinstance(error, Failure) else {}
+    key = facts.get("idempotency_key")
+    return f" (to continue: the same command with --idempotency-key {key})" if key else ""
 
 
 def _where_to_look(error: click.ClickException) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.console import fields, plain, show, table
-from gateway.options import FILE, found, merged, recorded, using_gateway
+from gateway.options import FILE, IDEMPOTENCY_KEY, found, merged, recorded, using_gateway
 
 _REASON = click.option("--reason", required=True, help="Why, in words that stand on the ledger.")
 _PAGE = 100
@@ -28,75 +28,83 @@ def policy_show(pedigree: Any, as_json: bool) -> None:
 
 @policy.command("vote")
 @click.argument("file", type=FILE)
+@IDEMPOTENCY_KEY
 @using_gateway
-def policy_vote(pedigree: Any, file: Path, as_json: bool) -> None:
+def policy_vote(pedigree: Any, file: Path, idempotency_key: str | None, as_json: bool) -> None:
     """Vote for the policy in FILE (JSON).
 
     Once enough organisations have voted for the very same one, it is in force.
     """
-    recorded(pedigree.set_policy(**merged(file)), as_json)
+    recorded(pedigree.set_policy(idempotency_key=idempotency_key, **merged(file)), as_json)
 
 
 @click.command()
 @click.argument("reference")
+@IDEMPOTENCY_KEY
 @using_gateway
-def submit(pedigree: Any, reference: str, as_json: bool) -> None:
+def submit(pedigree: Any, reference: str, idempotency_key: str | None, as_json: bool) -> None:
     """Ask for endorsement of an artifact of yours."""
-    recorded(pedigree.submit(reference), as_json)
+    recorded(pedigree.submit(reference, idempotency_key=idempotency_key), as_json)
 
 
 @click.command()
 @click.argument("reference")
 @click.option("--digest", help="The bytes that you examined; the recorded ones by default.")
+@IDEMPOTENCY_KEY
 @using_gateway
-def endorse(pedigree: Any, reference: str, digest: str | None, as_json: bool) -> None:
+def endorse(pedigree: Any, reference: str, digest: str | None, idempotency_key: str | None, as_json: bool) -> None:
     """Vouch for an artifact, signed."""
-    recorded(pedigree.endorse(reference, digest=digest), as_json)
+    recorded(pedigree.endorse(reference, digest=digest, idempotency_key=idempotency_key), as_json)
 
 
 @click.command()
 @click.argument("reference")
 @_REASON
+@IDEMPOTENCY_KEY
 @using_gateway
-def reject(pedigree: Any, reference: str, reason: str, as_json: bool) -> None:
+def reject(pedigree: Any, reference: str, reason: str, idempotency_key: str | None, as_json: bool) -> None:
     """Say that an artifact must not be approved."""
-    recorded(pedigree.reject(reference, reason), as_json)
+    recorded(pedigree.reject(reference, reason, idempotency_key=idempotency_key), as_json)
 
 
 @click.command()
 @click.argument("reference")
 @_REASON
+@IDEMPOTENCY_KEY
 @using_gateway
-def withdraw(pedigree: Any, reference: str, reason: str, as_json: bool) -> None:
+def withdraw(pedigree: Any, reference: str, reason: str, idempotency_key: str | None, as_json: bool) -> None:
     """Take your endorsement back."""
-    recorded(pedigree.withdraw(reference, reason), as_json)
+    recorded(pedigree.withdraw(reference, reason, idempotency_key=idempotency_key), as_json)
 
 
 @click.command()
 @click.argument("reference")
 @_REASON
+@IDEMPOTENCY_KEY
 @using_gateway
-def quarantine(pedigree: Any, reference: str, reason: str, as_json: bool) -> None:
+def quarantine(pedigree: Any, reference: str, reason: str, idempotency_key: str | None, as_json: bool) -> None:
     """Stop an artifact at whatever stage it is."""
-    recorded(pedigree.quarantine(reference, reason), as_json)
+    recorded(pedigree.quarantine(reference, reason, idempotency_key=idempotency_key), as_json)
 
 
 @click.command()
 @click.argument("reference")
 @_REASON
+@IDEMPOTENCY_KEY
 @using_gateway
-def release(pedigree: Any, reference: str, reason: str, as_json: bool) -> None:
+def release(pedigree: Any, reference: str, reason: str, idempotency_key: str | None, as_json: bool) -> None:
     """End a quarantine that you imposed."""
-    recorded(pedigree.release(reference, reason), as_json)
+    recorded(pedigree.release(reference, reason, idempotency_key=idempotency_key), as_json)
 
 
 @click.command()
 @click.argument("reference")
 @click.argument("stage")
+@IDEMPOTENCY_KEY
 @using_gateway
-def advance(pedigree: Any, reference: str, stage: str, as_json: bool) -> None:
+def advance(pedigree: Any, reference: str, stage: str, idempotency_key: str | None, as_json: bool) -> None:
     """Move an artifact of yours to its next STAGE."""
-    recorded(pedigree.advance(reference, stage), as_json)
+    recorded(pedigree.advance(reference, stage, idempotency_key=idempotency_key), as_json)
 
 
 @click.command()

@@ -54,12 +54,20 @@ def dataset() -> None:
 @click.option("--title", help="What people call it.")
 @click.option("--licence", help="SPDX expression.")
 @FIELDS
+@IDEMPOTENCY_KEY
 @using_gateway
 def dataset_register(
-    pedigree: Any, name: str, title: str | None, licence: str | None, given: Path | None, as_json: bool
+    pedigree: Any,
+    name: str,
+    title: str | None,
+    licence: str | None,
+    given: Path | None,
+    idempotency_key: str | None,
+    as_json: bool,
 ) -> None:
     """Register a data set of your organisation."""
-    recorded(pedigree.register_dataset(name, **merged(given, "dataset", title=title, licence=licence)), as_json)
+    rest = merged(given, "dataset", title=title, licence=licence)
+    recorded(pedigree.register_dataset(name, idempotency_key=idempotency_key, **rest), as_json)
 
 
 _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ; | or tab; a comma by default.")
@@ -189,10 +197,14 @@ def model() -> None:
 @click.argument("name")
 @click.option("--title", help="What people call it.")
 @FIELDS
+@IDEMPOTENCY_KEY
 @using_gateway
-def model_register(pedigree: Any, name: str, title: str | None, given: Path | None, as_json: bool) -> None:
+def model_register(
+    pedigree: Any, name: str, title: str | None, given: Path | None, idempotency_key: str | None, as_json: bool
+) -> None:
     """Register a model of your organisation."""
-    recorded(pedigree.register_model(name, **merged(given, "model", title=title)), as_json)
+    rest = merged(given, "model", title=title)
+    recorded(pedigree.register_model(name, idempotency_key=idempotency_key, **rest), as_json)
 
 
 @model.command("record")

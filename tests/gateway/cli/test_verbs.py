@@ -30,6 +30,7 @@ class Gateway:
         self.status = 200
         self.answer: Any = DONE
         self.requests: list[tuple[str, Any]] = []
+        self.keys: list[str | None] = []
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,11 +39,14 @@ class Gateway:
 
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                gateway.keys.append(self.headers.get("Idempotency-Key"))
                 is_json = "json" in self.headers.get("Content-Type", "")
                 gateway.requests.append((f"{self.command} {self.path}", json.loads(body) if is_json and body else body))
                 content = json.dumps(gateway.answer).encode()
                 self.send_response(gateway.status)
                 self.send_header("Content-Length", str(len(content)))
+                if gateway.status == 503:
+                    self.send_header("Retry-After", "600")  # longer than `run` is patient: it gives up at once
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -99,6 +103,20 @@ def test_a_verb_records_what_it_says(
     assert printed.stdout.startswith(f"ModelRegistered in block 6, transaction\n{'ab' * 32}\n")
     assert "2026-11-23" in printed.stdout
     assert json.loads(gateway.run(*filled, "--json").stdout)["transaction"]["block"] == 6
+    assert gateway.run(*filled, "--idempotency-key", "earlier").exit_code == 0
+    assert gateway.keys[-1] == "earlier"
+    assert gateway.run(*filled, "--idempotency-key", "two words").exit_code == Exit.USAGE
+
+
+def test_a_recording_whose_outcome_is_not_known_names_the_key_that_continues_it(gateway: Gateway) -> None:
+    gateway.status, gateway.answer = 503, {"code": "behind", "detail": "No room.", "retryable": True}
+    failed = gateway.run("submit", REF)
+    key = gateway.keys[-1]
+    assert (failed.exit_code, failed.stderr) == (
+        Exit.UNAVAILABLE, f"pedigree: No room. [behind] (to continue: the same command with --idempotency-key {key})\n",
+    )  # fmt: skip
+    error = json.loads(gateway.run("submit", REF, "--json").stderr)
+    assert (error["detail"], error["facts"]["idempotency_key"]) == ("No room.", gateway.keys[-1])
 
 
 @pytest.mark.parametrize(

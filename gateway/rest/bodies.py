@@ -9,15 +9,15 @@ leaves there is removed at the next start.
 import errno
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from werkzeug.wrappers import Request
 
 from gateway.rest.problems import HttpProblem
 from gateway.services.ports import PortError, StorageFailed, StorageFull
 from gateway.services.shares import Shares
+from gateway.services.spooled import Room, SpooledFile
 
 UPLOADS_AT_ONCE = 4
 """How many uploads of the greatest size there is room for on disk, where nothing else is said."""
@@ -42,25 +42,25 @@ class Spool:
         for leftover in folder.glob(f"{_PREFIX}*"):
             leftover.unlink()
 
-    def receive(self, client: str, body: Iterable[bytes], note: Callable[[bytes], None]) -> "Spooled":
+    def receive(self, client: str, body: Iterable[bytes], note: Callable[[bytes], None]) -> SpooledFile:
         """Write a body to a file, ready to be read from its beginning; who gets it closes it.
 
         Args:
-            client: whose share of the room it takes up.
+            client: whose share of the room it takes up, until nobody has it open.
             note: called with every piece, in their order.
 
         Raises what `body` raises, `Unavailable` where there is no room, `StorageFull` and `StorageFailed`.
         """
         try:
-            file = tempfile.TemporaryFile(dir=self._folder, prefix=_PREFIX)  # noqa: SIM115 - handed on
+            raw = tempfile.TemporaryFile(dir=self._folder, prefix=_PREFIX, buffering=0)  # noqa: SIM115 - handed on
         except OSError as exc:
             raise _of_the_disk(exc) from exc
-        spooled = Spooled(cast("BinaryIO", file), self.room, client)
+        spooled = SpooledFile(raw, Room(self.room, client))
         try:
             for piece in body:
                 spooled.append(piece)
                 note(piece)
-            spooled.file.seek(0)
+            spooled.seek(0)
         except OSError as exc:
             spooled.close()
             raise _of_the_disk(exc) from exc
@@ -68,29 +68,6 @@ class Spool:
             spooled.close()
             raise
         return spooled
-
-
-class Spooled:
-    """A file that holds one request's body, and the room that it takes up."""
-
-    def __init__(self, file: BinaryIO, room: Shares, client: str) -> None:
-        self.file = file
-        self.size = 0
-        self._room = room
-        self._client = client
-
-    def append(self, piece: bytes) -> None:
-        """Write the next piece of the body."""
-        self._room.take(self._client, len(piece))
-        self.size += len(piece)
-        self.file.write(piece)
-
-    def close(self) -> None:
-        """Remove the file."""
-        with suppress(OSError):  # what is still to be written may find no room; it is not wanted any more
-            self.file.close()
-        self._room.give_back(self._client, self.size)
-        self.size = 0
 
 
 def announced(incoming: Request) -> bool:

@@ -21,12 +21,13 @@ from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.values import OrgId
 from gateway.rest import auth, bodies, problems
 from gateway.rest.auth import Client, Keys
-from gateway.rest.bodies import Spool, Spooled
+from gateway.rest.bodies import Spool
 from gateway.rest.problems import HttpProblem
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.ports import Json, PortError
 from gateway.services.shares import Shares
+from gateway.services.spooled import SpooledFile
 from gateway.services.submitter import Answer, Intent
 
 _LOG = logging.getLogger(__name__)
@@ -166,17 +167,16 @@ class Door:
         digest = _begin_digest(incoming, media_type, () if intent is None else intent.organisations)
         received = self._receive(route, incoming, client, media_type, digest.update)
         try:
-            body = received.file if isinstance(received, Spooled) else received
             if intent is not None:
                 intent = replace(intent, digest=digest.hexdigest())
-            return self.render(route.view(Call(client, path, query, body, media_type, intent)))
+            return self.render(route.view(Call(client, path, query, received, media_type, intent)))
         finally:
-            if isinstance(received, Spooled):
+            if isinstance(received, SpooledFile):
                 received.close()
 
     def _receive(
         self, route: Route, incoming: Request, client: Client, media_type: str, note: Callable[[bytes], None]
-    ) -> Json | Spooled | None:
+    ) -> Json | SpooledFile | None:
         """Read the body that a route takes, and note what tells it from another one."""
         if not media_type:
             return None

@@ -29,6 +29,7 @@ from gateway.services.ports import (
     StoredRecord,
 )
 from gateway.services.progress import Progress
+from gateway.services.spooled import SpooledFile
 from gateway.services.tables import RepeatedId, Row, Table
 from gateway.services.trees import Trees, batches
 
@@ -58,6 +59,8 @@ class Upload:
 
     def taken_over(self) -> Self:
         """The same upload for as long as is wanted, whoever closes this one's file; who asks for it closes it."""
+        if isinstance(self.content, SpooledFile):
+            return replace(self, content=self.content.another())
         self.content.seek(0)
         try:
             content: BinaryIO = os.fdopen(os.dup(self.content.fileno()), "rb")

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.rest.bodies import Spool
 from gateway.rest.problems import HttpProblem
+from gateway.services.drafting import Upload
 from gateway.services.ports import StorageFull, Unavailable
 from gateway.services.shares import ShareTaken
 
@@ -138,12 +139,12 @@ def test_an_upload_is_a_file_without_a_name_to_be_read_from_its_beginning(tmp_pa
     noted: list[bytes] = []
     received = spool(tmp_path / "u").receive("me", iter([b"ab", b"cd"]), noted.append)
     assert list((tmp_path / "u").iterdir()) == []
-    assert received.file.read() == b"abcd"
-    assert received.file.seek(1) == 1
-    assert received.file.readline() == b"bcd"
+    assert received.read() == b"abcd"
+    assert received.seek(1) == 1
+    assert received.readline() == b"bcd"
     assert noted == [b"ab", b"cd"]
     received.close()
-    assert received.file.closed
+    assert received.closed
     assert (tmp_path / "u").stat().st_mode & 0o777 == 0o700
 
 
@@ -167,6 +168,20 @@ def test_uploads_together_have_a_budget_that_each_end_gives_back(tmp_path: Path)
     first.close()
     first.close()
     shared.receive("me", iter([b"x" * 100]), lambda _: None).close()
+
+
+def test_an_upload_has_its_room_until_nobody_has_it_open(tmp_path: Path) -> None:
+    shared = spool(tmp_path, budget=100)
+    with shared.receive("me", iter([b"a\n", b"x" * 70]), lambda _: None) as received:
+        taken = Upload(received, "text/csv").taken_over().content
+    with pytest.raises(Unavailable):
+        shared.receive("other", iter([b"x" * 50]), lambda _: None)
+    assert taken.read() == b"a\n" + b"x" * 70
+    taken.close()
+    taken.close()
+    shared.receive("other", iter([b"x" * 75]), lambda _: None).close()
+    with pytest.raises(ValueError, match="closed"):
+        received.another()
 
 
 def cut(piece: bytes) -> Iterator[bytes]:
@@ -222,6 +237,6 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
     shared = spool(tmp_path)
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("wb", 0))  # noqa: SIM115
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("r+b", 0))  # noqa: SIM115
     with pytest.raises(StorageFull):
         shared.receive("me", iter([b"x"]), lambda _: None)

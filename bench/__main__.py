@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import clients, embedded, endurance, noderest, records, rest
+from bench import clients, embedded, endurance, noderest, records, rest, uploads
 from bench.measure import Metric, record
 
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
@@ -26,10 +26,11 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "shim": clients.measure_shim,
     "rest": rest.measure,
     "node-rest": noderest.measure,
+    "uploads": uploads.measure,
     "endurance": endurance.measure,
 }
-BY_NAME_ONLY = ("endurance",)
-"""Takes a quarter of an hour and more."""
+BY_NAME_ONLY = ("uploads", "endurance")
+"""Take minutes, and a quarter of an hour and more."""
 
 
 def fabric_present() -> bool:

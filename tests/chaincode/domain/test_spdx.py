@@ -4,6 +4,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from license_expression import get_spdx_licensing
 
 from chaincode.domain.errors import LicenceMalformed, LicenceUnknown
 from chaincode.domain.spdx import Licence
@@ -101,3 +102,38 @@ def test_ways_are_what_a_licensee_may_choose_from():
     ways = Licence("MIT AND (ISC OR 0BSD) OR ISC AND MIT").ways
     assert [{term.identifier for term in way} for way in ways] == [{"MIT", "ISC"}, {"MIT", "0BSD"}]
     assert len(Licence(" AND ".join("(MIT OR ISC)" for _ in range(6))).ways) == 3
+
+
+_TERMS = ("MIT", "ISC", "0BSD", "GPL-2.0-only WITH Classpath-exception-2.0")
+_EXPRESSIONS = st.recursive(
+    st.sampled_from(_TERMS),
+    lambda parts: st.builds(
+        lambda operator, operands, wrapped: f"({text})" if (text := operator.join(operands)) and wrapped else text,
+        st.sampled_from((" AND ", " and ", " OR ", " or ")),
+        st.lists(parts, min_size=2, max_size=3),
+        st.booleans(),
+    ),
+    max_leaves=8,
+)
+_SPDX = get_spdx_licensing()
+
+
+def _is_met(tree, held):
+    if isinstance(tree, _SPDX.AND):
+        return all(_is_met(each, held) for each in tree.args)
+    if isinstance(tree, _SPDX.OR):
+        return any(_is_met(each, held) for each in tree.args)
+    return tree.render() in held
+
+
+@given(_EXPRESSIONS)
+def test_license_expression_reads_the_same_choices(text):
+    ways = [{_spelt(term) for term in way} for way in Licence(text).ways]
+    tree = _SPDX.parse(text, validate=True, strict=True)
+    for bits in range(1 << len(_TERMS)):
+        held = {term for index, term in enumerate(_TERMS) if bits >> index & 1}
+        assert any(way <= held for way in ways) == _is_met(tree, held)
+
+
+def _spelt(term):
+    return term.identifier if term.addition is None else f"{term.identifier} WITH {term.addition}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A consortium under attack: a member with keys, an endorser with its own chaincode, a stranger.
+"""A consortium under attack: a member with keys, an endorser with its own chaincode, a stranger, foreign files.
 
 Every test attacks the running programs with what its module names, and then asks of the honest organisations what they
 did before: their gateways are ready, or name the one member that they do not accept; an honest write goes through and

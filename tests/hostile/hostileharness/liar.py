@@ -5,7 +5,7 @@ The file that LIE names says how, and is read anew at every call:
 
 - `refuse`: answer with a refusal of that text, in which `{id}` is the transaction's; `status` is its code. With
   `after`, only when so many seconds have passed. In place of one text there may be several, each under a word: the
-  first whose word the arguments hold is answered.
+  first whose word the arguments hold is answered, and where there is none, the honest answer.
 - `watch`: a folder. Leave a file named after the transaction there, with the signed proposal in it, and wait until it
   is gone; then be honest.
 - `steps`: methods of the stub with their arguments, called in order; `reply` is answered and `event`, a name and a
@@ -40,9 +40,9 @@ class Liar:
 
     def invoke(self, stub: Stub) -> Response:
         lie = json.loads(self._script.read_text(encoding="utf-8"))
-        if "refuse" in lie:
+        if (text := _refusal(stub, lie.get("refuse", {}))) is not None:
             time.sleep(lie.get("after", 0))
-            return Response(lie.get("status", 400), _refusal(stub, lie["refuse"]).replace("{id}", stub.transaction_id))
+            return Response(lie.get("status", 400), text.replace("{id}", stub.transaction_id))
         if "steps" in lie:
             return _invented(stub, lie)
         if "watch" in lie:
@@ -67,10 +67,10 @@ def _argument(given: Any) -> Any:
     return json.dumps(given, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _refusal(stub: Stub, texts: str | dict[str, str]) -> str:
+def _refusal(stub: Stub, texts: str | dict[str, str]) -> str | None:
     if isinstance(texts, str):
         return texts
-    return next((text for word, text in texts.items() if any(word.encode() in each for each in stub.args)), "no")
+    return next((text for word, text in texts.items() if any(word.encode() in each for each in stub.args)), None)
 
 
 def _wait(seen: Path, content: bytes) -> None:

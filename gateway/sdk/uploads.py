@@ -68,7 +68,7 @@ class Upload:
             return cls(source, media_type or "text/csv", len(source), watcher)
         found = media_type or _MEDIA_TYPES.get(source.suffix.lower())
         if found is None:
-            raise ValueError(f"{source}: name the media type; known endings are {', '.join(_MEDIA_TYPES)}")
+            raise ValueError(f"{source}: its name must end with {', '.join(_MEDIA_TYPES)}, or media_type be given")
         status = source.stat()
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise ValueError(f"{source} is not a plain file; it could not be sent again after a lost connection")

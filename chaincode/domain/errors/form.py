@@ -17,12 +17,18 @@ class InvalidJson(Malformed):
 
 @dataclass
 class InvalidField(Malformed):
-    """A field holds a value that its type does not admit; `pointer` is a JSON pointer (RFC 6901)."""
+    """A field holds a value that its type does not admit.
+
+    `pointer` is a JSON pointer (RFC 6901); it is empty for a value that stands alone, such as a name in a path.
+    """
 
     code = "invalid-field"
     sentence = "The field '{pointer}' is invalid: {reason}."
     pointer: str
     reason: str
+
+    def __str__(self) -> str:
+        return super().__str__() if self.pointer else f"The value is invalid: {self.reason}."
 
 
 @dataclass

@@ -57,3 +57,8 @@ def test_every_refusal_is_exported():
 def test_what_was_not_said_by_this_law_is_not_rebuilt(code, facts):
     with pytest.raises(ValueError):
         rebuild(code, facts)
+
+
+def test_a_value_that_stands_alone_is_not_called_a_field_without_a_name():
+    assert str(errors.InvalidField("", "it must be a name")) == "The value is invalid: it must be a name."
+    assert str(errors.InvalidField("/title", "it must be text")) == "The field '/title' is invalid: it must be text."

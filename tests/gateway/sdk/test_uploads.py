@@ -155,7 +155,7 @@ def test_what_cannot_be_sent_is_named_before_anything_is(tmp_path: Path) -> None
     attempts: list[tuple[str, type[Exception], str]] = [
         ("pipe.csv", ValueError, "not a plain file"),
         ("folder.csv", IsADirectoryError, "folder.csv"),
-        ("d.txt", ValueError, "name the media type"),
+        ("d.txt", ValueError, "its name must end with .csv, .jsonl, .ndjson"),
         ("missing.csv", FileNotFoundError, "missing.csv"),
     ]
     with script.client() as client:

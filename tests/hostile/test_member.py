@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fabric_protos.msp import msp_config_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 from fabricharness import messages
 from fabricharness.members import Member, sha256
+from fabricharness.networks import Org
 from google.protobuf.timestamp_pb2 import Timestamp
 from hostileharness.world import CHANNEL, World
 
@@ -174,7 +176,7 @@ def test_valid_transactions_that_nobody_expects_are_read_by_all(world: World, na
     regulator = world.orgs["regulator"]
     variants: list[dict[str, Any]] = [
         {"timestamp": Timestamp(seconds=2**62)}, {"timestamp": Timestamp(seconds=-(2**62), nanos=-1)},
-        {"timestamp": Timestamp(nanos=2**31 - 1)}, {"arguments": b"\xff" * 40}, {"arguments": b""},
+        {"timestamp": Timestamp(nanos=2**31 - 1)}, {"arguments": b"\xff" * 40},
     ]  # fmt: skip
     with world.lying("regulator") as liar:
         for number, variant in enumerate(variants):
@@ -220,6 +222,17 @@ def signed_anew(
     return changed
 
 
+def answer(org: Org, proposal: messages.Proposal) -> Any:
+    """What an organisation's peer endorses, once it has found the chaincode process that was exchanged."""
+    for _ in range(40):
+        found = org.peer.process_proposal(proposal)
+        if found.response.status < 400:
+            break
+        time.sleep(0.5)
+    assert found.response.status < 400, found.response.message
+    return found
+
+
 def fate(world: World, proposal: messages.Proposal) -> str:
     """The validation code of a transaction, as the regulator's peer says it."""
     request = messages.status_request(CHANNEL, proposal.transaction_id, proposal.member)
@@ -236,7 +249,7 @@ def test_a_member_without_a_policy_for_endorsements_is_judged_alike_by_all(world
         found = {}
         for key, member in keys.items():
             proposal = regulator.propose("pedigree", "any", channel=CHANNEL)
-            honest = messages.assemble(proposal, [regulator.peer.respond(proposal)])
+            honest = messages.assemble(proposal, [answer(regulator, proposal)])
             assert world.order_payload(signed_anew(honest, member), proposal.member) == common_pb2.SUCCESS
             found[key] = fate(world, proposal)
         return found

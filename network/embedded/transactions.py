@@ -174,7 +174,8 @@ def _endorser(parsed: Parsed, payload: Any, nonce: bytes) -> None:
     digest = sha256(payload.header.channel_header)
     digest.update(action.header)
     digest.update(body.chaincode_proposal_payload)
-    if response.proposal_hash != digest.digest():
+    # Fabric hashes no proposal payload that is absent (GetProposalHash2).
+    if not body.chaincode_proposal_payload or response.proposal_hash != digest.digest():
         raise _Fault(INVALID_ENDORSER_TRANSACTION)
     parsed.endorsements = [SignedData(raw + e.endorser, e.endorser, e.signature) for e in body.action.endorsements]
     try:

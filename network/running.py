@@ -126,6 +126,7 @@ def _describe_node(node: "Node", directory: Path) -> dict[str, Any]:
     write_connection_profiles(node.topology, node.material, directory)
     described = describe(node.topology, node.material, genesis, ledger="embedded", pid=os.getpid())
     described["follows_topology"] = True
+    described["chaincode_dials"] = node.chaincode_dials
     write_json(directory / NETWORK_FILE, described)
     return described
 

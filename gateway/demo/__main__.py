@@ -44,7 +44,7 @@ def main() -> int:
     containers = _in_containers(options, console)
     refusal = _refusal(Consortium(directory if containers is None else containers.directory, options.ledger))
     if refusal is not None:
-        console.print(f"[bold red]Nothing was started or changed:[/] {refusal}")
+        console.print(f"[bold red]Nothing was started or changed:[/] {refusal}", soft_wrap=True)
         return 2
     consortium = containers or _as_processes(options, directory, console)
     story = Story(consortium, console)

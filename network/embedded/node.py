@@ -77,7 +77,8 @@ class Node:
         """Listeners by the MSP id of whom they serve."""
         self._contexts: list[ssl.SSLContext] = []
         self._mutual = False
-        self._dials = False
+        self.chaincode_dials = False
+        """Whether peers listen to chaincode that dials."""
         self._settings: ChaincodeSettings | None = None
 
     @classmethod
@@ -103,7 +104,7 @@ class Node:
             topology = topology.resolved()
             node = cls(topology, directory, ensure_material(topology, directory), lock)
             try:
-                node._mutual, node._settings, node._dials = mutual_tls, chaincode_settings, chaincode_dials
+                node._mutual, node._settings, node.chaincode_dials = mutual_tls, chaincode_settings, chaincode_dials
                 node._open(idle_cut_ms, on_failure)
                 await node._serve()
             except BaseException:
@@ -225,7 +226,7 @@ class Node:
 
     def _add_peer(self, organisation: Organisation) -> None:
         transient = self._closing_order()[-1].transient
-        token = ensure_token(self.material.organisation(organisation.domain)) if self._dials else ""
+        token = ensure_token(self.material.organisation(organisation.domain)) if self.chaincode_dials else ""
         peer = OrgPeer(
             msp_id=organisation.msp_id,
             name=organisation.name,
@@ -257,7 +258,7 @@ class Node:
         peer = self.orgs[organisation.msp_id]
         context = self._context(self.material.peer(organisation.domain))
         self._listen(peer.msp_id, peer_server(self, peer, mutual=self._mutual), (peer.address,), context)
-        if self._dials:
+        if self.chaincode_dials:
             self._listen(peer.msp_id, chaincode_server(peer), (peer.chaincode_address,), None)
 
     def _listen(self, msp_id: str, server: Any, addresses: Any, tls: ssl.SSLContext | None) -> None:

@@ -100,7 +100,12 @@ def _known(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
 def _embedded(directory: Path, topology: Topology, described: Mapping[str, Any]) -> tuple[list[Place], str]:
     up = running.holder(directory) is not None
     log = str(directory / running.LOG_FILE)
-    places = [replace(place, running=up, log=log) for place in _wanted(topology)]
+    places = [
+        replace(place, running=up, log=log)
+        for place in _wanted(topology)
+        # Peers of the embedded network listen to chaincode that dials only where they were told to.
+        if place.role != "chaincode" or described.get("chaincode_dials", False)
+    ]
     return places, "running" if up else "down"
 
 

@@ -195,6 +195,10 @@ def test_an_id_that_was_burnt_before_is_only_an_attempt(
     world: World, liar: Liar, tmp_path: Path, name: str, pause: float, burning: Callable[[Org, Path], Any]
 ) -> None:
     """The endorser sees the transaction's id before it is ordered, and has something else ordered under it."""
+    if world.ledger == "fabric" and burning is replay and not pause:
+        pytest.skip(
+            "NOT RUN: peers of Fabric 3.1.5 end with a nil pointer where a valid transaction follows in the block"
+        )
     attacker = world.orgs["regulator"]
     burnt: list[int] = []
     done = threading.Event()

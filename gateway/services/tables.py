@@ -167,11 +167,29 @@ class Table:
         number, line = self._number, self._line
         row, fields = _without_line_end(line), None
         if marks := line.count(b'"'):
-            # Where their number is odd, a field is most likely open; to try would cost more than to look.
-            fields = split_at_once(row, self._delimiter) if marks % 2 == 0 else None
+            # Where their number is odd, a field is most likely open.
+            row, fields = self._joined(line) if marks % 2 else (row, split_at_once(row, self._delimiter))
             row = self._whole(number, line) if fields is None else row
         self._line = self._advance()
         return number, row, fields
+
+    def _joined(self, line: bytes) -> tuple[bytes, list[str] | None]:
+        """The row of this line and those up to the next with an odd number of quotation marks, and its fields.
+
+        Where `split_at_once` does not take them as one row there are no fields, and the file is where it was.
+        """
+        offset, number = self._offset, self._number
+        lines = [line]
+        while (line := self._advance()) and self._offset - offset <= _LINES_KEPT:
+            lines.append(line)
+            if line.count(b'"') % 2:
+                row = _without_line_end(b"".join(lines))
+                if (fields := split_at_once(row, self._delimiter)) is not None:
+                    return row, fields
+                break
+        self._content.seek(offset)
+        self._offset, self._number = offset, number
+        return b"", None
 
     def _whole(self, number: int, line: bytes) -> bytes:
         """The row that begins with this line, which holds quotation marks; the lines after it may belong to it."""

@@ -165,6 +165,42 @@ def test_an_inch_mark_is_data_and_joins_no_rows() -> None:
     assert found[0].content == b'1,pipe 5",12'
 
 
+def _outcome(text: str, delimiter: str) -> list[Row] | str:
+    try:
+        return rows(text.encode(), CSV, None, delimiter)
+    except UnreadableRecords as exc:
+        return str(exc)
+
+
+@given(
+    text=st.text(st.sampled_from('a"",\n\n\r'), max_size=60).map(lambda body: "x,y\n" + body),
+    delimiter=st.sampled_from(DELIMITERS),
+    kept=st.sampled_from([0, 8, 64 * 1024]),
+)
+@example(text='x,y\n1,"a\n\n"\n2,b\n', delimiter=",", kept=8)
+@example(text='x,y\n1",a\n2",b\n', delimiter=",", kept=64 * 1024)
+@example(text='x,y\n1,"a\n2,"b\n3,c\n', delimiter=",", kept=64 * 1024)
+def test_rows_joined_at_once_are_joined_as_the_definition_does(text: str, delimiter: str, kept: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "_LINES_KEPT", kept)
+        found = _outcome(text, delimiter)
+        patch.setattr(tables, "split_at_once", lambda row, delimiter: None)
+        assert found == _outcome(text, delimiter)
+
+
+def test_rows_that_only_seem_open_are_read_twice_at_most() -> None:
+    class Counting(io.BytesIO):
+        lines = 0
+
+        def readline(self, size: int | None = -1) -> bytes:
+            self.lines += 1
+            return super().readline(size)
+
+    content = Counting(b"id,part,stock\n" + b'1,pipe 5",12\n2,elbow,3\n3,"a, b",4\n' * 1_000)
+    assert len(list(tables.rows(content, CSV))) == 3_000
+    assert content.lines < 2 * 3_000 + 100
+
+
 @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
 def test_only_line_ends_end_lines(character: str) -> None:
     content = f'id,note,text,tag\n1,"a, b",one{character}two,x\n2,plain,y,z\n'.encode()

@@ -83,10 +83,13 @@ RULES: dict[str, Rule] = {
         ),
         frozenset({"google", "fabric_protos", "cryptography"}),
     ),
+    "gateway.api": Rule(("gateway.api",), frozenset()),
     "gateway.sdk": Rule(("chaincode.domain.text", "gateway.sdk"), frozenset({"httpx"})),
     "gateway.demo": Rule(("gateway.sdk", "gateway.demo"), frozenset({"sklearn", "numpy", "joblib", "rich"})),
     "gateway.stores": Rule(("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography"})),
-    "gateway.rest": Rule(("chaincode.domain", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})),
+    "gateway.rest": Rule(
+        ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})
+    ),
     "gateway.identities.cli": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
     "gateway.identities.authority": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
     "gateway.identities.options": Rule(("gateway.identities", "gateway.console"), frozenset({"click"})),
@@ -103,7 +106,9 @@ RULES: dict[str, Rule] = {
 
 LONGEST_FILE = 400
 # A file may be longer only for a reason that stands here.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {
+    "gateway/api/operations.py": "one table, a row for each operation, read where one row is looked up",
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,529 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every operation that a user of a gateway has, one row each.
+
+The routes, the OpenAPI document, the verbs of `pedigree`, the tables of the guide and the parameters of tests derive
+from these rows. What cannot be derived from a row is written by hand; the row says where (`odd`) and why.
+"""
+
+from collections.abc import Mapping
+from itertools import chain
+from types import MappingProxyType
+from typing import Final
+
+from gateway.api.rows import Answer, Body, Operation, Parameter, Verb, entry, outcome, page, report
+
+CSV_AND_JSON_LINES: Final = ("text/csv", "application/jsonl")
+
+OWNER: Final = Parameter("owner", "Only those of this organisation.")
+_DIRECTION: Final = Parameter("direction", "`up` (the default) or `down`.", "choice", ("up", "down"), default="up")
+_READING: Final = (
+    Parameter("id_field", "Column or member that holds each record's id; without it records are numbered from 1."),
+    Parameter("delimiter", "What separates fields in CSV: `,`, `;`, `|` or `tab`; a comma by default."),
+)
+CONSENT_STATES: Final = (
+    "ConsentUnknown", "ConsentRequested", "ConsentGiven", "RenewedConsentGiven", "ConsentRefused", "ConsentWithdrawn",
+    "ConsentExpired", "ConsentInvalidated", "ConsentTerminated",
+)  # fmt: skip
+PURPOSES: Final = ("research", "model-training", "model-evaluation", "care", "public-health", "commercial")
+_CONSENT: Final = (
+    Parameter("consent", "Consent of every record.", "choice", CONSENT_STATES, default="ConsentUnknown"),
+    Parameter("purposes", f"Purposes that the consent covers, comma separated, of {', '.join(PURPOSES)}."),
+)
+STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined")
+_ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
+_REASON: Final = ("reason",)
+_TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gateway's work on it"
+_FILLED_IN: Final = "the gateway looks up the digest of what is recorded, or signs the statement"
+
+DATASETS: Final = (
+    Operation(
+        name="registerDataset",
+        does="Register a data set of your organisation.",
+        method="POST",
+        path="/v1/datasets",
+        role="recorder",
+        body=Body("dataset:register"),
+        answer=outcome("dataset"),
+        sdk="register_dataset",
+        verb=Verb("dataset register", arguments=("dataset",), options=("title", "licence"), file="option"),
+    ),
+    Operation(
+        name="listDatasets",
+        does="List data sets.",
+        path="/v1/datasets",
+        filters=(OWNER,),
+        answer=page("dataset"),
+        sdk="datasets",
+        verb=Verb("dataset list", columns=("dataset", "title", "owner", "licence", "sensitivity")),
+    ),
+    Operation(
+        name="getDataset",
+        does="Read a data set.",
+        path="/v1/datasets/{dataset}",
+        about="dataset:{dataset}",
+        answer=entry("dataset"),
+        sdk="dataset",
+        verb=Verb("dataset show", help="Show a data set, or one version of it."),
+    ),
+    Operation(
+        name="commitDatasetVersion",
+        does="Commit to every record of a version: send the records, or a root that was computed elsewhere.",
+        method="POST",
+        path="/v1/datasets/{dataset}/versions",
+        role="recorder",
+        body=Body("dataset:commit-version", bound={"dataset": "{dataset}"}, filled=("number",)),
+        uploads=CSV_AND_JSON_LINES,
+        parameters=(*_READING, *_CONSENT),
+        answer=outcome("dataset-version"),
+        sdk="commit_records",
+        verb=Verb("dataset commit"),
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_A_FILE),
+    ),
+    Operation(
+        name="listDatasetVersions",
+        does="List the versions of a data set.",
+        path="/v1/datasets/{dataset}/versions",
+        answer=page("dataset-version"),
+        sdk="dataset_versions",
+        verb=Verb("dataset versions", columns=("dataset", "number", "change", "size", "root")),
+    ),
+    Operation(
+        name="getDatasetVersion",
+        does="Read a version.",
+        path="/v1/datasets/{dataset}/versions/{number}",
+        about="dataset-version:{dataset}:{number}",
+        answer=report("DatasetVersionDetails"),
+        sdk="dataset_version",
+        verb=Verb("dataset show"),
+        odd={"rest": "says how the file was read, where this gateway holds the records"},
+    ),
+    Operation(
+        name="proveRecord",
+        does="Evidence that a record is in a version; only its owner's gateway has it.",
+        path="/v1/datasets/{dataset}/versions/{number}/proof",
+        about="dataset-version:{dataset}:{number}",
+        role="recorder",
+        parameters=(Parameter("id", "The record's id.", required=True),),
+        answer=report("Evidence"),
+        sdk="record_proof",
+        verb=Verb("dataset proof"),
+        codes={404: ("records-not-held",)},
+        odd={"rest": "computed from the records that this gateway holds", "cli": "writes a file of evidence"},
+    ),
+    Operation(
+        name="verifyDatasetVersion",
+        does="Compare a copy of the records, or the owner's own store, with the ledger.",
+        method="POST",
+        path="/v1/datasets/{dataset}/versions/{number}/verify",
+        about="dataset-version:{dataset}:{number}",
+        role="recorder",
+        uploads=CSV_AND_JSON_LINES,
+        optional_body=True,
+        parameters=tuple(
+            Parameter(each.name, f"{each.meaning} As the version was read, where nothing is said.") for each in _READING
+        ),
+        answer=report("DatasetComparison"),
+        sdk="verify_dataset",
+        verb=Verb("dataset verify"),
+        codes={404: ("records-not-held",)},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_A_FILE),
+    ),
+)
+
+MODELS: Final = (
+    Operation(
+        name="registerModel",
+        does="Register a model of your organisation.",
+        method="POST",
+        path="/v1/models",
+        role="recorder",
+        body=Body("model:register"),
+        answer=outcome("model"),
+        sdk="register_model",
+        verb=Verb("model register", arguments=("model",), options=("title",), file="option"),
+    ),
+    Operation(
+        name="listModels",
+        does="List models.",
+        path="/v1/models",
+        filters=(OWNER,),
+        answer=page("model"),
+        sdk="models",
+        verb=Verb("model list", columns=("model", "title", "owner")),
+    ),
+    Operation(
+        name="getModel",
+        does="Read a model.",
+        path="/v1/models/{model}",
+        about="model:{model}",
+        answer=entry("model"),
+        sdk="model",
+        verb=Verb("model show", help="Show a model, or one version of it."),
+    ),
+    Operation(
+        name="recordModelVersion",
+        does="Record a version of your model, the next one unless it says which: every file by its SHA-256.",
+        method="POST",
+        path="/v1/models/{model}/versions",
+        role="recorder",
+        body=Body("model:record-version", bound={"model": "{model}"}, filled=("number",)),
+        answer=outcome("model-version"),
+        sdk="record_model_version",
+        verb=Verb("model record"),
+        odd={"sdk": "hashes the files of a folder", "cli": "hashes the files of a folder"},
+    ),
+    Operation(
+        name="listModelVersions",
+        does="List the versions of a model.",
+        path="/v1/models/{model}/versions",
+        answer=page("model-version"),
+        sdk="model_versions",
+        verb=Verb("model versions", columns=("model", "number", "licence", "run", "digest")),
+    ),
+    Operation(
+        name="getModelVersion",
+        does="Read a version and the parents declared later.",
+        path="/v1/models/{model}/versions/{number}",
+        about="model-version:{model}:{number}",
+        answer=report("ModelVersionDetails"),
+        sdk="model_version",
+        verb=Verb("model show"),
+        odd={"rest": "joins the parents that were declared later, which are a record of their own"},
+    ),
+    Operation(
+        name="declareModelParent",
+        does="Add a parent that became known later.",
+        method="POST",
+        path="/v1/models/{model}/versions/{number}/parents",
+        about="model-version:{model}:{number}",
+        role="recorder",
+        body=Body("model:declare-parent", bound={"child": "model-version:{model}:{number}"}),
+        answer=outcome("later-parents"),
+        sdk="declare_parent",
+        verb=Verb("model declare-parent", arguments=("parent",), options=("relation",), required=("relation",)),
+    ),
+)
+
+RUNS: Final = (
+    Operation(
+        name="recordRun",
+        does="Record a training run that is over.",
+        method="POST",
+        path="/v1/runs",
+        role="recorder",
+        body=Body("run:record"),
+        answer=outcome("training-run"),
+        sdk="record_run",
+        verb=Verb("run record"),
+        odd={
+            "sdk": "takes mappings of parameters and metrics, and floating-point numbers",
+            "cli": "also reads the file that a program left which could not record its run",
+        },
+    ),
+    Operation(
+        name="listRuns",
+        does="List training runs.",
+        path="/v1/runs",
+        filters=(OWNER,),
+        answer=page("training-run"),
+        sdk="runs",
+        verb=Verb("run list", columns=("run", "owner", "finished")),
+    ),
+    Operation(
+        name="getRun",
+        does="Read a training run.",
+        path="/v1/runs/{run}",
+        about="run:{run}",
+        answer=entry("training-run"),
+        sdk="get_run",
+        verb=Verb("run show", help="Show a training run."),
+    ),
+    Operation(
+        name="recordEvaluation",
+        does="Record how a model version did on a data set version.",
+        method="POST",
+        path="/v1/evaluations",
+        role="recorder",
+        body=Body("evaluation:record"),
+        answer=outcome("evaluation"),
+        sdk="record_evaluation",
+        verb=Verb(
+            "evaluation record",
+            help="Record an evaluation, from FILE (JSON).",
+            arguments=("evaluation",),
+            file="argument",
+        ),
+        odd={"sdk": "takes a mapping of metrics, and floating-point numbers"},
+    ),
+    Operation(
+        name="listEvaluations",
+        does="List evaluations.",
+        path="/v1/evaluations",
+        filters=(OWNER, Parameter("subject", "Only those of this model version.")),
+        answer=page("evaluation"),
+        sdk="evaluations",
+        verb=Verb("evaluation list", columns=("evaluation", "subject", "owner", "evaluated_at")),
+    ),
+    Operation(
+        name="getEvaluation",
+        does="Read an evaluation.",
+        path="/v1/evaluations/{evaluation}",
+        about="evaluation:{evaluation}",
+        answer=entry("evaluation"),
+        sdk="evaluation",
+        verb=Verb("evaluation show", help="Show an evaluation."),
+    ),
+)
+
+POLICIES: Final = (
+    Operation(
+        name="voteForPolicy",
+        does="Vote for a version of the policy; the vote that completes the quorum puts it in force.",
+        method="POST",
+        path="/v1/policies",
+        role="operator",
+        body=Body("endorsement:set-policy"),
+        answer=outcome("policy", "policy-vote"),
+        sdk="set_policy",
+        verb=Verb(
+            "policy vote",
+            help="Vote for the policy in FILE (JSON).",
+            file="argument",
+            more="Once enough organisations have voted for the very same one, it is in force.",
+        ),
+    ),
+    Operation(
+        name="listPolicies",
+        does="Every version that was in force.",
+        path="/v1/policies",
+        answer=page("policy-version"),
+        sdk="policies",
+        verb=Verb("policy list", help="List the policies that were in force.", columns=("policy",)),
+    ),
+    Operation(
+        name="getPolicy",
+        does="The policy in force.",
+        path="/v1/policies/current",
+        answer=entry("policy"),
+        sdk="policy",
+        verb=Verb("policy show", help="Show the policy in force."),
+        odd={"rest": "the last one, which no name in the path identifies"},
+    ),
+    Operation(
+        name="listPolicyVotes",
+        does="Votes for versions of the policy.",
+        path="/v1/policies/votes",
+        filters=(Parameter("number", "Only votes for this version.", "number"),),
+        answer=page("policy-vote"),
+        sdk="policy_votes",
+        verb=Verb("policy votes", help="List votes for versions of the policy.", columns=("number", "by", "at")),
+    ),
+)
+
+ARTIFACTS: Final = (
+    Operation(
+        name="getArtifact",
+        does="Where an artifact stands, who vouches for it, and who is missing.",
+        path="/v1/artifacts/{reference}",
+        about="{reference}",
+        parameters=(
+            Parameter(
+                "stage", "The stage that is counted for; `approved` by default.", "choice", STAGES, default="approved"
+            ),
+        ),
+        answer=report("ArtifactStatus"),
+        sdk="artifact",
+        verb=Verb("artifact", help="Show where an artifact stands and who vouches."),
+        odd={"rest": "joins what several records say of it", "cli": "prints who is missing"},
+    ),
+    Operation(
+        name="getInbox",
+        does="What awaits this organisation's endorsement.",
+        path="/v1/inbox",
+        answer=report("Inbox", paged=True),
+        sdk="inbox",
+        verb=Verb("inbox", help="List what awaits your organisation's endorsement."),
+        odd={"rest": "counts for each open artifact", "cli": "says whose inbox is empty"},
+    ),
+    Operation(
+        name="submitArtifact",
+        does="Ask the consortium to endorse your artifact.",
+        method="POST",
+        path="/v1/artifacts/{reference}/submission",
+        about="{reference}",
+        role="recorder",
+        body=Body("endorsement:submit", bound=_ARTIFACT, filled=("digest",), examined=True),
+        answer=outcome("artifact-stage"),
+        sdk="submit",
+        verb=Verb("submit", help="Ask for endorsement of an artifact of yours."),
+        odd={"rest": _FILLED_IN},
+    ),
+    Operation(
+        name="endorseArtifact",
+        does="Vouch for an artifact; the gateway signs the statement.",
+        method="POST",
+        path="/v1/artifacts/{reference}/endorsements",
+        about="{reference}",
+        role="endorser",
+        body=Body("endorsement:endorse", bound=_ARTIFACT, filled=("envelope",), examined=True),
+        answer=outcome("endorsement"),
+        sdk="endorse",
+        verb=Verb("endorse", help="Vouch for an artifact, signed.", options=("digest",)),
+        odd={"rest": _FILLED_IN},
+    ),
+    Operation(
+        name="rejectArtifact",
+        does="Say that an artifact must not reach a stage.",
+        method="POST",
+        path="/v1/artifacts/{reference}/rejections",
+        about="{reference}",
+        role="endorser",
+        body=Body("endorsement:reject", bound=_ARTIFACT, filled=("envelope",), examined=True),
+        answer=outcome("rejection"),
+        sdk="reject",
+        verb=Verb("reject", help="Say that an artifact must not be approved.", options=_REASON, required=_REASON),
+        odd={"rest": _FILLED_IN},
+    ),
+    Operation(
+        name="withdrawEndorsement",
+        does="Take your endorsement back.",
+        method="POST",
+        path="/v1/artifacts/{reference}/withdrawal",
+        about="{reference}",
+        role="endorser",
+        body=Body("endorsement:withdraw", bound=_ARTIFACT),
+        answer=outcome("endorsement", "artifact-stage"),
+        sdk="withdraw",
+        verb=Verb("withdraw", options=_REASON, required=_REASON),
+    ),
+    Operation(
+        name="quarantineArtifact",
+        does="Stop an artifact at whatever stage it is.",
+        method="POST",
+        path="/v1/artifacts/{reference}/quarantine",
+        about="{reference}",
+        role="endorser",
+        body=Body("endorsement:quarantine", bound=_ARTIFACT),
+        answer=outcome("artifact-stage"),
+        sdk="quarantine",
+        verb=Verb("quarantine", options=_REASON, required=_REASON),
+    ),
+    Operation(
+        name="releaseArtifact",
+        does="End a quarantine that your organisation imposed.",
+        method="POST",
+        path="/v1/artifacts/{reference}/release",
+        about="{reference}",
+        role="endorser",
+        body=Body("endorsement:release", bound=_ARTIFACT),
+        answer=outcome("artifact-stage"),
+        sdk="release",
+        verb=Verb("release", help="End a quarantine that you imposed.", options=_REASON, required=_REASON),
+    ),
+    Operation(
+        name="advanceArtifact",
+        does="Move your artifact to its next stage.",
+        method="POST",
+        path="/v1/artifacts/{reference}/stage",
+        about="{reference}",
+        role="recorder",
+        body=Body("endorsement:advance", bound=_ARTIFACT),
+        answer=outcome("artifact-stage"),
+        sdk="advance",
+        verb=Verb("advance", help="Move an artifact of yours to its next STAGE.", arguments=("to",)),
+    ),
+)
+
+LINEAGE: Final = (
+    Operation(
+        name="getLineage",
+        does="Walk up to the sources, or down to what depends on it.",
+        path="/v1/lineage/{reference}",
+        about="{reference}",
+        parameters=(
+            _DIRECTION,
+            Parameter("limit", "Most nodes to visit; 1000 by default.", "number", most=10_000, default="1000"),
+        ),
+        answer=Answer("document", ("lineage",)),
+        sdk="lineage",
+        verb=Verb("lineage", help="Show the lineage of an artifact as a tree."),
+        odd={"rest": "a walk over many records", "cli": "draws a tree"},
+    ),
+    Operation(
+        name="listEdges",
+        does="List the edges on the ledger that end (`up`) or begin (`down`) at an artifact.",
+        path="/v1/lineage/{reference}/edges",
+        about="{reference}",
+        parameters=(_DIRECTION,),
+        answer=page("edge"),
+        sdk="edges",
+        verb=Verb("edges", help="List the edges from or to an artifact.", columns=("child", "relation", "parent")),
+        odd={"rest": "which end of an edge is asked for depends on the direction"},
+    ),
+)
+
+SUBMISSIONS: Final = (
+    Operation(
+        name="getOperation",
+        does="What became of a submission.",
+        path="/v1/operations/{operation}",
+        answer=report("Submission"),
+        sdk="operation",
+        verb=Verb("operation", help="Show what became of a submission."),
+        codes={404: ("no-such-operation",)},
+        odd={"rest": "about a request to this gateway, not about a record"},
+    ),
+)
+
+LEDGER: Final = (
+    Operation(
+        name="getLedger",
+        does="Height, channel and organisation.",
+        path="/v1/ledger",
+        answer=report("Ledger"),
+        sdk="ledger",
+        verb=Verb("ledger", help="Show the ledger's height and this gateway's place."),
+        odd={"rest": "about this gateway, not about a record"},
+    ),
+    Operation(
+        name="getTransaction",
+        does="The outcome of a transaction.",
+        path="/v1/transactions/{transaction}",
+        answer=report("TransactionOutcome"),
+        sdk="transaction",
+        verb=Verb("transaction", help="Show the outcome of a transaction."),
+        codes={404: ("no-such-transaction",)},
+        odd={"rest": "about a transaction, not about a record"},
+    ),
+)
+
+NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
+    {
+        "datasets": DATASETS,
+        "models": MODELS,
+        "runs": RUNS,
+        "policies": POLICIES,
+        "artifacts": ARTIFACTS,
+        "lineage": LINEAGE,
+        "operations": SUBMISSIONS,
+        "ledger": LEDGER,
+    }
+)
+"""The rows by the noun that they are about, in the order in which the documents list them."""
+
+OPERATIONS: Final = tuple(chain.from_iterable(NOUNS.values()))
+
+EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "dataset": "wdbc",
+        "model": "net",
+        "number": "1",
+        "run": "r-7",
+        "evaluation": "e-3",
+        "reference": "model-version:net:1",
+        "operation": "0b5f3e1c9d7a4c52",
+        "transaction": "5f" * 32,
+        "id": "p1",
+    }
+)
+"""An example of everything that a path or a query must name."""

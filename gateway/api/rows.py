@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a row of the table of operations holds.
+
+Rows are plain values, and name commands and kinds of records as the ledger's documents do ("dataset:register",
+"dataset-version"), so that reading the table imports none of the ledger's rules: `pedigree --help` waits for nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+_PLACE: Final = re.compile(r"\{([a-z_]+)\}")
+
+Face = Literal["rest", "sdk", "cli"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something that a query string may name."""
+
+    name: str
+    meaning: str
+    """One sentence; it is the option's help on the command line."""
+    form: Literal["text", "number", "choice"] = "text"
+    choices: tuple[str, ...] = ()
+    least: int = 1
+    most: int = 0
+    """Of a number; 0 where nothing bounds it."""
+    default: str | None = None
+    """What is meant where nothing is said."""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A JSON body: the fields of a command, but for those that the path decides."""
+
+    command: str
+    """The chaincode's function that takes the command, such as "dataset:register"."""
+    bound: Mapping[str, str] = field(default_factory=dict)
+    """Fields that the path decides, each with its value: "model-version:{model}:{number}" is filled in."""
+    filled: tuple[str, ...] = ()
+    """Fields that the gateway fills in where the body leaves them out."""
+    examined: bool = False
+    """Whether the body may name the `digest` of the bytes that were examined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered, as one named component of the OpenAPI document.
+
+    `form` is "outcome" (what a transaction recorded), "entry" (a record and the transaction that wrote it), "page" (of
+    entries), "document" (a document of the ledger's as it is) or "report" (a component of the gateway's own, in
+    `gateway/rest/reports.py`). `kinds` names the record or, where it may be one of several, the records; of a report,
+    the component.
+    """
+
+    form: Literal["outcome", "entry", "page", "document", "report"]
+    kinds: tuple[str, ...]
+    paged: bool = False
+    """Whether it is one page of a list, with a `next` to pass as `cursor`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """How an operation is called on the command line.
+
+    Its arguments are what the path names (of a command, the fields that the path decides), then `arguments`.
+    """
+
+    words: str
+    """Such as "dataset register". Operations that share a verb are told apart by how many arguments are given."""
+    help: str = ""
+    """The first sentence of the help, where the operation's own is too long for a list of commands."""
+    more: str = ""
+    """What the help says after it."""
+    arguments: tuple[str, ...] = ()
+    """Fields of the body that are arguments too."""
+    options: tuple[str, ...] = ()
+    """Fields of the body that have an option."""
+    required: tuple[str, ...] = ()
+    """Those of the options that must be given."""
+    file: Literal["", "argument", "option"] = ""
+    """Whether (further) fields are read from a JSON file, and how that is named: FILE or --fields FILE."""
+    columns: tuple[str, ...] = ()
+    """Fields that a list shows to people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One thing that a user can do."""
+
+    name: str
+    """Its id in the OpenAPI document, in camel case."""
+    does: str
+    """One sentence."""
+    path: str
+    answer: Answer
+    sdk: str
+    """The method of the Python client."""
+    verb: Verb
+    method: Literal["GET", "POST"] = "GET"
+    role: Literal["reader", "recorder", "endorser", "operator"] = "reader"
+    body: Body | None = None
+    uploads: tuple[str, ...] = ()
+    """Media types that the body may have instead of JSON."""
+    optional_body: bool = False
+    about: str = ""
+    """The reference of the artifact that the path names, such as "run:{run}"."""
+    parameters: tuple[Parameter, ...] = ()
+    filters: tuple[Parameter, ...] = ()
+    """Parameters of a list that each keep the records whose field of that name has that value."""
+    codes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Problems that only this operation has, by HTTP status; `gateway/rest/refusals.py` knows the others."""
+    odd: Mapping[Face, str] = field(default_factory=dict)
+    """Where it is written by hand instead of derived from this row, and why."""
+
+    @property
+    def records(self) -> bool:
+        """Whether it submits a transaction, and so needs an Idempotency-Key."""
+        return self.answer.form == "outcome"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of success."""
+        return 201 if self.records else 200
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What the path names, in order."""
+        return tuple(_PLACE.findall(self.path))
+
+    @property
+    def taken(self) -> tuple[Parameter, ...]:
+        """Every query parameter: those of its own, its filters and, of a list, those of paging."""
+        paging = PAGING if self.answer.paged else ()
+        return (*self.parameters, *self.filters, *paging)
+
+
+PAGE_LIMIT: Final = 100
+PAGING: Final = (
+    Parameter("limit", f"Page size, 1 to {PAGE_LIMIT}.", "number", most=PAGE_LIMIT, default="50"),
+    Parameter("cursor", "The `next` of the page before."),
+)
+
+
+def outcome(*kinds: str) -> Answer:
+    """What a transaction recorded: one of these kinds of record, the event, and where they are on the ledger."""
+    return Answer("outcome", kinds)
+
+
+def entry(kind: str) -> Answer:
+    """A record and the transaction that wrote it."""
+    return Answer("entry", (kind,))
+
+
+def page(kind: str) -> Answer:
+    """A page of records of one kind."""
+    return Answer("page", (kind,), paged=True)
+
+
+def report(component: str, *, paged: bool = False) -> Answer:
+    """An answer of the gateway's own."""
+    return Answer("report", (component,), paged)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of operations against what it describes: routes, OpenAPI document, Python client, command line."""
+
+import inspect
+import re
+from typing import Any
+
+import click
+import pytest
+
+from chaincode.domain.functions import COMMANDS
+from chaincode.domain.policy import Stage
+from gateway.api.operations import CONSENT_STATES, CSV_AND_JSON_LINES, EXAMPLES, OPERATIONS, PURPOSES, STAGES
+from gateway.api.rows import Operation
+from gateway.cli import main as pedigree
+from gateway.sdk import Pedigree
+from gateway.services import consent, tables
+
+# What an interface does not offer yet. A test fails where a name stands here that it does offer.
+NOT_IN_THE_SDK = {"getEvaluation", "listPolicyVotes"}
+NOT_ON_THE_COMMAND_LINE = {
+    "declareModelParent", "getEvaluation", "getOperation", "getTransaction", "listDatasetVersions", "listDatasets",
+    "listEdges", "listEvaluations", "listModelVersions", "listModels", "listPolicies", "listPolicyVotes", "listRuns",
+}  # fmt: skip
+
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+
+
+def document(api: Any) -> dict[tuple[str, str], Any]:
+    return {
+        (method.upper(), path): described
+        for path, methods in api.get("/openapi.json", role=None).json["paths"].items()
+        for method, described in methods.items()
+    }
+
+
+def find_command(words: str) -> click.Command | None:
+    command: click.Command | None = pedigree
+    for word in words.split():
+        command = command.commands.get(word) if isinstance(command, click.Group) else None
+    return command
+
+
+def test_the_routes_that_are_served_are_those_of_the_table(api: Any) -> None:
+    served = {
+        (method, re.sub(r"<([a-z_]+)>", r"{\1}", rule.rule), rule.endpoint.rpartition(".")[2])
+        for rule in api.service.api.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    table = {(operation.method, operation.path, operation.name) for operation in OPERATIONS}
+    assert served - {("GET", "/openapi.json", "openapi")} == table
+
+
+def test_the_document_says_what_the_table_says(api: Any) -> None:
+    described = document(api)
+    assert set(described) == {(operation.method, operation.path) for operation in OPERATIONS}
+    for operation in OPERATIONS:
+        found = described[operation.method, operation.path]
+        parameters = {(each["in"], each["name"]): each for each in found["parameters"]}
+        assert found["operationId"] == operation.name
+        assert found["summary"] == operation.does
+        assert f"`{operation.role}`" in found["description"]
+        assert [name for place, name in parameters if place == "path"] == list(operation.places)
+        assert {name for place, name in parameters if place == "query"} == {each.name for each in operation.taken}
+        assert (("header", "Idempotency-Key") in parameters) == operation.records
+        assert str(operation.status) in found["responses"]
+        assert ("202" in found["responses"]) == operation.records
+        taken = found.get("requestBody", {"content": {}})
+        json = ["application/json"] if operation.body else []
+        assert sorted(taken["content"]) == sorted([*json, *operation.uploads])
+        assert taken.get("required", False) == bool(taken["content"] and not operation.optional_body)
+        for status, codes in operation.codes.items():
+            assert set(codes) <= set(api.codes[operation.name][status])
+
+
+@each_operation
+def test_every_operation_has_a_method_of_the_client(operation: Operation) -> None:
+    method = getattr(Pedigree, operation.sdk, None)
+    assert (method is None) == (operation.name in NOT_IN_THE_SDK)
+    if method is not None:
+        assert inspect.getdoc(method)
+
+
+@each_operation
+def test_every_operation_has_a_verb_of_the_command(operation: Operation) -> None:
+    command = find_command(operation.verb.words)
+    assert (command is None) == (operation.name in NOT_ON_THE_COMMAND_LINE)
+    if command is not None:
+        assert not isinstance(command, click.Group)
+
+
+def test_names_are_unique_and_examples_are_given_for_all_that_must_be_named() -> None:
+    for names in (
+        [operation.name for operation in OPERATIONS],
+        [(operation.method, operation.path) for operation in OPERATIONS],
+        [operation.sdk for operation in OPERATIONS],
+    ):
+        assert len(set(names)) == len(names)
+    named = {name for operation in OPERATIONS for name in operation.places}
+    named |= {each.name for operation in OPERATIONS for each in operation.taken if each.required}
+    assert named == set(EXAMPLES)
+
+
+def test_every_command_of_the_ledger_can_be_recorded_by_one_operation() -> None:
+    assert sorted(operation.body.command for operation in OPERATIONS if operation.body) == sorted(COMMANDS)
+
+
+def test_the_table_uses_the_words_of_the_rules() -> None:
+    assert tuple(Stage) == STAGES
+    assert tuple(consent.STATES) == CONSENT_STATES
+    assert consent.PURPOSES == PURPOSES
+    assert tuple(tables.MEDIA_TYPES) == CSV_AND_JSON_LINES
+
+
+def test_what_is_written_by_hand_says_why() -> None:
+    for operation in OPERATIONS:
+        for reason in operation.odd.values():
+            assert len(reason.split()) > 2, operation.name

@@ -31,6 +31,8 @@ OBJECTS = {
     "stub": "chaincode.shim.Stub",
     "contract": "gateway.fabric.Contract",
 }
+# Resources of Fabric's access control, whose names look like paths of ours.
+RESOURCES = {"gateway/CommitStatus", "gateway/ChaincodeEvents"}
 # What their constructors assign.
 ATTRIBUTES = {"Run": ("name", "recorded")}
 
@@ -208,7 +210,19 @@ def test_links_and_files_exist() -> None:
             if "://" not in target:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
         for name in re.findall(r"`((?:chaincode|gateway|network|tests|docs)/[\w/.]+)`", text):
-            assert (ROOT / name).exists(), f"{path.name}: {name}"
+            assert (ROOT / name).exists() or name in RESOURCES, f"{path.name}: {name}"
+
+
+def _anchors(path: Path) -> set[str]:
+    """What the headings of a document can be linked by."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def test_links_into_a_document_lead_to_a_heading() -> None:
+    for path in DOCUMENTS:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text(encoding="utf-8")):
+            assert anchor in _anchors((path.parent / target) if target else path), f"{path.name}: {target}#{anchor}"
 
 
 def test_the_glossary_tells_the_words_apart_that_are_easily_confused() -> None:
@@ -245,6 +259,60 @@ def test_the_table_of_imports_is_the_one_that_is_enforced() -> None:
             rows[next(iter(module))] = (ours, others)
     assert rows == {name: (set(rule.ours), set(rule.third_party)) for name, rule in house.RULES.items()}
     assert list(rows) == list(house.RULES)
+
+
+# -- the rules of the protocol -------------------------------------------------------------------------------------
+
+RULE = re.compile(r"^- \*\*([A-Z]-\d+)\.\*\* (.*?)(?=^- \*\*|^#|\Z)", re.MULTILINE | re.DOTALL)
+CITATION = re.compile(r"(?<![\w.-])[PSRGOVLDTC]-\d+(?![\w-]|\.\d)")
+CURVES = {"P-224", "P-256", "P-384", "P-521"}
+WHERE = re.compile(r"Source:\s.*?(`[\w/:.]+`|hyperledger/[\w-]+|PyPI `[\w-]+`)", re.DOTALL)
+
+
+def _rules() -> dict[str, str]:
+    """Every rule of the protocol by its number."""
+    found = RULE.findall((ROOT / "docs" / "protocol.md").read_text(encoding="utf-8"))
+    assert len(found) == len(dict(found)), "a number stands for two rules"
+    return dict(found)
+
+
+def _cases() -> set[str]:
+    """The numbers of the conformance suite's cases."""
+    return set(re.findall(r'"(C-\d+)":', (ROOT / "tests" / "conformance" / "cases.py").read_text(encoding="utf-8")))
+
+
+def _citations(text: str) -> set[str]:
+    return set(CITATION.findall(text)) - CURVES
+
+
+def test_every_rule_and_case_that_is_cited_exists() -> None:
+    known = _rules().keys() | _cases()
+    cited: set[str] = set()
+    folders = ("chaincode", "gateway", "network", "bench", "tests")
+    sources = [
+        path for each in folders for path in (ROOT / each).rglob("*") if path.suffix in {".py", ".sql", ".proto"}
+    ]
+    for path in [*DOCUMENTS, *sources]:
+        numbers = _citations(path.read_text(encoding="utf-8"))
+        assert numbers <= known, f"{path.relative_to(ROOT)} cites {sorted(numbers - known)}"
+        cited |= numbers
+    assert len(cited) > 300, "the search for citations finds too few"
+
+
+def test_the_search_for_citations_tells_rules_from_other_names() -> None:
+    text = "rules V-20 to V-23 (O-7), S-" + "999; on P-256; MPL-2.0, CC-BY-4.0, ASP-3, UTF-8, C-001."
+    assert _citations(text) == {"V-20", "V-23", "O-7", "S-" + "999", "C-001"}
+
+
+def test_the_rules_are_numbered_without_gaps_and_say_where_they_can_be_read() -> None:
+    rules = _rules()
+    letters = [number[0] for number in rules]
+    assert list(dict.fromkeys(letters)) == list("PSRGOVLDT")
+    for letter in set(letters):
+        numbers = [int(number[2:]) for number in rules if number[0] == letter]
+        assert numbers == list(range(1, len(numbers) + 1))
+    for number, text in rules.items():
+        assert WHERE.search(text), f"{number} names no source"
 
 
 # -- the threat model ----------------------------------------------------------------------------------------------

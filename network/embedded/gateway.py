@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fabric's Gateway service of one organisation (section 4 of the protocol rules, G-1 to G-31).
+"""Fabric's Gateway service of one organisation (rules G-1 to G-31).
 
 Everything runs on the event loop and calls the organisations' endorsers, the orderer and the ledger directly; what an
 answer from another organisation's peer would lose on the wire is lost here too (G-6).

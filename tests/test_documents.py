@@ -19,7 +19,7 @@ from network.cli import main as pedigree_network
 from network.topology import default_topology, loads
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = {"pedigree": pedigree, "pedigree-network": pedigree_network}
 # Names that snippets give to what a call answers, and the class of that.
 OBJECTS = {
@@ -237,13 +237,12 @@ def test_the_glossary_tells_the_words_apart_that_are_easily_confused() -> None:
     assert not {"grant", "derivation"} & set(terms)
 
 
-def test_make_help_lists_every_target_of_the_readme() -> None:
+def test_make_help_lists_every_target_that_a_document_names() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     described = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
-    for target in re.findall(
-        r"(?:^|`)make ([a-z][a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
-    ):
-        assert target in described, target
+    for path in DOCUMENTS:
+        for target in re.findall(r"(?:^|`)make ([a-z][a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            assert target in described, f"{path.name}: make {target}"
 
 
 def test_the_table_of_imports_is_the_one_that_is_enforced() -> None:

@@ -18,8 +18,8 @@ from gateway.delivery.blockfeed import ledger_block
 from gateway.fabric import FabricError, Gateway, Identity, Signer, connect, decode_block
 from gateway.fabric.blocks import header_hash
 from gateway.fabric.network import Network
+from gateway.server.settings import NetworkFile, Organisation, PeerAddress
 from gateway.services.ports import PortError
-from gateway.settings import NetworkFile, Organisation, PeerAddress
 from gateway.stores import comparison
 from gateway.stores.database import Database
 from gateway.stores.readmodel import ReadModelStore

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.values import OrgId
-from gateway.settings import NetworkFile, SettingsError
+from gateway.server.settings import NetworkFile, SettingsError
 from network.config.groups import peer_organisation
 from network.topology import TopologyError, check_msp_id, default_topology, parse
 

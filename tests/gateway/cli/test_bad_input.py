@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.console import LARGEST_JSON
-from gateway.exits import Exit
+from gateway.cli.console import LARGEST_JSON
+from gateway.cli.exits import Exit
 from gateway.services.ports import LedgerBlock
 from gateway.stores.database import Database
 from gateway.stores.readmodel import ReadModelStore

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.exits import Exit
-from gateway.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
+from gateway.cli.exits import Exit
+from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
 
 
 def invoke(*arguments: str) -> Any:

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.console import Tool, told
-from gateway.exits import EPILOG, MEANINGS, Exit
+from gateway.cli.console import Tool, told
+from gateway.cli.exits import EPILOG, MEANINGS, Exit
 from gateway.sdk import errors
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "applications.md"

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.housekeeping import open_at_rest
+from gateway.cli.records import open_at_rest
 from gateway.services.ports import (
     LedgerBlock,
     LedgerTransaction,

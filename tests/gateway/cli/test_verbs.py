@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.exits import Exit
+from gateway.cli.exits import Exit
 
 DONE = {
     "record": {"kind": "model", "model": "net", "recorded_at": 1_795_397_823_449},

@@ -47,8 +47,8 @@ from gateway.identities.revocation import Revocations
 from gateway.identities.transport import tls_context
 from gateway.identities.wallet import Wallet
 from gateway.identities.wallets import open_wallet
+from gateway.server.settings import NetworkFile
 from gateway.services.recording import COMMANDS
-from gateway.settings import NetworkFile
 from network.material import ensure_material
 from network.topology import default_topology
 

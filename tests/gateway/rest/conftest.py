@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 
 from gateway.rest.bodies import Spool
+from gateway.server.service import Parts, Place, Service, assemble
 from gateway.services.attempts import Limits
 from gateway.services.ports import (
     AlreadyProposed,
@@ -33,7 +34,6 @@ from gateway.stores.keys import KeyStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
-from gateway.wiring import Parts, Place, Service, assemble
 
 # What a command becomes when it is recorded: its kind on the ledger and the fields that the law adds.
 _RECORDS: Mapping[str, str] = {

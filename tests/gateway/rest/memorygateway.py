@@ -13,10 +13,10 @@ from pathlib import Path
 
 import conftest  # beside this file, which is a program
 
-from gateway import wire
-from gateway.serving import GatewayServer
-from gateway.settings import NetworkFile, Organisation, Settings
-from gateway.wiring import Service
+from gateway.server import wire
+from gateway.server.service import Service
+from gateway.server.serving import GatewayServer
+from gateway.server.settings import NetworkFile, Organisation, Settings
 
 
 def main(options: dict[str, float]) -> None:

@@ -14,8 +14,8 @@ import yaml
 from click.testing import CliRunner
 
 from chaincode.shim import settings_from_environment
-from gateway.preflight import check
-from gateway.settings import Settings
+from gateway.server.preflight import check
+from gateway.server.settings import Settings
 from network.cli import main
 from network.kubernetes import KubernetesError, Part
 from network.material import Material

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.app import Metrics
+from gateway.server.app import Metrics
 from network.monitoring import certificate_metrics
 from network.monitoring.dashboard import dashboard
 from network.monitoring.export import RULES
@@ -63,7 +63,8 @@ def of_a_gateway() -> Iterator[tuple[str, set[str]]]:
     metrics.observe("commit", 0.1)
     metrics.count("pending")
     metrics.request("models.registerModel", 201, 0.1)
-    wiring = (Path(__file__).parents[3] / "gateway" / "wiring.py").read_text(encoding="utf-8")
+    server = Path(__file__).parents[3] / "gateway" / "server"
+    wiring = "".join((server / name).read_text(encoding="utf-8") for name in ("service.py", "wiring.py"))
     for name in re.findall(r'metrics\.gauge\(\s*"([a-z_]+)"', wiring):
         metrics.gauge(name, "as the wiring does", lambda: 0.0)
     from prometheus_client import generate_latest

@@ -30,9 +30,9 @@ from typing import Any
 from gunicorn.http import errors, wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
-from gateway.connections import Connection, Crowd, arrived, closed, wake_at_once, wake_when_whole
-from gateway.settings import PER_ADDRESS
-from gateway.wire import (
+from gateway.server.connections import Connection, Crowd, arrived, closed, wake_at_once, wake_when_whole
+from gateway.server.settings import PER_ADDRESS
+from gateway.server.wire import (
     DEFECT,
     HEAD_INCOMPLETE,
     HEAD_TOO_LARGE,

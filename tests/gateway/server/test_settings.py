@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.settings import PeerAddress, Settings, SettingsError
+from gateway.server.settings import PeerAddress, Settings, SettingsError
 
 
 @pytest.fixture

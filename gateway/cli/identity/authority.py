@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.console import Failure, fields, show, table
-from gateway.identities.options import (
+from gateway.cli.console import Failure, fields, show, table
+from gateway.cli.identity.options import (
     PATH,
     CaAt,
     WalletAt,

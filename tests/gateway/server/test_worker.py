@@ -18,7 +18,7 @@ SERVER = """
 import sys
 import time
 from gunicorn.app.base import BaseApplication
-from gateway.worker import PatientWorker
+from gateway.server.worker import PatientWorker
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]

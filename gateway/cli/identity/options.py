@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.console import Exit, Failure, told
+from gateway.cli.console import Exit, Failure, told
 
 if TYPE_CHECKING:  # imported where used, so that `--help` answers at once
     from gateway.identities.ca import FabricCa

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs of `pedigree` that use a gateway have in common: their options, and how they answer."""
+"""The options that the verbs of `pedigree` which use a gateway have in common."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from gateway.console import Json, fields, read_json, show, told
+from gateway.cli.console import Json, read_json, told
 
 _KEY = re.compile(r"[!-~]{1,200}")
 FILE = click.Path(path_type=Path, exists=True)
@@ -126,33 +126,6 @@ def _seconds(_context: click.Context, _option: click.Parameter, value: float) ->
     if math.isfinite(value) and value > 0:
         return value
     raise click.BadParameter(f"{value} is no number of seconds above 0")
-
-
-def recorded(outcome: Any, as_json: bool) -> None:
-    """Print what a recording wrote, and where it stands."""
-    value = {
-        "record": outcome.record,
-        "event": outcome.event,
-        "transaction": {"id": outcome.transaction_id, "block": outcome.block},
-    }
-
-    def render() -> None:
-        click.echo(f"{outcome.event['name']} in block {outcome.block}, transaction")
-        click.echo(outcome.transaction_id)
-        fields(outcome.record)
-
-    show(value, as_json, render)
-
-
-def found(answer: Json, as_json: bool) -> None:
-    """Print a record that was asked for, and where it stands."""
-
-    def render() -> None:
-        click.echo(f"In block {answer['transaction']['block']}, transaction")
-        click.echo(answer["transaction"]["id"])
-        fields(answer["record"])
-
-    show(answer, as_json, render)
 
 
 def merged(given: Path | None, *taken: str, **options: Any) -> Json:

@@ -13,11 +13,16 @@ from typing import Any
 
 import click
 
-from gateway.console import Failure, Tool, dumps, plain, show, table, told
-from gateway.exits import Exit
-from gateway.housekeeping import records
-from gateway.identities.cli import identity
-from gateway.verbs import add_verbs
+from gateway.cli import endorsing
+from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
+from gateway.cli.datasets import dataset
+from gateway.cli.evidence import verify
+from gateway.cli.exits import Exit
+from gateway.cli.identity.verbs import identity
+from gateway.cli.lineage import ledger, lineage
+from gateway.cli.models import model
+from gateway.cli.records import records
+from gateway.cli.runs import evaluation, run
 
 _network = click.option(
     "--network",
@@ -80,9 +85,9 @@ def serve(
     as_json: bool,
 ) -> None:
     """Run one organisation's gateway until it is stopped."""
-    from gateway.preflight import check
-    from gateway.serving import serve as run
-    from gateway.settings import Settings
+    from gateway.server.preflight import check
+    from gateway.server.serving import serve as run_server
+    from gateway.server.settings import Settings
 
     settings = Settings.build(
         network, organisation, data=data, host=host, port=port, health_port=health_port,
@@ -95,7 +100,7 @@ def serve(
         click.echo(dumps({"ready": url, "health": health}) if as_json else f"ready {url} health {health}")
         sys.stdout.flush()
 
-    run(settings, announce)
+    run_server(settings, announce)
 
 
 @main.command()
@@ -114,7 +119,7 @@ def fsck(network: Path, organisation: str, data: Path | None, as_json: bool) -> 
     Each finding is one line; exit code 1 when there is any.
     """
     from gateway.fsck import fsck as judge
-    from gateway.settings import Settings
+    from gateway.server.settings import Settings
 
     settings = Settings.build(network, organisation, data=data, host="", port=None, health_port=None, in_flight=1)
     report = judge(settings.network, settings.organisation, settings.data, lambda line: click.echo(line, err=True))
@@ -197,7 +202,7 @@ def _is_gateways(data: Path) -> bool:
 
 @contextmanager
 def _key_store(data: Path) -> Iterator[Any]:
-    from gateway.wiring import open_keys
+    from gateway.server.wiring import open_keys
 
     file = data / "keys.db"
     with ExitStack() as guard:
@@ -213,6 +218,5 @@ def _refuse_without_keys(data: Path) -> None:
         raise Failure(f"{data} has no keys; make one with: pedigree keys add NAME --role ROLE --data {data}")
 
 
-add_verbs(main)
-main.add_command(identity)
-main.add_command(records)
+for command in (dataset, model, run, evaluation, lineage, verify, ledger, *endorsing.VERBS, identity, records):
+    main.add_command(command)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
 
-from gateway.exits import EPILOG, exit_of
-from gateway.exits import Exit as Exit
+from gateway.cli.exits import EPILOG, exit_of
+from gateway.cli.exits import Exit as Exit
+from gateway.printable import plain as plain
 
 if TYPE_CHECKING:  # rich is imported where something is printed, so that `--help` need not wait for it
     from rich.console import Console
@@ -143,8 +144,8 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
         from chaincode.domain.errors import LedgerError
         from gateway.fabric.errors import FabricError
         from gateway.sdk import PedigreeError
+        from gateway.server.settings import SettingsError
         from gateway.services.ports import PortError
-        from gateway.settings import SettingsError
 
         try:
             function(*args, **kwargs)
@@ -167,13 +168,6 @@ def show(value: Any, as_json: bool, render: Callable[[], None]) -> None:
         click.echo(dumps(value))
     else:
         render()
-
-
-def plain(text: str) -> str:
-    """`text` without anything that a terminal would obey: others wrote it, and it is only to be read."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
 
 
 def wrapped(text: str) -> str:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from gateway.fabric import Identity, Signer, Trust
 from gateway.fabric.errors import DisabledMember, InvalidIdentity, MalformedData
-from gateway.settings import NetworkFile, Organisation, Settings, SettingsError
+from gateway.server.settings import NetworkFile, Organisation, Settings, SettingsError
 
 _STORES = ("keys", "readmodel", "records", "submissions")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.console import Failure, fields, show, table
-from gateway.identities.authority import VERBS
-from gateway.identities.options import (
+from gateway.cli.console import Failure, fields, show, table
+from gateway.cli.identity.authority import VERBS
+from gateway.cli.identity.options import (
     FILE,
     PATH,
     CaAt,

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from gateway.console import fields, plain, show, table
-from gateway.options import FILE, IDEMPOTENCY_KEY, found, merged, recorded, using_gateway
+from gateway.cli.answers import found, recorded
+from gateway.cli.console import fields, plain, show, table
+from gateway.cli.options import FILE, IDEMPOTENCY_KEY, merged, using_gateway
 
 _REASON = click.option("--reason", required=True, help="Why, in words that stand on the ledger.")
 _PAGE = 100

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from gateway.app import Metrics
 from gateway.delivery.peers import Line, Peer, Peers
 from gateway.fabric import Identity
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity
 from gateway.ledger import OrganisationSigner
-from gateway.wiring import _renewal
+from gateway.server.app import Metrics
+from gateway.server.wiring import _renewal
 from network.material import ensure_material
 from network.topology import default_topology
 

@@ -17,11 +17,12 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from gateway.console import plain
-from gateway.health import HealthServer
-from gateway.settings import Settings, SettingsError
-from gateway.wiring import Service, build
-from gateway.worker import PatientWorker
+from gateway.printable import plain
+from gateway.server.health import HealthServer
+from gateway.server.service import Service
+from gateway.server.settings import Settings, SettingsError
+from gateway.server.wiring import build
+from gateway.server.worker import PatientWorker
 
 _LOG = logging.getLogger(__name__)
 _GRACE = 30

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.console import Failure, show, table, told
+from gateway.cli.console import Failure, show, table, told
 
 if TYPE_CHECKING:
     from gateway.stores.readmodel import ReadModelStore
@@ -20,11 +20,11 @@ _DAY = 86_400
 
 def open_at_rest(data: Path, guard: ExitStack) -> "tuple[RecordStore, ReadModelStore, SubmissionStore]":
     """The stores of a gateway that does not run, and will not start meanwhile; raises `SettingsError` where it runs."""
+    from gateway.server.wiring import sole_owner
     from gateway.stores.database import Database
     from gateway.stores.readmodel import ReadModelStore
     from gateway.stores.records import RecordStore
     from gateway.stores.submissions import SubmissionStore
-    from gateway.wiring import sole_owner
 
     guard.enter_context(sole_owner(data / "lock"))
 
@@ -65,8 +65,8 @@ def collect(data: Path, older_than: int, delete: bool, as_json: bool) -> None:
     a version on the ledger has its root, or a request may still come to record it. What the ledger says is read from
     the gateway's read model, so let the gateway catch up with the ledger and stop it before.
     """
+    from gateway.server.settings import SettingsError
     from gateway.services.garbage import unneeded
-    from gateway.settings import SettingsError
 
     missing = [name for name in ("records.db", "readmodel.db", "submissions.db") if not (data / name).exists()]
     if missing:

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pedigree dataset`: register data sets, commit to their records, prove and verify."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.answers import found, print_comparison, recorded
+from gateway.cli.console import Failure, dumps, uploading
+from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, announced, merged, using_gateway
+
+
+@click.group()
+def dataset() -> None:
+    """Register data sets, commit to and verify records."""
+
+
+@dataset.command("register")
+@click.argument("name")
+@click.option("--title", help="What people call it.")
+@click.option("--licence", help="SPDX expression.")
+@FIELDS
+@IDEMPOTENCY_KEY
+@using_gateway
+def dataset_register(
+    pedigree: Any,
+    name: str,
+    title: str | None,
+    licence: str | None,
+    given: Path | None,
+    idempotency_key: str | None,
+    as_json: bool,
+) -> None:
+    """Register a data set of your organisation."""
+    rest = merged(given, "dataset", title=title, licence=licence)
+    recorded(pedigree.register_dataset(name, idempotency_key=idempotency_key, **rest), as_json)
+
+
+_DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ; | or tab; a comma by default.")
+
+
+@dataset.command("commit")
+@click.argument("name")
+@click.argument("file", type=FILE)
+@click.option("--id-field", help="Column or member that holds the record id.")
+@_DELIMITER
+@click.option(
+    "--consent", default="ConsentUnknown", show_default=True, help="State of every record, such as ConsentGiven."
+)
+@click.option("--purpose", "purposes", multiple=True, help="What it permits, such as research; may be repeated.")
+@IDEMPOTENCY_KEY
+@using_gateway
+def dataset_commit(
+    pedigree: Any,
+    name: str,
+    file: Path,
+    idempotency_key: str | None,
+    as_json: bool,
+    **reading: Any,
+) -> None:
+    """Commit to every record of FILE as the next version.
+
+    FILE is CSV with a header line (.csv) or JSON Lines (.jsonl, .ndjson), in UTF-8. The records stay with your gateway;
+    the ledger receives one root over all of them, and a digest of the column names. How FILE was read is remembered
+    with the version. The gateway goes on when this command or its terminal is lost: the same command with the
+    idempotency key that it printed continues it.
+    """
+    from gateway.sdk.uploads import Upload
+
+    Upload.of(file, None)  # what cannot be sent has no key
+    key = announced(idempotency_key, as_json)
+    with _reading(file), uploading(file, as_json) as progress:
+        outcome = pedigree.commit_records(name, file, progress=progress, idempotency_key=key, **reading)
+    recorded(outcome, as_json)
+
+
+@contextmanager
+def _reading(file: Path | None) -> Iterator[None]:
+    """Name the file where the gateway names a line of it."""
+    from gateway.sdk import Refused
+
+    try:
+        yield
+    except Refused as exc:
+        if file is None or exc.code not in {"unreadable-records", "record-id-repeated"}:
+            raise
+        raise Failure.of(exc, str(file)) from None
+
+
+@dataset.command("show")
+@click.argument("name")
+@click.argument("number", type=int, required=False)
+@using_gateway
+def dataset_show(pedigree: Any, name: str, number: int | None, as_json: bool) -> None:
+    """Show a data set, or one version of it."""
+    found(pedigree.dataset(name) if number is None else pedigree.dataset_version(name, number), as_json)
+
+
+@dataset.command("proof")
+@click.argument("name")
+@click.argument("number", type=int)
+@click.argument("record_id")
+@click.argument("output", type=click.File("w"), default="-")
+@using_gateway
+def dataset_proof(pedigree: Any, name: str, number: int, record_id: str, output: Any, as_json: bool) -> None:
+    """Write evidence that a record is in a version.
+
+    OUTPUT is a file, standard output by default. Whoever has it sees that one record and no other.
+    """
+    click.echo(dumps(pedigree.record_proof(name, number, record_id)), file=output)
+
+
+@dataset.command("verify")
+@click.argument("name")
+@click.argument("number", type=int)
+@click.argument("file", type=FILE, required=False)
+@click.option("--id-field", help="Column or member that holds the record id, if not the committed one.")
+@click.option("--delimiter", help="What separates fields in CSV, if not what did in the committed file.")
+@using_gateway
+def dataset_verify(
+    pedigree: Any,
+    name: str,
+    number: int,
+    file: Path | None,
+    id_field: str | None,
+    delimiter: str | None,
+    as_json: bool,
+) -> None:
+    """Compare records with the ledger.
+
+    FILE is a copy of the records, read as the committed file was; without it the gateway's own store is checked.
+    Columns that are called otherwise are named, and every record that was changed, added, removed or moved; exit code 1
+    when there is one.
+    """
+    with _reading(file), uploading(file, as_json) as progress:
+        report = pedigree.verify_dataset(name, number, file, id_field=id_field, delimiter=delimiter, progress=progress)
+    print_comparison(report, as_json)

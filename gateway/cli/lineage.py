@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pedigree lineage` and `pedigree ledger`: what the ledger says about an artifact, and about itself."""
+
+from typing import Any
+
+import click
+
+from gateway.cli.console import fields, lineage_tree, show
+from gateway.cli.options import using_gateway
+
+
+@click.command()
+@click.argument("reference")
+@click.option("--down", is_flag=True, help="What was made from it, instead of what it was made from.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=1_000, show_default=True, help="Most artifacts.")
+@using_gateway
+def lineage(pedigree: Any, reference: str, down: bool, limit: int, as_json: bool) -> None:
+    """Show the lineage of an artifact as a tree."""
+    direction = "down" if down else "up"
+    answer = pedigree.lineage(reference, direction, limit=limit)
+    show(answer, as_json, lambda: lineage_tree(answer, direction))
+
+
+@click.command()
+@using_gateway
+def ledger(pedigree: Any, as_json: bool) -> None:
+    """Show the ledger's height and this gateway's place."""
+    answer = pedigree.ledger()
+    show(answer, as_json, lambda: fields(answer))

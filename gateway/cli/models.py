@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pedigree model`: register models, record versions by their files, and verify files."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.answers import found, print_comparison, recorded
+from gateway.cli.console import progressing
+from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, using_gateway
+
+
+@click.group()
+def model() -> None:
+    """Register models, record and verify versions."""
+
+
+@model.command("register")
+@click.argument("name")
+@click.option("--title", help="What people call it.")
+@FIELDS
+@IDEMPOTENCY_KEY
+@using_gateway
+def model_register(
+    pedigree: Any, name: str, title: str | None, given: Path | None, idempotency_key: str | None, as_json: bool
+) -> None:
+    """Register a model of your organisation."""
+    rest = merged(given, "model", title=title)
+    recorded(pedigree.register_model(name, idempotency_key=idempotency_key, **rest), as_json)
+
+
+@model.command("record")
+@click.argument("name")
+@click.argument("path", type=FILE)
+@click.option("--licence", required=True, help="SPDX expression.")
+@click.option("--number", type=int, help="The next one by default.")
+@click.option("--run", help="The training run that made it.")
+@click.option(
+    "--ignore", "ignored", multiple=True, metavar="PATH", help="Path in the folder that is no part of it; repeatable."
+)
+@FIELDS
+@IDEMPOTENCY_KEY
+@using_gateway
+def model_record(
+    pedigree: Any,
+    name: str,
+    path: Path,
+    licence: str,
+    number: int | None,
+    run: str | None,
+    ignored: tuple[str, ...],
+    given: Path | None,
+    idempotency_key: str | None,
+    as_json: bool,
+) -> None:
+    """Record a version: every file of PATH by its SHA-256.
+
+    Git's own files at the top of the folder are left out. A link, or what is not a plain file, is refused.
+    """
+    from gateway.sdk import digest_files
+    from gateway.sdk.folders import ignored_paths
+
+    with hashing(path, ignored, as_json) as progress:
+        entries = digest_files(path, progress, ignore_paths=ignored)
+    left_out = ignored_paths(ignored)
+    rest = merged(given, "model", "files", "digest", "ignore_paths", "licence", "number", run=run)
+    outcome = pedigree.record_model_version(
+        name, entries, licence=licence, number=number, ignore_paths=left_out, idempotency_key=idempotency_key, **rest
+    )
+    recorded(outcome, as_json)
+
+
+@model.command("show")
+@click.argument("name")
+@click.argument("number", type=int, required=False)
+@using_gateway
+def model_show(pedigree: Any, name: str, number: int | None, as_json: bool) -> None:
+    """Show a model, or one version of it."""
+    found(pedigree.model(name) if number is None else pedigree.model_version(name, number), as_json)
+
+
+@model.command("verify")
+@click.argument("name")
+@click.argument("number", type=int)
+@click.argument("path", type=FILE)
+@using_gateway
+def model_verify(pedigree: Any, name: str, number: int, path: Path, as_json: bool) -> None:
+    """Compare the files of PATH with a recorded version.
+
+    Every file that was changed, added or removed is named; exit code 1 when there is one.
+    """
+    ignored = pedigree.model_version(name, number)["record"].get("ignore_paths", ())
+    with hashing(path, ignored, as_json) as progress:
+        report = pedigree.verify_model(name, number, path, progress=progress)
+    print_comparison(report, as_json)
+
+
+@contextmanager
+def hashing(path: Path, ignored: Sequence[str], quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """A progress bar over the bytes of a model's files."""
+    from gateway.sdk.folders import ignored_paths, list_files
+
+    files = list_files(path, (f"/{each}" for each in ignored_paths(ignored)))
+    with progressing(f"hashing {path.name}", sum(file.size for file in files), quiet) as progress:
+        yield progress

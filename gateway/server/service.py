@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running gateway, put together over any ledger and any stores."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from flask import Flask
+
+from gateway.delivery.lookout import Lookout
+from gateway.delivery.peers import Peers
+from gateway.rest import artifacts, datasets, lineage, models, operations, policies, runs
+from gateway.rest import ledger as ledger_routes
+from gateway.rest.auth import Keys
+from gateway.rest.bodies import Spool
+from gateway.rest.problems import response_for
+from gateway.rest.routing import Door, Route
+from gateway.server.app import Metrics, create_app
+from gateway.server.health import Health
+from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
+from gateway.services.artifacts import Artifacts, Speaker
+from gateway.services.attempts import Attempts, Limits
+from gateway.services.catalogue import Catalogue
+from gateway.services.commits import Commits
+from gateway.services.datasets import Datasets
+from gateway.services.drafting import Drafts
+from gateway.services.ledgerview import LedgerView
+from gateway.services.lineage import LineageReader
+from gateway.services.numbering import Numbering
+from gateway.services.ports import BlockSource, Ledger, ReadModel, Records, Submissions
+from gateway.services.ports import Signer as StatementSigner
+from gateway.services.projector import Projector
+from gateway.services.reconciler import Reconciler
+from gateway.services.recording import Recorder
+from gateway.services.secret import Secret
+from gateway.services.shares import Shares
+from gateway.services.submitter import Submitter
+from gateway.services.trees import Trees
+
+_LOG = logging.getLogger(__name__)
+_EXIT_FOR_GOOD = 3
+"""The arbiter starts no other worker after this one (gunicorn's `WORKER_BOOT_ERROR`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a gateway is made of on the outside: the ledger and the stores."""
+
+    ledger: Ledger
+    blocks: BlockSource
+    readmodel: ReadModel
+    submissions: Submissions
+    records: Records
+    keys: Keys
+    signer: StatementSigner
+    secret: bytes
+    peers: Peers | None = None
+    """The organisation's peers, to be watched; `None` where the ledger has none."""
+    replaced: Callable[[], str | None] = lambda: None
+    """Why the network is another one now than the one that is read here; `None` while nothing says so."""
+    members: Callable[[], Collection[str]] = tuple
+    """MSP ids of the channel's members; none where the ledger has none."""
+    disabled: Callable[[], Mapping[str, str]] = dict
+    """Members whose definition on the channel is not understood, by MSP id, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which organisation's gateway this is, on which channel."""
+
+    organisation: str
+    domain: str
+    channel: str
+    chaincode: str
+    genesis_hash: str
+
+
+class Service:
+    """A running gateway: its application, its health and the threads behind them."""
+
+    def __init__(
+        self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
+        attempts: Attempts, resources: ExitStack, lookout: Lookout | None = None,
+    ) -> None:  # fmt: skip
+        self.api = api
+        self.health = health
+        self.projector = projector
+        self._reconciler = reconciler
+        self._submitter = submitter
+        self._attempts = attempts
+        self._resources = resources
+        self._lookout = lookout
+
+    def start(self) -> None:
+        """Take up the block stream, and finish what a former process left unfinished."""
+        if self._lookout is not None:
+            self._lookout.start()
+        self.projector.start()
+        unfinished = self._submitter.recover()
+        if unfinished:
+            _LOG.info("%d submissions of a former process are being finished", unfinished)
+        self._reconciler.start()
+
+    def hurry(self) -> None:
+        """Let requests that wait for their commits be answered 202; the operation tells the rest."""
+        self._attempts.stop()
+
+    def stop(self) -> None:
+        """Stop the threads and close the stores; what is unfinished stays on disk."""
+        self._attempts.stop()
+        self._submitter.stop()
+        self._reconciler.stop()
+        self.projector.stop()
+        if self._lookout is not None:
+            self._lookout.stop()
+        self._resources.close()
+
+
+def assemble(
+    parts: Parts,
+    place: Place,
+    *,
+    limits: Limits,
+    spool: Spool,
+    resources: ExitStack | None = None,
+    metrics: Metrics | None = None,
+) -> Service:
+    """A gateway over any ledger and stores; tests build it over fakes."""
+    metrics = metrics or Metrics()
+    commits = Commits(parts.readmodel.height(), waiters=limits.waiters)
+    projector = Projector(parts.blocks, parts.readmodel, commits)
+    secret = Secret(parts.secret)
+    drafts = Drafts(parts.records, Trees(parts.records))
+    numbering = Numbering(Catalogue(parts.readmodel), drafts.follow)
+    attempts = Attempts(
+        parts.ledger, parts.submissions, parts.readmodel, commits,
+        secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
+        organisation=place.organisation, numbering=numbering,
+    )  # fmt: skip
+    submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
+    bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
+    door = Door(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
+    api = create_app(
+        _nouns(parts, place, Recorder(submitter, numbering), submitter, projector, drafts),
+        door,
+        metrics=metrics,
+        version=version("pedigree"),
+        organisation=place.organisation,
+    )
+    metrics.gauge("pedigree_height", "Blocks in the read model", lambda: commits.height)
+    metrics.gauge("pedigree_lag_blocks", "Blocks known to exist and not applied yet", lambda: commits.lag)
+    metrics.gauge("pedigree_in_flight", "Submissions that have not reached their end", lambda: submitter.in_flight)
+    metrics.gauge(
+        "pedigree_behind_seconds", "For how long the read model has lacked blocks", lambda: commits.behind_for
+    )
+    lookout = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
+    metrics.gauge(
+        "pedigree_members_disabled",
+        "Members whose definition on the channel this gateway does not understand",
+        lambda: len(parts.disabled()),
+    )
+    health = Health(projector.progress, parts.disabled, metrics.registry)
+    return Service(
+        api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack(), lookout
+    )
+
+
+def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[[], str | None]) -> Lookout:
+    metrics.gauge("pedigree_peers_usable", "Peers of this organisation that could be used now", lambda: peers.usable)
+    metrics.gauge("pedigree_peers_distrusted", "Peers that showed another chain", lambda: peers.distrusted)
+    metrics.gauge("pedigree_peer_calls", "Calls at this organisation's peers now", lambda: peers.calls)
+    return Lookout(peers, lambda height: commits.seen(height - 1), replaced=replaced, ended=_stop_for_good)
+
+
+def _nouns(
+    parts: Parts, place: Place, recorder: Recorder, submitter: Submitter, projector: Projector, drafts: Drafts
+) -> Mapping[str, Sequence[Route]]:
+    catalogue = Catalogue(parts.readmodel)
+    view = LedgerView(
+        projector, place.organisation, place.domain, place.channel, place.chaincode, place.genesis_hash, parts.disabled
+    )
+    speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
+    endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
+    return {
+        "datasets": datasets.routes(
+            recorder, catalogue, Datasets(recorder, catalogue, parts.records, place.channel, drafts)
+        ),
+        "models": models.routes(recorder, catalogue),
+        "runs": runs.routes(recorder, catalogue),
+        "policies": policies.routes(recorder, catalogue),
+        "artifacts": artifacts.routes(endorsements),
+        "lineage": lineage.routes(LineageReader(parts.readmodel)),
+        "operations": operations.routes(submitter),
+        "ledger": ledger_routes.routes(view, parts.readmodel),
+    }
+
+
+def _stop_for_good(why: str) -> None:
+    """End the gateway, and its arbiter with it: what could be answered is of a network that there is no more."""
+    _LOG.critical("%s; stopping", why)
+    os._exit(_EXIT_FOR_GOOD)

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: builds one organisation's gateway from its settings. Importing does nothing."""
+
+import fcntl
+import logging
+import os
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from gateway.delivery.blockfeed import FabricBlocks
+from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.slots import Slots
+from gateway.fabric import FabricError, Gateway, Trust, connect
+from gateway.fabric.following import Follower
+from gateway.identities.errors import IdentityError
+from gateway.identities.mspfolder import read_msp
+from gateway.identities.renewal import CurrentIdentity, Renewal
+from gateway.ledger import FabricLedger, OrganisationSigner
+from gateway.rest.bodies import Spool
+from gateway.server.app import Metrics
+from gateway.server.preflight import another_chain
+from gateway.server.service import Parts, Place, Service, assemble
+from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
+from gateway.services.attempts import Limits
+from gateway.services.ports import ReadModel
+from gateway.stores.database import Database
+from gateway.stores.keys import KeyStore
+from gateway.stores.readmodel import ReadModelStore
+from gateway.stores.records import RecordStore
+from gateway.stores.submissions import SubmissionStore
+
+_LOG = logging.getLogger(__name__)
+_EXIT_IO_ERROR = 74
+
+
+def build(settings: Settings) -> Service:
+    """The gateway of one organisation on its real ledger; call it after forking. Raises `SettingsError`."""
+    metrics = Metrics()
+    with ExitStack() as guard:
+        service = assemble(
+            _parts(settings, guard, metrics),
+            _place(settings),
+            limits=Limits(in_flight=settings.in_flight, wait=settings.commit_wait),
+            spool=Spool(settings.data / "uploads", settings.upload_limit),
+            resources=(resources := ExitStack()),
+            metrics=metrics,
+        )
+        resources.push(guard.pop_all())
+    return service
+
+
+def _place(settings: Settings) -> Place:
+    network, member = settings.network, settings.organisation
+    return Place(member.msp_id, member.domain, network.channel, network.chaincode, network.genesis_hash)
+
+
+def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
+    data = private_folder(settings.data)
+    guard.enter_context(sole_owner(data / "lock"))
+    readmodel = ReadModelStore(_open(guard, data, "readmodel", durable=False))
+    pinned = settings.network.genesis_hash
+    if settings.rebuild:
+        readmodel.clear()
+    elif (genesis := readmodel.genesis()) not in (None, pinned):
+        raise another_chain(data / "readmodel.db", str(genesis), pinned)
+    identity = _identity(settings)
+    trust = _pinned(settings)
+    follower = Follower(settings.network.channel, trust)
+    _resume(follower, readmodel)
+    metrics.gauge(
+        "pedigree_config_sequence",
+        "Number of the channel configuration that is followed; -1 before the first block",
+        lambda: -1 if follower.sequence is None else follower.sequence,
+    )
+    peers = Peers(_peers(settings, identity, trust), meter=metrics)
+    guard.callback(peers.close)
+    renewal = _renewal(identity, peers, metrics)
+    guard.callback(renewal.stop)
+    renewal.start()
+    return Parts(
+        ledger=FabricLedger(
+            peers, metrics, own=settings.organisation.msp_id, organisations=lambda: follower.organisations
+        ),
+        blocks=FabricBlocks(peers, settings.network.chaincode, follower),
+        readmodel=readmodel,
+        submissions=SubmissionStore(_open(guard, data, "submissions", durable=True), pinned),
+        records=RecordStore(_open(guard, data, "records", durable=True)),
+        keys=open_keys(data, guard),
+        signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
+        secret=load_secret(data / "secret"),
+        peers=peers,
+        replaced=lambda: _other_pins(settings),
+        members=lambda: trust.msps.ids,
+        disabled=lambda: follower.disabled,
+    )
+
+
+def _identity(settings: Settings) -> CurrentIdentity:
+    """The identity that this gateway signs with, as its MSP folder holds it now; raises `SettingsError`."""
+    member = settings.organisation
+    try:
+        return CurrentIdentity(lambda: read_msp(member.msp_id, member.user_msp))
+    except (IdentityError, OSError) as error:
+        raise SettingsError(str(error)) from error
+
+
+def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> Renewal:
+    """Takes up a certificate that `pedigree identity reenrol` has put into the folder; the feed goes on meanwhile."""
+    identity.when_changed(lambda _held: peers.renew())
+    renewal = Renewal.watching(identity)
+    metrics.gauge(
+        "pedigree_identity_end_timestamp_seconds",
+        "When the certificate of this gateway ends",
+        lambda: identity.current.certificate.not_valid_after_utc.timestamp(),
+    )
+    metrics.gauge(
+        "pedigree_identity_overdue", "Whether nobody has renewed it in time", lambda: float(renewal.failure is not None)
+    )
+    return renewal
+
+
+def open_keys(data: Path, guard: ExitStack) -> KeyStore:
+    """The key store of a data folder; another process may have it open too."""
+    return KeyStore(_open(guard, private_folder(data), "keys", durable=True))
+
+
+def _open(guard: ExitStack, data: Path, name: str, *, durable: bool) -> Database:
+    database = Database.open(data / f"{name}.db", name, durable=durable, on_failure=_fail_stop)
+    guard.callback(database.close)
+    return database
+
+
+def _fail_stop(error: Exception) -> None:
+    """After a failed write nobody knows what is on disk, so nothing may be promised from memory any more."""
+    _LOG.critical("the disk failed, stopping: %s", error)
+    os._exit(_EXIT_IO_ERROR)
+
+
+def _other_pins(settings: Settings) -> str | None:
+    """What the network file says now, if it pins another chain than when this gateway was started."""
+    path = settings.network_file
+    try:
+        now = NetworkFile.read(path).genesis_hash if path is not None else settings.network.genesis_hash
+    except SettingsError:
+        return None
+    if now == settings.network.genesis_hash:
+        return None
+    return f"{path} pins another chain now, {now} instead of {settings.network.genesis_hash}"
+
+
+def _pinned(settings: Settings) -> Trust:
+    """What the operator pinned; members other than these are learnt from the blocks that follow on the pinned one."""
+    network = settings.network
+    folders = {organisation.msp_id: organisation.msp for organisation in network.organisations}
+    trust = Trust.from_msp_folders(
+        {**folders, network.orderer_msp_id: network.orderer_msp}, bytes.fromhex(network.genesis_hash)
+    )
+    for msp_id, why in trust.msps.disabled.items():
+        _LOG.warning("the pinned MSP of %s is not understood, and passed over until blocks are read: %s", msp_id, why)
+    return trust
+
+
+def _resume(follower: Follower, readmodel: ReadModel) -> None:
+    """Trust those who were members when this gateway last ran, before anything is asked of a peer."""
+    try:
+        follower.resume(readmodel.height(), readmodel.config())
+    except (ValueError, FabricError) as error:
+        raise SettingsError(f"the read model's channel configuration: {error}; start once with --rebuild") from error
+
+
+def _peers(settings: Settings, identity: CurrentIdentity, trust: Trust) -> list[Peer]:
+    """The organisation's peers, not connected yet, all held to the same facts."""
+    network, member = settings.network, settings.organisation
+    tls_root = member.tls_ca.read_bytes()
+    certificate, key = member.tls_pair()
+
+    def dial(address: str, server_name: str) -> Line:
+        connection = connect(
+            address, tls_root=tls_root, server_name=server_name, client_certificate=certificate, client_key=key
+        )
+        held = identity.current
+        gateway = Gateway(connection, held.identity, held.signer, trust=trust)
+        channel = gateway.network(network.channel)
+        return Line(connection, gateway, channel, channel.contract(network.chaincode))
+
+    return [
+        Peer(
+            peer.address,
+            partial(dial, peer.address, peer.server_name),
+            Slots(settings.peer_slots, settings.reserved_slots),
+        )
+        for peer in member.peers
+    ]
+
+
+def sole_owner(path: Path) -> IO[bytes]:
+    """Hold the data folder's lock as long as this process lives, so that two gateways never share one."""
+    file = path.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise SettingsError(f"another gateway uses {path.parent}") from None
+    return file

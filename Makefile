@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-dep
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report reliability hostile \
-        fuzz conformance conformance-table foreign containers check licences format bench lock clean network-images \
+        fuzz conformance conformance-table foreign containers check licences reference format bench lock clean network-images \
         network-up network-down network-status network-reset network-logs doctor backup restore loadtest add-org rotate-tls
 
 help:  ## show this list
@@ -99,6 +99,9 @@ check: $(VENV)/.dev  ## lint, types, formatting, import directions
 
 licences: $(VENV)/.dev  ## renew the law's table of SPDX licences (LIST=folder, a copy of spdx/license-list-data)
 	@$(BIN)/python tests/chaincode/domain/spdx_table.py $(LIST)
+
+reference: $(VENV)/.dev  ## write docs/reference from the docstrings of the public packages
+	@$(BIN)/python -P tests/reference.py
 
 format: $(VENV)/.dev  ## put every file into the one layout
 	@$(BIN)/ruff check --fix .

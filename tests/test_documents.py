@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import click
@@ -245,12 +246,25 @@ def test_make_help_lists_every_target_that_a_document_names() -> None:
             assert target in described, f"{path.name}: make {target}"
 
 
-def test_the_table_of_imports_is_the_one_that_is_enforced() -> None:
-    spec = importlib.util.spec_from_file_location("house", ROOT / "tests" / "test_house.py")
+def _loaded(name: str) -> ModuleType:
+    """A module of this folder that is not a package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    house = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(house)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    reference = _loaded("reference")
+    for path, text in reference.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is not up to date: make reference"
+    assert list(reference.undocumented()) == []
+
+
+def test_the_table_of_imports_is_the_one_that_is_enforced() -> None:
+    house = _loaded("test_house")
     rows = {}
     for line in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines():
         if line.startswith(("| `chaincode", "| `gateway", "| `network")):

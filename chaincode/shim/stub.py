@@ -61,10 +61,12 @@ class Stub(PrivateData):
 
     @property
     def transaction_id(self) -> str:
+        """SHA-256 over the client's nonce and identity, in lower-case hexadecimal (rule P-4)."""
         return self._key.transaction_id
 
     @property
     def channel_id(self) -> str:
+        """The name of the channel; empty in a call without one (rule P-19)."""
         return self._key.channel_id
 
     @property

@@ -66,7 +66,7 @@ coverage-chaincode: $(VENV)/.dev  ## run the chaincode's own tests with coverage
 	@$(BIN)/python -m pytest -q -n $(WORKERS) tests/chaincode --cov=chaincode --cov-report= $(ARGS)
 	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100 | grep '^TOTAL'
 
-coverage-report: $(VENV)/.dev  ## hold what the last run with coverage found against the goals
+coverage-report: $(VENV)/.dev  ## compare what the last run with coverage found with the goals
 	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100
 	@$(BIN)/python -m coverage report --fail-under=92 | tail -n 3
 
@@ -79,7 +79,7 @@ hostile: $(VENV)/.dev  ## attack a running consortium as a member, an endorser a
 fuzz: $(VENV)/.dev  ## run each fuzzer for SECONDS (30), the kept seeds first
 	@$(BIN)/python -m pytest -q -n $(WORKERS) tests/fuzz --fuzz-seconds=$(or $(SECONDS),30) $(ARGS)
 
-conformance: $(VENV)/.dev  ## hold the ledger against Fabric's behaviour (LEDGER=fabric; LEDGER=containers: by hand, not in CI)
+conformance: $(VENV)/.dev  ## compare the ledger with Fabric's behaviour (LEDGER=fabric; LEDGER=containers: by hand, not in CI)
 	@$(BIN)/python -m pytest -q tests/conformance --ledger=$(LEDGER) $(ARGS)
 
 conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs on all three ledgers

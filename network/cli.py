@@ -10,6 +10,7 @@ import click
 
 from network import overview, running
 from network.console import Tool
+from network.exits import EPILOG, Exit
 from network.lifecycle import Deployment, deploy, packages_for
 from network.packaging import Definition, DefinitionError, load_collections, parse_addresses
 from network.verbs import config, containers, lifetime, operations, platform, rotation, sites
@@ -17,7 +18,7 @@ from network.verbs.common import as_json_option, directory_option, refusing
 from network.verbs.described import by_msp_id, record_packages, refuse_strangers
 
 
-@click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
 @click.version_option(package_name="pedigree")
 def main() -> None:
     """Run the ledger's network: embedded in one process, or on Hyperledger Fabric."""
@@ -126,7 +127,7 @@ def fsck(pins: tuple[str, ...], directory: Path, *, as_json: bool) -> None:
             click.echo(str(finding))
         blocks = ", ".join(f"{channel}: {blocks} blocks" for channel, blocks in found.heights.items())
         click.echo(f"{'clean' if found.ok else _differences(len(found.findings))} ({blocks})")
-    sys.exit(0 if found.ok else 1)
+    sys.exit(Exit.DONE if found.ok else Exit.FAILED)
 
 
 def _refuse_fabric(directory: Path) -> None:

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import click
 
-_INTERRUPTED = 130
+from network.exits import Exit
 
 
 class Tool(click.Group):
-    """The command itself; exit code 1 for what cannot be done, 2 for wrong arguments, 130 after Ctrl-C.
+    """The command itself, which ends with one of `network.exits`.
 
     With `--json` an error is an object of `detail` and `exit_code`.
     """
@@ -36,8 +36,8 @@ class Tool(click.Group):
         except click.ClickException as error:
             _fail(error.format_message() + _where_to_look(error), error.exit_code, as_json=as_json)
         except click.Abort:
-            _fail("stopped", _INTERRUPTED, as_json=as_json)
-        sys.exit(code if isinstance(code, int) else 0)
+            _fail("stopped", Exit.STOPPED, as_json=as_json)
+        sys.exit(code if isinstance(code, int) else Exit.DONE)
 
 
 def one_line(text: str) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "last_description",
     "processes",
     "refuse_taken_ports",
+    "refuse_without_network",
     "reset",
     "run_as",
     "run_embedded",
@@ -48,6 +49,8 @@ TOPOLOGY_FILE = "topology.json"
 LOG_FILE = "network.log"
 _RECORDS = ("channels", "ledger", "ledgers", "gateways", "registrars", NETWORK_FILE)
 """What `reset` removes: ledgers of every kind, gateways' data, registrars, whom new CAs would not know any more."""
+_TRACES = (TOPOLOGY_FILE, NETWORK_FILE, "site.json", "lock", "organizations")
+"""What a directory holds from the first moment at which a network was begun on it."""
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _PAUSE = 0.05
@@ -265,6 +268,12 @@ def run_as(directory: Path) -> str | None:
     if described is None:
         return None
     return str(described.get("run_as", "process" if described.get("ledger") == "embedded" else "processes"))
+
+
+def refuse_without_network(directory: Path) -> None:
+    """Refuse a directory in which no network was ever begun; raises `RunningError`."""
+    if not any((directory / name).exists() for name in _TRACES):
+        raise RunningError(f"{directory} " + ("holds no network" if directory.exists() else "does not exist"))
 
 
 def is_running(directory: Path) -> bool:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chaincode packages: a label, and where the chaincode that runs as a service listens (rules L-1, S-8)."""
 
-import io
 import json
 import re
 import tarfile
@@ -17,6 +16,12 @@ _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _LARGEST_FILE = 16 * 1024 * 1024
 _LARGEST_ARCHIVE = 128 * 1024 * 1024
+_MOST_ENTRIES = 1_000
+_MOST_STREAMS = 16
+_WITHOUT_DATA = (
+    *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
+    *(tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE),
+)
 _WANTED = frozenset({"metadata.json", "code.tar.gz", "connection.json"})
 _LONGEST_TIMEOUT_S = 3600.0
 DIAL_TIMEOUT_S = 3.0
@@ -116,30 +121,57 @@ def _metadata(raw: bytes) -> dict[str, Any]:
 
 
 def _untar(content: bytes, what: str) -> dict[str, bytes]:
-    """The files that matter, of an archive that unpacks to at most 128 MiB; raises MalformedPackage."""
+    """The files that matter, of an archive of at most 1,000 entries and 128 MiB; raises MalformedPackage.
+
+    Only headers are read, not what extends them (long names, attributes): extensions grow without bounds where they
+    are read, and a name that matters needs none.
+    """
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(_unzip(content, what)), mode="r:") as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                if not member.isfile() or name not in _WANTED:
-                    continue
-                if member.size > _LARGEST_FILE:
-                    raise MalformedPackage(f"the {what} holds a file of more than {_LARGEST_FILE} bytes")
-                opened = archive.extractfile(member)
-                files[name] = b"" if opened is None else opened.read()
+        archive = _unzip(content, what)
+        at = 0
+        for _ in range(_MOST_ENTRIES):
+            header = archive[at : at + tarfile.BLOCKSIZE]
+            if not header.strip(b"\0"):
+                return files
+            entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+            at += tarfile.BLOCKSIZE
+            size = _size_of(entry, what)
+            if at + size > len(archive):
+                raise EOFError("the tar archive ends early")
+            data = archive[at : at + size]
+            at += -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+            name = entry.name.removeprefix("./")
+            if entry.isfile() and name in _WANTED:
+                files[name] = data
     except MalformedPackage:
         raise
     except Exception as error:  # the reader answers malformed archives with many unrelated types
         raise MalformedPackage(f"the {what} is not a gzipped tar archive") from error
-    return files
+    raise MalformedPackage(f"the {what} holds more than {_MOST_ENTRIES} entries")
+
+
+def _size_of(entry: tarfile.TarInfo, what: str) -> int:
+    """Bytes that follow an entry's header; raises MalformedPackage."""
+    if entry.type == tarfile.GNUTYPE_SPARSE or entry.size < 0:
+        raise MalformedPackage(f"the {what} holds an entry that is not a plain file")
+    if entry.type in _WITHOUT_DATA:
+        return 0
+    if entry.isfile() and entry.size > _LARGEST_FILE:
+        raise MalformedPackage(f"the {what} holds a file of more than {_LARGEST_FILE} bytes")
+    return entry.size
 
 
 def _unzip(content: bytes, what: str) -> bytes:
-    """Everything in a gzip file; raises MalformedPackage when it is too much, zlib.error or EOFError for no gzip."""
+    """Everything in a gzip file; raises MalformedPackage when it is too much, zlib.error or EOFError for no gzip.
+
+    It may be several, one after the other (RFC 1952, section 2.2).
+    """
     unpacked: list[bytes] = []
     left = _LARGEST_ARCHIVE
-    while content:
+    for _ in range(_MOST_STREAMS):
+        if not content:
+            return b"".join(unpacked)
         stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         unpacked.append(stream.decompress(content, left + 1))
         left -= len(unpacked[-1])
@@ -148,7 +180,7 @@ def _unzip(content: bytes, what: str) -> bytes:
         if not stream.eof:
             raise EOFError("the gzip file ends early")
         content = stream.unused_data.lstrip(b"\0")
-    return b"".join(unpacked)
+    raise MalformedPackage(f"the {what} is made of {_MOST_STREAMS} gzip streams or more")
 
 
 def _seconds(duration: Any) -> float:

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from network import running
+from network.exits import Exit
 from network.running import RunningError
 from network.verbs.common import directory_option, refusing
 
@@ -76,10 +78,15 @@ def logs(nodes: tuple[str, ...], *, follow: bool, tail: int | None, directory: P
     if running.run_as(directory) == "containers":
         from network import containers
 
-        sys.exit(containers.logs(directory, nodes, follow=follow, lines=tail))
+        _end(containers.logs(directory, nodes, follow=follow, lines=tail))
     files = _log_files(directory, nodes)
     options = [f"--lines={tail}" if tail is not None else "--lines=+1", *(["--follow=name"] if follow else [])]
-    sys.exit(subprocess.call(["tail", *options, "--", *map(str, files)]))  # noqa: S603, S607 -- tail and our own files
+    _end(subprocess.call(["tail", *options, "--", *map(str, files)]))  # noqa: S603, S607 -- tail and our own files
+
+
+def _end(code: int) -> NoReturn:
+    """End as another program did, which said itself what was wrong."""
+    sys.exit(Exit.DONE if code == 0 else Exit.FAILED)
 
 
 def _log_files(directory: Path, nodes: tuple[str, ...]) -> list[Path]:
@@ -105,8 +112,7 @@ def reset(directory: Path, *, yes: bool) -> None:
     Everything recorded on the ledgers and in the gateways is lost.
     """
     directory = directory.absolute()
-    if not (directory / running.TOPOLOGY_FILE).exists() and running.last_description(directory) is None:
-        raise RunningError(f"{directory} holds no network")
+    running.refuse_without_network(directory)
     if not yes:
         click.confirm(f"Remove every ledger below {directory}?", abort=True, err=True)
     removed = running.reset(directory)

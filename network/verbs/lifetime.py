@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from network import overview, running
+from network.exits import Exit
 from network.running import RunningError
 from network.topology import Topology, TopologyError
 from network.verbs import sites
@@ -189,7 +190,9 @@ def _chosen_topology(file: Path | None, directory: Path) -> Topology:
 @refusing
 def down(directory: Path) -> None:
     """Stop the network; ledgers and keys stay."""
-    stopped = running.stop(directory.absolute())
+    directory = directory.absolute()
+    running.refuse_without_network(directory)
+    stopped = running.stop(directory)
     click.echo("stopped" if stopped else f"no network was running on {directory}")
 
 
@@ -213,7 +216,7 @@ def status(directory: Path, *, as_json: bool) -> None:
                 f", but {', '.join(left)} were left running; bring all back with: pedigree-network up --ledger fabric"
             )
         click.echo(json.dumps({"running": False} | ({"left_running": left} if left else {})) if as_json else line)
-        sys.exit(1)
+        sys.exit(Exit.FAILED)
     described = running.description(directory.absolute())
     report = overview.report(described, running.holder(directory.absolute()))
     ok = all(entry["reachable"] for entry in report["organisations"]) and all(processes.values())
@@ -227,7 +230,7 @@ def status(directory: Path, *, as_json: bool) -> None:
         click.echo(json.dumps(report))
     else:
         _print_report(report)
-    sys.exit(0 if ok else 1)
+    sys.exit(Exit.DONE if ok else Exit.FAILED)
 
 
 _STATES = {True: "running", False: "ended by itself"}

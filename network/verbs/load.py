@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from network import running
+from network.exits import Exit
 from network.operations.errors import OperationsError
 from network.verbs.common import as_json_option, directory_option, refusing
 
@@ -70,7 +71,7 @@ def loadtest(
         "errors": dict(figures.errors),
     }
     click.echo(json.dumps(table)) if as_json else _print_figures(table)
-    sys.exit(1 if figures.errors or not figures.committed else 0)
+    sys.exit(Exit.FAILED if figures.errors or not figures.committed else Exit.DONE)
 
 
 def _targets(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from network import running
+from network.exits import Exit
 from network.lifecycle import Deployed
 from network.operations.errors import OperationsError
 from network.operations.upgrading import Wanted, prepare, upgrade
@@ -64,7 +65,7 @@ def doctor(run_as: str | None, gateways: tuple[str, ...], directory: Path, *, as
                 f"nothing is wrong: looked at {len(facts.nodes)} nodes, {len(facts.certificates)} certificates, "
                 f"{len(facts.secrets)} secret files, {len(facts.chaincodes)} chaincodes, {len(facts.clocks)} clocks"
             )
-    sys.exit(1 if wrong else 0)
+    sys.exit(Exit.FAILED if wrong else Exit.DONE)
 
 
 @click.command("upgrade-chaincode")

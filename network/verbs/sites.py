@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from network.exits import Exit
 from network.verbs.common import announce, described_topology
 
 if TYPE_CHECKING:
     from network.containers.siteup import Outcome
 
-__all__ = ["WAITING", "Asked", "guard", "is_site", "up"]
+__all__ = ["Asked", "guard", "is_site", "up"]
 
-WAITING = 3
-"""The exit code of a site that can do no more until the others have done something."""
 _FOR_SITES = frozenset(
     {
         *("up", "down", "status", "logs", "doctor", "export-msp", "import-msp", "config"),
@@ -79,7 +78,7 @@ def _guarded(name: str, callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def up(asked: Asked, file: Path | None, directory: Path, *, as_json: bool) -> None:
-    """Bring the site up and say how far it has come; ends the program with `WAITING` where it must wait."""
+    """Bring the site up and say how far it has come; ends the program with `Exit.WAITING` where it must wait."""
     from network.containers import siteup  # here, because other verbs should not wait for it
     from network.containers.site import Choice, parse_names
 
@@ -91,7 +90,7 @@ def up(asked: Asked, file: Path | None, directory: Path, *, as_json: bool) -> No
         click.echo(json.dumps(_as_json(outcome)))
     else:
         _tell(outcome, directory)
-    sys.exit(0 if outcome.waiting is None else WAITING)
+    sys.exit(Exit.DONE if outcome.waiting is None else Exit.WAITING)
 
 
 def _as_json(outcome: "Outcome") -> dict[str, Any]:

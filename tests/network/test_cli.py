@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from network.cli import main
+from network.exits import EPILOG, MEANINGS, Exit
 from network.topology import default_topology
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "operators.md"
 
 
 def run(*arguments: str) -> Result:
@@ -211,10 +215,72 @@ def test_nothing_runs_on_a_fresh_directory(tmp_path: Path) -> None:
     assert status.exit_code == 1
     assert status.output == f"no network runs on {directory}\n"
     assert json.loads(run("status", "--json", "--dir", directory).output) == {"running": False}
-    assert run("down", "--dir", directory).output == f"no network was running on {directory}\n"
     refusal = _refusal(run("deploy", "cc", "--address", "lab=127.0.0.1:1", "--dir", directory))
     assert refusal.startswith("no network runs on ")
     assert not Path(directory).exists()
+
+
+@pytest.mark.parametrize("verb", ["down", "reset"])
+def test_what_is_no_network_cannot_be_taken_down(tmp_path: Path, verb: str) -> None:
+    missing = tmp_path / "missing"
+    assert _refusal(run(verb, "--dir", str(missing))) == f"{missing} does not exist"
+    assert _refusal(run(verb, "--dir", str(tmp_path))) == f"{tmp_path} holds no network"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_does_not_run_is_down_already(tmp_path: Path) -> None:
+    (tmp_path / "organizations").mkdir()  # begun, and interrupted before anything else
+    ended = run("down", "--dir", str(tmp_path))
+    assert (ended.exit_code, ended.output) == (0, f"no network was running on {tmp_path}\n")
+
+
+def test_chaincode_dials_where_the_flag_says_so(tmp_path: Path, topology_file: Path) -> None:
+    directory = tmp_path / "data"
+    up = ("up", "--detach", "--chaincode-dials", "--dir", str(directory))
+    assert "--chaincode-dials is for --ledger embedded" in _refusal(run(*up, "--ledger", "fabric"))
+    assert not directory.exists()
+    started = run(*up, "--topology", str(topology_file), "--json")
+    assert started.exit_code == 0, started.output
+    try:
+        described = json.loads(started.stdout)
+        topology = json.loads((directory / "topology.json").read_text())
+        for organisation in topology["organisations"]:
+            token = directory / "organizations" / "peerOrganizations" / organisation["domain"] / "chaincode-token"
+            assert stat.S_IMODE(token.stat().st_mode) == 0o600
+            host, port = organisation["chaincode"].rsplit(":", 1)
+            with socket.create_connection((host, int(port)), timeout=10):
+                pass
+    finally:
+        assert run("down", "--dir", str(directory)).output == "stopped\n"
+    assert described["chaincode_dials"] is True
+
+
+def test_without_the_flag_no_chaincode_dials(network: Path) -> None:
+    assert _described(network)["chaincode_dials"] is False
+    assert list(network.rglob("chaincode-token")) == []
+
+
+def test_the_table_of_exit_codes_stands_in_the_help_and_in_the_guide() -> None:
+    shown = " ".join(run("--help").output.split())
+    assert " ".join(EPILOG.replace("\b", "").split()) in shown
+    guide = dict(re.findall(r"^\| (\d+) \| (.+?) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert guide == {str(int(code)): meaning for code, meaning in MEANINGS.items()}
+    assert set(MEANINGS) == set(Exit)
+
+
+def test_a_refusal_and_wrong_arguments_end_as_the_table_says(tmp_path: Path) -> None:
+    assert run("fsck", "--dir", str(tmp_path)).exit_code == Exit.FAILED
+    assert run("status", "--dir", str(tmp_path)).exit_code == Exit.FAILED
+    assert run("down", "--nowhere").exit_code == Exit.USAGE
+    assert run("reset", "--dir", str(tmp_path), "--frequently").exit_code == Exit.USAGE
+
+
+def test_logs_end_as_the_table_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "network.log").write_text("one line\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "tail").write_text("#!/bin/sh\nexit 7\n")
+    (tmp_path / "tail").chmod(0o700)
+    assert run("logs", "--dir", str(tmp_path)).exit_code == Exit.FAILED
 
 
 def test_a_bad_topology_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 import gzip
 import json
+import tarfile
 import tracemalloc
 from hashlib import sha256
 
@@ -107,6 +108,64 @@ def test_an_archive_that_unpacks_without_end_is_refused_early(kit):
         Package.parse(bomb)
     assert tracemalloc.get_traced_memory()[1] < 300 * 1024 * 1024
     tracemalloc.stop()
+
+
+def _tar(*entries):
+    """A tar archive of `(name, content)`, or of headers as they are given."""
+    blocks = []
+    for entry in entries:
+        if isinstance(entry, bytes):
+            blocks.append(entry)
+            continue
+        name, content = entry
+        header = tarfile.TarInfo(name)
+        header.size = len(content)
+        blocks += [header.tobuf(tarfile.USTAR_FORMAT), content, bytes(-len(content) % 512)]
+    return b"".join(blocks) + bytes(1024)
+
+
+def _header(kind, size=0, name="metadata.json"):
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.size = kind, size
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
+FILES = (("metadata.json", b'{"type": "golang", "label": "go"}'), ("code.tar.gz", b""))
+
+
+def test_what_extends_a_header_is_passed_over():
+    times = tarfile.TarInfo("metadata.json")
+    times.size, times.pax_headers = len(FILES[0][1]), {"mtime": "1.5", "comment": "x" * 600}
+    written = times.tobuf(tarfile.PAX_FORMAT) + FILES[0][1] + bytes(-len(FILES[0][1]) % 512)
+    long = tarfile.TarInfo("src/" + "x" * 200).tobuf(tarfile.GNU_FORMAT)
+    folder = _header(tarfile.DIRTYPE, 512, "META-INF")
+    package = Package.parse(gzip.compress(_tar(written, long, folder, FILES[1])))
+    assert (package.label, package.address) == ("go", None)
+
+
+@pytest.mark.parametrize(
+    ("archive", "problem"),
+    [
+        (_tar(*FILES, *[_header(tarfile.REGTYPE, name="x")] * 1_000), "more than 1000 entries"),
+        (_tar(*[_header(tarfile.XHDTYPE, name="x")] * 1_000, *FILES), "more than 1000 entries"),
+        (_tar(*FILES, _header(tarfile.REGTYPE, 17 * 1024 * 1024), bytes(17 * 1024 * 1024)), "a file of more than"),
+        (_tar(*FILES, _header(tarfile.GNUTYPE_SPARSE)), "not a plain file"),
+        (_tar(*FILES, _header(tarfile.REGTYPE, -512)), "not a plain file"),
+        (_tar(*FILES)[:-1024] + _header(tarfile.REGTYPE, 4096), "not a gzipped tar"),
+        (_tar(*FILES)[:-1024] + b"x" * 512, "not a gzipped tar"),
+        (_tar(*FILES)[:-1024] + b"x", "not a gzipped tar"),
+    ],
+)
+def test_an_archive_with_too_much_in_it_is_refused(archive, problem):
+    with pytest.raises(MalformedPackage, match=problem):
+        Package.parse(gzip.compress(archive, 1))
+
+
+def test_an_archive_of_very_many_streams_is_refused_early():
+    archive = gzip.compress(_tar(*FILES))
+    assert Package.parse(archive + gzip.compress(b"") * 14).label == "go"
+    with pytest.raises(MalformedPackage, match="16 gzip streams"):
+        Package.parse(archive + gzip.compress(b"") * 100_000)
 
 
 def test_an_address_that_cannot_be_read_keeps_nobody_from_starting(caplog):

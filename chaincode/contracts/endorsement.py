@@ -1,134 +1,98 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policy, endorsements and stages: what the rules need, always by key, organisation by organisation."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from hashlib import sha256
+from types import MappingProxyType
+from typing import Final
 
-from chaincode.contracts.state import Ledger
-from chaincode.domain import codec, endorsement, lifecycle, policy, status
+from chaincode.contracts.state import Ledger, Load
+from chaincode.domain import codec, status
 from chaincode.domain.endorsement import Endorse, Endorsement, Reject, Rejection, Submit, Voices, Withdraw
 from chaincode.domain.errors import PolicyMissing
 from chaincode.domain.evidence import Envelope, Presented
 from chaincode.domain.intoto import decode_statement
 from chaincode.domain.lifecycle import AWAITING, Advance, Artifact, ArtifactStage, Quarantine, Release
-from chaincode.domain.model import ModelVersion
 from chaincode.domain.policy import GetPolicy, Policy, PolicyVersion, PolicyVote, SetPolicy, Stage
-from chaincode.domain.provenance import DatasetVersion
+from chaincode.domain.register import locate
 from chaincode.domain.status import GetStatus, Status
-from chaincode.domain.values import ArtifactKind, Digest, OrgId, Outcome, Ref
-
-KeyCheck = Callable[[object, bytes, bytes], None]
-"""Checks with a public key that a message bears a signature: (key, message, signature); raises `BadSignature`."""
+from chaincode.domain.values import Command, Digest, Record, Ref
 
 
-def set_policy(founders: frozenset[OrgId] | None, ledger: Ledger, command: SetPolicy) -> Outcome:
-    """Vote for a version of the policy."""
+def for_policy(ledger: Ledger, command: SetPolicy) -> Mapping[str, object]:
+    """What a vote for a version of the policy needs."""
     current = ledger.get(Policy)
     voters = [member.organisation for member in (command.members if current is None else current.members)]
     votes = ledger.get_each(PolicyVote, [(command.number, voter) for voter in dict.fromkeys(voters)])
-    return policy.set_policy(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        digest=Digest(sha256(codec.to_json(command)).digest()),
-        current=current,
-        votes={vote.by: vote for vote in votes if vote is not None},
-        founders=founders,
-    )
+    return {
+        "digest": Digest(sha256(codec.to_json(command)).digest()),
+        "current": current,
+        "votes": {vote.by: vote for vote in votes if vote is not None},
+        "founders": ledger.site.founders,
+    }
 
 
-def submit(ledger: Ledger, command: Submit) -> Outcome:
-    """Ask for the endorsement of an artifact."""
+def for_submission(ledger: Ledger, command: Submit) -> Mapping[str, object]:
+    """What asking for the endorsement of an artifact needs."""
     in_force = ledger.get(Policy)
-    return endorsement.submit(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        artifact=_artifact(ledger, command.artifact),
-        standing=ledger.get(ArtifactStage, command.artifact),
-        policy=in_force,
-        voices=_voices(ledger, in_force, command.artifact, Stage.APPROVED),
-    )
+    return {
+        "artifact": _artifact(ledger, command.artifact),
+        "standing": ledger.get(ArtifactStage, command.artifact),
+        "policy": in_force,
+        "voices": _voices(ledger, in_force, command.artifact, Stage.APPROVED),
+    }
 
 
-def endorse(check: KeyCheck, ledger: Ledger, command: Endorse) -> Outcome:
-    """Vouch for an artifact."""
+def for_word(ledger: Ledger, command: Endorse | Reject) -> Mapping[str, object]:
+    """What vouching for an artifact or rejecting it needs: also the statement that was signed."""
+    return {**for_withdrawal(ledger, command), "presented": _presented(ledger, command.envelope)}
+
+
+def for_withdrawal(ledger: Ledger, command: Endorse | Reject | Withdraw) -> Mapping[str, object]:
+    """What taking back an endorsement needs: where the artifact stands, and what everyone has said of the stage."""
     in_force = ledger.get(Policy)
-    return endorsement.endorse(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        standing=ledger.get(ArtifactStage, command.artifact),
-        policy=in_force,
-        voices=_voices(ledger, in_force, command.artifact, command.stage),
-        presented=_presented(check, ledger, command.envelope),
-    )
+    return {
+        "standing": ledger.get(ArtifactStage, command.artifact),
+        "policy": in_force,
+        "voices": _voices(ledger, in_force, command.artifact, command.stage),
+    }
 
 
-def reject(check: KeyCheck, ledger: Ledger, command: Reject) -> Outcome:
-    """Reject an artifact."""
-    in_force = ledger.get(Policy)
-    return endorsement.reject(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        standing=ledger.get(ArtifactStage, command.artifact),
-        policy=in_force,
-        voices=_voices(ledger, in_force, command.artifact, command.stage),
-        presented=_presented(check, ledger, command.envelope),
-    )
+def for_quarantine(ledger: Ledger, command: Quarantine) -> Mapping[str, object]:
+    """What stopping an artifact needs."""
+    return {"artifact": _artifact(ledger, command.artifact), **for_release(ledger, command)}
 
 
-def withdraw(ledger: Ledger, command: Withdraw) -> Outcome:
-    """Take back an endorsement."""
-    in_force = ledger.get(Policy)
-    return endorsement.withdraw(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        standing=ledger.get(ArtifactStage, command.artifact),
-        policy=in_force,
-        voices=_voices(ledger, in_force, command.artifact, command.stage),
-    )
+def for_release(ledger: Ledger, command: Quarantine | Release) -> Mapping[str, object]:
+    """What ending a quarantine needs: where the artifact stands, and the policy in force."""
+    return {"standing": ledger.get(ArtifactStage, command.artifact), "policy": ledger.get(Policy)}
 
 
-def quarantine(ledger: Ledger, command: Quarantine) -> Outcome:
-    """Stop an artifact."""
-    return lifecycle.quarantine(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        artifact=_artifact(ledger, command.artifact),
-        standing=ledger.get(ArtifactStage, command.artifact),
-        policy=ledger.get(Policy),
-    )
-
-
-def release(ledger: Ledger, command: Release) -> Outcome:
-    """End a quarantine."""
-    return lifecycle.release(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        standing=ledger.get(ArtifactStage, command.artifact),
-        policy=ledger.get(Policy),
-    )
-
-
-def advance(ledger: Ledger, command: Advance) -> Outcome:
-    """Move an artifact on."""
+def for_advance(ledger: Ledger, command: Advance) -> Mapping[str, object]:
+    """What moving an artifact on needs: also whose word counts, for each stage whose quorum may matter."""
     standing, in_force = ledger.get(ArtifactStage, command.artifact), ledger.get(Policy)
     round_ = 0 if standing is None else standing.round
     stages = [Stage.APPROVED, command.to] if command.to in AWAITING else []
     voices = {stage: _voices(ledger, in_force, command.artifact, stage) for stage in stages}
-    return lifecycle.advance(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        standing=standing,
-        policy=in_force,
-        endorsers=lambda rule: voices[rule.stage].endorsers(round_, ledger.at, rule),
-    )
+    return {
+        "standing": standing,
+        "policy": in_force,
+        "endorsers": lambda rule: voices[rule.stage].endorsers(round_, ledger.at, rule),
+    }
+
+
+LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
+    {
+        SetPolicy: for_policy,
+        Submit: for_submission,
+        Endorse: for_word,
+        Reject: for_word,
+        Withdraw: for_withdrawal,
+        Quarantine: for_quarantine,
+        Release: for_release,
+        Advance: for_advance,
+    }
+)
 
 
 def get_policy(ledger: Ledger, query: GetPolicy) -> Policy:
@@ -157,15 +121,12 @@ def get_status(ledger: Ledger, query: GetStatus) -> Status:
 
 
 def _artifact(ledger: Ledger, reference: Ref) -> Artifact | None:
-    """The owner and digest of a version; for a data set version the digest is its root."""
-    name, number = reference.name, reference.number or 0
-    if reference.kind is ArtifactKind.DATASET_VERSION:
-        data = ledger.get(DatasetVersion, name, number)
-        return None if data is None else Artifact(reference, data.owner, data.root)
-    if reference.kind is ArtifactKind.MODEL_VERSION:
-        version = ledger.get(ModelVersion, name, number)
-        return None if version is None else Artifact(reference, version.owner, version.digest)
-    return None
+    """The owner and digest of an artifact; None for what is not on the ledger or passes through no stages."""
+    kind, _ = locate(reference)
+    record = ledger.cited(Record, (reference,)).get(reference) if kind.digest else None
+    if record is None:
+        return None
+    return Artifact(reference, getattr(record, kind.guard), getattr(record, kind.digest))
 
 
 def _voices(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage) -> Voices:
@@ -179,10 +140,10 @@ def _voices(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage
     )
 
 
-def _presented(check: KeyCheck, ledger: Ledger, envelope: Envelope) -> Presented:
+def _presented(ledger: Ledger, envelope: Envelope) -> Presented:
     """The statement, and its check with the key of the creator's certificate, read only when a rule comes to it."""
 
     def bound(message: bytes, signature: bytes) -> None:
-        check(ledger.creator_key, message, signature)
+        ledger.site.check(ledger.creator_key, message, signature)
 
     return Presented(ledger.channel, decode_statement(envelope.payload), bound)

@@ -5,15 +5,15 @@ Upwards every edge stands in the child's own record and is read by key. Downward
 which is why impact can be asked and never submitted.
 """
 
+from functools import partial
+
 from chaincode.contracts.state import Ledger
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.lineage import MOST_ASKED, Ancestry, Edge, Impact, Lineage, walk
-from chaincode.domain.model import LaterParents, ModelVersion, parents_of_model_version
-from chaincode.domain.policy import ENDORSABLE, Stage
-from chaincode.domain.provenance import DatasetVersion, parents_of_dataset_version, replacement
-from chaincode.domain.training import Evaluation, TrainingRun, parents_of_evaluation, parents_of_run
-from chaincode.domain.values import ArtifactKind, Ref
+from chaincode.domain.policy import Stage
+from chaincode.domain.register import edges_of, locate, successor
+from chaincode.domain.values import Ref
 
 
 def ancestry(ledger: Ledger, query: Ancestry) -> Lineage:
@@ -54,29 +54,22 @@ def _refuse_absent(ledger: Ledger, reference: Ref) -> None:
 
 def _edges(ledger: Ledger, reference: Ref) -> tuple[Edge, ...] | None:
     """The edges upwards; None for what is not on the ledger, and for kinds that have no lineage of their own."""
-    name, number = reference.name, reference.number
-    match reference.kind:
-        case ArtifactKind.DATASET_VERSION:
-            data = ledger.get(DatasetVersion, name, number or 0)
-            return None if data is None else parents_of_dataset_version(data)
-        case ArtifactKind.MODEL_VERSION:
-            version, later = ledger.get(ModelVersion, name, number or 0), ledger.get(LaterParents, reference)
-            return None if version is None else parents_of_model_version(version, later)
-        case ArtifactKind.RUN:
-            run = ledger.get(TrainingRun, name)
-            return None if run is None else parents_of_run(run)
-        case ArtifactKind.EVALUATION:
-            evaluation = ledger.get(Evaluation, name)
-            return None if evaluation is None else parents_of_evaluation(evaluation)
-    return None
+    kind, parts = locate(reference)
+    record = None if kind.edges is None else ledger.get(kind.record, *parts)
+    if record is None:
+        return None
+    amendment = None if kind.amended_by is None else ledger.get(kind.amended_by, reference)
+    return edges_of(record) + (() if amendment is None else edges_of(amendment))
 
 
 def _quarantined(ledger: Ledger, reference: Ref) -> bool:
-    standing = ledger.get(ArtifactStage, reference) if reference.kind in ENDORSABLE else None
+    kind, _ = locate(reference)
+    standing = ledger.get(ArtifactStage, reference) if kind.digest else None
     return standing is not None and standing.stage is Stage.QUARANTINED
 
 
 def _superseded_by(ledger: Ledger, reference: Ref) -> Ref | None:
-    if reference.kind is not ArtifactKind.DATASET_VERSION or reference.number is None:
-        return None
-    return replacement(ledger.get(DatasetVersion, reference.name, reference.number + 1))
+    kind, _ = locate(reference)
+    after = successor(reference)
+    found = None if after is None else ledger.cited(kind.record, (after,)).get(after)
+    return after if found is not None and kind.replaced_by(partial(getattr, found)) else None

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models: what the rules of `domain.model` need, and questions about single records."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from chaincode.contracts.lineage import parents_of
-from chaincode.contracts.provenance import claims, dataset_versions
-from chaincode.contracts.state import Ledger
-from chaincode.domain import model
+from chaincode.contracts.provenance import claims
+from chaincode.contracts.state import Ledger, Load
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.model import (
     DeclareParent,
@@ -18,57 +19,47 @@ from chaincode.domain.model import (
     RecordModelVersion,
     RegisterModel,
 )
+from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.training import TrainingRun
-from chaincode.domain.values import ArtifactKind, Outcome, Ref, model_ref, model_version_ref
+from chaincode.domain.values import ArtifactKind, Command, model_ref, model_version_ref
 
 
-def register(ledger: Ledger, command: RegisterModel) -> Outcome:
-    """Register a model."""
-    return model.register_model(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        existing=ledger.get(Model, command.model),
-        claims=claims(ledger, () if command.card is None else (command.card,)),
-    )
+def for_model(ledger: Ledger, command: RegisterModel) -> Mapping[str, object]:
+    """What registering a model needs."""
+    return {
+        "existing": ledger.get(Model, command.model),
+        "claims": claims(ledger, () if command.card is None else (command.card,)),
+    }
 
 
-def record_version(ledger: Ledger, command: RecordModelVersion) -> Outcome:
-    """Record a version of a model."""
+def for_version(ledger: Ledger, command: RecordModelVersion) -> Mapping[str, object]:
+    """What recording a version of a model needs: also what went into the run that made it."""
     run = None if command.run is None else ledger.get(TrainingRun, command.run)
     began_from = () if run is None else run.parents
-    return model.record_model_version(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        model=ledger.get(Model, command.model),
-        previous=ledger.get(ModelVersion, command.model, command.number - 1) if command.number > 1 else None,
-        existing=ledger.get(ModelVersion, command.model, command.number),
-        run=run,
-        data=dataset_versions(ledger, () if run is None else (used.version for used in run.inputs)),
-        parents=model_versions(ledger, (*(parent.version for parent in command.parents), *began_from)),
-        claims=claims(ledger, (command.digest,)),
-    )
+    return {
+        "model": ledger.get(Model, command.model),
+        "previous": ledger.get(ModelVersion, command.model, command.number - 1) if command.number > 1 else None,
+        "existing": ledger.get(ModelVersion, command.model, command.number),
+        "run": run,
+        "data": ledger.cited(DatasetVersion, () if run is None else (used.version for used in run.inputs)),
+        "parents": ledger.cited(ModelVersion, (*(parent.version for parent in command.parents), *began_from)),
+        "claims": claims(ledger, (command.digest,)),
+    }
 
 
-def declare_parent(ledger: Ledger, command: DeclareParent) -> Outcome:
-    """Add a parent to a model version."""
-    found = model_versions(ledger, (command.child, command.parent))
-    return model.declare_parent(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        child=found.get(command.child),
-        parent=found.get(command.parent),
-        later=ledger.get(LaterParents, command.child),
+def for_later_parent(ledger: Ledger, command: DeclareParent) -> Mapping[str, object]:
+    """What adding a parent to a model version needs: also what anything was made from, to find a circle."""
+    found = ledger.cited(ModelVersion, (command.child, command.parent))
+    return {
+        "child": found.get(command.child),
+        "parent": found.get(command.parent),
+        "later": ledger.get(LaterParents, command.child),
         # A data set version is made from others of its kind alone, so that no circle leads through one; and there may
         # be thousands of them above a model, each extending the one before.
-        parents_of=lambda reference: [
-            edge.parent
-            for edge in parents_of(ledger, reference)
-            if edge.parent.kind is not ArtifactKind.DATASET_VERSION
+        "parents_of": lambda reference: [
+            edge.parent for edge in parents_of(ledger, reference) if edge.parent.kind != ArtifactKind.DATASET_VERSION
         ],
-    )
+    }
 
 
 def get(ledger: Ledger, query: GetModel) -> Model:
@@ -87,12 +78,6 @@ def get_version(ledger: Ledger, query: GetModelVersion) -> ModelVersion:
     return found
 
 
-def model_versions(ledger: Ledger, references: Iterable[Ref]) -> dict[Ref, ModelVersion]:
-    """Those of the references that are versions of models and exist."""
-    wanted = [
-        (reference.name, reference.number)
-        for reference in dict.fromkeys(references)
-        if reference.kind is ArtifactKind.MODEL_VERSION and reference.number is not None
-    ]
-    found = ledger.get_each(ModelVersion, wanted)
-    return {model_version_ref(version.model, version.number): version for version in found if version is not None}
+LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
+    {RegisterModel: for_model, RecordModelVersion: for_version, DeclareParent: for_later_parent}
+)

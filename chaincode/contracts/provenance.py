@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets: what the rules of `domain.provenance` need, and questions about single records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
 
-from chaincode.contracts.state import Ledger
-from chaincode.domain import provenance
+from chaincode.contracts.state import Ledger, Load
 from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.provenance import (
@@ -15,34 +16,25 @@ from chaincode.domain.provenance import (
     GetDatasetVersion,
     RegisterDataset,
 )
-from chaincode.domain.values import ArtifactKind, Digest, Outcome, Ref, dataset_ref, dataset_version_ref
+from chaincode.domain.values import Command, Digest, dataset_ref, dataset_version_ref
 
 
-def register(ledger: Ledger, command: RegisterDataset) -> Outcome:
-    """Register a data set."""
+def for_dataset(ledger: Ledger, command: RegisterDataset) -> Mapping[str, object]:
+    """What registering a data set needs."""
     digests = command.distributions if command.card is None else (command.card, *command.distributions)
-    return provenance.register_dataset(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        existing=ledger.get(Dataset, command.dataset),
-        claims=claims(ledger, digests),
-    )
+    return {"existing": ledger.get(Dataset, command.dataset), "claims": claims(ledger, digests)}
 
 
-def commit_version(ledger: Ledger, command: CommitVersion) -> Outcome:
-    """Commit a version of a data set."""
-    return provenance.commit_version(
-        command,
-        by=ledger.by,
-        at=ledger.at,
-        dataset=ledger.get(Dataset, command.dataset),
-        previous=ledger.get(DatasetVersion, command.dataset, command.number - 1) if command.number > 1 else None,
-        existing=ledger.get(DatasetVersion, command.dataset, command.number),
-        parents=dataset_versions(ledger, command.derivation.parents if command.derivation is not None else ()),
-        root_claim=ledger.get(RootClaim, command.root),
-        claims=claims(ledger, () if command.card is None else (command.card,)),
-    )
+def for_version(ledger: Ledger, command: CommitVersion) -> Mapping[str, object]:
+    """What committing a version of a data set needs."""
+    return {
+        "dataset": ledger.get(Dataset, command.dataset),
+        "previous": ledger.get(DatasetVersion, command.dataset, command.number - 1) if command.number > 1 else None,
+        "existing": ledger.get(DatasetVersion, command.dataset, command.number),
+        "parents": ledger.cited(DatasetVersion, command.derivation.parents if command.derivation is not None else ()),
+        "root_claim": ledger.get(RootClaim, command.root),
+        "claims": claims(ledger, () if command.card is None else (command.card,)),
+    }
 
 
 def get(ledger: Ledger, query: GetDataset) -> Dataset:
@@ -67,12 +59,6 @@ def claims(ledger: Ledger, digests: Iterable[Digest]) -> dict[Digest, DigestClai
     return {claim.digest: claim for claim in found if claim is not None}
 
 
-def dataset_versions(ledger: Ledger, references: Iterable[Ref]) -> dict[Ref, DatasetVersion]:
-    """Those of the references that are versions of data sets and exist."""
-    wanted = [
-        (reference.name, reference.number)
-        for reference in dict.fromkeys(references)
-        if reference.kind is ArtifactKind.DATASET_VERSION and reference.number is not None
-    ]
-    found = ledger.get_each(DatasetVersion, wanted)
-    return {dataset_version_ref(version.dataset, version.number): version for version in found if version is not None}
+LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
+    {RegisterDataset: for_dataset, CommitVersion: for_version}
+)

@@ -5,18 +5,23 @@ A transaction does not see its own writes, a range read in a transaction that wr
 and one event is carried: therefore everything is read by key first, and `Ledger.apply` comes last and once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from chaincode.domain import codec
 from chaincode.domain.errors import InvalidField, Malformed
-from chaincode.domain.keys import OWNED, Part, key, key_of, written
+from chaincode.domain.keys import key, key_of, written
 from chaincode.domain.policy import Policy, key_policy
-from chaincode.domain.values import Digest, Instant, OrgId, Outcome, Record
+from chaincode.domain.register import KIND_OF, Part, locate
+from chaincode.domain.values import Digest, Instant, OrgId, Outcome, Record, Ref
 
 R = TypeVar("R", bound=Record)
+
+KeyCheck = Callable[[object, bytes, bytes], None]
+"""Checks with a public key that a message bears a signature: (key, message, signature); raises `BadSignature`."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -102,11 +107,21 @@ class CorruptEntryError(RuntimeError):
     """The ledger holds an entry that this program did not write; a fault to be looked into, never a refusal."""
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What one organisation's process was given beside the ledger."""
+
+    check: KeyCheck
+    founders: frozenset[OrgId] | None
+    """The members that it agreed to found the consortium with; None leaves that to the votes alone."""
+
+
 class Ledger:
     """Reads records by key and writes an outcome; one for each call."""
 
-    def __init__(self, stub: Stub) -> None:
+    def __init__(self, stub: Stub, site: Site) -> None:
         self._stub = stub
+        self.site = site
 
     @property
     def by(self) -> OrgId:
@@ -146,6 +161,18 @@ class Ledger:
         values = self._stub.get_states(keys) if keys else []
         return [None if value is None else _read(kind, value) for value in values]
 
+    def cited(self, kind: type[R], references: Iterable[Ref]) -> dict[Ref, R]:
+        """Those of the references that cite a record of `kind` and exist; `Record` for a record of whatever kind."""
+        found: dict[Ref, R] = {}
+        located = {reference: locate(reference) for reference in references}
+        wanted = {ref: (row.record, parts) for ref, (row, parts) in located.items() if issubclass(row.record, kind)}
+        keys = [key(record, *parts) for record, parts in wanted.values()]
+        values = self._stub.get_states(keys) if keys else []
+        for (reference, (record, _)), value in zip(wanted.items(), values, strict=True):
+            if value is not None:
+                found[reference] = _read(record, value)
+        return found
+
     def beginning(self, kind: type[R], *parts: Part) -> Iterable[R]:
         """Every record whose key begins with these parts; a range read, so for queries only."""
         with self._stub.get_state_by_partial_composite_key(codec.kind_of(kind), written(parts)) as entries:
@@ -155,16 +182,27 @@ class Ledger:
     def apply(self, outcome: Outcome, *rows: Record) -> None:
         """Write what a rule decided, and the rows that go with it, and announce it.
 
-        A registration gets its key's policy with its first and only value. Reading the policy in force here is still
-        a read of the state before this transaction, so it belongs to the loads although it stands after the rule.
+        What an organisation guards gets its key's policy with each of its values. Reading the policy in force here is
+        still a read of the state before this transaction, so it belongs to the loads although it comes after the rule.
         """
-        owned = [record for record in outcome.writes if isinstance(record, OWNED)]
-        expression = key_policy(self.get(Policy), self.by) if owned else ""
+        guarded = [(key_of(record), org) for record in outcome.writes if (org := _guard(record)) is not None]
+        in_force = self.get(Policy) if guarded else None
+        policies = {org: key_policy(in_force, org) for org in dict.fromkeys(org for _, org in guarded)}
         for record in (*outcome.writes, *rows):
             self._stub.put_state(key_of(record), codec.to_json(record))
-        for record in owned:
-            self._stub.set_state_validation_parameter(key_of(record), expression)
+        for place, org in guarded:
+            self._stub.set_state_validation_parameter(place, policies[org])
         self._stub.set_event(type(outcome.event).__name__, codec.to_json(outcome.event))
+
+
+Load = Callable[[Ledger, Any], Mapping[str, object]]
+"""What a rule needs beside the command, the caller and the time, by the names of its arguments."""
+
+
+def _guard(record: Record) -> OrgId | None:
+    """The organisation without whose peers a record cannot be changed."""
+    field = KIND_OF[type(record)].guard
+    return OrgId(getattr(record, field)) if field else None
 
 
 def _read(kind: type[R], value: bytes) -> R:

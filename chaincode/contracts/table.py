@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of functions: which contract answers which call, and how a call, an answer and a refusal are written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 from chaincode.contracts import endorsement, idempotency, lineage, model, provenance, training
-from chaincode.contracts.endorsement import KeyCheck
-from chaincode.contracts.state import Ledger, Stub
+from chaincode.contracts.state import KeyCheck, Ledger, Load, Site, Stub
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode
 from chaincode.domain.errors import InvalidField, LedgerError, WrongArguments
-from chaincode.domain.functions import COMMANDS, QUERIES
-from chaincode.domain.values import Answer, Digest, OrgId, Outcome, Record
+from chaincode.domain.register import ACTION, QUERIES, Action, Kind
+from chaincode.domain.values import Answer, Command, Digest, OrgId, Record, Ref
 
 Function = Callable[[Stub, tuple[bytes, ...]], bytes]
-Contract = Callable[[Ledger, Any], Outcome]
 Question = Callable[[Ledger, Any], Record | Answer]
 
 _QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
@@ -35,35 +33,37 @@ _QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
 )
 
 
-def _contracts(check: KeyCheck, founders: frozenset[OrgId] | None) -> Mapping[str, Contract]:
-    return {
-        "dataset:register": provenance.register,
-        "dataset:commit-version": provenance.commit_version,
-        "model:register": model.register,
-        "model:record-version": model.record_version,
-        "model:declare-parent": model.declare_parent,
-        "run:record": training.record_run,
-        "evaluation:record": training.record_evaluation,
-        "endorsement:set-policy": partial(endorsement.set_policy, founders),
-        "endorsement:submit": endorsement.submit,
-        "endorsement:endorse": partial(endorsement.endorse, check),
-        "endorsement:reject": partial(endorsement.reject, check),
-        "endorsement:withdraw": endorsement.withdraw,
-        "endorsement:quarantine": endorsement.quarantine,
-        "endorsement:release": endorsement.release,
-        "endorsement:advance": endorsement.advance,
-    }
+_LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType({**provenance.LOADS, **model.LOADS, **endorsement.LOADS})
+"""What loads for commands that are not of the standard form."""
 
 
 def functions(*, check: KeyCheck, founders: frozenset[OrgId] | None) -> Mapping[str, Function]:
-    """Every function of the chaincode by its name; `domain.functions` says what each takes.
+    """Every function of the chaincode by its name, as the register lists them.
+
+    Each takes the canonical JSON of its command or query as its argument. Commands are submitted, queries evaluated. A
+    command may be followed by a second argument, the idempotency token: 64 lower-case hexadecimal digits by which its
+    organisation names the request. Nothing else can be called.
 
     `check` verifies signatures. `founders` are the members that this organisation agreed to found the consortium
     with: its process endorses no other founding policy. None leaves that to the votes alone.
     """
-    commands = {name: partial(_submit, name, contract) for name, contract in _contracts(check, founders).items()}
-    questions = {name: partial(_ask, name, question) for name, question in _QUESTIONS.items()}
+    site = Site(check, founders)
+    commands = {name: partial(_submit, site, action, _load(kind, action)) for name, (kind, action) in ACTION.items()}
+    questions = {name: partial(_ask, site, name, question) for name, question in _QUESTIONS.items()}
     return MappingProxyType({**commands, **questions})
+
+
+def _load(kind: Kind, action: Action) -> Load:
+    """What loads for a command: as its contract says, or what the standard form needs."""
+    return _LOADS[action.takes] if action.cites is None else partial(_standard, kind, action.cites)
+
+
+def _standard(kind: Kind, cites: Callable[[Any], Iterable[Ref]], ledger: Ledger, command: Any) -> Mapping[str, object]:
+    """The record that stands under the key already, and what the command cites, where they exist."""
+    return {
+        "existing": ledger.get(kind.record, *kind.parts_of(command)),
+        "cited": ledger.cited(Record, cites(command)),
+    }
 
 
 def refusal(error: Exception) -> str | None:
@@ -89,20 +89,20 @@ def members(text: str) -> frozenset[OrgId] | None:
     return named
 
 
-def _submit(name: str, contract: Contract, stub: Stub, args: tuple[bytes, ...]) -> bytes:
-    document, *token = _arguments(name, args, most=2)
-    command = codec.read(COMMANDS[name], document)
-    ledger = Ledger(stub)
+def _submit(site: Site, action: Action, load: Load, stub: Stub, args: tuple[bytes, ...]) -> bytes:
+    document, *token = _arguments(action.function, args, most=2)
+    command = codec.read(action.takes, document)
+    ledger = Ledger(stub, site)
     rows = [idempotency.remember(ledger, _token(given), command) for given in token]
-    outcome = contract(ledger, command)
+    outcome = action.rule(command, by=ledger.by, at=ledger.at, **load(ledger, command))
     ledger.apply(outcome, *rows)
     return encode({"record": codec.to_plain(outcome.writes[0]), "event": codec.to_plain(outcome.event)})
 
 
-def _ask(name: str, question: Question, stub: Stub, args: tuple[bytes, ...]) -> bytes:
+def _ask(site: Site, name: str, question: Question, stub: Stub, args: tuple[bytes, ...]) -> bytes:
     (document,) = _arguments(name, args, most=1)
     query = codec.read(QUERIES[name], document)
-    return encode({"record": codec.to_plain(question(Ledger(stub), query))})
+    return encode({"record": codec.to_plain(question(Ledger(stub, site), query))})
 
 
 def _arguments(name: str, args: tuple[bytes, ...], *, most: int) -> tuple[bytes, ...]:

@@ -15,19 +15,6 @@ from enum import Enum
 from functools import cache
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from chaincode.domain import (
-    claims,
-    endorsement,
-    idempotency,
-    lifecycle,
-    lineage,
-    model,
-    policy,
-    provenance,
-    records,
-    status,
-    training,
-)
 from chaincode.domain.canonical import Json, encode, escape, parse
 from chaincode.domain.errors import (
     InvalidField,
@@ -40,29 +27,16 @@ from chaincode.domain.errors import (
     UnknownKind,
     UnknownSchema,
 )
-from chaincode.domain.values import Answer, Blob, Command, Event, Query, Record
+from chaincode.domain.register import COMMANDS, KIND_OF, QUESTIONS, RECORDS, SENT_OFF_CHAIN, locate
+from chaincode.domain.values import Answer, Blob, Command, Event, Query, Record, Ref
 
 SCHEMA: Final = 1
-"""The schema version of every kind so far."""
+"""The schema version of everything but records, whose rows in the register name theirs."""
 MAX_ITEMS: Final = 1_024
 """The longest list, and the most bytes in base64, where a field does not say otherwise."""
 
 Document = Record | Command | Query | Answer | Event
 D = TypeVar("D", bound=Document)
-
-_CHAPTERS: Final = (
-    provenance,
-    claims,
-    records,
-    model,
-    training,
-    lineage,
-    policy,
-    lifecycle,
-    endorsement,
-    status,
-    idempotency,
-)
 
 
 def _kebab(name: str) -> str:
@@ -70,12 +44,14 @@ def _kebab(name: str) -> str:
 
 
 def _documents() -> dict[str, type[Document]]:
-    found: dict[str, type[Document]] = {}
-    for chapter in _CHAPTERS:
-        for thing in vars(chapter).values():
-            if isinstance(thing, type) and thing.__module__ == chapter.__name__ and issubclass(thing, Document):
-                found[thing.__name__ if issubclass(thing, Event) else _kebab(thing.__name__)] = thing
-    return found
+    actions = [action for kind in RECORDS for action in kind.actions]
+    answers = [question.answers for question in QUESTIONS if issubclass(question.answers, Answer)]
+    others = (*COMMANDS.values(), *(question.takes for question in QUESTIONS), *answers, *SENT_OFF_CHAIN)
+    return {
+        **{kind.name: kind.record for kind in RECORDS},
+        **{_kebab(thing.__name__): thing for thing in others},
+        **{event.__name__: event for action in actions for event in action.events},
+    }
 
 
 KINDS: Final[Mapping[str, type[Document]]] = types.MappingProxyType(_documents())
@@ -87,6 +63,10 @@ _NAME_OF: Final = {thing: kind for kind, thing in KINDS.items()}
 def kind_of(document: Document | type[Document]) -> str:
     """What `document` (or its class) calls itself in JSON."""
     return _NAME_OF[document if isinstance(document, type) else type(document)]
+
+
+def _schema_of(thing: type[Document]) -> int:
+    return KIND_OF[thing].schema if issubclass(thing, Record) else SCHEMA
 
 
 def to_json(document: Document) -> bytes:
@@ -110,7 +90,7 @@ def read(expected: type[D], data: bytes) -> D:
 def to_plain(document: Document) -> dict[str, Json]:
     """A document as plain JSON values, with its ``kind`` or ``name``, and its ``schema``."""
     label = "name" if isinstance(document, Event) else "kind"
-    return {label: kind_of(document), "schema": SCHEMA, **_members(document)}
+    return {label: kind_of(document), "schema": _schema_of(type(document)), **_members(document)}
 
 
 def from_plain(value: Json) -> Document:
@@ -129,7 +109,7 @@ def from_plain(value: Json) -> Document:
     thing = KINDS.get(kind)
     if thing is None or issubclass(thing, Event) is not (label == "name"):
         raise UnknownKind(escape(kind))
-    if schema != SCHEMA or isinstance(schema, bool):
+    if schema != _schema_of(thing) or isinstance(schema, bool):
         raise UnknownSchema(kind, schema if isinstance(schema, int) else -1)
     return cast("Document", _build(thing, members, ""))
 
@@ -228,7 +208,10 @@ def _scalar(hint: Any, value: Json, pointer: str) -> object:
     if isinstance(value, bool) or not isinstance(value, str if textual else int):
         raise InvalidField(pointer, "it must be a string" if textual else "it must be an integer")
     try:
-        return make(value)
+        made: object = make(value)
+        if isinstance(made, Ref):
+            locate(made)
+        return made
     except InvalidField as refusal:
         raise InvalidField(pointer, refusal.reason) from None
     except NotNormalised:

@@ -288,7 +288,7 @@ def record_model_version(
     return Outcome(
         writes=(
             version,
-            *parents_of_model_version(version, None),
+            *parents_of_model_version(version),
             *first_claims((command.digest,), by=by, at=at, reference=reference, claims=claims),
         ),
         event=ModelVersionRecorded(reference, by, command.digest),
@@ -358,12 +358,16 @@ def _check_ignored(command: RecordModelVersion) -> None:
             raise InvalidField(f"/files/{index}/path", "it lies under one of the ignored paths")
 
 
-def parents_of_model_version(version: ModelVersion, later: LaterParents | None) -> tuple[Edge, ...]:
-    """The edges to the run that made a version and to the versions it was made from, as recorded and as declared."""
+def parents_of_model_version(version: ModelVersion) -> tuple[Edge, ...]:
+    """The edges to the run that made a version and to the versions it was made from, as they were recorded with it."""
     reference = model_version_ref(version.model, version.number)
     trained = () if version.run is None else (Edge(run_ref(version.run), reference, Text("trained")),)
-    known = version.parents if later is None else (*version.parents, *later.parents)
-    return (*trained, *(Edge(parent.version, reference, Text(parent.relation)) for parent in known))
+    return (*trained, *(Edge(parent.version, reference, Text(parent.relation)) for parent in version.parents))
+
+
+def parents_declared(later: LaterParents) -> tuple[Edge, ...]:
+    """The edges to the versions that a model version was made from, as they were declared later."""
+    return tuple(Edge(parent.version, later.child, Text(parent.relation)) for parent in later.parents)
 
 
 def _check_parents(named: tuple[ModelParent, ...], reference: Ref, parents: Mapping[Ref, ModelVersion]) -> None:

@@ -62,7 +62,6 @@ class QuorumRule:
     """Who must endorse artifacts of a kind before they reach a stage."""
 
     artifact_kind: ArtifactKind
-    """`DATASET_VERSION` or `MODEL_VERSION`."""
     threshold: Number
     """How many distinct organisations."""
     stage: Stage = Stage.APPROVED
@@ -146,8 +145,6 @@ class GetPolicy(Query):
 
 # --- Quorum -----------------------------------------------------------------------------------------------------
 
-ENDORSABLE: Final = frozenset({ArtifactKind.DATASET_VERSION, ArtifactKind.MODEL_VERSION})
-"""The kinds of artifact that pass through stages."""
 GATED: Final = frozenset({Stage.APPROVED, Stage.DEPLOYED, Stage.DEPRECATED, Stage.RETIRED})
 """The stages that a rule may guard."""
 
@@ -175,10 +172,10 @@ def roles_of(policy: Policy, organisation: OrgId) -> frozenset[Role] | None:
     return None
 
 
-def rule_for(policy: Policy, kind: ArtifactKind, stage: Stage) -> QuorumRule | None:
+def rule_for(policy: Policy, kind: str, stage: Stage) -> QuorumRule | None:
     """The rule for artifacts of a kind to reach a stage; None where the policy asks for nothing."""
     for rule in policy.rules:
-        if rule.artifact_kind is kind and rule.stage is stage:
+        if rule.artifact_kind == kind and rule.stage is stage:
             return rule
     return None
 
@@ -295,8 +292,6 @@ def _check_members(command: SetPolicy) -> None:
 
 
 def _check_rule(rule: QuorumRule, pointer: str, command: SetPolicy) -> None:
-    if rule.artifact_kind not in ENDORSABLE:
-        raise InvalidField(f"{pointer}/artifact_kind", "only versions of data sets and of models pass through stages")
     if rule.stage not in GATED:
         raise InvalidField(f"{pointer}/stage", "a rule guards approved, deployed, deprecated or retired")
     able = [

@@ -329,10 +329,3 @@ def parents_of_dataset_version(version: DatasetVersion) -> tuple[Edge, ...]:
         for parent in version.derivation.parents:
             relations.setdefault(parent, []).append(version.derivation.activity)
     return tuple(Edge(parent, reference, Text("+".join(said))) for parent, said in relations.items())
-
-
-def replacement(after: DatasetVersion | None) -> Ref | None:
-    """The version `after` another, where it replaces that one; None where it extends it or where there is none."""
-    if after is None or after.change is not Change.REPLACES:
-        return None
-    return dataset_version_ref(after.dataset, after.number)

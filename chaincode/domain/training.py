@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training runs and evaluations: what was trained on which data, with which code and settings, and how it did.
+"""Training runs: what was trained on which data, with which code and settings.
 
-A run names the data set versions, the code, the environment and the parameters that it used; an evaluation names the
-model version and the data that judged it. Each is written once.
+A run names the data set versions, the code, the environment and the parameters that it used; it is written once.
 """
 
 from collections.abc import Mapping
@@ -13,7 +12,6 @@ from typing import Final
 from chaincode.domain.errors import (
     AlreadyExists,
     ArtifactAltered,
-    InvalidField,
     ParentMissing,
     RepeatedEntry,
     RunEndsBeforeItStarts,
@@ -23,6 +21,7 @@ from chaincode.domain.float64 import Float64
 from chaincode.domain.lineage import Edge
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.values import (
+    ArtifactKind,
     Command,
     CommitId,
     Count,
@@ -37,7 +36,6 @@ from chaincode.domain.values import (
     Ref,
     Setting,
     Text,
-    evaluation_ref,
     refuse_future,
     refuse_repeats,
     run_ref,
@@ -120,21 +118,6 @@ class RecordRun(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class RecordEvaluation(Command):
-    """Record how a model version did on a data set version."""
-
-    evaluation: Name
-    subject: Ref
-    """The model version."""
-    digest: Digest
-    """The digest of the model version as the evaluator found it."""
-    data: RunInput
-    metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
-    evaluated_at: Instant
-    note: Text | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TrainingRun(Record):
     """A training run; never rewritten."""
 
@@ -153,22 +136,6 @@ class TrainingRun(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation(Record):
-    """An evaluation; never rewritten."""
-
-    evaluation: Name
-    owner: OrgId
-    """The organisation that evaluated."""
-    recorded_at: Instant
-    subject: Ref
-    digest: Digest
-    data: RunInput
-    metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
-    evaluated_at: Instant
-    note: Text | None
-
-
-@dataclass(frozen=True, slots=True)
 class RunRecorded(Event):
     """A training run was recorded."""
 
@@ -177,26 +144,10 @@ class RunRecorded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationRecorded(Event):
-    """An evaluation was recorded."""
-
-    evaluation: Name
-    owner: OrgId
-    subject: Ref
-
-
-@dataclass(frozen=True, slots=True)
 class GetRun(Query):
     """Ask for a training run."""
 
     run: Name
-
-
-@dataclass(frozen=True, slots=True)
-class GetEvaluation(Query):
-    """Ask for an evaluation."""
-
-    evaluation: Name
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------
@@ -208,10 +159,9 @@ def record_run(
     by: OrgId,
     at: Instant,
     existing: TrainingRun | None,
-    data: Mapping[Ref, DatasetVersion],
-    parents: Mapping[Ref, Digest],
+    cited: Mapping[Ref, Record],
 ) -> Outcome:
-    """Record a run of `by`; `data` and `parents` hold those that the command names and that exist."""
+    """Record a run of `by`; `cited` holds those of its inputs and parents that exist."""
     reference = run_ref(command.run)
     if existing is not None:
         raise AlreadyExists(reference)
@@ -221,14 +171,14 @@ def record_run(
         raise RunEndsBeforeItStarts(command.started, command.finished)
     refuse_future("/finished", command.finished, at)
     for used in command.inputs:
-        _check_input(used, reference, data)
+        check_input(used, reference, cited)
     refuse_repeats("/inputs", (f"{used.version} ({used.role})" for used in command.inputs))
     for parent in command.parents:
-        if parent not in parents:
+        if parent.kind != ArtifactKind.MODEL_VERSION or parent not in cited:
             raise ParentMissing(reference, parent)
     refuse_repeats("/parents", command.parents)
     refuse_repeats("/parameters", (parameter.name for parameter in command.parameters))
-    _refuse_measuring_twice(command.metrics)
+    refuse_measuring_twice(command.metrics)
     run = TrainingRun(
         run=command.run,
         owner=by,
@@ -246,54 +196,21 @@ def record_run(
     return Outcome(writes=(run, *parents_of_run(run)), event=RunRecorded(command.run, by))
 
 
-def record_evaluation(
-    command: RecordEvaluation,
-    *,
-    by: OrgId,
-    at: Instant,
-    existing: Evaluation | None,
-    subject: Digest | None,
-    data: Mapping[Ref, DatasetVersion],
-) -> Outcome:
-    """Record an evaluation by `by`; `subject` is the digest of the model version on the ledger, None without one."""
-    reference = evaluation_ref(command.evaluation)
-    if existing is not None:
-        raise AlreadyExists(reference)
-    if subject is None:
-        raise ParentMissing(reference, command.subject)
-    if subject != command.digest:
-        raise ArtifactAltered(command.subject, str(subject), str(command.digest))
-    _check_input(command.data, reference, data)
-    refuse_future("/evaluated_at", command.evaluated_at, at)
-    if not command.metrics:
-        raise InvalidField("/metrics", "an evaluation has at least one metric")
-    _refuse_measuring_twice(command.metrics)
-    evaluation = Evaluation(
-        evaluation=command.evaluation,
-        owner=by,
-        recorded_at=at,
-        subject=command.subject,
-        digest=command.digest,
-        data=command.data,
-        metrics=command.metrics,
-        evaluated_at=command.evaluated_at,
-        note=command.note,
-    )
-    return Outcome(
-        writes=(evaluation, *parents_of_evaluation(evaluation)),
-        event=EvaluationRecorded(command.evaluation, by, command.subject),
-    )
+def cited_by_run(command: RecordRun) -> tuple[Ref, ...]:
+    """What a run cites: its inputs and the model versions that it began from."""
+    return (*(used.version for used in command.inputs), *command.parents)
 
 
-def _check_input(used: RunInput, reference: Ref, data: Mapping[Ref, DatasetVersion]) -> None:
-    version = data.get(used.version)
-    if version is None:
+def check_input(used: RunInput, reference: Ref, cited: Mapping[Ref, Record]) -> None:
+    """Refuse data that are not on the ledger, or not with the root that was found in the copy."""
+    version = cited.get(used.version)
+    if not isinstance(version, DatasetVersion):
         raise ParentMissing(reference, used.version)
     if version.root != used.root:
         raise ArtifactAltered(used.version, str(version.root), str(used.root))
 
 
-def _refuse_measuring_twice(metrics: tuple[Metric, ...]) -> None:
+def refuse_measuring_twice(metrics: tuple[Metric, ...]) -> None:
     """A name has one value at each step, and one for the whole."""
     seen: set[tuple[Text, Count | None]] = set()
     for metric in metrics:
@@ -311,12 +228,3 @@ def parents_of_run(run: TrainingRun) -> tuple[Edge, ...]:
         relations.setdefault(used.version, []).append(used.role)
     inputs = [Edge(version, reference, Text("input:" + "+".join(roles))) for version, roles in relations.items()]
     return (*inputs, *(Edge(parent, reference, Text("initialised")) for parent in run.parents))
-
-
-def parents_of_evaluation(evaluation: Evaluation) -> tuple[Edge, ...]:
-    """The edges to the model version that was judged and to the data that judged it."""
-    reference = evaluation_ref(evaluation.evaluation)
-    return (
-        Edge(evaluation.subject, reference, Text("evaluated")),
-        Edge(evaluation.data.version, reference, Text(f"input:{evaluation.data.role}")),
-    )

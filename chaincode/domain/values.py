@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from chaincode.domain.errors import DatedInTheFuture, InvalidField, RepeatedEntry
 from chaincode.domain.text import FilePath as FilePath
@@ -26,6 +26,7 @@ _ROLE: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _TERRITORY: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
+_REFERENCE: Final = re.compile(rf"[a-z]+(?:-[a-z]+)*(?::{_NAME.pattern}){{1,4}}")
 
 
 class _Pattern(str):
@@ -150,8 +151,9 @@ class Number(Count):
     """The number of a version, a policy or a round, from 1 to 999,999,999."""
 
     __slots__ = ()
+    LAST: ClassVar = 999_999_999
     _least = 1
-    _most = 999_999_999
+    _most = LAST
 
     @classmethod
     def after(cls, number: int, pointer: str) -> Self:
@@ -247,86 +249,81 @@ class Outcome:
 
 
 class ArtifactKind(StrEnum):
-    """What a reference can point at."""
+    """The kinds of artifact that pass through stages: those whose rows in the register name a digest."""
 
-    DATASET = "dataset"
     DATASET_VERSION = "dataset-version"
-    MODEL = "model"
     MODEL_VERSION = "model-version"
-    RUN = "run"
-    EVALUATION = "evaluation"
-
-
-_VERSIONED: Final = frozenset({ArtifactKind.DATASET_VERSION, ArtifactKind.MODEL_VERSION})
 
 
 class Ref(str):
     """A reference to a record: ``dataset:wdbc``, ``dataset-version:wdbc:1``, ``model-version:net:3``, ``run:r-1``.
 
-    Round trip: ``Ref.of(r.kind, r.name, r.number) == r``.
+    Here only its form is checked: a kind and one to four parts. Which kinds are cited, and by which parts, the register
+    says; the codec and `register.locate` refuse any other. Round trip: ``Ref.of(r.kind, *r.parts) == r``.
     """
 
     __slots__ = ()
 
     def __new__(cls, value: str) -> Self:
-        kind, _, rest = value.partition(":")
-        name, colon, number = rest.partition(":")
-        if kind not in set(ArtifactKind) or bool(colon) is not (ArtifactKind(kind) in _VERSIONED):
+        if _REFERENCE.fullmatch(value) is None:
             raise InvalidField("", "it must be a reference such as 'model:net' or 'model-version:net:1'")
-        if _NAME.fullmatch(name) is None or (colon and re.fullmatch(r"[1-9][0-9]{0,8}", number) is None):
-            raise InvalidField("", "it must name a record and, if versioned, a version from 1")
         return super().__new__(cls, value)
 
     @classmethod
-    def of(cls, kind: ArtifactKind, name: str, number: int | None = None) -> Self:
-        """The reference to `name`, or to its version `number`."""
-        return cls(f"{kind}:{name}" if number is None else f"{kind}:{name}:{number}")
+    def of(cls, kind: str, *parts: str | int) -> Self:
+        """The reference to the record of `kind` that these parts identify, such as a name, or a name and a number."""
+        return cls(":".join((kind, *(str(part) for part in parts))))
 
     @property
-    def kind(self) -> ArtifactKind:
-        """What is referred to."""
-        return ArtifactKind(self.split(":")[0])
+    def kind(self) -> str:
+        """What is referred to: `Kind.reference` in the register."""
+        return self.partition(":")[0]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What identifies the record among those of its kind, as text."""
+        return tuple(self.split(":")[1:])
 
     @property
     def name(self) -> Name:
         """The name of the data set, model, run or evaluation."""
-        return Name(self.split(":")[1])
+        return Name(self.parts[0])
 
     @property
     def number(self) -> Number | None:
         """The version's number; None where the kind has no versions."""
-        parts = self.split(":")
-        return Number(int(parts[2])) if len(parts) == 3 else None
+        parts = self.parts
+        return Number(int(parts[1])) if len(parts) == 2 else None
 
 
 def dataset_ref(name: str) -> Ref:
     """The reference to a data set."""
-    return Ref.of(ArtifactKind.DATASET, name)
+    return Ref.of("dataset", name)
 
 
 def dataset_version_ref(name: str, number: int) -> Ref:
     """The reference to a version of a data set."""
-    return Ref.of(ArtifactKind.DATASET_VERSION, name, number)
+    return Ref.of("dataset-version", name, number)
 
 
 def model_ref(name: str) -> Ref:
     """The reference to a model."""
-    return Ref.of(ArtifactKind.MODEL, name)
+    return Ref.of("model", name)
 
 
 def model_version_ref(name: str, number: int) -> Ref:
     """The reference to a version of a model."""
-    return Ref.of(ArtifactKind.MODEL_VERSION, name, number)
+    return Ref.of("model-version", name, number)
 
 
 def run_ref(name: str) -> Ref:
     """The reference to a training run."""
-    return Ref.of(ArtifactKind.RUN, name)
+    return Ref.of("run", name)
 
 
 def evaluation_ref(name: str) -> Ref:
     """The reference to an evaluation."""
-    return Ref.of(ArtifactKind.EVALUATION, name)
+    return Ref.of("evaluation", name)
 
 
 SKEW: Final = 120_000

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from chaincode.domain import codec, float64, text, values
 from chaincode.domain.canonical import MAX_DEPTH
-from chaincode.domain.functions import COMMANDS
+from chaincode.domain.register import COMMANDS
 
 Schema = dict[str, Any]
 

@@ -16,7 +16,8 @@ from chaincode.domain.errors import InvalidField, PolicyMissing, RecordNotFound,
 from chaincode.domain.evidence import PAYLOAD_TYPE, Decision, pre_authentication_encoding, statement_about
 from chaincode.domain.intoto import encode_statement
 from chaincode.domain.lifecycle import Artifact, ArtifactStage
-from chaincode.domain.policy import ENDORSABLE, Policy, Stage
+from chaincode.domain.policy import Policy, Stage
+from chaincode.domain.register import locate
 from chaincode.domain.status import GetStatus, status
 from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref
 from gateway.services.catalogue import Catalogue
@@ -31,8 +32,6 @@ MOST_EXAMINED: Final = 500
 """How many open artifacts one page of the inbox looks at."""
 _OPEN: Final = {"stage": (Stage.SUBMITTED.value, Stage.ENDORSED.value)}
 _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
-# The field of a version's record that says which bytes it is about.
-_DIGEST_FIELD = {"dataset-version": "root", "model-version": "digest"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class Artifacts:
         record = self._catalogue.get(kind, artifact, **where)
         standing = self._catalogue.find("artifact-stage", artifact=artifact)
         count = None
-        if artifact.kind in ENDORSABLE:
+        if locate(artifact)[0].digest:
             known = None if standing is None else _read(ArtifactStage, standing.value)
             count = self._count(artifact, record["record"], stage, known, self._policy())
         return {
@@ -180,8 +179,8 @@ class Artifacts:
         return self._digest_of(artifact, entry.value)
 
     def _digest_of(self, artifact: Ref, record: Json) -> str:
-        field = _DIGEST_FIELD.get(artifact.kind)
-        if field is None:
+        field = locate(artifact)[0].digest
+        if not field:
             raise InvalidField("/artifact", "only versions of data sets and models are endorsed")
         return str(record[field])
 

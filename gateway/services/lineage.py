@@ -12,37 +12,21 @@ from chaincode.domain.canonical import Json as Plain
 from chaincode.domain.errors import InvalidField, RecordNotFound
 from chaincode.domain.lineage import DEFAULT_LIMIT, Edge, walk
 from chaincode.domain.policy import Stage
-from chaincode.domain.provenance import Change
-from chaincode.domain.values import ArtifactKind, Ref, Text
+from chaincode.domain.register import KIND, RECORDS, locate, successor
+from chaincode.domain.values import Ref, Text
 from gateway.services.catalogue import Catalogue, entries
 from gateway.services.ports import Entry, ReadModel, Where
 
 UP, DOWN = "up", "down"
 _VERSION = Text("version")
-_WHOLE = {
-    ArtifactKind.DATASET_VERSION: ArtifactKind.DATASET,
-    ArtifactKind.MODEL_VERSION: ArtifactKind.MODEL,
-}
-_VERSIONS = {whole: version for version, whole in _WHOLE.items()}
 DIRECTIONS = (UP, DOWN)
-# Where an artifact's record stands: its kind in the read model and the field that holds its name.
-RECORDS = {
-    ArtifactKind.DATASET: ("dataset", "dataset"),
-    ArtifactKind.DATASET_VERSION: ("dataset-version", "dataset"),
-    ArtifactKind.MODEL: ("model", "model"),
-    ArtifactKind.MODEL_VERSION: ("model-version", "model"),
-    ArtifactKind.RUN: ("training-run", "run"),
-    ArtifactKind.EVALUATION: ("evaluation", "evaluation"),
-}
+_VERSIONS = {kind.belongs_to: kind for kind in RECORDS if kind.belongs_to}
 
 
 def identifying(reference: Ref) -> tuple[str, dict[str, str]]:
     """The kind of record that a reference points at, and the fields that identify it."""
-    kind, field = RECORDS[reference.kind]
-    where = {field: str(reference.name)}
-    if reference.number is not None:
-        where["number"] = str(reference.number)
-    return kind, where
+    kind, parts = locate(reference)
+    return kind.name, {field: str(part) for field, part in zip(kind.key, parts, strict=True)}
 
 
 class LineageReader:
@@ -96,24 +80,24 @@ class LineageReader:
 
     def _belonging(self, node: Ref, direction: str) -> Iterable[Edge]:
         """A version belongs to what it is a version of; the ledger says so by the name, not by an edge."""
-        if direction == UP and node.kind in _WHOLE:
-            yield Edge(Ref.of(_WHOLE[node.kind], node.name), node, _VERSION)
-        elif direction == DOWN and node.kind in _VERSIONS:
-            kind = _VERSIONS[node.kind]
-            for entry in entries(self._readmodel, kind.value, {node.kind.value: str(node.name)}):
-                yield Edge(node, Ref.of(kind, node.name, entry.value["number"]), _VERSION)
+        kind, _ = locate(node)
+        version = _VERSIONS.get(kind.name)
+        if direction == UP and kind.belongs_to:
+            yield Edge(Ref.of(KIND[kind.belongs_to].reference, *node.parts[:-1]), node, _VERSION)
+        elif direction == DOWN and version is not None:
+            where = identifying(node)[1]
+            for entry in entries(self._readmodel, version.name, where):
+                yield Edge(node, Ref.of(version.reference, *node.parts, entry.value["number"]), _VERSION)
 
     def _quarantined(self, node: Ref) -> bool:
         standing = self._first("artifact-stage", {"artifact": node})
         return standing is not None and standing.value["stage"] == Stage.QUARANTINED
 
     def _superseded_by(self, node: Ref) -> Ref | None:
-        if node.kind is not ArtifactKind.DATASET_VERSION or node.number is None:
-            return None
-        where = {"dataset": str(node.name), "number": str(node.number + 1)}
-        after = self._first("dataset-version", where)
-        replaced = after is not None and after.value["change"] == Change.REPLACES
-        return Ref.of(node.kind, node.name, node.number + 1) if replaced else None
+        kind, _ = locate(node)
+        after = successor(node)
+        found = None if after is None else self._first(*identifying(after))
+        return after if found is not None and kind.replaced_by(found.value.get) else None
 
     def _first(self, kind: str, where: Where) -> Entry | None:
         return next(entries(self._readmodel, kind, where, size=1), None)

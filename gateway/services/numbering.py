@@ -17,16 +17,19 @@ from typing import Final
 
 from chaincode.domain import codec
 from chaincode.domain.errors import AlreadyExists, LedgerError, VersionOutOfOrder
+from chaincode.domain.register import ACTION, RECORDS
 from gateway.services.catalogue import Catalogue
 from gateway.services.ports import Json, PortError, Submission, Unavailable
 
 NUMBER: Final = "number"
 UPLOADED: Final = ("number", "change", "parent_root", "root", "size", "consistency", "header")
 """What the gateway fills in of a version whose records it was sent."""
+_SUCCESSION: Final = ("change", "parent_root")
+"""What a version says of the one before it, where its kind's versions can replace one another."""
 _VERSIONS: Final = {
-    "dataset:commit-version": ("dataset-version", "dataset"),
-    "model:record-version": ("model-version", "model"),
+    action.function: (kind.name, next(iter(kind.key))) for kind in RECORDS if kind.belongs_to for action in kind.actions
 }
+"""The functions that record a version: its kind, and the field with the name of what it is a version of."""
 _SEEN_WITHIN: Final = 5.0
 """Seconds within which a version that the peer has must be visible here."""
 _POLL: Final = 0.02
@@ -52,9 +55,8 @@ class Numbering:
         """The fields that are left to the gateway in what a client sends; none where it names the number."""
         if function not in _VERSIONS or NUMBER in body:
             return ()
-        if function == "model:record-version":
-            return (NUMBER,)
-        return (NUMBER, *(name for name in ("change", "parent_root") if name not in body))
+        kind, _ = ACTION[function]
+        return (NUMBER, *(name for name in _SUCCESSION if kind.replaces is not None and name not in body))
 
     def fill(self, function: str, body: Json, name: str, filled: tuple[str, ...]) -> Json:
         """The body with what follows from the last version that is known here."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from chaincode.domain import codec
 from chaincode.domain.errors import UnknownField
-from chaincode.domain.functions import COMMANDS
+from chaincode.domain.register import COMMANDS
 from chaincode.domain.values import Command
 from gateway.services.numbering import NUMBER, Numbering
 from gateway.services.ports import Json

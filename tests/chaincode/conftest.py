@@ -11,35 +11,16 @@ from chaincode.domain import codec
 from chaincode.domain.canonical import encode, parse
 from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.endorsement import Endorsement
-from chaincode.domain.keys import OWNED, key_of
+from chaincode.domain.keys import key_of
 from chaincode.domain.licensing import objection
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.lineage import Edge
-from chaincode.domain.model import (
-    LaterParents,
-    Model,
-    ModelVersion,
-    manifest_digest,
-    parents_of_model_version,
-)
+from chaincode.domain.model import Model, ModelVersion, manifest_digest
 from chaincode.domain.policy import Policy, PolicyVersion, Stage
-from chaincode.domain.provenance import (
-    Dataset,
-    DatasetVersion,
-    parents_of_dataset_version,
-)
+from chaincode.domain.provenance import Dataset, DatasetVersion
+from chaincode.domain.register import KIND_OF, edges_of, reference_to
 from chaincode.domain.spdx import Licence
-from chaincode.domain.training import Evaluation, TrainingRun, parents_of_evaluation, parents_of_run
-from chaincode.domain.values import (
-    ArtifactKind,
-    Digest,
-    Record,
-    Ref,
-    dataset_version_ref,
-    evaluation_ref,
-    model_version_ref,
-    run_ref,
-)
+from chaincode.domain.values import ArtifactKind, Digest, Record, Ref
 
 LedgerCheck = Callable[[Mapping[str, tuple[bytes, int]], Mapping[str, str]], None]
 
@@ -67,7 +48,8 @@ def _check_entries(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str
         assert key == key_of(record)
         assert encode(parse(value)) == value, "an entry is not canonical"
         expression = policies.get(key)
-        if isinstance(record, OWNED):
+        if guard := KIND_OF[type(record)].guard:
+            assert guard == "owner"
             assert expression is not None
             assert expression.startswith(f"OutOf(2,'{record.owner}.peer',")
             assert expression.count(record.owner) == 1, "the owner stands for the other member as well"
@@ -97,29 +79,19 @@ def _check_versions(records: list[Record]) -> None:
 
 
 def _check_edges(records: list[Record]) -> None:
-    later = {more.child: more for more in _of(records, LaterParents)}
     expected: set[Edge] = set()
     licences: dict[Ref, Licence] = {}
     nodes: set[Ref] = set()
     for record in records:
-        match record:
-            case DatasetVersion():
-                reference = dataset_version_ref(record.dataset, record.number)
+        kind = KIND_OF[type(record)]
+        if kind.edges is None:
+            continue
+        expected.update(edges_of(record))
+        if kind.reference:
+            reference = reference_to(record)
+            nodes.add(reference)
+            if isinstance(record, DatasetVersion | ModelVersion):
                 licences[reference] = record.licence
-                expected.update(parents_of_dataset_version(record))
-            case ModelVersion():
-                reference = model_version_ref(record.model, record.number)
-                licences[reference] = record.licence
-                expected.update(parents_of_model_version(record, later.get(reference)))
-            case TrainingRun():
-                reference = run_ref(record.run)
-                expected.update(parents_of_run(record))
-            case Evaluation():
-                reference = evaluation_ref(record.evaluation)
-                expected.update(parents_of_evaluation(record))
-            case _:
-                continue
-        nodes.add(reference)
     edges = set(_of(records, Edge))
     assert edges == expected, "the edges are not those that the records name"
     assert {end for edge in edges for end in (edge.parent, edge.child)} <= nodes, "an edge leads nowhere"

@@ -29,13 +29,13 @@ from chaincode.domain.evidence import (
     pre_authentication_encoding,
     statement_about,
 )
-from chaincode.domain.functions import COMMANDS, FUNCTION_OF
 from chaincode.domain.intoto import encode_statement
 from chaincode.domain.keys import key as key_under
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.model import FileEntry, ModelVersion, RecordModelVersion, RegisterModel, manifest_digest
 from chaincode.domain.policy import Member, Policy, QuorumRule, SetPolicy, Stage
 from chaincode.domain.provenance import CommitVersion, DatasetVersion, Origin, RegisterDataset, Sensitivity
+from chaincode.domain.register import COMMANDS, FUNCTION_OF
 from chaincode.domain.spdx import Licence
 from chaincode.domain.status import GetStatus
 from chaincode.domain.values import (

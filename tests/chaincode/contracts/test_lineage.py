@@ -6,13 +6,14 @@ import pytest
 from chaincode.domain import codec, errors, merkle
 from chaincode.domain import lineage as domain_lineage
 from chaincode.domain.derivation import Activity, Derivation
+from chaincode.domain.evaluation import RecordEvaluation
 from chaincode.domain.float64 import Float64
 from chaincode.domain.keys import key_of
 from chaincode.domain.lifecycle import Quarantine
 from chaincode.domain.lineage import Ancestry, Edge, Impact
 from chaincode.domain.model import DeclareParent, ModelParent, Relation
 from chaincode.domain.provenance import Change
-from chaincode.domain.training import Code, Environment, InputRole, Metric, RecordEvaluation, RecordRun, RunInput
+from chaincode.domain.training import Code, Environment, InputRole, Metric, RecordRun, RunInput
 from chaincode.domain.values import Count, Digest, Name, Ref, Text
 
 HOSPITAL, LAB, REGULATOR = "HospitalMSP", "LabMSP", "RegulatorMSP"

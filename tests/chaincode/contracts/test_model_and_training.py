@@ -7,6 +7,7 @@ import pytest
 
 from chaincode.domain import errors, model
 from chaincode.domain.claims import DigestClaim
+from chaincode.domain.evaluation import GetEvaluation, RecordEvaluation
 from chaincode.domain.float64 import Float64
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import (
@@ -25,12 +26,10 @@ from chaincode.domain.spdx import Licence
 from chaincode.domain.training import (
     Code,
     Environment,
-    GetEvaluation,
     GetRun,
     InputRole,
     Metric,
     Parameter,
-    RecordEvaluation,
     RecordRun,
     RunInput,
 )

@@ -86,7 +86,6 @@ RULE = QuorumRule(ArtifactKind.MODEL_VERSION, Number(1))
         ({"amendment_threshold": Number(4)}, "/amendment_threshold"),
         ({"amendment_roles": (Role("judge"),)}, "/amendment_roles"),
         ({"rules": (RULE, RULE)}, "/rules"),
-        ({"rules": (QuorumRule(ArtifactKind.RUN, Number(1)),)}, "/rules/0/artifact_kind"),
         ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(1), Stage.DRAFT),)}, "/rules/0/stage"),
         ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(4)),)}, "/rules/0/threshold"),
         ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(3)),)}, "/rules/0/threshold"),

@@ -10,8 +10,8 @@ from chaincode.contracts import table
 from chaincode.contracts.state import CorruptEntryError
 from chaincode.domain import errors
 from chaincode.domain.derivation import Activity, Derivation
-from chaincode.domain.functions import COMMANDS, FUNCTION_OF, QUERIES
 from chaincode.domain.provenance import GetDataset
+from chaincode.domain.register import COMMANDS, FUNCTION_OF, QUERIES
 from chaincode.domain.values import Name, Ref
 
 LAB = "LabMSP"

@@ -16,6 +16,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 
+from chaincode.domain import register
 from gateway.rest.bodies import Spool
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.services.attempts import Limits
@@ -34,25 +35,6 @@ from gateway.stores.keys import KeyStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
-
-# What a command becomes when it is recorded: its kind on the ledger and the fields that the law adds.
-_RECORDS: Mapping[str, str] = {
-    "dataset:register": "dataset",
-    "dataset:commit-version": "dataset-version",
-    "model:register": "model",
-    "model:record-version": "model-version",
-    "model:declare-parent": "later-parents",
-    "run:record": "training-run",
-    "evaluation:record": "evaluation",
-    "endorsement:set-policy": "policy",
-    "endorsement:submit": "artifact-stage",
-    "endorsement:endorse": "endorsement",
-    "endorsement:reject": "rejection",
-    "endorsement:withdraw": "endorsement",
-    "endorsement:quarantine": "artifact-stage",
-    "endorsement:release": "artifact-stage",
-    "endorsement:advance": "artifact-stage",
-}
 
 
 class MemoryLedger:
@@ -128,7 +110,7 @@ class MemoryLedger:
 
 def written(function: str, command: Json) -> list[LedgerWrite]:
     """The command itself as a record of the kind that it makes, owned by the caller."""
-    kind = _RECORDS[function]
+    kind = register.written_by(function)[0]
     record = {**command, "kind": kind, "owner": "LabMSP"}
     name = "/".join(str(command[field]) for field in sorted(command) if field in _IDENTIFYING)
     return [LedgerWrite(f"{kind}/{name}", record)]

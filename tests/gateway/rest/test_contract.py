@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chaincode.domain import errors
-from chaincode.domain.functions import COMMANDS
+from chaincode.domain.register import COMMANDS
 from gateway.rest import problems
 from gateway.rest.schemas import PROBLEM, command
 from gateway.rest.schemas import example as example_of

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluations: how a model version did on the data that judged it; each is written once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chaincode.domain.errors import AlreadyExists, ArtifactAltered, InvalidField, ParentMissing
+from chaincode.domain.lineage import Edge
+from chaincode.domain.model import ModelVersion
+from chaincode.domain.training import MOST_METRICS, Metric, RunInput, check_input, refuse_measuring_twice
+from chaincode.domain.values import (
+    Command,
+    Digest,
+    Event,
+    Instant,
+    Name,
+    OrgId,
+    Outcome,
+    Query,
+    Record,
+    Ref,
+    Text,
+    evaluation_ref,
+    refuse_future,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEvaluation(Command):
+    """Record how a model version did on a data set version."""
+
+    evaluation: Name
+    subject: Ref
+    """The model version."""
+    digest: Digest
+    """The digest of the model version as the evaluator found it."""
+    data: RunInput
+    metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
+    evaluated_at: Instant
+    note: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(Record):
+    """An evaluation; never rewritten."""
+
+    evaluation: Name
+    owner: OrgId
+    """The organisation that evaluated."""
+    recorded_at: Instant
+    subject: Ref
+    digest: Digest
+    data: RunInput
+    metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
+    evaluated_at: Instant
+    note: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecorded(Event):
+    """An evaluation was recorded."""
+
+    evaluation: Name
+    owner: OrgId
+    subject: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class GetEvaluation(Query):
+    """Ask for an evaluation."""
+
+    evaluation: Name
+
+
+def record_evaluation(
+    command: RecordEvaluation,
+    *,
+    by: OrgId,
+    at: Instant,
+    existing: Evaluation | None,
+    cited: Mapping[Ref, Record],
+) -> Outcome:
+    """Record an evaluation by `by`; `cited` holds the model version and the data where they exist."""
+    reference = evaluation_ref(command.evaluation)
+    if existing is not None:
+        raise AlreadyExists(reference)
+    subject = cited.get(command.subject)
+    if not isinstance(subject, ModelVersion):
+        raise ParentMissing(reference, command.subject)
+    if subject.digest != command.digest:
+        raise ArtifactAltered(command.subject, str(subject.digest), str(command.digest))
+    check_input(command.data, reference, cited)
+    refuse_future("/evaluated_at", command.evaluated_at, at)
+    if not command.metrics:
+        raise InvalidField("/metrics", "an evaluation has at least one metric")
+    refuse_measuring_twice(command.metrics)
+    evaluation = Evaluation(
+        evaluation=command.evaluation,
+        owner=by,
+        recorded_at=at,
+        subject=command.subject,
+        digest=command.digest,
+        data=command.data,
+        metrics=command.metrics,
+        evaluated_at=command.evaluated_at,
+        note=command.note,
+    )
+    return Outcome(
+        writes=(evaluation, *parents_of_evaluation(evaluation)),
+        event=EvaluationRecorded(command.evaluation, by, command.subject),
+    )
+
+
+def cited_by_evaluation(command: RecordEvaluation) -> tuple[Ref, ...]:
+    """What an evaluation cites: the model version that is judged and the data that judge it."""
+    return (command.subject, command.data.version)
+
+
+def parents_of_evaluation(evaluation: Evaluation) -> tuple[Edge, ...]:
+    """The edges to the model version that was judged and to the data that judged it."""
+    reference = evaluation_ref(evaluation.evaluation)
+    return (
+        Edge(evaluation.subject, reference, Text("evaluated")),
+        Edge(evaluation.data.version, reference, Text(f"input:{evaluation.data.role}")),
+    )

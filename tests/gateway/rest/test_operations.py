@@ -8,8 +8,8 @@ from typing import Any
 import click
 import pytest
 
-from chaincode.domain.functions import COMMANDS
 from chaincode.domain.policy import Stage
+from chaincode.domain.register import COMMANDS
 from gateway.api.operations import CONSENT_STATES, CSV_AND_JSON_LINES, EXAMPLES, OPERATIONS, PURPOSES, STAGES
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree

@@ -9,6 +9,7 @@ from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gateway.api.operations import NOUNS
 from gateway.rest import openapi
 from gateway.rest.routing import Door, Reply, Route
 
@@ -75,7 +76,7 @@ def create_app(
     app.url_map.strict_slashes = True
     for noun, routes in nouns.items():
         app.register_blueprint(door.blueprint(noun, routes))
-    described = openapi.document(nouns, version=version, organisation=organisation)
+    described = openapi.document(NOUNS, version=version, organisation=organisation)
     app.add_url_rule("/openapi.json", "openapi", lambda: door.render(Reply(described)), methods=["GET"])
     app.register_error_handler(Exception, door.refuse)
 

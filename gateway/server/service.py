@@ -13,10 +13,11 @@ from flask import Flask
 
 from gateway.delivery.lookout import Lookout
 from gateway.delivery.peers import Peers
-from gateway.rest import artifacts, datasets, lineage, models, operations, policies, runs
+from gateway.rest import artifacts, datasets, lineage, models, operations, policies
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
+from gateway.rest.derived import routes_of
 from gateway.rest.problems import response_for
 from gateway.rest.routing import Door, Route
 from gateway.server.app import Metrics, create_app
@@ -185,18 +186,16 @@ def _nouns(
     )
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
-    return {
-        "datasets": datasets.routes(
-            recorder, catalogue, Datasets(recorder, catalogue, parts.records, place.channel, drafts)
-        ),
-        "models": models.routes(recorder, catalogue),
-        "runs": runs.routes(recorder, catalogue),
-        "policies": policies.routes(recorder, catalogue),
-        "artifacts": artifacts.routes(endorsements),
-        "lineage": lineage.routes(LineageReader(parts.readmodel)),
-        "operations": operations.routes(submitter),
-        "ledger": ledger_routes.routes(view, parts.readmodel),
+    by_hand = {
+        **datasets.views(recorder, Datasets(recorder, catalogue, parts.records, place.channel, drafts)),
+        **models.views(catalogue),
+        **policies.views(catalogue),
+        **artifacts.views(endorsements),
+        **lineage.views(LineageReader(parts.readmodel)),
+        **operations.views(submitter),
+        **ledger_routes.views(view, parts.readmodel),
     }
+    return routes_of(recorder, catalogue, by_hand)
 
 
 def _stop_for_good(why: str) -> None:

@@ -108,7 +108,7 @@ def get_policy(ledger: Ledger, query: GetPolicy) -> Policy:
 
 
 def get_status(ledger: Ledger, query: GetStatus) -> Status:
-    """Where an artifact stands."""
+    """An artifact's state."""
     in_force = ledger.get(Policy)
     return status.status(
         query,

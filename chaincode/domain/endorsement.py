@@ -299,7 +299,7 @@ def withdraw(
 ) -> Outcome:
     """Take back the endorsement of `by`; an approval that rested on it falls, even under a quarantine.
 
-    An artifact that is deployed or later keeps its stage: whoever wants it stopped quarantines it.
+    An artifact that is deployed or later keeps its stage: an organisation that wants it stopped quarantines it.
     """
     held = voices.endorsements.get(by)
     if standing is None or held is None or held.round != standing.round or held.withdrawn_at is not None:
@@ -314,7 +314,7 @@ def withdraw(
 
 
 def _without(by: OrgId, standing: ArtifactStage, at: Instant, policy: Policy | None, voices: Voices) -> ArtifactStage:
-    """Where an artifact stands when the endorsement of `by` for approval counts no more."""
+    """An artifact's state when the endorsement of `by` for approval counts no more."""
     was = standing.quarantined_from or standing.stage
     if was not in _OPEN:
         return standing

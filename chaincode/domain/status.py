@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an artifact stands on its way to a stage: who endorsed it, what is missing and who could give it."""
+"""How far an artifact is on its way to a stage: who endorsed it, what is missing and who could give it."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class GetStatus(Query):
 
 @dataclass(frozen=True, slots=True)
 class Status(Answer):
-    """Where an artifact stands on its way to `for_stage`."""
+    """How far an artifact is on its way to `for_stage`."""
 
     artifact: Ref
     owner: OrgId
@@ -50,7 +50,7 @@ def status(
     policy: Policy | None,
     voices: Voices,
 ) -> Status:
-    """Where an artifact stands on its way to a stage, as of `at`."""
+    """How far an artifact is on its way to a stage, as of `at`."""
     if artifact is None:
         raise RecordNotFound(query.artifact)
     policy, rule = rule_in_force(policy, query.artifact, query.stage)

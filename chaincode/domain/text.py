@@ -41,9 +41,9 @@ _MISPLACED: Final = "|".join(
         rf"(?<![{_JOINED}])\u200c|\u200c(?![{_JOINED}])",
         # The joiner too, or between two emoji.
         rf"\u200d(?!(?<=[{_JOINED}]\u200d)[{_JOINED}]|(?<=[{_EMOJI}\ufe0f]\u200d)[{_EMOJI}])",
-        # The text and emoji selectors stand behind such a symbol, or between a digit and the keycap.
+        # The text and emoji selectors follow such a symbol, or are between a digit and the keycap.
         rf"(?<![{_EMOJI}0-9#*])[\ufe0e\ufe0f]|(?<=[0-9#*])[\ufe0e\ufe0f](?!\u20e3)",
-        # Variants of Han characters and of Mongolian letters stand behind one; the vowel separator between two.
+        # Variants of Han characters and of Mongolian letters follow one; the vowel separator is between two.
         rf"(?<![{_HAN}])[\ufe00-\ufe02\U000e0100-\U000e01ef]",
         rf"(?<![{_MONGOLIAN}])[\u180b-\u180d\u180f]|(?<![{_MONGOLIAN}])\u180e|\u180e(?![{_MONGOLIAN}])",
     )

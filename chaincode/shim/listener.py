@@ -19,7 +19,7 @@ _MOST_CONNECTIONS = 64
 _BACKLOG = 64
 _PAUSE = 0.01
 _FAREWELL = 0.5
-"""How long, in seconds, a connection that was told to end may take for it."""
+"""How long, in seconds, a connection that is asked to end may take for it."""
 
 
 class Listener:

@@ -52,7 +52,7 @@ def document(nouns: Mapping[str, Sequence[Operation]], *, version: str, organisa
                     "content": {"application/problem+json": {"schema": problem}},
                 },
                 "Pending": {
-                    "description": "Accepted; its fate is told by the operation that `Location` names.",
+                    "description": "Accepted; the operation that `Location` names says how it ends.",
                     "headers": {"Location": {"schema": {"type": "string"}}},
                     "content": {"application/json": {"schema": pending}},
                 },

@@ -12,7 +12,7 @@ from types import ModuleType
 from chaincode.domain.errors import ArtifactAltered, LedgerError, common, data, form, vouching
 from gateway.api.rows import Operation
 from gateway.rest import problems
-from gateway.services import fates
+from gateway.services import dispositions
 
 Codes = dict[int, set[str]]
 
@@ -75,8 +75,8 @@ def codes_of(operation: Operation) -> Mapping[int, list[str]]:
     for refusal in _of_the_law(operation):
         found[problems.law_status(refusal)].add(refusal.code)
     if operation.records:
-        for fate in fates.FAILURES:
-            found[fate.status].add(fate.code)
+        for disposition in dispositions.FAILURES:
+            found[disposition.status].add(disposition.code)
     return {status: sorted(found[status]) for status in sorted(found)}
 
 

@@ -101,8 +101,8 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """What stands between HTTP and the views."""
+class RequestPipeline:
+    """What a request passes between HTTP and its view."""
 
     keys: Keys
     commits: Commits

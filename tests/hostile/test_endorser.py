@@ -20,7 +20,7 @@ from fabricharness import messages
 from fabricharness.networks import Org, wait_until
 from hostileharness.world import CHANNEL, Liar, World
 
-from gateway.sdk import PedigreeError
+from pedigree import PedigreeError
 
 OWN = "_implicit_org_RegulatorMSP"
 BOTH = ["LabMSP", "RegulatorMSP"]
@@ -133,7 +133,7 @@ def test_what_is_promised_waits_for_an_honest_answer(world: World, liar: Liar) -
     """With `respond-async` the gateway asks again by itself: until it is answered honestly, or its time is over."""
     liar.tell(refuse={f"waits-{kind}-x": text for kind, text in REFUSALS.items()})
     headers = {
-        "Authorization": f"Bearer {world.consortium._key('lab')}", "Prefer": "respond-async",
+        "Authorization": f"Bearer {world.consortium.key('lab')}", "Prefer": "respond-async",
         "Endorsing-Organisations": ",".join(BOTH),
     }  # fmt: skip
     with httpx.Client(base_url=world.consortium.url("lab"), headers=headers) as http:

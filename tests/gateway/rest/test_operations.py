@@ -13,8 +13,8 @@ from chaincode.domain.register import COMMANDS
 from gateway.api.operations import CONSENT_STATES, CSV_AND_JSON_LINES, EXAMPLES, OPERATIONS, PURPOSES, STAGES
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree
-from gateway.sdk import Pedigree
 from gateway.services import consent, tables
+from pedigree import Pedigree
 
 # What an interface does not offer yet. A test fails where a name stands here that it does offer.
 NOT_IN_THE_SDK = {"getEvaluation", "listPolicyVotes"}

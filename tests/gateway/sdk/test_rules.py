@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from chaincode.domain import canonical, model, text, training, values
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.float64 import MAX_LENGTH, Float64
-from gateway.sdk import InvalidInput, numbers, rules
-from gateway.sdk.numbers import as_number, plain_value
+from pedigree import InvalidInput, numbers, rules
+from pedigree.numbers import as_number, plain_value
 
 TEXT = st.text(max_size=20) | st.text(
     st.sampled_from("aZ9._-:/\\ \t\n\r\x1b\x00\x7f\x85é\u0301\ud800\u202e%*"), max_size=20

@@ -24,7 +24,6 @@ from fabricharness.wire import Orderer
 from gateway.demo.consortium import Consortium, ready
 from gateway.demo.processes import Program, command
 from gateway.demo.story import found
-from gateway.sdk import Pedigree
 from network.config import envelopes
 from network.config.changes import msp_of, set_batch
 from network.config.groups import add_value
@@ -32,6 +31,7 @@ from network.config.submit import in_block
 from network.config.update import compute_update
 from network.embedded.identity import Signer
 from network.topology import Batch
+from pedigree import Pedigree
 
 LIAR = Path(__file__).with_name("liar.py")
 CHANNEL = "pedigree"
@@ -70,7 +70,7 @@ class World:
 
     def impatient(self, name: str) -> Pedigree:
         """A client that soon takes a refusal for an answer, though it could be repeated."""
-        return Pedigree(self.consortium.url(name), self.consortium._key(name), timeout=4)
+        return Pedigree(self.consortium.url(name), self.consortium.key(name), timeout=4)
 
     # -- what honest organisations ask --------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chaincode.domain import canonical, model, text, training, values
+from chaincode.domain import canonical, model, register, text, training, values
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.float64 import MAX_LENGTH, Float64
 from pedigree import InvalidInput, numbers, rules
@@ -56,12 +56,9 @@ def test_text_is_taken_where_the_law_takes_it(
 
 @given(text=st.from_regex(r"(dataset-version|model-version|model|run):[a-z.-]{0,3}(:0?[0-9]{0,10})?", fullmatch=True))
 def test_a_reference_is_taken_where_the_law_takes_it(text: str) -> None:
-    def law(value: str) -> None:
-        assert values.Ref(value).kind == "model-version"
-
     def lawful() -> bool:
         try:
-            return values.Ref(text).kind == "model-version"
+            return register.locate(values.Ref(text))[0].reference == "model-version"
         except LedgerError:
             return False
 

@@ -12,6 +12,7 @@ from gateway.services import ports
 from gateway.services.attempts import Invalidated
 from gateway.services.commits import Behind
 from gateway.services.consent import UnknownTerm
+from gateway.services.filters import InvalidParameter
 from gateway.services.ports import Json, PortError, Response
 from gateway.services.shares import ShareTaken
 from gateway.services.submitter import InProgress, KeyReused
@@ -47,6 +48,7 @@ _PORTS: tuple[tuple[type[PortError], int, bool], ...] = (
     (ports.StorageFull, 507, True),
     (ports.StorageFailed, 503, True),
     (ports.Damaged, 502, False),
+    (InvalidParameter, 400, False),
     (UnknownTerm, 422, False),
     (UnknownDelimiter, 422, False),
     (UnreadableRecords, 422, False),

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading records: one by its identifier, many by page; always from the read model."""
 
-import base64
-import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
-from chaincode.domain.errors import InvalidField, RecordNotFound
-from gateway.services.ports import Entry, Json, ReadModel, Where
+from chaincode.domain.errors import RecordNotFound
+from gateway.services.conditions import Conditions, Where, conditions
+from gateway.services.cursors import closed, opened
+from gateway.services.filters import InvalidParameter, conditions_of
+from gateway.services.ports import Entry, Json, Page, ReadModel
 
 _READ_AT_ONCE = 200
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Catalogue:
@@ -33,10 +37,25 @@ class Catalogue:
         entry = self._readmodel.last(kind, where=where)
         return None if entry is None else entry.value
 
-    def page(self, kind: str, *, cursor: str | None, limit: int, **where: str) -> Json:
-        """A page of records in ledger order: `items`, and `next` to pass as `cursor` for the page after it."""
-        page = self._readmodel.list(kind, where=where, after=_opened(cursor), limit=limit)
-        return {"items": [shown(entry) for entry in page.items], "next": _closed(page.next)}
+    def page(
+        self, kind: str, where: Where = (), *, cursor: str | None, limit: int, filters: Mapping[str, str] = _NONE
+    ) -> Json:
+        """A page of records: `items`, and `next` to pass as `cursor` for the page after it.
+
+        `filters` are as a caller named them (see `filters`). `count` says how many records the whole list holds, or
+        that there are at least so many where `count_exact` is false. Raises `InvalidParameter`.
+        """
+        asked: Conditions = (*conditions(where), *conditions_of(filters))
+        page = page_of(self._readmodel, kind, asked, cursor=cursor, limit=limit)
+        if not page.complete:
+            raise InvalidParameter("digest", "too many digests begin so: it must hold more digits")
+        tally = self._readmodel.count(kind, where=asked)
+        return {
+            "items": [shown(entry) for entry in page.items],
+            "next": page.next,
+            "count": tally.count,
+            "count_exact": tally.exact,
+        }
 
     def all(self, kind: str, **where: str) -> list[Json]:
         """Every matching record, where their number is bounded by the number of organisations."""
@@ -44,12 +63,22 @@ class Catalogue:
 
     def some(self, kind: str, where: Where, *, cursor: str | None, limit: int) -> tuple[Sequence[Entry], str | None]:
         """At most so many entries after a cursor, and the cursor after them."""
-        page = self._readmodel.list(kind, where=where, after=_opened(cursor), limit=limit)
-        return page.items, _closed(page.next)
+        page = page_of(self._readmodel, kind, where, cursor=cursor, limit=limit)
+        return page.items, page.next
+
+
+def page_of(readmodel: ReadModel, kind: str, where: Where, *, cursor: str | None, limit: int) -> Page:
+    """A page whose `next` is a cursor; raises `InvalidParameter` where `cursor` is none of this list."""
+    after = opened(cursor, kind, where)
+    try:
+        page = readmodel.list(kind, where=where, after=after, limit=limit)
+    except ValueError:
+        raise InvalidParameter("cursor", "it must be the 'next' of an earlier page of this list") from None
+    return Page(page.items, closed(page.next, kind, where), page.complete)
 
 
 def entries(readmodel: ReadModel, kind: str, where: Where, *, size: int = _READ_AT_ONCE) -> Iterator[Entry]:
-    """Matching entries in ledger order, read only as far as they are asked for."""
+    """Matching entries in their order, read only as far as they are asked for."""
     after: str | None = None
     while True:
         page = readmodel.list(kind, where=where, after=after, limit=size)
@@ -65,16 +94,3 @@ def shown(entry: Entry) -> Json:
         "record": entry.value,
         "transaction": {"id": entry.transaction_id, "block": entry.block, "at": entry.at},
     }
-
-
-def _closed(position: str | None) -> str | None:
-    return None if position is None else base64.urlsafe_b64encode(position.encode()).decode()
-
-
-def _opened(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
-    except (UnicodeError, binascii.Error):
-        raise InvalidField("/cursor", "it must be the 'next' of an earlier page") from None

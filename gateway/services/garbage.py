@@ -9,6 +9,8 @@ submissions that it keeps.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gateway.services.catalogue import entries
+from gateway.services.conditions import DIGEST
 from gateway.services.ports import ReadModel, Records, RecordSet, Submissions
 
 
@@ -30,7 +32,12 @@ def unneeded(records: Records, readmodel: ReadModel, submissions: Submissions, *
             continue
         if not found.root:
             yield Unneeded(found, "it was never finished")
-        elif readmodel.list("dataset-version", where={"root": found.root}, after=None, limit=1).items:
+        elif _is_recorded(readmodel, found.root):
             continue
         elif not submissions.may_record(found.root):
             yield Unneeded(found, "no version has its root, and the request for one was refused or never made")
+
+
+def _is_recorded(readmodel: ReadModel, root: str) -> bool:
+    """Whether a version has this root; other records may name it as the root of what they were made from."""
+    return any(entry.value["root"] == root for entry in entries(readmodel, "dataset-version", {DIGEST: root}))

@@ -16,17 +16,12 @@ from chaincode.domain.register import KIND, RECORDS, locate, successor
 from chaincode.domain.values import Ref, Text
 from gateway.services.catalogue import Catalogue, entries
 from gateway.services.ports import Entry, ReadModel, Where
+from gateway.services.references import identifying
 
 UP, DOWN = "up", "down"
 _VERSION = Text("version")
 DIRECTIONS = (UP, DOWN)
 _VERSIONS = {kind.belongs_to: kind for kind in RECORDS if kind.belongs_to}
-
-
-def identifying(reference: Ref) -> tuple[str, dict[str, str]]:
-    """The kind of record that a reference points at, and the fields that identify it."""
-    kind, parts = locate(reference)
-    return kind.name, {field: str(part) for field, part in zip(kind.key, parts, strict=True)}
 
 
 class LineageReader:
@@ -59,7 +54,7 @@ class LineageReader:
         """A page of the edges on the ledger that begin (`down`) or end (`up`) at an artifact."""
         of = self._known(reference)
         _refuse_other(direction)
-        return self._catalogue.page("edge", cursor=cursor, limit=limit, **{_own_end(direction): str(of)})
+        return self._catalogue.page("edge", {_own_end(direction): str(of)}, cursor=cursor, limit=limit)
 
     def _known(self, reference: str) -> Ref:
         of = Ref(reference)

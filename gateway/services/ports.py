@@ -4,10 +4,11 @@
 Failures are in `failures.py`, the owner's records in `holdings.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.services.conditions import Where as Where
 from gateway.services.failures import (
     AlreadyProposed as AlreadyProposed,
 )
@@ -123,7 +124,7 @@ class Ledger(Protocol):
         ...
 
     def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
-        """Ask the peer how a transaction ended; `None` when it is not known within `timeout` seconds."""
+        """Ask the peer for the fate of a transaction; `None` when it is not known within `timeout` seconds."""
         ...
 
     def evaluate(self, function: str, command: str) -> Json:
@@ -226,16 +227,22 @@ class Entry:
     at: str
 
 
-Where = Mapping[str, str | tuple[str, ...]]
-"""What is asked of entries: for each field its text, or several of which it has one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries in ledger order; `next` continues after the last one and is `None` at the end."""
+    """Entries in their order; `next` continues after the last one and is `None` at the end."""
 
     items: tuple[Entry, ...]
     next: str | None
+    complete: bool = True
+    """Whether every beginning that was asked for was looked up in full (see `conditions.Begins`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many entries are as asked for; where that is not `exact`, there are more, or may be."""
+
+    count: int
+    exact: bool
 
 
 class ReadModel(Protocol):
@@ -271,11 +278,16 @@ class ReadModel(Protocol):
     def get(self, key: str) -> Entry | None: ...
 
     def list(self, kind: str, *, where: Where, after: str | None, limit: int) -> Page:
-        """Entries of a kind whose top-level fields, as text, are as `where` says; in the order of their first writing.
+        """Entries of a kind (or of `ANY_KIND`) that are as `where` says; the order is that of `conditions`.
 
-        `after` is the `next` of the page before. What one call looks at is bounded: where two fields or more are asked
-        for, a page may hold fewer than `limit` entries, or none, and still have a `next`.
+        `after` is the `next` of the page before; `ValueError` where it is not one. What one call looks at is bounded:
+        where two conditions or more are given, a page may hold fewer than `limit` entries, or none, and still have a
+        `next`.
         """
+        ...
+
+    def count(self, kind: str, *, where: Where) -> Tally:
+        """How many entries there are, counted as far as one call may look."""
         ...
 
     def last(self, kind: str, *, where: Where) -> Entry | None:

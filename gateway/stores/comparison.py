@@ -10,7 +10,7 @@ __all__ = ["copy_of", "differences", "height_of"]
 
 _KEYS = {
     "entry": "key",
-    "attribute": "key",
+    "attribute": "kind || ' ' || name || ' ' || value",
     "history": "key",
     "ledger_transaction": "id",
     "channel_config": "block",

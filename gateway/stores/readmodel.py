@@ -8,11 +8,24 @@ then applies those again by the path it always uses.
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from contextlib import contextmanager
+from typing import Any, cast
 
-from gateway.services.ports import Entry, Json, LedgerBlock, LedgerTransaction, Outcome, Page, PortError, Seen, Where
+from gateway.services.ports import (
+    Entry,
+    Json,
+    LedgerBlock,
+    LedgerTransaction,
+    Outcome,
+    Page,
+    PortError,
+    Seen,
+    Tally,
+    Where,
+)
 from gateway.stores.database import Database
-from gateway.stores.selection import ENTRY, INDEXED_LENGTH, last, select
+from gateway.stores.projection import project
+from gateway.stores.selection import ENTRY, count, last, select
 
 _TABLES = ("attribute", "channel_config", "entry", "history", "ledger_transaction")
 _OCCURRENCE = """
@@ -51,7 +64,7 @@ class ReadModelStore:
         def empty(connection: sqlite3.Connection) -> None:
             for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-            connection.execute("UPDATE position SET height = 0, hash = NULL, genesis = NULL")
+            connection.execute("UPDATE position SET height = 0, hash = NULL, genesis = NULL, places = 0")
 
         self._database.write(empty)
 
@@ -60,11 +73,17 @@ class ReadModelStore:
         return None if row is None else _entry(row)
 
     def list(self, kind: str, *, where: Where, after: str | None, limit: int) -> Page:
-        found = select(self._database.reader(), kind, where, after or "", limit)
-        return Page(tuple(map(_entry, found.rows)), found.next)
+        with self._one_moment() as connection:
+            found = select(connection, kind, where, after, limit)
+        return Page(tuple(map(_entry, found.rows)), found.next, found.complete)
+
+    def count(self, kind: str, *, where: Where) -> Tally:
+        with self._one_moment() as connection:
+            return count(connection, kind, where)
 
     def last(self, kind: str, *, where: Where) -> Entry | None:
-        row = last(self._database.reader(), kind, where)
+        with self._one_moment() as connection:
+            row = last(connection, kind, where)
         return None if row is None else _entry(row)
 
     def transaction(self, transaction_id: str) -> Seen | None:
@@ -83,9 +102,19 @@ class ReadModelStore:
         )
         return [_entry(row) for row in rows]
 
+    @contextmanager
+    def _one_moment(self) -> Iterator[sqlite3.Connection]:
+        """A connection for which no block is applied meanwhile."""
+        connection = self._database.reader()
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.execute("COMMIT")
+
 
 def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
-    height, last = connection.execute("SELECT height, hash FROM position").fetchone()
+    height, last, places = connection.execute("SELECT height, hash, places FROM position").fetchone()
     if block.number != height:
         raise PortError(f"block {block.number} does not follow height {height}", height=height)
     if last is not None and block.previous_hash != last:
@@ -93,13 +122,12 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
     connection.executemany(
         _OCCURRENCE, [_transaction_row(block.number, transaction) for transaction in block.transactions]
     )
-    for writes in _rounds(block):
-        _apply_writes(connection, writes)
+    places = project(connection, block, places)
     if block.config is not None:
         connection.execute("INSERT OR REPLACE INTO channel_config VALUES (1, ?, ?)", (block.number, block.config))
     connection.execute(
-        "UPDATE position SET height = ?, hash = ?, genesis = coalesce(genesis, ?)",
-        (block.number + 1, block.hash, block.hash),
+        "UPDATE position SET height = ?, hash = ?, genesis = coalesce(genesis, ?), places = ?",
+        (block.number + 1, block.hash, block.hash, places),
     )
 
 
@@ -116,71 +144,6 @@ def _text_of(value: Json | None) -> str | None:
 
 def _json_of(text: str | None) -> Json | None:
     return None if text is None else cast("Json", json.loads(text))
-
-
-class _Write(NamedTuple):
-    """One write, where it stands and what it wrote, as text too."""
-
-    key: str
-    kind: str
-    text: str | None
-    value: Json | None
-    transaction_id: str
-    block: int
-    number: int
-    at: str
-    position: str
-
-
-def _rounds(block: LedgerBlock) -> Iterator[list[_Write]]:
-    """The writes of a block in their order, cut wherever a key comes again, so that each cut can be applied at once."""
-    writes: dict[str, _Write] = {}
-    for transaction in block.transactions:
-        for number, (key, value) in enumerate((write.key, write.value) for write in transaction.writes):
-            if key in writes:
-                yield list(writes.values())
-                writes.clear()
-            writes[key] = _Write(
-                key=key,
-                kind="" if value is None else str(value.get("kind", "")),
-                text=None if value is None else json.dumps(value, ensure_ascii=False),
-                value=value,
-                transaction_id=transaction.transaction_id,
-                block=block.number,
-                number=transaction.index,
-                at=transaction.at,
-                position=f"{block.number:012d}.{transaction.index:06d}.{number:06d}",
-            )
-    yield list(writes.values())
-
-
-def _apply_writes(connection: sqlite3.Connection, writes: Sequence[_Write]) -> None:
-    """Apply writes to different keys; an entry that exists keeps its position, and a deletion the entry's kind."""
-    connection.executemany(
-        "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, "
-        "coalesce(nullif(?, ''), (SELECT kind FROM entry WHERE key = ?), ''), ?, ?)",
-        [(w.key, w.block, w.number, w.transaction_id, w.kind, w.key, w.text, w.at) for w in writes],
-    )
-    connection.executemany("DELETE FROM attribute WHERE key = ?", [(w.key,) for w in writes])
-    connection.executemany("DELETE FROM entry WHERE key = ?", [(w.key,) for w in writes if w.value is None])
-    connection.executemany(
-        "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, "
-        "value = excluded.value, transaction_id = excluded.transaction_id, block = excluded.block, at = excluded.at",
-        [(w.key, w.kind, w.text, w.transaction_id, w.block, w.at, w.position) for w in writes if w.value is not None],
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO attribute SELECT ?, ?, ?, position, key FROM entry WHERE key = ?",
-        [
-            (w.kind, name, str(field)[:INDEXED_LENGTH], w.key)
-            for w in writes
-            for name, field in (w.value or {}).items()
-            if _indexed(name, field)
-        ],
-    )
-
-
-def _indexed(name: str, field: Any) -> bool:
-    return name not in ("kind", "schema") and isinstance(field, str | int) and not isinstance(field, bool)
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

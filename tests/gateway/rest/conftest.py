@@ -159,7 +159,9 @@ class Api:
         document = self.client.get("/openapi.json").json
         return {
             operation["operationId"]: {
-                int(status): answer["x-problem-codes"]
+                int(status): answer["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"][
+                    "enum"
+                ]
                 for status, answer in operation["responses"].items()
                 if status.isdecimal() and int(status) >= 400
             }

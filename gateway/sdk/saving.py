@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pedigree.errors import InvalidInput
+from gateway.sdk.errors import InvalidInput
 
 Json = dict[str, Any]
 SUFFIX = ".pedigree-run.json"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
-from pedigree.errors import InvalidEvidence
+from gateway.sdk.errors import InvalidEvidence
 
 KIND: Final = "record-evidence"
 SCHEMA: Final = 1

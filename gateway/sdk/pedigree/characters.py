@@ -1,1 +1,0 @@
-../../../chaincode/domain/characters.py

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""References and the records that they cite, as they stand in the read model; the register says what each kind is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaincode.domain.register import KIND, locate
+from chaincode.domain.values import Ref
+
+
+def identifying(reference: Ref) -> tuple[str, dict[str, str]]:
+    """The kind of record that a reference cites, and the fields that identify it."""
+    kind, parts = locate(reference)
+    return kind.name, {field: str(part) for field, part in zip(kind.key, parts, strict=True)}
+
+
+def reference_of(kind: str, record: Mapping[str, Any]) -> str | None:
+    """The reference to a record, such as `model-version:net:3`; `None` for kinds that nobody cites."""
+    row = KIND.get(kind)
+    if row is None or not row.reference or any(field not in record for field in row.key):
+        return None
+    return ":".join((row.reference, *(str(record[field]) for field in row.key)))
+
+
+def name_of(kind: str, record: Mapping[str, Any]) -> str | None:
+    """The name of a record that references cite: the first part of its key."""
+    row = KIND.get(kind)
+    value = record.get(next(iter(row.key))) if row is not None and row.reference else None
+    return value if isinstance(value, str) else None
+
+
+def whole_of(kind: str) -> str | None:
+    """The kind of which records of a kind are versions."""
+    row = KIND.get(kind)
+    return (row.belongs_to or None) if row is not None else None
+
+
+def reference_to_whole(kind: str, record: Mapping[str, Any]) -> str | None:
+    """The reference to what a record is a version of."""
+    whole = whole_of(kind)
+    return None if whole is None else reference_of(whole, record)

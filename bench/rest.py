@@ -22,7 +22,7 @@ from typing import Any
 from bench.consortia import founded, lab_headers
 from bench.measure import Metric, alternate, median, paired_ratio
 from gateway.fabric import Contract, Gateway, Identity, Signer, Trust, connect
-from gateway.sdk import Pedigree
+from pedigree import Pedigree
 
 _counter = itertools.count()
 _MOMENT = 0.03
@@ -52,7 +52,7 @@ def measure(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
         Metric("rest.added_p50_ms", _added(over_rest, bare_calls), "ms",
                f"{one} the bare Gateway client; REST over the standard library's HTTP client"),
         Metric("sdk.added_p50_ms", _added(over_sdk, over_rest), "ms",
-               f"{one} the standard library's HTTP client; REST over gateway.sdk"),
+               f"{one} the standard library's HTTP client; REST over pedigree"),
     ]  # fmt: skip
 
 

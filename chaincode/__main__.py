@@ -3,7 +3,7 @@
 
 ``PEDIGREE_FOUNDERS`` names the MSP ids of the members that this organisation agreed to found the consortium with,
 separated by commas. Without it this process endorses the first policy that a majority of those it names votes for,
-whoever is left out of it. The other variables are the shim's.
+even one that leaves members out. The other variables are the shim's.
 """
 
 import logging
@@ -48,7 +48,7 @@ def _check_own_id(msp_id: str) -> None:
 
 
 def main() -> int:
-    """Serve until the process is told to stop; 2 where its settings are wrong."""
+    """Serve until the process is asked to stop; 2 where its settings are wrong."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = settings_from_environment(os.environ, sys.argv[1:])

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One organisation's door to the ledger."""
+"""One organisation's access to the ledger."""

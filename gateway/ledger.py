@@ -19,7 +19,7 @@ from typing import NoReturn, TypeVar
 from chaincode.domain import errors as law
 from gateway.delivery.breaker import Breaker
 from gateway.delivery.peererrors import Blame, Verdict, judge
-from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.refusals import parse_object
 from gateway.delivery.slots import Kind
 from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer, Transaction, UntrustedResponse
@@ -106,8 +106,8 @@ class FabricLedger:
     def _prepare(
         self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
     ) -> Prepared:
-        def work(line: Line) -> Prepared:
-            transaction = line.contract.new_proposal(
+        def work(connection: PeerConnection) -> Prepared:
+            transaction = connection.contract.new_proposal(
                 function, (command, token), endorsing_organisations=organisations or None, nonce=nonce
             ).endorse()
             # Signed before it is stored, so that what is sent again after a crash is the same to the byte.
@@ -128,7 +128,7 @@ class FabricLedger:
         return prepared
 
     def submit(self, envelope: bytes) -> None:
-        commit = self._call(Kind.SUBMIT, lambda line: line.gateway.new_transaction(envelope).submit())
+        commit = self._call(Kind.SUBMIT, lambda connection: connection.gateway.new_transaction(envelope).submit())
         with self._lock:
             self._commits[commit.transaction_id] = commit
             while len(self._commits) > _COMMITS_KEPT:
@@ -144,9 +144,9 @@ class FabricLedger:
             return None
         question = commit.bytes  # signed already, and good for any peer
 
-        def work(line: Line) -> Outcome | None:
+        def work(connection: PeerConnection) -> Outcome | None:
             try:
-                status = line.gateway.new_commit(question).status(timeout)
+                status = connection.gateway.new_commit(question).status(timeout)
             except CommitStatusError as exc:
                 # The peer waits for a transaction that it has not seen, however long that takes: no fault of its.
                 if exc.code.name == "DEADLINE_EXCEEDED":
@@ -160,13 +160,13 @@ class FabricLedger:
         own = (self._own,)
         return self._call(
             Kind.EVALUATE,
-            lambda line: _reply(line.contract.evaluate(function, command, endorsing_organisations=own)),
+            lambda connection: _reply(connection.contract.evaluate(function, command, endorsing_organisations=own)),
         )
 
     def _call(
         self,
         kind: Kind,
-        work: Callable[[Line], _Answer],
+        work: Callable[[PeerConnection], _Answer],
         blamed: Callable[[Blame], None] = lambda _blame: None,
     ) -> _Answer:
         """Do `work` at the peer in use; where that fails for the peer's sake, at the next one, each at most once.
@@ -204,23 +204,23 @@ class FabricLedger:
                 raise
             _raise(last, blamed)
 
-    def _try(self, peer: Peer, kind: Kind, work: Callable[[Line], _Answer]) -> tuple[_Answer] | Verdict:
+    def _try(self, peer: Peer, kind: Kind, work: Callable[[PeerConnection], _Answer]) -> tuple[_Answer] | Verdict:
         slots = peer.slots
         if not slots.take(kind, _PLACE_WITHIN):
             self._meter.count("refused_slots")
             return Verdict(Unavailable("too many calls wait for this gateway's peer", code="capacity"))
-        line: Line | None = None
+        connection: PeerConnection | None = None
         try:
-            line = peer.line()
-            answer = work(line)
+            connection = peer.connect()
+            answer = work(connection)
         except FabricError as exc:
             if _of_nobody_known_yet(exc, self._peers):
                 return Verdict(Unavailable("who is a member has not been read from all blocks yet", code="catching-up"))
             verdict = judge(exc, submitting=kind is Kind.SUBMIT, own=self._own)
-            self._report(peer, line, verdict.blame, exc)
+            self._report(peer, connection, verdict.blame, exc)
             return verdict
         except ValueError:
-            if line is None or not line.dropped:
+            if connection is None or not connection.dropped:
                 raise
             # Closed in the moment before the call: gRPC refuses it without having sent anything.
             return Verdict(Unavailable("the peer was left", code="peer-unavailable"), Blame.PEER)
@@ -229,8 +229,8 @@ class FabricLedger:
         self._peers.answered(peer)
         return (answer,)
 
-    def _report(self, peer: Peer, line: Line | None, blame: Blame, error: FabricError) -> None:
-        if line is not None and line.dropped:
+    def _report(self, peer: Peer, connection: PeerConnection | None, blame: Blame, error: FabricError) -> None:
+        if connection is not None and connection.dropped:
             return  # it was left already, and that is why the call failed
         match blame:
             case Blame.PEER:

@@ -91,7 +91,7 @@ class ServiceTls:
     root: str
     client_certificate: str
     client_key: str
-    """It lies in the package, and so on the organisation's own peers: it opens nothing but the chaincode's door."""
+    """It lies in the package, and so on the organisation's own peers: it gives access to nothing but the chaincode."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> "ServiceTls":

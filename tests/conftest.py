@@ -2,6 +2,7 @@
 """What every test shares: the ledger that scenarios run on, and a gateway as a program with a ledger in memory."""
 
 import http.client
+import importlib.util
 import json
 import os
 import subprocess
@@ -19,6 +20,10 @@ settings.register_profile(
     "pedigree", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=os.environ.get("CI") == "true"
 )
 settings.load_profile("pedigree")
+
+
+if importlib.util.find_spec("pedigree") is None:
+    pytest.exit("The package `pedigree` (gateway/sdk) is not installed here: run `make install-dev`", returncode=4)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from chaincode.contracts.state import Ledger, Load
 from chaincode.domain import codec, status
-from chaincode.domain.endorsement import Endorse, Endorsement, Reject, Rejection, Submit, Voices, Withdraw
+from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection, Submit, Withdraw
 from chaincode.domain.errors import PolicyMissing
 from chaincode.domain.evidence import Envelope, Presented
 from chaincode.domain.intoto import decode_statement
@@ -39,7 +39,7 @@ def for_submission(ledger: Ledger, command: Submit) -> Mapping[str, object]:
         "artifact": _artifact(ledger, command.artifact),
         "standing": ledger.get(ArtifactStage, command.artifact),
         "policy": in_force,
-        "voices": _voices(ledger, in_force, command.artifact, Stage.APPROVED),
+        "ballot": _ballot(ledger, in_force, command.artifact, Stage.APPROVED),
     }
 
 
@@ -54,7 +54,7 @@ def for_withdrawal(ledger: Ledger, command: Endorse | Reject | Withdraw) -> Mapp
     return {
         "standing": ledger.get(ArtifactStage, command.artifact),
         "policy": in_force,
-        "voices": _voices(ledger, in_force, command.artifact, command.stage),
+        "ballot": _ballot(ledger, in_force, command.artifact, command.stage),
     }
 
 
@@ -73,11 +73,11 @@ def for_advance(ledger: Ledger, command: Advance) -> Mapping[str, object]:
     standing, in_force = ledger.get(ArtifactStage, command.artifact), ledger.get(Policy)
     round_ = 0 if standing is None else standing.round
     stages = [Stage.APPROVED, command.to] if command.to in AWAITING else []
-    voices = {stage: _voices(ledger, in_force, command.artifact, stage) for stage in stages}
+    ballots = {stage: _ballot(ledger, in_force, command.artifact, stage) for stage in stages}
     return {
         "standing": standing,
         "policy": in_force,
-        "endorsers": lambda rule: voices[rule.stage].endorsers(round_, ledger.at, rule),
+        "endorsers": lambda rule: ballots[rule.stage].endorsers(round_, ledger.at, rule),
     }
 
 
@@ -108,7 +108,7 @@ def get_policy(ledger: Ledger, query: GetPolicy) -> Policy:
 
 
 def get_status(ledger: Ledger, query: GetStatus) -> Status:
-    """Where an artifact stands."""
+    """An artifact's state."""
     in_force = ledger.get(Policy)
     return status.status(
         query,
@@ -116,7 +116,7 @@ def get_status(ledger: Ledger, query: GetStatus) -> Status:
         artifact=_artifact(ledger, query.artifact),
         standing=ledger.get(ArtifactStage, query.artifact),
         policy=in_force,
-        voices=_voices(ledger, in_force, query.artifact, query.stage),
+        ballot=_ballot(ledger, in_force, query.artifact, query.stage),
     )
 
 
@@ -129,12 +129,12 @@ def _artifact(ledger: Ledger, reference: Ref) -> Artifact | None:
     return Artifact(reference, getattr(record, kind.guard), getattr(record, kind.digest))
 
 
-def _voices(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage) -> Voices:
+def _ballot(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage) -> Ballot:
     """What every member, and the caller even if it is a member no more, has said."""
     members = () if in_force is None else in_force.members
     names = [(artifact, stage, by) for by in dict.fromkeys((*(member.organisation for member in members), ledger.by))]
     endorsements, rejections = ledger.get_each(Endorsement, names), ledger.get_each(Rejection, names)
-    return Voices(
+    return Ballot(
         endorsements={given.by: given for given in endorsements if given is not None},
         rejections={given.by: given for given in rejections if given is not None},
     )

@@ -54,7 +54,7 @@ def get_version(ledger: Ledger, query: GetDatasetVersion) -> DatasetVersion:
 
 
 def claims(ledger: Ledger, digests: Iterable[Digest]) -> dict[Digest, DigestClaim]:
-    """The claims that stand on the ledger for these digests."""
+    """The claims that the ledger has for these digests."""
     found = ledger.get_each(DigestClaim, [(digest,) for digest in dict.fromkeys(digests)])
     return {claim.digest: claim for claim in found if claim is not None}
 

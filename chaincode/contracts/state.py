@@ -53,7 +53,7 @@ class Entry(Protocol):
 
     @property
     def value(self) -> bytes:
-        """The bytes that stand there."""
+        """The bytes of the value."""
         ...
 
 
@@ -148,7 +148,7 @@ class Ledger:
 
     @property
     def creator_key(self) -> object:
-        """The public key of whoever asks."""
+        """The public key of the transaction's creator."""
         return self._stub.client.certificate.public_key()
 
     def get(self, kind: type[R], *parts: Part) -> R | None:

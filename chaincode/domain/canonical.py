@@ -141,13 +141,13 @@ def _refuse(value: object, pointer: str) -> NoReturn:
             raise IntegerOutOfRange(pointer)
         case _Repeated(name=name):
             raise DuplicateName(f"{pointer}/{escape(name)}")
-    raise TypeError(f"{type(value).__name__} cannot stand in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be in JSON")
 
 
 def escape(name: str) -> str:
     """`name` as a token of a JSON pointer (RFC 6901, section 3).
 
-    A name that cannot stand on the ledger is shown so that the refusal that names it can: `?` for whatever is not
+    A name that cannot be on the ledger is shown so that the refusal that names it can: `?` for whatever is not
     ASCII, and at most 64 characters.
     """
     shown = name if len(name) <= MAX_SHOWN else name[:MAX_SHOWN] + "..."

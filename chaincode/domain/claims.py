@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who recorded which bytes first.
 
-A digest is a claim and no property: whoever holds a file can compute it, and the same public file is rightly part of
+A digest is a claim and not property: anyone who has a file can compute it, and the same public file is rightly part of
 many data sets and models. The first claim stands; a record of another organisation that names the same digest is
 made all the same, and says which claim was there before. Only the root of a data set version belongs to its owner:
 it is computed over salts that nobody else has, so that the same root twice is a copy and no coincidence.
@@ -48,7 +48,7 @@ def first_claims(
 def earlier_claims(
     digests: Iterable[Digest], *, by: OrgId, claims: Mapping[Digest, DigestClaim]
 ) -> tuple[DigestClaim, ...]:
-    """The claims of other organisations that stand on the ledger for `digests`, in their order."""
+    """The claims of other organisations that the ledger has for `digests`, in their order."""
     known = (claims.get(digest) for digest in dict.fromkeys(digests))
     return tuple(claim for claim in known if claim is not None and claim.owner != by)
 

@@ -169,7 +169,7 @@ _OPEN: Final = frozenset({Stage.SUBMITTED, Stage.ENDORSED, Stage.APPROVED})
 
 
 @dataclass(frozen=True, slots=True)
-class Voices:
+class Ballot:
     """What the ledger holds of the organisations' words on one artifact and stage, of whatever round."""
 
     endorsements: Mapping[OrgId, Endorsement]
@@ -197,7 +197,7 @@ def submit(
     artifact: Artifact | None,
     standing: ArtifactStage | None,
     policy: Policy | None,
-    voices: Voices,
+    ballot: Ballot,
 ) -> Outcome:
     """Open a round of endorsement for an artifact of `by`: of a draft, or where the open round can lead nowhere."""
     if artifact is None:
@@ -209,7 +209,7 @@ def submit(
     policy, rule = rule_in_force(policy, artifact.reference, Stage.APPROVED)
     if roles_of(policy, by) is None:
         raise NotAMember(by)
-    if standing is not None and not _may_reopen(standing, rule, policy, voices):
+    if standing is not None and not _may_reopen(standing, rule, policy, ballot):
         raise WrongStage(artifact.reference, standing.stage, "submitting it", Stage.DRAFT)
     round_ = Number.after(0 if standing is None else standing.round, "/artifact")
     submitted = ArtifactStage(artifact.reference, by, artifact.digest, Stage.SUBMITTED, at, Count(round_))
@@ -223,12 +223,12 @@ def endorse(
     at: Instant,
     standing: ArtifactStage | None,
     policy: Policy | None,
-    voices: Voices,
+    ballot: Ballot,
     presented: Presented,
 ) -> Outcome:
     """Record that `by` vouches for an artifact; the endorsement that completes the quorum approves it."""
     policy, rule, standing = _admit(command, by, standing, policy)
-    _refuse_second_word(command.artifact, rule, by, at, standing, voices)
+    _refuse_second_word(command.artifact, rule, by, at, standing, ballot)
     verify_evidence(
         command.envelope, presented, _due(Decision.ENDORSE, command, presented.channel, by, standing, policy)
     )
@@ -242,7 +242,7 @@ def endorse(
         envelope=command.envelope,
         expires_at=expiry(at, rule),
     )
-    quorum = tally(rule, policy, standing.owner, voices.endorsers(standing.round, at, rule) | {by})
+    quorum = tally(rule, policy, standing.owner, ballot.endorsers(standing.round, at, rule) | {by})
     stage = standing.stage
     if command.stage is Stage.APPROVED and stage is not Stage.APPROVED:
         stage = Stage.APPROVED if quorum.complete else Stage.ENDORSED
@@ -259,12 +259,12 @@ def reject(
     at: Instant,
     standing: ArtifactStage | None,
     policy: Policy | None,
-    voices: Voices,
+    ballot: Ballot,
     presented: Presented,
 ) -> Outcome:
     """Record that `by` rejects an artifact; it is a draft again when the quorum has become impossible."""
     policy, rule, standing = _admit(command, by, standing, policy)
-    _refuse_second_word(command.artifact, rule, by, at, standing, voices)
+    _refuse_second_word(command.artifact, rule, by, at, standing, ballot)
     verify_evidence(
         command.envelope, presented, _due(Decision.REJECT, command, presented.channel, by, standing, policy)
     )
@@ -278,7 +278,7 @@ def reject(
         envelope=command.envelope,
         reason=command.reason,
     )
-    silenced = voices.silenced(standing.round) | {by}
+    silenced = ballot.silenced(standing.round) | {by}
     stage = standing.stage
     if stage in {Stage.SUBMITTED, Stage.ENDORSED} and not _possible(standing, rule, policy, silenced):
         stage = Stage.DRAFT
@@ -295,31 +295,31 @@ def withdraw(
     at: Instant,
     standing: ArtifactStage | None,
     policy: Policy | None,
-    voices: Voices,
+    ballot: Ballot,
 ) -> Outcome:
     """Take back the endorsement of `by`; an approval that rested on it falls, even under a quarantine.
 
-    An artifact that is deployed or later keeps its stage: whoever wants it stopped quarantines it.
+    An artifact that is deployed or later keeps its stage: an organisation that wants it stopped quarantines it.
     """
-    held = voices.endorsements.get(by)
+    held = ballot.endorsements.get(by)
     if standing is None or held is None or held.round != standing.round or held.withdrawn_at is not None:
         raise NotEndorsed(command.artifact, command.stage, by)
     fallen = standing
     if command.stage is Stage.APPROVED:
-        fallen = _without(by, standing, at, policy, voices)
+        fallen = _without(by, standing, at, policy, ballot)
     return Outcome(
         writes=(replace(held, withdrawn_at=at, reason=command.reason), *((fallen,) if fallen != standing else ())),
         event=EndorsementWithdrawn(command.artifact, by, command.stage, fallen.stage),
     )
 
 
-def _without(by: OrgId, standing: ArtifactStage, at: Instant, policy: Policy | None, voices: Voices) -> ArtifactStage:
-    """Where an artifact stands when the endorsement of `by` for approval counts no more."""
+def _without(by: OrgId, standing: ArtifactStage, at: Instant, policy: Policy | None, ballot: Ballot) -> ArtifactStage:
+    """An artifact's state when the endorsement of `by` for approval counts no more."""
     was = standing.quarantined_from or standing.stage
     if was not in _OPEN:
         return standing
     rule = None if policy is None else rule_for(policy, standing.artifact.kind, Stage.APPROVED)
-    left, complete = voices.endorsers(standing.round, at, rule) - {by}, False
+    left, complete = ballot.endorsers(standing.round, at, rule) - {by}, False
     if policy is not None and rule is not None:
         # What no rule asks for any more cannot be complete; a word can be taken back all the same.
         quorum = tally(rule, policy, standing.owner, left)
@@ -337,10 +337,10 @@ def _possible(standing: ArtifactStage, rule: QuorumRule, policy: Policy, silence
     return tally(rule, policy, standing.owner, eligible(rule, policy, standing.owner) - silenced).complete
 
 
-def _may_reopen(standing: ArtifactStage, rule: QuorumRule, policy: Policy, voices: Voices) -> bool:
+def _may_reopen(standing: ArtifactStage, rule: QuorumRule, policy: Policy, ballot: Ballot) -> bool:
     if standing.stage is Stage.DRAFT:
         return True
-    return standing.stage in _OPEN and not _possible(standing, rule, policy, voices.silenced(standing.round))
+    return standing.stage in _OPEN and not _possible(standing, rule, policy, ballot.silenced(standing.round))
 
 
 def rule_in_force(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[Policy, QuorumRule]:
@@ -355,7 +355,7 @@ def rule_in_force(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[P
 def _admit(
     command: Endorse | Reject, by: OrgId, standing: ArtifactStage | None, policy: Policy | None
 ) -> tuple[Policy, QuorumRule, ArtifactStage]:
-    """Whether `by` has a voice, and whether this is the time for it."""
+    """Whether `by` has a vote, and whether this is the time for it."""
     policy, rule = rule_in_force(policy, command.artifact, command.stage)
     roles = roles_of(policy, by)
     if roles is None:
@@ -382,12 +382,12 @@ def _due(
 
 
 def _refuse_second_word(
-    artifact: Ref, rule: QuorumRule, by: OrgId, at: Instant, standing: ArtifactStage, voices: Voices
+    artifact: Ref, rule: QuorumRule, by: OrgId, at: Instant, standing: ArtifactStage, ballot: Ballot
 ) -> None:
     """In one round an organisation speaks once; only an endorsement that has expired may be given again."""
-    if by in voices.rejecters(standing.round):
+    if by in ballot.rejecters(standing.round):
         raise AlreadyRejected(artifact, rule.stage, by)
-    given = voices.endorsements.get(by)
+    given = ballot.endorsements.get(by)
     if given is None or given.round != standing.round:
         return
     if given.withdrawn_at is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed statements as evidence: an in-toto Statement v1 in a DSSE envelope, signed by whoever submits it.
+"""Signed statements as evidence: an in-toto Statement v1 in a DSSE envelope, signed by its submitter.
 
 The subject is the artifact, by its reference and its digest (for a data set version the root of its records). The
 predicate says who speaks, on which channel, of which artifact and stage, in which round and under which policy, and
@@ -50,7 +50,7 @@ class Envelope:
     """A DSSE envelope; its JSON names are those of the DSSE specification."""
 
     payload: Blob = field(metadata={"max": 65_536})
-    """Whoever asks for the quorum reads every member's: hence the bound."""
+    """A query for the quorum reads every member's: hence the bound."""
     payload_type: Text = field(metadata={"name": "payloadType"})
     signatures: tuple[Signature, ...] = field(metadata={"max": 8})
 
@@ -149,5 +149,5 @@ def verify_evidence(envelope: Envelope, presented: Presented, expected: Statemen
     if statement.subjects != expected.subjects:
         raise StatementDigestDiffers(right.name, str(right.digest))
     if len(envelope.signatures) != 1:
-        raise StatementInvalid("it must bear one signature, that of whoever submits it")
+        raise StatementInvalid("it must bear one signature, that of its submitter")
     presented.check(pre_authentication_encoding(envelope.payload_type, envelope.payload), envelope.signatures[0].sig)

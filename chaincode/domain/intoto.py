@@ -65,14 +65,14 @@ def _member(value: Json, name: str) -> Json:
 def _object(value: Json, name: str) -> dict[str, Json]:
     member = _member(value, name)
     if not isinstance(member, dict):
-        raise InvalidField("", f"its '{name}' is no object")
+        raise InvalidField("", f"its '{name}' is not an object")
     return member
 
 
 def _list(value: Json, name: str) -> list[Json]:
     member = _member(value, name)
     if not isinstance(member, list):
-        raise InvalidField("", f"its '{name}' is no list")
+        raise InvalidField("", f"its '{name}' is not a list")
     return member
 
 
@@ -86,5 +86,5 @@ def _number(value: Json, name: str) -> int:
 def _text(value: Json, name: str) -> str:
     member = _member(value, name)
     if not isinstance(member, str):
-        raise InvalidField("", f"its '{name}' is no text")
+        raise InvalidField("", f"its '{name}' is not a text")
     return member

@@ -86,7 +86,7 @@ def objection(licence: Licence, source: Licence) -> Objection | None:
 def check_licence(licence: Licence, reference: Ref, sources: Iterable[tuple[tuple[Ref, ...], Licence]]) -> None:
     """Refuse a licence that does not keep what that of anything asks for that `reference` was made from.
 
-    `sources` are those it was directly made from, each with the path to it and its licence: a licence binds whoever
+    `sources` are those it was directly made from, each with the path to it and its licence: a licence binds anyone who
     makes something from the work, and what they make is then under theirs.
     """
     for path, asked in sources:

@@ -34,7 +34,7 @@ from chaincode.domain.values import (
 
 @dataclass(frozen=True, slots=True)
 class ArtifactStage(Record):
-    """Where an artifact stands; rewritten with every step."""
+    """An artifact's state; rewritten with every step."""
 
     artifact: Ref
     owner: OrgId
@@ -173,7 +173,7 @@ def release(
 ) -> Outcome:
     """End a quarantine; the artifact is back at the stage at which it was stopped.
 
-    Whoever imposed it ends it. When that organisation is a member no more, any other than the owner may.
+    The organisation that imposed it ends it. When that one is no longer a member, any other than the owner may.
     """
     if standing is None or standing.quarantined_from is None or standing.quarantined_by is None:
         stage = Stage.DRAFT if standing is None else standing.stage

@@ -110,7 +110,7 @@ class RecordModelVersion(Command):
     parents: tuple[ModelParent, ...] = field(default=(), metadata={"max": 64})
     note: Text | None = None
     ignore_paths: tuple[FilePath, ...] = field(default=(), metadata={"max": _MOST_IGNORED})
-    """What of the model's folder is no part of it, in order: `ignore_paths` of an OpenSSF model signature."""
+    """What of the model's folder is not part of it, in order: `ignore_paths` of an OpenSSF model signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +337,7 @@ def _check_manifest(command: RecordModelVersion, reference: Ref) -> None:
         if before.path == after.path:
             raise RepeatedEntry("/files", after.path)
         if before.path > after.path:
-            raise InvalidField(f"/files/{index}/path", "files stand in the order of their paths")
+            raise InvalidField(f"/files/{index}/path", "files must be in the order of their paths")
     _check_ignored(command)
     digest = manifest_digest(command.files)
     if digest != command.digest:
@@ -351,7 +351,7 @@ def _check_ignored(command: RecordModelVersion) -> None:
         if not _WILDCARDS.isdisjoint(path):
             raise InvalidField(f"/ignore_paths/{index}", "it must be an exact path, without '*', '?' and '['")
         if index and path <= command.ignore_paths[index - 1]:
-            raise InvalidField(f"/ignore_paths/{index}", "ignored paths stand in order, each of them once")
+            raise InvalidField(f"/ignore_paths/{index}", "ignored paths must be in order, each of them once")
     for index, file in enumerate(command.files):
         parts = file.path.split("/")
         if any("/".join(parts[:length]) in ignored for length in range(1, len(parts) + 1)):

@@ -165,7 +165,7 @@ class Tally:
 
 
 def roles_of(policy: Policy, organisation: OrgId) -> frozenset[Role] | None:
-    """The roles of a member; None for an organisation that is no member."""
+    """The roles of a member; None for an organisation that is not a member."""
     for member in policy.members:
         if member.organisation == organisation:
             return frozenset(member.roles)
@@ -207,7 +207,7 @@ def _count(members: Iterable[Member], counted: frozenset[OrgId], threshold: int,
 def key_policy(policy: Policy | None, owner: OrgId) -> str:
     """Whose peers must endorse a change to what `owner` registered: its own, and others' up to a majority of members.
 
-    An expression of Fabric's signature policies. A key's policy stands in place of the chaincode's, so "the owner and
+    An expression of Fabric's signature policies. A key's policy replaces the chaincode's, so "the owner and
     one other" would be weaker than a majority where there are more than three members. Registering needs a policy
     that names the owner as a member.
     """
@@ -238,7 +238,7 @@ def set_policy(
     """Count the vote of `by`, and set the version when that completes the quorum.
 
     `digest` identifies the text; `votes` are those that the ledger holds for this number, by organisation;
-    `founders` are the members that this process was told to found the consortium with, None if it was not told.
+    `founders` are the members with which this process is to bootstrap the consortium, None if that is not configured.
     """
     expected = 1 if current is None else current.number + 1
     if command.number != expected:

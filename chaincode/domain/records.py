@@ -82,7 +82,7 @@ def refuse_repeated_ids(identifiers: Iterable[bytes]) -> None:
     """Refuse records of which two have the same id.
 
     The ledger sees salted commitments only and cannot compare ids; the owner's gateway asks this before it commits,
-    and whoever holds the records can ask it again.
+    and anyone who has the records can ask it again.
     """
     seen: dict[bytes, int] = {}
     for index, identifier in enumerate(identifiers):

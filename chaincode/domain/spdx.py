@@ -95,7 +95,7 @@ class _Parser:
         while position < len(text):
             match = _TOKEN.match(text, position)
             if match is None:
-                raise self._refusal("it holds a character that cannot stand there")
+                raise self._refusal("it has a character that cannot be there")
             yield _Token(match[2], bool(match[1]))
             position = match.end()
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an artifact stands on its way to a stage: who endorsed it, what is missing and who could give it."""
+"""How far an artifact is on its way to a stage: who endorsed it, what is missing and who could give it."""
 
 from dataclasses import dataclass
 
-from chaincode.domain.endorsement import Voices, rule_in_force
+from chaincode.domain.endorsement import Ballot, rule_in_force
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.lifecycle import Artifact, ArtifactStage
 from chaincode.domain.policy import Policy, Stage, eligible, tally
@@ -20,7 +20,7 @@ class GetStatus(Query):
 
 @dataclass(frozen=True, slots=True)
 class Status(Answer):
-    """Where an artifact stands on its way to `for_stage`."""
+    """How far an artifact is on its way to `for_stage`."""
 
     artifact: Ref
     owner: OrgId
@@ -48,14 +48,14 @@ def status(
     artifact: Artifact | None,
     standing: ArtifactStage | None,
     policy: Policy | None,
-    voices: Voices,
+    ballot: Ballot,
 ) -> Status:
-    """Where an artifact stands on its way to a stage, as of `at`."""
+    """How far an artifact is on its way to a stage, as of `at`."""
     if artifact is None:
         raise RecordNotFound(query.artifact)
     policy, rule = rule_in_force(policy, query.artifact, query.stage)
     round_ = 0 if standing is None else standing.round
-    endorsers = voices.endorsers(round_, at, rule)
+    endorsers = ballot.endorsers(round_, at, rule)
     quorum = tally(rule, policy, artifact.owner, endorsers)
     return Status(
         artifact=query.artifact,
@@ -66,9 +66,9 @@ def status(
         for_stage=query.stage,
         threshold=Count(rule.threshold),
         endorsed_by=tuple(sorted(quorum.counted)),
-        rejected_by=tuple(sorted(voices.rejecters(round_))),
+        rejected_by=tuple(sorted(ballot.rejecters(round_))),
         missing=Count(quorum.missing),
         missing_roles=quorum.missing_roles,
-        may_endorse=tuple(sorted(eligible(rule, policy, artifact.owner) - endorsers - voices.silenced(round_))),
+        may_endorse=tuple(sorted(eligible(rule, policy, artifact.owner) - endorsers - ballot.silenced(round_))),
         complete=quorum.complete,
     )

@@ -85,7 +85,7 @@ class Conversation:
         return self._session.state is State.READY
 
     def consume(self, incoming: Iterable[bytes]) -> None:
-        """Read the peer's messages until the stream ends; whoever still waits for an answer then fails.
+        """Read the peer's messages until the stream ends; calls that still wait for an answer then fail.
 
         Raises:
             ProtocolError: when the peer broke the protocol; the stream is to be given up.

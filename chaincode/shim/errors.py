@@ -6,7 +6,7 @@
     ├── StreamEnded          the stream to the peer is gone; nothing can be asked any more
     ├── ProtocolError        the peer broke the protocol; the stream is given up
     ├── MalformedProposal    the proposal that came with a transaction cannot be read
-    ├── MalformedIdentity    the creator is no X.509 identity, or its attributes are unreadable
+    ├── MalformedIdentity    the creator is not an X.509 identity, or its attributes are unreadable
     ├── MessageTooLarge      a message above the limit of the stream, which would end it for all transactions
     └── SettingsError        the environment configures this program only by half
 

@@ -1,15 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small HTTP endpoint on a port of its own, so that an orchestrator can ask without speaking gRPC."""
+"""A small HTTP endpoint on a port of its own, so that an orchestrator can ask without speaking gRPC.
 
+One thread serves all connections and keeps few of them, each for a short time and for one request. Where there are too
+many, the one that was there first makes room: a probe says at once what it wants, and is answered at once.
+"""
+
+import asyncio
 import json
+import socket
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
 from typing import Any
 
 from chaincode.shim.errors import SettingsError
 
+_MOST_CONNECTIONS = 16
+"""How many are kept at once; each takes a file descriptor of the chaincode's own process."""
+_BACKLOG = 128
+"""How many may wait to be accepted; they are accepted together, before any of the older ones makes room."""
 _SLOWEST_CLIENT = 5.0
+"""Seconds from the start of a connection until its request must have come."""
+_LARGEST_HEAD = 8 * 1024
 
 
 class HealthEndpoint:
@@ -21,44 +33,67 @@ class HealthEndpoint:
     def __init__(self, address: str, status: Callable[[], dict[str, Any]]) -> None:
         host, _, port = address.rpartition(":")
         try:
-            self._server = ThreadingHTTPServer((host, int(port)), _handler(status))
+            self._socket = socket.create_server((host, int(port)))
         except OSError as error:
             raise SettingsError(f"the health endpoint cannot listen on {address}") from error
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
-
-    @property
-    def address(self) -> str:
+        host, chosen = self._socket.getsockname()[:2]
+        self.address = f"{host}:{chosen}"
         """Where it listens, with the port that the system chose."""
-        host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        self._status = status
+        self._callers: dict[asyncio.Task[Any], None] = {}
+        """What serves each connection; the first to come first."""
+        self._ending = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="health", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join()
 
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._listen())
 
-def _handler(status: Callable[[], dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = _SLOWEST_CLIENT
-        server_version = "chaincode"
-        sys_version = ""
+    async def _listen(self) -> None:
+        server = await asyncio.start_server(self._meet, sock=self._socket, limit=_LARGEST_HEAD, backlog=_BACKLOG)
+        await self._ending.wait()
+        server.close()
 
-        def do_GET(self) -> None:
-            facts = status()
-            answers = {"/healthz": 200, "/readyz": 200 if facts["ready"] else 503}
-            body = json.dumps(facts).encode()
-            self.send_response(answers.get(self.path, 404))
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._callers) >= _MOST_CONNECTIONS:
+            first = next(iter(self._callers))
+            del self._callers[first]
+            first.cancel()
+        self._callers[task] = None
+        try:
+            async with asyncio.timeout(_SLOWEST_CLIENT):
+                head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(self._answer(head))
+            writer.close()  # once the answer, which every socket's buffer holds, has been taken
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            writer.transport.abort()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+        finally:
+            self._callers.pop(task, None)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name is the base class's
-            """Probes come every few seconds; they are not worth a line."""
-
-    return Handler
+    def _answer(self, head: bytes) -> bytes:
+        method, path = (*head.partition(b"\r\n")[0].split(b" "), b"")[:2]
+        facts = self._status()
+        code = {b"/healthz": 200, b"/readyz": 200 if facts["ready"] else 503}.get(path, 404)
+        if method != b"GET":
+            code = 405
+        body = json.dumps(facts).encode()
+        lines = (
+            f"HTTP/1.1 {code} {HTTPStatus(code).phrase}",
+            "Connection: close",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        )
+        return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves one bidirectional gRPC method over HTTP/2: one thread reads each connection, whoever has something sends it.
+"""Serves one bidirectional gRPC method over HTTP/2: one thread reads each connection, any may write to it.
 
 A general gRPC server hands every message through its core, its poller and a pool of threads. A chaincode has a handful
 of peers that hold one stream each for days, so a message goes straight from the socket to the session, and an answer
@@ -214,7 +214,7 @@ class Connection:
             with self._lock:
                 for event in self._http.receive_data(data):
                     self._on(event, work)
-            # Outside the lock: whoever takes a message may answer it at once.
+            # Outside the lock: the receiver of a message may answer it at once.
             for each in work:
                 each()
             self._flush()
@@ -312,7 +312,7 @@ class Connection:
                 self._is_sending = False
 
     def _next(self) -> bytes:
-        """What is to be sent now; when that is nothing, whoever frames something next sends it."""
+        """What is to be sent now; when that is nothing, the next thread that frames something sends it."""
         with self._lock:
             data = self._wire.seal(self._http.data_to_send())
             self._is_sending = bool(data)

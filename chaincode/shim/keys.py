@@ -43,7 +43,7 @@ def simple_range(start: str, end: str) -> tuple[str, str]:
     """The range of simple keys from `start` to before `end`; an empty string leaves that side open.
 
     Raises:
-        ValueError: when one of them begins with U+0000 and so is no simple key.
+        ValueError: when one of them begins with U+0000 and so is not a simple key.
     """
     for key in (start, end):
         if key.startswith(_SEPARATOR):

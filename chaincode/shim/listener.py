@@ -15,11 +15,11 @@ from chaincode.shim.sockets import Plain, Secure, Wire
 log = logging.getLogger("chaincode.shim")
 
 _MOST_CONNECTIONS = 64
-"""Each peer holds one; a connection occupies one thread."""
+"""Each peer holds one, with a stream on it; a connection occupies one thread."""
 _BACKLOG = 64
 _PAUSE = 0.01
 _FAREWELL = 0.5
-"""How long, in seconds, a connection that was told to end may take for it."""
+"""How long, in seconds, a connection that is asked to end may take for it."""
 
 
 class Listener:
@@ -37,7 +37,8 @@ class Listener:
         self._limit = limit
         self._context = context
         self._lock = threading.Lock()
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}
+        """The first to come first."""
         self._is_closed = False
         host, _, port = address.rpartition(":")
         bare = host.removeprefix("[").removesuffix("]")
@@ -88,20 +89,29 @@ class Listener:
             connected.close()
             return
         connection = Connection(wire, self._paths, self._limit)
-        with self._lock:
-            is_welcome = not self._is_closed and len(self._connections) < _MOST_CONNECTIONS
-            if is_welcome:
-                self._connections.add(connection)
-        if not is_welcome:
+        if not self._admits(connection):
             log.error("a connection was refused: %d are open", _MOST_CONNECTIONS)
             wire.release()
             return
         threading.Thread(target=self._run, args=(connection, wire), name="reader", daemon=True).start()
+
+    def _admits(self, connection: Connection) -> bool:
+        """Whether there is room for a connection; the first that holds no stream, as peers do, is closed to make it."""
+        with self._lock:
+            if len(self._connections) >= _MOST_CONNECTIONS:
+                idle = next((one for one in self._connections if one.is_quiet), None)
+                if idle is not None:
+                    del self._connections[idle]
+                    idle.close()
+            is_welcome = not self._is_closed and len(self._connections) < _MOST_CONNECTIONS
+            if is_welcome:
+                self._connections[connection] = None
+        return is_welcome
 
     def _run(self, connection: Connection, wire: Wire) -> None:
         try:
             connection.run()
         finally:
             with self._lock:
-                self._connections.discard(connection)
+                self._connections.pop(connection, None)
             wire.release()

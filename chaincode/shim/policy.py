@@ -119,13 +119,13 @@ def decode(data: bytes) -> Policy:
     """Read what `encode` wrote, or what another compiler wrote with role principals.
 
     Raises:
-        PolicyError: when it is no such envelope.
+        PolicyError: when it is not such an envelope.
     """
     try:
         envelope = wire.decode(wire.SignaturePolicyEnvelope, data)
         principals = [_principal(identity) for identity in envelope.identities]
     except ProtocolError as error:
-        raise PolicyError("these bytes are no signature policy") from error
+        raise PolicyError("these bytes are not a signature policy") from error
     return _policy(envelope.rule, principals, depth=1)
 
 

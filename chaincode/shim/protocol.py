@@ -3,7 +3,7 @@
 
 The chaincode speaks first (REGISTER); the peer answers REGISTERED and READY; from then on transactions
 arrive and each may ask the peer one thing at a time (rules S-1 to S-14). The session knows which
-transactions are open and which of them wait for an answer; whoever carries its messages serialises the calls.
+transactions are open and which of them wait for an answer; what carries its messages serialises the calls.
 """
 
 from dataclasses import dataclass

@@ -247,7 +247,7 @@ def dial(chaincode: Chaincode, settings: Settings, *, announce: Announce = _prin
     """Serve the peer that `settings` names until SIGTERM or SIGINT. Call it from the main thread.
 
     Raises:
-        StreamEnded: when the stream ends otherwise; whoever started the process starts it again.
+        StreamEnded: when the stream ends otherwise; the supervisor of the process starts it again.
     """
     client = ChaincodeClient(chaincode, settings)
     told = _Told()

@@ -77,7 +77,7 @@ def settings_from_environment(environ: Mapping[str, str], arguments: Sequence[st
     if listen is None and peer is None:
         raise SettingsError("set CHAINCODE_SERVER_ADDRESS to listen for peers, or CORE_PEER_ADDRESS to dial one")
     if listen is not None:
-        # A process that is told to listen may run beside a peer whose own address is in the environment.
+        # A process that is to listen may run beside a peer whose own address is in the environment.
         peer = None
     return Settings(
         chaincode_id=_chaincode_id(environ),

@@ -14,7 +14,7 @@ from pathlib import Path
 from chaincode.shim.settings import Tls
 
 _CHUNK = 256 * 1024
-# The kernel asks after a minute of silence where it can be told so; by itself it would wait for two hours.
+# The kernel asks after a minute of silence where that can be set; by itself it would wait for two hours.
 _KEEPALIVE = [
     (getattr(socket, name), seconds)
     for name, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))
@@ -23,7 +23,7 @@ _KEEPALIVE = [
 
 
 class Wire(ABC):
-    """A connected socket. `receive` belongs to the reading thread; `seal` and `send` to whoever writes just now."""
+    """A connected socket. `receive` belongs to the reading thread; `seal` and `send` to the one that writes."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected

@@ -127,6 +127,11 @@ class Operation:
         return 201 if self.records else 200
 
     @property
+    def media_types(self) -> tuple[str, ...]:
+        """What the body may be; empty where none is taken."""
+        return (*(() if self.body is None else ("application/json",)), *self.uploads)
+
+    @property
     def places(self) -> tuple[str, ...]:
         """What the path names, in order."""
         return tuple(_PLACE.findall(self.path))

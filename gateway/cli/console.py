@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
@@ -30,7 +28,6 @@ Json = dict[str, Any]
 LARGEST_JSON = 64 * 1024 * 1024
 """The largest JSON file that is read, in bytes."""
 _WIDTH_OF_A_PIPE = 160
-_WIDEST_TEXT = 110
 _INSTANTS = frozenset({"at", "since", "started", "finished", "collected_from", "collected_until"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SHOWN = 200
@@ -143,9 +140,9 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         from chaincode.domain.errors import LedgerError
         from gateway.fabric.errors import FabricError
-        from gateway.sdk import PedigreeError
         from gateway.server.settings import SettingsError
         from gateway.services.ports import PortError
+        from pedigree import PedigreeError
 
         try:
             function(*args, **kwargs)
@@ -168,17 +165,6 @@ def show(value: Any, as_json: bool, render: Callable[[], None]) -> None:
         click.echo(dumps(value))
     else:
         render()
-
-
-def wrapped(text: str) -> str:
-    """`text` with its lines broken between words where a terminal would break them anywhere."""
-    if not sys.stdout.isatty():
-        return text
-    width = min(get_terminal_size().columns, _WIDEST_TEXT)
-    return "\n".join(
-        fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-        for line in text.splitlines()
-    )
 
 
 def table(rows: Sequence[Mapping[str, Any]], *columns: str) -> None:

@@ -68,7 +68,7 @@ def dataset_commit(
     with the version. The gateway goes on when this command or its terminal is lost: the same command with the
     idempotency key that it printed continues it.
     """
-    from gateway.sdk.uploads import Upload
+    from pedigree.uploads import Upload
 
     Upload.of(file, None)  # what cannot be sent has no key
     key = announced(idempotency_key, as_json)
@@ -80,7 +80,7 @@ def dataset_commit(
 @contextmanager
 def _reading(file: Path | None) -> Iterator[None]:
     """Name the file where the gateway names a line of it."""
-    from gateway.sdk import Refused
+    from pedigree import Refused
 
     try:
         yield

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree verify`: check a file of evidence, without a gateway and offline."""
 
-import re
 from pathlib import Path
 
 import click
 
-from gateway.cli.console import Failure, plain, show, told, wrapped
+from gateway.cli.console import told
 from gateway.cli.exits import Exit
 from gateway.cli.options import FILE
 
 
 def _root(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value is None or re.fullmatch("[0-9a-fA-F]{64}", value):
-        return None if value is None else value.lower()
-    raise click.BadParameter(f"{value!r} is no root of 64 hexadecimal digits")
+    from pedigree.command import parse_root
+
+    try:
+        return None if value is None else parse_root(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
 
 
 @click.command()
@@ -32,20 +34,9 @@ def verify(file: Path, root: str | None, size: int | None, ledger: Path | None, 
     --ledger is the record's position proven. Without any of these the file agrees with itself only, which anyone can
     arrange, and the exit code is 3.
     """
-    from gateway.sdk import InvalidEvidence, read_evidence, verify_record
+    from pedigree.command import check_file, shown
 
-    if size is not None and root is None:
-        raise click.UsageError("--size is of use with its --root only")
-    if ledger is not None and root is not None:
-        raise click.UsageError("give --ledger, or --root and --size, and not both")
-    try:
-        version = None if ledger is None else read_evidence(ledger)
-    except InvalidEvidence as exc:
-        raise Failure(f"{ledger}: {exc.detail}") from None
-    try:
-        verdict = verify_record(read_evidence(file), root=root, size=size, version=version)
-    except InvalidEvidence as exc:
-        raise Failure(f"{file} proves nothing: {exc.detail}", Exit.DISAGREES, {"code": exc.code}) from None
-    show(verdict.as_json(), as_json, lambda: click.echo(wrapped(plain(verdict.text()))))
+    verdict = check_file(file, root=root, size=size, ledger=ledger)
+    click.echo(shown(verdict, as_json=as_json))
     if not verdict.verified:
         raise SystemExit(Exit.UNPROVEN)

@@ -60,8 +60,8 @@ def model_record(
 
     Git's own files at the top of the folder are left out. A link, or what is not a plain file, is refused.
     """
-    from gateway.sdk import digest_files
-    from gateway.sdk.folders import ignored_paths
+    from pedigree import digest_files
+    from pedigree.folders import ignored_paths
 
     with hashing(path, ignored, as_json) as progress:
         entries = digest_files(path, progress, ignore_paths=ignored)
@@ -101,7 +101,7 @@ def model_verify(pedigree: Any, name: str, number: int, path: Path, as_json: boo
 @contextmanager
 def hashing(path: Path, ignored: Sequence[str], quiet: bool) -> Iterator[Callable[[int], None] | None]:
     """A progress bar over the bytes of a model's files."""
-    from gateway.sdk.folders import ignored_paths, list_files
+    from pedigree.folders import ignored_paths, list_files
 
     files = list_files(path, (f"/{each}" for each in ignored_paths(ignored)))
     with progressing(f"hashing {path.name}", sum(file.size for file in files), quiet) as progress:

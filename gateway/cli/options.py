@@ -40,7 +40,7 @@ def using_gateway(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say which gateway, and open a client on it as the first argument."""
 
     def opened(url: str | None, key: str | None, key_file: Path | None, timeout: float, **arguments: Any) -> None:
-        from gateway.sdk import Pedigree
+        from pedigree import Pedigree
 
         url, key = _address(url, key, key_file)
         with Pedigree(url, key, timeout=timeout) as pedigree:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from chaincode.domain import codec
 from chaincode.domain.idempotency import Idempotency
-from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.refusals import parse_object
 from gateway.fabric import Block, FabricError, GatewayError, decode_block
 from gateway.fabric.blocks import Transaction, config_in
@@ -50,11 +50,11 @@ class FabricBlocks:
 
     def tip(self) -> int | None:
         peer = self._peers.choose()
-        line = peer.line()
+        connection = peer.connect()
         try:
-            height = line.network.height(_TIP_WITHIN)
+            height = connection.network.height(_TIP_WITHIN)
         except (FabricError, ValueError) as exc:
-            self._fail(peer, line, exc)
+            self._fail(peer, connection, exc)
         self._peers.told(peer, height)
         return self._peers.known_height
 
@@ -63,11 +63,11 @@ class FabricBlocks:
     ) -> Iterator[LedgerBlock]:
         self._judge.resume(start, config)
         peer = self._peers.choose()
-        line = peer.line()
+        connection = peer.connect()
         before = None if previous_hash is None else bytes.fromhex(previous_hash)
         self._peers.read(start)
         try:
-            with line.network.block_events(start_block=start, previous_hash=before) as events:
+            with connection.network.block_events(start_block=start, previous_hash=before) as events:
                 with self._lock:
                     self._open = (peer, events)
                 for message in events:
@@ -81,7 +81,7 @@ class FabricBlocks:
         except (FabricError, ValueError) as exc:
             if stop():
                 return
-            self._fail(peer, line, exc)
+            self._fail(peer, connection, exc)
         finally:
             with self._lock:
                 self._open = None
@@ -100,9 +100,9 @@ class FabricBlocks:
         if found is not None and found[0] is peer:
             found[1].close()
 
-    def _fail(self, peer: Peer, line: Line, exc: FabricError | ValueError) -> NoReturn:
+    def _fail(self, peer: Peer, connection: PeerConnection, exc: FabricError | ValueError) -> NoReturn:
         """Say what a failure of the stream means; only a connection that broke is taken up again unseen."""
-        if line.dropped:
+        if connection.dropped:
             raise Unavailable(f"peer {peer.name} was left", code="peer-unavailable") from exc
         if isinstance(exc, DeliverError) and exc.status == _NOT_FOUND:
             # It has fewer blocks than were read: restored from a copy, or behind; the height says which.

@@ -4,7 +4,7 @@
 Codes of gRPC do not tell a caller's fault from a server's, nor one peer's from another's: the same refusal is
 FAILED_PRECONDITION from the own peer and UNAVAILABLE from another one. The texts below have been the same since
 Fabric 2.4, so they decide; only what no text explains is decided by its code. Validation codes, which come later and
-in blocks, are in `gateway/services/fates.py`; which HTTP status each failure has, in `gateway/rest/problems.py`.
+in blocks, are in `gateway/services/dispositions.py`; which HTTP status each failure has, in `gateway/rest/problems.py`.
 
 Nobody signs these texts. What our own organisation's peers say is believed, as they run our chaincode on our ledger.
 What a peer of another organisation says, and ours hands on, decides nothing that cannot be tried again a moment later:
@@ -162,7 +162,7 @@ _REFUSED_BY_ORDERER = ("status=BAD_REQUEST", "status=FORBIDDEN", "status=REQUEST
 _ABOUT_ORDERING = ("orderer", "broadcasting to ordering service")
 
 
-class _Voices(NamedTuple):
+class _Reports(NamedTuple):
     """Who said what about a failed call."""
 
     own: tuple[str, ...]
@@ -170,7 +170,7 @@ class _Voices(NamedTuple):
     others: tuple[ErrorDetail, ...]
 
     @classmethod
-    def of(cls, error: GatewayError, own: str) -> "_Voices":
+    def of(cls, error: GatewayError, own: str) -> "_Reports":
         others = tuple(detail for detail in error.details if detail.msp_id != own)
         message = error.message
         if others and message.startswith(_EVALUATED) and error.details[-1] in others:
@@ -192,11 +192,11 @@ def judge(error: FabricError, *, submitting: bool, own: str) -> Verdict:
         return Verdict(LedgerMisuse("the Gateway client failed; see the gateway's log"))
     if submitting:
         return _submitting(error)
-    voices = _Voices.of(error, own)
-    decided = _decided(voices, error.transaction_id)
+    reports = _Reports.of(error, own)
+    decided = _decided(reports, error.transaction_id)
     if decided is not None:
         return _naming(decided, error)
-    return Verdict(_by_code(error), _blame(error, voices.own))
+    return Verdict(_by_code(error), _blame(error, reports.own))
 
 
 def _submitting(error: GatewayError) -> Verdict:
@@ -224,22 +224,22 @@ def _blame(error: GatewayError, texts: Sequence[str]) -> Blame:
     return Blame.SUSPECT if error.code.name == "DEADLINE_EXCEEDED" else Blame.NOBODY
 
 
-def _decided(voices: _Voices, transaction_id: str) -> Verdict | None:
-    for text in voices.own:
+def _decided(reports: _Reports, transaction_id: str) -> Verdict | None:
+    for text in reports.own:
         duplicate = _DUPLICATE.search(text)
         if duplicate is not None and duplicate[1] == transaction_id:
             return Verdict(AlreadyProposed(transaction_id))
-    for text in voices.own:
+    for text in reports.own:
         answer = refusal_in(text)
         if answer is not None:
             return Verdict(refusal(*answer))
-    refused = [detail for detail in voices.others if refusal_in(detail.message) or _DUPLICATE.search(detail.message)]
-    if refused and len(refused) == len(voices.others):
+    refused = [detail for detail in reports.others if refusal_in(detail.message) or _DUPLICATE.search(detail.message)]
+    if refused and len(refused) == len(reports.others):
         return Verdict(EndorsementRefused("other organisations' peers refuse what this organisation's peer does not"))
-    row = _row(voices.own, [detail.message for detail in voices.others])
+    row = _row(reports.own, [detail.message for detail in reports.others])
     if row is not None:
         return Verdict(row.make(), row.blame)
-    return Verdict(_ENDORSERS(), Blame.ENDORSERS) if voices.others else None
+    return Verdict(_ENDORSERS(), Blame.ENDORSERS) if reports.others else None
 
 
 def _row(own: Sequence[str], others: Sequence[str]) -> Row | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The peers of one's own organisation: one is used, the others stand in for it.
 
-A peer is judged by what calls to it bring, and by a cheap question for its height that `Lookout` asks from time to
+A peer is judged by what calls to it bring, and by a cheap question for its height that `HealthProbe` asks from time to
 time. One that fails, or falls behind the others, is left: what waits there is cut off, so that it goes on elsewhere
 at once, and it is used again when it answers again. One that shows another chain than the one that was read so far is
 never used again: an operator must look.
@@ -27,10 +27,10 @@ _TRIAL_WITHIN = 5.0
 
 
 @dataclass(eq=False, slots=True)
-class Line:
+class PeerConnection:
     """One connection to a peer, and the client on it."""
 
-    connection: Connection
+    transport: Connection
     gateway: Gateway
     network: Network
     contract: Contract
@@ -43,7 +43,7 @@ class Peer:
     """One peer, and what is known of it; its fields are changed by `Peers` only."""
 
     name: str
-    dial: Callable[[], Line]
+    dial: Callable[[], PeerConnection]
     slots: Slots = field(default_factory=Slots)
     breaker: Breaker = field(default_factory=lambda: Breaker(longest_pause=_LONGEST_PAUSE, trial_within=_TRIAL_WITHIN))
     height: int | None = None
@@ -55,31 +55,31 @@ class Peer:
     """When it last said how many blocks it holds (monotonic seconds)."""
     distrusted: str | None = None
     """Why it is never used again; `None` for an honest peer."""
-    _line: Line | None = None
+    _connection: PeerConnection | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def line(self) -> Line:
+    def connect(self) -> PeerConnection:
         """The connection to it, made when it is first wanted."""
-        line = self._line
-        if line is not None:
-            return line
+        connection = self._connection
+        if connection is not None:
+            return connection
         with self._lock:
-            if self._line is None:
-                self._line = self.dial()
-            return self._line
+            if self._connection is None:
+                self._connection = self.dial()
+            return self._connection
 
     def drop(self) -> None:
         """Close the connection, so that whoever waits there learns of it; the next call makes a new one."""
         with self._lock:
-            line, self._line = self._line, None
-        if line is not None:
-            line.dropped = True
-            line.connection.close()
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.dropped = True
+            connection.transport.close()
 
     def renew(self) -> None:
         """Have the next call make a new connection; what is under way ends on the old one, which goes with it."""
         with self._lock:
-            self._line = None
+            self._connection = None
 
 
 class Peers:
@@ -160,7 +160,7 @@ class Peers:
             "no peer of this organisation answers", code="peer-unavailable", retry_after=max(1, math.ceil(wait))
         )
 
-    # -- what calls, the feed and the lookout found --------------------------------------------------------------
+    # -- what calls, the feed and the health probe found --------------------------------------------------------------
 
     def answered(self, peer: Peer) -> None:
         """It answered a call, be it with a refusal."""

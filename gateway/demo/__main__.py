@@ -18,7 +18,7 @@ from gateway.demo.consortium import ORGANISATIONS, Consortium, usual_ports_are_f
 from gateway.demo.containers import Containers
 from gateway.demo.processes import StartFailed
 from gateway.demo.story import Disagreement, Story, timed
-from gateway.sdk import PedigreeError
+from pedigree import PedigreeError
 
 MARK = "demonstration"
 """The file that says of a folder that it is a demonstration's own, which the next one may empty."""

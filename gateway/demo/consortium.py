@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.demo.processes import Program, StartFailed, command, started_at
-from gateway.sdk import Pedigree
+from pedigree import Pedigree
 
 CHAINCODE = "pedigree"
 ORGANISATIONS = {"hospital": "HospitalMSP", "lab": "LabMSP", "regulator": "RegulatorMSP"}
@@ -168,7 +168,7 @@ class Consortium:
 
     def client(self, name: str) -> Pedigree:
         """An application of the organisation's, with a key of its own that may do everything."""
-        return Pedigree(self.url(name), key=self._key(name))
+        return Pedigree(self.url(name), key=self.key(name))
 
     def network(self) -> dict[str, Any]:
         """What the network says of itself."""
@@ -257,7 +257,7 @@ class Consortium:
         network = self.directory / "network.json"
         return ["--network", str(network), "--organisation", name, "--data", str(self._data(name))]
 
-    def _key(self, name: str) -> str:
+    def key(self, name: str) -> str:
         """The demonstration's key for one gateway, made on first use and kept beside the gateway's data."""
         kept = self._data(name) / "demo.key"
         if not kept.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.demo.processes import StartFailed, command
-from gateway.sdk import Pedigree
+from pedigree import Pedigree
 
 _LONGEST = 300.0
 
@@ -61,7 +61,7 @@ class Containers:
 
     def client(self, name: str) -> Pedigree:
         """An application of the organisation's, with a key of its own that may do everything."""
-        return Pedigree(self.url(name), key=self._key(name))
+        return Pedigree(self.url(name), key=self.key(name))
 
     def network(self) -> dict[str, Any]:
         """What the network says of itself."""
@@ -84,7 +84,7 @@ class Containers:
         label = f"label=com.docker.compose.project={self.network()['compose_project']}"
         return _output(["docker", "ps", "--quiet", "--filter", label]).split()
 
-    def _key(self, name: str) -> str:
+    def key(self, name: str) -> str:
         """The demonstration's key for one gateway, issued inside its container on first use."""
         kept = self.directory / "keys" / name
         if not kept.exists():

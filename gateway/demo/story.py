@@ -22,7 +22,7 @@ from gateway.demo import science
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
 from gateway.demo.names import Names
-from gateway.sdk import Pedigree, Recorded, Refused
+from pedigree import Pedigree, Recorded, Refused
 
 RECORD = "patient-017"
 

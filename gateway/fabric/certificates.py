@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one door through which foreign certificates and revocation lists come in.
+"""The one place where foreign certificates and revocation lists are read.
 
 Each is read once and whole: everything that is asked of it later is taken out here, so that the X.509 library, which
 reads extensions and keys only when they are asked for, cannot fail anywhere else. Whatever it raises becomes

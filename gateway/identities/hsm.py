@@ -36,7 +36,7 @@ _TRIES = 3
 _Answer = TypeVar("_Answer")
 
 
-class Seat:
+class PooledSession:
     """A session, and the keys that were looked up in it: a handle is good for one session only."""
 
     __slots__ = ("_keys", "generation", "session")
@@ -70,30 +70,30 @@ class Pool:
             raise WalletError(f"{module}: no token labelled {token!r} ({_name(exc)})") from None
         self._what = f"token {token!r}"
         self._pin = pin
-        self._free: list[Seat] = []
+        self._free: list[PooledSession] = []
         self._slots = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
         # Logging in is the whole process's, and closing any session that logged in would log all of them out.
         self._login: pkcs11.Session | None = None
         self._generation = 0
-        self.run(lambda seat: None)
+        self.run(lambda pooled: None)
 
-    def run(self, call: Callable[[Seat], _Answer]) -> _Answer:
+    def run(self, call: Callable[[PooledSession], _Answer]) -> _Answer:
         """What `call` does with a session of its own; raises `WalletError` when the token fails each time."""
         with self._slots:
             for attempt in range(_TRIES):
-                seat = None
+                pooled = None
                 try:
-                    seat = self._take()
-                    answer = call(seat)
+                    pooled = self._take()
+                    answer = call(pooled)
                 except pkcs11.PKCS11Error as exc:
-                    self._forget(seat.generation if seat is not None else self._generation)
-                    if seat is not None:
-                        _close(seat.session)
+                    self._forget(pooled.generation if pooled is not None else self._generation)
+                    if pooled is not None:
+                        _close(pooled.session)
                     if attempt + 1 == _TRIES:
                         raise WalletError(f"{self._what} failed: {_name(exc)}") from exc
                 else:
-                    self._give_back(seat)
+                    self._give_back(pooled)
                     return answer
         raise AssertionError("the loop above ends by itself")
 
@@ -101,21 +101,21 @@ class Pool:
         """Close the sessions and log out."""
         self._forget(self._generation)
 
-    def _give_back(self, seat: Seat) -> None:
+    def _give_back(self, pooled: PooledSession) -> None:
         """Keep a session for the next; one from before all were forgotten is not logged in any more."""
         with self._lock:
-            if seat.generation == self._generation:
-                self._free.append(seat)
+            if pooled.generation == self._generation:
+                self._free.append(pooled)
                 return
-        _close(seat.session)
+        _close(pooled.session)
 
-    def _take(self) -> Seat:
+    def _take(self) -> PooledSession:
         with self._lock:
             if self._free:
                 return self._free.pop()
             if self._login is None:
                 self._login = self._log_in()
-            return Seat(self._token.open(rw=True), self._generation)
+            return PooledSession(self._token.open(rw=True), self._generation)
 
     def _log_in(self) -> pkcs11.Session:
         try:
@@ -133,7 +133,7 @@ class Pool:
             if generation != self._generation:
                 return
             self._generation += 1
-            sessions, self._free = [seat.session for seat in self._free], []
+            sessions, self._free = [pooled.session for pooled in self._free], []
             if self._login is not None:
                 sessions.append(self._login)
                 self._login = None
@@ -166,7 +166,7 @@ class TokenKey(ec.EllipticCurvePrivateKey):
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm, *_: Any) -> bytes:
         """DER, S at most half the curve's order; `data` is hashed here unless the algorithm says `Prehashed`."""
         digest = _digest(bytes(data), signature_algorithm.algorithm)
-        raw = self._pool.run(lambda seat: seat.key(self._id).sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
+        raw = self._pool.run(lambda pooled: pooled.key(self._id).sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
         half = len(raw) // 2
         r, s = int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big")
         order = self.curve.group_order
@@ -175,8 +175,8 @@ class TokenKey(ec.EllipticCurvePrivateKey):
     def destroy(self) -> None:
         """Destroy the key, and its public half, in the token."""
 
-        def run(seat: Seat) -> None:
-            for found in list(seat.session.get_objects({pkcs11.Attribute.ID: self._id})):
+        def run(pooled: PooledSession) -> None:
+            for found in list(pooled.session.get_objects({pkcs11.Attribute.ID: self._id})):
                 found.destroy()
 
         self._pool.run(run)
@@ -243,8 +243,8 @@ class HsmWallet(Wallet):
             raise IdentityError(f"a token's key is p256 or p384, not {algorithm}")
         name, curve = curves[algorithm]
 
-        def run(seat: Seat) -> tuple[bytes, ec.EllipticCurvePublicKey]:
-            parameters = seat.session.create_domain_parameters(
+        def run(pooled: PooledSession) -> tuple[bytes, ec.EllipticCurvePublicKey]:
+            parameters = pooled.session.create_domain_parameters(
                 pkcs11.KeyType.EC,
                 {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters(name)},
                 local=True,
@@ -295,9 +295,9 @@ class HsmWallet(Wallet):
         key_id = _key_id(public)
         key = TokenKey(self._pool, key_id, public)
 
-        def known(seat: Seat) -> bool:
+        def known(pooled: PooledSession) -> bool:
             wanted = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.Attribute.ID: key_id}
-            return any(True for _ in list(seat.session.get_objects(wanted)))
+            return any(True for _ in list(pooled.session.get_objects(wanted)))
 
         if not self._pool.run(known):
             raise NoSuchIdentity(f"{what}: the token has no key for this certificate; is it the right token?")

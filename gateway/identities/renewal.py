@@ -8,7 +8,7 @@ call their CA at once. The obligations, in this order:
  2. the new identity is stored before it is used: a crash before leaves the old one, which is still valid, and a
     certificate at the CA that nobody has the key of; a crash after finds the new one;
  3. the old certificate is not revoked: submissions that were signed with it are still on their way, and must be sent
-    again under the same transaction id until their fate is known;
+    again under the same transaction id until their outcome is known;
  4. whoever takes `current` takes certificate and key together, and keeps them for one submission from end to end.
 
 A transaction id is derived from the identity, so a submission that is proposed anew after the swap has another id; that

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls. What the consortium lets him do is decided by the chaincode; roles only narrow this door."""
+"""Who calls. What the consortium lets it do is decided by the chaincode; roles only narrow that."""
 
 from dataclasses import dataclass
 from typing import Protocol

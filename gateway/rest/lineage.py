@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lineage: what something was made from, and what was made from it."""
 
+from collections.abc import Mapping
+
 from chaincode.domain.lineage import MOST_NODES
-from gateway.rest import schemas
 from gateway.rest.problems import HttpProblem
-from gateway.rest.routing import PAGING, Call, Reply, Route
+from gateway.rest.routing import Call, Reply, View
 from gateway.services.lineage import DIRECTIONS, UP, LineageReader
 
-_DIRECTION = "`up` (the default) or `down`."
 
-
-def routes(reader: LineageReader) -> tuple[Route, ...]:
-    """The operations on lineage."""
+def views(reader: LineageReader) -> Mapping[str, View]:
+    """The operations on lineage, by name."""
 
     def direction_of(call: Call) -> str:
         direction = call.query.get("direction", UP)
@@ -30,15 +29,4 @@ def routes(reader: LineageReader) -> tuple[Route, ...]:
             raise HttpProblem(400, "invalid-parameter", f"limit is from 1 to {MOST_NODES}.", parameter="limit")
         return Reply(reader.lineage(call.path["reference"], direction, int(limit)))
 
-    return (
-        Route(
-            "GET", "/v1/lineage/{reference}", "getLineage", "Walk up to the sources, or down to what depends on it.",
-            lineage, answers=schemas.record("lineage"),
-            parameters={"direction": _DIRECTION, "limit": "Most nodes to visit; 1000 by default."},
-        ),
-        Route(
-            "GET", "/v1/lineage/{reference}/edges", "listEdges",
-            "List the edges on the ledger that end (`up`) or begin (`down`) at an artifact.",
-            edges, answers=schemas.page("edge"), parameters={"direction": _DIRECTION, **PAGING},
-        ),
-    )  # fmt: skip
+    return {"getLineage": lineage, "listEdges": edges}

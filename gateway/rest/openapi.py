@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OpenAPI 3.1 document, generated from the routes that are served."""
+"""The OpenAPI 3.1 document, generated from the table of operations."""
 
-import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
+from gateway.api.operations import EXAMPLES
+from gateway.api.rows import Operation, Parameter
 from gateway.rest.refusals import codes_of
-from gateway.rest.routing import Route
-from gateway.rest.schemas import PROBLEM, Schema, example
+from gateway.rest.reports import Schema
+from gateway.rest.schemas import Components
 
-_PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _UPLOADS = {"text/csv": "id,age\r\np1,61\r\n", "application/jsonl": '{"id": "p1", "age": 61}\n'}
 _PROBLEM_REFERENCE = {"$ref": "#/components/responses/Problem"}
 
 
-def document(nouns: Mapping[str, Sequence[Route]], *, version: str, organisation: str) -> Schema:
-    """The whole document as plain values; `nouns` are the routes by the noun that they are about."""
+def document(nouns: Mapping[str, Sequence[Operation]], *, version: str, organisation: str) -> Schema:
+    """The whole document as plain values; `nouns` are the operations by the noun that they are about."""
+    components = Components()
     paths: Schema = {}
-    for noun, routes in nouns.items():
-        for route in routes:
-            paths.setdefault(route.path, {})[route.method.lower()] = {"tags": [noun], **_operation(route)}
+    for noun, operations in nouns.items():
+        for operation in operations:
+            described = {"tags": [noun], **_operation(operation, components)}
+            paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    problem, pending = components.report("Problem"), components.report("Pending")
     return {
         "openapi": "3.1.0",
         "info": {
@@ -36,7 +39,7 @@ def document(nouns: Mapping[str, Sequence[Route]], *, version: str, organisation
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: `id.secret`."}
             },
-            "schemas": {"Problem": PROBLEM},
+            "schemas": dict(sorted(components.schemas.items())),
             "headers": {
                 "LedgerHeight": {
                     "description": "Number of blocks that the answer reflects.",
@@ -46,82 +49,101 @@ def document(nouns: Mapping[str, Sequence[Route]], *, version: str, organisation
             "responses": {
                 "Problem": {
                     "description": "Any failure, in the one shape that all failures have (RFC 9457).",
-                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                    "content": {"application/problem+json": {"schema": problem}},
                 },
                 "Pending": {
-                    "description": "Accepted; its fate is told by the operation that `Location` names.",
+                    "description": "Accepted; the operation that `Location` names says how it ends.",
                     "headers": {"Location": {"schema": {"type": "string"}}},
-                    "content": {
-                        "application/json": {
-                            "schema": {"type": "object", "properties": {"operation": {"type": "string"}}}
-                        }
-                    },
+                    "content": {"application/json": {"schema": pending}},
                 },
             },
         },
     }
 
 
-def _refused(status: int, codes: Sequence[str]) -> Schema:
+def _refused(status: int, codes: Sequence[str], problem: Schema) -> Schema:
     """The response of one status, with every code that it can have."""
-    named = {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
     return {
         "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}.",
-        "content": {
-            "application/problem+json": {"schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, named]}}
-        },
+        "content": {"application/problem+json": {"schema": problem}},
+        # What a schema of each response would say, if generators did not make a type of each.
+        "x-problem-codes": list(codes),
     }
 
 
-def _operation(route: Route) -> Schema:
+def _operation(operation: Operation, components: Components) -> Schema:
+    problem = components.report("Problem")
     responses: Schema = {
-        str(route.status): {
-            "description": "Done." if route.records else "Found.",
+        str(operation.status): {
+            "description": "Done." if operation.records else "Found.",
             "headers": {"Ledger-Height": {"$ref": "#/components/headers/LedgerHeight"}},
-            "content": {"application/json": {"schema": route.answers}},
+            "content": {"application/json": {"schema": components.answer(operation.answer)}},
         },
-        **{str(status): _refused(status, codes) for status, codes in codes_of(route).items()},
+        **{str(status): _refused(status, codes, problem) for status, codes in codes_of(operation).items()},
         "default": _PROBLEM_REFERENCE,
     }
-    operation: Schema = {
-        "operationId": route.name,
-        "summary": route.summary,
-        "description": f"Needs the role `{route.role}`.",
-        "parameters": _parameters(route),
+    described: Schema = {
+        "operationId": operation.name,
+        "summary": operation.does,
+        "description": f"Needs the role `{operation.role}`.",
+        "parameters": [*_in_the_path(operation), *_in_the_query(operation, components), *_in_the_head(operation)],
         "responses": responses,
     }
-    if route.records:
+    if operation.records:
         responses["202"] = {"$ref": "#/components/responses/Pending"}
-    if route.takes is not None:
+    if operation.media_types:
         content: Schema = {}
-        if route.takes:
-            content["application/json"] = {"schema": route.takes, "example": example(route.takes)}
+        if operation.body is not None:
+            body = components.body(operation)
+            content["application/json"] = {"schema": body, "example": components.example(body)}
         content |= {
             media_type: {"schema": {"type": "string"}, "example": _UPLOADS.get(media_type, "")}
-            for media_type in route.uploads
+            for media_type in operation.uploads
         }
-        operation["requestBody"] = {"required": not route.optional_body, "content": content}
-    return operation
+        described["requestBody"] = {"required": not operation.optional_body, "content": content}
+    return described
 
 
-def _parameters(route: Route) -> list[Schema]:
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _PARAMETER.findall(route.path)
+def _in_the_path(operation: Operation) -> list[Schema]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": EXAMPLES[name]}
+        for name in operation.places
     ]
-    parameters += [
-        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
-        for name, meaning in route.parameters.items()
+
+
+def _in_the_query(operation: Operation, components: Components) -> list[Schema]:
+    return [
+        {
+            "name": parameter.name,
+            "in": "query",
+            "description": parameter.meaning,
+            "required": parameter.required,
+            "schema": _form(parameter, components),
+        }
+        for parameter in operation.taken
     ]
-    parameters.append(
+
+
+def _form(parameter: Parameter, components: Components) -> Schema:
+    if parameter.form == "choice":
+        return components.choice(parameter.name, parameter.choices)
+    if parameter.form == "text":
+        return {"type": "string"}
+    most = {"maximum": parameter.most} if parameter.most else {}
+    default = {} if parameter.default is None else {"default": int(parameter.default)}
+    return {"type": "integer", "minimum": parameter.least, **most, **default}
+
+
+def _in_the_head(operation: Operation) -> list[Schema]:
+    parameters: list[Schema] = [
         {
             "name": "Min-Ledger-Height",
             "in": "header",
             "description": "Answer only from at least this height; otherwise 503 `behind`.",
             "schema": {"type": "integer", "minimum": 0},
         }
-    )
-    if route.records:
+    ]
+    if operation.records:
         parameters.append(
             {
                 "name": "Idempotency-Key",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which problems each operation can be answered with, by HTTP status; the OpenAPI document lists them.
 
-They follow from what a route is: whether it takes a body, has a place in its path, records. What only one route can
-answer stands in that route. A test compares the answers of the whole API with this list.
+They follow from what an operation is: whether it takes a body, has a place in its path, records. What only one of them
+can answer is in its row. A test compares the answers of the whole API with this list.
 """
 
 from collections import defaultdict
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 
 from chaincode.domain.errors import ArtifactAltered, LedgerError, common, data, form, vouching
+from gateway.api.rows import Operation
 from gateway.rest import problems
-from gateway.rest.routing import Route
-from gateway.services import fates
+from gateway.services import dispositions
 
 Codes = dict[int, set[str]]
 
@@ -64,41 +64,41 @@ _RECORDING: Mapping[int, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def codes_of(route: Route) -> Mapping[int, list[str]]:
+def codes_of(operation: Operation) -> Mapping[int, list[str]]:
     """The codes that an operation can be refused with, sorted, by status."""
     found: Codes = defaultdict(set)
-    for table in (_SERVER, _EVERY, route.codes, *_by_kind(route)):
+    for table in (_SERVER, _EVERY, operation.codes, *_by_kind(operation)):
         for status, codes in table.items():
             found[status].update(codes)
-    if route.role != "reader":
+    if operation.role != "reader":
         found[403].add("role-too-low")
-    for refusal in _of_the_law(route):
+    for refusal in _of_the_law(operation):
         found[problems.law_status(refusal)].add(refusal.code)
-    if route.records:
-        for fate in fates.FAILURES:
-            found[fate.status].add(fate.code)
+    if operation.records:
+        for disposition in dispositions.FAILURES:
+            found[disposition.status].add(disposition.code)
     return {status: sorted(found[status]) for status in sorted(found)}
 
 
-def _by_kind(route: Route) -> Iterable[Mapping[int, tuple[str, ...]]]:
-    yield _NO_BODY if route.takes is None else _BODY
-    if route.parameters:
+def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:
+    yield _NO_BODY if not operation.media_types else _BODY
+    if operation.taken:
         yield _PARAMETERS
-    if "{" in route.path:
+    if "{" in operation.path:
         yield _PLACE
-    if route.uploads:
+    if operation.uploads:
         yield _UPLOAD
-    if route.records:
+    if operation.records:
         yield _RECORDING
 
 
-def _of_the_law(route: Route) -> Iterable[type[LedgerError]]:
+def _of_the_law(operation: Operation) -> Iterable[type[LedgerError]]:
     """Refusals by the law: of any input's form; of commands, those of the chapter that they belong to."""
     yield from _defined_in(form)
-    if not route.records:
+    if not operation.records:
         return
     yield from _defined_in(common)
-    if route.path.startswith(("/v1/policies", "/v1/artifacts")):
+    if operation.path.startswith(("/v1/policies", "/v1/artifacts")):
         yield from _defined_in(vouching)
         yield ArtifactAltered
     else:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes as data, and the door that every request passes: who, may he, what does he send, then one call.
+"""What every request passes before its view: who calls, whether they may, what they ask for and send.
 
-The same table drives Flask, the OpenAPI document and the tests, so the three cannot drift apart.
+A route is a row of `gateway/api/operations.py` and the view that answers it.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO
 
 from flask import Blueprint, Request, Response, request
 from werkzeug.datastructures import Headers
@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from chaincode.domain import canonical
 from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.values import OrgId
+from gateway.api.rows import PAGE_LIMIT, PAGING, Operation
 from gateway.rest import auth, bodies, problems
 from gateway.rest.auth import Client, Keys
 from gateway.rest.bodies import Spool
@@ -35,10 +36,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _HEIGHT = re.compile(r"[0-9]{1,15}")
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-PAGE_LIMIT = 100
-PAGING = {"limit": f"Page size, 1 to {PAGE_LIMIT}.", "cursor": "The `next` of the page before."}
 
-Schema = Mapping[str, Any]
 Body = Json | BinaryIO | None
 
 
@@ -96,33 +94,15 @@ View = Callable[[Call], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation of the API."""
+    """An operation, and what answers it."""
 
-    method: Literal["GET", "POST"]
-    path: str
-    name: str
-    """The operation id in the OpenAPI document."""
-    summary: str
+    operation: Operation
     view: View
-    answers: Schema
-    takes: Schema | None = None
-    """Schema of a JSON body; an empty one where only `uploads` are taken, `None` where no body is."""
-    optional_body: bool = False
-    role: str = "reader"
-    records: bool = False
-    """Whether it submits to the ledger, and so needs an Idempotency-Key."""
-    status: int = 200
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    """Query parameters and what they mean; any other is refused."""
-    uploads: tuple[str, ...] = ()
-    """Media types other than JSON that the body may have."""
-    codes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """Problems that only this route has, by status; `refusals.py` knows the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """What stands between HTTP and the views."""
+class RequestPipeline:
+    """What a request passes between HTTP and its view."""
 
     keys: Keys
     commits: Commits
@@ -140,10 +120,10 @@ class Door:
         blueprint = Blueprint(noun, __name__)
         for route in routes:
             blueprint.add_url_rule(
-                _PARAMETER.sub(r"<\1>", route.path),
-                endpoint=route.name,
+                _PARAMETER.sub(r"<\1>", route.operation.path),
+                endpoint=route.operation.name,
                 view_func=self._endpoint(route),
-                methods=[route.method],
+                methods=[route.operation.method],
                 provide_automatic_options=False,
             )
         return blueprint
@@ -159,10 +139,10 @@ class Door:
     def _serve(self, route: Route, incoming: Request, path: Mapping[str, str]) -> Response:
         """Judge the head, then read the body: a request that its head disqualifies need not be sent to its end."""
         client = auth.authenticate(self.keys, incoming.headers.get("Authorization"))
-        auth.authorise(client, route.role)
-        query = _query(route, incoming)
-        intent = _intent(route, incoming, client, self.members()) if route.records else None
-        media_type = _media_type(route, incoming)
+        auth.authorise(client, route.operation.role)
+        query = _query(route.operation, incoming)
+        intent = _intent(route.operation, incoming, client, self.members()) if route.operation.records else None
+        media_type = _media_type(route.operation, incoming)
         self._wait_for_height(incoming)
         digest = _begin_digest(incoming, media_type, () if intent is None else intent.organisations)
         received = self._receive(route, incoming, client, media_type, digest.update)
@@ -182,12 +162,12 @@ class Door:
             return None
         self.bodies.take(client.id)
         try:
-            if media_type not in route.uploads:
-                return _json(route, incoming, note)
+            if media_type not in route.operation.uploads:
+                return _json(route.operation, incoming, note)
             spooled = self.spool.receive(client.id, bodies.pieces(incoming, self.spool.limit), note)
         finally:
             self.bodies.give_back(client.id)
-        if spooled.size or not route.optional_body:
+        if spooled.size or not route.operation.optional_body:
             return spooled
         spooled.close()
         return None
@@ -244,7 +224,8 @@ def recorded(answer: Answer) -> Reply:
 
 def paged(call: Call, catalogue: Catalogue, kind: str, **where: str) -> Reply:
     """A page of records of a kind; query parameters other than those of paging are filters."""
-    filters = {name: value for name, value in call.query.items() if name not in PAGING}
+    paging = {parameter.name for parameter in PAGING}
+    filters = {name: value for name, value in call.query.items() if name not in paging}
     return Reply(catalogue.page(kind, where, cursor=call.query.get("cursor"), limit=call.limit, filters=filters))
 
 
@@ -281,16 +262,17 @@ def _why_no_organisation(name: str) -> str | None:
     return None
 
 
-def _query(route: Route, incoming: Request) -> Mapping[str, str]:
+def _query(operation: Operation, incoming: Request) -> Mapping[str, str]:
+    known = {parameter.name for parameter in operation.taken} if incoming.args else ()
     for name in incoming.args:
-        if name not in route.parameters:
+        if name not in known:
             raise HttpProblem(400, "unknown-parameter", f"{name[:60]} is not a parameter here.", parameter=name[:60])
         if len(incoming.args.getlist(name)) > 1:
             raise HttpProblem(400, "repeated-parameter", f"{name} is given more than once.", parameter=name)
     return incoming.args
 
 
-def _intent(route: Route, incoming: Request, client: Client, members: Collection[str]) -> Intent:
+def _intent(operation: Operation, incoming: Request, client: Client, members: Collection[str]) -> Intent:
     """What a request that records asks for, as far as its head says; the digest of what it sends is still missing."""
     key = incoming.headers.get("Idempotency-Key", "")
     if _KEY.fullmatch(key) is None:
@@ -299,18 +281,18 @@ def _intent(route: Route, incoming: Request, client: Client, members: Collection
         )
     organisations = _organisations(incoming.headers.get("Endorsing-Organisations", ""), members)
     respond_async = "respond-async" in incoming.headers.get("Prefer", "")
-    return Intent(client.id, key, "", route.status, respond_async, organisations)
+    return Intent(client.id, key, "", operation.status, respond_async, organisations)
 
 
-def _media_type(route: Route, incoming: Request) -> str:
+def _media_type(operation: Operation, incoming: Request) -> str:
     """The media type of the body; empty where there is none. Raises `HttpProblem` for what the route does not take."""
-    if not bodies.announced(incoming) and (route.takes is None or route.optional_body):
+    taken = operation.media_types
+    if not bodies.announced(incoming) and (not taken or operation.optional_body):
         return ""
-    if route.takes is None:
+    if not taken:
         raise HttpProblem(400, "unexpected-body", "This route takes no body.")
     if incoming.headers.get("Content-Encoding", "identity") != "identity":
         raise HttpProblem(415, "unsupported-encoding", "Bodies are taken as they are, not compressed.")
-    taken = (*(["application/json"] if route.takes else []), *route.uploads)
     if incoming.mimetype not in taken:
         raise HttpProblem(415, "unsupported-media-type", f"The body must be {', '.join(taken)}.")
     return incoming.mimetype
@@ -322,9 +304,9 @@ def _begin_digest(incoming: Request, media_type: str, organisations: tuple[str, 
     return hashlib.sha256(_JSON.encode(head).encode("utf-8", "surrogatepass"))
 
 
-def _json(route: Route, incoming: Request, note: Callable[[bytes], None]) -> Json | None:
+def _json(operation: Operation, incoming: Request, note: Callable[[bytes], None]) -> Json | None:
     content = bodies.whole(incoming, canonical.MAX_BYTES)
-    if not content and route.optional_body:
+    if not content and operation.optional_body:
         return None
     value = canonical.parse(content)
     if not isinstance(value, dict):

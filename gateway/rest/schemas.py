@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON Schemas out of the law's own classes, so that the document cannot say anything else than the code."""
+"""JSON Schemas of bodies and answers, each with a name, out of the law's own classes.
+
+A generator of clients makes one type for each name, so nothing that has members is described without one.
+"""
 
 import dataclasses
+import json
 import re
 import types
 from collections.abc import Mapping
@@ -9,10 +13,9 @@ from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from chaincode.domain import codec, float64, text, values
-from chaincode.domain.canonical import MAX_DEPTH
 from chaincode.domain.register import COMMANDS
-
-Schema = dict[str, Any]
+from gateway.api.rows import Answer, Operation
+from gateway.rest.reports import REPORTS, Schema, reference
 
 # What the scalar types look like in JSON; a type that is not here is described by its base alone.
 _FORMS: Mapping[str, Schema] = {
@@ -54,134 +57,165 @@ _EXAMPLES: Mapping[str, Any] = {
     "CommitId": "5f" * 20,
 }
 
-TRANSACTION: Schema = {
-    "type": "object",
-    "required": ["id", "block"],
-    "properties": {
-        "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-        "block": {"type": "integer", "minimum": 0},
-        "at": {"type": "string"},
-    },
-}
-ANY_OBJECT: Schema = {"type": "object"}
-COUNT: Schema = {
+_COUNT: Schema = {
     "count": {"type": "integer", "minimum": 0, "description": "How many the whole list holds."},
     "count_exact": {"type": "boolean", "description": "False where there are more than `count`, or may be."},
 }
-PROBLEM: Schema = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "retryable", "facts"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string"},
-        "code": {"type": "string"},
-        "retryable": {"type": "boolean"},
-        "facts": ANY_OBJECT,
-    },
+_DIGEST: Schema = {
+    "type": "string",
+    "pattern": "^[0-9a-f]{64}$",
+    "description": "The digest that was examined; the recorded one by default.",
 }
 
 
-def command(function: str, *bound: str, optional: tuple[str, ...] = ()) -> Schema:
-    """What a request body looks like for a function.
+class Components:
+    """The named schemas of one document; each is made when it is first referred to."""
 
-    `bound` fields come from the path; `optional` ones are filled in where they are missing.
-    """
-    schema = _object(COMMANDS[function], omit=bound)
-    return {**schema, "required": [name for name in schema["required"] if name not in optional]}
+    def __init__(self) -> None:
+        self.schemas: dict[str, Schema] = {}
+
+    def body(self, operation: Operation) -> Schema:
+        """The JSON body of an operation: its command's fields, without those that the path decides."""
+        body = operation.body
+        if body is None:
+            raise TypeError(f"{operation.name} takes no JSON")
+        schema = self._members(COMMANDS[body.command])
+        if body.examined:
+            schema["properties"]["digest"] = _DIGEST
+        schema["properties"] = {name: each for name, each in schema["properties"].items() if name not in body.bound}
+        schema["required"] = [name for name in schema["required"] if name not in (*body.bound, *body.filled)]
+        return self._named(operation.name[0].upper() + operation.name[1:], schema)
+
+    def answer(self, answer: Answer) -> Schema:
+        """What is answered."""
+        match answer.form:
+            case "outcome":
+                return self._outcome(answer.kinds)
+            case "entry":
+                return self._entry(answer.kinds[0])
+            case "page":
+                return self._page(answer.kinds[0])
+            case "document":
+                return self.record(answer.kinds[0])
+            case "report":
+                return self.report(answer.kinds[0])
+
+    def record(self, kind: str) -> Schema:
+        """A document of the ledger as it is: its kind, its schema's version, and its fields."""
+        thing = codec.KINDS[kind]
+        schema = self._members(thing)
+        schema["properties"] = {"kind": {"const": kind}, "schema": {"type": "integer"}, **schema["properties"]}
+        schema["required"] = ["kind", "schema", *schema["required"]]
+        return self._named(thing.__name__, schema)
+
+    def report(self, name: str) -> Schema:
+        """A component of the gateway's own, and those that it refers to."""
+        if name not in self.schemas:
+            self.schemas[name] = REPORTS[name]
+            self._follow(REPORTS[name])
+        return reference(name)
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> Schema:
+        """One of a few words, as a component of that name."""
+        return self._named(name[0].upper() + name[1:], {"type": "string", "enum": list(choices)})
+
+    def _follow(self, schema: Schema) -> None:
+        """Make what a report refers to; parts of records come with them."""
+        for name in _REFERENCE.findall(json.dumps(schema)):
+            kind = _KIND_OF.get(name.removesuffix("Entry"))
+            if name in REPORTS:
+                self.report(name)
+            elif kind is not None and name.endswith("Entry"):
+                self._entry(kind)
+            elif kind is not None:
+                self.record(kind)
+
+    def _entry(self, kind: str) -> Schema:
+        return self._named(
+            f"{codec.KINDS[kind].__name__}Entry",
+            _object({"record": self.record(kind), "transaction": self.report("Transaction")}),
+        )
+
+    def _page(self, kind: str) -> Schema:
+        items = {"type": "array", "items": self._entry(kind)}
+        page = _object({"items": items, "next": {"type": ["string", "null"]}, **_COUNT})
+        return self._named(f"{codec.KINDS[kind].__name__}Page", page)
+
+    def _outcome(self, kinds: tuple[str, ...]) -> Schema:
+        records = [self.record(kind) for kind in kinds]
+        return self._named(
+            "Recorded" + "Or".join(codec.KINDS[kind].__name__ for kind in kinds),
+            _object(
+                {
+                    "record": records[0] if len(records) == 1 else {"anyOf": records},
+                    "event": self.report("Event"),
+                    "transaction": self.report("Transaction"),
+                }
+            ),
+        )
+
+    def _named(self, name: str, schema: Schema) -> Schema:
+        if self.schemas.setdefault(name, schema) != schema:
+            raise ValueError(f"two schemas are called {name}")
+        return reference(name)
+
+    def _members(self, thing: type) -> Schema:
+        hints = get_type_hints(thing)
+        properties: Schema = {}
+        required: list[str] = []
+        for definition in dataclasses.fields(thing):
+            name = definition.metadata.get("name", definition.name)
+            properties[name] = self._value(hints[definition.name])
+            optional = type(None) in get_args(hints[definition.name])
+            if definition.default is dataclasses.MISSING and not optional:
+                required.append(name)
+        return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
+
+    def _value(self, hint: Any) -> Schema:
+        if get_origin(hint) in {Union, types.UnionType}:
+            hint = next(arm for arm in get_args(hint) if arm is not type(None))
+        if get_origin(hint) is tuple:
+            return {"type": "array", "items": self._value(get_args(hint)[0])}
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            # A record inside another one does not say its kind again.
+            name = f"{hint.__name__}Fields" if issubclass(hint, values.Record) else hint.__name__
+            return self._named(name, self._members(hint))
+        return self._scalar(hint)
+
+    def _scalar(self, hint: type) -> Schema:
+        if issubclass(hint, Enum):
+            words = [choice.value for choice in hint]
+            return self._named(hint.__name__, {"type": "string", "enum": words})
+        bases = [base.__name__ for base in hint.__mro__]
+        schema = next((dict(_FORMS[name]) for name in bases if name in _FORMS), None)
+        if schema is None:
+            whole = "integer" if issubclass(hint, int) else "string"
+            schema = {"type": "boolean" if issubclass(hint, bool) else whole}
+        form: re.Pattern[str] | None = getattr(hint, "_form", None)
+        if form is not None:
+            schema["pattern"] = f"^(?:{form.pattern})$"
+        shown = next((_EXAMPLES[name] for name in bases if name in _EXAMPLES), None)
+        return schema if shown is None else {**schema, "examples": [shown]}
+
+    def example(self, schema: Mapping[str, Any]) -> Any:
+        """A value that a schema of ours admits: of an object its required fields, of an array one item."""
+        if "$ref" in schema:
+            return self.example(self.schemas[schema["$ref"].rpartition("/")[2]])
+        if "enum" in schema:
+            return schema["enum"][0]
+        if "examples" in schema:
+            return schema["examples"][0]
+        if schema["type"] == "object":
+            return {name: self.example(schema["properties"][name]) for name in schema["required"]}
+        if schema["type"] == "array":
+            return [self.example(schema["items"])]
+        return {"boolean": True, "integer": 1}.get(schema["type"], "text")
 
 
-def record(kind: str) -> Schema:
-    """A record as the ledger holds it."""
-    schema = _object(codec.KINDS[kind])
-    schema["properties"] = {"kind": {"const": kind}, "schema": {"type": "integer"}, **schema["properties"]}
-    schema["required"] = ["kind", "schema", *schema["required"]]
-    return schema
+_REFERENCE = re.compile(r'"#/components/schemas/(\w+)"')
+_KIND_OF = {thing.__name__: kind for kind, thing in codec.KINDS.items()}
 
 
-def shown(kind: str) -> Schema:
-    """A record with the transaction that wrote it."""
-    return {
-        "type": "object",
-        "required": ["record", "transaction"],
-        "properties": {"record": record(kind), "transaction": TRANSACTION},
-    }
-
-
-def page(kind: str) -> Schema:
-    """A page of records."""
-    return {
-        "type": "object",
-        "required": ["items", "next", *COUNT],
-        "properties": {
-            "items": {"type": "array", "items": shown(kind)},
-            "next": {"type": ["string", "null"]},
-            **COUNT,
-        },
-    }
-
-
-def committed(*kinds: str) -> Schema:
-    """The answer to a recorded command: the record, the event, and where they stand."""
-    schema = record(kinds[0]) if len(kinds) == 1 else {"anyOf": [record(kind) for kind in kinds]}
-    return {
-        "type": "object",
-        "required": ["record", "event", "transaction"],
-        "properties": {"record": schema, "event": ANY_OBJECT, "transaction": TRANSACTION},
-    }
-
-
-def example(schema: Mapping[str, Any]) -> Any:
-    """A value that a schema of ours admits: of an object its required fields, of an array one item."""
-    if "enum" in schema:
-        return schema["enum"][0]
-    if "examples" in schema:
-        return schema["examples"][0]
-    if schema["type"] == "object":
-        return {name: example(schema["properties"][name]) for name in schema["required"]}
-    if schema["type"] == "array":
-        return [example(schema["items"])]
-    return {"boolean": True, "integer": 1}.get(schema["type"], "text")
-
-
-def _object(thing: type, omit: tuple[str, ...] = (), depth: int = 0) -> Schema:
-    if depth > MAX_DEPTH:
-        raise RecursionError(f"{thing.__name__} contains itself")
-    hints = get_type_hints(thing)
-    properties: Schema = {}
-    required: list[str] = []
-    for definition in dataclasses.fields(thing):
-        name = definition.metadata.get("name", definition.name)
-        if name in omit:
-            continue
-        properties[name] = _schema(hints[definition.name], depth)
-        optional = type(None) in get_args(hints[definition.name])
-        if definition.default is dataclasses.MISSING and not optional:
-            required.append(name)
-    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
-
-
-def _schema(hint: Any, depth: int) -> Schema:
-    if get_origin(hint) in {Union, types.UnionType}:
-        hint = next(arm for arm in get_args(hint) if arm is not type(None))
-    if get_origin(hint) is tuple:
-        return {"type": "array", "items": _schema(get_args(hint)[0], depth)}
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _object(hint, depth=depth + 1)
-    return _scalar(hint)
-
-
-def _scalar(hint: type) -> Schema:
-    if issubclass(hint, Enum):
-        return {"enum": [choice.value for choice in hint]}
-    bases = [base.__name__ for base in hint.__mro__]
-    schema = next((dict(_FORMS[name]) for name in bases if name in _FORMS), None)
-    if schema is None:
-        whole = "integer" if issubclass(hint, int) else "string"
-        schema = {"type": "boolean" if issubclass(hint, bool) else whole}
-    form: re.Pattern[str] | None = getattr(hint, "_form", None)
-    if form is not None:
-        schema["pattern"] = f"^(?:{form.pattern})$"
-    shown = next((_EXAMPLES[name] for name in bases if name in _EXAMPLES), None)
-    return schema if shown is None else {**schema, "examples": [shown]}
+def _object(properties: Schema) -> Schema:
+    """An object all of whose members are there."""
+    return {"type": "object", "required": list(properties), "properties": properties}

@@ -9,8 +9,9 @@ from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gateway.api.operations import NOUNS
 from gateway.rest import openapi
-from gateway.rest.routing import Door, Reply, Route
+from gateway.rest.routing import Reply, RequestPipeline, Route
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -63,7 +64,7 @@ class _NoSessions(SessionInterface):
 
 def create_app(
     nouns: Mapping[str, Sequence[Route]],
-    door: Door,
+    pipeline: RequestPipeline,
     *,
     metrics: Metrics,
     version: str,
@@ -74,10 +75,10 @@ def create_app(
     app.session_interface = _NoSessions()
     app.url_map.strict_slashes = True
     for noun, routes in nouns.items():
-        app.register_blueprint(door.blueprint(noun, routes))
-    described = openapi.document(nouns, version=version, organisation=organisation)
-    app.add_url_rule("/openapi.json", "openapi", lambda: door.render(Reply(described)), methods=["GET"])
-    app.register_error_handler(Exception, door.refuse)
+        app.register_blueprint(pipeline.blueprint(noun, routes))
+    described = openapi.document(NOUNS, version=version, organisation=organisation)
+    app.add_url_rule("/openapi.json", "openapi", lambda: pipeline.render(Reply(described)), methods=["GET"])
+    app.register_error_handler(Exception, pipeline.refuse)
 
     def begin() -> None:
         g.started = time.perf_counter()

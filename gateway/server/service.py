@@ -11,14 +11,15 @@ from importlib.metadata import version
 
 from flask import Flask
 
-from gateway.delivery.lookout import Lookout
+from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
-from gateway.rest import artifacts, datasets, lineage, models, operations, policies, runs
+from gateway.rest import artifacts, datasets, lineage, models, operations, policies
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
+from gateway.rest.derived import routes_of
 from gateway.rest.problems import response_for
-from gateway.rest.routing import Door, Route
+from gateway.rest.routing import RequestPipeline, Route
 from gateway.server.app import Metrics, create_app
 from gateway.server.health import Health
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
@@ -84,7 +85,7 @@ class Service:
 
     def __init__(
         self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
-        attempts: Attempts, resources: ExitStack, lookout: Lookout | None = None,
+        attempts: Attempts, resources: ExitStack, probe: HealthProbe | None = None,
     ) -> None:  # fmt: skip
         self.api = api
         self.health = health
@@ -93,12 +94,12 @@ class Service:
         self._submitter = submitter
         self._attempts = attempts
         self._resources = resources
-        self._lookout = lookout
+        self._probe = probe
 
     def start(self) -> None:
         """Take up the block stream, and finish what a former process left unfinished."""
-        if self._lookout is not None:
-            self._lookout.start()
+        if self._probe is not None:
+            self._probe.start()
         self.projector.start()
         unfinished = self._submitter.recover()
         if unfinished:
@@ -115,8 +116,8 @@ class Service:
         self._submitter.stop()
         self._reconciler.stop()
         self.projector.stop()
-        if self._lookout is not None:
-            self._lookout.stop()
+        if self._probe is not None:
+            self._probe.stop()
         self._resources.close()
 
 
@@ -143,10 +144,10 @@ def assemble(
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
-    door = Door(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
+    pipeline = RequestPipeline(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
     api = create_app(
         _nouns(parts, place, Recorder(submitter, numbering), submitter, projector, drafts),
-        door,
+        pipeline,
         metrics=metrics,
         version=version("pedigree"),
         organisation=place.organisation,
@@ -157,23 +158,21 @@ def assemble(
     metrics.gauge(
         "pedigree_behind_seconds", "For how long the read model has lacked blocks", lambda: commits.behind_for
     )
-    lookout = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
+    probe = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
     metrics.gauge(
         "pedigree_members_disabled",
         "Members whose definition on the channel this gateway does not understand",
         lambda: len(parts.disabled()),
     )
     health = Health(projector.progress, parts.disabled, metrics.registry)
-    return Service(
-        api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack(), lookout
-    )
+    return Service(api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack(), probe)
 
 
-def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[[], str | None]) -> Lookout:
+def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[[], str | None]) -> HealthProbe:
     metrics.gauge("pedigree_peers_usable", "Peers of this organisation that could be used now", lambda: peers.usable)
     metrics.gauge("pedigree_peers_distrusted", "Peers that showed another chain", lambda: peers.distrusted)
     metrics.gauge("pedigree_peer_calls", "Calls at this organisation's peers now", lambda: peers.calls)
-    return Lookout(peers, lambda height: commits.seen(height - 1), replaced=replaced, ended=_stop_for_good)
+    return HealthProbe(peers, lambda height: commits.seen(height - 1), replaced=replaced, ended=_stop_for_good)
 
 
 def _nouns(
@@ -185,18 +184,16 @@ def _nouns(
     )
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
-    return {
-        "datasets": datasets.routes(
-            recorder, catalogue, Datasets(recorder, catalogue, parts.records, place.channel, drafts)
-        ),
-        "models": models.routes(recorder, catalogue),
-        "runs": runs.routes(recorder, catalogue),
-        "policies": policies.routes(recorder, catalogue),
-        "artifacts": artifacts.routes(endorsements),
-        "lineage": lineage.routes(LineageReader(parts.readmodel)),
-        "operations": operations.routes(submitter),
-        "ledger": ledger_routes.routes(view, parts.readmodel),
+    by_hand = {
+        **datasets.views(recorder, Datasets(recorder, catalogue, parts.records, place.channel, drafts)),
+        **models.views(catalogue),
+        **policies.views(catalogue),
+        **artifacts.views(endorsements),
+        **lineage.views(LineageReader(parts.readmodel)),
+        **operations.views(submitter),
+        **ledger_routes.views(view, parts.readmodel),
     }
+    return routes_of(recorder, catalogue, by_hand)
 
 
 def _stop_for_good(why: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from gateway.delivery.blockfeed import FabricBlocks
-from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.slots import Slots
 from gateway.fabric import FabricError, Gateway, Trust, connect
 from gateway.fabric.following import Follower
@@ -176,14 +176,14 @@ def _peers(settings: Settings, identity: CurrentIdentity, trust: Trust) -> list[
     tls_root = member.tls_ca.read_bytes()
     certificate, key = member.tls_pair()
 
-    def dial(address: str, server_name: str) -> Line:
+    def dial(address: str, server_name: str) -> PeerConnection:
         connection = connect(
             address, tls_root=tls_root, server_name=server_name, client_certificate=certificate, client_key=key
         )
         held = identity.current
         gateway = Gateway(connection, held.identity, held.signer, trust=trust)
         channel = gateway.network(network.channel)
-        return Line(connection, gateway, channel, channel.contract(network.chaincode))
+        return PeerConnection(connection, gateway, channel, channel.contract(network.chaincode))
 
     return [
         Peer(

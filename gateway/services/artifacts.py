@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final, TypeVar, cast
 
 from chaincode.domain import codec
-from chaincode.domain.endorsement import Endorsement, Rejection, Voices
+from chaincode.domain.endorsement import Ballot, Endorsement, Rejection
 from chaincode.domain.errors import InvalidField, PolicyMissing, RecordNotFound, RuleMissing
 from chaincode.domain.evidence import PAYLOAD_TYPE, Decision, pre_authentication_encoding, statement_about
 from chaincode.domain.intoto import encode_statement
@@ -154,13 +154,13 @@ class Artifacts:
                 artifact=Artifact(artifact, OrgId(record["owner"]), Digest.parse(self._digest_of(artifact, record))),
                 standing=standing,
                 policy=policy,
-                voices=self._voices(artifact, stage),
+                ballot=self._ballot(artifact, stage),
             )
         except (PolicyMissing, RuleMissing):
             return None
         return codec.to_plain(counted)
 
-    def _voices(self, artifact: Ref, stage: str) -> Voices:
+    def _ballot(self, artifact: Ref, stage: str) -> Ballot:
         endorsements = (
             _read(Endorsement, found["record"])
             for found in self._catalogue.all("endorsement", artifact=artifact, stage=stage)
@@ -169,7 +169,7 @@ class Artifacts:
             _read(Rejection, found["record"])
             for found in self._catalogue.all("rejection", artifact=artifact, stage=stage)
         )
-        return Voices({given.by: given for given in endorsements}, {given.by: given for given in rejections})
+        return Ballot({given.by: given for given in endorsements}, {given.by: given for given in rejections})
 
     def _digest(self, artifact: Ref) -> str:
         kind, where = identifying(artifact)

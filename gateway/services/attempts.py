@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from chaincode.domain.errors import LedgerError
 from gateway.services.commits import Commits
-from gateway.services.fates import TAKEN, Fate, fate_of
+from gateway.services.dispositions import TAKEN, Disposition, disposition_of
 from gateway.services.limits import Limits as Limits
 from gateway.services.numbering import Numbering
 from gateway.services.ports import (
@@ -159,14 +159,14 @@ class Attempts:
                 raise Halted(submission, exc) from exc
             if outcome is None:
                 return submission  # 4
-            fate = self._fate(submission, outcome)
-            if fate.valid:
+            disposition = self._disposition(submission, outcome)
+            if disposition.valid:
                 return self.conclude(submission, self._committed(submission, outcome))
-            ends[fate.code] += fresh > 0
-            spent = ends[fate.code] >= fate.attempts or fresh >= self._limits.attempts
+            ends[disposition.code] += fresh > 0
+            spent = ends[disposition.code] >= disposition.attempts or fresh >= self._limits.attempts
             if spent or walked >= self._limits.burned:
-                return self.conclude(submission, self._errors(_invalidated(fate, outcome)))
-            self._meter.count(f"retried_{fate.code}")
+                return self.conclude(submission, self._errors(_invalidated(disposition, outcome)))
+            self._meter.count(f"retried_{disposition.code}")
             if fresh:
                 self._stopping.wait(random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
             submission = replace(submission, state="accepted", attempt=submission.attempt + 1, envelope=None)  # 5
@@ -178,7 +178,7 @@ class Attempts:
         except NothingOrdered as exc:
             raise Halted(submission, exc) from exc
 
-    def _fate(self, submission: Submission, outcome: Outcome) -> Fate:
+    def _disposition(self, submission: Submission, outcome: Outcome) -> Disposition:
         """What an outcome means for this attempt; an invalid occurrence that is not our envelope is no outcome of it.
 
         An id is used up by it all the same: whoever sees a proposal can have its id ordered first. Where the envelope
@@ -186,7 +186,7 @@ class Attempts:
         """
         envelope = submission.envelope
         if outcome.valid or (envelope is not None and outcome.envelope in ("", self._ledger.mark(envelope))):
-            return fate_of(outcome)
+            return disposition_of(outcome)
         return TAKEN
 
     def may_go_on(self, stored: Submission, response: Response) -> bool:
@@ -276,7 +276,7 @@ class Attempts:
             )
 
     def _order(self, submission: Submission, deadline: float, *, resent: bool) -> Outcome | None:
-        """Send the stored envelope until it is in a block, and learn its fate; `None` when `deadline` came first.
+        """Send the stored envelope until it is in a block, and learn how it ends; `None` when `deadline` came first.
 
         Whoever does not hear of it sends the same envelope again: of any number of copies the first one counts.
         """
@@ -382,6 +382,6 @@ class Attempts:
         return Response(submission.success, {**reply, "transaction": transaction}, outcome.block + 1)
 
 
-def _invalidated(fate: Fate, outcome: Outcome) -> Invalidated:
+def _invalidated(ended: Disposition, outcome: Outcome) -> Invalidated:
     facts: Json = {"transaction_id": outcome.transaction_id, "block": outcome.block, "validation_code": outcome.code}
-    return Invalidated(fate.message, code=fate.code, status=fate.status, retryable=fate.retryable, **facts)
+    return Invalidated(ended.message, code=ended.code, status=ended.status, retryable=ended.retryable, **facts)

@@ -124,7 +124,7 @@ class Ledger(Protocol):
         ...
 
     def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
-        """Ask the peer for the fate of a transaction; `None` when it is not known within `timeout` seconds."""
+        """Ask the peer how a transaction ended; `None` when it is not known within `timeout` seconds."""
         ...
 
     def evaluate(self, function: str, command: str) -> Json:

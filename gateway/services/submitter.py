@@ -8,7 +8,7 @@ The obligations, cited by number here and in `attempts.py`:
 2.  The nonce, and with it the transaction id, is derived from the gateway's secret, the client, the key and the
     attempt: proposing again after any loss proposes the same transaction.
 3.  The envelope is on disk before it is handed to ordering, so a restart can send the *same* one again.
-4.  Once an envelope may have been ordered, only a block decides its fate. No clock does.
+4.  Once an envelope may have been ordered, only a block decides how it ends. No clock does.
 5.  An attempt that committed as invalid has used up its id; the next attempt has the next number.
 6.  A failure before ordering leaves the key free: the same request may be sent again with it.
 7.  A command is what was first built, but for fields that nobody but the gateway chose: where another took a

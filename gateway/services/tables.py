@@ -213,7 +213,7 @@ class Table:
     def _names(self, number: int, row: bytes, fields: list[str] | None) -> tuple[str, ...]:
         names = tuple(fields or _split(row, self._delimiter, number))
         if len(set(names)) != len(names):
-            raise _unreadable(number, "a column name stands there twice")
+            raise _unreadable(number, "a column name is there twice")
         if len(names) == 1 and self._hint:
             raise _unreadable(number, f"the header is one column, {names[0][:60]!r}{self._hint}")
         return names
@@ -346,7 +346,7 @@ def _no_constant(name: str) -> object:
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands there twice")
+        raise ValueError("a member is there twice")
     return members
 
 

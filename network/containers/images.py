@@ -92,7 +92,7 @@ def build_own(docker: Docker, sources: Sources, progress: Progress) -> None:
         wheel = _own_wheel(Path(scratch))
         for name, tag, unused in (
             ("gateway", images.gateway, ("network",)),
-            ("chaincode", images.chaincode, ("network", "gateway")),
+            ("chaincode", images.chaincode, ("network", "gateway", "pedigree")),
         ):
             progress(f"building {tag}")
             context = Path(scratch) / name

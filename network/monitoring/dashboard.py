@@ -90,7 +90,7 @@ _ROWS: tuple[tuple[str, tuple[_Panel, ...]], ...] = (
                 ((f'pedigree_in_flight{{job="gateway", {_ORG}}}', "{{organisation}}"),),
             ),
             _Panel(
-                "Retries, refusals and unknown fates",
+                "Retries, refusals and unknown outcomes",
                 "reqps",
                 (
                     (

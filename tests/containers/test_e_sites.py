@@ -18,7 +18,7 @@ import pytest
 from containerharness import engine
 from containerharness.sites import Host, addresses
 
-from gateway.sdk import Pedigree
+from pedigree import Pedigree
 
 pytestmark = pytest.mark.fabric
 ORGANISATIONS = ("orderer", "hospital", "lab")

@@ -17,7 +17,7 @@ from fabric_protos.msp import identities_pb2
 from gateway.fabric import InvalidIdentity, Trust, decode_block
 from gateway.fabric.following import Follower
 from gateway.fabric.verify import BlockChecker
-from gateway.sdk import Pedigree, PedigreeError
+from pedigree import Pedigree, PedigreeError
 
 pytestmark = pytest.mark.fabric
 _ENDORSED = "endorsed-by-a-newcomer"

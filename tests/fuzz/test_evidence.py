@@ -14,8 +14,8 @@ import pytest
 
 from chaincode.domain import merkle
 from chaincode.domain.tabular import header_digest
-from gateway.sdk import InvalidEvidence, Verdict, verify_record
-from gateway.sdk.evidence import parse_evidence
+from pedigree import InvalidEvidence, Verdict, verify_record
+from pedigree.evidence import parse_evidence
 
 if TYPE_CHECKING:
     from fuzz.conftest import Fuzzing

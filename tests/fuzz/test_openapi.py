@@ -39,6 +39,9 @@ def ask(operation: Any, key: str, most: int) -> int:
         # What the ledger in memory makes of a command is no whole record; refusals are as the gateway gives them.
         refused = [response_schema_conformance] if response.status_code >= 400 else []
         case.validate_response(response, checks=[not_a_server_error, content_type_conformance, *refused])
+        if refused:
+            described = operation.definition.raw["responses"][str(response.status_code)]
+            assert response.json()["code"] in described["x-problem-codes"]
 
     call()
     return asked

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,7 +117,7 @@ EXTENSIONS = {
 def test_certificates_with_broken_extensions_stop_nobody(world: World) -> None:
     """By the member's own CA, as the creator of a transaction and in an endorsement."""
     regulator = world.orgs["regulator"]
-    response = b"nobody's response"
+    response = proposal_response_pb2.ProposalResponsePayload(proposal_hash=b"nobody's response").SerializeToString()
     for oid in EXTENSIONS.values():
         broken = certificate_with(regulator.folder / "ca", "RegulatorMSP", oid)
         for creator, endorser in ((broken, regulator.peer_member), (regulator.user, broken)):
@@ -160,17 +159,60 @@ def certificate_with(authority: Path, msp_id: str, oid: str) -> Member:
     return Member(msp_id, certificate.public_bytes(serialization.Encoding.PEM), key)
 
 
+def unreadable(member: Member) -> list[Any]:
+    """Envelopes that are rightly signed, and whose content no reader can take apart."""
+    proposal = messages.proposal(CHANNEL, "pedigree", ["any"], member)
+    contents = [b"", b"\xff" * 40, b"\x0a\x80\x80\x80\x80\x08", b"\x0a\x00" * 10_000]
+    payloads = [common_pb2.Payload(header=proposal.header, data=content).SerializeToString() for content in contents]
+    payloads.append(
+        messages.payload_of(proposal, proposal_payload=b"", response_payload=b"no message", endorsements=[])
+    )
+    replayed = common_pb2.Envelope(payload=proposal.signed.proposal_bytes, signature=proposal.signed.signature)
+    return [*(messages.envelope(payload, member) for payload in payloads), replayed]
+
+
 def test_garbage_from_a_member_is_passed_over(world: World) -> None:
     """Orderers look at the signature and not at what is signed: garbage is in blocks."""
+    world.order_unreadable(*unreadable(world.orgs["regulator"].user))
+    world.settle()
+    world.expect_sound()
+
+
+def test_blocks_of_one_transaction_keep_garbage_from_what_is_valid(world: World, name: str) -> None:
+    """Fabric's peers do not survive the two in one block, so this is the remedy; the embedded network needs none."""
     regulator = world.orgs["regulator"]
-    proposal = messages.proposal(CHANNEL, "pedigree", ["any"], regulator.user)
-    garbage = [b"", b"\xff" * 40, b"\x0a\x80\x80\x80\x80\x08"]
-    if world.ledger == "embedded":
-        # Peers of Fabric 3.1.5 end with a nil pointer here, where a later transaction of the block is valid.
-        garbage.append(b"\x0a\x00" * 10_000)
-    for content in garbage:
-        payload = common_pb2.Payload(header=proposal.header, data=content)
-        assert world.order_payload(payload.SerializeToString(), regulator.user) == common_pb2.SUCCESS
+    with world.lying("regulator") as liar, world.guarded_blocks():
+        liar.tell(steps=[["put_private_data", OWN, name, {"a": "value"}]])
+        for garbage in unreadable(regulator.user):
+            proposal = regulator.propose("pedigree", "any", channel=CHANNEL)
+            valid = messages.envelope(messages.assemble(proposal, [answer(regulator, proposal)]), proposal.member)
+            assert world.order(garbage, valid) == [common_pb2.SUCCESS] * 2
+            assert fate(world, proposal) == "VALID"
+    world.settle()
+    world.expect_sound()
+
+
+def test_a_keys_policy_that_is_none_stops_nobody(world: World, name: str) -> None:
+    """A member that may write a key may say who must agree to the next write, and that is read at the next write."""
+    if world.ledger == "fabric":
+        pytest.skip("NOT RUN: peers of Fabric 3.1.5 apply no block any more after a write of such a key")
+    regulator = world.orgs["regulator"]
+    place = [OWN, name]
+    with world.lying("regulator") as liar:
+        prepared = []
+        for steps in (
+            [["put_private_data", *place, {"a": "value"}]],
+            [["set_private_data_validation_parameter", *place, {"no": "policy"}]],
+            [["put_private_data", *place, {"another": "value"}]],
+        ):
+            liar.tell(steps=steps)
+            proposal = regulator.propose("pedigree", "any", channel=CHANNEL)
+            prepared.append((proposal, messages.assemble(proposal, [answer(regulator, proposal)])))
+        found = []
+        for proposal, payload in prepared:
+            assert world.order_payload(payload, proposal.member) == common_pb2.SUCCESS
+            found.append(fate(world, proposal))
+    assert found == ["VALID", "VALID", "ENDORSEMENT_POLICY_FAILURE"]
     world.settle()
     world.expect_sound()
 
@@ -230,12 +272,8 @@ def signed_anew(
 
 
 def answer(org: Org, proposal: messages.Proposal) -> Any:
-    """What an organisation's peer endorses, once it has found the chaincode process that was exchanged."""
-    for _ in range(40):
-        found = org.peer.process_proposal(proposal)
-        if found.response.status < 400:
-            break
-        time.sleep(0.5)
+    """What an organisation's peer endorses by itself."""
+    found = org.peer.process_proposal(proposal)
     assert found.response.status < 400, found.response.message
     return found
 

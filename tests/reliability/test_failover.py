@@ -175,7 +175,7 @@ def test_a_peer_that_stops_under_load_delays_clients_and_no_more(
     report(summary(load, lone))
     judged(load, blocks, 480)
     assert {one.status for one in load.exchanges} == {201}
-    # Found out by the lookout, by two questions within some 7 s, before the deadline of Endorse would have told.
+    # Found out by the health probe, by two questions within some 7 s, before the deadline of Endorse would have told.
     assert max(one.seconds for one in load.exchanges) < 14
     assert metric(lone, "pedigree_peers_distrusted") == 0
 

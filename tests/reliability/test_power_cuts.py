@@ -24,7 +24,7 @@ import pytest
 from gateway.demo.consortium import Consortium
 from gateway.demo.processes import StartFailed
 from gateway.demo.story import ORIGIN, found
-from gateway.sdk import Pedigree, PedigreeError, Recorded
+from pedigree import Pedigree, PedigreeError, Recorded
 
 if TYPE_CHECKING:
     from reliability.conftest import Load, LoneGateway

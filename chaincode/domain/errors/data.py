@@ -51,7 +51,7 @@ class RecordIdRepeated(Unmet):
     """A record id stands twice in one version."""
 
     code = "record-id-repeated"
-    sentence = "The record id at position {index} already stands at position {first}."
+    sentence = "The record id at position {index} is already at position {first}."
     index: int
     first: int
 

@@ -19,7 +19,7 @@ class InvalidJson(Malformed):
 class InvalidField(Malformed):
     """A field holds a value that its type does not admit.
 
-    `pointer` is a JSON pointer (RFC 6901); it is empty for a value that stands alone, such as a name in a path.
+    `pointer` is a JSON pointer (RFC 6901); it is empty for a value on its own, such as a name in a path.
     """
 
     code = "invalid-field"
@@ -119,7 +119,7 @@ class DuplicateName(Malformed):
     """A JSON object that names a member twice."""
 
     code = "duplicate-name"
-    sentence = "The member '{pointer}' stands there twice."
+    sentence = "The member '{pointer}' is there twice."
     pointer: str
 
 
@@ -166,7 +166,7 @@ class LicenceMalformed(Malformed):
 
 @dataclass
 class LicenceUnknown(Malformed):
-    """A licence or exception that is not on the SPDX list and is no reference to one of one's own."""
+    """A licence or exception that is not on the SPDX list and is not a reference to one of one's own."""
 
     code = "licence-unknown"
     sentence = (

@@ -8,7 +8,7 @@ from chaincode.domain.errors.base import Conflict, Forbidden, Malformed, NotFoun
 
 @dataclass
 class PolicyMissing(NotFound):
-    """The consortium has not founded its policy yet, or the version asked for does not exist."""
+    """The consortium has no policy yet, or the version asked for does not exist."""
 
     code = "policy-missing"
     sentence = "The consortium has no policy yet (or not this version); its members set the first one by their votes."
@@ -26,7 +26,7 @@ class PolicyNumberWrong(Conflict):
 
 @dataclass
 class FoundersDiffer(Forbidden):
-    """The founding policy names other members than those that this organisation was told to found it with."""
+    """The founding policy names other members than those with which this organisation agreed to bootstrap it."""
 
     code = "founders-differ"
     sentence = "The founding policy must name exactly these members: {expected}."

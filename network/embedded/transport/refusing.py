@@ -14,7 +14,7 @@ __all__ = ["refuse", "refuse_http", "reset"]
 
 def refuse(carrier: Carrier, stream: Stream, code: Any, text: str) -> None:
     """Answer a call that has no handler."""
-    stream.receiver = Deaf()
+    stream.receiver = NullReceiver()
     status = [(b":status", b"200"), (b"content-type", b"application/grpc"), *trailers(code.value[0], text)]
     carrier.connection.end(stream, encode(status))
     carrier.schedule()
@@ -22,19 +22,19 @@ def refuse(carrier: Carrier, stream: Stream, code: Any, text: str) -> None:
 
 def refuse_http(carrier: Carrier, stream: Stream, status: int) -> None:
     """Answer a request that is no gRPC call."""
-    stream.receiver = Deaf()
+    stream.receiver = NullReceiver()
     carrier.connection.end(stream, encode([(b":status", str(status).encode())]))
     carrier.schedule()
 
 
 def reset(carrier: Carrier, stream: Stream, code: Error) -> None:
     """End a stream whose headers are no request."""
-    stream.receiver = Deaf()
+    stream.receiver = NullReceiver()
     carrier.connection.reset(stream, code)
     carrier.schedule()
 
 
-class Deaf:
+class NullReceiver:
     """The receiver of a stream that was answered already."""
 
     def headers(self, headers: Headers, end: bool) -> None: ...

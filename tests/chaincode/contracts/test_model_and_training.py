@@ -143,7 +143,7 @@ def test_an_altered_artifact_is_refused(lab):
     [
         ([], errors.InvalidField("/files", "a model has at least one file")),
         (["a", "a"], errors.RepeatedEntry("/files", "a")),
-        (["b", "a"], errors.InvalidField("/files/1/path", "files stand in the order of their paths")),
+        (["b", "a"], errors.InvalidField("/files/1/path", "files must be in the order of their paths")),
     ],
 )
 def test_a_manifest_lists_every_file_once_in_order(lab, paths, refusal):

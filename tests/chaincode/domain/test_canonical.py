@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chaincode.domain import canonical, errors
 from chaincode.domain.canonical import encode, parse
-from chaincode.domain.text import objection
+from chaincode.domain.characters import objection
 from chaincode.domain.values import MAX_INTEGER
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=12).filter(

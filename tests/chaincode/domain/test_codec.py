@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from chaincode.domain import codec, errors, intoto
 from chaincode.domain.canonical import encode, parse
+from chaincode.domain.characters import objection
 from chaincode.domain.evidence import Statement, Subject
 from chaincode.domain.float64 import Float64
 from chaincode.domain.keys import key, key_of
@@ -22,7 +23,6 @@ from chaincode.domain.model import FileEntry, RecordModelVersion
 from chaincode.domain.provenance import Dataset, DatasetRegistered, GetDataset, RegisterDataset
 from chaincode.domain.register import RECORDS
 from chaincode.domain.spdx import Licence
-from chaincode.domain.text import objection
 from chaincode.domain.values import (
     Blob,
     CommitId,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaincode.domain.canonical import parse
+from chaincode.domain.characters import RANGES, VERSION, objection
 from chaincode.domain.errors import InvalidField, NotNormalised
-from chaincode.domain.text import FilePath, Setting, Text, objection
-from chaincode.domain.unassigned import RANGES, VERSION
+from chaincode.domain.text import FilePath, Setting, Text
 from tests.chaincode.domain import unicode_table
 
 # Visible although their category is Cf: signs of numbers and verses that Arabic, Syriac and Kaithi put around others.

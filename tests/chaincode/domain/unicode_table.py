@@ -1,37 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the law's table of unassigned characters: ``python tests/chaincode/domain/unicode_table.py``, on Python 3.11.
+"""Renews the law's table of unassigned characters: ``python tests/chaincode/domain/unicode_table.py``, on Python 3.11.
 
 The table is of the Unicode version of the oldest Python that runs the law, so that it changes when that does.
 """
 
+import re
 import textwrap
 import unicodedata
 from pathlib import Path
 
-from chaincode.domain import unassigned
+from chaincode.domain import characters
 
-TABLE = Path(unassigned.__file__)
-
-_TEMPLATE = '''# SPDX-License-Identifier: Apache-2.0
-"""The code points that Unicode {version} does not assign (general category Cn), as ranges in hexadecimal.
-
-Every peer must decide alike, whichever Python runs its law, and Pythons know different versions of Unicode. This is
-the version of the oldest one that is supported. A character of a later version is refused until the table is renewed;
-for those of this one, normal form C is the same everywhere (Unicode's stability policy).
-"""
-
-from typing import Final
-
-VERSION: Final = "{version}"
-
-RANGES: Final = """
-{ranges}
-"""
-'''
+TABLE = Path(characters.__file__)
+_PARTS = re.compile(r'^VERSION: Final = "[^"]*"$|^RANGES: Final = """\n[^"]*"""$', re.MULTILINE)
 
 
 def render() -> str:
-    """The text of the module, as this Python's Unicode database has it."""
+    """The text of the module, with the table as this Python's Unicode database has it."""
     ranges: list[list[int]] = []
     for point in range(0x110000):
         if unicodedata.category(chr(point)) == "Cn":
@@ -40,8 +25,12 @@ def render() -> str:
             else:
                 ranges.append([point, point])
     words = " ".join(f"{first:x}-{last:x}" for first, last in ranges)
-    version = unicodedata.unidata_version
-    return _TEMPLATE.format(version=version, ranges=textwrap.fill(words, 120, break_on_hyphens=False))
+    table = textwrap.fill(words, 120, break_on_hyphens=False)
+    parts = iter((f'VERSION: Final = "{unicodedata.unidata_version}"', f'RANGES: Final = """\n{table}\n"""'))
+    text, replaced = _PARTS.subn(lambda _: next(parts), TABLE.read_text(encoding="utf-8"))
+    if replaced != 2:
+        raise ValueError(f"{TABLE} has no VERSION and RANGES")
+    return text
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ def test_principals_are_checked_when_they_are_made() -> None:
 
 
 def test_foreign_policies_are_refused_unless_they_are_of_roles() -> None:
-    with pytest.raises(PolicyError, match="no signature policy"):
+    with pytest.raises(PolicyError, match="not a signature policy"):
         decode(b"\xff")
     unit = wire.SignaturePolicyEnvelope(identities=[wire.MSPPrincipal(principal_classification=1)])
     with pytest.raises(PolicyError, match="ROLE"):

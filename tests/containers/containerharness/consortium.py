@@ -22,7 +22,7 @@ from testcontainers.compose import DockerCompose
 from containerharness import engine
 from gateway.demo.consortium import held_ports
 from gateway.demo.story import FOUNDING_POLICY
-from gateway.sdk import Pedigree
+from pedigree import Pedigree
 
 ORGANISATIONS = ("hospital", "lab", "regulator")
 _TRIES = 20

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import httpx
 
-from gateway.sdk import Pedigree, PedigreeError, Recorded, Refused
+from pedigree import Pedigree, PedigreeError, Recorded, Refused
 
 _PATIENCE = 20.0
 """Seconds of the SDK's own repetitions; then the application asks again with the same key."""

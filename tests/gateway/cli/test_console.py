@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.console import fields, lineage_tree, plain, table, wrapped
+from gateway.cli.console import fields, lineage_tree, plain, table
+from pedigree.command import wrapped
 
 
 def test_a_record_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:

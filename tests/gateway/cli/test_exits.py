@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.cli.console import Tool, told
 from gateway.cli.exits import EPILOG, MEANINGS, Exit
-from gateway.sdk import errors
+from pedigree import errors
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "applications.md"
 REFUSAL: dict[str, Any] = {
@@ -125,7 +125,7 @@ class TestKeys:
     """The API key comes from a file or the environment as well, and the command line goes first."""
 
     def used(self, monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -> str | None:
-        from gateway import sdk
+        import pedigree as sdk
 
         seen: list[str] = []
 

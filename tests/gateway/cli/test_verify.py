@@ -3,17 +3,19 @@
 
 import base64
 import copy
+import io
 import json
+from contextlib import redirect_stderr, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from chaincode.domain import merkle
 from gateway.cli import main
-from gateway.sdk import verify_record
+from pedigree import command, verify_record
 
 SALT, TAIL = b"s" * 16, (2, 1)
 LEAVES = [merkle.leaf_hash(merkle.record_leaf(SALT, b"r%d" % n, b"r%d,benign" % n, *TAIL)) for n in range(2)]
@@ -59,14 +61,38 @@ def evidence() -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def verify(tmp_path: Path) -> Any:
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def run_whole(arguments: list[str]) -> Ended:
+    """Run the verb of the command that has every verb."""
+    result = CliRunner().invoke(main, arguments)
+    return Ended(result.exit_code, result.stdout, result.stderr)
+
+
+def run_sdk(arguments: list[str]) -> Ended:
+    """Run the command that the SDK brings when it is installed alone."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert isinstance(ended.value.code, int)
+    return Ended(int(ended.value.code), out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(params=[run_whole, run_sdk], ids=["whole", "sdk"])
+def verify(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Runs the verb on a document."""
 
-    def run(document: Any, *options: str) -> Result:
+    def run(document: Any, *options: str) -> Ended:
         file = tmp_path / "proof.json"
         file.write_text(json.dumps(document))
-        return CliRunner().invoke(main, ["verify", str(file), *options])
+        ended: Ended = request.param(["verify", str(file), *options])
+        return ended
 
     return run
 
@@ -161,3 +187,28 @@ def test_control_and_bidirectional_characters_are_shown_and_not_obeyed(verify: A
     assert r"\x1b[31mHospital\u202e" in shown
     assert "\x1b" not in shown
     assert "\nVerified: all" not in shown
+
+
+def test_both_commands_print_the_same_and_end_the_same(evidence: dict[str, Any], tmp_path: Path) -> None:
+    file, refuted, answered, empty, missing = (tmp_path / name for name in ("a", "b", "c", "d", "e"))
+    file.write_text(json.dumps(evidence))
+    refuted.write_text(json.dumps({**evidence, "schema": 2}))
+    answered.write_text(json.dumps({"record": evidence["version"], "transaction": evidence["transaction"]}))
+    empty.write_text("")
+    for options in (
+        (file,), (file, "--json"), (file, "--root", ROOT), (file, "--root", ROOT, "--size", "2"),
+        (file, "--ledger", answered), (refuted,), (refuted, "--json"), (empty,), (file, "--ledger", empty),
+        (file, "--ledger", empty, "--json"), (file, "--ledger", file), (file, "--size", "2"), (tmp_path,),
+    ):  # fmt: skip
+        arguments = ["verify", *map(str, options)]
+        assert run_sdk(arguments) == run_whole(arguments), arguments
+    # What the arguments themselves lack is said in each parser's own words.
+    for arguments in (
+        [], ["nonsense"], ["verify"], ["verify", str(missing)], ["verify", str(file), "--size", "x"],
+        ["verify", str(file), "--root", "zz"],
+    ):  # fmt: skip
+        ended = run_sdk(arguments)
+        assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), arguments
+        assert run_whole(arguments).exit_code == 2
+    assert json.loads(run_sdk(["verify", "--json"]).stderr)["exit_code"] == 2
+    assert run_sdk(["--version"]).exit_code == 0

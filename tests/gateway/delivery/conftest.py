@@ -20,8 +20,8 @@ from fabric_protos.peer import events_pb2_grpc
 
 from gateway.delivery.blockfeed import FabricBlocks
 from gateway.delivery.breaker import Breaker
-from gateway.delivery.lookout import Lookout
-from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.healthprobe import HealthProbe
+from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.slots import Slots
 from gateway.fabric import Gateway, connect
 from gateway.fabric.calls import Deadlines
@@ -113,7 +113,7 @@ class Site:
     world: Any
     endpoints: list[Endpoint]
     peers: Peers
-    lookout: Lookout
+    probe: HealthProbe
     ledger: FabricLedger
     feed: FabricBlocks
     meter: CountingMeter
@@ -173,12 +173,12 @@ def make_site(world: Any) -> Iterator[Callable[..., Site]]:
             endpoint.start()
         meter = CountingMeter()
 
-        def dial(endpoint: Endpoint) -> Line:
+        def dial(endpoint: Endpoint) -> PeerConnection:
             connection = connect(f"127.0.0.1:{endpoint.port}")
             client = world.client
             gateway = Gateway(connection, client.identity, client.signer, trust=world.trust(), deadlines=deadlines)
             channel = gateway.network("pedigree")
-            return Line(connection, gateway, channel, channel.contract("pedigree"))
+            return PeerConnection(connection, gateway, channel, channel.contract("pedigree"))
 
         peers = Peers(
             [
@@ -191,12 +191,12 @@ def make_site(world: Any) -> Iterator[Callable[..., Site]]:
             meter=meter,
         )  # fmt: skip
         heights: list[int] = []
-        lookout = Lookout(peers, heights.append, every=0.2, within=0.5, stalls_after=1.0)
+        probe = HealthProbe(peers, heights.append, every=0.2, within=0.5, stalls_after=1.0)
         site = Site(
             world,
             endpoints,
             peers,
-            lookout,
+            probe,
             FabricLedger(peers, meter, own="LabMSP"),
             FabricBlocks(peers, "pedigree", Credulous()),
             meter,
@@ -209,7 +209,7 @@ def make_site(world: Any) -> Iterator[Callable[..., Site]]:
     for site in sites:
         for endpoint in site.endpoints:
             endpoint.resume()
-        site.lookout.stop()
+        site.probe.stop()
         site.peers.close()
         for endpoint in site.endpoints:
             endpoint.kill()

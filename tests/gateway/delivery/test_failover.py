@@ -105,21 +105,21 @@ def test_a_refusal_of_the_chaincode_is_not_taken_elsewhere(site: Any, fail: Call
 
 
 def test_a_paused_peer_is_left_and_what_waits_there_goes_on_elsewhere(site: Any) -> None:
-    site.lookout.start()
+    site.probe.start()
     site.record(b"a" * 24)
     site.endpoints[0].pause()
     started = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(site.record, bytes([number]) * 24) for number in range(8)]
         assert len({future.result(timeout=15).transaction_id for future in futures}) == 8
-    # Found out by the lookout, long before the deadline of Endorse (15 s) would have told.
+    # Found out by the health probe, long before the deadline of Endorse (15 s) would have told.
     assert time.monotonic() - started < 8
     assert site.meter.counts["peer_left"] == 1
     assert committed(site) == 9
 
 
 def test_a_peer_that_comes_back_is_used_again(site: Any, until: Callable[..., Any]) -> None:
-    site.lookout.start()
+    site.probe.start()
     site.endpoints[0].kill()
     site.record(b"a" * 24)
     until(lambda: site.peers.usable == 1)
@@ -134,7 +134,7 @@ def test_without_any_peer_it_says_so_at_once_and_recovers(
     make_site: Callable[..., Any], until: Callable[..., Any]
 ) -> None:
     site = make_site(1)
-    site.lookout.start()
+    site.probe.start()
     until(lambda: site.heights)
     site.endpoints[0].kill()
     assert refused(site).code == "peer-unavailable"
@@ -153,7 +153,7 @@ def test_the_only_peer_keeps_its_waiting_calls_when_it_pauses(
     make_site: Callable[..., Any], until: Callable[..., Any]
 ) -> None:
     site = make_site(1)
-    site.lookout.start()
+    site.probe.start()
     site.prepare()
     site.endpoints[0].pause()
     with ThreadPoolExecutor(1) as pool:
@@ -175,7 +175,7 @@ def test_a_call_that_comes_too_late_goes_on_at_the_other_peer(make_site: Callabl
 def test_a_peer_that_is_well_but_kept_waiting_itself_is_not_replaced(make_site: Callable[..., Any]) -> None:
     site = make_site(deadlines=Deadlines(endorse=0.8))
     site.fakes[0].slow["Endorse"] = 2.0
-    site.lookout.start()
+    site.probe.start()
     assert refused(site).code == "peer-timeout"
     assert "Endorse" not in site.fakes[1].calls
     assert site.peers.usable == 2
@@ -317,7 +317,7 @@ def test_the_feed_goes_on_at_another_peer_without_a_gap_or_a_double(
 
 
 def test_the_feed_leaves_a_paused_peer(site: Any, reader: Any, until: Callable[..., Any]) -> None:
-    site.lookout.start()
+    site.probe.start()
     site.cut(3)
     until(lambda: reader.whole)
     site.endpoints[0].pause()
@@ -326,7 +326,7 @@ def test_the_feed_leaves_a_paused_peer(site: Any, reader: Any, until: Callable[.
 
 
 def test_the_feed_leaves_a_peer_that_falls_far_behind(site: Any, reader: Any, until: Callable[..., Any]) -> None:
-    site.lookout.start()
+    site.probe.start()
     site.cut(20)
     until(lambda: reader.whole)
     kept = site.fakes[0].chain
@@ -354,13 +354,13 @@ def tried(make_site: Callable[..., Any], until: Callable[..., Any]) -> Any:
     return site
 
 
-def test_the_lookouts_trial_of_a_peer_ends_when_it_fails(tried: Any, until: Callable[..., Any]) -> None:
+def test_the_health_probes_trial_of_a_peer_ends_when_it_fails(tried: Any, until: Callable[..., Any]) -> None:
     (peer,) = tried.peer
-    tried.lookout.ask(peer)
+    tried.probe.ask(peer)
     assert peer.breaker.state == "open"
     assert peer.breaker.retry_in < 1
     tried.endpoints[0].start()
-    tried.lookout.start()
+    tried.probe.start()
     until(lambda: tried.peers.usable == 1)
 
 
@@ -380,7 +380,7 @@ def test_a_peer_with_fewer_blocks_than_were_read_is_no_source(make_site: Callabl
 
 
 def test_a_stream_that_falls_silent_is_opened_again(site: Any, reader: Any, until: Callable[..., Any]) -> None:
-    site.lookout.start()
+    site.probe.start()
     until(lambda: reader.whole)
     site.fakes[0].muted = site.fakes[0].streams
     site.cut(3)
@@ -459,7 +459,7 @@ def test_an_endorser_who_may_be_a_member_of_later_blocks_is_asked_for_again(make
 def test_a_peer_of_another_channel_is_found_at_the_first_question(site: Any) -> None:
     site.fork(0, at=0)
     for peer in site.peer:
-        site.lookout.ask(peer)
+        site.probe.ask(peer)
     assert [peer.distrusted is not None for peer in site.peer] == [True, False]
 
 
@@ -491,11 +491,11 @@ def test_a_network_that_was_made_anew_while_the_gateway_ran_ends_it(
 ) -> None:
     site = make_site()
     ended: list[str] = []
-    site.lookout._ended = ended.append
+    site.probe._ended = ended.append
     for number in range(3):
         site.record(bytes([number]) * 24)
     assert len(list(site_blocks(site, 4))) == 4
-    site.lookout.start()
+    site.probe.start()
     until(lambda: all(peer.height == 4 for peer in site.peer))
     made_anew(site, 0)
     until(lambda: site.peer[0].distrusted)
@@ -511,8 +511,8 @@ def test_a_network_file_that_pins_another_chain_is_noticed_while_no_peer_answers
     site = make_site(1)
     ended: list[str] = []
     pins: list[str | None] = [None]
-    site.lookout._ended, site.lookout._replaced = ended.append, lambda: pins[0]
-    site.lookout.start()
+    site.probe._ended, site.probe._replaced = ended.append, lambda: pins[0]
+    site.probe.start()
     until(lambda: site.peer[0].height is not None)
     pins[0] = "the file pins another chain now"
     time.sleep(0.5)

@@ -12,7 +12,7 @@ from gateway.delivery.peererrors import TABLE, Blame, judge
 from gateway.fabric import EndorseError, ErrorDetail, FabricError, GatewayError, SubmitError, UntrustedResponse
 from gateway.rest.problems import headers_for, response_for
 from gateway.services import ports
-from gateway.services.fates import fate_of
+from gateway.services.dispositions import disposition_of
 
 CODE = grpc.StatusCode
 TX = "ab" * 32
@@ -286,8 +286,13 @@ def test_the_chaincodes_own_clock_is_named_too() -> None:
 def test_each_validation_code_has_its_fate(
     outcome: int, status: int, code: str, attempts: int, retryable: bool
 ) -> None:
-    fate = fate_of(ports.Outcome(TX, outcome, 7))
-    assert (fate.status, fate.code, fate.attempts, fate.retryable) == (status, code, attempts, retryable)
+    found = disposition_of(ports.Outcome(TX, outcome, 7))
+    assert (found.status, found.code, found.attempts, found.retryable) == (
+        status,
+        code,
+        attempts,
+        retryable,
+    )
 
 
 def test_a_duplicate_names_the_first_transaction() -> None:

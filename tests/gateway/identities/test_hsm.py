@@ -129,9 +129,9 @@ def test_the_key_never_leaves(wallet: Any, root: Any, tmp_path: Path) -> None:
         with pytest.raises(NotImplementedError):
             call()
     handle = wallet._pool.run(
-        lambda seat: [
+        lambda pooled: [
             (item[pkcs11.Attribute.EXTRACTABLE], item[pkcs11.Attribute.SENSITIVE])
-            for item in seat.session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY})
+            for item in pooled.session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY})
         ]
     )
     assert set(handle) == {(False, True)}
@@ -169,7 +169,7 @@ def test_lost_sessions_are_opened_again(wallet: Any, kit: SimpleNamespace) -> No
     key = wallet.new_key("p256")
     algorithm = ec.ECDSA(Prehashed(hashes.SHA256()))
     key.sign(bytes(32), algorithm)
-    for session in [*(seat.session for seat in wallet._pool._free), wallet._pool._login]:
+    for session in [*(pooled.session for pooled in wallet._pool._free), wallet._pool._login]:
         session.close()
     key.sign(bytes(32), algorithm)
 

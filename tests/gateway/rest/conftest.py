@@ -159,9 +159,7 @@ class Api:
         document = self.client.get("/openapi.json").json
         return {
             operation["operationId"]: {
-                int(status): answer["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"][
-                    "enum"
-                ]
+                int(status): answer["x-problem-codes"]
                 for status, answer in operation["responses"].items()
                 if status.isdecimal() and int(status) >= 400
             }

@@ -13,8 +13,8 @@ from chaincode.domain.register import COMMANDS
 from gateway.api.operations import CONSENT_STATES, CSV_AND_JSON_LINES, EXAMPLES, OPERATIONS, PURPOSES, STAGES
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree
-from gateway.sdk import Pedigree
 from gateway.services import consent, tables
+from pedigree import Pedigree
 
 # What an interface does not offer yet. A test fails where a name stands here that it does offer.
 NOT_IN_THE_SDK = {"getEvaluation", "listPolicyVotes"}
@@ -61,7 +61,9 @@ def test_the_document_says_what_the_table_says(api: Any) -> None:
         assert found["summary"] == operation.does
         assert f"`{operation.role}`" in found["description"]
         assert [name for place, name in parameters if place == "path"] == list(operation.places)
-        assert {name for place, name in parameters if place == "query"} == {each.name for each in operation.taken}
+        assert {name: each["description"] for (place, name), each in parameters.items() if place == "query"} == {
+            each.name: each.meaning for each in operation.taken
+        }
         assert (("header", "Idempotency-Key") in parameters) == operation.records
         assert str(operation.status) in found["responses"]
         assert ("202" in found["responses"]) == operation.records

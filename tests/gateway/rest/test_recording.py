@@ -10,8 +10,8 @@ import pytest
 
 from chaincode.domain.errors import AlreadyExists, NotTheOwner
 from chaincode.domain.tabular import header_digest
-from gateway.sdk import verify_record
 from gateway.services.ports import EndorsementMismatch, Unavailable
+from pedigree import verify_record
 
 MODEL = {"model": "net", "title": "Net"}
 CSV = b"id,x\n" + b"".join(b"r%d,%d\n" % (number, number) for number in range(20))

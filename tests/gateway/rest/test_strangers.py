@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from gateway.rest.schemas import PROBLEM
+from gateway.rest.reports import REPORTS, reference
 
 ROWS = b"id,x\n" + b"".join(b"r%d,%d\n" % (number, number) for number in range(1000))
 MODEL = b'{"model":"net","title":"Net"}'
@@ -45,6 +45,9 @@ def talk(port: int, *parts: bytes, end: bool = True) -> bytes:
         if end:
             sock.shutdown(socket.SHUT_WR)
         return everything(sock)
+
+
+PROBLEM = {**reference("Problem"), "components": {"schemas": REPORTS}}
 
 
 def everything(sock: socket.socket) -> bytes:

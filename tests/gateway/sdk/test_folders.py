@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sdk import CODE_NAMES, GIT_PATHS, InvalidInput, digest_file, digest_files, manifest_digest
-from gateway.sdk.folders import ignored_in_code, ignored_paths, list_files
-from gateway.sdk.runs import code_of
+from pedigree import CODE_NAMES, GIT_PATHS, InvalidInput, digest_file, digest_files, manifest_digest
+from pedigree.folders import ignored_in_code, ignored_paths, list_files
+from pedigree.runs import code_of
 
 CLONE = {
     ".gitattributes": b"*.bin filter=lfs\n", ".git/HEAD": b"ref", ".git/objects/ab": b"o", ".github/workflows/ci": b"x",

@@ -21,10 +21,10 @@ from chaincode.domain.records import Consent, RecordProof
 from chaincode.domain.records import verify_record as verify_by_law
 from chaincode.domain.tabular import RowError, header_digest, split
 from chaincode.domain.values import Blob, Count, Digest, Purposes, dataset_version_ref
-from gateway.sdk import InvalidEvidence, InvalidInput, Verdict, read_evidence, verify_record
-from gateway.sdk.evidence import LARGEST_FILE, MOST_VALUES, Columns, Evidence, _split, escaped, parse_evidence
-from gateway.sdk.proofs import CONSENT, PURPOSES
 from gateway.services import consent
+from pedigree import InvalidEvidence, InvalidInput, Verdict, read_evidence, verify_record
+from pedigree.evidence import LARGEST_FILE, MOST_VALUES, Columns, Evidence, _split, escaped, parse_evidence
+from pedigree.proofs import CONSENT, PURPOSES
 
 RECORDS = [(f"patient-{number:03}", f"patient-{number:03},{number},benign".encode()) for number in range(1, 6)]
 CHOSEN = 2

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chaincode.domain import canonical, model, text, training, values
+from chaincode.domain import canonical, model, register, text, training, values
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.float64 import MAX_LENGTH, Float64
-from gateway.sdk import InvalidInput, numbers, rules
-from gateway.sdk.numbers import as_number, plain_value
+from pedigree import InvalidInput, numbers, rules
+from pedigree.numbers import as_number, plain_value
 
 TEXT = st.text(max_size=20) | st.text(
     st.sampled_from("aZ9._-:/\\ \t\n\r\x1b\x00\x7f\x85é\u0301\ud800\u202e%*"), max_size=20
@@ -56,12 +56,9 @@ def test_text_is_taken_where_the_law_takes_it(
 
 @given(text=st.from_regex(r"(dataset-version|model-version|model|run):[a-z.-]{0,3}(:0?[0-9]{0,10})?", fullmatch=True))
 def test_a_reference_is_taken_where_the_law_takes_it(text: str) -> None:
-    def law(value: str) -> None:
-        assert values.Ref(value).kind == "model-version"
-
     def lawful() -> bool:
         try:
-            return values.Ref(text).kind == "model-version"
+            return register.locate(values.Ref(text))[0].reference == "model-version"
         except LedgerError:
             return False
 

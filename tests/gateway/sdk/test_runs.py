@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 
 from chaincode.domain import codec
 from gateway.cli import main
-from gateway.sdk import Disagreement, InvalidInput, NotFound, Pedigree, Refused, Run, Unavailable, Unreachable
-from gateway.sdk.saving import read_run
+from pedigree import Disagreement, InvalidInput, NotFound, Pedigree, Refused, Run, Unavailable, Unreachable
+from pedigree.saving import read_run
 
 ROOT = "ab" * 32
 CODE = "cd" * 32
@@ -313,7 +313,7 @@ def test_a_run_outlives_its_program_when_that_is_killed_while_it_records(
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         url = f"http://127.0.0.1:{server.server_port}"
         program = (
-            "from gateway.sdk import Pedigree\n"
+            "from pedigree import Pedigree\n"
             f"with Pedigree({url!r}, 'id.secret').run(model='net', code={CODE!r}) as run:\n"
             f"    run.log_input({VERSION!r}, {ROOT!r})\n"
             "    run.log_metric('accuracy', 0.9)\n"
@@ -362,7 +362,7 @@ class TestCommand:
         def client(url: str, key: str, **more: Any) -> Pedigree:
             return Pedigree(url, key, transport=httpx.MockTransport(gateway), **more)
 
-        monkeypatch.setattr("gateway.sdk.Pedigree", client)
+        monkeypatch.setattr("pedigree.Pedigree", client)
         options = ("--url", "http://gateway", "--key", "id.secret", "--timeout", "1")
         return CliRunner().invoke(main, ["run", "record", *arguments, *options])
 

@@ -14,8 +14,8 @@ import pytest
 
 from chaincode.domain.model import FileEntry, manifest_digest
 from chaincode.domain.values import Count, Digest, FilePath
-from gateway.sdk import Pedigree, Refused, Unavailable, Unreachable, digest_files
-from gateway.sdk import manifest_digest as sdk_manifest_digest
+from pedigree import Pedigree, Refused, Unavailable, Unreachable, digest_files
+from pedigree import manifest_digest as sdk_manifest_digest
 
 DONE = {
     "record": {"kind": "model"},

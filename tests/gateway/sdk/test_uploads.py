@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.sdk import Pedigree, Progress, Refused, Unavailable, Unreachable
-from gateway.sdk.uploads import Upload
+from pedigree import Pedigree, Progress, Refused, Unavailable, Unreachable
+from pedigree.uploads import Upload
 
 DONE = {
     "record": {"kind": "dataset-version"},
@@ -107,8 +107,8 @@ def test_a_lost_outcome_names_the_key_and_the_operation_that_continue_it(large: 
 
 def test_an_operation_that_comes_on_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("gateway.sdk.transport.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("gateway.sdk.transport.time.sleep", lambda _: now.__setitem__(0, now[0] + 40))
+    monkeypatch.setattr("pedigree.transport.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pedigree.transport.time.sleep", lambda _: now.__setitem__(0, now[0] + 40))
     reading = [{"state": "pending", "progress": {**READING, "records": number}} for number in range(9)]
     with Script(ACCEPTED, *reading, RECORDED).client(timeout=60) as client:
         assert client.commit_records("d", b"id\n1\n").block == 6
@@ -183,7 +183,7 @@ class TestCommand:
             def client(url: str, key: str, **more: Any) -> Pedigree:
                 return Pedigree(url, key, transport=httpx.MockTransport(script), **more)
 
-            monkeypatch.setattr("gateway.sdk.Pedigree", client)
+            monkeypatch.setattr("pedigree.Pedigree", client)
             options = ("--url", "http://gateway", "--key", "id.secret", "--timeout", "5")
             return CliRunner().invoke(main, ["dataset", "commit", "d", str(large), *arguments, *options])
 

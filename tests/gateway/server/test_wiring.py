@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from gateway.delivery.peers import Line, Peer, Peers
+from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.fabric import Identity
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity
@@ -39,26 +39,26 @@ class Connection:
 def test_a_renewed_identity_is_taken_up_by_peers_and_statements(msp: Path) -> None:
     dialled: list[Identity] = []
 
-    def dial() -> Line:
+    def dial() -> PeerConnection:
         dialled.append(identity.current.identity)
-        return Line(Connection(), None, None, None)  # type: ignore[arg-type]
+        return PeerConnection(Connection(), None, None, None)  # type: ignore[arg-type]
 
     identity = CurrentIdentity(lambda: read_msp("LabMSP", msp))
     metrics, peer = Metrics(), Peer("peer0", dial)
     signer = OrganisationSigner(identity.built(lambda held: (held.identity, held.signer)))
     renewal = _renewal(identity, Peers([peer], meter=metrics), metrics)
-    first, before = peer.line(), signer.sign(b"statement")
+    first, before = peer.connect(), signer.sign(b"statement")
 
     renewal.step()
-    assert peer.line() is first, "nothing has changed yet"
+    assert peer.connect() is first, "nothing has changed yet"
 
     for name in ("signcerts", "keystore"):
         shutil.rmtree(msp / name)
         shutil.copytree(msp.parent / "renewed" / name, msp / name)
     renewal.step()
-    second, after = peer.line(), signer.sign(b"statement")
+    second, after = peer.connect(), signer.sign(b"statement")
     assert second is not first
-    assert (first.dropped, first.connection.closed) == (False, 0), "what is under way ends undisturbed"  # type: ignore[attr-defined]
+    assert (first.dropped, first.transport.closed) == (False, 0), "what is under way ends undisturbed"  # type: ignore[attr-defined]
     assert [found.credentials for found in dialled] == [before.certificate, after.certificate]
     assert before.certificate != after.certificate
     assert b"pedigree_identity_overdue 0.0" in generate_latest(metrics.registry)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from fabricharness.wire import Orderer
 from gateway.demo.consortium import Consortium, ready
 from gateway.demo.processes import Program, command
 from gateway.demo.story import found
-from gateway.sdk import Pedigree
 from network.config import envelopes
-from network.config.changes import msp_of
+from network.config.changes import msp_of, set_batch
 from network.config.groups import add_value
 from network.config.submit import in_block
 from network.config.update import compute_update
 from network.embedded.identity import Signer
+from network.topology import Batch
+from pedigree import Pedigree
 
 LIAR = Path(__file__).with_name("liar.py")
 CHANNEL = "pedigree"
@@ -68,7 +70,7 @@ class World:
 
     def impatient(self, name: str) -> Pedigree:
         """A client that soon takes a refusal for an answer, though it could be repeated."""
-        return Pedigree(self.consortium.url(name), self.consortium._key(name), timeout=4)
+        return Pedigree(self.consortium.url(name), self.consortium.key(name), timeout=4)
 
     # -- what honest organisations ask --------------------------------------------------------------------------
 
@@ -148,6 +150,34 @@ class World:
         (status,) = self.order(messages.envelope(payload, member))
         return status
 
+    def order_unreadable(self, *sent: Any) -> None:
+        """Have ordered what no valid transaction may follow in a block of Fabric: there, wait until blocks hold it."""
+        start = self.height()
+        assert self.order(*sent) == [common_pb2.SUCCESS] * len(sent)
+        if self.ledger == "fabric":
+            self._wait_for_envelopes({each.SerializeToString() for each in sent}, start)
+
+    def _wait_for_envelopes(self, missing: set[bytes], start: int) -> None:
+        with self.orderer.seeking() as blocks:
+            blocks.ask(messages.seek(CHANNEL, self.orgs["lab"].user, start, messages.FOREVER))
+            while missing:
+                missing = missing.difference(blocks.next().block.data.data)
+
+    @contextmanager
+    def guarded_blocks(self) -> Iterator[None]:
+        """Blocks in which a valid transaction may follow an unreadable one: on Fabric, those that hold one only."""
+        if self.ledger == "fabric":
+            self._set_batch(Batch(max_messages=1))
+        yield
+        if self.ledger == "fabric":
+            self._set_batch(Batch())
+
+    def _set_batch(self, batch: Batch) -> None:
+        folder = self.directory / "organizations" / "ordererOrganizations" / "orderer.example"
+        administrator = Signer.from_folder(folder / "users" / "Admin@orderer.example" / "msp", "OrdererMSP")
+        refusal = self._send_update(partial(set_batch, batch=batch), [administrator])
+        assert refusal is None, refusal
+
     def settle(self) -> int:
         """Wait until what was ordered before is in a block that all gateways have read; answers the height."""
         recorded = self.clients["lab"].register_model(f"settled-{next(_numbers)}", title="Settled")
@@ -167,11 +197,18 @@ class World:
 
     def _update(self, change: Callable[[Any], None], signers: Sequence[str]) -> str | None:
         """Change the groups of the channel's members, signed by these administrators; the refusal, or None."""
-        before = self._config()
-        after = configtx_pb2.Config.FromString(before.SerializeToString())
-        change(after.channel_group.groups["Application"].groups)
-        envelope = envelopes.unsigned(compute_update(CHANNEL, before, after))
+
+        def changed(config: Any) -> Any:
+            after = configtx_pb2.Config.FromString(config.SerializeToString())
+            change(after.channel_group.groups["Application"].groups)
+            return after
+
         administrators = [Signer.from_folder(self.orgs[each].admin_msp, self.orgs[each].mspid) for each in signers]
+        return self._send_update(changed, administrators)
+
+    def _send_update(self, changed: Callable[[Any], Any], administrators: Sequence[Signer]) -> str | None:
+        before = self._config()
+        envelope = envelopes.unsigned(compute_update(CHANNEL, before, changed(before)))
         for each in administrators:
             envelope = envelopes.approve(envelope, each)
         (answer,) = self.orderer.broadcast(envelopes.sealed(envelope, administrators[0]))
@@ -221,13 +258,24 @@ class World:
         )
         honest.stop()
         liar.start()
-        liar.wait_until(lambda: "ready" in liar.tail(), within=30)
+        self._wait_for_chaincode(name, liar)
         try:
             yield Liar(script)
         finally:
             liar.stop()
             honest.start()
-            honest.wait_until(lambda: honest.tail().rstrip().splitlines()[-1:] != [], within=30)
+            self._wait_for_chaincode(name, honest)
+
+    def _wait_for_chaincode(self, name: str, program: Program) -> None:
+        """Until an organisation's peer has noticed that its chaincode is another process, and calls that one."""
+        org = self.orgs[name]
+
+        def answers() -> bool:
+            proposal = org.propose("pedigree", "nothing-of-that-name", channel=CHANNEL)
+            status: int = org.peer.process_proposal(proposal).response.status
+            return status < 500
+
+        program.wait_until(answers, within=60)
 
 
 class Liar:

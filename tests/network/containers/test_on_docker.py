@@ -20,9 +20,9 @@ from cryptography import x509
 from testcontainers.compose import DockerCompose
 
 from gateway.demo.story import FOUNDING_POLICY
-from gateway.sdk import Pedigree
 from network import containers, running
 from network.containers.engine import Docker
+from pedigree import Pedigree
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PHASES = (

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from gateway.sdk.errors import InvalidInput
-from gateway.sdk.rules import check_path
+from pedigree.errors import InvalidInput
+from pedigree.rules import check_path
 
 GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
 """What is never part of a model, at the top of its folder (OMS 1.0, section 6.2)."""

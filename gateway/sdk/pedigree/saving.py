@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.sdk.errors import InvalidInput
+from pedigree.errors import InvalidInput
 
 Json = dict[str, Any]
 SUFFIX = ".pedigree-run.json"

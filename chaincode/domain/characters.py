@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The code points that Unicode 14.0.0 does not assign (general category Cn), as ranges in hexadecimal.
+"""Which characters text may hold, for the law and for the SDK, whose wheel has this file as `pedigree.characters`.
 
-Every peer must decide alike, whichever Python runs its law, and Pythons know different versions of Unicode. This is
-the version of the oldest one that is supported. A character of a later version is refused until the table is renewed;
-for those of this one, normal form C is the same everywhere (Unicode's stability policy).
+What cannot be seen can hide something, and what turns the direction of text can show another order than is recorded.
+Refused are therefore controls, characters that are invisible or change the direction (most of Unicode's Cf, the line
+and paragraph separators, fillers, the blank of Braille), tag characters, private use, and what Unicode does not
+assign. Characters that join or vary their neighbours are needed to write Persian, the scripts of India and emoji:
+these are taken where they have such neighbours, as `_MISPLACED` says, and nowhere else.
+
+Every peer must decide alike, whichever Python runs its law, and Pythons know different versions of Unicode. `VERSION`
+is that of the oldest one that is supported. A character of a later version is refused until the table is renewed; for
+those of this one, normal form C is the same everywhere (Unicode's stability policy).
+
+It imports nothing but the standard library, because the SDK is installed without the law.
 """
 
+import re
 from typing import Final
 
 VERSION: Final = "14.0.0"
+"""The version of Unicode that says which characters are assigned."""
 
 RANGES: Final = """
 378-379 380-383 38b-38b 38d-38d 3a2-3a2 530-530 557-558 58b-58c 590-590 5c8-5cf 5eb-5ee 5f5-5ff 70e-70e 74b-74c 7b2-7bf
@@ -74,3 +84,89 @@ ffc8-ffc9 ffd0-ffd1 ffd8-ffd9 ffdd-ffdf ffe7-ffe7 ffef-fff8 fffe-ffff 1000c-1000
 1fb93-1fb93 1fbcb-1fbef 1fbfa-1ffff 2a6e0-2a6ff 2b739-2b73f 2b81e-2b81f 2cea2-2ceaf 2ebe1-2f7ff 2fa1e-2ffff 3134b-e0000
 e0002-e001f e0080-e00ff e01f0-effff ffffe-fffff 10fffe-10ffff
 """
+"""The code points that it does not assign (general category Cn), in hexadecimal."""
+
+# Blocks of the scripts whose letters are joined or parted by U+200C and U+200D: Arabic, Syriac and their like, the
+# Brahmic scripts, Khmer and Mongolian.
+_JOINED: Final = (
+    r"\u0600-\u0605\u0610-\u061a\u0620-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17b3\u17b6-\u17ff\u1820-\u18aa"
+    r"\u1a20-\u1aaf\u1b00-\u1bff\ua8e0-\ua8ff\ua980-\ua9ff\uaa60-\uaa7f\ufb50-\ufdff\ufe70-\ufefc"
+    r"\U00010a00-\U00010aff\U00011000-\U00011fff"
+)
+# Symbols that are shown as emoji or as text, and are joined to others by U+200D.
+_EMOJI: Final = (
+    r"\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    r"\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+)
+_HAN: Final = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_MONGOLIAN: Final = r"\u1820-\u18aa"
+
+_MISPLACED: Final = "|".join(
+    (
+        # The non-joiner stands between two characters of such a script.
+        rf"(?<![{_JOINED}])\u200c|\u200c(?![{_JOINED}])",
+        # The joiner too, or between two emoji.
+        rf"\u200d(?!(?<=[{_JOINED}]\u200d)[{_JOINED}]|(?<=[{_EMOJI}\ufe0f]\u200d)[{_EMOJI}])",
+        # The text and emoji selectors follow such a symbol, or are between a digit and the keycap.
+        rf"(?<![{_EMOJI}0-9#*])[\ufe0e\ufe0f]|(?<=[0-9#*])[\ufe0e\ufe0f](?!\u20e3)",
+        # Variants of Han characters and of Mongolian letters follow one; the vowel separator is between two.
+        rf"(?<![{_HAN}])[\ufe00-\ufe02\U000e0100-\U000e01ef]",
+        rf"(?<![{_MONGOLIAN}])[\u180b-\u180d\u180f]|(?<![{_MONGOLIAN}])\u180e|\u180e(?![{_MONGOLIAN}])",
+    )
+)
+_INVISIBLE: Final = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe03-\ufe0d"
+    r"\ufeff\uffa0\ufff9-\ufffb\U00013430-\U00013438\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
+    r"\U000e0020-\U000e007f"
+)
+_PRIVATE: Final = r"\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd"
+_CONTROL: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+
+
+def _spans(*, beyond_two_bytes: bool) -> str:
+    """The unassigned characters as the inside of a character class."""
+    ends = ([int(end, 16) for end in span.split("-")] for span in RANGES.split())
+    return "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in ends if (first > 0xFFFF) is beyond_two_bytes)
+
+
+# A class is a table for characters of two bytes and a list of ranges beyond: the list is read for those alone.
+_UNASSIGNED: Final = re.compile(
+    f"[{_spans(beyond_two_bytes=False)}]|(?=[\U00010000-\U0010ffff])[{_spans(beyond_two_bytes=True)}]"
+)
+# Most text has none of these, so that their places need not be looked at.
+_SUSPECT: Final = re.compile(
+    rf"[{_CONTROL}\r{_INVISIBLE}{_PRIVATE}\u200c\u200d\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+_ODD: Final = re.compile(
+    rf"(?P<invisible>[{_INVISIBLE}])|(?P<private>[{_PRIVATE}])|(?P<misplaced>{_MISPLACED})"
+    rf"|(?P<control>[{_CONTROL}]|\r(?!\n))"
+)
+_BREAK: Final = re.compile(r"[\t\n\r]")
+_WHY: Final = {
+    "invisible": "which cannot be seen or changes the direction of text",
+    "private": "which is for private use and looks different everywhere",
+    "misplaced": "which has nothing beside it that it could join or vary",
+    "control": "a control character",
+}
+
+
+def objection(text: str, *, lines: bool = True) -> str | None:
+    """Why `text` cannot be recorded, naming the character; None where it can. Tabs and line breaks need `lines`."""
+    breaks = None if lines else _BREAK.search(text)
+    if breaks is not None:
+        return _words(breaks, "a control character")
+    missing = objection_to_unassigned(text)
+    if missing is not None:
+        return missing
+    odd = _ODD.search(text) if _SUSPECT.search(text) is not None else None
+    return None if odd is None else _words(odd, _WHY[str(odd.lastgroup)])
+
+
+def objection_to_unassigned(text: str) -> str | None:
+    """The objection to the first character that Unicode does not assign; None where there is none."""
+    found = None if text.isascii() else _UNASSIGNED.search(text)
+    return None if found is None else _words(found, f"which Unicode {VERSION} does not assign")
+
+
+def _words(found: re.Match[str], why: str) -> str:
+    return f"its character {found.start() + 1} is U+{ord(found[0]):04X}, {why}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from gateway.sdk.errors import InvalidInput
+from pedigree.errors import InvalidInput
 
 LONGEST_NUMBER = 1_100
 """Characters of a number as text; every float64 fits with all its digits."""

@@ -19,7 +19,7 @@ from gateway.fabric import FabricError, GatewayError, UntrustedResponse
 _LOG = logging.getLogger(__name__)
 
 
-class Lookout:
+class HealthProbe:
     """One thread that watches over all peers. Times in seconds."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Lookout:
 
     def start(self) -> None:
         """Watch in a thread of its own."""
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="health-probe", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
@@ -81,7 +81,7 @@ class Lookout:
         """Ask one peer now."""
         asked_at = time.monotonic()
         try:
-            network = peer.line().network
+            network = peer.connect().network
             if peer not in self._known:
                 network.check_genesis(self._within)
                 self._known.add(peer)

@@ -3,12 +3,17 @@
 
 A shared pool of httpx looks at each of its connections for each request, and compares them with one another, so that
 fifty threads spend most of their time in it. Here a thread takes whatever connection was used last and is free.
+
+httpx is imported where a client is made: it takes longer than the rest of the SDK, and checking evidence needs none.
 """
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+from pedigree.errors import Unreachable
+
+if TYPE_CHECKING:
+    import httpx
 
 _KEPT = 64
 
@@ -16,7 +21,9 @@ _KEPT = 64
 class Connections:
     """As many connections as there are requests at once, of which the most recently used are kept; thread-safe."""
 
-    def __init__(self, url: str, authorization: str, transport: httpx.BaseTransport | None) -> None:
+    def __init__(self, url: str, authorization: str, transport: "httpx.BaseTransport | None") -> None:
+        import httpx
+
         self.url = url
         self._authorization = authorization
         self._transport = transport
@@ -26,11 +33,16 @@ class Connections:
         self._closed = False
         self._lock = threading.Lock()
 
-    def request(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Send one request and read the whole answer; raises `httpx.HTTPError`."""
+    def request(self, method: str, path: str, **request: Any) -> "httpx.Response":
+        """Send one request and read the whole answer; raises `Unreachable`."""
+        import httpx
+
         client = self._take()
         try:
             return client.request(method, path, **request)
+        except httpx.HTTPError as exc:
+            reason = f"{self.url} does not answer: {str(exc) or type(exc).__name__}"
+            raise Unreachable(reason, code="unreachable", retryable=True) from None
         finally:
             self._give_back(client)
 
@@ -42,7 +54,9 @@ class Connections:
         for client in free:
             client.close()
 
-    def _take(self) -> httpx.Client:
+    def _take(self) -> "httpx.Client":
+        import httpx
+
         with self._lock:
             if self._closed:
                 raise RuntimeError("the client is closed")
@@ -56,7 +70,7 @@ class Connections:
             limits=httpx.Limits(max_connections=1),
         )
 
-    def _give_back(self, client: httpx.Client) -> None:
+    def _give_back(self, client: "httpx.Client") -> None:
         with self._lock:
             # A transport that was given serves every client here, so none of them may close it before its time.
             if not self._closed and (len(self._free) < _KEPT or self._transport is not None):

@@ -11,8 +11,8 @@ Recording methods return only after the transaction is committed and valid. They
 `idempotency_key` after any loss; within one call that happens by itself.
 """
 
-from gateway.sdk.client import Pedigree
-from gateway.sdk.errors import (
+from pedigree.client import Pedigree
+from pedigree.errors import (
     Disagreement,
     InvalidEvidence,
     InvalidInput,
@@ -22,13 +22,13 @@ from gateway.sdk.errors import (
     Unavailable,
     Unreachable,
 )
-from gateway.sdk.evidence import parse_evidence, read_evidence
-from gateway.sdk.files import digest_file, digest_files, manifest_digest
-from gateway.sdk.folders import CODE_NAMES, GIT_PATHS
-from gateway.sdk.proofs import Verdict, verify_record
-from gateway.sdk.runs import Run
-from gateway.sdk.transport import Recorded
-from gateway.sdk.uploads import Progress
+from pedigree.evidence import parse_evidence, read_evidence
+from pedigree.files import digest_file, digest_files, manifest_digest
+from pedigree.folders import CODE_NAMES, GIT_PATHS
+from pedigree.proofs import Verdict, verify_record
+from pedigree.runs import Run
+from pedigree.transport import Recorded
+from pedigree.uploads import Progress
 
 __all__ = [
     "CODE_NAMES",

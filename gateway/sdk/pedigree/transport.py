@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
-from gateway.sdk.connections import Connections
-from gateway.sdk.errors import PedigreeError, Unavailable, Unreachable, from_problem
-from gateway.sdk.uploads import Progress, Upload
+from pedigree.connections import Connections
+from pedigree.errors import PedigreeError, Unavailable, Unreachable, from_problem
+from pedigree.uploads import Progress, Upload
 
 Json = dict[str, Any]
 _FIRST_PAUSE = 0.1
@@ -153,9 +151,8 @@ class Transport:
             request = {**request, "content": request["content"]()}
         try:
             response = self._connections.request(method, path, timeout=remaining, **request)
-        except httpx.HTTPError as exc:
-            reason = f"{self._connections.url} does not answer: {str(exc) or type(exc).__name__}"
-            return Unreachable(reason, code="unreachable", retryable=True), 0.0
+        except Unreachable as error:
+            return error, 0.0
         try:
             body = response.json()
         except ValueError:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.sdk.calls import Calls, checked, segment, version_of
-from gateway.sdk.files import digest_files, manifest_digest
-from gateway.sdk.folders import ignored_paths
-from gateway.sdk.transport import Json, Recorded
+from pedigree.calls import Calls, checked, segment, version_of
+from pedigree.files import digest_files, manifest_digest
+from pedigree.folders import ignored_paths
+from pedigree.transport import Json, Recorded
 
 
 class ModelCalls(Calls):

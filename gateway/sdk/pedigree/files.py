@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.sdk.folders import PlainFile, ignored_paths, list_files
-from gateway.sdk.rules import MOST_FILES, check_path
+from pedigree.folders import PlainFile, ignored_paths, list_files
+from pedigree.rules import MOST_FILES, check_path
 
 Progress = Callable[[int], None] | None
 _CHUNK = 1 << 20

@@ -13,15 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from gateway.sdk import rules
-from gateway.sdk.errors import InvalidInput, PedigreeError, Refused
-from gateway.sdk.files import digest_code
-from gateway.sdk.folders import ignored_in_code
-from gateway.sdk.numbers import as_number, plain_value
-from gateway.sdk.saving import replace_key, save_run
+from pedigree import rules
+from pedigree.errors import InvalidInput, PedigreeError, Refused
+from pedigree.files import digest_code
+from pedigree.folders import ignored_in_code
+from pedigree.numbers import as_number, plain_value
+from pedigree.saving import replace_key, save_run
 
 if TYPE_CHECKING:
-    from gateway.sdk.transport import Recorded
+    from pedigree.transport import Recorded
 
 Json = dict[str, Any]
 Code = Path | str | Mapping[str, Any] | None

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.sdk.errors import InvalidEvidence, InvalidInput
-from gateway.sdk.evidence import Evidence, escaped
+from pedigree.errors import InvalidEvidence, InvalidInput
+from pedigree.evidence import Evidence, escaped
 
 CONSENT: Final = (
     "unknown", "requested", "given", "renewed", "refused", "withdrawn", "expired", "invalidated", "terminated",

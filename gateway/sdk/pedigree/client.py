@@ -4,18 +4,19 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
+from pedigree.calls import Fields, checked, segment
+from pedigree.connections import Connections
+from pedigree.evidence import Evidence
+from pedigree.models import ModelCalls
+from pedigree.proofs import Verdict, verify_record
+from pedigree.trainings import RunCalls
+from pedigree.transport import Json, Recorded, Transport
+from pedigree.uploads import Progress, Upload
 
-from gateway.sdk.calls import Fields, checked, segment
-from gateway.sdk.connections import Connections
-from gateway.sdk.evidence import Evidence
-from gateway.sdk.models import ModelCalls
-from gateway.sdk.proofs import Verdict, verify_record
-from gateway.sdk.trainings import RunCalls
-from gateway.sdk.transport import Json, Recorded, Transport
-from gateway.sdk.uploads import Progress, Upload
+if TYPE_CHECKING:
+    import httpx
 
 
 class Pedigree(ModelCalls, RunCalls):
@@ -31,7 +32,7 @@ class Pedigree(ModelCalls, RunCalls):
     """
 
     def __init__(
-        self, url: str, key: str, *, timeout: float = 60.0, transport: httpx.BaseTransport | None = None
+        self, url: str, key: str, *, timeout: float = 60.0, transport: "httpx.BaseTransport | None" = None
     ) -> None:
         super().__init__(Transport(Connections(url, f"Bearer {key}", transport), timeout=timeout))
 
@@ -143,7 +144,7 @@ class Pedigree(ModelCalls, RunCalls):
     def verify_record(self, evidence: Json, *, root: str | None = None, size: int | None = None) -> Verdict:
         """Check evidence against the version that it names, as this gateway has it from the ledger.
 
-        With a root that was read before (and its size) nothing is asked, as with `gateway.sdk.verify_record`. Raises
+        With a root that was read before (and its size) nothing is asked, as with `pedigree.verify_record`. Raises
         `InvalidEvidence`.
         """
         if root is not None:

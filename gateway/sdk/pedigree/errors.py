@@ -2,7 +2,7 @@
 """What can go wrong between an application and a gateway.
 
 PedigreeError
-├─ Refused              the law or the door said no; the same request will be refused again
+├─ Refused              the ledger's rules or the gateway said no; the same request will be refused again
 │  └─ NotFound          there is no such record
 ├─ Unavailable          the gateway or the network could not do it in the time allowed
 ├─ Unreachable          no gateway answered

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.sdk import rules
-from gateway.sdk.calls import Calls, Fields, segment, version_of
-from gateway.sdk.errors import Disagreement, InvalidInput, NotFound, Refused
-from gateway.sdk.numbers import as_number, plain_value
-from gateway.sdk.runs import Code, Run, code_of, environment_of
-from gateway.sdk.saving import read_run
-from gateway.sdk.transport import Json, Recorded
+from pedigree import rules
+from pedigree.calls import Calls, Fields, segment, version_of
+from pedigree.errors import Disagreement, InvalidInput, NotFound, Refused
+from pedigree.numbers import as_number, plain_value
+from pedigree.runs import Code, Run, code_of, environment_of
+from pedigree.saving import read_run
+from pedigree.transport import Json, Recorded
 
 
 class RunCalls(Calls):

@@ -10,8 +10,8 @@ import re
 import unicodedata
 from typing import Any
 
-from chaincode.domain.text import objection
-from gateway.sdk.errors import InvalidInput
+from pedigree.characters import objection
+from pedigree.errors import InvalidInput
 
 MOST_FILES = 4_096
 """Files of a model version."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
-from gateway.sdk.errors import InvalidEvidence
+from pedigree.errors import InvalidEvidence
 
 KIND: Final = "record-evidence"
 SCHEMA: Final = 1

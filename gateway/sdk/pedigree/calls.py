@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from gateway.sdk.errors import Disagreement
-from gateway.sdk.transport import Json, Recorded, Transport
+from pedigree.errors import Disagreement
+from pedigree.transport import Json, Recorded, Transport
 
 Fields = Mapping[str, Any]
 

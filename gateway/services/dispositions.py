@@ -7,33 +7,37 @@ from gateway.services.ports import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Disposition:
     """How an ordered transaction ended and what follows from it."""
 
     code: str
     status: int
     message: str
     attempts: int
-    """How many transactions of ours may end so before the caller is told."""
+    """How many transactions of ours may end so before the caller is answered."""
     retryable: bool = True
     conflict: bool = False
     valid: bool = False
 
 
-_VALID = Fate("valid", 200, "the transaction is valid", attempts=0, valid=True)
-_CONFLICT = Fate("conflict", 409, "another transaction changed the same records first", attempts=5, conflict=True)
-_POLICY = Fate(
+_VALID = Disposition("valid", 200, "the transaction is valid", attempts=0, valid=True)
+_CONFLICT = Disposition(
+    "conflict", 409, "another transaction changed the same records first", attempts=5, conflict=True
+)
+_POLICY = Disposition(
     "endorsement-policy", 502, "the network's endorsement policy was not satisfied", attempts=2, retryable=False
 )
-_UPGRADING = Fate("chaincode-upgrading", 503, "the chaincode is being upgraded", attempts=2)
-TAKEN = Fate("transaction-id-taken", 503, "others ordered something under this transaction's id before it", attempts=5)
+_UPGRADING = Disposition("chaincode-upgrading", 503, "the chaincode is being upgraded", attempts=2)
+TAKEN = Disposition(
+    "transaction-id-taken", 503, "others ordered something under this transaction's id before it", attempts=5
+)
 """An id is used up by its first occurrence, whoever ordered that. Endorsers see the id before it is ordered."""
-_FAULT = Fate(
+_FAULT = Disposition(
     "transaction-invalid", 500, "the network found the transaction invalid; the operator was told", attempts=1,
     retryable=False,
 )  # fmt: skip
 
-_FATES = {
+_DISPOSITIONS = {
     0: _VALID,
     9: TAKEN,
     10: _POLICY,
@@ -45,9 +49,9 @@ _FATES = {
 }
 
 FAILURES = (_POLICY, _CONFLICT, _UPGRADING, _FAULT)
-"""Every fate but that of a valid transaction."""
+"""Every disposition but that of a valid transaction."""
 
 
-def fate_of(outcome: Outcome) -> Fate:
-    """The fate for a validation code; every code that a correct gateway cannot cause is a fault."""
-    return _FATES.get(outcome.code, _FAULT)
+def disposition_of(outcome: Outcome) -> Disposition:
+    """The disposition for a validation code; every code that a correct gateway cannot cause is a fault."""
+    return _DISPOSITIONS.get(outcome.code, _FAULT)

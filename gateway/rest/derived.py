@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Views that follow from a row of the table of operations: record a command, list records, read one."""
+
+from collections.abc import Mapping, Sequence
+
+from chaincode.domain.values import Name, Ref
+from gateway.api.operations import NOUNS
+from gateway.api.rows import Body, Operation
+from gateway.rest.routing import Call, Reply, Route, View, paged, recorded, version_number
+from gateway.services.catalogue import Catalogue
+from gateway.services.recording import Recorder
+from gateway.services.references import identifying
+
+
+def routes_of(recorder: Recorder, catalogue: Catalogue, by_hand: Mapping[str, View]) -> Mapping[str, Sequence[Route]]:
+    """A route for every operation, by its noun.
+
+    Args:
+        by_hand: the views of the operations that the table calls odd, and of no other.
+    """
+    odd = {operation.name for rows in NOUNS.values() for operation in rows if "rest" in operation.odd}
+    if odd != set(by_hand):
+        raise ValueError(f"the table and the views written by hand differ in {', '.join(sorted(odd ^ set(by_hand)))}")
+    return {
+        noun: [
+            Route(operation, by_hand.get(operation.name) or _view(operation, recorder, catalogue)) for operation in rows
+        ]
+        for noun, rows in NOUNS.items()
+    }
+
+
+def _view(operation: Operation, recorder: Recorder, catalogue: Catalogue) -> View:
+    kind = operation.answer.kinds[0]
+    match operation.answer.form, operation.body:
+        case "outcome", Body() as body:
+            return _recording(body, recorder)
+        case "page", None:
+            return lambda call: paged(call, catalogue, kind, **_places(call))
+        case "entry", None if operation.about:
+            return _reading(operation.about, catalogue)
+    raise ValueError(f"nothing follows from the row of {operation.name}")
+
+
+def _recording(body: Body, recorder: Recorder) -> View:
+    def view(call: Call) -> Reply:
+        places = _places(call)
+        bound = {name: value.format_map(places) for name, value in body.bound.items()}
+        return recorded(recorder.record(call.recording, body.command, call.json, **bound))
+
+    return view
+
+
+def _reading(about: str, catalogue: Catalogue) -> View:
+    def view(call: Call) -> Reply:
+        reference = Ref(about.format_map(_places(call)))
+        kind, where = identifying(reference)
+        return Reply(catalogue.get(kind, reference, **where))
+
+    return view
+
+
+def _places(call: Call) -> dict[str, str]:
+    """What the path names; raises `InvalidField` for what is no name, and 404 for what is no version."""
+    return {name: _place(call, name) for name in call.path}
+
+
+def _place(call: Call, name: str) -> str:
+    match name:
+        case "number":
+            return str(version_number(call))
+        case "reference":
+            return Ref(call.path[name])
+    return Name(call.path[name])

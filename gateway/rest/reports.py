@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON Schemas of what a gateway answers beside the ledger's records: components of the OpenAPI document, by name."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.api.operations import CSV_AND_JSON_LINES
+from gateway.services.progress import Stage
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_WHOLE: Schema = {"type": "integer"}
+_TEXTS: Schema = {"type": "array", "items": _TEXT}
+_ARTIFACTS: Final = ("Dataset", "DatasetVersion", "Model", "ModelVersion", "TrainingRun", "Evaluation")
+
+
+def reference(name: str) -> Schema:
+    """A reference to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _perhaps(name: str, description: str) -> Schema:
+    return {"anyOf": [reference(name), {"type": "null"}], "description": description}
+
+
+def _object(properties: Schema, *optional: str) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _details(entry: str, **more: Schema) -> Schema:
+    """An entry with more about it."""
+    return _object(
+        {"record": reference(entry), "transaction": reference("Transaction"), **more},
+        *(name for name in more if name == "reading"),
+    )
+
+
+REPORTS: Final[Mapping[str, Schema]] = {
+    "Problem": _object(
+        {
+            "type": {"type": "string", "format": "uri"},
+            "title": _TEXT,
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": _TEXT,
+            "code": _TEXT,
+            "retryable": {"type": "boolean"},
+            "facts": reference("Facts"),
+        }
+    ),
+    "Facts": {"type": "object", "description": "What a refusal is about, by the names that its code defines."},
+    "Pending": _object({"operation": _TEXT}, "operation"),
+    "Transaction": _object(
+        {
+            "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "block": {"type": "integer", "minimum": 0},
+            "at": _TEXT,
+        },
+        "at",
+    ),
+    "Event": {
+        "type": "object",
+        "description": "What the transaction announced; its `name` says which other members there are.",
+        "properties": {"name": _TEXT, "schema": _WHOLE},
+    },
+    "DatasetVersionDetails": _details("DatasetVersion", reading=reference("Reading")),
+    "Reading": {
+        "description": "How the file was read, where this gateway holds the records.",
+        **_object(
+            {
+                "media_type": reference("MediaType"),
+                "id_field": {"type": ["string", "null"]},
+                "delimiter": _TEXT,
+                "fields": _TEXTS,
+            },
+            "delimiter",
+            "fields",
+        ),
+    },
+    "MediaType": {"type": "string", "enum": list(CSV_AND_JSON_LINES)},
+    "ModelVersionDetails": _details("ModelVersion", later_parents={"type": "array", "items": reference("ModelParent")}),
+    "Evidence": _object(
+        {
+            "kind": {"const": "record-evidence"},
+            "schema": _WHOLE,
+            "channel": _TEXT,
+            "version": reference("DatasetVersion"),
+            "transaction": reference("Transaction"),
+            "proof": reference("RecordProof"),
+            "record": reference("EvidenceRecord"),
+        }
+    ),
+    "EvidenceRecord": _object(
+        {"id": _TEXT, "content": {"type": "string", "contentEncoding": "base64"}, "header": reference("Header")},
+        "header",
+    ),
+    "Header": _object({"delimiter": _TEXT, "fields": _TEXTS}),
+    "DatasetComparison": _object(
+        {
+            "dataset": _TEXT,
+            "number": _WHOLE,
+            "root": _TEXT,
+            "size": _WHOLE,
+            "transaction": reference("Transaction"),
+            "verified": {"type": "boolean"},
+            "store_complete": {"type": "boolean"},
+            "unreadable": {
+                "type": "string",
+                "description": "Why the records could not be compared under other columns.",
+            },
+            "counts": reference("DifferenceCounts"),
+            **dict.fromkeys(("fields", "columns", "changed", "added", "removed", "moved", "altered_in_store"), _TEXTS),
+        },
+        "transaction",
+        "store_complete",
+        "unreadable",
+        "counts",
+        "fields",
+        "altered_in_store",
+    ),
+    "DifferenceCounts": _object(dict.fromkeys(("changed", "added", "removed", "moved"), _WHOLE)),
+    "ArtifactStatus": _object(
+        {
+            "artifact": _TEXT,
+            "record": {"anyOf": [reference(name) for name in _ARTIFACTS]},
+            "transaction": reference("Transaction"),
+            "stage": reference("Stage"),
+            "standing": _perhaps("ArtifactStage", "The record of its stage; null for what was never submitted."),
+            "status": _perhaps("Status", "The count for the stage; null while no policy is set."),
+            "endorsements": {"type": "array", "items": reference("EndorsementEntry")},
+            "rejections": {"type": "array", "items": reference("RejectionEntry")},
+        }
+    ),
+    "Inbox": _object(
+        {
+            "organisation": _TEXT,
+            "items": {"type": "array", "items": reference("InboxItem")},
+            "next": {
+                "type": ["string", "null"],
+                "description": "Pass it as `cursor` for the page after this one; a page may hold few items and have "
+                "one.",
+            },
+        }
+    ),
+    "InboxItem": _object({"artifact": _TEXT, "owner": _TEXT, "since": _WHOLE, "status": reference("Status")}),
+    "Submission": _object(
+        {
+            "id": _TEXT,
+            "state": reference("SubmissionState"),
+            "attempt": _WHOLE,
+            "transaction_id": {"type": ["string", "null"]},
+            "status": {"type": ["integer", "null"], "description": "HTTP status of the final answer."},
+            "progress": reference("Progress"),
+            "result": _perhaps("Result", "Body of the final answer."),
+        },
+        "transaction_id",
+        "status",
+        "progress",
+        "result",
+    ),
+    "SubmissionState": {"type": "string", "enum": ["pending", "succeeded", "failed"]},
+    "Result": {"type": "object", "description": "What the operation answers, or a problem."},
+    "Progress": {
+        "description": "How far an upload has come that is read after the request was answered.",
+        **_object(
+            {
+                "stage": reference("UploadStage"),
+                "bytes": {"type": "integer", "description": "Size of the upload."},
+                "bytes_read": _WHOLE,
+                "records": {"type": "integer", "description": "Records read and hashed."},
+            }
+        ),
+    },
+    "UploadStage": {"type": "string", "enum": [str(stage) for stage in Stage]},
+    "Ledger": _object(
+        {
+            **dict.fromkeys(("organisation", "domain", "channel", "chaincode", "genesis_hash"), _TEXT),
+            "height": _WHOLE,
+            "caught_up": {"type": "boolean"},
+            "disabled_members": {
+                "description": "Members whose definition on the channel this gateway does not understand: what they "
+                "sign is not believed here, and the channel goes on without it.",
+                "type": "array",
+                "items": reference("DisabledMember"),
+            },
+        }
+    ),
+    "DisabledMember": _object({"organisation": _TEXT, "reason": _TEXT}),
+    "TransactionOutcome": _object(
+        {
+            "id": _TEXT,
+            "block": _WHOLE,
+            "validation_code": _WHOLE,
+            "valid": {"type": "boolean"},
+            "reply": _perhaps("Reply", "What the chaincode answered, where the ledger's public entries show it."),
+            "said": _perhaps(
+                "Said",
+                "What a valid transaction says it answered, without public entries to show for it: the word of the "
+                "organisation that signed it, and of nobody else.",
+            ),
+        }
+    ),
+    "Reply": {"type": "object", "description": "The chaincode's answer: the record, and the event."},
+    "Said": _object({"by": _TEXT, "reply": reference("Reply")}),
+}

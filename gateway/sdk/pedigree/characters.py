@@ -1,0 +1,1 @@
+../../../chaincode/domain/characters.py

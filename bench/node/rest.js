@@ -23,8 +23,8 @@ app.post('/models', async (request, response) => {
   response.status(201).type('json').send(Buffer.from(result));
 });
 app.get('/models/:model', async (request, response) => {
-  const command = JSON.stringify({ kind: 'get-model', model: request.params.model, schema: 1 });
-  response.type('json').send(Buffer.from(await contract.evaluateTransaction('model:get', command)));
+  const command = JSON.stringify({ kind: 'get-record', key: [request.params.model], record: 'model', schema: 1 });
+  response.type('json').send(Buffer.from(await contract.evaluateTransaction('record:get', command)));
 });
 app.use((error, request, response, next) => response.status(500).json({ error: error.message }));
 const server = app.listen(0, '127.0.0.1', () => console.log(server.address().port));

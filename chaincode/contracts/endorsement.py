@@ -9,11 +9,10 @@ from typing import Final
 from chaincode.contracts.state import Ledger, Load
 from chaincode.domain import codec, status
 from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection, Submit, Withdraw
-from chaincode.domain.errors import PolicyMissing
 from chaincode.domain.evidence import Envelope, Presented
 from chaincode.domain.intoto import decode_statement
 from chaincode.domain.lifecycle import AWAITING, Advance, Artifact, ArtifactStage, Quarantine, Release
-from chaincode.domain.policy import GetPolicy, Policy, PolicyVersion, PolicyVote, SetPolicy, Stage
+from chaincode.domain.policy import Policy, PolicyVote, SetPolicy, Stage
 from chaincode.domain.register import locate
 from chaincode.domain.status import GetStatus, Status
 from chaincode.domain.values import Command, Digest, Record, Ref
@@ -93,18 +92,6 @@ LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
         Advance: for_advance,
     }
 )
-
-
-def get_policy(ledger: Ledger, query: GetPolicy) -> Policy:
-    """The policy in force, or one version of it."""
-    if query.number is None:
-        found = ledger.get(Policy)
-    else:
-        version = ledger.get(PolicyVersion, query.number)
-        found = None if version is None else version.policy
-    if found is None:
-        raise PolicyMissing
-    return found
 
 
 def get_status(ledger: Ledger, query: GetStatus) -> Status:

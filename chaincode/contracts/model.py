@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models: what the rules of `domain.model` need, and questions about single records."""
+"""Models: what the rules of `domain.model` need."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,11 +8,8 @@ from typing import Final
 from chaincode.contracts.lineage import parents_of
 from chaincode.contracts.provenance import claims
 from chaincode.contracts.state import Ledger, Load
-from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.model import (
     DeclareParent,
-    GetModel,
-    GetModelVersion,
     LaterParents,
     Model,
     ModelVersion,
@@ -21,7 +18,7 @@ from chaincode.domain.model import (
 )
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.training import TrainingRun
-from chaincode.domain.values import ArtifactKind, Command, model_ref, model_version_ref
+from chaincode.domain.values import ArtifactKind, Command
 
 
 def for_model(ledger: Ledger, command: RegisterModel) -> Mapping[str, object]:
@@ -60,22 +57,6 @@ def for_later_parent(ledger: Ledger, command: DeclareParent) -> Mapping[str, obj
             edge.parent for edge in parents_of(ledger, reference) if edge.parent.kind != ArtifactKind.DATASET_VERSION
         ],
     }
-
-
-def get(ledger: Ledger, query: GetModel) -> Model:
-    """A model."""
-    found = ledger.get(Model, query.model)
-    if found is None:
-        raise RecordNotFound(model_ref(query.model))
-    return found
-
-
-def get_version(ledger: Ledger, query: GetModelVersion) -> ModelVersion:
-    """A version of a model."""
-    found = ledger.get(ModelVersion, query.model, query.number)
-    if found is None:
-        raise RecordNotFound(model_version_ref(query.model, query.number))
-    return found
 
 
 LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(

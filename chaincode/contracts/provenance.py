@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets: what the rules of `domain.provenance` need, and questions about single records."""
+"""Data sets: what the rules of `domain.provenance` need."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -7,16 +7,13 @@ from typing import Final
 
 from chaincode.contracts.state import Ledger, Load
 from chaincode.domain.claims import DigestClaim, RootClaim
-from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.provenance import (
     CommitVersion,
     Dataset,
     DatasetVersion,
-    GetDataset,
-    GetDatasetVersion,
     RegisterDataset,
 )
-from chaincode.domain.values import Command, Digest, dataset_ref, dataset_version_ref
+from chaincode.domain.values import Command, Digest
 
 
 def for_dataset(ledger: Ledger, command: RegisterDataset) -> Mapping[str, object]:
@@ -35,22 +32,6 @@ def for_version(ledger: Ledger, command: CommitVersion) -> Mapping[str, object]:
         "root_claim": ledger.get(RootClaim, command.root),
         "claims": claims(ledger, () if command.card is None else (command.card,)),
     }
-
-
-def get(ledger: Ledger, query: GetDataset) -> Dataset:
-    """A data set."""
-    found = ledger.get(Dataset, query.dataset)
-    if found is None:
-        raise RecordNotFound(dataset_ref(query.dataset))
-    return found
-
-
-def get_version(ledger: Ledger, query: GetDatasetVersion) -> DatasetVersion:
-    """A version of a data set."""
-    found = ledger.get(DatasetVersion, query.dataset, query.number)
-    if found is None:
-        raise RecordNotFound(dataset_version_ref(query.dataset, query.number))
-    return found
 
 
 def claims(ledger: Ledger, digests: Iterable[Digest]) -> dict[Digest, DigestClaim]:

@@ -6,7 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from chaincode.contracts import endorsement, idempotency, lineage, model, provenance, training
+from chaincode.contracts import endorsement, idempotency, lineage, model, provenance, reading
 from chaincode.contracts.state import KeyCheck, Ledger, Load, Site, Stub
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode
@@ -19,13 +19,7 @@ Question = Callable[[Ledger, Any], Record | Answer]
 
 _QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
-        "dataset:get": provenance.get,
-        "dataset:version": provenance.get_version,
-        "model:get": model.get,
-        "model:version": model.get_version,
-        "run:get": training.get_run,
-        "evaluation:get": training.get_evaluation,
-        "endorsement:policy": endorsement.get_policy,
+        "record:get": reading.get_record,
         "endorsement:status": endorsement.get_status,
         "lineage:ancestry": lineage.ancestry,
         "lineage:impact": lineage.impact,

@@ -16,7 +16,6 @@ from chaincode.domain.values import (
     Name,
     OrgId,
     Outcome,
-    Query,
     Record,
     Ref,
     Text,
@@ -63,13 +62,6 @@ class EvaluationRecorded(Event):
     evaluation: Name
     owner: OrgId
     subject: Ref
-
-
-@dataclass(frozen=True, slots=True)
-class GetEvaluation(Query):
-    """Ask for an evaluation."""
-
-    evaluation: Name
 
 
 def record_evaluation(

@@ -41,7 +41,6 @@ from chaincode.domain.values import (
     Number,
     OrgId,
     Outcome,
-    Query,
     Record,
     Ref,
     Text,
@@ -190,21 +189,6 @@ class ParentDeclared(Event):
     child: Ref
     parent: Ref
     relation: Relation
-
-
-@dataclass(frozen=True, slots=True)
-class GetModel(Query):
-    """Ask for a model."""
-
-    model: Name
-
-
-@dataclass(frozen=True, slots=True)
-class GetModelVersion(Query):
-    """Ask for a version of a model."""
-
-    model: Name
-    number: Number
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------

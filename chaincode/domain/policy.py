@@ -28,7 +28,6 @@ from chaincode.domain.values import (
     Number,
     OrgId,
     Outcome,
-    Query,
     Record,
     Role,
     Seconds,
@@ -134,13 +133,6 @@ class PolicySet(Event):
     number: Number
     digest: Digest
     by: OrgId
-
-
-@dataclass(frozen=True, slots=True)
-class GetPolicy(Query):
-    """Ask for the policy in force, or for one version of it."""
-
-    number: Number | None = None
 
 
 # --- Quorum -----------------------------------------------------------------------------------------------------

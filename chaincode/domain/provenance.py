@@ -35,7 +35,6 @@ from chaincode.domain.values import (
     Number,
     OrgId,
     Outcome,
-    Query,
     Record,
     Ref,
     SignedInstant,
@@ -182,21 +181,6 @@ class DatasetVersionCommitted(Event):
     owner: OrgId
     root: Digest
     size: Count
-
-
-@dataclass(frozen=True, slots=True)
-class GetDataset(Query):
-    """Ask for a data set."""
-
-    dataset: Name
-
-
-@dataclass(frozen=True, slots=True)
-class GetDatasetVersion(Query):
-    """Ask for a version of a data set."""
-
-    dataset: Name
-    number: Number
 
 
 def register_dataset(

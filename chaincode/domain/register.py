@@ -29,6 +29,7 @@ from chaincode.domain import (
     model,
     policy,
     provenance,
+    reading,
     records,
     status,
     training,
@@ -228,13 +229,7 @@ All but `later-parents`, `policy`, `artifact-stage`, `endorsement` and `rejectio
 """
 
 QUESTIONS: Final = (
-    Question("dataset:get", provenance.GetDataset, provenance.Dataset),
-    Question("dataset:version", provenance.GetDatasetVersion, provenance.DatasetVersion),
-    Question("model:get", model.GetModel, model.Model),
-    Question("model:version", model.GetModelVersion, model.ModelVersion),
-    Question("run:get", training.GetRun, training.TrainingRun),
-    Question("evaluation:get", evaluation.GetEvaluation, evaluation.Evaluation),
-    Question("endorsement:policy", policy.GetPolicy, policy.Policy),
+    Question("record:get", reading.GetRecord, Record),
     Question("endorsement:status", status.GetStatus, status.Status),
     Question("lineage:ancestry", lineage.Ancestry, lineage.Lineage),
     Question("lineage:impact", lineage.Impact, lineage.Lineage),

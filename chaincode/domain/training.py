@@ -31,7 +31,6 @@ from chaincode.domain.values import (
     Name,
     OrgId,
     Outcome,
-    Query,
     Record,
     Ref,
     Setting,
@@ -141,13 +140,6 @@ class RunRecorded(Event):
 
     run: Name
     owner: OrgId
-
-
-@dataclass(frozen=True, slots=True)
-class GetRun(Query):
-    """Ask for a training run."""
-
-    run: Name
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from containerharness.consortium import Consortium
 
 from chaincode.domain import codec
 from chaincode.domain.codec import Document
-from chaincode.domain.model import GetModel, RegisterModel
+from chaincode.domain.model import RegisterModel
+from chaincode.domain.reading import GetRecord
 from chaincode.domain.values import Name, Text
 from network.containers.plan import Images
 
@@ -146,11 +147,11 @@ def test_foreign_clients_and_ours_see_the_same_ledger(
     tool.invoke("model:register", document(RegisterModel(Name("by-tool"), Text("Tool"))))
     height = chains.settle()
     assert javascript("height") == tool.height() == height
-    by_node, by_tool = (document(GetModel(Name(name))) for name in ("by-node", "by-tool"))
+    by_node, by_tool = (document(GetRecord(Text("model"), (Text(name),))) for name in ("by-node", "by-tool"))
     wanted = [("by-node", "LabMSP"), ("by-tool", "HospitalMSP")]
-    assert registered(tool.query("model:get", by_node)) == wanted[0]
-    assert registered(json.loads(javascript("evaluate", "model:get", by_tool))) == wanted[1]
+    assert registered(tool.query("record:get", by_node)) == wanted[0]
+    assert registered(json.loads(javascript("evaluate", "record:get", by_tool))) == wanted[1]
     with member(consortium.network, "regulator") as ours:
         contract = ours.contract(consortium.network["chaincode_default"])
-        assert [registered(json.loads(contract.evaluate("model:get", each))) for each in (by_node, by_tool)] == wanted
+        assert [registered(json.loads(contract.evaluate("record:get", each))) for each in (by_node, by_tool)] == wanted
     assert chains.heights() == dict.fromkeys(chains.heights(), height)  # asking has left nothing behind

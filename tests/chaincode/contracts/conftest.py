@@ -35,6 +35,7 @@ from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.model import FileEntry, ModelVersion, RecordModelVersion, RegisterModel, manifest_digest
 from chaincode.domain.policy import Member, Policy, QuorumRule, SetPolicy, Stage
 from chaincode.domain.provenance import CommitVersion, DatasetVersion, Origin, RegisterDataset, Sensitivity
+from chaincode.domain.reading import GetRecord
 from chaincode.domain.register import COMMANDS, FUNCTION_OF
 from chaincode.domain.spdx import Licence
 from chaincode.domain.status import GetStatus
@@ -210,6 +211,15 @@ class World:
         record: dict[str, Any] = self.answer["record"]
         return record
 
+    @staticmethod
+    def one(kind: str, *parts: object) -> GetRecord:
+        """The question for one record."""
+        return GetRecord(Text(kind), tuple(Text(str(part)) for part in parts))
+
+    def shown(self, kind: str, *parts: object) -> dict[str, Any]:
+        """Ask for one record."""
+        return self.ask(World.one(kind, *parts))
+
     def refused(self, org: str, command: Command | Query | bytes, function: str | None = None) -> LedgerError:
         """The refusal, as a client would rebuild it from what the chaincode says."""
         with pytest.raises(LedgerError) as caught:
@@ -367,6 +377,15 @@ class Case:
 
     def status(self):
         return self.world.ask(GetStatus(NET))
+
+    @staticmethod
+    def one(kind: str, *parts: object) -> GetRecord:
+        """The question for one record."""
+        return GetRecord(Text(kind), tuple(Text(str(part)) for part in parts))
+
+    def shown(self, kind: str, *parts: object) -> dict[str, Any]:
+        """Ask for one record."""
+        return self.ask(World.one(kind, *parts))
 
     def refused(self, org, command):
         return self.world.refused(org, command)

@@ -7,14 +7,12 @@ import pytest
 
 from chaincode.domain import errors, model
 from chaincode.domain.claims import DigestClaim
-from chaincode.domain.evaluation import GetEvaluation, RecordEvaluation
+from chaincode.domain.evaluation import RecordEvaluation
 from chaincode.domain.float64 import Float64
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import (
     DeclareParent,
     FileEntry,
-    GetModel,
-    GetModelVersion,
     LaterParents,
     ModelParent,
     RegisterModel,
@@ -26,7 +24,6 @@ from chaincode.domain.spdx import Licence
 from chaincode.domain.training import (
     Code,
     Environment,
-    GetRun,
     InputRole,
     Metric,
     Parameter,
@@ -93,8 +90,8 @@ def test_a_model_and_a_version_are_recorded(lab):
     lab.submit(LAB, RegisterModel(Name("net"), Text("A net"), card=lab.digest_of("card")))
     event = lab.submit(LAB, lab.record_model_version("net", run=Name("r-1")))
     assert (event["name"], event["version"], event["owner"]) == ("ModelVersionRecorded", NET, LAB)
-    assert lab.ask(GetModel(Name("net")))["title"] == "A net"
-    assert lab.ask(GetModelVersion(Name("net"), Number(1)))["run"] == "r-1"
+    assert lab.shown("model", "net")["title"] == "A net"
+    assert lab.shown("model-version", "net", 1)["run"] == "r-1"
     assert Edge(Ref("run:r-1"), NET, Text("trained")) in lab.records()
 
 
@@ -126,9 +123,9 @@ def test_the_same_weights_are_recorded_again_and_say_who_was_first(lab):
     assert (first.owner, first.reference) == (LAB, NET)
     lab.submit(HOSPITAL, RegisterModel(Name("mine"), Text("m"), card=manifest_digest(weights)))
     lab.submit(HOSPITAL, lab.record_model_version("mine", files=weights))
-    assert lab.ask(GetModelVersion(Name("mine"), Number(1)))["earlier_claims"][0]["reference"] == NET
-    assert lab.ask(GetModel(Name("mine")))["earlier_claims"][0]["owner"] == LAB
-    assert lab.ask(GetModelVersion(Name("net"), Number(1)))["earlier_claims"] == []
+    assert lab.shown("model-version", "mine", 1)["earlier_claims"][0]["reference"] == NET
+    assert lab.shown("model", "mine")["earlier_claims"][0]["owner"] == LAB
+    assert lab.shown("model-version", "net", 1)["earlier_claims"] == []
 
 
 def test_an_altered_artifact_is_refused(lab):
@@ -156,10 +153,10 @@ def test_what_was_ignored_is_part_of_the_record(lab):
     lab.submit(LAB, RegisterModel(Name("net"), Text("n")))
     paths = (FilePath(".git"), FilePath("cache/old"))
     lab.submit(LAB, lab.record_model_version("net", ignore_paths=paths))
-    assert lab.ask(GetModelVersion(Name("net"), Number(1)))["ignore_paths"] == [".git", "cache/old"]
+    assert lab.shown("model-version", "net", 1)["ignore_paths"] == [".git", "cache/old"]
     files = tuple(FileEntry(FilePath(path), ZERO, Count(1)) for path in ("cache/older", "sub/.git"))
     lab.submit(LAB, lab.record_model_version("net", 2, files=files, ignore_paths=paths))
-    assert len(lab.ask(GetModelVersion(Name("net"), Number(2)))["files"]) == 2
+    assert len(lab.shown("model-version", "net", 2)["files"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -346,7 +343,7 @@ def test_a_run_is_recorded_with_all_that_it_used(lab):
     root = lab.digest_of("wdbc:1")
     inputs = (RunInput(DATA, root), RunInput(DATA, root, InputRole.TEST))
     assert lab.submit(LAB, run(lab, inputs=inputs, parents=(NET,)))["name"] == "RunRecorded"
-    stored = lab.ask(GetRun(Name("r-1")))
+    stored = lab.shown("training-run", "r-1")
     assert stored["metrics"] == [{"name": "accuracy", "value": "0.97"}]
     assert Edge(DATA, Ref("run:r-1"), Text("input:train+test")) in lab.records()
     assert Edge(NET, Ref("run:r-1"), Text("initialised")) in lab.records()
@@ -357,7 +354,7 @@ def test_a_run_keeps_every_step_of_a_metric_and_long_settings(lab):
     history = tuple(Metric(Text("loss"), Float64(repr(1 / step)), Count(step)) for step in range(1, 1_201))
     metrics = (*history, Metric(Text("loss"), Float64("2.220446049250313e-16")), Metric(Text("drift"), Float64("nan")))
     lab.submit(LAB, run(lab, parameters=(Parameter(Text("columns"), columns),), metrics=metrics))
-    stored = lab.ask(GetRun(Name("r-1")))
+    stored = lab.shown("training-run", "r-1")
     assert stored["parameters"] == [{"name": "columns", "value": columns}]
     assert stored["metrics"][2] == {"name": "loss", "value": "0.3333333333333333", "step": 3}
     assert stored["metrics"][-2:] == [
@@ -419,7 +416,7 @@ def test_an_evaluation_is_the_word_of_whoever_evaluated(lab):
     lab.model_version(LAB, "net")
     event = lab.submit(HOSPITAL, evaluation(lab))
     assert (event["name"], event["owner"], event["subject"]) == ("EvaluationRecorded", HOSPITAL, NET)
-    assert lab.ask(GetEvaluation(Name("e-1")))["owner"] == HOSPITAL
+    assert lab.shown("evaluation", "e-1")["owner"] == HOSPITAL
     assert lab.refused(LAB, evaluation(lab)) == errors.AlreadyExists("evaluation:e-1")
 
 
@@ -438,16 +435,3 @@ def test_an_evaluation_needs_a_metric_a_time_and_true_data(lab):
     assert isinstance(lab.refused(LAB, evaluation(lab, data=RunInput(DATA, ZERO))), errors.ArtifactAltered)
     later = Instant(lab.at + 120_001)
     assert isinstance(lab.refused(LAB, evaluation(lab, evaluated_at=later)), errors.DatedInTheFuture)
-
-
-@pytest.mark.parametrize(
-    ("query", "reference"),
-    [
-        (GetModel(Name("x")), "model:x"),
-        (GetModelVersion(Name("x"), Number(1)), "model-version:x:1"),
-        (GetRun(Name("x")), "run:x"),
-        (GetEvaluation(Name("x")), "evaluation:x"),
-    ],
-)
-def test_what_is_not_there_is_not_found(world, query, reference):
-    assert world.refused(LAB, query) == errors.RecordNotFound(reference)

@@ -7,7 +7,7 @@ from chaincode.domain import errors
 from chaincode.domain.endorsement import Endorse, Submit, Withdraw
 from chaincode.domain.evidence import Decision
 from chaincode.domain.lifecycle import Advance, ArtifactStage, Quarantine, Release
-from chaincode.domain.policy import GetPolicy, Member, QuorumRule, Stage
+from chaincode.domain.policy import Member, QuorumRule, Stage
 from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
 
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
@@ -20,9 +20,9 @@ NET = Ref("model-version:net:1")
 def test_the_majority_of_those_it_names_founds_the_policy(empty_world):
     first = empty_world.submit(HOSPITAL, empty_world.founding_policy())
     assert (first["name"], first["number"], first["by"]) == ("PolicyProposed", 1, HOSPITAL)
-    assert empty_world.refused(LAB, GetPolicy()) == errors.PolicyMissing()
+    assert empty_world.refused(LAB, empty_world.one("policy")) == errors.RecordNotFound("policy")
     assert empty_world.submit(REGULATOR, empty_world.founding_policy())["name"] == "PolicySet"
-    assert empty_world.ask(GetPolicy())["number"] == 1
+    assert empty_world.shown("policy")["number"] == 1
 
 
 def test_the_founding_policy_is_written_once(world):
@@ -56,7 +56,7 @@ def test_a_process_that_was_told_its_founders_endorses_no_other_founding(make_wo
     alone = world.founding_policy(members=(Member(LAB), Member(REGULATOR)), rules=())
     assert world.refused(LAB, alone) == errors.FoundersDiffer("HospitalMSP, LabMSP, RegulatorMSP")
     world.found()
-    assert world.ask(GetPolicy())["number"] == 1
+    assert world.shown("policy")["number"] == 1
 
 
 def test_an_amendment_needs_the_quorum_of_the_policy_in_force(empty_world):
@@ -68,9 +68,9 @@ def test_an_amendment_needs_the_quorum_of_the_policy_in_force(empty_world):
     assert empty_world.submit(HOSPITAL, amended)["name"] == "PolicyProposed"
     assert empty_world.submit(LAB, amended)["name"] == "PolicyProposed"
     assert empty_world.submit(REGULATOR, amended)["name"] == "PolicySet"
-    assert len(empty_world.ask(GetPolicy())["members"]) == 4
-    assert len(empty_world.ask(GetPolicy(Number(1)))["members"]) == 3
-    assert empty_world.refused(LAB, GetPolicy(Number(3))) == errors.PolicyMissing()
+    assert len(empty_world.shown("policy")["members"]) == 4
+    assert len(empty_world.shown("policy-version", 1)["policy"]["members"]) == 3
+    assert empty_world.refused(LAB, empty_world.one("policy-version", 3)) == errors.RecordNotFound("policy-version:3")
 
 
 RULE = QuorumRule(ArtifactKind.MODEL_VERSION, Number(1))
@@ -114,7 +114,7 @@ def test_a_policy_that_could_not_work_is_refused(empty_world, changes, pointer):
 )
 def test_a_rule_that_somebody_could_satisfy_is_accepted(empty_world, rule):
     empty_world.found(rules=(rule,))
-    assert empty_world.ask(GetPolicy())["number"] == 1
+    assert empty_world.shown("policy")["number"] == 1
 
 
 # --- Stages beyond approval -------------------------------------------------------------------------------------

@@ -9,14 +9,12 @@ from chaincode.domain import errors, merkle, tabular
 from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.derivation import Activity, Derivation, Range, Selection
 from chaincode.domain.lineage import Edge
-from chaincode.domain.provenance import Change, Dataset, GetDataset, GetDatasetVersion, Origin
+from chaincode.domain.provenance import Change, Dataset, Origin
 from chaincode.domain.spdx_ids import LIST_VERSION
 from chaincode.domain.values import (
     Blob,
     Count,
     Digest,
-    Name,
-    Number,
     Ref,
     SignedInstant,
     Territory,
@@ -53,7 +51,7 @@ def test_a_data_set_is_registered_for_the_organisation_that_asks(world):
     }
     dataset = world.read(Dataset, "wdbc")
     assert (dataset.owner, dataset.registered_at, dataset.licence) == (HOSPITAL, world.at, "CC-BY-4.0")
-    origin = world.ask(GetDataset(Name("wdbc")))["origin"]
+    origin = world.shown("dataset", "wdbc")["origin"]
     assert (origin["geography"], origin["collected_from"]) == (["US"], TITANIC)
     assert world.read(DigestClaim, world.digest_of("card")).reference == "dataset:wdbc"
 
@@ -98,7 +96,7 @@ def test_the_first_claim_to_public_bytes_stands_and_blocks_nobody(world):
     assert world.read(Dataset, "wdbc-copy").earlier_claims == ()
     assert world.read(Dataset, "mine").earlier_claims == (first,)
     assert world.read(Dataset, "third").earlier_claims == (world.read(DigestClaim, own),)
-    shown = world.ask(GetDataset(Name("mine")))["earlier_claims"]
+    shown = world.shown("dataset", "mine")["earlier_claims"]
     assert shown == [
         {"digest": str(licence), "owner": HOSPITAL, "reference": "dataset:wdbc", "claimed_at": first.claimed_at}
     ]
@@ -156,7 +154,7 @@ def test_a_version_commits_to_its_root_and_size(world):
     world.dataset(HOSPITAL, "wdbc")
     version = world.dataset_version(HOSPITAL, "wdbc", size=Count(569))
     assert (version.size, version.licence, version.change) == (569, "CC-BY-4.0", Change.FIRST)
-    assert world.ask(GetDatasetVersion(Name("wdbc"), Number(1)))["size"] == 569
+    assert world.shown("dataset-version", "wdbc", 1)["size"] == 569
 
 
 def test_a_version_extends_the_last_one_with_a_consistency_proof(world):
@@ -409,11 +407,5 @@ def test_a_command_of_another_form_is_refused_with_the_field(world, changes, ref
 
 
 def test_a_command_of_another_function_is_refused(world):
-    query = b'{"dataset":"wdbc","kind":"get-dataset","schema":1}'
-    assert world.refused(HOSPITAL, query, "dataset:register") == errors.UnknownKind("get-dataset")
-
-
-def test_what_is_not_there_is_not_found(world):
-    assert world.refused(LAB, GetDataset(Name("x"))) == errors.RecordNotFound("dataset:x")
-    refusal = world.refused(LAB, GetDatasetVersion(Name("x"), Number(1)))
-    assert refusal == errors.RecordNotFound("dataset-version:x:1")
+    query = b'{"key":["wdbc"],"kind":"get-record","record":"dataset","schema":1}'
+    assert world.refused(HOSPITAL, query, "dataset:register") == errors.UnknownKind("get-record")

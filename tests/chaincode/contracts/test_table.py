@@ -10,9 +10,8 @@ from chaincode.contracts import table
 from chaincode.contracts.state import CorruptEntryError
 from chaincode.domain import errors
 from chaincode.domain.derivation import Activity, Derivation
-from chaincode.domain.provenance import GetDataset
 from chaincode.domain.register import COMMANDS, FUNCTION_OF, QUERIES
-from chaincode.domain.values import Name, Ref
+from chaincode.domain.values import Ref
 
 LAB = "LabMSP"
 
@@ -27,8 +26,8 @@ def test_every_function_that_the_law_names_has_a_contract(world):
     [
         ("dataset:register", ()),
         ("dataset:register", (b"{}", b"{}", b"{}")),
-        ("dataset:get", ()),
-        ("dataset:get", (b"{}", b"0" * 64)),
+        ("record:get", ()),
+        ("record:get", (b"{}", b"0" * 64)),
     ],
 )
 def test_a_function_takes_one_document_and_a_command_a_token(world, function, args):
@@ -61,7 +60,7 @@ def test_an_entry_that_cannot_be_read_is_a_fault(world):
     world.dataset(LAB, "wdbc")
     world.state["\x00dataset\x00wdbc\x00"] = (b'{"kind":"dataset"}', 9)
     with pytest.raises(CorruptEntryError):
-        world.simulate(LAB, GetDataset(Name("wdbc")))
+        world.simulate(LAB, world.one("dataset", "wdbc"))
 
 
 @pytest.mark.parametrize(
@@ -73,13 +72,13 @@ def test_an_entry_that_cannot_be_read_is_a_fault(world):
         '{"kind":"\\u00e9","schema":1}',
         '{"%s":1}' % ("n" * 100_000),
         '{"kind":"%s","schema":1}' % ("n" * 100_000),
-        '{"kind":"get-dataset","schema":1,"%s":1}' % ("n" * 100_000),
+        '{"kind":"get-record","schema":1,"%s":1}' % ("n" * 100_000),
     ],
 )
 def test_a_refusal_of_any_input_can_be_written_and_stays_short(world, argument):
-    world.refused(LAB, argument.encode(), "dataset:get")
+    world.refused(LAB, argument.encode(), "record:get")
     with pytest.raises(errors.Malformed) as caught:
-        world.functions["dataset:get"](None, (argument.encode(),))
+        world.functions["record:get"](None, (argument.encode(),))
     assert len(table.refusal(caught.value)) < 1_000
 
 

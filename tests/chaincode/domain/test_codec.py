@@ -20,7 +20,8 @@ from chaincode.domain.evidence import Statement, Subject
 from chaincode.domain.float64 import Float64
 from chaincode.domain.keys import key, key_of
 from chaincode.domain.model import FileEntry, RecordModelVersion
-from chaincode.domain.provenance import Dataset, DatasetRegistered, GetDataset, RegisterDataset
+from chaincode.domain.provenance import Dataset, DatasetRegistered, RegisterDataset
+from chaincode.domain.reading import GetRecord
 from chaincode.domain.register import RECORDS
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import (
@@ -217,10 +218,10 @@ def test_a_wrong_document_is_refused_at_the_field_that_is_wrong(pointer, value, 
         ({"kind": 7, "schema": 1}, errors.UnknownKind("what is no text")),
         ({"kind": "é" * 65, "schema": 1}, errors.UnknownKind("?" * 64 + "...")),
         ({"kind": "DatasetRegistered", "schema": 1}, errors.UnknownKind("DatasetRegistered")),
-        ({"name": "get-dataset", "schema": 1}, errors.UnknownKind("get-dataset")),
-        ({"kind": "get-dataset", "schema": 2}, errors.UnknownSchema("get-dataset", 2)),
-        ({"kind": "get-dataset", "schema": True}, errors.UnknownSchema("get-dataset", 1)),
-        ({"kind": "get-dataset", "schema": "1"}, errors.UnknownSchema("get-dataset", -1)),
+        ({"name": "get-record", "schema": 1}, errors.UnknownKind("get-record")),
+        ({"kind": "get-record", "schema": 2}, errors.UnknownSchema("get-record", 2)),
+        ({"kind": "get-record", "schema": True}, errors.UnknownSchema("get-record", 1)),
+        ({"kind": "get-record", "schema": "1"}, errors.UnknownSchema("get-record", -1)),
     ],
 )
 def test_an_unknown_document_is_refused_and_not_guessed(document, refusal):
@@ -271,7 +272,7 @@ def test_bytes_are_bounded_as_lists_are(field, most):
 
 def test_only_the_expected_class_is_read():
     with pytest.raises(errors.UnknownKind):
-        codec.read(Dataset, codec.to_json(GetDataset(Name("x"))))
+        codec.read(Dataset, codec.to_json(GetRecord(Text("dataset"), (Text("x"),))))
 
 
 def test_the_envelope_has_the_names_of_dsse():

@@ -134,5 +134,5 @@ def test_our_own_peers_word_of_an_earlier_transaction_is_marked_as_to_be_shown(
 
 def test_questions_are_for_our_own_organisation_alone(site: Any) -> None:
     with pytest.raises(LedgerMisuse):  # the fake answers no JSON
-        site.ledger.evaluate("model:get", "{}")
+        site.ledger.evaluate("record:get", "{}")
     assert list(site.fakes[0].requests[-1].target_organizations) == ["LabMSP"]

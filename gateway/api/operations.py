@@ -298,7 +298,9 @@ POLICIES: Final = (
         path="/v1/policies",
         answer=page("policy-version"),
         sdk="policies",
-        verb=Verb("policy list", help="List the policies that were in force.", columns=("policy",)),
+        verb=Verb(
+            "policy list", help="List the policies that were in force.", columns=("policy.number", "policy.set_at")
+        ),
     ),
     Operation(
         name="getPolicy",
@@ -512,6 +514,36 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
 """The rows by the noun that they are about, in the order in which the documents list them."""
 
 OPERATIONS: Final = tuple(chain.from_iterable(NOUNS.values()))
+
+GROUPS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "dataset": "Register data sets, commit to and verify records.",
+        "model": "Register models, record and verify versions.",
+        "run": "Record and show training runs.",
+        "evaluation": "Record how a model version did on a data set.",
+        "policy": "The consortium's endorsement policy.",
+    }
+)
+"""What the verbs of two words are about, by their first word."""
+
+BESIDE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
+        "verify": "checks a file of evidence offline; no gateway is asked",
+    }
+)
+"""Verbs that are no operation of a gateway, and why."""
+
+FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "title": "What people call it.",
+        "licence": "SPDX expression.",
+        "reason": "Why, in words that stand on the ledger.",
+        "digest": "The bytes that you examined; the recorded ones by default.",
+        "relation": "How the child was made: fine-tuned, distilled, merged, quantised or adapter.",
+    }
+)
+"""What those fields of bodies mean that are options on the command line."""
 
 EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -8,41 +8,14 @@ from typing import Any
 
 import click
 
-from gateway.cli.answers import found, print_comparison, recorded
+from gateway.cli.answers import print_comparison, recorded
 from gateway.cli.console import Failure, dumps, uploading
-from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, announced, merged, using_gateway
-
-
-@click.group()
-def dataset() -> None:
-    """Register data sets, commit to and verify records."""
-
-
-@dataset.command("register")
-@click.argument("name")
-@click.option("--title", help="What people call it.")
-@click.option("--licence", help="SPDX expression.")
-@FIELDS
-@IDEMPOTENCY_KEY
-@using_gateway
-def dataset_register(
-    pedigree: Any,
-    name: str,
-    title: str | None,
-    licence: str | None,
-    given: Path | None,
-    idempotency_key: str | None,
-    as_json: bool,
-) -> None:
-    """Register a data set of your organisation."""
-    rest = merged(given, "dataset", title=title, licence=licence)
-    recorded(pedigree.register_dataset(name, idempotency_key=idempotency_key, **rest), as_json)
-
+from gateway.cli.options import FILE, IDEMPOTENCY_KEY, announced, using_gateway
 
 _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ; | or tab; a comma by default.")
 
 
-@dataset.command("commit")
+@click.command()
 @click.argument("name")
 @click.argument("file", type=FILE)
 @click.option("--id-field", help="Column or member that holds the record id.")
@@ -90,16 +63,7 @@ def _reading(file: Path | None) -> Iterator[None]:
         raise Failure.of(exc, str(file)) from None
 
 
-@dataset.command("show")
-@click.argument("name")
-@click.argument("number", type=int, required=False)
-@using_gateway
-def dataset_show(pedigree: Any, name: str, number: int | None, as_json: bool) -> None:
-    """Show a data set, or one version of it."""
-    found(pedigree.dataset(name) if number is None else pedigree.dataset_version(name, number), as_json)
-
-
-@dataset.command("proof")
+@click.command()
 @click.argument("name")
 @click.argument("number", type=int)
 @click.argument("record_id")
@@ -113,7 +77,7 @@ def dataset_proof(pedigree: Any, name: str, number: int, record_id: str, output:
     click.echo(dumps(pedigree.record_proof(name, number, record_id)), file=output)
 
 
-@dataset.command("verify")
+@click.command()
 @click.argument("name")
 @click.argument("number", type=int)
 @click.argument("file", type=FILE, required=False)

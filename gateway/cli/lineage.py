@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pedigree lineage` and `pedigree ledger`: what the ledger says about an artifact, and about itself."""
+"""`pedigree lineage`: what an artifact was made from, and what was made from it."""
 
 from typing import Any
 
 import click
 
-from gateway.cli.console import fields, lineage_tree, show
+from gateway.cli.console import lineage_tree, show
 from gateway.cli.options import using_gateway
 
 
@@ -19,11 +19,3 @@ def lineage(pedigree: Any, reference: str, down: bool, limit: int, as_json: bool
     direction = "down" if down else "up"
     answer = pedigree.lineage(reference, direction, limit=limit)
     show(answer, as_json, lambda: lineage_tree(answer, direction))
-
-
-@click.command()
-@using_gateway
-def ledger(pedigree: Any, as_json: bool) -> None:
-    """Show the ledger's height and this gateway's place."""
-    answer = pedigree.ledger()
-    show(answer, as_json, lambda: fields(answer))

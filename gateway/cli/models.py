@@ -8,31 +8,12 @@ from typing import Any
 
 import click
 
-from gateway.cli.answers import found, print_comparison, recorded
+from gateway.cli.answers import print_comparison, recorded
 from gateway.cli.console import progressing
 from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, using_gateway
 
 
-@click.group()
-def model() -> None:
-    """Register models, record and verify versions."""
-
-
-@model.command("register")
-@click.argument("name")
-@click.option("--title", help="What people call it.")
-@FIELDS
-@IDEMPOTENCY_KEY
-@using_gateway
-def model_register(
-    pedigree: Any, name: str, title: str | None, given: Path | None, idempotency_key: str | None, as_json: bool
-) -> None:
-    """Register a model of your organisation."""
-    rest = merged(given, "model", title=title)
-    recorded(pedigree.register_model(name, idempotency_key=idempotency_key, **rest), as_json)
-
-
-@model.command("record")
+@click.command()
 @click.argument("name")
 @click.argument("path", type=FILE)
 @click.option("--licence", required=True, help="SPDX expression.")
@@ -73,16 +54,7 @@ def model_record(
     recorded(outcome, as_json)
 
 
-@model.command("show")
-@click.argument("name")
-@click.argument("number", type=int, required=False)
-@using_gateway
-def model_show(pedigree: Any, name: str, number: int | None, as_json: bool) -> None:
-    """Show a model, or one version of it."""
-    found(pedigree.model(name) if number is None else pedigree.model_version(name, number), as_json)
-
-
-@model.command("verify")
+@click.command()
 @click.argument("name")
 @click.argument("number", type=int)
 @click.argument("path", type=FILE)

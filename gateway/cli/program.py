@@ -13,16 +13,17 @@ from typing import Any
 
 import click
 
-from gateway.cli import endorsing
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
-from gateway.cli.datasets import dataset
+from gateway.cli.datasets import dataset_commit, dataset_proof, dataset_verify
+from gateway.cli.endorsing import artifact, inbox
 from gateway.cli.evidence import verify
 from gateway.cli.exits import Exit
 from gateway.cli.identity.verbs import identity
-from gateway.cli.lineage import ledger, lineage
-from gateway.cli.models import model
+from gateway.cli.lineage import lineage
+from gateway.cli.models import model_record, model_verify
 from gateway.cli.records import records
-from gateway.cli.runs import evaluation, run
+from gateway.cli.runs import run_record
+from gateway.cli.verbs import add_verbs
 
 _network = click.option(
     "--network",
@@ -218,5 +219,20 @@ def _refuse_without_keys(data: Path) -> None:
         raise Failure(f"{data} has no keys; make one with: pedigree keys add NAME --role ROLE --data {data}")
 
 
-for command in (dataset, model, run, evaluation, lineage, verify, ledger, *endorsing.VERBS, identity, records):
-    main.add_command(command)
+add_verbs(
+    main,
+    {
+        "artifact": artifact,
+        "dataset commit": dataset_commit,
+        "dataset proof": dataset_proof,
+        "dataset verify": dataset_verify,
+        "inbox": inbox,
+        "lineage": lineage,
+        "model record": model_record,
+        "model verify": model_verify,
+        "run record": run_record,
+        "verify": verify,
+    },
+)
+main.add_command(identity)
+main.add_command(records)

@@ -1,30 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pedigree run` and `pedigree evaluation`: how models were trained, and how they did."""
+"""`pedigree run record`: a training run that is over, from a file."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.answers import found, recorded
+from gateway.cli.answers import recorded
 from gateway.cli.console import read_json
-from gateway.cli.options import FILE, IDEMPOTENCY_KEY, merged, refuse_taken, using_gateway
+from gateway.cli.options import FILE, IDEMPOTENCY_KEY, refuse_taken, using_gateway
 
 
-@click.group()
-def run() -> None:
-    """Record and show training runs."""
-
-
-@run.command("show")
-@click.argument("name")
-@using_gateway
-def run_show(pedigree: Any, name: str, as_json: bool) -> None:
-    """Show a training run."""
-    found(pedigree.get_run(name), as_json)
-
-
-@run.command("record")
+@click.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="[NAME] FILE")
 @IDEMPOTENCY_KEY
 @using_gateway
@@ -46,19 +33,3 @@ def run_record(pedigree: Any, arguments: tuple[str, ...], idempotency_key: str |
         raise ValueError(f"{file} names no run; give its NAME before the file")
     refuse_taken(file, value)
     recorded(pedigree.record_run(name or named, idempotency_key=idempotency_key or key, **value), as_json)
-
-
-@click.group()
-def evaluation() -> None:
-    """Record how a model version did on a data set."""
-
-
-@evaluation.command("record")
-@click.argument("name")
-@click.argument("file", type=FILE)
-@IDEMPOTENCY_KEY
-@using_gateway
-def evaluation_record(pedigree: Any, name: str, file: Path, idempotency_key: str | None, as_json: bool) -> None:
-    """Record an evaluation, from FILE (JSON)."""
-    fields = merged(file, "evaluation")
-    recorded(pedigree.record_evaluation(name, idempotency_key=idempotency_key, **fields), as_json)

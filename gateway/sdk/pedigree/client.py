@@ -166,6 +166,10 @@ class Pedigree(ModelCalls, RunCalls):
         """A page of the versions of the policy that were in force."""
         return self._transport.get("/v1/policies", cursor=cursor, limit=limit)
 
+    def policy_votes(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
+        """A page of votes for versions of the policy; `number` keeps those for one version."""
+        return self._transport.get("/v1/policies/votes", cursor=cursor, limit=limit, **filters)
+
     def submit(self, reference: str, *, idempotency_key: str | None = None, **fields: Any) -> Recorded:
         """Ask the consortium to endorse an artifact of your organisation."""
         return self._step(reference, "submission", fields, idempotency_key)

@@ -89,6 +89,10 @@ class RunCalls(Calls):
         """Record how a model version did on a data set version; `metrics` may be a mapping of names to numbers."""
         return self._record("/v1/evaluations", {"evaluation": name, **_listed(fields)}, idempotency_key)
 
+    def evaluation(self, name: str) -> Json:
+        """An evaluation."""
+        return self._transport.get(f"/v1/evaluations/{segment(name)}")
+
     def evaluations(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of evaluations: `items`, and `next` to pass as `cursor` for the page after it."""
         return self._transport.get("/v1/evaluations", cursor=cursor, limit=limit, **filters)

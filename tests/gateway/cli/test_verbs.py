@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.api.operations import EXAMPLES, OPERATIONS
+from gateway.api.rows import Operation
 from gateway.cli import main
 from gateway.cli.exits import Exit
+from gateway.cli.verbs import add_verbs
 
 DONE = {
     "record": {"kind": "model", "model": "net", "recorded_at": 1_795_397_823_449},
@@ -136,6 +141,75 @@ def test_a_verb_shows_what_it_says(gateway: Gateway, arguments: tuple[str, ...],
     assert printed.exit_code == 0, printed.output
     assert gateway.requests[0][0] == request_line
     assert json.loads(gateway.run(*arguments, "--json").stdout) == DONE
+
+
+DERIVED = [operation for operation in OPERATIONS if "cli" not in operation.odd]
+each_derived = pytest.mark.parametrize("operation", DERIVED, ids=lambda operation: operation.name)
+
+
+def arguments_of(operation: Operation, file: Path) -> list[str]:
+    """What calls an operation on the command line, with everything that must be given."""
+    places = [EXAMPLES[name] for name in operation.places]
+    bound = operation.body.bound.values() if operation.body else []
+    positional = [value.format_map(EXAMPLES) for value in bound] if operation.body else places
+    fields = [EXAMPLES.get(name, "x") for name in operation.verb.arguments]
+    files = [str(file)] if operation.verb.file == "argument" else []
+    options = [word for name in operation.verb.required for word in (f"--{name}", "x")]
+    return [*operation.verb.words.split(), *positional, *fields, *files, *options]
+
+
+@each_derived
+def test_every_derived_verb_asks_what_its_row_says(gateway: Gateway, tmp_path: Path, operation: Operation) -> None:
+    file = tmp_path / "fields.json"
+    file.write_text('{"note": "n"}')
+    paged = operation.answer.paged
+    gateway.answer = {"items": [DONE], "next": None} if paged else DONE
+    arguments = arguments_of(operation, file)
+    printed = gateway.run(*arguments)
+    assert printed.exit_code == 0, printed.output
+    ((asked, body),) = gateway.requests
+    method, target = asked.split(" ")
+    assert (method, urlsplit(target).path) == (operation.method, operation.path.format_map(EXAMPLES))
+    assert (body != b"") == operation.records
+    assert (gateway.keys[0] is not None) == operation.records
+    assert json.loads(gateway.run(*arguments, "--json").stdout) == (
+        gateway.answer if paged else {**DONE, "transaction": {"id": "ab" * 32, "block": 6}}
+    )
+    for name in operation.verb.required:
+        assert body[name] == "x"
+        without = [word for at, word in enumerate(arguments) if f"--{name}" not in arguments[max(0, at - 1) : at + 1]]
+        assert gateway.run(*without).exit_code == Exit.USAGE
+
+
+@each_derived
+def test_every_option_of_a_derived_verb_arrives(gateway: Gateway, tmp_path: Path, operation: Operation) -> None:
+    gateway.answer = {"items": [], "next": None} if operation.answer.paged else DONE
+    file = tmp_path / "fields.json"
+    file.write_text("{}")
+    for name in operation.verb.options:
+        assert gateway.run(*arguments_of(operation, file), f"--{name}", "said").exit_code == 0
+        assert gateway.requests[-1][1][name] == "said"
+    for parameter in (*operation.parameters, *operation.filters):
+        value = {"number": "2", "text": "said", "choice": ("", *parameter.choices)[-1]}[parameter.form]
+        assert gateway.run(*arguments_of(operation, file), f"--{parameter.name}", value).exit_code == 0
+        assert parse_qs(urlsplit(gateway.requests[-1][0]).query)[parameter.name] == [value]
+
+
+def test_a_list_reads_as_many_pages_as_its_limit_asks_for(gateway: Gateway) -> None:
+    gateway.answer = {"items": [DONE] * 100, "next": "more"}
+    printed = gateway.run("model", "list", "--limit", "250", "--owner", "AMSP")
+    queries = [parse_qs(urlsplit(asked.split(" ")[1]).query) for asked, _ in gateway.requests]
+    assert [query["limit"] for query in queries] == [["100"], ["100"], ["50"]]
+    assert [query.get("cursor") for query in queries] == [None, ["more"], ["more"]]
+    assert all(query["owner"] == ["AMSP"] for query in queries)
+    assert "go on with --cursor more" in printed.stdout
+    gateway.answer = {"items": [], "next": None}
+    assert gateway.run("model", "list").stdout == "There is none.\n"
+
+
+def test_a_verb_that_does_not_follow_from_a_row_must_be_named_in_the_table() -> None:
+    with pytest.raises(ValueError, match="model verify"):
+        add_verbs(click.Group(), {})
 
 
 def test_an_artifact_and_the_inbox_are_told_in_words(gateway: Gateway) -> None:

@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-dep
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report reliability hostile \
-        fuzz conformance conformance-table foreign containers check licences reference format bench lock clean network-images \
+        fuzz conformance conformance-table foreign containers check generate licences reference format bench lock clean network-images \
         network-up network-down network-status network-reset network-logs doctor backup restore loadtest add-org rotate-tls
 
 help:  ## show this list
@@ -96,6 +96,9 @@ check: $(VENV)/.dev  ## lint, types, formatting, import directions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_house.py
+
+generate: $(VENV)/.dev  ## write what derives from the table of operations
+	@$(BIN)/python tests/guide_tables.py
 
 licences: $(VENV)/.dev  ## renew the law's table of SPDX licences (LIST=folder, a copy of spdx/license-list-data)
 	@$(BIN)/python tests/chaincode/domain/spdx_table.py $(LIST)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import click
 import pytest
 
+from gateway.api import guide
+from gateway.api.operations import OPERATIONS
 from gateway.cli import main as pedigree
 from network.cli import main as pedigree_network
 from network.topology import default_topology, loads
@@ -202,6 +204,15 @@ def test_every_command_and_option_says_what_it_is_in_one_line_of_help(program: s
 def test_the_topology_of_the_guide_is_the_default_one() -> None:
     (snippet,) = snippets("yaml")
     assert loads(snippet.text) == default_topology()
+
+
+def test_the_tables_of_operations_are_those_of_the_table() -> None:
+    page = (ROOT / "docs" / "guide" / "api.md").read_text(encoding="utf-8")
+    assert guide.within(page) == page, "run `make generate`"
+    for operation in OPERATIONS:
+        assert f"`{operation.method} {operation.path}`" in page
+    with pytest.raises(ValueError, match="markers"):
+        guide.within(page.replace(guide.END, ""))
 
 
 def test_links_and_files_exist() -> None:

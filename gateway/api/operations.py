@@ -529,7 +529,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
 BESIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
-        "verify": "checks a file of evidence offline; no gateway is asked",
+        "verify": "checks a file of evidence offline, and asks no gateway",
     }
 )
 """Verbs that are no operation of a gateway, and why."""

@@ -4,6 +4,7 @@
 import inspect
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 import pytest
@@ -13,6 +14,7 @@ from chaincode.domain.register import COMMANDS
 from gateway.api.operations import CONSENT_STATES, CSV_AND_JSON_LINES, EXAMPLES, OPERATIONS, PURPOSES, STAGES
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree
+from gateway.rest.auth import RANKS
 from gateway.services import consent, tables
 from pedigree import Pedigree
 
@@ -66,6 +68,51 @@ def test_the_document_says_what_the_table_says(api: Any) -> None:
         assert taken.get("required", False) == bool(taken["content"] and not operation.optional_body)
         for status, codes in operation.codes.items():
             assert set(codes) <= set(api.codes[operation.name][status])
+
+
+def ask(api: Any, operation: Operation, role: str | None, **more: Any) -> Any:
+    """A request for an operation, with an empty body where it takes one."""
+    path = operation.path.format_map(EXAMPLES)
+    required = {each.name: EXAMPLES[each.name] for each in operation.taken if each.required}
+    if required:
+        path += f"?{urlencode(required)}"
+    if operation.method == "GET":
+        return api.get(path, role=role, **more)
+    if operation.body is None:
+        return api.post(path, b"", role=role, **more)
+    return api.post(path, {}, role=role, **more)
+
+
+def test_every_operation_lets_in_its_role_and_those_above_and_nobody_else(api: Any) -> None:
+    for operation in OPERATIONS:
+        assert ask(api, operation, None).json["code"] == "unauthenticated"
+        for role, rank in RANKS.items():
+            answer = ask(api, operation, role)
+            refused = answer.status_code == 403 and answer.json["code"] == "role-too-low"
+            assert refused == (rank < RANKS[operation.role]), f"{operation.name}: {role}"
+            assert answer.status_code < 500, f"{operation.name}: {answer.json}"
+
+
+def test_every_operation_refuses_parameters_of_others_and_repeated_ones(api: Any) -> None:
+    for operation in OPERATIONS:
+        path = operation.path.format_map(EXAMPLES)
+        send = api.get if operation.method == "GET" else api.post
+        unknown = send(f"{path}?surprise=1", role="operator")
+        assert (unknown.status_code, unknown.json["code"]) == (400, "unknown-parameter"), operation.name
+        for parameter in operation.taken:
+            repeated = send(f"{path}?{parameter.name}=1&{parameter.name}=1", role="operator")
+            assert (repeated.status_code, repeated.json["code"]) == (400, "repeated-parameter"), operation.name
+
+
+def test_every_number_in_a_query_is_held_within_its_bounds(api: Any) -> None:
+    for operation in OPERATIONS:
+        for parameter in operation.taken:
+            if parameter.form != "number":
+                continue
+            for wrong in ("0", "-1", "x", "1.5", "\u0661", *([str(parameter.most + 1)] if parameter.most else [])):
+                path = f"{operation.path.format_map(EXAMPLES)}?{urlencode({parameter.name: wrong})}"
+                answer = api.get(path, role="operator")
+                assert (answer.status_code, answer.json["code"]) == (400, "invalid-parameter"), f"{path}: {answer.json}"
 
 
 @each_operation

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must hold of the consortium's ledger at any time, whoever wrote what in which order."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,14 +23,6 @@ from chaincode.domain.spdx import Licence
 from chaincode.domain.values import ArtifactKind, Digest, Record, Ref
 
 LedgerCheck = Callable[[Mapping[str, tuple[bytes, int]], Mapping[str, str]], None]
-
-
-@pytest.fixture(scope="session")
-def vectors() -> list[dict[str, Any]]:
-    """Every kind of document as a release writes it, with the key of a record and whether an organisation guards it."""
-    text = (Path(__file__).parents[1] / "vectors" / "documents.json").read_text("utf-8")
-    found: list[dict[str, Any]] = json.loads(text)
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import yaml
 def read_document(text: str) -> Any:
     """The document in YAML or JSON text; raises `ValueError`, `yaml.YAMLError` or `RecursionError`.
 
-    A key that stands there twice is refused; both formats' usual readers would keep the last one.
+    A key that is there twice is refused; both formats' usual readers would keep the last one.
     """
     # YAML's reader understands JSON too, but JSON's own says better what is wrong with it.
     if text.lstrip().startswith("{"):
@@ -33,7 +33,7 @@ def _mapping(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
         if not isinstance(key, Hashable):
             raise ValueError("a list or mapping cannot be a key")
         if key in mapping:
-            raise ValueError(f"{key!r} stands there twice")
+            raise ValueError(f"{key!r} is there twice")
         mapping[key] = value
     return mapping
 

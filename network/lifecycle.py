@@ -87,7 +87,7 @@ def deploy(
 ) -> Deployed:
     """Bring a definition into force for all organisations; raises `WireError` or `DefinitionError`.
 
-    Deploying what is deployed changes nothing; anything else becomes the next sequence. `progress` is told each step
+    Deploying what is deployed changes nothing; anything else becomes the next sequence. `progress` is given each step
     in words. Returns when every organisation's peer has committed it.
     """
     for msp_id in deployment.packages.keys() - {each.member.msp_id for each in administrators}:

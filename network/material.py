@@ -51,7 +51,7 @@ class Material:
         return folder / "services" / name / "tls"
 
     def orderer(self, domain: str, number: int = 1) -> Path:
-        """An ordering node's folder, with `msp` and `tls`; nodes are counted from 1."""
+        """An orderer's folder, with `msp` and `tls`; nodes are counted from 1."""
         return self.orderer_organisation(domain) / "orderers" / f"orderer{number}.{domain}"
 
     def user(self, domain: str, user: str = "User1") -> Path:
@@ -228,7 +228,7 @@ class _Issuer:
         new.rename(place)
 
     def write_tls(self, folder: Path, name: str, kind: str, role: str, begin: datetime, hosts: Sequence[str]) -> None:
-        """Write `<kind>.crt` and `<kind>.key` for TLS, and the root beside them unless it stands there."""
+        """Write `<kind>.crt` and `<kind>.key` for TLS, and the root beside them unless it is there."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self.tls_ca.issue(_subject(name, self.domain, role), key, begin, hosts, tls=True)
         if not (folder / "ca.crt").exists():

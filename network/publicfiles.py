@@ -177,7 +177,7 @@ class ConfigYaml:
 
 
 def read_config(folder: Path) -> tuple[bytes, ConfigYaml]:
-    """An MSP folder's `config.yaml` as it stands there, empty for none, and what it says.
+    """An MSP folder's `config.yaml` as it is there, empty for none, and what it says.
 
     Raises `PublicFileError` or `OSError`.
     """

@@ -84,7 +84,7 @@ def _kind(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a message may show it, whoever wrote it: on one line, and short.
+    """A value as a message may show it, even one that a stranger wrote: on one line, and short.
 
     Lists that hold themselves many times over, as aliases of YAML can, would fill the memory, and Python refuses to
     write a number of thousands of digits.

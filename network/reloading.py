@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a running network is told that its topology has changed, and how it answers.
+"""How a running network is notified that its topology has changed, and how it answers.
 
 Who changes a network writes topology.json and sends SIGUSR1 to the process that runs it. That process serves what the
 file describes and writes into reload.json which content it has followed, and with what result. The file belongs to the

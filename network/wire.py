@@ -49,9 +49,9 @@ class WireError(Exception):
 
 
 class ResultsDiffer(WireError):
-    """Peers endorsed different results: for a moment, while they stand at different blocks, or for good.
+    """Peers endorsed different results: for a moment, while they are at different blocks, or for good.
 
-    The moment comes with every upgrade of a chaincode. The definition's version stands in what is endorsed, and each
+    The moment comes with every upgrade of a chaincode. The definition's version is in what is endorsed, and each
     peer takes the next one when it commits the block that brings it.
     """
 
@@ -194,7 +194,7 @@ class Administrator:
 
 
 class OrderingService:
-    """Hands envelopes to the first ordering node that takes them; close it after use."""
+    """Hands envelopes to the first orderer that takes them; close it after use."""
 
     def __init__(
         self, addresses: Sequence[str], tls_ca: Path, host_names: Sequence[str], client: Path | None = None
@@ -266,7 +266,7 @@ class OrderingService:
 
 
 def _first_answer(channel: Any, method: str, kind: Any, envelope: common_pb2.Envelope) -> Any:
-    """What an ordering node answers first to one envelope, None when it closes the stream; raises `grpc.RpcError`."""
+    """What an orderer answers first to one envelope, None when it closes the stream; raises `grpc.RpcError`."""
     call = channel.stream_stream(
         f"/orderer.AtomicBroadcast/{method}",
         request_serializer=common_pb2.Envelope.SerializeToString,

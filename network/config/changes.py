@@ -85,7 +85,7 @@ def set_anchors(config: configtx_pb2.Config, msp_id: str, anchors: Iterable[Endp
 
 
 def set_batch(config: configtx_pb2.Config, batch: Batch) -> configtx_pb2.Config:
-    """Replace when the ordering service cuts a block; `idle_cut_ms` is no part of a channel's configuration."""
+    """Replace when the ordering service cuts a block; `idle_cut_ms` is not part of a channel's configuration."""
     updated = _copy(config)
     orderer = updated.channel_group.groups["Orderer"]
     sizes = orderer_pb2.BatchSize(
@@ -135,7 +135,7 @@ def set_tls_roots(config: configtx_pb2.Config, msp_id: str, roots: Sequence[byte
     return _with_msp(config, msp_id, change)
 
 
-# -- ordering nodes ----------------------------------------------------------------------------------------------------
+# -- orderers ----------------------------------------------------------------------------------------------------------
 
 
 def consenters(config: configtx_pb2.Config) -> list[Endpoint]:
@@ -152,7 +152,7 @@ def consenters(config: configtx_pb2.Config) -> list[Endpoint]:
 def add_consenter(
     config: configtx_pb2.Config, msp_id: str, address: Endpoint, certificate: bytes
 ) -> configtx_pb2.Config:
-    """Make an ordering node that follows the channel a consenter, and name its address to the peers.
+    """Make an orderer that follows the channel a consenter, and name its address to the peers.
 
     `certificate` is its TLS certificate in PEM. Raft takes one new consenter at a time.
     """
@@ -175,7 +175,7 @@ def add_consenter(
 
 
 def remove_consenter(config: configtx_pb2.Config, msp_id: str, address: Endpoint) -> configtx_pb2.Config:
-    """Take an ordering node out of the consenter set and out of the addresses; raises `ConfigError` for the last."""
+    """Take an orderer out of the consenter set and out of the addresses; raises `ConfigError` for the last."""
 
     def change(metadata: raft_pb2.ConfigMetadata) -> None:
         left = [each for each in metadata.consenters if (each.host, each.port) != (address.host, address.port)]
@@ -212,7 +212,7 @@ def _with_bft_certificate(config: configtx_pb2.Config, address: Endpoint, certif
 def _replace_certificate(listed: Iterable[Any], address: Endpoint, certificate: bytes) -> None:
     found = next((each for each in listed if (each.host, each.port) == (address.host, address.port)), None)
     if found is None:
-        raise ConfigError(f"{address} is no consenter of the channel")
+        raise ConfigError(f"{address} is not a consenter of the channel")
     found.client_tls_cert = found.server_tls_cert = certificate
 
 
@@ -280,7 +280,7 @@ def _member(config: configtx_pb2.Config, msp_id: str) -> Any:
     for name, known in members(config).items():
         if known == msp_id:
             return config.channel_group.groups["Application"].groups[name]
-    raise ConfigError(f"{msp_id} is no member of the channel; members are {', '.join(members(config).values())}")
+    raise ConfigError(f"{msp_id} is not a member of the channel; members are {', '.join(members(config).values())}")
 
 
 def _with_msp(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exchanges the TLS certificate of one ordering node in every channel; all others must be at work meanwhile."""
+"""Exchanges the TLS certificate of one orderer in every channel; all others must be at work meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

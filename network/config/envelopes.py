@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signed updates as files, in Fabric's own format: `peer channel signconfigtx` and `peer channel update` take them.
 
-An update travels as a CONFIG_UPDATE envelope. Every organisation adds its signature to it on its own host; who submits
-it signs the envelope as a whole, which is his right to write and no approval.
+An update travels as a CONFIG_UPDATE envelope. Every organisation adds its signature to it on its own host; the one
+that submits it signs the envelope as a whole, which shows the right to write and is not an approval.
 """
 
 import secrets
@@ -51,7 +51,7 @@ def approve(envelope: common_pb2.Envelope, signer: Signer) -> common_pb2.Envelop
 
 
 def sealed(envelope: common_pb2.Envelope, signer: Signer) -> common_pb2.Envelope:
-    """The update as it is submitted, signed as a whole by whoever may write to the channel."""
+    """The update as it is submitted, signed as a whole by an identity that may write to the channel."""
     signed, channel_id = _opened(envelope)
     return _envelope(channel_id, signed, signer)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A running network gains or loses an organisation or an ordering node: topology, channel and processes in step.
+"""A running network gains or loses an organisation or an orderer: topology, channel and processes in step.
 
 The topology's list of organisations says who has nodes, a channel's list who is a member. A newcomer gets nodes first,
-then the channel's configuration changes, then the list of members; whoever leaves goes the same way back. So a network
+then the channel's configuration changes, then the list of members; one that leaves goes the same way back. So a network
 that was interrupted anywhere starts again, and asking again finishes the change.
 """
 
@@ -68,7 +68,7 @@ class Network:
         return Material(self.directory / "organizations")
 
     def topology(self) -> Topology:
-        """The topology as it stands in the directory; raises `TopologyError`."""
+        """The topology as it is in the directory; raises `TopologyError`."""
         return load(self.directory / TOPOLOGY_FILE)
 
     # -- members -------------------------------------------------------------------------------------------------------
@@ -134,10 +134,10 @@ class Network:
         done = self.change(lambda config: changes.revoke(config, msp_id, new), approving or [msp_id], waiting)
         return self._outcome(done)
 
-    # -- ordering nodes ------------------------------------------------------------------------------------------------
+    # -- orderers ------------------------------------------------------------------------------------------------------
 
     def add_orderer(self, address: Endpoint) -> Outcome:
-        """Start one more ordering node, which first follows the channel, and then make it a consenter."""
+        """Start one more orderer, which first follows the channel, and then make it a consenter."""
         topology = self._orderers()
         orderer = topology.orderer
         if address not in orderer.addresses:
@@ -157,7 +157,7 @@ class Network:
         return self._outcome(done)
 
     def remove_orderer(self, address: Endpoint) -> Outcome:
-        """Take the last ordering node out of the consenters and stop it; nodes are counted, so only the last can go."""
+        """Take the last orderer out of the consenters and stop it; nodes are counted, so only the last can go."""
         topology = self._orderers()
         orderer = topology.orderer
         if address in orderer.addresses[:-1]:
@@ -189,7 +189,7 @@ class Network:
             return change(self.channel, wanted, awaited or present, ordering, approving=signers)
 
     def signer(self, name: str) -> Signer:
-        """The administrator of an organisation (name or MSP id), where this directory has his key."""
+        """The administrator of an organisation (name or MSP id), where this directory has that key."""
         orderer = self.described["orderer"]
         if name == orderer["mspid"]:
             return Signer.from_folder(self.material.orderer_user(orderer["domain"]) / "msp", name)
@@ -227,7 +227,7 @@ class Network:
 
     def _orderers(self) -> Topology:
         if self.described["ledger"] == "embedded":
-            raise ConfigError("the embedded network orders in one process; ordering nodes are added on Fabric")
+            raise ConfigError("the embedded network orders in one process; orderers are added on Fabric")
         topology = self.topology()
         addresses = tuple(Endpoint.parse(each) for each in self.described["orderer"]["addresses"])
         if len(addresses) > len(topology.orderer.addresses):  # a description with one node is run with three

@@ -81,7 +81,7 @@ def _loaded(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
-        raise ConfigError("what is to be revoked is no certificate in PEM") from error
+        raise ConfigError("what is to be revoked is not a certificate in PEM") from error
 
 
 def _serial(pem: bytes, authority: x509.Certificate) -> int:

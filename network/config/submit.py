@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A change from beginning to end: read the configuration in force, compute, have it signed, submit, wait for it.
 
-Every step looks at what is there: a change that stands in the configuration already is not submitted again, so an
+Every step looks at what is there: a change that the configuration has already is not submitted again, so an
 interrupted change is finished by asking for it again.
 """
 
@@ -108,7 +108,7 @@ def change(
     """Bring a change into force, approved by `approving`; raises `WireError` or `ConfigError`.
 
     Returns when the peers of `waiting` (all administrators' unless named) have committed it, or `enough` of them:
-    a peer that follows an ordering node which the change cuts off has to wait until that is back. One of them may be
+    a peer that follows an orderer which the change cuts off has to wait until that is back. One of them may be
     behind from the beginning then, so the newest configuration of any of them is the one to be changed.
     """
     asked = administrators[:1] if enough is None else administrators

@@ -2,7 +2,7 @@
 """The update that turns one channel configuration into another, as Fabric's `configtxlator compute_update` makes it.
 
 The read set names the versions of what the update builds on, the write set what shall be. An element that changes
-stands in the write set at the next version. Of a group whose members change every member is named in both sets, with
+is in the write set at the next version. Of a group whose members change every member is named in both sets, with
 its version alone where it stays as it is; of any other group only what changes below it.
 """
 

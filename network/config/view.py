@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A channel's configuration in words: members, ordering nodes, batch sizes, capabilities, policies."""
+"""A channel's configuration in words: members, orderers, batch sizes, capabilities, policies."""
 
 from typing import Any
 

@@ -33,7 +33,7 @@ def up(
 ) -> dict[str, Any]:
     """Bring the consortium up, or back up: run twice, interrupted or killed, it converges and the ledgers stay.
 
-    Answers what `network.json` says. `say` is told each phase. Raises `ContainersError` or `WireError`, in one line.
+    Answers what `network.json` says. `say` is given each phase. Raises `ContainersError` or `WireError`, in one line.
     """
     docker = Docker.find()
     former = _former(directory)

@@ -190,7 +190,7 @@ def _chaincode(plan: Plan, member: Organisation, chaincode_id: str) -> Tree:
 
 
 def _founders(plan: Plan) -> list[str]:
-    """The members by MSP id with which the channel began; whoever joins later founds nothing, and restarts nobody."""
+    """The members by MSP id with which the channel began; later ones are not founders, and restart nobody."""
     first = plan.genesis_block(plan.topology.channels[0].name)
     if not first.exists():
         return [each.msp_id for each in plan.topology.organisations]

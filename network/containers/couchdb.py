@@ -4,7 +4,7 @@
 The official image runs as any user on a root file system that it cannot write, given three things: its folder of local
 configuration in memory, because the image's entry point puts an empty file there; the folder of its data; and a
 configuration from which nothing is left to be filled in. CouchDB replaces a password that it reads in clear by its
-hash, and a missing cookie secret by one of its own, in the last file that it has read: so both stand there already.
+hash, and a missing cookie secret by one of its own, in the last file that it has read: so both are there already.
 """
 
 import hashlib

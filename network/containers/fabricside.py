@@ -36,7 +36,7 @@ class RealFabric:
     """Implements `network.Fabric` on the nodes that a plan names."""
 
     def __init__(self, engine: Engine, version: str, say: Callable[[str], None]) -> None:
-        """`version` is what the chaincode is deployed as; `say` is told the steps of a deployment."""
+        """`version` is what the chaincode is deployed as; `say` is given the steps of a deployment."""
         self._engine = engine
         self._version = version
         self._say = say

@@ -29,7 +29,7 @@ def write(plan: Plan, genesis: bytes) -> None:
 
 
 def own_part(plan: Plan, gateway: Gateway, digest: Callable[[Path], str]) -> str:
-    """Names what only a new process takes up: identity, TLS, and where its own peers are.
+    """Names what only a new process reads: identity, TLS, and where its own peers are.
 
     What it finds about other members is for its first start alone; who joins or leaves later, the channel tells it.
     """

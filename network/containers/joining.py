@@ -76,7 +76,7 @@ def _join_peer(plan: Plan, peer: Peer, trouble: Trouble) -> None:
             def joined(name: str = channel.name, block: bytes = block) -> bool:
                 if name not in _channels(administrator):
                     _join(administrator, block)
-                # A newcomer begins with the first block, in which it is no member: until it has read on, it knows
+                # A newcomer begins with the first block, in which it is not a member: until it has read on, it knows
                 # neither its own organisation nor what is deployed.
                 administrator.query(name, "cscc", b"GetConfigBlock", name.encode())
                 return True

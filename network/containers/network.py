@@ -166,7 +166,7 @@ def containers_of(directory: Path, engine: Engine) -> list[Container]:
 
 
 def _describe(plan: Plan) -> dict[str, Any]:
-    """Write what clients read. It stands there before anything runs, so that `down` finds what a killed tool began."""
+    """Write what clients read. It is there before anything runs, so that `down` finds what a killed tool began."""
     described = view.describe(plan)
     write_json(plan.directory / TOPOLOGY_FILE, plan.topology.to_json())
     write_connection_profiles(plan.topology, plan.material, plan.directory)

@@ -38,7 +38,7 @@ helps. As the waits double, a peer has its database back at the latest when it w
 _TRIES_AT_START = 9
 """The same when a peer starts: a minute, after which it ends itself and is started again."""
 _REPLICATION = "simple"
-"""How an ordering node that was away gets the blocks that it lacks, whose signatures it checks.
+"""How an orderer that was away gets the blocks that it lacks, whose signatures it checks.
 
 Fabric's usual way, `consensus`, asks several nodes at once, and leaves out the hash of its TLS certificate (3.1.5), for
 want of which nodes that demand mutual TLS give it nothing: a SmartBFT node would never catch up.

@@ -35,7 +35,7 @@ class Participation:
         return status == _OK
 
     def height(self, channel: str) -> int:
-        """How many blocks of a channel the orderer has; 0 while it is no consenter at work in it.
+        """How many blocks of a channel the orderer has; 0 while it is not a consenter at work in it.
 
         Raises as `takes_part`.
         """

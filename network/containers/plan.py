@@ -299,7 +299,7 @@ def peers_of(members: Iterable[Organisation], ports: KeptPorts) -> Iterator[Peer
 
 
 def orderers_of(topology: Topology, ports: KeptPorts) -> Iterator[Orderer]:
-    """All ordering nodes."""
+    """All orderers."""
     owner = topology.orderer
     for number, (name, endpoint) in enumerate(zip(owner.node_names, owner.addresses, strict=True), start=1):
         admin, operations = ports.kept(f"{name}/admin", endpoint.port + 3), ports.kept(f"{name}/operations")
@@ -352,9 +352,9 @@ def _refuse_foreign(field: str, endpoint: Endpoint) -> None:
         ipaddress.IPv4Address(endpoint.host)
     except ValueError:
         problem = "containers are published on an address of this machine, such as 127.0.0.1"
-        raise ContainersError(f"{field}: {endpoint.host!r} is no IPv4 address: {problem}") from None
+        raise ContainersError(f"{field}: {endpoint.host!r} is not an IPv4 address: {problem}") from None
 
 
 def container_user() -> str:
-    """Who the containers run as: whoever runs this tool, so that the files are theirs; for root, somebody powerless."""
+    """The user of the containers: the one that runs this tool, who then owns the files; for root, a powerless one."""
     return _UNPRIVILEGED if os.getuid() == 0 else f"{os.getuid()}:{os.getgid()}"

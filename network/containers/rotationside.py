@@ -43,10 +43,10 @@ class RealNodes:
         self._version = version
         self._trouble = trouble
 
-    # -- ordering nodes ------------------------------------------------------------------------------------------------
+    # -- orderers ------------------------------------------------------------------------------------------------------
 
     def leader(self) -> str | None:
-        """The ordering node that says that it leads the first channel, None where none that answers does."""
+        """The orderer that says that it leads the first channel, None where none that answers does."""
         bft = self._plan.topology.orderer.consensus == "bft"
         metric = "consensus_BFT_is_leader" if bft else "consensus_etcdraft_is_leader"
         channel = self._plan.topology.channels[0].name
@@ -57,7 +57,7 @@ class RealNodes:
         return None
 
     def pin(self, node: Orderer, certificate: bytes) -> None:
-        """Put an ordering node's new certificate (PEM) into every channel, while all the others are at work.
+        """Put an orderer's new certificate (PEM) into every channel, while all the others are at work.
 
         From then on the others neither dial nor admit it with the former one.
         """
@@ -179,7 +179,7 @@ class RealNodes:
         return max(found)
 
     def _insist_on(self, name: str, endpoint: Endpoint, root: Path, client: Path, expected: Path) -> None:
-        """Wait until whoever listens proves itself with the certificate in `expected`."""
+        """Wait until the program that listens proves itself with the certificate in `expected`."""
         joining.insist(
             name,
             lambda: presented(endpoint, name, root, client) == x509.load_pem_x509_certificate(expected.read_bytes()),

@@ -42,9 +42,9 @@ class Site:
     organisation: str
     """The organisation's name, or `orderer`."""
     host: str
-    """The name or IPv4 address by which the others reach this host; it stands in certificates and in the channel."""
+    """The name or IPv4 address by which the others reach this host; it is part of certificates and of the channel."""
     listen: str
-    """The IPv4 address of this machine that peers and ordering nodes are published on."""
+    """The IPv4 address of this machine that peers and orderers are published on."""
     names: Mapping[str, str] = field(default_factory=dict)
     """IPv4 addresses of hosts that DNS does not know."""
 
@@ -88,7 +88,7 @@ class Site:
             raise ContainersError(f"--org: {directory} is the part of {self.organisation}; {_FRESH_START}")
         if choice.host not in (None, self.host):
             raise ContainersError(
-                f"--host: {directory} was made for {self.host}, which stands in its certificates; {_FRESH_START}"
+                f"--host: {directory} was made for {self.host}, which its certificates name; {_FRESH_START}"
             )
         listen = self.listen if choice.listen is None else _refuse_bad_address("--listen", choice.listen)
         return replace(self, listen=listen, names={**self.names, **choice.names})
@@ -100,7 +100,7 @@ class Site:
     def extra_hosts(self) -> list[str]:
         """The names that containers resolve without DNS, as Compose writes them.
 
-        Ordering nodes reach one another by their host's own name, which many networks do not lead back from within.
+        Orderers reach one another by their host's own name, which many networks do not lead back from within.
         """
         names = dict(self.names)
         if not _is_address(self.host) and self.listen == EVERYWHERE:
@@ -237,5 +237,5 @@ def _is_reachable(address: str) -> bool:
 
 def _refuse_bad_address(option: str, address: str) -> str:
     if not _is_address(address):
-        raise ContainersError(f"{option}: {address!r} is no IPv4 address")
+        raise ContainersError(f"{option}: {address!r} is not an IPv4 address")
     return address

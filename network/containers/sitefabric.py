@@ -48,7 +48,7 @@ class SiteFabric(RealFabric):
         self._give_up = time.monotonic() + patience_s
 
     def join(self, plan: Plan, trouble: Trouble) -> None:
-        """As `Fabric`; a peer joins only a channel that the ordering nodes began with the very same block."""
+        """As `Fabric`; a peer joins only a channel that the orderers began with the very same block."""
         if plan.orderers:
             super().join(plan, trouble)
             return
@@ -156,7 +156,7 @@ def _compare(plan: Plan, channel: Channel) -> None:
             theirs = ordering.block(channel.name, 0, own.signer)
         except WireError as error:
             raise Waiting(
-                f"the ordering nodes do not serve channel {channel.name} to this site yet; {ORDERING}'s site comes "
+                f"the orderers do not serve channel {channel.name} to this site yet; {ORDERING}'s site comes "
                 f"first ({str(error).partition(';')[0]})"
             ) from error
     if header_hash(theirs.header) != header_hash(ours.header):
@@ -182,7 +182,7 @@ def _majority(members: int) -> int:
 
 @contextmanager
 def _ordering(plan: Plan) -> Iterator[OrderingService]:
-    """The ordering nodes, wherever they are, as this organisation's administrator reaches them."""
+    """The orderers, wherever they are, as this organisation's administrator reaches them."""
     orderer = plan.topology.orderer
     addresses = [str(plan.reached(address)) for address in orderer.addresses]
     client = client_tls(joining.member_of(plan, plan.peers[0]).msp)

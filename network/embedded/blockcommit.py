@@ -16,7 +16,7 @@ from network.embedded.transactions import CONFIG, ENDORSER_TRANSACTION, VALID, d
 from network.embedded.validate import Candidate, StageA, mark_duplicates, stage_b
 
 CONFIG_KEY = "CHANNEL_CONFIG_ENV_BYTES"
-"""Where the channel configuration stands in the namespace "" (rule O-19)."""
+"""The key of the channel configuration in the namespace "" (rule O-19)."""
 
 
 def prepare(
@@ -94,7 +94,7 @@ def _commit(
     private.add(candidates)
     private.reconcile(candidates)
     private.expire()
-    # A configuration stands alone in its block, so there is one at most.
+    # A configuration is alone in its block, so there is one at most.
     commit.config = next((c.config for c in candidates if c.valid and c.config is not None), None)
     return commit
 

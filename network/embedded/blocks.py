@@ -12,7 +12,7 @@ SIGNATURES, LAST_CONFIG, TRANSACTIONS_FILTER, ORDERER, COMMIT_HASH = range(5)
 
 
 class BlockSigner(Protocol):
-    """The ordering node's identity."""
+    """The orderer's identity."""
 
     @property
     def serialized(self) -> bytes: ...

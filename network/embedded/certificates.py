@@ -53,7 +53,7 @@ _ORDERS = {
 
 
 class MalformedCertificate(ValueError):
-    """The bytes are no certificate, or no revocation list, that can be read as a whole."""
+    """The bytes are not a certificate or revocation list that can be read as a whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,7 +160,7 @@ def load_list(raw: bytes) -> RevocationList:
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Say whether the issuer's name stands in the certificate and its key signed it."""
+    """Say whether the certificate names the issuer and the issuer's key signed it."""
     try:
         with _boundary("the signature of a certificate"):
             certificate.verify_directly_issued_by(issuer)

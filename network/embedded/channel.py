@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One channel of the node: ordering, validation and commit in sequence, and whoever waits for their outcome."""
+"""One channel of the node: ordering, validation and commit in sequence, and the calls that wait for their outcome."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

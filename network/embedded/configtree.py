@@ -2,7 +2,7 @@
 """A channel configuration's tree as a flat map, the form in which updates are compared with it and laid over it.
 
 Keys are Fabric's: `[Group]  /Channel/Application`, `[Value]  /Channel/Orderer/BatchSize`,
-`[Policy] /Channel/Application/Admins`. They stand in the refusals that clients read.
+`[Policy] /Channel/Application/Admins`. They are in the refusals that clients read.
 """
 
 import re

@@ -3,7 +3,7 @@
 
 An update names in its read set what it was made from and in its write set what shall be. It is accepted when
 
-1. it is for this channel, and everything in its read set stands at the version it names;
+1. it is for this channel, and everything in its read set has the version it names;
 2. at least one element of its write set differs in version from the read set, each such element is new (version 0) or
    exactly one version ahead, and the policy that guards the present element is satisfied by the update's signatures;
 3. every element of the write set has its place in the result;
@@ -60,9 +60,9 @@ def committed_config(config: ChannelConfig, signed: common_pb2.Envelope) -> Chan
 
 
 def check_orderer(following: ChannelConfig, signed: common_pb2.Envelope) -> None:
-    """Refuse a configuration under which the ordering node that signed could sign no block any more.
+    """Refuse a configuration under which the orderer that signed could sign no block any more.
 
-    With several ordering nodes the others would go on; here there is one, and the channel would end.
+    With several orderers the others would go on; here there is one, and the channel would end.
     """
     payload = common_pb2.Payload.FromString(signed.payload)
     creator = common_pb2.SignatureHeader.FromString(payload.header.signature_header).creator
@@ -70,13 +70,13 @@ def check_orderer(following: ChannelConfig, signed: common_pb2.Envelope) -> None
         data = SignedData(signed.payload, creator, signed.signature)
         following.policy("/Channel/Orderer/BlockValidation").evaluate([data])
     except (KeyError, PolicyNotSatisfied) as error:
-        raise UpdateRefused("the ordering node could sign no further block under this configuration") from error
+        raise UpdateRefused("the orderer could sign no further block under this configuration") from error
 
 
 def config_envelope(
     channel_id: str, proposed: configtx_pb2.ConfigEnvelope, signer: BlockSigner, nonce: bytes, at: datetime
 ) -> common_pb2.Envelope:
-    """The CONFIG transaction that the ordering node makes of an accepted update; as in Fabric it has no id."""
+    """The CONFIG transaction that the orderer makes of an accepted update; as in Fabric it has no id."""
     header = common_pb2.ChannelHeader(type=common_pb2.HeaderType.CONFIG, channel_id=channel_id)
     header.timestamp.FromDatetime(at)
     signature = common_pb2.SignatureHeader(creator=signer.serialized, nonce=nonce)

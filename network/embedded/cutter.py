@@ -21,7 +21,7 @@ class BlockCutter(Generic[T]):
         return len(self._pending)
 
     def add(self, message: T, size: int) -> list[list[T]]:
-        """Take up a message of `size` bytes (payload and signature) and answer the batches that this completes."""
+        """Accept a message of `size` bytes (payload and signature) and answer the batches that this completes."""
         batches: list[list[T]] = []
         if size > self._preferred:
             if self._pending:
@@ -36,7 +36,7 @@ class BlockCutter(Generic[T]):
         return batches
 
     def add_config(self, message: T) -> list[list[T]]:
-        """A configuration stands in a block of its own, behind what waited (rule O-10)."""
+        """A configuration is in a block of its own, behind what waited (rule O-10)."""
         return [*([self.cut()] if self._pending else []), [message]]
 
     def cut(self) -> list[T]:

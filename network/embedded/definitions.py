@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chaincode definitions as they stand in the `_lifecycle` namespace, and the collections and policies they name (L-9).
+"""Chaincode definitions as they are in the `_lifecycle` namespace, and the collections and policies they name (L-9).
 
 A definition is public state; an organisation's approval of it lies in that organisation's implicit collection, so
 that every peer can compare hashes with what it would have approved itself.
@@ -142,7 +142,7 @@ def _parameters(definition: Definition) -> dict[str, Any]:
 def decode(name: str, read: Read) -> Definition | None:
     """The committed definition of `name` through `read`, None when there is none. Inverse of `committed_entries`.
 
-    Raises UnusableDefinitionError when what is stored is no definition.
+    Raises UnusableDefinitionError when what is stored is not a definition.
     """
     sequence = _field(read, field_key(name, "Sequence"))
     return None if sequence is None else _decode_parameters(name, name, int(sequence.Int64), read)
@@ -205,7 +205,7 @@ def sequence_version(snapshot: Snapshot, chaincode: str) -> Version | None:
 def lookup(snapshot: Snapshot, chaincode: str) -> Definition | None:
     """The definition of `chaincode` in force at the snapshot, None when it was never committed.
 
-    Raises UnusableDefinitionError when what was committed is no definition.
+    Raises UnusableDefinitionError when what was committed is not a definition.
     """
     version = sequence_version(snapshot, chaincode)
     if version is None:
@@ -223,7 +223,7 @@ def lookup(snapshot: Snapshot, chaincode: str) -> Definition | None:
 
 
 def approved(snapshot: Snapshot, msp_id: str, definition: Definition) -> bool:
-    """Whether that organisation approved exactly `definition`, told from hashes: works on every peer (rule L-6)."""
+    """Whether that organisation approved exactly `definition`, seen from hashes: works on every peer (rule L-6)."""
     collection_name = implicit_collection(msp_id)
     for key, value in approval_entries(definition).items():
         entry = snapshot.get_hash(LIFECYCLE, collection_name, hash_key(key))

@@ -214,7 +214,7 @@ class Endorser:
         return self._execution.usable(simulator, proposal.channel_id, proposal.chaincode).definition.version
 
     def _keep_private(self, simulator: Simulator, transaction: Transaction) -> None:
-        """Keep cleartext for the commit, if enough other members could be told (rule S-38); raises SimulationError."""
+        """Keep cleartext for the commit, if enough other members could have it (rule S-38); raises SimulationError."""
         private = simulator.rwset.private()
         if private is None:
             return

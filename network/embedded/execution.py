@@ -55,7 +55,7 @@ class Usable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SystemCall:
-    """What a system chaincode is told."""
+    """What a system chaincode is given."""
 
     transaction: Transaction
     channel_id: str

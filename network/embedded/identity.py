@@ -47,7 +47,7 @@ _P256_HALF_ORDER = curve_order(ec.SECP256R1()) >> 1
 
 
 class MalformedIdentity(ValueError):
-    """The bytes are no identity of a known organisation: unknown MSP, no certificate, or no chain to its CA (P-14)."""
+    """The bytes are not an identity of any organisation: unknown MSP, no certificate, or no chain to its CA (P-14)."""
 
 
 class InvalidIdentity(ValueError):
@@ -91,7 +91,7 @@ class Identity:
 
 
 class Signer:
-    """Signs as one enrolled identity; `serialized` is what stands beside its signatures."""
+    """Signs as one enrolled identity; `serialized` is what goes with its signatures."""
 
     def __init__(self, msp_id: str, certificate_pem: bytes, key: ec.EllipticCurvePrivateKey) -> None:
         self.msp_id = msp_id

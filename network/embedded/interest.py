@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose endorsement a simulated transaction needs, told to the gateway as a `ChaincodeInterest` (rule R-20)."""
+"""Whose endorsement a simulated transaction needs, given to the gateway as a `ChaincodeInterest` (rule R-20)."""
 
 from collections.abc import Container, Iterable
 from typing import Any

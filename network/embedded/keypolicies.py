@@ -20,7 +20,7 @@ WrittenKey = tuple[str, str | None, str | bytes]
 
 
 class PolicyFailure(Exception):
-    """The endorsements do not suffice, or what they would have to satisfy cannot be told."""
+    """The endorsements do not suffice, or what they would have to satisfy is not known."""
 
 
 class BlockPolicies:

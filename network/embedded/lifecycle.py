@@ -105,7 +105,7 @@ class Lifecycle:
         return proposal_response_pb2.Response(status=200, payload=result.SerializeToString())
 
     def _denial(self, call: SystemCall, name: str) -> str | None:
-        """Why the caller may not use the function, None when he may (rule P-26)."""
+        """Why the caller may not use the function, None when it may (rule P-26)."""
         if name not in self._functions:
             return f"Unmapped policy for {LIFECYCLE}/{name}"
         creator = call.transaction.creator

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Fabric refuses to set an organisation up with (`setupV142` and `setupV3` of its `msp` package).
 
-A configuration update with such an organisation is refused when it is submitted. `Msp` itself is laxer: what stands in
+A configuration update with such an organisation is refused when it is submitted. `Msp` itself is laxer: what is in
 a ledger has to be read, and its identities judged, whatever it is.
 """
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The embedded node: every organisation's peer and the ordering service of a topology in one process, on one loop.
 
-It is no mock, but it is one host under one operator: where trust has to be distributed, the answer is Fabric.
+It is not a mock, but it is one host under one operator: where trust has to be distributed, the answer is Fabric.
 """
 
 import asyncio

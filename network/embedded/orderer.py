@@ -40,7 +40,7 @@ class Ordered(NamedTuple):
     creator_verified: bool
     """Whether its creator is a valid identity whose signature was found good here."""
     configures: bool = False
-    """Whether it is a configuration, which stands in a block of its own (rule O-10)."""
+    """Whether it is a configuration, which is in a block of its own (rule O-10)."""
 
 
 class Refused(Exception):
@@ -142,7 +142,7 @@ class Orderer:
             self._cut()
 
     def applied(self, config: Any) -> None:
-        """Share the compiled form of the configuration just committed; raises RuntimeError when it is no ordered one.
+        """Share the compiled form of the configuration just committed; raises RuntimeError when it was not ordered.
 
         Configurations may wait behind it, and then the newest of them goes on being what messages are filtered by.
         """
@@ -208,7 +208,7 @@ class Orderer:
     # -- cutting ---------------------------------------------------------------------------------------------------
 
     def _enqueue(self, message: Ordered, full: list[list[Ordered]]) -> None:
-        """Count a message that the cutter has taken up, and hand on the batches that it completed."""
+        """Count a message that the cutter has accepted, and hand on the batches that it completed."""
         self._backlog_messages += 1
         self._backlog_bytes += message.size
         for batch in full:

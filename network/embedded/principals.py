@@ -78,7 +78,7 @@ def _merge(one: PrincipalSet, other: PrincipalSet) -> PrincipalSet:
 
 
 def _is_a(stricter: Principal, looser: Principal) -> bool:
-    """Whoever satisfies `stricter` satisfies `looser`: the same, or any role and membership of one organisation."""
+    """Whether what satisfies `stricter` satisfies `looser`: the same, or any role and membership of one MSP."""
     if stricter == looser:
         return True
     role = msp_principal_pb2.MSPPrincipal.ROLE

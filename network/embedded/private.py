@@ -41,7 +41,7 @@ class PrivateCommit:
         self._purged: list[tuple[HashKey, Version]] = []
 
     def add(self, candidates: Sequence[Candidate]) -> None:
-        """Take up the private writes of all transactions that passed stage A, and apply those of the valid ones."""
+        """Accept the private writes of all transactions that passed stage A, and apply those of the valid ones."""
         for index, candidate in enumerate(candidates):
             if not candidate.endorsed:
                 continue

@@ -27,7 +27,7 @@ class StreamViolation(ConnectionError):
 class Session:
     """One stream with one chaincode process: created, then ready, then closed.
 
-    `send` queues a message for the stream; `register` is told the announced name and may refuse it by raising
+    `send` queues a message for the stream; `register` is given the announced name and may refuse it by raising
     StreamViolation.
     """
 

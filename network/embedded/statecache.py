@@ -2,7 +2,7 @@
 """The public entries read or written last, in memory: validation and simulations ask for the same keys again and again.
 
 The cache answers for the published height. While a block is being written, the keys it changes are answered from its
-undo map before anyone gets here, so neither a stale nor an early value can be taken up.
+undo map before anyone gets here, so neither a stale nor an early value can be accepted.
 """
 
 from typing import Protocol
@@ -37,7 +37,7 @@ class StateCache:
         return entry
 
     def update(self, changes: Changes) -> None:
-        """Take up a block that has just been published."""
+        """Apply a block that has just been published."""
         for place, entry in changes.public.items():
             self._keep(place, entry)
 

@@ -173,7 +173,7 @@ def _config_block(store: Any) -> Any:
 
 
 def _denial(call: SystemCall, channel: Any, resource: str) -> str | None:
-    """Why the client may not read from that channel, None when he may (rule P-26)."""
+    """Why the client may not read from that channel, None when it may (rule P-26)."""
     transaction = call.transaction
     try:
         if channel is transaction.channel:

@@ -26,7 +26,7 @@ class TransientStore:
         """`store` is the ledger file that entries are kept in beside the chain, whatever channel they belong to."""
         self.store = store
         self.changed: Callable[[], None] = lambda: None
-        """Called when there is something to write; whoever runs the event loop sets it."""
+        """Called when there is something to write; the owner of the event loop sets it."""
         self._store = store
         self._recent: OrderedDict[str, dict[str, bytes]] = OrderedDict()
         self._unwritten: dict[tuple[str, str], tuple[int, bytes]] = {}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Validation of one block in Fabric's two stages (rules V-1 to V-19); stage B is in `mvcc`.
 
-Validating cannot raise for what stands in a block. Whatever a judgement raises beyond its own refusals makes that one
+Validating cannot raise for what is in a block. Whatever a judgement raises beyond its own refusals makes that one
 transaction invalid, INVALID_OTHER_REASON as in Fabric, and is logged. Only what the node itself lacks goes on upwards
 and stops it, as a verdict that rests on a disk that could not be read must not be kept.
 """

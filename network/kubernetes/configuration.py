@@ -49,7 +49,7 @@ def core(part: Part, owner: Organisation) -> dict[str, Any]:
 
 
 def orderer(part: Part, owner: OrdererOrganisation, number: int) -> dict[str, Any]:
-    """An ordering node's `orderer.yaml`; nodes are counted from 1."""
+    """An orderer's `orderer.yaml`; nodes are counted from 1."""
     port = owner.addresses[number - 1].port
     node = OrdererNode(number, owner.msp_id, owner.domain, port, ADMIN_PORT, OPERATIONS_PORT)
     tree: dict[str, Any] = render.orderer(_plan(part), node)

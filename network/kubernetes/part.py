@@ -68,7 +68,7 @@ class Part:
         if names:
             found.append(
                 f"the topology has loopback addresses: {', '.join(names)} must resolve for every member "
-                "(DNS, or hostAliases in values.yaml), and must stand in the channel's configuration"
+                "(DNS, or hostAliases in values.yaml), and must be in the channel's configuration"
             )
         if isinstance(self.owner, Organisation) and self.owner.further_peers:
             found.append(f"only {self.owner.peer_name} is rendered, not the organisation's further peers")

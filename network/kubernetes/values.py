@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the chart is told about one organisation: `values.yaml`."""
+"""What the chart is given about one organisation: `values.yaml`."""
 
 import json
 from pathlib import Path

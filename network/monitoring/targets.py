@@ -12,7 +12,7 @@ import yaml
 from network.topology import Endpoint, Topology
 
 GATEWAY_HEALTH_PORT = 8111
-"""The first organisation's gateway publishes here unless it is told otherwise; each further one a port higher."""
+"""The first organisation's gateway publishes here unless it is configured otherwise; each further one a port higher."""
 _LOOPBACK = "127.0.0.1"
 
 

@@ -49,5 +49,5 @@ def up(
 
 
 def down(directory: Path) -> None:
-    """Stop the nodes that were left running below `directory`; a directory without any is no error."""
+    """Stop the nodes that were left running below `directory`; a directory without any is not an error."""
     take_down(directory.resolve())

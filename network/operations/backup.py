@@ -91,7 +91,7 @@ def back_up(directory: Path, file: Path, passphrase: str | None) -> Backup:
 
 
 def holds_secrets(file: Path) -> bool:
-    """Whether a backup has a sealed part; False too for what is no backup, which `restore` then refuses."""
+    """Whether a backup has a sealed part; False too for what is not a backup, which `restore` then refuses."""
     try:
         with file.open("rb") as archive:
             return any(entry.name == SECRETS for entry, _ in plain_files(archive, str(file)))

@@ -27,11 +27,11 @@ class Ledger(Protocol):
     """What is done on running nodes; `RealNodes` does it on Fabric's."""
 
     def leader(self) -> str | None:
-        """The ordering node that leads."""
+        """The orderer that leads."""
         ...
 
     def pin(self, node: Orderer, certificate: bytes) -> None:
-        """Put an ordering node's new certificate (PEM) into every channel."""
+        """Put an orderer's new certificate (PEM) into every channel."""
         ...
 
     def settle_orderer(self, node: Orderer) -> None:
@@ -74,7 +74,7 @@ def _refuse_bft(plan: Plan, scope: str) -> None:
     if ordering.consensus == "bft" and scope in ("", ordering.domain):
         names = ", ".join(member.name for member in plan.topology.organisations)
         raise OperationsError(
-            "SmartBFT's ordering nodes are not renewed while they run, because a new start of the leader can stop "
+            "SmartBFT's orderers are not renewed while they run, because a new start of the leader can stop "
             f"ordering for minutes; renew the members one by one with --org: {names}"
         )
 
@@ -99,7 +99,7 @@ class ContainerNodes:
         return [step for step in found if self._scope in ("", step.domain)]
 
     def announce(self, step: Step) -> None:
-        """As `Nodes`: the other ordering nodes compare a certificate byte by byte."""
+        """As `Nodes`: the other orderers compare a certificate byte by byte."""
         if step.role == "orderer":
             certificate = certificate_of(step.beside, "server.crt")
             self._ledger.pin(self._orderers[step.name], certificate)

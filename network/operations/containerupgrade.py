@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replaces the chaincode containers of a network by the next generation, without a moment without any.
 
-What is wanted is written down first: whoever finds this tool killed repeats the upgrade, or brings the network up, and
-either ends where this would have.
+What is wanted is written down first: an operator who finds this tool killed repeats the upgrade, or
+brings the network up, and either ends where this would have.
 """
 
 import time

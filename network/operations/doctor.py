@@ -119,7 +119,7 @@ def _node(place: Place, reached: bool, answers: _Answers, found: "_Ledger") -> N
 
 @dataclass(slots=True)
 class _Ledger:
-    """What the peers told."""
+    """What the peers said."""
 
     heights: list[Heights] = field(default_factory=list)
     tips: list[Tip] = field(default_factory=list)

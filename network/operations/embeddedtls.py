@@ -29,7 +29,7 @@ def rotate_embedded(directory: Path, scope: str, say: Callable[[str], None]) -> 
 
 
 class _Folders:
-    """Implements `tlsrotation.Nodes` where no program runs: nobody has to be told, started or waited for."""
+    """Implements `tlsrotation.Nodes` where no program runs: nobody has to be notified, started or waited for."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = steps

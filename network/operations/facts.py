@@ -107,7 +107,7 @@ class SecretFile:
 
 @dataclass(frozen=True, slots=True)
 class Consenter:
-    """One ordering node as it sees one channel."""
+    """One orderer as it sees one channel."""
 
     name: str
     answers: bool

@@ -103,7 +103,7 @@ def _embedded(directory: Path, topology: Topology, described: Mapping[str, Any])
     places = [
         replace(place, running=up, log=log)
         for place in _wanted(topology)
-        # Peers of the embedded network listen to chaincode that dials only where they were told to.
+        # Peers of the embedded network listen to chaincode that dials only where that was asked for.
         if place.role != "chaincode" or described.get("chaincode_dials", False)
     ]
     return places, "running" if up else "down"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an organisation hands to the others so that they know it: public, signed by its administrator, in one file.
 
-The signature proves that whoever holds the organisation's root made the file; whether that root is the organisation's
+The signature proves that the holder of the organisation's root made the file; whether that root is the organisation's
 own, people establish by comparing its fingerprint over another channel.
 """
 
@@ -62,7 +62,7 @@ class Joining:
     fingerprint: str
     """SHA-256 of its root certificate, in groups for reading out."""
     nodes: Mapping[str, str]
-    """Public certificates of ordering nodes, which the channel's first block names; by their paths below `orderers`."""
+    """Public certificates of orderers, which the channel's first block names; by their paths below `orderers`."""
     signed: bytes
     """The package as it came."""
 
@@ -126,7 +126,7 @@ def _ordering(topology: Topology, material: Material) -> dict[str, Any]:
 
 
 def _node_files(orderer: OrdererOrganisation) -> list[str]:
-    """The public certificates of every ordering node: with which it signs, and with which it serves."""
+    """The public certificates of every orderer: with which it signs, and with which it serves."""
     signing = [f"{name}/msp/signcerts/{name}-cert.pem" for name in orderer.node_names]
     return signing + [f"{name}/tls/server.crt" for name in orderer.node_names]
 
@@ -134,7 +134,7 @@ def _node_files(orderer: OrdererOrganisation) -> list[str]:
 def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = None) -> Joining:
     """Read and verify a package; raises `OperationsError`, also when its root has another fingerprint than given."""
     if file.stat().st_size > _LARGEST:
-        raise OperationsError(f"{file} is larger than 1 MiB: it is no join package")
+        raise OperationsError(f"{file} is larger than 1 MiB: it is not a join package")
     raw = file.read_bytes()
     try:
         signed = json.loads(raw)
@@ -151,7 +151,7 @@ def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = No
     except TopologyError as error:
         raise OperationsError(f"{file}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise OperationsError(f"{file} is no join package: {type(error).__name__}") from error
+        raise OperationsError(f"{file} is not a join package: {type(error).__name__}") from error
     msp = _verified_public(file, msp)
     _verify(file, content, certificate, root, signature, at or datetime.now(UTC))
     _verify_nodes(file, member, msp, nodes)
@@ -199,17 +199,17 @@ def _described(content: Mapping[str, Any]) -> Organisation | OrdererOrganisation
 def _verify_nodes(
     file: Path, member: Organisation | OrdererOrganisation, msp: Mapping[str, str], nodes: Mapping[str, str]
 ) -> None:
-    """Every ordering node's certificates must be there and of the organisation's own roots, and nothing else."""
+    """Every orderer's certificates must be there and of the organisation's own roots, and nothing else."""
     wanted = _node_files(member) if isinstance(member, OrdererOrganisation) else []
     if sorted(nodes) != sorted(wanted):
-        raise OperationsError(f"{file} does not hold the certificates of exactly the ordering nodes that it names")
+        raise OperationsError(f"{file} does not hold the certificates of exactly the orderers that it names")
     for name in wanted:
         kind = "tlscacerts" if name.endswith("/tls/server.crt") else "cacerts"
         roots = [text for path, text in msp.items() if path.startswith(f"{kind}/")]
         try:
             certificate = certificates_in(nodes[name].encode(), name).decode()
         except (PublicFileError, AttributeError) as error:
-            raise OperationsError(f"{file}: {name} is no certificate: {error}") from error
+            raise OperationsError(f"{file}: {name} is not a certificate: {error}") from error
         if certificate != nodes[name] or not any(_issued(certificate, root) for root in roots):
             raise OperationsError(f"{file}: {name} is not certified by the organisation's own root")
 
@@ -255,7 +255,7 @@ def address_of(organisation: Organisation | OrdererOrganisation) -> str:
     """Where the others reach an organisation, in words."""
     if isinstance(organisation, Organisation):
         return f"peer {organisation.peer}"
-    return f"ordering nodes {', '.join(str(address) for address in organisation.addresses)}"
+    return f"orderers {', '.join(str(address) for address in organisation.addresses)}"
 
 
 def _keep(path: Path, content: bytes) -> bool:
@@ -269,7 +269,7 @@ def _keep(path: Path, content: bytes) -> bool:
 
 
 def _store_nodes(joining: Joining, place: Path) -> None:
-    """Ordering nodes may be added by a later package; what stands there already is of the same root."""
+    """Orderers may be added by a later package; what is there already is of the same root."""
     for name, text in joining.nodes.items():
         path = place / "orderers" / name
         if not path.exists():

@@ -195,7 +195,7 @@ def _ordering_of(ordering: Ordering) -> Iterator[Finding]:
     kind = "SmartBFT" if ordering.consensus == "bft" else "Raft"
     majority = (len(nodes) + (len(nodes) - 1) // 3) // 2 + 1 if kind == "SmartBFT" else len(nodes) // 2 + 1
     if nodes and not any(node.leads for node in answering):
-        problem = f"{kind} has no leader: {len(answering)} of {len(nodes)} ordering nodes answer, {majority} are needed"
+        problem = f"{kind} has no leader: {len(answering)} of {len(nodes)} orderers answer, {majority} are needed"
         silent = [node.name for node in nodes if not node.answers]
         remedy = (
             f"bring back {', '.join(silent)}" if silent else "wait for an election, then look at the orderers' logs"
@@ -204,12 +204,12 @@ def _ordering_of(ordering: Ordering) -> Iterator[Finding]:
     best = max((node.height for node in answering), default=0)
     for node in answering:
         if best - node.height >= BLOCKS_BEHIND:
-            problem = f"is {best - node.height} blocks behind the other ordering nodes of {about}"
+            problem = f"is {best - node.height} blocks behind the other orderers of {about}"
             yield Finding(WRONG, node.name, problem, "see in its log what it waits for; restart it if it stands still")
     lone = [node for node in answering if node.leads and node.active is not None and node.active < len(answering)]
     for node in lone:
-        problem = f"leads {about}, but finds only {node.active} of {len(nodes)} ordering nodes active"
-        yield Finding(WARNING, node.name, problem, "check the connections between the ordering nodes")
+        problem = f"leads {about}, but finds only {node.active} of {len(nodes)} orderers active"
+        yield Finding(WARNING, node.name, problem, "check the connections between the orderers")
 
 
 def _heights(facts: Facts) -> Iterator[Finding]:

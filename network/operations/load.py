@@ -94,7 +94,7 @@ class _Shared:
 def put(targets: Sequence[Target], load: Load, progress: Callable[[float, Figures], None] | None = None) -> Figures:
     """Put `load` on, its clients spread over `targets`; answers the figures.
 
-    `progress` is told the seconds passed about five times a second. What a target raises ends the load and is raised.
+    `progress` is given the seconds passed about five times a second. What a target raises ends the load and is raised.
     """
     shared = _Shared(load)
     ready = threading.Barrier(load.clients, action=shared.start)  # time runs once all are connected

@@ -23,7 +23,7 @@ __all__ = ["RestTarget", "WireTarget"]
 
 _SECONDS = 60.0
 _DIFFERENT_S = 5.0
-"""How long peers may stand at different blocks, as when a chaincode is upgraded, before it counts as an error."""
+"""How long peers may be at different blocks, as when a chaincode is upgraded, before it counts as an error."""
 _CREATED, _OK = 201, 200
 _METADATA = ("org.hyperledger.fabric:GetMetadata",)
 
@@ -32,7 +32,7 @@ class RestTarget:
     """Registers data sets of made-up names with a gateway, each with an idempotency key of its own."""
 
     def __init__(self, url: str, key: str) -> None:
-        """`key` is an API key with the role `recorder`; raises `OperationsError` for what is no URL."""
+        """`key` is an API key with the role `recorder`; raises `OperationsError` for what is not a URL."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or parts.hostname is None:
             raise OperationsError(f"--gateway: {url!r} is not a URL such as http://127.0.0.1:8101")
@@ -114,7 +114,7 @@ class WireTarget:
         return None
 
     def _endorsed(self, channel: str, peers: Sequence[Administrator]) -> Endorsed:
-        """Make the proposal again while peers stand at different blocks, as gateways do."""
+        """Make the proposal again while peers are at different blocks, as gateways do."""
         give_up = time.monotonic() + _DIFFERENT_S
         while True:
             try:

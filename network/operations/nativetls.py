@@ -57,7 +57,7 @@ class _Processes:
             self._addresses[f"orderer{number}.{domain}"] = Endpoint.parse(address)
 
     def steps(self) -> list[Step]:
-        """As `Nodes`: members first, then the ordering nodes, whose leader comes last."""
+        """As `Nodes`: members first, then the orderers, whose leader comes last."""
         found: list[Step] = []
         for entry in self._described["organisations"]:
             owner, domain = self._material.organisation(entry["domain"]), entry["domain"]
@@ -77,7 +77,7 @@ class _Processes:
         return [step for step in found if self._scope in ("", step.domain)]
 
     def announce(self, step: Step) -> None:
-        """As `Nodes`: the other ordering nodes compare a certificate byte by byte."""
+        """As `Nodes`: the other orderers compare a certificate byte by byte."""
         if step.role != "orderer":
             return
         orderer = self._described["orderer"]

@@ -99,7 +99,7 @@ def restore(file: Path, directory: Path, passphrase: str | None, *, sha256: str 
                     directory.rmdir()
                 place.rename(directory)
         except (tarfile.TarError, EOFError) as error:
-            raise OperationsError(f"{file} is no whole backup: {error}") from error
+            raise OperationsError(f"{file} is not a whole backup: {error}") from error
     count = len(manifest.files)
     return Restored(manifest.run_as, manifest.made, manifest.genesis_hash, count, manifest.left_out)
 
@@ -145,7 +145,7 @@ def _beside(directory: Path) -> Iterator[Path]:
 
 def _judged(file: Path, opened: BufferedReader) -> tuple[_Manifest, bytes | None]:
     """What a backup says that it holds, and its sealed part; everything but the content of files has been checked."""
-    what = f"{file} is no backup"
+    what = f"{file} is not a backup"
     sizes: dict[str, int] = {}
     sealed: bytes | None = None
     manifest: _Manifest | None = None
@@ -162,7 +162,7 @@ def _judged(file: Path, opened: BufferedReader) -> tuple[_Manifest, bytes | None
         else:
             raise OperationsError(f"{what}: it holds {entry.name!r}")
     if manifest is None:
-        raise OperationsError(f"{file} is no whole backup: its end is missing")
+        raise OperationsError(f"{file} is not a whole backup: its end is missing")
     judge_names(manifest.files, manifest.folders, what)
     _compare_sizes(file, manifest, sizes)
     return manifest, sealed
@@ -183,7 +183,7 @@ def _parsed(content: bytes, file: Path) -> _Manifest:
     except (ValueError, RecursionError) as error:
         raise OperationsError(f"{file}: its manifest is damaged: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise OperationsError(f"{file} is no backup of a format that is known here ({FORMAT})")
+        raise OperationsError(f"{file} is not a backup of a format that is known here ({FORMAT})")
     try:
         return _Manifest(
             run_as=_one_of(manifest["run_as"]),
@@ -234,7 +234,7 @@ def _copy_all(file: Path, opened: BufferedReader, place: Path, manifest: _Manife
     """Copy the files of a backup that has been judged; raises `OperationsError` for one with another content."""
     wanted = manifest.plain
     missing = set(wanted)
-    for entry, content in plain_files(opened, f"{file} is no backup"):
+    for entry, content in plain_files(opened, f"{file} is not a backup"):
         name = entry.name.removeprefix(FILES)
         if not entry.name.startswith(FILES) or name not in missing:
             continue

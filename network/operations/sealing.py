@@ -16,7 +16,7 @@ from network.operations.errors import OperationsError
 __all__ = ["SHORTEST", "open_sealed", "seal"]
 
 SHORTEST = 12
-"""Characters of a passphrase; whoever has the backup may guess for years."""
+"""Characters of a passphrase; anyone who has the backup may guess for years."""
 _HEADER = b"pedigree-sealed-1\n"
 _SALT, _NONCE = 16, 12
 _COST = 1 << 17
@@ -52,7 +52,7 @@ def open_sealed(sealed: bytes, passphrase: str) -> dict[str, bytes]:
 
 
 def _unpacked(plain: bytes) -> dict[str, bytes]:
-    """The files of an archive in memory; whoever made it knew the passphrase, and is not believed for that."""
+    """The files of an archive in memory; its maker knew the passphrase, and is not believed for that."""
     what = "the secrets in this backup are damaged"
     files: dict[str, bytes] = {}
     try:

@@ -2,12 +2,12 @@
 """Renews TLS certificates one program at a time, each with a new key from the same TLS CA, while the others serve.
 
 What a program proves itself with lies in one folder, `tls`. Its successor is made whole elsewhere, noted in the
-journal, made known to those who compare certificates byte by byte (the other ordering nodes), and then exchanged for
+journal, made known to those who compare certificates byte by byte (the other orderers), and then exchanged for
 the present one in one step; the program is started anew and waited for before the next one's turn.
 
 A crash leaves one program between two certificates at most. The journal names it and the certificate that it is to
 have, so asking again begins with that one: while the successor is there nothing is made a second time, and when the
-folders are exchanged already it only has to be started and waited for. Until then an ordering node whose new
+folders are exchanged already it only has to be started and waited for. Until then an orderer whose new
 certificate is announced and that was not started with it is cut off from the others, who go on without it. After the
 exchange the former key lies where the successor was; it is removed when the program is well.
 """
@@ -63,7 +63,7 @@ class Step:
 
 
 class Nodes(Protocol):
-    """How the programs of one kind of network are told; every call may be repeated, and raises `RunningError`."""
+    """How the programs of one kind of network are notified; every call may be repeated, and raises `RunningError`."""
 
     def steps(self) -> Sequence[Step]:
         """Everything that is to be renewed, in the order in which that disturbs least."""

@@ -42,7 +42,7 @@ def ask(name: str, address: str) -> Told | None:
 
 
 def consenter(name: str, channel: str, told: Told | None, consensus: str) -> Consenter:
-    """An ordering node as its metrics describe it."""
+    """An orderer as its metrics describe it."""
     if told is None:
         return Consenter(name, answers=False)
     family = "consensus_BFT" if consensus == "bft" else "consensus_etcdraft"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs for the channel's configuration: members, ordering nodes, revocations, and the steps for separate hosts."""
+"""Verbs for the channel's configuration: members, orderers, revocations, and the steps for separate hosts."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def remove_org(name: str, approving: tuple[str, ...], *, directory: Path, as_jso
     Its peer is stopped; its keys and its copy of the ledger stay on the disk.
     """
     outcome = _network(directory).remove_organisation(name, approving)
-    _tell(outcome, f"{name} is no member any more", as_json=as_json)
+    _tell(outcome, f"{name} is no longer a member", as_json=as_json)
 
 
 @click.command("add-orderer")
@@ -109,7 +109,7 @@ def remove_org(name: str, approving: tuple[str, ...], *, directory: Path, as_jso
 @as_json_option
 @refusing
 def add_orderer(address: Endpoint, *, directory: Path, as_json: bool) -> None:
-    """Add an ordering node at HOST:PORT (Raft, one at a time).
+    """Add an orderer at HOST:PORT (Raft, one at a time).
 
     It follows the channel first and becomes a consenter then.
     """
@@ -123,9 +123,9 @@ def add_orderer(address: Endpoint, *, directory: Path, as_json: bool) -> None:
 @as_json_option
 @refusing
 def remove_orderer(address: Endpoint, *, directory: Path, as_json: bool) -> None:
-    """Remove the last ordering node, at HOST:PORT (Raft)."""
+    """Remove the last orderer, at HOST:PORT (Raft)."""
     outcome = _network(directory).remove_orderer(address)
-    _tell(outcome, f"{address} is no consenter any more", as_json=as_json)
+    _tell(outcome, f"{address} is no longer a consenter", as_json=as_json)
 
 
 @click.command()
@@ -291,7 +291,7 @@ def propose_batch(out: Path, *, directory: Path, **sizes: int) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--org", "organisation", help="Organisation of this directory whose administrator signs.")
 @click.option("--msp", "folder", type=_FOLDER, help="Instead: the administrator's MSP folder.")
-@click.option("--mspid", help="With --msp: his organisation's MSP id.")
+@click.option("--mspid", help="With --msp: the MSP id of its organisation.")
 @click.option("--yes", is_flag=True, help="Sign without asking.")
 @directory_option
 @refusing

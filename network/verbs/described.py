@@ -41,7 +41,7 @@ def refuse_strangers(policy: str | None, described: dict[str, Any]) -> None:
 
 
 def record_packages(directory: Path, name: str, packages: dict[str, Package]) -> None:
-    """`chaincodes/NAME.id`: package ids by MSP id, for whoever starts the chaincode processes."""
+    """`chaincodes/NAME.id`: package ids by MSP id, for those who start the chaincode processes."""
     folder = directory / "chaincodes"
     folder.mkdir(mode=0o700, exist_ok=True)
     write_json(folder / f"{name}.id", {msp_id: made.package_id for msp_id, made in packages.items()})

@@ -41,7 +41,7 @@ def export_msp(organisation: str, file: Path, chaincode_label: str | None, *, di
 
 @click.command("import-msp")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--fingerprint", help="What the organisation told you; anything else is refused.")
+@click.option("--fingerprint", help="What the organisation gave you; anything else is refused.")
 @directory_option
 @as_json_option
 @refusing

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people are told when an organisation has become a member: what runs of it, and what is theirs to do."""
+"""What people see when an organisation has become a member: what runs of it, and what is theirs to do."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -83,7 +83,7 @@ def test_sites_found_a_consortium_by_join_packages_and_endorse_for_one_another(h
     exchange(hosts)
     alone = hosts["lab"].up()
     assert (alone.returncode, json.loads(alone.stdout)["missing"]) == (3, []), alone.stderr
-    assert "the ordering nodes do not serve channel pedigree" in json.loads(alone.stdout)["waiting"]
+    assert "the orderers do not serve channel pedigree" in json.loads(alone.stdout)["waiting"]
     running = {name: host.begin("--wait", "180") for name, host in hosts.items()}
     blocks = set()
     for name, process in running.items():

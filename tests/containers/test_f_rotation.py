@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS certificates renewed while applications record: of every kind of program, and of all ordering nodes."""
+"""TLS certificates renewed while applications record: of every kind of program, and of all orderers."""
 
 from __future__ import annotations
 

@@ -251,8 +251,8 @@ def test_any_text_is_a_topology_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("organisations: []\norganisations: []\n", "'organisations' stands there twice"),
-        ('{"orderer": {}, "orderer": {}}', "'orderer' stands there twice"),
+        ("organisations: []\norganisations: []\n", "'organisations' is there twice"),
+        ('{"orderer": {}, "orderer": {}}', "'orderer' is there twice"),
         ("? [a]\n: b\n", "cannot be a key"),
         ("a: &a {b: *a}", "recursive"),
         ("a: !!python/object/apply:os.system [id]", "could not determine a constructor"),

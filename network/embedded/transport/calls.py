@@ -147,7 +147,7 @@ class Call:
             self.data(b"", True)
 
     def data(self, data: bytes, end: bool) -> None:
-        """Take up what the client sent."""
+        """Accept what the client sent."""
         if self._finished:
             return
         try:
@@ -277,7 +277,7 @@ class Call:
             self._refuse(_STATUS.INTERNAL, "the call came without a message")
 
     def _release(self, error: Exception | None) -> None:
-        """Wake whoever waits for the client."""
+        """Wake the tasks that wait for the client."""
         self._ended = True
         for future in (self._wake, self._sent, self._taken):
             if future is None or future.done() or (future is self._sent and error is None):
@@ -286,7 +286,7 @@ class Call:
                 future.set_result(None)
             else:
                 future.set_exception(error)
-                future.exception()  # whoever waited may have been cancelled already
+                future.exception()  # the task that waited may have been cancelled already
 
     def _start(self) -> None:
         self._task = self._loop.create_task(self._run())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One HTTP/2 connection as a state machine: bytes in, calls of its streams' receivers, bytes out (RFC 9113).
 
-There is no socket and no clock here. Whoever carries the bytes feeds `receive`, takes what gathers in `out`, reports
+There is no socket and no clock here. The carrier of the bytes feeds `receive`, takes what gathers in `out`, reports
 with `flushed` that it was taken, and sets `paused` while the socket does not keep up.
 """
 
@@ -50,7 +50,7 @@ class Connection:
     """A client's or a server's end of a connection."""
 
     def __init__(self, accept: Callable[[Stream, Headers, bool], None] | None) -> None:
-        """`accept` is told of the streams that a client opens, with their headers; a client's end has None."""
+        """`accept` is given the streams that a client opens, with their headers; a client's end has None."""
         self._accept = accept
         self._frames = FrameReader()
         self._decoder = Decoder()
@@ -70,7 +70,7 @@ class Connection:
         self.ready = False
         """The other side's SETTINGS came."""
         self.going_away = False
-        """No new stream is taken up, by one side's wish or the other's."""
+        """No new stream is accepted, by one side's wish or the other's."""
         self.out: list[bytes] = [] if accept is not None else [PREFACE]
         offered = setting(4, STREAM_WINDOW) + setting(5, FRAME_LIMIT)
         offered += setting(3, MOST_STREAMS) if accept is not None else setting(2, 0)
@@ -305,7 +305,7 @@ class Connection:
             self._close(stream)
 
     def go_away(self, code: Error = Error.NO_ERROR, text: str = "") -> None:
-        """Announce that no new stream is taken up, and why."""
+        """Announce that no new stream is accepted, and why."""
         self.going_away = True
         last = self._last_id.to_bytes(4, "big") + int(code).to_bytes(4, "big")
         self.out.append(frame(Kind.GOAWAY, 0, 0, last + text.encode()))

@@ -22,7 +22,7 @@ _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 class MessageFault(Exception):
-    """What was sent is no message that can be taken; `code` is the number of the gRPC status."""
+    """What was sent is not a message that can be taken; `code` is the number of the gRPC status."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)

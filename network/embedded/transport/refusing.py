@@ -21,14 +21,14 @@ def refuse(carrier: Carrier, stream: Stream, code: Any, text: str) -> None:
 
 
 def refuse_http(carrier: Carrier, stream: Stream, status: int) -> None:
-    """Answer a request that is no gRPC call."""
+    """Answer a request that is not a gRPC call."""
     stream.receiver = NullReceiver()
     carrier.connection.end(stream, encode([(b":status", str(status).encode())]))
     carrier.schedule()
 
 
 def reset(carrier: Carrier, stream: Stream, code: Error) -> None:
-    """End a stream whose headers are no request."""
+    """End a stream whose headers are not a request."""
     stream.receiver = NullReceiver()
     carrier.connection.reset(stream, code)
     carrier.schedule()

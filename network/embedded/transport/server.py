@@ -161,7 +161,7 @@ class Server:
 
 
 def _refusal(headers: Headers) -> Callable[[Carrier, Stream], None] | None:
-    """How to answer what is no gRPC call; None for a call."""
+    """How to answer what is not a gRPC call; None for a call."""
     found = dict(headers)
     if b":path" not in found or b":method" not in found:
         return partial(reset, code=Error.PROTOCOL_ERROR)

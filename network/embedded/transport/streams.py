@@ -15,7 +15,7 @@ class Receiver(Protocol):
         """Headers or trailers came; with `end` nothing follows."""
 
     def data(self, data: bytes, end: bool) -> None:
-        """Data came; whoever took it says so with `Connection.credit`."""
+        """Data came; the receiver says with `Connection.credit` that it took it."""
 
     def reset(self, code: int) -> None:
         """The other side, or the end of the connection, ended the stream."""

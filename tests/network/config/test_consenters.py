@@ -70,7 +70,7 @@ def test_the_same_certificate_changes_nothing(config: configtx_pb2.Config) -> No
 
 
 def test_a_stranger_is_refused(config: configtx_pb2.Config) -> None:
-    with pytest.raises(ConfigError, match=r"127\.0\.0\.1:1 is no consenter of the channel"):
+    with pytest.raises(ConfigError, match=r"127\.0\.0\.1:1 is not a consenter of the channel"):
         changes.replace_consenter_certificate(config, Endpoint("127.0.0.1", 1), b"new")
 
 

@@ -117,7 +117,7 @@ class TestRevocation:
     def test_strangers_are_refused(self, authority: Path, signers: dict[str, Signer], config: Any) -> None:
         with pytest.raises(ConfigError, match="was not issued by the organisation's authority"):
             make_list(authority, [signers["hospital.client"].certificate_pem])
-        with pytest.raises(ConfigError, match="no certificate in PEM"):
+        with pytest.raises(ConfigError, match="not a certificate in PEM"):
             make_list(authority, [b"rubbish"])
         mine = make_list(authority, [])
         with pytest.raises(ConfigError, match="not issued by a certificate authority"):
@@ -129,12 +129,12 @@ class TestRevocation:
 
 
 REFUSED: list[tuple[Callable[[Any], Any], str]] = [
-    (lambda c: changes.set_anchors(c, "OtherMSP", []), "OtherMSP is no member"),
+    (lambda c: changes.set_anchors(c, "OtherMSP", []), "OtherMSP is not a member"),
     (lambda c: changes.set_tls_roots(c, "LabMSP", []), "at least one TLS root"),
     (lambda c: changes.remove_consenter(c, "OrdererMSP", changes.consenters(c)[0]), "last consenter"),
     (lambda c: changes.add_consenter(c, "LabMSP", Endpoint("h", 1), b"x"), "LabMSP orders nothing"),
     (lambda c: changes.add_consenter(c, "OrdererMSP", changes.consenters(c)[0], b"x"), "is a consenter already"),
-    (lambda c: changes.replace_consenter_certificate(c, Endpoint("h", 1), b"x"), "is no consenter"),
+    (lambda c: changes.replace_consenter_certificate(c, Endpoint("h", 1), b"x"), "is not a consenter"),
     (
         lambda c: changes.remove_organisation(
             changes.remove_organisation(changes.remove_organisation(c, "LabMSP"), "HospitalMSP"), "RegulatorMSP"

@@ -79,7 +79,7 @@ def test_inside_every_node_has_its_own_name_and_the_same_port(plan: Plan) -> Non
 def test_a_host_name_to_publish_on_is_refused(tmp_path: Path) -> None:
     plain = default_topology(any_port=True)
     members = (replace(plain.organisations[0], peer=Endpoint("lab.local", 7051)), *plain.organisations[1:])
-    with pytest.raises(ContainersError, match=r"organisations\[0\]\.peer: 'lab.local' is no IPv4 address"):
+    with pytest.raises(ContainersError, match=r"organisations\[0\]\.peer: 'lab.local' is not an IPv4 address"):
         make_plan(replace(plain, organisations=members), tmp_path)
 
 

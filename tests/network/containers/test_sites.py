@@ -188,7 +188,7 @@ def refusal(directory: Path, choice: Choice, topology: Topology = DESCRIBED, **m
         (Choice("lab", "127.0.0.1"), "means another machine at every site"),
         (Choice("lab", "localhost"), "means another machine at every site"),
         (Choice("lab", "0.0.0.0"), "means another machine at every site"),
-        (Choice("lab", "lab.example.net", listen="lab"), "--listen: 'lab' is no IPv4 address"),
+        (Choice("lab", "lab.example.net", listen="lab"), "--listen: 'lab' is not an IPv4 address"),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused_before_anything_is_made(tmp_path: Path, choice: Choice, words: str) -> None:
@@ -272,7 +272,7 @@ def test_an_ordering_package_holds_certificates_of_exactly_its_nodes_and_roots(
         return content
 
     changes: list[tuple[Callable[..., dict[str, Any]], str]] = [
-        (without, "exactly the ordering nodes"), (foreign, "own root")
+        (without, "exactly the orderers"), (foreign, "own root")
     ]  # fmt: skip
     for change, words in changes:
         monkeypatch.setattr(joinpackage, "_ordering", change)

@@ -219,10 +219,10 @@ def test_any_damage_is_found_and_leaves_nothing(whole: Path, tmp_path: Path) -> 
         "is not what the manifest says": [(entries[0][0], b"?"), *entries[1:]],
         "is missing": entries[1:],
         "its end is missing": entries[:-1],
-        "is no backup: it holds '../../up'": [("files/../../up", b"x"), *entries],
-        "is no backup: it holds '/etc/x'": [("files//etc/x", b"x"), *entries],
-        "is no backup: it holds 'other'": [("other", b"x"), *entries],
-        "is no backup: it holds 'files/late'": [*entries, ("files/late", b"x")],
+        "is not a backup: it holds '../../up'": [("files/../../up", b"x"), *entries],
+        "is not a backup: it holds '/etc/x'": [("files//etc/x", b"x"), *entries],
+        "is not a backup: it holds 'other'": [("other", b"x"), *entries],
+        "is not a backup: it holds 'files/late'": [*entries, ("files/late", b"x")],
         "of a format that is known here": [*entries[:-1], ("manifest.json", json.dumps(strange).encode())],
         "its manifest is damaged": [*entries[:-1], ("manifest.json", b"{")],
     }
@@ -241,7 +241,7 @@ def test_a_backup_that_was_cut_off_anywhere_is_refused(whole: Path, tmp_path: Pa
     for share in (0.0, 0.1, 0.5, 0.9):
         cut = tmp_path / "cut.backup"
         cut.write_bytes(content[: int(len(content) * share)])
-        with pytest.raises(OperationsError, match="no whole backup"):
+        with pytest.raises(OperationsError, match="not a whole backup"):
             restore(cut, tmp_path / "target", None)
         assert not (tmp_path / "target").exists()
 

@@ -58,7 +58,7 @@ def test_a_stopped_peer_and_a_lost_majority_are_named(fabric: Path, run: Any) ->
         assert line.startswith("wrong: peer0.lab.example: runs, but does not answer at ")
     with stopped(fabric, "orderer1.orderer.example", "orderer2.orderer.example"):
         give_up = time.monotonic() + RAFT_NOTICES_S
-        wanted = "wrong: channel pedigree: Raft has no leader: 1 of 3 ordering nodes answer, 2 are needed; bring back "
+        wanted = "wrong: channel pedigree: Raft has no leader: 1 of 3 orderers answer, 2 are needed; bring back "
         while not any(line.startswith(wanted) for line in found(run, fabric)):
             assert time.monotonic() < give_up
     give_up = time.monotonic() + RAFT_NOTICES_S

@@ -77,9 +77,9 @@ def test_anything_that_is_not_what_was_signed_is_refused(
         ("does not belong into a public MSP", lambda d: d["content"]["msp"].update({"keystore/x_sk": "x"})),
         ("does not belong into a public MSP", lambda d: d["content"]["msp"].update({"../x.pem": "x"})),
         ("is of another format", lambda d: d["content"].update(format="other")),
-        ("is no join package", lambda d: d.pop("signature")),
-        ("is no join package", lambda d: d.update(signature="%")),
-        ("is no join package", lambda d: d["content"].update(msp={})),
+        ("is not a join package", lambda d: d.pop("signature")),
+        ("is not a join package", lambda d: d.update(signature="%")),
+        ("is not a join package", lambda d: d["content"].update(msp={})),
         ("organisations[0].mspid", lambda d: d["content"]["organisation"].update(mspid="A B")),
     ]
     for words, change in changes:
@@ -88,7 +88,7 @@ def test_anything_that_is_not_what_was_signed_is_refused(
             read(changed(package, change))
         assert words in str(refusal.value)
     package.write_text("{")
-    with pytest.raises(OperationsError, match="is no join package"):
+    with pytest.raises(OperationsError, match="is not a join package"):
         read(package)
     package.write_text(original)
     with pytest.raises(OperationsError, match="is not valid now"):

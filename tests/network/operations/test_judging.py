@@ -207,7 +207,7 @@ def test_consensus_without_a_leader_says_how_many_are_needed(
     consensus: str, total: int, answering: int, needed: int
 ) -> None:
     (line,) = judged(ordering=_ordering(consensus, total, answering, leader=False))
-    assert f"has no leader: {answering} of {total} ordering nodes answer, {needed} are needed; bring back" in line
+    assert f"has no leader: {answering} of {total} orderers answer, {needed} are needed; bring back" in line
     assert f"o{total}" in line.partition("bring back")[2]
     assert not judged(ordering=_ordering(consensus, total, max(answering, 1), leader=True))
 
@@ -229,7 +229,7 @@ def test_a_consenter_far_behind_is_named() -> None:
 def test_a_leader_that_misses_nodes_which_answer_us_is_a_warning() -> None:
     nodes = (f.Consenter("o1", True, True, 5, 2), f.Consenter("o2", True, False, 5), f.Consenter("o3", True, False, 5))
     (line,) = judged(ordering=(f.Ordering("c", "raft", nodes),))
-    assert line.startswith("warning: o1: leads channel c, but finds only 2 of 3 ordering nodes active")
+    assert line.startswith("warning: o1: leads channel c, but finds only 2 of 3 orderers active")
 
 
 def test_a_peer_is_behind_only_when_it_lacks_what_another_had_before() -> None:

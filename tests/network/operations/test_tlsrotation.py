@@ -35,7 +35,7 @@ class Cluster:
     running: dict[str, bytes] = field(default_factory=dict)
     """The certificate with which each program was started."""
     known: dict[str, bytes] = field(default_factory=dict)
-    """The certificate by which the ordering nodes know one another: the channel's configuration."""
+    """The certificate by which the orderers know one another: the channel's configuration."""
     starts: dict[str, int] = field(default_factory=dict)
     steps_done: int = 0
     dies_at: int | None = None

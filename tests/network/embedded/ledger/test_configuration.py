@@ -193,7 +193,7 @@ def signed_by_the_lab(config: Any) -> Any:
         (lambda c: changes.set_batch(c, Batch(max_messages=0)), "max message count to an invalid value: 0"),
         (spoilt_timeout, "'soon' is not a duration"),
         (no_members, "current config has application section, but new config does not"),
-        (signed_by_the_lab, "the ordering node could sign no further block"),
+        (signed_by_the_lab, "the orderer could sign no further block"),
         (lambda c: changes.add_consenter(c, "OrdererMSP", Endpoint("h", 1), b"x"), "has invalid certificate"),
     ],
 )

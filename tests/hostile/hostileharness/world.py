@@ -7,6 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -98,10 +99,13 @@ class World:
 
     def expect_sound(self) -> None:
         """Each organisation's judge of the ledger, and the network's own where there is one, find it sound."""
-        report = self.consortium.fsck()
-        for name in self.orgs:
-            report += self.consortium._output([command("pedigree"), "fsck", *self.consortium._gateway_of(name)])
-        assert "not sound" not in report, report
+
+        def check(name: str) -> str:
+            return self.consortium._output([command("pedigree"), "fsck", *self.consortium._gateway_of(name)])
+
+        with ThreadPoolExecutor() as pool:
+            reports = [self.consortium.fsck(), *pool.map(check, self.orgs)]
+        assert not any("not sound" in report for report in reports), reports
 
     def expect_ready(self, names: Iterable[str] = (), within: float = 30.0) -> None:
         """Every gateway, or those of `names`, follows the ledger."""

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from network.admission import Admission
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.material import Material
 from network.profiles import NETWORK_FILE, Genesis, describe, write_connection_profiles, write_json
@@ -88,16 +89,13 @@ def described_topology(file: Path | None, directory: Path) -> Topology:
     return load(remembered) if remembered.exists() else default_topology()
 
 
-def run_embedded(topology: Topology, directory: Path, ready: Ready, *, chaincode_dials: bool = False) -> None:
-    """Run the embedded network until SIGTERM or Ctrl-C; raises `RunningError`, or an `OSError` of the directory.
-
-    With `chaincode_dials` chaincode may dial its organisation's listener, with the token in its folder.
-    """
+def run_embedded(topology: Topology, directory: Path, ready: Ready, admission: Admission) -> None:
+    """Run the embedded network until SIGTERM or Ctrl-C; raises `RunningError`, or an `OSError` of the directory."""
     refuse_taken_ports(topology)
-    asyncio.run(_serve_embedded(topology, directory, ready, chaincode_dials))
+    asyncio.run(_serve_embedded(topology, directory, ready, admission))
 
 
-async def _serve_embedded(topology: Topology, directory: Path, ready: Ready, chaincode_dials: bool) -> None:
+async def _serve_embedded(topology: Topology, directory: Path, ready: Ready, admission: Admission) -> None:
     from network import reloading
     from network.embedded.node import Node, NodeError  # here, because other verbs should not wait for it
     from network.embedded.store import StoreError
@@ -108,7 +106,7 @@ async def _serve_embedded(topology: Topology, directory: Path, ready: Ready, cha
         loop.add_signal_handler(number, stopped.set)
     loop.add_signal_handler(reloading.SIGNAL, changed.set)
     try:
-        node = await Node.start(topology, directory, chaincode_dials=chaincode_dials)
+        node = await Node.start(topology, directory, **asdict(admission))
     except (NodeError, StoreError, DirectoryInUseError) as error:
         raise RunningError(str(error)) from error
     try:

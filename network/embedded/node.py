@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from network.embedded import CONNECTIONS_PER_ADDRESS
 from network.embedded.blockcommit import commit_genesis
 from network.embedded.blocks import header_hash, last_config
 from network.embedded.chaincode import ChaincodeRegistry, ChaincodeSettings
@@ -28,6 +29,7 @@ from network.embedded.orderer import Orderer
 from network.embedded.server import GRACE_S, TlsFiles, chaincode_server, listen, orderer_server, peer_server
 from network.embedded.store import Store
 from network.embedded.transient import TransientStore
+from network.embedded.transport import Crowd
 from network.material import Material, ensure_material
 from network.topology import Organisation, Topology
 
@@ -76,6 +78,8 @@ class Node:
         self._servers: dict[str, list[Any]] = {}
         """Listeners by the MSP id of whom they serve."""
         self._contexts: list[ssl.SSLContext] = []
+        self._crowd = Crowd(CONNECTIONS_PER_ADDRESS)
+        """Shared by all listeners, since they share the process's files."""
         self._mutual = False
         self.chaincode_dials = False
         """Whether peers listen to chaincode that dials."""
@@ -91,12 +95,14 @@ class Node:
         mutual_tls: bool = False,
         chaincode_settings: ChaincodeSettings | None = None,
         chaincode_dials: bool = False,
+        connections_per_address: int = CONNECTIONS_PER_ADDRESS,
         on_failure: Callable[[BaseException], None] = die,
     ) -> "Node":
         """Start the network in `directory`, making key material and genesis blocks when they are not there.
 
         `idle_cut_ms` replaces what the topology says for every channel; ports of 0 are chosen. `chaincode_dials` opens
         the listeners at which chaincode without an address registers, with the token in its organisation's folder.
+        `connections_per_address` bounds what one client's address has with all listeners together.
         Listeners accept calls when this returns. Raises NodeError, DirectoryInUseError, StoreError or OSError.
         """
         lock = DirectoryLock(directory)
@@ -104,6 +110,7 @@ class Node:
             topology = topology.resolved()
             node = cls(topology, directory, ensure_material(topology, directory), lock)
             try:
+                node._crowd = Crowd(connections_per_address)
                 node._mutual, node._settings, node.chaincode_dials = mutual_tls, chaincode_settings, chaincode_dials
                 node._open(idle_cut_ms, on_failure)
                 await node._serve()
@@ -251,15 +258,17 @@ class Node:
         orderer = self.topology.orderer
         context = self._context(self.material.orderer(orderer.domain), self.material.orderer_tls_ca(orderer.domain))
         addresses = [str(address) for address in orderer.addresses]
-        self._listen(orderer.msp_id, orderer_server(self.channels, mutual=self._mutual), addresses, context)
+        self._listen(
+            orderer.msp_id, orderer_server(self.channels, self._crowd, mutual=self._mutual), addresses, context
+        )
         await asyncio.gather(*(server.start() for each in self._servers.values() for server in each))
 
     def _listen_for(self, organisation: Organisation) -> None:
         peer = self.orgs[organisation.msp_id]
         context = self._context(self.material.peer(organisation.domain))
-        self._listen(peer.msp_id, peer_server(self, peer, mutual=self._mutual), (peer.address,), context)
+        self._listen(peer.msp_id, peer_server(self, peer, self._crowd, mutual=self._mutual), (peer.address,), context)
         if self.chaincode_dials:
-            self._listen(peer.msp_id, chaincode_server(peer), (peer.chaincode_address,), None)
+            self._listen(peer.msp_id, chaincode_server(peer, self._crowd), (peer.chaincode_address,), None)
 
     def _listen(self, msp_id: str, server: Any, addresses: Any, tls: ssl.SSLContext | None) -> None:
         self._servers.setdefault(msp_id, []).append(server)

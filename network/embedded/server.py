@@ -15,7 +15,7 @@ from network.embedded.channel import Channel
 from network.embedded.delivery import DeliverService, OrdererService
 from network.embedded.endorsing import GatewayPeer
 from network.embedded.gateway import GatewayService
-from network.embedded.transport import Server, server_context
+from network.embedded.transport import Crowd, Server, server_context
 
 GRACE_S = 2.0
 
@@ -43,9 +43,9 @@ class ServedPeer(GatewayPeer, Protocol):
     chaincodes: Any
 
 
-def peer_server(node: Any, peer: ServedPeer, *, mutual: bool) -> Server:
+def peer_server(node: Any, peer: ServedPeer, crowd: Crowd, *, mutual: bool) -> Server:
     """Gateway, Endorser and Deliver of one organisation's peer."""
-    server = Server()
+    server = Server(crowd=crowd)
     gateway_pb2_grpc.add_GatewayServicer_to_server(GatewayService(node, peer), server)
     peer_pb2_grpc.add_EndorserServicer_to_server(peer.endorser, server)
     deliver = DeliverService(node.channels, peer.msp_id, mutual_tls=mutual)
@@ -53,16 +53,16 @@ def peer_server(node: Any, peer: ServedPeer, *, mutual: bool) -> Server:
     return server
 
 
-def chaincode_server(peer: ServedPeer) -> Server:
+def chaincode_server(peer: ServedPeer, crowd: Crowd) -> Server:
     """Where chaincode that dials its peer registers, with its organisation's token; plain text (T-8)."""
-    server = Server()
+    server = Server(crowd=crowd)
     chaincode_shim_pb2_grpc.add_ChaincodeSupportServicer_to_server(peer.chaincodes, server)
     return server
 
 
-def orderer_server(channels: Mapping[str, Channel], *, mutual: bool) -> Server:
+def orderer_server(channels: Mapping[str, Channel], crowd: Crowd, *, mutual: bool) -> Server:
     """Broadcast and Deliver of the ordering service."""
-    server = Server()
+    server = Server(crowd=crowd)
     orderers = {name: channel.orderer for name, channel in channels.items()}
     service = OrdererService(channels, orderers, mutual_tls=mutual)
     ab_pb2_grpc.add_AtomicBroadcastServicer_to_server(service, server)

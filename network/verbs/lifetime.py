@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from network import overview, running
+from network.admission import Admission
 from network.exits import Exit
 from network.running import RunningError
 from network.topology import Topology, TopologyError
@@ -75,6 +76,13 @@ def register(group: click.Group) -> None:
     is_flag=True,
     help="Embedded: let chaincode dial its organisation's listener, with the chaincode-token in that one's folder.",
 )
+@click.option(
+    "--connections-per-address",
+    help="Embedded: how many connections one client's address may have with it at once.",
+    type=click.IntRange(1),
+    default=Admission().connections_per_address,
+    show_default=True,
+)
 @click.option("--detach", is_flag=True, help="Leave it running in the background, as containers always are.")
 @directory_option
 @as_json_option
@@ -93,6 +101,7 @@ def up(
     wait: float,
     *,
     chaincode_dials: bool,
+    connections_per_address: int,
     detach: bool,
     directory: Path,
     as_json: bool,
@@ -118,7 +127,8 @@ def up(
     if run_as == "containers":
         _up_containers(ledger, topology_file, directory, consensus, peers, as_json=as_json)
         return
-    _refuse_misplaced(ledger, consensus, peers, chaincode_dials=chaincode_dials)
+    admission = Admission(chaincode_dials, connections_per_address)
+    _refuse_misplaced(ledger, consensus, peers, admission)
     _refuse_running_containers(directory)
     topology = _chosen_topology(topology_file, directory)
     if ledger == "embedded":
@@ -128,7 +138,7 @@ def up(
         arguments = ["up", "--ledger", ledger, "--dir", str(directory)]
         arguments += [] if topology_file is None else ["--topology", str(topology_file.absolute())]
         arguments += [] if fabric_bin is None else ["--fabric-bin", str(fabric_bin.absolute())]
-        arguments += ["--chaincode-dials"] if chaincode_dials else []
+        arguments += admission.arguments() if ledger == "embedded" else []
         announce(running.detach(arguments, directory), directory, as_json=as_json)
         return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -137,16 +147,16 @@ def up(
         announce(described, directory, as_json=as_json)
 
     if ledger == "embedded":
-        running.run_embedded(topology, directory, ready, chaincode_dials=chaincode_dials)
+        running.run_embedded(topology, directory, ready, admission)
     else:
         running.run_fabric(topology, directory, fabric_bin, ready, lambda line: click.echo(line, err=True))
 
 
-def _refuse_misplaced(ledger: str, consensus: str | None, peers: int, *, chaincode_dials: bool) -> None:
+def _refuse_misplaced(ledger: str, consensus: str | None, peers: int, admission: Admission) -> None:
     if consensus is not None or peers != 1:
         raise RunningError("--consensus and --peers are for --run-as containers")
-    if chaincode_dials and ledger != "embedded":
-        raise RunningError("--chaincode-dials is for --ledger embedded")
+    if admission != Admission() and ledger != "embedded":
+        raise RunningError("--chaincode-dials and --connections-per-address are for --ledger embedded")
 
 
 def _refuse_other_kinds(ledger: str, run_as: str) -> None:

@@ -236,8 +236,8 @@ def test_a_network_that_does_not_run_is_down_already(tmp_path: Path) -> None:
 
 def test_chaincode_dials_where_the_flag_says_so(tmp_path: Path, topology_file: Path) -> None:
     directory = tmp_path / "data"
-    up = ("up", "--detach", "--chaincode-dials", "--dir", str(directory))
-    assert "--chaincode-dials is for --ledger embedded" in _refusal(run(*up, "--ledger", "fabric"))
+    up = ("up", "--detach", "--chaincode-dials", "--connections-per-address", "40", "--dir", str(directory))
+    assert "--chaincode-dials and --connections-per-address are for" in _refusal(run(*up, "--ledger", "fabric"))
     assert not directory.exists()
     started = run(*up, "--topology", str(topology_file), "--json")
     assert started.exit_code == 0, started.output

@@ -7,8 +7,9 @@ deadlines, cancellation, trailers, flow control and TLS. Compression of messages
 """
 
 from network.embedded.transport.client import Channel, StreamCall, dial
+from network.embedded.transport.crowd import Crowd
 from network.embedded.transport.messages import MAX_MESSAGE
 from network.embedded.transport.server import Server
 from network.embedded.transport.tls import client_context, server_context
 
-__all__ = ["MAX_MESSAGE", "Channel", "Server", "StreamCall", "client_context", "dial", "server_context"]
+__all__ = ["MAX_MESSAGE", "Channel", "Crowd", "Server", "StreamCall", "client_context", "dial", "server_context"]

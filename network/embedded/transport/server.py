@@ -3,6 +3,7 @@
 
 import asyncio
 import errno
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
@@ -11,9 +12,11 @@ from typing import Any
 
 import grpc
 
+from network.embedded import CONNECTIONS_PER_ADDRESS
 from network.embedded.transport.calls import Call, Deadlines, Method
 from network.embedded.transport.carrier import Carrier
 from network.embedded.transport.connection import Connection
+from network.embedded.transport.crowd import Crowd, Guest, address_of
 from network.embedded.transport.frames import Error
 from network.embedded.transport.hpack import Headers
 from network.embedded.transport.messages import MAX_MESSAGE, timeout_of
@@ -23,21 +26,30 @@ from network.embedded.transport.tls import split_target
 
 __all__ = ["Server"]
 
+log = logging.getLogger(__name__)
+
 _LARGEST_HEADERS = 16 * 1024
 _HANDSHAKE_S = 10.0
 _FAREWELL_S = 0.25
 _BACKLOG = 512
 _REMEMBERED = 256
+_NO_DESCRIPTOR_PAUSE_S = 0.1
 
 
 class Server:
-    """Serves calls on all addresses that were bound. Belongs to one event loop."""
+    """Serves calls on all addresses that were bound. Belongs to one event loop.
 
-    def __init__(self, *, max_message: int = MAX_MESSAGE) -> None:
+    `crowd` bounds the connections of each client's address; several servers may share it.
+    """
+
+    def __init__(self, *, max_message: int = MAX_MESSAGE, crowd: Crowd | None = None) -> None:
         self._limit = max_message
+        self._crowd = crowd or Crowd(CONNECTIONS_PER_ADDRESS)
         self._methods: dict[bytes, Method] = {}
         self._bound: list[tuple[socket.socket, ssl.SSLContext | None]] = []
-        self._listeners: list[asyncio.Server] = []
+        self._listening: list[asyncio.Task[None]] = []
+        self._guests: set[Guest] = set()
+        """All connections that were accepted, those included that have not agreed on TLS yet."""
         self._carriers: set[Carrier] = set()
         self._deadlines = Deadlines()
         self._known: dict[Headers, tuple[Method | None, float | None]] = {}
@@ -72,6 +84,7 @@ class Server:
                 continue
             # Accepted connections inherit it; asyncio leaves it off, and a block would wait for an acknowledgement.
             bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            bound.setblocking(False)
             self._bound.append((bound, tls))
             chosen = int(bound.getsockname()[1])
         if not chosen:
@@ -81,17 +94,44 @@ class Server:
     async def start(self) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()
-        for bound, tls in self._bound:
-            handshake = None if tls is None else _HANDSHAKE_S
-            listener = await loop.create_server(self._carrier, sock=bound, ssl=tls, ssl_handshake_timeout=handshake)
-            self._listeners.append(listener)
+        self._listening += [loop.create_task(self._listen(bound, tls)) for bound, tls in self._bound]
+
+    async def _listen(self, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, place = await loop.sock_accept(bound)
+            except OSError as error:  # the client is gone again, or the process has no descriptor left
+                log.warning("a connection was not accepted: %s", error)
+                await asyncio.sleep(_NO_DESCRIPTOR_PAUSE_S)
+                continue
+            guest = self._guest(address_of(place))
+            if self._crowd.admit(guest):
+                self._guests.add(guest)
+                guest.task = loop.create_task(self._meet(guest, sock, tls))
+            else:
+                sock.close()
+
+    async def _meet(self, guest: Guest, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        handshake = None if tls is None else _HANDSHAKE_S
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: guest.carrier, sock, ssl=tls, ssl_handshake_timeout=handshake
+            )
+        except OSError as error:  # `ssl.SSLError` is one, and so is a client that is too slow or gone
+            log.debug("a client did not agree on TLS: %s", error)
+        finally:
+            if guest.carrier.transport is None:
+                sock.close()
+                self._lose(guest)
+
+    def _lose(self, guest: Guest) -> None:
+        self._crowd.leave(guest)
+        self._guests.discard(guest)
 
     async def stop(self, grace: float) -> None:
         """Take no new calls, let the running ones end for `grace` seconds, then end them."""
-        for listener in self._listeners:
-            listener.close()
-        for bound, _ in self._bound:
-            bound.close()
+        await self._listen_no_more()
         for carrier in list(self._carriers):
             carrier.connection.go_away()
             carrier.flush()
@@ -102,6 +142,17 @@ class Server:
                     stream.receiver.cancel()
         await self._wait_for_calls(1.0)
         await self._hang_up()
+
+    async def _listen_no_more(self) -> None:
+        ended, self._listening = self._listening, []
+        for task in ended:
+            task.cancel()
+        await asyncio.gather(*ended, return_exceptions=True)
+        for bound, _ in self._bound:
+            bound.close()
+        for guest in self._guests:
+            if guest.carrier.transport is None:
+                guest.end()
 
     async def _wait_for_calls(self, seconds: float) -> None:
         running = self._running()
@@ -129,12 +180,17 @@ class Server:
         tasks = [receiver.task for receiver in receivers if isinstance(receiver, Call)]
         return [task for task in tasks if task is not None and not task.done()]
 
-    def _carrier(self) -> Carrier:
+    def _guest(self, address: str) -> Guest:
         def accept(stream: Stream, headers: Headers, end: bool) -> None:
             self._accept(carrier, stream, headers, end)
 
-        carrier = Carrier(Connection(accept), self._carriers.add, self._carriers.discard)
-        return carrier
+        def ended(_carrier: Carrier) -> None:
+            self._carriers.discard(carrier)
+            self._lose(guest)
+
+        carrier = Carrier(Connection(accept), self._carriers.add, ended)
+        guest = Guest(address, carrier)
+        return guest
 
     def _accept(self, carrier: Carrier, stream: Stream, headers: Headers, end: bool) -> None:
         known = self._known.get(headers)

@@ -4,7 +4,7 @@
 import asyncio
 import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from grpc import StatusCode, aio
 
-from network.embedded.transport import Server, dial, server_context
+from network.embedded.transport import Crowd, Server, dial, server_context
 from network.embedded.transport.carrier import Carrier
 from network.embedded.transport.connection import PREFACE, Connection
+from network.embedded.transport.crowd import address_of
 from network.embedded.transport.frames import Flag, FrameReader, Kind, frame
 from network.embedded.transport.hpack import Decoder, encode
 from network.embedded.transport.messages import framed
@@ -239,6 +240,107 @@ def test_a_client_that_is_gone_cancels_its_calls():
                 await asyncio.sleep(0.01)
 
     asyncio.run(run())
+
+
+async def silent(target, count):
+    """Connections that say nothing."""
+    host, port = target.split(":")
+    return [await asyncio.open_connection(host, int(port)) for _ in range(count)]
+
+
+async def closed(connection):
+    """Wait until the other side has closed a connection."""
+    reader, writer = connection
+    with suppress(ConnectionError):
+        while await reader.read(4096):
+            pass
+    writer.close()
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "before-tls"])
+def test_silent_connections_of_an_address_make_room_for_one_another(secure):
+    async def run():
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if secure else None  # nobody gets as far as a certificate
+        async with serving(tls, crowd=Crowd(4)) as (_service, target, server), asyncio.timeout(30):
+            connections = await silent(target, 50)
+            for connection in connections[:46]:
+                await closed(connection)
+            assert len(server._guests) == 4
+            for _, writer in connections[46:]:
+                writer.transport.abort()
+            while server._guests:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+def test_calls_go_on_while_their_address_has_too_many_connections():
+    async def scenario(service, channel, server):
+        waiting = call(channel, "wait", b"")
+        await service.begun.wait()
+        target = "{}:{}".format(*server._bound[0][0].getsockname())
+        connections = await silent(target, 20)
+        for connection in connections[:19]:
+            await closed(connection)
+        async with aio.insecure_channel(target, options=(("grpc.use_local_subchannel_pool", 1),)) as another:
+            assert await call(another, "echo", b"heard") == b"heard"
+        await closed(connections[19])
+        service.go.set()
+        assert await waiting == b"waited"
+
+    play(scenario, crowd=Crowd(2))
+
+
+def test_servers_that_share_a_count_refuse_one_more_where_all_are_busy():
+    async def run():
+        crowd = Crowd(1)
+        async with (
+            serving(crowd=crowd) as (service, target, _),
+            serving(crowd=crowd) as (_, other, _server),
+            aio.insecure_channel(target) as channel,
+            asyncio.timeout(30),
+        ):
+            waiting = call(channel, "wait", b"")
+            await service.begun.wait()
+            (refused,) = await silent(other, 1)
+            await closed(refused)
+            service.go.set()
+            assert await waiting == b"waited"
+            async with aio.insecure_channel(other) as another:
+                assert await call(another, "echo", b"heard") == b"heard"
+
+    asyncio.run(run())
+
+
+def test_an_exhausted_system_is_waited_for(monkeypatch, caplog):
+    async def run():
+        loop = asyncio.get_running_loop()
+        real, failures = loop.sock_accept, iter([OSError(24, "Too many open files")] * 2)
+
+        async def accept(bound):
+            for failure in failures:
+                raise failure
+            return await real(bound)
+
+        monkeypatch.setattr(loop, "sock_accept", accept)
+        async with serving() as (_, target, _server), aio.insecure_channel(target) as channel:
+            assert await call(channel, "echo", b"heard") == b"heard"
+
+    asyncio.run(run())
+    assert caplog.text.count("Too many open files") == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "counted"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7"),
+        (("::ffff:192.0.2.7", 1, 0, 0), "192.0.2.7"),
+        (("2001:db8::1", 1, 0, 0), "2001:db8::/64"),
+        (("fe80::1%eth0", 1, 0, 2), "fe80::/64"),
+    ],
+)
+def test_a_client_counts_for_all_addresses_that_it_has(place, counted):
+    assert address_of(place) == counted
 
 
 def test_a_stream_s_producer_is_held_back_by_a_client_that_does_not_read():

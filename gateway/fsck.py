@@ -25,10 +25,19 @@ from gateway.stores.database import Database
 from gateway.stores.readmodel import ReadModelStore
 from gateway.verifier.ledger import Finding, LedgerCheck
 
-__all__ = ["Report", "fsck"]
+__all__ = ["AnotherChain", "Report", "fsck"]
 
 _FILTER, _COMMIT_HASH = 2, 4
 _HEIGHT_WITHIN = 5.0
+
+
+class AnotherChain(Exception):
+    """A peer or a read model has another first block than the one that the network file pins; nothing was judged."""
+
+    def __init__(self, place: str, found: str, pinned: str, advice: str) -> None:
+        super().__init__(
+            f"{place}: holds another chain, whose first block is {found}, and the network file pins {pinned}; {advice}"
+        )
 
 
 class _Mark(NamedTuple):
@@ -83,17 +92,17 @@ class Report:
 def fsck(network: NetworkFile, member: Organisation, data: Path, say: Callable[[str], None]) -> Report:
     """Judge the channel for `member`, whose gateway keeps its data in `data`; `say` is told what is going on.
 
-    Raises `FabricError` when none of the organisation's own peers can be read, `SettingsError` for a bad file.
+    Raises `AnotherChain`, `FabricError` when none of the organisation's own peers can be read, `SettingsError` for a
+    bad file.
     """
     report = Report(network.channel)
     with tempfile.TemporaryDirectory(prefix="pedigree-fsck-") as scratch:
-        kept = _snapshot(data / "readmodel.db", Path(scratch) / "kept.db", report)
+        kept = _snapshot(data / "readmodel.db", Path(scratch) / "kept.db", report, network.genesis_hash)
         rebuilt = Path(scratch) / "rebuilt.db"
         database = Database.open(rebuilt, "readmodel", durable=False)
         try:
             own = next(iter(member.peers))
-            say(f"reading {own.address}")
-            marks = _judge(network, member, own, report, ReadModelStore(database), report.read_model or 0)
+            marks = _judge(network, member, own, report, ReadModelStore(database), say)
         finally:
             database.close()
         if kept is not None and report.read_model is not None and report.blocks:
@@ -111,7 +120,7 @@ def fsck(network: NetworkFile, member: Organisation, data: Path, say: Callable[[
     return report
 
 
-def _snapshot(path: Path, copy: Path, report: Report) -> Path | None:
+def _snapshot(path: Path, copy: Path, report: Report, pinned: str) -> Path | None:
     """A copy of the gateway's read model from before the blocks were read, so that it can only be behind them."""
     if not path.exists():
         report.notes.append(f"{path} does not exist: no read model was compared")
@@ -119,19 +128,32 @@ def _snapshot(path: Path, copy: Path, report: Report) -> Path | None:
     try:
         comparison.copy_of(path, copy)
         report.read_model = comparison.height_of(copy)
+        genesis = comparison.genesis_of(copy)
     except sqlite3.Error as exc:
         report.findings.append(Finding(str(path), f"cannot be read: {exc}"))
         return None
+    if genesis not in (None, pinned):
+        advice = "start the gateway once with --rebuild, or give another folder with --data"
+        raise AnotherChain(str(path), str(genesis), pinned, advice)
     return copy
 
 
 def _judge(
-    network: NetworkFile, member: Organisation, peer: PeerAddress, report: Report, rebuilt: ReadModelStore, height: int
+    network: NetworkFile,
+    member: Organisation,
+    peer: PeerAddress,
+    report: Report,
+    rebuilt: ReadModelStore,
+    say: Callable[[str], None],
 ) -> list[_Mark]:
+    height = report.read_model or 0
     check = LedgerCheck(network.channel, bytes.fromhex(network.genesis_hash))
     marks: list[_Mark] = []
     with _channel(network, member, member, peer) as channel:
         for message in _blocks(channel):
+            if message.header.number == 0:
+                _refuse_another_chain(peer, message, network.genesis_hash)
+                say(f"reading {peer.address}")
             report.findings.extend(check.read(message))
             if check.broken:
                 break
@@ -146,6 +168,12 @@ def _judge(
         report.notes.append(f"what {msp_id} signed was not judged, as its MSP is not understood: {why}")
     report.peers.append(peer.server_name)
     return marks
+
+
+def _refuse_another_chain(peer: PeerAddress, first: Any, pinned: str) -> None:
+    found = _mark(first).hash.hex()
+    if found != pinned:
+        raise AnotherChain(peer.server_name, found, pinned, "compare it with what the other organisations have")
 
 
 def _others(

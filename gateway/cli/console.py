@@ -281,8 +281,20 @@ def progressing(what: str, total: int, quiet: bool) -> Iterator[Callable[[int], 
 
 
 @contextmanager
-def uploading(path: Path | None, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
-    """A progress bar over what a gateway does with a file: it is sent, read and recorded; none for programs."""
+def continued(key: str) -> Iterator[None]:
+    """Name the idempotency key where Ctrl-C leaves the outcome of a recording open."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Failure("stopped", Exit.STOPPED, {"facts": {"idempotency_key": key}}) from None
+
+
+@contextmanager
+def uploading(path: Path | None, quiet: bool, key: str | None = None) -> Iterator[Callable[[Any], None] | None]:
+    """A progress bar over what a gateway does with a file: it is sent, read and recorded; none for programs.
+
+    Once the gateway has accepted it, the operation is named, and the idempotency key that continues it.
+    """
     if quiet or path is None:
         yield None
         return
@@ -300,9 +312,17 @@ def uploading(path: Path | None, quiet: bool) -> Iterator[Callable[[Any], None] 
             bar.update(task, description=f"{progress.stage}{records}", completed=progress.done, total=total)
             if progress.operation is not None and progress.operation not in said:
                 said.add(progress.operation)
-                bar.console.print(f"operation: {plain(progress.operation)}", markup=False, highlight=False)
+                for line in _how_to_follow(progress.operation, key):
+                    bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         yield watch
+
+
+def _how_to_follow(operation: str, key: str | None) -> Iterator[str]:
+    """What another terminal needs once this one is lost."""
+    yield f"operation: {plain(operation)}"
+    if key is not None:
+        yield f"idempotency key: {key} (to continue from another terminal: --idempotency-key {key})"
 
 
 def read_json(path: Path) -> Json:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree dataset`: register data sets, commit to their records, prove and verify."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import click
 
 from gateway.cli.answers import print_comparison, recorded
-from gateway.cli.console import Failure, dumps, uploading
-from gateway.cli.options import FILE, IDEMPOTENCY_KEY, announced, using_gateway
+from gateway.cli.console import Failure, continued, dumps, uploading
+from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
 
 _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ; | or tab; a comma by default.")
 
@@ -38,14 +39,11 @@ def dataset_commit(
 
     FILE is CSV with a header line (.csv) or JSON Lines (.jsonl, .ndjson), in UTF-8. The records stay with your gateway;
     the ledger receives one root over all of them, and a digest of the column names. How FILE was read is remembered
-    with the version. The gateway goes on when this command or its terminal is lost: the same command with the
-    idempotency key that it printed continues it.
+    with the version. Once the gateway has accepted a large FILE it goes on, also when this command or its terminal is
+    lost: the same command with the idempotency key that it then printed continues it.
     """
-    from pedigree.uploads import Upload
-
-    Upload.of(file, None)  # what cannot be sent has no key
-    key = announced(idempotency_key, as_json)
-    with _reading(file), uploading(file, as_json) as progress:
+    key = idempotency_key or str(uuid.uuid4())
+    with continued(key), _reading(file), uploading(file, as_json, key) as progress:
         outcome = pedigree.commit_records(name, file, progress=progress, idempotency_key=key, **reading)
     recorded(outcome, as_json)
 

@@ -3,7 +3,6 @@
 
 import math
 import re
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,6 @@ IDEMPOTENCY_KEY = click.option(
     callback=lambda _context, _option, value: _idempotency_key(value),
     help="Key of an earlier attempt at the same: it is continued, and what it recorded is not recorded again.",
 )
-
-
-def announced(key: str | None, as_json: bool) -> str:
-    """The idempotency key of a recording, said before it begins: with it, a lost terminal loses nothing."""
-    if key is not None:
-        return key
-    made = str(uuid.uuid4())
-    if not as_json:
-        click.echo(f"idempotency key: {made} (to continue from another terminal: --idempotency-key {made})", err=True)
-    return made
 
 
 def using_gateway(function: Callable[..., None]) -> Callable[..., None]:

@@ -117,13 +117,17 @@ def fsck(network: Path, organisation: str, data: Path | None, as_json: bool) -> 
     first block on, as the organisation's own peer delivers them; other peers must hold the same, and the gateway's
     read model what the blocks give. Network and gateway may be running; nothing is changed.
 
-    Each finding is one line; exit code 1 when there is any.
+    Each finding is one line; exit code 1 when there is any, or when peer or read model hold another chain.
     """
+    from gateway.fsck import AnotherChain
     from gateway.fsck import fsck as judge
     from gateway.server.settings import Settings
 
     settings = Settings.build(network, organisation, data=data, host="", port=None, health_port=None, in_flight=1)
-    report = judge(settings.network, settings.organisation, settings.data, lambda line: click.echo(line, err=True))
+    try:
+        report = judge(settings.network, settings.organisation, settings.data, lambda line: click.echo(line, err=True))
+    except AnotherChain as exc:
+        raise Failure(str(exc), Exit.DISAGREES, {"code": "another-chain"}) from None
 
     def render() -> None:
         for finding in report.findings:
@@ -161,6 +165,9 @@ def _data_option(function: Callable[..., None]) -> Callable[..., None]:
 @told
 def keys_add(name: str, role: str, new: bool, data: Path) -> None:
     """Issue a key and print it: it cannot be shown again."""
+    from gateway.stores.keys import check_name
+
+    check_name(name)
     if new and data.exists() and any(data.iterdir()) and not _is_gateways(data):
         raise Failure(f"{data} holds something else; the folder of a new gateway is empty, or is made here")
     if not new and not _is_gateways(data):

@@ -141,8 +141,8 @@ class RequestPipeline:
         client = auth.authenticate(self.keys, incoming.headers.get("Authorization"))
         auth.authorise(client, route.operation.role)
         query = _query(route.operation, incoming)
-        intent = _intent(route.operation, incoming, client, self.members()) if route.operation.records else None
         media_type = _media_type(route.operation, incoming)
+        intent = _intent(route.operation, incoming, client, self.members()) if route.operation.records else None
         self._wait_for_height(incoming)
         digest = _begin_digest(incoming, media_type, () if intent is None else intent.organisations)
         received = self._receive(route, incoming, client, media_type, digest.update)

@@ -33,7 +33,7 @@ TAKEN = Disposition(
 )
 """An id is used up by its first occurrence, whoever ordered that. Endorsers see the id before it is ordered."""
 _FAULT = Disposition(
-    "transaction-invalid", 500, "the network found the transaction invalid; the operator was told", attempts=1,
+    "transaction-invalid", 500, "the network found the transaction invalid; the operator was notified", attempts=1,
     retryable=False,
 )  # fmt: skip
 

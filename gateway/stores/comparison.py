@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-__all__ = ["copy_of", "differences", "height_of"]
+__all__ = ["copy_of", "differences", "genesis_of", "height_of"]
 
 _KEYS = {
     "entry": "key",
@@ -36,6 +36,14 @@ def height_of(path: Path) -> int:
     """How many blocks a copied read model holds; raises `sqlite3.Error` when it is none."""
     with closing(sqlite3.connect(path)) as connection:
         return int(connection.execute("SELECT height FROM position").fetchone()[0])
+
+
+def genesis_of(path: Path) -> str | None:
+    """The hash of the first block of the chain that a copied read model is of; `None` where none was kept."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT * FROM position")
+        columns = [column[0] for column in found.description]
+        return dict(zip(columns, found.fetchone(), strict=True)).get("genesis")
 
 
 def differences(kept: Path, rebuilt: Path) -> Iterator[tuple[str, str]]:

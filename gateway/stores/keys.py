@@ -35,6 +35,12 @@ class ApiKey:
     revoked: float | None
 
 
+def check_name(name: str) -> None:
+    """Refuse what cannot be a key's name; raises `InvalidKeyRequest`."""
+    if _NAME.fullmatch(name) is None:
+        raise InvalidKeyRequest("a key's name is 1 to 64 letters, digits, dots, dashes or underscores", name=name)
+
+
 class KeyStore:
     """Issues, lists, revokes and recognises API keys."""
 
@@ -43,8 +49,7 @@ class KeyStore:
 
     def add(self, name: str, role: str) -> str:
         """Issue a key and return `id.secret`, which cannot be shown again."""
-        if _NAME.fullmatch(name) is None:
-            raise InvalidKeyRequest("a key's name is 1 to 64 letters, digits, dots, dashes or underscores", name=name)
+        check_name(name)
         if role not in ROLES:
             raise InvalidKeyRequest(f"the role must be one of {', '.join(ROLES)}", role=role)
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)

@@ -79,8 +79,8 @@ def up(topology: Topology, directory: Path, options: Options, say: Say) -> Outco
 def prepare(topology: Topology, directory: Path, options: Options) -> tuple[Outcome, Plan | None]:
     """Make this organisation's keys and package; answers a plan where the packages of all others are here."""
     _refuse_whole_networks(directory)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     site = Site.chosen(topology, directory, options.choice)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with held(directory, ContainersError):
         return _prepare(topology, directory, site, options)
 

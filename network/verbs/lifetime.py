@@ -134,6 +134,8 @@ def up(
     if ledger == "embedded":
         running.refuse_taken_ports(topology)  # like a bad description, before anything is made
         click.echo(_SINGLE_HOST, err=True)
+    else:
+        _refuse_missing_programs(fabric_bin)
     if detach:
         arguments = ["up", "--ledger", ledger, "--dir", str(directory)]
         arguments += [] if topology_file is None else ["--topology", str(topology_file.absolute())]
@@ -150,6 +152,15 @@ def up(
         running.run_embedded(topology, directory, ready, admission)
     else:
         running.run_fabric(topology, directory, fabric_bin, ready, lambda line: click.echo(line, err=True))
+
+
+def _refuse_missing_programs(fabric_bin: Path | None) -> None:
+    from network.native import Binaries, NativeError  # here, because other verbs should not wait for it
+
+    try:
+        Binaries.find(fabric_bin)
+    except NativeError as error:
+        raise RunningError(str(error)) from error
 
 
 def _refuse_misplaced(ledger: str, consensus: str | None, peers: int, admission: Admission) -> None:

@@ -235,3 +235,33 @@ def test_without_a_read_model_the_ledger_is_judged_all_the_same(ledger: Ledger, 
     done = run(ledger, "--data", str(tmp_path))
     assert done.returncode == 0
     assert "does not exist: no read model was compared" in done.stderr
+
+
+def pinning(ledger: Ledger, tmp_path: Path, genesis_hash: str) -> list[str]:
+    """The options by which the ledger is judged under another pin, and without a read model."""
+    network = {**ledger.consortium.network(), "genesis_hash": genesis_hash}
+    (tmp_path / "network.json").write_text(json.dumps(network))
+    return ["--network", str(tmp_path / "network.json"), "--data", str(tmp_path / "none")]
+
+
+def test_a_peer_of_another_chain_is_one_line(ledger: Ledger, tmp_path: Path) -> None:
+    options = pinning(ledger, tmp_path, "00" * 32)
+    done = run(ledger, *options)
+    said = f"peer0.lab.example: holds another chain, whose first block is {ledger.consortium.network()['genesis_hash']}"
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+    assert done.stderr.startswith(f"pedigree: {said}, and the network file pins {'00' * 32}; ")
+    error = json.loads(run(ledger, *options, "--json").stderr)
+    assert (error["code"], error["exit_code"]) == ("another-chain", 1)
+
+
+def test_a_read_model_of_another_chain_is_one_line(ledger: Ledger, tmp_path: Path) -> None:
+    source = ledger.consortium.directory / "gateways" / "lab" / "readmodel.db"
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(tmp_path / "readmodel.db")) as copy:
+        original.backup(copy)
+        copy.execute("UPDATE position SET genesis = ?", ("ab" * 32,))
+        copy.commit()
+    done = run(ledger, "--data", str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+    said = f"{tmp_path}/readmodel.db: holds another chain, whose first block is {'ab' * 32}"
+    assert said in done.stderr
+    assert "--rebuild" in done.stderr

@@ -234,6 +234,21 @@ def test_a_network_that_does_not_run_is_down_already(tmp_path: Path) -> None:
     assert (ended.exit_code, ended.output) == (0, f"no network was running on {tmp_path}\n")
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--ledger", "fabric", "--fabric-bin", "{empty}"), "lacks Fabric's programs"),
+        (("--ledger", "fabric", "--fabric-bin", "{empty}", "--detach"), "lacks Fabric's programs"),
+        (("--org", "lab"), "--org and --host belong together"),
+    ],
+)
+def test_what_cannot_start_makes_no_folder(tmp_path: Path, options: tuple[str, ...], problem: str) -> None:
+    (tmp_path / "empty").mkdir()
+    filled = [each.format(empty=tmp_path / "empty") for each in options]
+    assert problem in _refusal(run("up", "--dir", str(tmp_path / "data"), *filled))
+    assert not (tmp_path / "data").exists()
+
+
 def test_chaincode_dials_where_the_flag_says_so(tmp_path: Path, topology_file: Path) -> None:
     directory = tmp_path / "data"
     up = ("up", "--detach", "--chaincode-dials", "--connections-per-address", "40", "--dir", str(directory))

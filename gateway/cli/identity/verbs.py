@@ -69,17 +69,19 @@ def enrol(
     as_json: bool,
 ) -> None:
     """Get a certificate for NAME into the wallet, by its secret."""
+    from gateway.identities.credential import checked_label
     from gateway.identities.records import AttributeRequest
     from gateway.identities.secretsources import read_secret
 
-    label = label or name
+    # Before a wallet is made and, above all, before the secret is used up at the CA.
+    label = checked_label(label or name)
+    wanted = [AttributeRequest.parse(text) for text in attributes] if attributes else None
     with wallet_at.open(make=True) as wallet:
         known = _usable(wallet, label, name, msp_id) if if_needed else None
         if known is None:
             secret = read_secret(
                 f"the enrolment secret of {name}", file=secret_file, variable="PEDIGREE_ENROL_SECRET", prompt=ask
             ).decode()
-            wanted = [AttributeRequest.parse(text) for text in attributes] if attributes else None
             with ca_at.open() as ca:
                 found = ca.enrol(
                     name, secret, msp_id=msp_id, key=wallet.new_key(algorithm), hosts=hosts,
@@ -201,8 +203,10 @@ def show_identity(label: str, crl: Path | None, wallet_at: WalletAt, as_json: bo
 @plainly
 def import_identity(label: str, msp_id: str, msp: Path, wallet_at: WalletAt, as_json: bool) -> None:
     """Take the identity of an MSP folder into the wallet."""
+    from gateway.identities.credential import checked_label
     from gateway.identities.mspfolder import read_msp
 
+    label = checked_label(label)
     credential = read_msp(msp_id, msp)
     with wallet_at.open(make=True) as wallet:
         wallet.put(label, credential)

@@ -82,6 +82,8 @@ def test_a_key_is_added_only_to_the_folder_of_a_gateway(tmp_path: Path) -> None:
     assert (
         "holds something else" in invoke("keys", "add", "ci", "--role", "reader", "--new", "--data", str(other)).stderr
     )
+    bad = invoke("keys", "add", "a/b", "--role", "reader", "--new", "--data", str(tmp_path / "missing"))
+    assert (bad.exit_code, "a key's name is 1 to 64 letters" in bad.stderr) == (Exit.FAILED, True)
     assert sorted(tmp_path.rglob("*")) == [other, other / "thesis.txt"]
     assert (other.stat().st_mode, other.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
     started = tmp_path / "started"

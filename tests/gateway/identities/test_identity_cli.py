@@ -214,6 +214,23 @@ def test_what_is_wrong_is_told_in_one_line(enrolled: Shell, arguments: tuple[str
     assert said in enrolled.refused(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("enrol", "../x"), "label '../x'"),
+        (("enrol", "admin", "--label", "a/b"), "label 'a/b'"),
+        (("enrol", "admin", "--attribute", ":opt"), "attribute"),
+        (("import", "a/b", "--msp", "{folder}"), "label 'a/b'"),
+    ],
+)
+def test_what_can_be_refused_at_once_makes_no_wallet_and_uses_no_secret(
+    shell: Shell, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    filled = [each.format(folder=tmp_path) for each in arguments]
+    assert said in shell.refused(*filled, PEDIGREE_ENROL_SECRET="adminpw-1234")
+    assert not (tmp_path / "wallet").exists()
+
+
 def test_no_secret_is_ever_shown(enrolled: Shell, fake: Any, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     shown = [

@@ -170,6 +170,14 @@ def test_every_route_that_records_needs_its_role_and_a_key_for_the_request(api: 
     assert api.ledger.prepared == 0
 
 
+def test_a_wrong_media_type_is_named_before_a_missing_idempotency_key(api: Any) -> None:
+    """A client that sends a form has no key either, and the form is what it must put right first."""
+    sent = {"headers": {"Authorization": f"Bearer {api.keys['operator']}"}}
+    form = api.client.post("/v1/models", data={"model": "m"}, **sent)
+    assert_problem(form, 415, "unsupported-media-type")
+    assert_problem(api.client.post("/v1/models", json={"model": "m"}, **sent), 400, "idempotency-key-missing")
+
+
 def test_every_body_of_every_route_is_read_strictly(api: Any) -> None:
     for method, path, operation in operations(api):
         if method != "POST" or "application/json" not in operation["requestBody"]["content"]:

@@ -196,7 +196,8 @@ class TestCommand:
         key = first.requests[0].headers["Idempotency-Key"]
         assert f"--idempotency-key {key}" in done.stderr
         assert "operation: op-1" in done.stderr
-        assert done.stderr.count("op-1") == 1
+        assert done.stderr.count("op-1") == done.stderr.count("idempotency key: ") == 1
+        assert done.stderr.index("operation: op-1") < done.stderr.index("idempotency key: ")
         assert done.stdout.startswith("VersionCommitted in block 6")
         again = Script(httpx.Response(201, json=DONE))
         assert run(again, "--idempotency-key", key).exit_code == 0
@@ -209,6 +210,25 @@ class TestCommand:
         refused = run(Script(ACCEPTED, failed), "--json")
         assert refused.exit_code == 4
         assert "large.csv: line 2" in json.loads(refused.stderr)["detail"]
+
+    def test_what_is_refused_or_done_at_once_names_no_key(self, run: Any) -> None:
+        refused = run(Script(httpx.Response(422, json={"code": "unreadable-records", "detail": "line 2: no"})))
+        assert (refused.exit_code, refused.stderr.count("\n")) == (4, 1)
+        assert "idempotency" not in refused.stderr
+        assert run(Script(httpx.Response(201, json=DONE))).stderr == ""
+
+    def test_a_command_that_is_stopped_names_the_key_that_continues_it(self, run: Any) -> None:
+        def stop(request: httpx.Request) -> httpx.Response:
+            sent.append(request.headers["Idempotency-Key"])
+            raise KeyboardInterrupt
+
+        sent: list[str] = []
+        stopped = run(stop)
+        assert (stopped.exit_code, stopped.stderr) == (
+            130, f"pedigree: stopped (to continue: the same command with --idempotency-key {sent[0]})\n",
+        )  # fmt: skip
+        stopped = run(stop, "--json")
+        assert json.loads(stopped.stderr)["facts"] == {"idempotency_key": sent[1]}
 
     @pytest.mark.parametrize("key", ["", "two words", "é", "x" * 201])
     def test_a_key_that_is_none_is_named(self, run: Any, key: str) -> None:

@@ -76,12 +76,17 @@ RULES: dict[str, Rule] = {
     ),
     "gateway.verifier": Rule(
         (
+            "chaincode.crypto",
+            "chaincode.domain",
             "gateway.verifier",
+            "gateway.fabric.certificates",
             "gateway.fabric.identity",
+            "gateway.fabric.mspfolder",
             "gateway.fabric.policy",
             "gateway.fabric.blocks",
             "gateway.fabric.following",
             "gateway.fabric.rwset",
+            "gateway.fabric.texts",
             "gateway.fabric.verify",
             "gateway.fabric.errors",
         ),

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed statements, checked offline: DSSE envelopes of endorsements and rejections.
+
+What is proven follows from the certificate, and from the organisation's MSP, that the caller vouches for. Everything
+else is what the statement or the record around it says.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chaincode.crypto import check_signature
+from chaincode.domain.errors import LedgerError
+from chaincode.domain.evidence import (
+    PAYLOAD_TYPE,
+    PREDICATE_TYPE,
+    STATEMENT_TYPE,
+    Decision,
+    Statement,
+    pre_authentication_encoding,
+)
+from chaincode.domain.intoto import decode_statement
+from gateway.fabric.certificates import Certificate
+from gateway.fabric.errors import InvalidIdentity
+from gateway.fabric.mspfolder import msp_from_folder
+from gateway.fabric.texts import said
+
+__all__ = ["RefutedStatement", "StatementVerdict", "is_statement", "verify_statement"]
+
+_DECISIONS: Final = {"endorsement": Decision.ENDORSE, "rejection": Decision.REJECT}
+"""The kinds of record that hold an envelope, and the decision that its statement must have."""
+_LARGEST_PAYLOAD: Final = 65_536
+_MOST_SIGNATURES: Final = 8
+_VERBS: Final = {Decision.ENDORSE: "endorses", Decision.REJECT: "rejects"}
+
+
+class RefutedStatement(Exception):
+    """It is not a signed statement, or what was given contradicts it; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementVerdict:
+    """What an envelope proves, what it merely says, and what nobody has shown."""
+
+    verified: bool
+    """Whether the key of the certificate that the caller gave signed the statement."""
+    statement: Statement
+    signer: Certificate | None
+    proven: tuple[str, ...]
+    said: tuple[str, ...]
+    not_proven: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one line."""
+        if self.verified:
+            return "Verified: the key of your certificate signed this statement."
+        return "Nothing is proven yet: the signature was not checked, as no certificate was given."
+
+    def text(self) -> str:
+        """The verdict for people; whatever the file says in it is escaped."""
+        parts = (
+            ("The statement:", (_sentence(self.statement),)),
+            ("Shown by the signature:", self.proven),
+            ("The file says, and nothing here shows it:", self.said),
+            ("Not proven:", self.not_proven),
+        )
+        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
+        return "\n".join([self.summary, *lines])
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for programs."""
+        statement = self.statement
+        return {
+            "verified": self.verified,
+            "verdict": "verified" if self.verified else "signature-not-checked",
+            "statement": {
+                "subject": [{"name": each.name, "sha256": str(each.digest)} for each in statement.subjects],
+                **{
+                    name: getattr(statement, name)
+                    for name in ("channel", "organisation", "artifact", "stage", "decision", "round", "policy")
+                },
+                "genesis": None if statement.genesis is None else str(statement.genesis),
+            },
+            "signer": None
+            if self.signer is None
+            else {"subject": self.signer.name, "serial": f"{self.signer.serial:x}"},
+            "proven": list(self.proven),
+            "said": list(self.said),
+            "not_proven": list(self.not_proven),
+        }
+
+
+def is_statement(value: Mapping[str, Any]) -> bool:
+    """Whether a file is meant to hold a signed statement: an envelope, its record, or the ledger's answer for that."""
+    record = value.get("record", value)
+    if not isinstance(record, Mapping):
+        return False
+    of_kind = isinstance(record.get("kind"), str) and record["kind"] in _DECISIONS
+    return of_kind or "payloadType" in value or "endorsements" in value
+
+
+def verify_statement(
+    value: Mapping[str, Any], *, certificate: Certificate | None = None, msp: Path | None = None
+) -> StatementVerdict:
+    """Check a signed statement; raises `RefutedStatement`, and `MalformedData` for a folder that is no MSP.
+
+    Args:
+        value: a DSSE envelope, a record of an endorsement or a rejection, or the ledger's answer for such a record.
+        certificate: of the user who is to have signed it. Without it nothing is proven.
+        msp: the MSP folder of the organisation that speaks, as the caller has it; the certificate must be a member's.
+    """
+    record = value.get("record", value)
+    if "endorsements" in value or not isinstance(record, Mapping):
+        raise RefutedStatement("it is the answer for an artifact: take one item of its `endorsements` or `rejections`")
+    kind = record.get("kind")
+    envelope = record.get("envelope") if kind in _DECISIONS else record
+    payload, signature = _envelope(envelope)
+    statement = _statement(payload)
+    if kind in _DECISIONS:
+        _compare(record, statement)
+    if certificate is None:
+        return _verdict(statement, record, None, proven=[], member=False)
+    try:
+        check_signature(certificate.public_key, pre_authentication_encoding(PAYLOAD_TYPE, payload), signature)
+    except LedgerError:
+        raise RefutedStatement(f"the key of {certificate.name} did not sign it") from None
+    serial = f"{certificate.serial:x}"
+    proven = [f"The key of your certificate signed exactly this statement: {certificate.name}, serial number {serial}."]
+    if msp is not None:
+        try:
+            msp_from_folder(statement.organisation, msp).accept(certificate, b"")
+        except InvalidIdentity as exc:
+            raise RefutedStatement(f"the certificate is not one of {said(statement.organisation)}: {exc}") from None
+        proven.append(
+            f"It is a certificate of {said(statement.organisation)} by the MSP that you gave: issued under one of its"
+            " roots, and on none of its revocation lists."
+        )
+    return _verdict(statement, record, certificate, proven=proven, member=msp is not None)
+
+
+def _envelope(value: Any) -> tuple[bytes, bytes]:
+    """Payload and signature of an envelope with one signature, as the ledger takes them."""
+    if not isinstance(value, Mapping):
+        raise RefutedStatement("the field /envelope must be an object")
+    if value.get("payloadType") != PAYLOAD_TYPE:
+        raise RefutedStatement(f"its payloadType is not {PAYLOAD_TYPE}")
+    signatures = value.get("signatures")
+    if not isinstance(signatures, list) or not 1 <= len(signatures) <= _MOST_SIGNATURES:
+        raise RefutedStatement("the field /signatures must be a list of signatures")
+    if len(signatures) != 1 or not isinstance(signatures[0], Mapping):
+        raise RefutedStatement("it must bear one signature, that of its submitter")
+    payload = _base64(value, "payload")
+    if len(payload) > _LARGEST_PAYLOAD:
+        raise RefutedStatement(f"its payload has more than {_LARGEST_PAYLOAD} bytes")
+    return payload, _base64(signatures[0], "sig")
+
+
+def _base64(value: Mapping[str, Any], name: str) -> bytes:
+    found = value.get(name)
+    try:
+        if not isinstance(found, str):
+            raise ValueError
+        return base64.b64decode(found, validate=True)
+    except ValueError:
+        raise RefutedStatement(f"its {name} must be base64") from None
+
+
+def _statement(payload: bytes) -> Statement:
+    try:
+        statement = decode_statement(payload)
+    except LedgerError as exc:
+        raise RefutedStatement(said(str(exc).removesuffix("."))) from None
+    if (statement.statement_type, statement.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        raise RefutedStatement("it is not an endorsement statement of the version that is known here")
+    if [subject.name for subject in statement.subjects] != [statement.artifact]:
+        raise RefutedStatement("its subject is not its artifact alone")
+    if statement.decision not in list(Decision):
+        raise RefutedStatement("its decision is neither to endorse nor to reject")
+    return statement
+
+
+def _compare(record: Mapping[str, Any], statement: Statement) -> None:
+    """Whether the record around the envelope says of it what the statement says."""
+    stated = {
+        "artifact": statement.artifact, "stage": statement.stage, "by": statement.organisation,
+        "round": statement.round, "policy": statement.policy,
+    }  # fmt: skip
+    for name, value in stated.items():
+        if record.get(name) != value:
+            raise RefutedStatement(f"the record's '{name}' is not that of the statement")
+    if _DECISIONS[record["kind"]] != statement.decision:
+        raise RefutedStatement(f"the record is of the kind {record['kind']}, and the statement says otherwise")
+
+
+def _sentence(statement: Statement) -> str:
+    (subject,) = statement.subjects
+    verb = _VERBS[Decision(statement.decision)]
+    return (
+        f"{said(statement.organisation)} {verb} {said(statement.artifact)} with the SHA-256 {subject.digest} for the"
+        f" stage '{said(statement.stage)}', in round {statement.round} under policy {statement.policy}."
+    )
+
+
+def _verdict(
+    statement: Statement, record: Mapping[str, Any], signer: Certificate | None, *, proven: list[str], member: bool
+) -> StatementVerdict:
+    return StatementVerdict(
+        verified=signer is not None,
+        statement=statement,
+        signer=signer,
+        proven=tuple(proven),
+        said=tuple(_repeated(statement, record, signed=signer is not None, member=member)),
+        not_proven=tuple(_missing(said(statement.organisation), signed=signer is not None, member=member)),
+    )
+
+
+def _repeated(statement: Statement, record: Mapping[str, Any], *, signed: bool, member: bool) -> Iterator[str]:
+    if not signed:
+        yield "Everything in the statement."
+    elif not member:
+        yield f"That the signer speaks for {said(statement.organisation)}."
+    first = "" if statement.genesis is None else f", whose first block is {statement.genesis}"
+    yield f"The word was given on the channel '{said(statement.channel)}'{first}."
+    if record.get("kind") in _DECISIONS:
+        for name in ("at", "expires_at", "withdrawn_at", "reason"):
+            if record.get(name) is not None:
+                yield f"The record's '{name}' is {said(str(record[name]))}."
+
+
+def _missing(organisation: str, *, signed: bool, member: bool) -> Iterator[str]:
+    if not signed:
+        yield "Who signed it: give the certificate of the user who did with --certificate."
+    if not member:
+        yield f"That the signer is of {organisation}: give that organisation's MSP folder with --msp."
+    yield "When it was signed, and that the certificate was valid at that time."
+    yield (
+        "That a ledger accepted it and that it still counts: that it was not withdrawn and has not expired. Read that"
+        " from a gateway that you trust with `pedigree artifact`."
+    )
+    yield "That what it says of the artifact is true."

@@ -90,7 +90,7 @@ class Report:
 
 
 def fsck(network: NetworkFile, member: Organisation, data: Path, say: Callable[[str], None]) -> Report:
-    """Judge the channel for `member`, whose gateway keeps its data in `data`; `say` is told what is going on.
+    """Judge the channel for `member`, whose gateway keeps its data in `data`; `say` is given what is going on.
 
     Raises `AnotherChain`, `FabricError` when none of the organisation's own peers can be read, `SettingsError` for a
     bad file.

@@ -262,7 +262,7 @@ def _hold_against(breaker: Breaker, blame: Blame) -> None:
 
 
 def _of_nobody_known_yet(error: FabricError, peers: Peers) -> bool:
-    """Whether an endorser is no member as far as we have read, while there is more to read."""
+    """Whether an endorser is not a member as far as we have read, while there is more to read."""
     unknown = isinstance(error, UntrustedResponse) and error.reason == "untrusted-endorser"
     return unknown and peers.read_height < peers.known_height
 
@@ -276,7 +276,7 @@ def _raise(verdict: Verdict, blamed: Callable[[Blame], None]) -> NoReturn:
 def _reply(data: bytes) -> Json:
     value = parse_object(data)
     if value is None:
-        raise LedgerMisuse("the chaincode answered something that is no JSON object")
+        raise LedgerMisuse("the chaincode answered something that is not a JSON object")
     return value
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lineage: the edges of one artifact as the ledger holds them; `domain.lineage` walks them.
 
-Upwards every edge stands in the child's own record and is read by key. Downwards a range of edge entries is read,
+Upwards every edge is in the child's own record and is read by key. Downwards a range of edge entries is read,
 which is why impact can be asked and never submitted.
 """
 

@@ -53,7 +53,7 @@ def _load(kind: Kind, action: Action) -> Load:
 
 
 def _standard(kind: Kind, cites: Callable[[Any], Iterable[Ref]], ledger: Ledger, command: Any) -> Mapping[str, object]:
-    """The record that stands under the key already, and what the command cites, where they exist."""
+    """The record that is under the key already, and what the command cites, where they exist."""
     return {
         "existing": ledger.get(kind.record, *kind.parts_of(command)),
         "cited": ledger.cited(Record, cites(command)),
@@ -79,7 +79,7 @@ def members(text: str) -> frozenset[OrgId] | None:
     except InvalidField as exc:
         raise ValueError(f"MSP ids separated by commas are needed: {exc.reason}") from exc
     if len(named) < 2:
-        raise ValueError("a consortium is founded by at least two members")
+        raise ValueError("a consortium is bootstrapped by at least two members")
     return named
 
 

@@ -2,7 +2,7 @@
 """Records, commands, queries, answers and events as canonical JSON, and back.
 
 Every document says what it is: ``kind`` (the class name in kebab case; ``name``, in CamelCase, for an event) and
-``schema``. ``from_json(to_json(x)) == x`` for everything that stands in `KINDS`. What is not known is refused with
+``schema``. ``from_json(to_json(x)) == x`` for everything in `KINDS`. What is not known is refused with
 the place where it stands, never guessed and never skipped. A field that is None is left out; digests are hexadecimal,
 bytes are base64, instants are milliseconds since 1970.
 """
@@ -105,7 +105,7 @@ def from_plain(value: Json) -> Document:
     if schema is None:
         raise MissingField("/schema")
     if not isinstance(kind, str):
-        raise UnknownKind("what is no text")
+        raise UnknownKind("what is not text")
     thing = KINDS.get(kind)
     if thing is None or issubclass(thing, Event) is not (label == "name"):
         raise UnknownKind(escape(kind))

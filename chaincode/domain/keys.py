@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Under which key each record stands on the ledger.
+"""Under which key the ledger keeps each record.
 
 Keys are Fabric's composite keys: ``00 kind 00 part 00 part 00 …``, the kind as in the record's JSON, the parts as in
 its row of the register. Numbers have ten digits, so that versions sort as they count.

@@ -6,7 +6,7 @@ rows, here and in the gateway. A new kind of record is a chapter with its rule, 
 table of operations.
 
 A command of the standard form (its row says what it `cites`) needs nothing else. Its rule is
-``rule(command, *, by, at, existing, cited)``: `existing` is the record that stands under the key already, or None, and
+``rule(command, *, by, at, existing, cited)``: `existing` is the record that is under the key already, or None, and
 `cited` holds those of the records that the command cites which exist, by their references. What any other rule needs
 is loaded by a function of `chaincode.contracts`.
 """
@@ -289,7 +289,7 @@ def edges_of(record: Record) -> tuple[Edge, ...]:
 
 
 def successor(reference: Ref) -> Ref | None:
-    """The version that may stand in the place of another: the next one, where versions of its kind replace others."""
+    """The version that may replace another: the next one, where versions of its kind replace others."""
     kind, _ = locate(reference)
     number = reference.number
     if kind.replaces is None or number is None or number == Number.LAST:

@@ -47,7 +47,7 @@ class OrgId(_Pattern):
 
     Fabric itself asks only that an MSP id is not empty. Its signature policies (``common/policydsl``), in which every
     member is named, take letters, digits, dots and hyphens of ASCII. The length, and a letter or digit at both ends,
-    are the law's: the id also names files and folders and stands on command lines.
+    are the law's: the id also names files and folders and is used on command lines.
     """
 
     __slots__ = ()
@@ -211,7 +211,7 @@ class Purposes(int):
 
 
 class Record:
-    """What stands on the ledger; every record has its own key."""
+    """What the ledger keeps; every record has its own key."""
 
     __slots__ = ()
 
@@ -229,7 +229,7 @@ class Query:
 
 
 class Answer:
-    """What a query is answered with; it never stands on the ledger."""
+    """What a query is answered with; it is never on the ledger."""
 
     __slots__ = ()
 

@@ -28,7 +28,7 @@ def _lines() -> Iterator[str]:
         yield from map(_row, rows)
         yield ""
     yield "### Beside the gateway\n"
-    yield "| command line | why it is no operation |"
+    yield "| command line | why it is not an operation |"
     yield "|---|---|"
     for words, reason in BESIDE.items():
         yield f"| `pedigree {words}` | it {reason} |"

@@ -532,13 +532,13 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "verify": "checks a file of evidence offline, and asks no gateway",
     }
 )
-"""Verbs that are no operation of a gateway, and why."""
+"""Verbs that are not an operation of a gateway, and why."""
 
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "title": "What people call it.",
         "licence": "SPDX expression.",
-        "reason": "Why, in words that stand on the ledger.",
+        "reason": "Why, in words that the ledger keeps.",
         "digest": "The bytes that you examined; the recorded ones by default.",
         "relation": "How the child was made: fine-tuned, distilled, merged, quantised or adapter.",
     }

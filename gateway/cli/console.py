@@ -328,7 +328,7 @@ def _how_to_follow(operation: str, key: str | None) -> Iterator[str]:
 def read_json(path: Path) -> Json:
     """An object from a JSON file of at most 64 MiB; raises `ValueError` that names the file.
 
-    What two readers could understand differently is refused: fractions, NaN and a member that stands there twice.
+    What two readers could understand differently is refused: fractions, NaN and a member that is there twice.
     """
     if path.stat().st_size > LARGEST_JSON:
         raise ValueError(f"{path} is larger than {LARGEST_JSON >> 20} MiB")
@@ -353,13 +353,13 @@ def read_json(path: Path) -> Json:
 
 
 def _no_fraction(text: str) -> NoReturn:
-    raise ValueError(f"{text[:40]} is no whole number, and nothing that Pedigree keeps is a fraction")
+    raise ValueError(f"{text[:40]} is not a whole number, and nothing that Pedigree keeps is a fraction")
 
 
 def _members(pairs: list[tuple[str, Any]]) -> Json:
     members: Json = {}
     for name, value in pairs:
         if name in members:
-            raise ValueError(f"the member {name[:60]!r} stands there twice")
+            raise ValueError(f"the member {name[:60]!r} is there twice")
         members[name] = value
     return members

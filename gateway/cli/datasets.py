@@ -70,7 +70,7 @@ def _reading(file: Path | None) -> Iterator[None]:
 def dataset_proof(pedigree: Any, name: str, number: int, record_id: str, output: Any, as_json: bool) -> None:
     """Write evidence that a record is in a version.
 
-    OUTPUT is a file, standard output by default. Whoever has it sees that one record and no other.
+    OUTPUT is a file, standard output by default. Anyone who has it sees that one record and no other.
     """
     click.echo(dumps(pedigree.record_proof(name, number, record_id)), file=output)
 

@@ -20,7 +20,7 @@ from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, using_gat
 @click.option("--number", type=int, help="The next one by default.")
 @click.option("--run", help="The training run that made it.")
 @click.option(
-    "--ignore", "ignored", multiple=True, metavar="PATH", help="Path in the folder that is no part of it; repeatable."
+    "--ignore", "ignored", multiple=True, metavar="PATH", help="Path in the folder that is not part of it; repeatable."
 )
 @FIELDS
 @IDEMPOTENCY_KEY

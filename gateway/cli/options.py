@@ -114,7 +114,7 @@ def _idempotency_key(value: str | None) -> str | None:
 def _seconds(_context: click.Context, _option: click.Parameter, value: float) -> float:
     if math.isfinite(value) and value > 0:
         return value
-    raise click.BadParameter(f"{value} is no number of seconds above 0")
+    raise click.BadParameter(f"{value} is not a number of seconds above 0")
 
 
 def merged(given: Path | None, *taken: str, **options: Any) -> Json:

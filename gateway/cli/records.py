@@ -59,7 +59,7 @@ def records() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told
 def collect(data: Path, older_than: int, delete: bool, as_json: bool) -> None:
-    """List records that nothing stands on, or delete them.
+    """List records that nothing depends on, or delete them.
 
     They are what a crash left half written, and what requests left that the ledger refused. A set is never listed when
     a version on the ledger has its root, or a request may still come to record it. What the ledger says is read from

@@ -19,7 +19,7 @@ def run_record(pedigree: Any, arguments: tuple[str, ...], idempotency_key: str |
     """Record a training run that is over, from FILE (JSON).
 
     A run that a program could not record is in such a file, with its name and its idempotency key: recorded with it,
-    the run stands on the ledger once, however often that is tried.
+    the run is on the ledger once, however often that is tried.
     """
     if len(arguments) > 2:
         raise click.UsageError(f"unexpected argument {arguments[2]!r}", click.get_current_context())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one stream of committed blocks, from whichever peer of the organisation is in use, in the gateway's own terms.
 
-A stream begins where the reader stands and must follow on the very block that he read last, whoever delivers it: a
-peer that shows another chain, or blocks that the ordering service did not sign, is never used again. Nothing is taken
-up unseen: a broken stream raises, and the reader asks again from his own position, so that no block is missed and none
-comes twice. Who is a member changes with the blocks; the reader keeps the configuration beside his position.
+A stream begins where the reader is and must follow on the very block that it read last, from any peer: a
+peer that shows another chain, or blocks that the ordering service did not sign, is never used again. Nothing is
+accepted unseen: a broken stream raises, and the reader asks again from its own position, so that no block is missed and
+none comes twice. Who is a member changes with the blocks; the reader keeps the configuration beside its position.
 """
 
 import logging
@@ -72,7 +72,7 @@ class FabricBlocks:
                     self._open = (peer, events)
                 for message in events:
                     block = decode_block(message)
-                    # Before the reader has it: whoever waits for this block then meets the members that it names.
+                    # Before the reader has it: what waits for this block then meets the members that it names.
                     self._judge.check(message, block)
                     yield ledger_block(block, self._chaincode)
                     self._peers.read(block.number + 1)
@@ -101,7 +101,7 @@ class FabricBlocks:
             found[1].close()
 
     def _fail(self, peer: Peer, connection: PeerConnection, exc: FabricError | ValueError) -> NoReturn:
-        """Say what a failure of the stream means; only a connection that broke is taken up again unseen."""
+        """Say what a failure of the stream means; only a connection that broke is opened again silently."""
         if connection.dropped:
             raise Unavailable(f"peer {peer.name} was left", code="peer-unavailable") from exc
         if isinstance(exc, DeliverError) and exc.status == _NOT_FOUND:
@@ -179,6 +179,6 @@ def _writes(transaction: Transaction, chaincode: str) -> Iterator[LedgerWrite]:
                 continue
             value = parse_object(write.value)
             if value is None:
-                _LOG.error("transaction %s wrote an entry that is no record", transaction.transaction_id)
+                _LOG.error("transaction %s wrote an entry that is not a record", transaction.transaction_id)
             else:
                 yield LedgerWrite(write.key, value)

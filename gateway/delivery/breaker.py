@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A circuit breaker: whoever failed several times in a row is left alone, and then tried by one caller at a time.
+"""A circuit breaker: a peer that failed several times in a row is left alone, and then tried by one caller at a time.
 
     closed ──(threshold failures in a row)──▶ open ──(pause over)──▶ half-open ──(trial succeeds)──▶ closed
                                                ▲                         │

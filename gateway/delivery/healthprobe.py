@@ -38,7 +38,7 @@ class HealthProbe:
         """Assign.
 
         Args:
-            seen: told of every height that a peer names.
+            seen: given every height that a peer names.
             within: how long a peer may take to answer.
             misses: how many answers in a row it owes when it is left; a suspected peer, one. A peer that answers
                 calls meanwhile is merely busy.

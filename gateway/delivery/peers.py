@@ -69,7 +69,7 @@ class Peer:
             return self._connection
 
     def drop(self) -> None:
-        """Close the connection, so that whoever waits there learns of it; the next call makes a new one."""
+        """Close the connection, so that callers that wait there learn of it; the next call makes a new one."""
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None:
@@ -118,7 +118,7 @@ class Peers:
 
     @property
     def known_height(self) -> int:
-        """The greatest height that any of them told, or that was read."""
+        """The greatest height that any of them named, or that was read."""
         return max(self._read_height, *(peer.height or 0 for peer in self._peers))
 
     @property

@@ -2,7 +2,7 @@
 """Back-pressure: how many calls this gateway has at one peer, kept below what the peer allows.
 
 A Fabric peer refuses the 501st call to its Gateway service, and calls that wait (CommitStatus) count as well as
-calls that work, whoever makes them. So one limiter stands before every kind of call to a peer:
+calls that work, of any client. So one limiter is before every kind of call to a peer:
 
 *  new work (Endorse) leaves `reserved` places free, so that work which was begun can always go on;
 *  Submit and Evaluate may use every place;
@@ -63,7 +63,7 @@ class Slots:
         return self._waiting
 
     def take(self, kind: Kind, timeout: float = 0.0) -> bool:
-        """Take a place if one is free, or becomes free within `timeout` seconds; whoever gets it gives it back."""
+        """Take a place if one is free, or becomes free within `timeout` seconds; its taker gives it back."""
         with self._changed:
             return self._take(kind) or (timeout > 0 and self._wait(kind, timeout))
 

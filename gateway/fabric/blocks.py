@@ -49,7 +49,7 @@ class Endorsement(NamedTuple):
 
 
 class BlockEvent(NamedTuple):
-    """A chaincode event as it stands in a block; events of invalid transactions stand there too."""
+    """A chaincode event as it is in a block; events of invalid transactions are there too."""
 
     chaincode: str
     transaction_id: str
@@ -61,8 +61,8 @@ class BlockEvent(NamedTuple):
 class Transaction:
     """One envelope of a block.
 
-    Anything at all may be ordered (rule O-3), so an envelope that cannot be decoded is no error: `malformed` then says
-    what was wrong, and the fields that come after that point keep their empty values.
+    Anything at all may be ordered (rule O-3), so an envelope that cannot be decoded is not an error: `malformed` then
+    says what was wrong, and the fields that come after that point keep their empty values.
     """
 
     index: int
@@ -165,7 +165,7 @@ def decode_block(block: Any) -> Block:
     """The records of a `common.Block`, or of its bytes.
 
     A block without validation flags (as an orderer sends it) gives transactions with code NOT_VALIDATED. Raises
-    `MalformedData` for bytes that are no block and when flags and envelopes differ in number.
+    `MalformedData` for bytes that are not a block and when flags and envelopes differ in number.
     """
     if isinstance(block, bytes):
         try:
@@ -202,7 +202,7 @@ def decode_transaction(envelope: bytes, index: int = 0, validation_code: int = N
         payload = decode(wire.common.Payload, message.payload)
         fields.update(payload=message.payload, signature=message.signature)
         part = "header"
-        # One part after another: an id that stands there is used up, whatever comes behind it.
+        # One part after another: an id that is there is used up, whatever comes behind it.
         fields.update(_channel_header(payload.header.channel_header))
         fields.update(_signature_header(payload.header.signature_header))
         part = "transaction"

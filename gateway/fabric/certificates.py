@@ -66,7 +66,7 @@ class Certificate:
     parsed: x509.Certificate
 
     def issued_by(self, issuer: Certificate) -> bool:
-        """Whether the issuer's name stands in the certificate and its key signed it."""
+        """Whether the certificate names the issuer and the issuer's key signed it."""
         try:
             self.parsed.verify_directly_issued_by(issuer.parsed)
         except Exception:  # whatever makes the check impossible, nothing was proven
@@ -172,13 +172,13 @@ def _says_authority(constraints: bytes) -> bool:
 
 
 def _extensions(signed_part: bytes, tag: int) -> dict[bytes, bytes]:
-    """Every extension's value by its OID, both as they stand there; none twice (RFC 5280, section 4.2)."""
+    """Every extension's value by its OID, both as they are there; none twice (RFC 5280, section 4.2)."""
     wrapped = dict(_elements(_content(signed_part, _SEQUENCE))).get(tag)
     found: dict[bytes, bytes] = {}
     for _, extension in _elements(_content(wrapped, _SEQUENCE)) if wrapped is not None else ():
         parts = dict(_elements(extension))
         if parts[_OBJECT_ID] in found:
-            raise ValueError("an extension stands there twice")
+            raise ValueError("an extension is there twice")
         found[parts[_OBJECT_ID]] = parts[_OCTETS]
     return found
 

@@ -34,9 +34,9 @@ class Gateway:
 
     `channel` is a `Connection` or a `grpc.Channel`; it belongs to the caller and is never closed here, so any number
     of gateways may share it. `signer` may be absent when every message is signed elsewhere. `trust` pins what answers
-    are verified against before anything is signed; whoever wants to do without says `verify=False`. `hash` makes the
-    digest that the signer gets, by default SHA-256, and the message itself for an Ed25519 certificate.
-    Raises `ValueError` when there is neither trust nor `verify=False`.
+    are verified against before anything is signed; a caller that wants to do without says `verify=False`. `hash` makes
+    the digest that the signer gets, by default SHA-256, and the message itself for an Ed25519 certificate. Raises
+    `ValueError` when there is neither trust nor `verify=False`.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 class Connection:
     """A gRPC channel that also knows the hash of the client certificate it presents, for `tls_cert_hash` (rule T-3).
 
-    It may be shared by any number of gateways and threads, and is closed by whoever opened it.
+    It may be shared by any number of gateways and threads, and is closed by the program that opened it.
     """
 
     def __init__(self, channel: Any, tls_client_certificate_hash: bytes = b"") -> None:

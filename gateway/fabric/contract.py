@@ -96,7 +96,7 @@ class Contract:
     ) -> Proposal:
         """A proposal that is not sent yet.
 
-        The transaction id is SHA-256 over `nonce` and the identity, so a caller who derives the nonce from his own
+        The transaction id is SHA-256 over `nonce` and the identity, so a caller that derives the nonce from its own
         request proposes the same id again after any loss; by default it is 24 random bytes.
         """
         name = function if self.contract_name is None else f"{self.contract_name}:{function}"

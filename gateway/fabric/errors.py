@@ -12,7 +12,7 @@
     ├── NotUnderstood           the ledger's configuration says what this program does not know; nobody lied
     ├── SigningError            a signature is needed and there is neither one nor a signer
     ├── CheckpointError         a stored checkpoint cannot be read or written
-    └── MalformedData           bytes that are no identity, MSP definition, block or request
+    └── MalformedData           bytes that are not an identity, MSP definition, block or request
         └── InvalidIdentity     a certificate that its own MSP does not accept
             └── DisabledMember  one of a member whose definition on the channel is not understood
 

@@ -18,7 +18,7 @@ def read_public(folder: Path, name: str, what: str) -> bytes:
     """The content of a file below `folder`, of which people and programs of other organisations may see every byte.
 
     Nothing that lies elsewhere is opened, be it by `..`, from the root or by a symbolic link; links inside the folder
-    are followed, as volumes of Kubernetes need. Raises `MalformedData` with `what` for that, for what is no plain
+    are followed, as volumes of Kubernetes need. Raises `MalformedData` with `what` for that, for what is not a plain
     file, is larger than 1 MiB or cannot be read, and for a private key.
     """
     try:
@@ -43,5 +43,5 @@ def read_public(folder: Path, name: str, what: str) -> bytes:
 
 
 def plain_files(folder: Path) -> list[str]:
-    """The names of what is no folder in a folder, in order; none where there is no folder."""
+    """The names of what is not a folder in a folder, in order; none where there is no folder."""
     return sorted(path.name for path in folder.iterdir() if not path.is_dir()) if folder.is_dir() else []

@@ -7,10 +7,10 @@ Of each block, in order (rules O-14 to O-18):
 
  1. orderers signed it as the configuration in force demands (`/Channel/Orderer/BlockValidation`); block 0 instead is
     the pinned one;
- 2. a configuration stands alone in its block, is of this channel, and has the sequence number that is due.
+ 2. a configuration is alone in its block, is of this channel, and has the sequence number that is due.
 
 That the block is intact and follows on the one before it has been checked already (`verify.BlockChecker`). Validation
-flags are of no account: they stand outside what orderers sign, and orderers order no configuration that is not valid.
+flags are of no account: they are outside what orderers sign, and orderers order no configuration that is not valid.
 Not judged is whose signatures carried a change, which the orderers' signatures stand for.
 
 What one member controls (its MSP, its own policies) is read no more strictly than the ledger reads it. A member whose
@@ -61,7 +61,7 @@ class InForce(ChannelConfig):
     def unsigned(self, block: Any) -> str | None:
         """What is wrong with the orderers' signatures of a `common.Block`; None when they are as they must be.
 
-        Raises `NotUnderstood` when that cannot be told.
+        Raises `NotUnderstood` when that cannot be decided.
         """
         if self._signers is None:
             try:
@@ -146,7 +146,7 @@ class Follower:
     def check(self, message: Any, block: Block) -> bytes | None:
         """Judge a `common.Block`, given decoded as well; answers the configuration that it puts in force, if any.
 
-        Raises `UntrustedResponse`, and `NotUnderstood` where that cannot be told; the trust then stays as it was.
+        Raises `UntrustedResponse`, and `NotUnderstood` where that cannot be decided; the trust then stays as it was.
         """
         if block.number > 0:
             if self._config is None:

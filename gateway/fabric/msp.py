@@ -245,7 +245,7 @@ _ROLE_NAMES = {number: name.lower() for name, number in _ROLE.MSPRoleType.items(
 class Msps:
     """The MSPs of a channel; turns serialised identities into members and remembers the last `capacity` of them.
 
-    Each MSP is built when it is first asked for, so that what is wrong with one is no matter of the others. A member
+    Each MSP is built when it is first asked for, so that what is wrong with one does not concern the others. A member
     whose definition cannot be understood is disabled: none of its identities is believed, and `disabled` says why.
     Thread-safe. The cache is keyed by the exact bytes, so nothing that differs from what was verified can be found.
     """

@@ -19,9 +19,9 @@ class Network:
     """One channel as seen through the gateway's peer; thread-safe.
 
     Every stream begins at the `checkpoint` if that holds a position, else at `start_block`, else with the next block
-    to be committed. `stop_block` is the last block wanted; without it a stream lasts until it is closed. Whoever kept
-    the header hash of the last block he dealt with gives it as `previous_hash`, so that a resumed stream cannot be of
-    another chain.
+    to be committed. `stop_block` is the last block wanted; without it a stream lasts until it is closed. A caller that
+    kept the header hash of the last block it dealt with gives it as `previous_hash`, so that a resumed stream cannot be
+    of another chain.
     """
 
     __slots__ = ("_session", "name")

@@ -29,7 +29,7 @@ __all__ = [
     "verified_members",
 ]
 
-# Protobuf reads about fifty levels at most; a policy deeper than this is no honest one.
+# Protobuf reads about fifty levels at most; a policy deeper than this is not an honest one.
 _DEEPEST_RULE = 32
 _X509 = 0
 """`MSPConfig.type` of Fabric's own kind of MSP; 1 is Idemix."""

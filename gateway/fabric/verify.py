@@ -75,7 +75,7 @@ class Trust:
     def from_genesis_block(cls, block: bytes, genesis_hash: bytes) -> Trust:
         """Trust in the MSPs that a genesis block defines, once the block is shown to be the pinned one.
 
-        Raises `UntrustedResponse` when it is another block, `MalformedData` when it is no configuration block.
+        Raises `UntrustedResponse` when it is another block, `MalformedData` when it is not a configuration block.
         """
         try:
             message = wire.common.Block.FromString(block)

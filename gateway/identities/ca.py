@@ -138,7 +138,7 @@ class FabricCa:
         return secret
 
     def change_secret(self, name: str, secret: str, by: Credential) -> None:
-        """Give a registered name another secret; whoever knew the old one cannot enrol with it any more."""
+        """Give a registered name another secret; nobody can enrol with the old one any more."""
         body = self._encode({"secret": secret})
         self._call("PUT", f"identities/{quote(name, safe='')}", by, body, hide=secret)
 
@@ -179,7 +179,7 @@ class FabricCa:
         return self._decoded(result.get("CRL"), "revocation list")
 
     def identities(self, by: Credential) -> tuple[RegisteredIdentity, ...]:
-        """All identities that the caller may see; he must be a registrar."""
+        """All identities that the caller may see; it must be a registrar."""
         found = self._get("identities", by).get("identities")
         return tuple(RegisteredIdentity.from_json(item) for item in self._items(found, "identities"))
 

@@ -19,7 +19,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
 @dataclass(frozen=True)
 class Credential:
-    """An enrolled identity; immutable, so whoever holds one uses one key and one certificate from end to end."""
+    """An enrolled identity; immutable, so its holder uses one key and one certificate from end to end."""
 
     msp_id: str
     certificate: x509.Certificate

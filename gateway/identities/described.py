@@ -20,7 +20,7 @@ _ATTRIBUTES = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 
 
 def described(credential: Credential, at: datetime | None = None) -> dict[str, Any]:
-    """Everything about an identity that is no secret; instants are ISO 8601 in UTC."""
+    """Everything about an identity that is not a secret; instants are ISO 8601 in UTC."""
     certificate = credential.certificate
     at = at if at is not None else datetime.now(UTC)
     return {

@@ -44,7 +44,7 @@ class NotAuthenticated(CaError):
 
 
 class NotAuthorised(CaError):
-    """The CA knows the caller, and does not let him do that."""
+    """The CA knows the caller, and does not let it do that."""
 
 
 class NotFoundAtCa(CaError):
@@ -84,7 +84,7 @@ class CertificateExpired(CertificateRefused):
 
 
 class CertificateRevoked(CertificateRefused):
-    """The certificate's serial number stands in its issuer's revocation list."""
+    """The certificate's serial number is in its issuer's revocation list."""
 
 
 class RevocationUnknown(CertificateRefused):

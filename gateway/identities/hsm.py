@@ -229,7 +229,7 @@ class HsmWallet(Wallet):
         """An existing wallet; `module` where the library lies elsewhere than when it was made. Raises `WalletError`."""
         mark = read_mark(folder)
         if mark is None or mark["kind"] != cls.kind:
-            raise WalletError(f"{folder} is no wallet with keys in a token")
+            raise WalletError(f"{folder} is not a wallet with keys in a token")
         path = module if module is not None else Path(str(mark.get("module")))
         return cls(folder, Pool(path, str(mark.get("token")), pin.decode()), disk=disk)
 

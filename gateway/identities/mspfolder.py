@@ -129,7 +129,7 @@ def _check_msp(folder: Path) -> None:
     known = {"signcerts", "keystore", "cacerts", "config.yaml", "IssuerPublicKey"}
     names = {path.name for path in folder.iterdir()}
     if names and not names & known:
-        raise IdentityError(f"{folder}: is no MSP folder and is not replaced")
+        raise IdentityError(f"{folder}: is not an MSP folder and is not replaced")
 
 
 def _old(folder: Path) -> Path:

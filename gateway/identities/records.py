@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Fabric CA is told and what it answers, as values; their JSON is that of its `api` package."""
+"""What a Fabric CA is sent and what it answers, as values; their JSON is that of its `api` package."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +25,7 @@ REASONS = (
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute of a registered identity; with `ecert` it stands in every certificate by default."""
+    """An attribute of a registered identity; with `ecert` it is in every certificate by default."""
 
     name: str
     value: str

@@ -9,7 +9,7 @@ call their CA at once. The obligations, in this order:
     certificate at the CA that nobody has the key of; a crash after finds the new one;
  3. the old certificate is not revoked: submissions that were signed with it are still on their way, and must be sent
     again under the same transaction id until their outcome is known;
- 4. whoever takes `current` takes certificate and key together, and keeps them for one submission from end to end.
+ 4. a caller that takes `current` takes certificate and key together, and keeps them for one submission from end to end.
 
 A transaction id is derived from the identity, so a submission that is proposed anew after the swap has another id; that
 it takes effect only once is then held by the idempotency row on the ledger, not by the id.
@@ -92,7 +92,7 @@ class CurrentIdentity:
 class Following(Generic[Built]):
     """Calls give what was built of the identity that is in use; thread-safe.
 
-    Whoever holds a former one goes on with it undisturbed.
+    A caller that holds a former one goes on with it undisturbed.
     """
 
     def __init__(self, identity: CurrentIdentity, build: Callable[[Credential], Built]) -> None:
@@ -118,7 +118,7 @@ class Renewal:
     `enrol` gets a certificate for a fresh key in the name of the old identity: `lambda old, key: ca.reenrol(old,
     key=key)`. `store` writes it where `load` of the `CurrentIdentity` reads; `new_key` makes keys of that kind;
     `exclude` holds off other processes that renew the same identity. `for_wallet` fills all these in; `watching` is for
-    a gateway whose identity another process renews: it takes up what it finds, and `failure` tells when that is late.
+    a gateway whose identity another process renews: it accepts what it finds, and `failure` tells when that is late.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Renewal:
     def watching(
         cls, identity: CurrentIdentity, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> "Renewal":
-        """Only take up what another process has renewed, such as `pedigree identity reenrol` run by a timer."""
+        """Only accept what another process has renewed, such as `pedigree identity reenrol` run by a timer."""
         return cls(identity, None, lambda _credential: None, clock=clock, chance=lambda: 0.0)
 
     def start(self) -> None:

@@ -107,7 +107,7 @@ class Revocations:
         self._seen: tuple[int, ...] = ()
 
     def load(self) -> None:
-        """Take up what the file holds; a missing file holds nothing. Raises `IdentityError` that names it."""
+        """Read what the file holds; a missing file holds nothing. Raises `IdentityError` that names it."""
         with self._lock:
             self._load()
 

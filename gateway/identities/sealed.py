@@ -6,7 +6,7 @@
 Everything before the ciphertext, and the label, is authenticated with it: a changed byte, a file under another's name
 and a file of another wallet are found. What is not found is an older file of the same label put back in its place.
 Each file can be opened with the passphrase alone; `wallet.json` holds a sealed word by which a wrong passphrase is
-told from a damaged file.
+distinguished from a damaged file.
 """
 
 import os
@@ -66,7 +66,7 @@ class SealedWallet(Wallet):
         """An existing wallet; raises `WrongPassphrase` or `DamagedIdentity`."""
         mark = read_mark(folder)
         if mark is None or mark["kind"] != cls.kind:
-            raise WalletError(f"{folder} is no encrypted wallet")
+            raise WalletError(f"{folder} is not an encrypted wallet")
         try:
             check = b64decode(str(mark["check"]), validate=True)
         except (KeyError, ValueError):

@@ -39,7 +39,7 @@ class Wallet:
         return self.path(label).exists()
 
     def path(self, label: str) -> Path:
-        """The file of a label, which need not exist; raises `IdentityError` for what is no label."""
+        """The file of a label, which need not exist; raises `IdentityError` for what is not a label."""
         return self.folder / f"{checked_label(label)}{self.suffix}"
 
     def get(self, label: str) -> Credential:

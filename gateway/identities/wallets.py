@@ -35,7 +35,7 @@ def open_wallet(
     mark = read_mark(folder)
     if mark is None:
         if make is None:
-            raise WalletError(f"{folder} is no wallet; one is made by enrolling or importing into it")
+            raise WalletError(f"{folder} is not a wallet; one is made by enrolling or importing into it")
         return _make(folder, make, passphrase, module, token)
     if make is not None and make != mark["kind"]:
         raise WalletError(f"{folder} is a wallet of the kind {mark['kind']}, not {make}")

@@ -60,7 +60,7 @@ def _reading(about: str, catalogue: Catalogue) -> View:
 
 
 def _places(call: Call) -> dict[str, str]:
-    """What the path names; raises `InvalidField` for what is no name, and 404 for what is no version."""
+    """What the path names; raises `InvalidField` for what is not a name, and 404 for what is not a version."""
     return {name: _place(call, name) for name in call.path}
 
 

@@ -192,7 +192,7 @@ class RequestPipeline:
         return Response(_JSON.encode(reply.body), reply.status, Headers(list(headers.items())))
 
     def refuse(self, error: Exception) -> Response:
-        """The one error shape, whatever went wrong; what is no refusal of ours is logged and told as 500."""
+        """The one error shape, whatever went wrong; what is not a refusal of ours is logged and answered with 500."""
         headers = problems.headers_for(error)
         if isinstance(error, LedgerError | PortError):
             answer = problems.response_for(error)

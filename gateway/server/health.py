@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Health and metrics on a port of their own: no key is needed, no record is told, any number of callers is borne.
+"""Health and metrics on a port of their own: no key is needed, no record is shown, any number of callers is borne.
 
 One thread serves all connections and keeps few of them, each for a short time and for one request. Where there are too
 many, the one that was there first and has not said what it wants makes room: a probe says it at once, and is answered.
@@ -189,7 +189,7 @@ class HealthServer:
         try:
             return self._health.page(words[0], words[1]), words[0] != "HEAD"
         except Exception:
-            _LOG.exception("health could not be told")
+            _LOG.exception("health could not be reported")
             return _refused(500, "internal", "The gateway failed; its operator finds why."), True
 
     def _end(self, caller: _Caller) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What would keep a gateway from starting, found before any process is made and told in one line each.
+"""What would keep a gateway from starting, found before any process is made and reported in one line each.
 
 A peer that does not answer is not among it: gateways and peers may be started in any order.
 """

@@ -97,7 +97,7 @@ class Service:
         self._probe = probe
 
     def start(self) -> None:
-        """Take up the block stream, and finish what a former process left unfinished."""
+        """Open the block stream, and finish what a former process left unfinished."""
         if self._probe is not None:
             self._probe.start()
         self.projector.start()

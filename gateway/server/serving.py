@@ -34,7 +34,7 @@ _GARBAGE = (20_000, 20, 20)
 
 
 class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
-    """Runs a gateway until it is told to stop by SIGTERM or SIGINT."""
+    """Runs a gateway until it is stopped by SIGTERM or SIGINT."""
 
     def __init__(
         self,

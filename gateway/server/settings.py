@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a gateway must be told to run, read once and checked before anything starts."""
+"""What a gateway needs to run, read once and checked before anything starts."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class _Misused(Exception):
 
 
 class _Fields:
-    """An object of the network file, and where it stands there."""
+    """An object of the network file, and its place there."""
 
     def __init__(self, value: object, path: str) -> None:
         if not isinstance(value, dict):
@@ -308,7 +308,8 @@ def private_folder(path: Path) -> Path:
 
 
 def load_secret(path: Path) -> bytes:
-    """The gateway's secret, made once; whoever loses it loses the link from idempotency keys to transactions.
+    """The gateway's secret, made once; an organisation that loses it loses the link from idempotency keys to
+    transactions.
 
     The file appears complete or not at all.
     """

@@ -107,7 +107,7 @@ def _identity(settings: Settings) -> CurrentIdentity:
 
 
 def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> Renewal:
-    """Takes up a certificate that `pedigree identity reenrol` has put into the folder; the feed goes on meanwhile."""
+    """Accepts a certificate that `pedigree identity reenrol` has put into the folder; the feed goes on meanwhile."""
     identity.when_changed(lambda _held: peers.renew())
     renewal = Renewal.watching(identity)
     metrics.gauge(

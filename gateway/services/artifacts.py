@@ -74,7 +74,7 @@ class Artifacts:
         rest = {name: value for name, value in body.items() if name != "digest"}
         function = f"endorsement:{decision.value}"
         if "envelope" in rest:
-            # Signed by whoever keeps his own key; the chaincode checks it like ours.
+            # Signed by a caller that keeps its own key; the chaincode checks it like ours.
             return self._recorder.record(intent, function, rest, artifact=artifact)
         digest = str(body.get("digest") or self._digest(artifact))
         stage = str(body.get("stage", Stage.APPROVED.value))

@@ -179,10 +179,10 @@ class Attempts:
             raise Halted(submission, exc) from exc
 
     def _disposition(self, submission: Submission, outcome: Outcome) -> Disposition:
-        """What an outcome means for this attempt; an invalid occurrence that is not our envelope is no outcome of it.
+        """What an outcome means for this attempt; an invalid occurrence that is not our envelope is not its outcome.
 
-        An id is used up by it all the same: whoever sees a proposal can have its id ordered first. Where the envelope
-        is not known any more, nobody can tell whose an invalid occurrence was, and the id is as used up.
+        An id is used up by it all the same: anyone who sees a proposal can have its id ordered first. Where the
+        envelope is not known any more, nobody can tell whose an invalid occurrence was, and the id is as used up.
         """
         envelope = submission.envelope
         if outcome.valid or (envelope is not None and outcome.envelope in ("", self._ledger.mark(envelope))):
@@ -190,7 +190,7 @@ class Attempts:
         return TAKEN
 
     def may_go_on(self, stored: Submission, response: Response) -> bool:
-        """Whether a request whose final answer is stored is taken up again when it is repeated.
+        """Whether a request whose final answer is stored is attempted again when it is repeated.
 
         So are failures that may be repeated; and one whose transaction is valid all the same, since an orderer that
         says it refused an envelope may have ordered it.
@@ -259,7 +259,7 @@ class Attempts:
                     organisations=submission.organisations,
                 )
             except NothingOrdered as exc:
-                # Peers may stand at different heights, or a process be back in a moment: the same proposal again. 2
+                # Peers may be at different heights, or a process be back in a moment: the same proposal again. 2
                 if tried >= exc.retries or self._stopping.is_set():
                     raise
                 tried += 1
@@ -278,7 +278,7 @@ class Attempts:
     def _order(self, submission: Submission, deadline: float, *, resent: bool) -> Outcome | None:
         """Send the stored envelope until it is in a block, and learn how it ends; `None` when `deadline` came first.
 
-        Whoever does not hear of it sends the same envelope again: of any number of copies the first one counts.
+        A caller that does not hear of it sends the same envelope again: of any number of copies the first one counts.
         """
         if submission.envelope is None or submission.transaction_id is None:
             raise RuntimeError(f"submission {submission.id} is prepared without an envelope")

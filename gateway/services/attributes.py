@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """By what a record is found: its identifying fields, its licences, its digests, and the words of its texts.
 
-Everything here follows from the record alone, so that what stands in an index can be computed again and taken out.
+Everything here follows from the record alone, so that what is in an index can be computed again and taken out.
 What a record is found by because of others (the stage of a version; what a model's versions are) the store adds.
 """
 
@@ -33,7 +33,7 @@ STANDING: Final = "artifact-stage"
 """The kind of record that says at which stage a version is."""
 
 _UNASKED: Final = frozenset({"digest-claim", "root-claim"})
-"""Kinds that nobody lists: what they say stands in the records that were written with them."""
+"""Kinds that nobody lists: what they say is in the records that were written with them."""
 _HEX: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 _WORD: Final = re.compile(r"[^\W_]+")
 _IDENTIFIER: Final = re.compile(r"[^\s()]+")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who waits for which transaction or height; told by the projector after each applied block."""
+"""Who waits for which transaction or height; notified by the projector after each applied block."""
 
 import math
 import threading

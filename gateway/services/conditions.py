@@ -19,7 +19,7 @@ ANY_KIND: Final = ""
 REFERENCE: Final = "reference"
 DIGEST: Final = "digest"
 WORD: Final = "word"
-"""The attributes that stand under `ANY_KIND`."""
+"""The attributes that are under `ANY_KIND`."""
 LAST_CHARACTER: Final = "\U0010ffff"
 
 

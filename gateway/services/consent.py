@@ -36,7 +36,7 @@ class UnknownTerm(PortError):
 def state_of(name: str) -> Consent:
     """The state of this name; raises `UnknownTerm`."""
     if name not in STATES:
-        raise UnknownTerm(f"{name[:60]!r} is no consent state; known are {', '.join(STATES)}", term=name[:60])
+        raise UnknownTerm(f"{name[:60]!r} is not a consent state; known are {', '.join(STATES)}", term=name[:60])
     return STATES[name]
 
 
@@ -50,7 +50,7 @@ def purposes_of(names: Iterable[str]) -> Purposes:
     bits = 0
     for name in names:
         if name not in PURPOSES:
-            raise UnknownTerm(f"{name[:60]!r} is no purpose; known are {', '.join(PURPOSES)}", term=name[:60])
+            raise UnknownTerm(f"{name[:60]!r} is not a purpose; known are {', '.join(PURPOSES)}", term=name[:60])
         bits |= 1 << PURPOSES.index(name)
     return Purposes(bits)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cursors: where a page ended, sealed together with what was asked.
 
-The seal is no secret. It tells a cursor that was cut, altered or made for another list from one that can be used, on
+The seal is not a secret. It tells a cursor that was cut, altered or made for another list from one that can be used, on
 every gateway of the ledger and after a restart or a rebuild; who forges one sees no more than the list itself shows.
 """
 

@@ -43,7 +43,7 @@ class Datasets:
     def commit(self, intent: Intent, dataset: str, upload: Upload) -> Answer:
         """Commit to every record of a file as the next version; it extends the last one where it begins with it.
 
-        Where the caller does not wait, the file is read after he was answered, from a descriptor of its own.
+        Where the caller does not wait, the file is read after the answer, from a descriptor of its own.
         """
         progress = Progress(bytes=upload.size)
 
@@ -71,7 +71,7 @@ class Datasets:
         return command_from("dataset:commit-version", {"number": number, **body}, {"dataset": dataset})
 
     def proof(self, dataset: str, number: str, record_id: str) -> Json:
-        """Evidence that a record stands in a version: what its owner hands to whoever needs it.
+        """Evidence that a record is in a version: what its owner gives to anyone who needs it.
 
         It holds the record's content and salt, so it discloses this one record and no other; and the names of the
         columns, where the version commits to them.

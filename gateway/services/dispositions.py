@@ -31,7 +31,7 @@ _UPGRADING = Disposition("chaincode-upgrading", 503, "the chaincode is being upg
 TAKEN = Disposition(
     "transaction-id-taken", 503, "others ordered something under this transaction's id before it", attempts=5
 )
-"""An id is used up by its first occurrence, whoever ordered that. Endorsers see the id before it is ordered."""
+"""An id is used up by its first occurrence, even one that others ordered. Endorsers see the id before it is ordered."""
 _FAULT = Disposition(
     "transaction-invalid", 500, "the network found the transaction invalid; the operator was notified", attempts=1,
     retryable=False,

@@ -58,7 +58,7 @@ class Upload:
         return Table(self.content, self.media_type, self.id_field, self.delimiter)
 
     def taken_over(self) -> Self:
-        """The same upload for as long as is wanted, whoever closes this one's file; who asks for it closes it."""
+        """The same upload for as long as is wanted, even when this one's file is closed; the caller closes it."""
         if isinstance(self.content, SpooledFile):
             return replace(self, content=self.content.another())
         self.content.seek(0)
@@ -70,7 +70,7 @@ class Upload:
 
 
 def header_of(reading: Reading | None) -> Digest | None:
-    """What a version says of its columns; `None` where records are no rows."""
+    """What a version says of its columns; `None` where records are not rows."""
     if reading is None or reading.delimiter is None:
         return None
     return header_digest(reading.fields, reading.delimiter)

@@ -9,7 +9,7 @@ PortError                     base; `code` is permanent, `facts` are for machine
 │  ├─ EndorsementRefused      other organisations refuse what our own peer does not
 │  ├─ TimedOut                the chaincode ran too long
 │  └─ Forbidden, IdentityExpired, TooLarge, OrganisationsRequired, LedgerMisuse
-├─ AlreadyProposed            this transaction id stands in the ledger: look up its outcome
+├─ AlreadyProposed            this transaction id is in the ledger: look up its outcome
 ├─ OutcomeUnknown             the envelope may have been ordered: send the *same* one again
 └─ StorageFull, StorageFailed, Damaged  the gateway's own disk
 """
@@ -69,7 +69,7 @@ class EndorsementMismatch(NothingOrdered):
 
 
 class EndorsementRefused(NothingOrdered):
-    """Peers of other organisations refuse what our own does not: they stand at another height, or will not endorse.
+    """Peers of other organisations refuse what our own does not: they are at another height, or will not endorse.
 
     `facts["said"]` has their words, which prove nothing.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which sets of records nothing stands on: what an operator may have removed, and why.
+"""Which sets of records nothing depends on: what an operator may have removed, and why.
 
 A set that a version on the ledger names is never among them; nor is one that a version may still come to name. What
 the ledger says is known up to the last block that this gateway has read, and which versions may still come from the

@@ -28,7 +28,7 @@ class Reading:
     id_field: str | None = None
     """The column or member that holds each record's id; `None` where records are numbered."""
     delimiter: str | None = None
-    """What stands between fields; `None` where records are no rows."""
+    """What separates fields; `None` where records are not rows."""
     fields: tuple[str, ...] = ()
     """The names of the columns, in their order."""
 
@@ -50,7 +50,7 @@ class RecordSet:
 
 
 class Records(Protocol):
-    """The owner's copy of committed records, by the root that they stand under.
+    """The owner's copy of committed records, by the root that they are under.
 
     A set is written in batches and becomes visible as a whole. Nothing here removes a set that has a root but `remove`,
     which only an operator calls.

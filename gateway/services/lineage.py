@@ -64,7 +64,7 @@ class LineageReader:
         return of
 
     def _recorded(self, node: Ref, direction: str) -> Iterable[Edge]:
-        """The edges that stand on the ledger."""
+        """The edges that the ledger has."""
         for entry in entries(self._readmodel, "edge", {_own_end(direction): node}):
             # Not by the codec: of the edges of a large lineage the one end is known, and reading it again costs most.
             relation = Text(entry.value["relation"])

@@ -88,7 +88,7 @@ class Outcome:
     code: int
     block: int
     envelope: str = ""
-    """The mark of the envelope that stands there (see `Ledger.mark`); empty where that is not known. Anybody may order
+    """The mark of the envelope that is there (see `Ledger.mark`); empty where that is not known. Anybody may order
     an envelope under an id that they have seen, and make it invalid by that."""
 
     @property
@@ -105,8 +105,8 @@ class Ledger(Protocol):
         """Simulate and collect endorsements for canonical JSON `command`.
 
         The transaction id depends on `nonce` alone (and on the signing certificate). `token` (64 hexadecimal digits)
-        names the request on the ledger, whoever signs: it finds a repeat after a new enrolment. `organisations` (MSP
-        ids) are those whose peers must endorse; without any the peer chooses. Raises `Refused`,
+        names the request on the ledger, whatever certificate signs: it finds a repeat after a new enrolment.
+        `organisations` (MSP ids) are those whose peers must endorse; without any the peer chooses. Raises `Refused`,
         `AlreadyProposed` or a `NothingOrdered`.
         """
         ...
@@ -163,7 +163,7 @@ class LedgerTransaction:
     """Organisation, token and SHA-256 of the command that it recorded, joined by colons; `None` where it recorded
     none."""
     said: Json | None = None
-    """What was answered without public writes to show for it: the word of `creator` and of whoever endorsed it."""
+    """What was answered without public writes to show for it: the word of `creator` and of its endorsers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +387,7 @@ class Signature:
 
 
 class Signer(Protocol):
-    """The organisation's own signing key (its gateway user): signs statements that others check off line."""
+    """The organisation's own signing key (its gateway user): signs statements that others check offline."""
 
     def sign(self, message: bytes) -> Signature:
         """Sign `message` with the identity that is in use now."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far one upload has come, for whoever asks after its operation."""
+"""How far one upload has come, for callers that ask after its operation."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks become the read model: first run, catch-up and rebuild are one path.
 
-What a crash leaves: rows, position and the channel's configuration are committed together, so the stream is simply
-taken up at the stored height, under the configuration that held there. Nothing else depends on where the projector
-stood.
+What a crash leaves: rows, position and the channel's configuration are committed together, so the stream simply
+begins at the stored height, under the configuration that held there. Nothing else depends on where the projector
+was.
 """
 
 import logging
@@ -77,7 +77,7 @@ class Projector:
         return self._streaming
 
     def run(self) -> None:
-        """Stream until stopped; a broken stream is taken up again with growing, jittered pauses."""
+        """Stream until stopped; a broken stream is opened again after growing, jittered pauses."""
         pause = _FIRST_PAUSE
         self._commits.reset(self._readmodel.height())
         while not self._stopping.is_set():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""References and the records that they cite, as they stand in the read model; the register says what each kind is."""
+"""References and the records that they cite, as they are in the read model; the register says what each kind is."""
 
 from collections.abc import Mapping
 from typing import Any

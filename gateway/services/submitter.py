@@ -64,7 +64,7 @@ class InProgress(PortError):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Who wants something recorded, under which idempotency key, and how he wants the answer."""
+    """Who wants something recorded, under which idempotency key, and how it wants the answer."""
 
     client: str
     key: str
@@ -215,7 +215,7 @@ class Submitter:
     def settle(self, submission: Submission) -> Submission | None:
         """One round of work on an orphan: `None` when it reached its end, else how it stands now.
 
-        Whatever is raised, the submission ends within its time; only one that may have been ordered and stands in no
+        Whatever is raised, the submission ends within its time; only one that may have been ordered and is in no
         block yet waits longer, for a block to decide.
         """
         overdue = self._clock() - submission.created >= self._limits.accepted_for

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records out of CSV and JSON Lines: each record's id, and its bytes exactly as they stand in the file.
+"""Records out of CSV and JSON Lines: each record's id, and its bytes exactly as they are in the file.
 
-What a record is stands in `docs/records.md`. Its content is its line without the line end (all its lines where a
+What a record is, `docs/records.md` defines. Its content is its line without the line end (all its lines where a
 quoted CSV field holds line breaks); nothing is parsed and written again, so that anyone can hash the same bytes.
 Files are read once from their beginning to their end; in memory is one record at a time.
 """
@@ -74,7 +74,7 @@ class Table:
         delimiter: what stands between the fields of a CSV row. Without it that is a comma, or what a first line
             `sep=;` says.
         committed: the columns of a version of which this is a copy. Where the copy has no column `id_field`, but as
-            many as the version, ids stand in the same place as there.
+            many as the version, ids are in the same place as there.
 
     Raises `UnreadableRecords`, here and while rows are read.
     """
@@ -154,7 +154,7 @@ class Table:
     def _next_row(self) -> tuple[int, bytes, list[str] | None] | None:
         """The next row: the number of its first line, its bytes, and its fields where they were found on the way.
 
-        Blank lines are no rows.
+        Blank lines are not rows.
         """
         while self._line:
             if self._line not in (b"\n", b"\r\n"):
@@ -290,7 +290,7 @@ def split_at_once(row: bytes, delimiter: str) -> list[str] | None:
 
 def _split(row: bytes, delimiter: str, number: int) -> list[str]:
     if b"\0" in row:
-        raise _unreadable(number, "it holds a NUL, which is no text")
+        raise _unreadable(number, "it holds a NUL, which is not text")
     try:
         if b'"' not in row:
             if b"\r" not in row:
@@ -340,7 +340,7 @@ def _identifier(text: str, number: int) -> str:
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:

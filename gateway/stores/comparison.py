@@ -24,7 +24,7 @@ def copy_of(path: Path, target: Path) -> None:
     """Copy a read model as it is at one moment; the gateway that owns it may be running.
 
     Nothing is written beside the original: where no log lies there, it is read as a file that nobody writes.
-    Raises `sqlite3.Error` when it is no database.
+    Raises `sqlite3.Error` when it is not a database.
     """
     logged = path.with_name(f"{path.name}-wal").exists()
     uri = f"{path.absolute().as_uri()}?mode=ro{'' if logged else '&immutable=1'}"

@@ -2,8 +2,8 @@
 """One SQLite file: one connection that writes and groups commits, and one reading connection per thread.
 
 Grouping matters because a durable commit costs one fsync whatever it holds: writes that arrive while a commit
-is under way share the next one, which a thread of the database's own makes. Where none is under way, whoever
-writes makes the commit himself, which saves two changes of threads. Readers never block the writer (WAL) and
+is under way share the next one, which a thread of the database's own makes. Where none is under way, the writing
+thread makes the commit itself, which saves two changes of threads. Readers never block the writer (WAL) and
 cannot write (`query_only`).
 """
 
@@ -34,7 +34,7 @@ _Done = tuple[Any, Exception | None]
 
 
 class _Item(NamedTuple):
-    """Queued work, and who is told of its end."""
+    """Queued work, and who is notified of its end."""
 
     work: Work
     future: "Future[Any]"
@@ -168,7 +168,7 @@ class Database:
         self._due = min(self._due, due)
 
     def _take(self) -> list[_Item]:
-        """What is to be committed next; whoever takes it has the connection to himself until `_commit` is over."""
+        """What is to be committed next; the thread that takes it has the connection alone until `_commit` is over."""
         self._busy = True
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
         self._due = 0.0 if self._queue or self._closed else _NEVER
@@ -198,7 +198,7 @@ class Database:
         try:
             results = self._together(batch)
         except sqlite3.Error as exc:
-            # Nothing of the batch is kept, so nobody may be told that it was.
+            # Nothing of the batch is kept, so nobody may be notified that it was.
             failure = self._failure(exc)
             for item in batch:
                 item.future.set_exception(failure)
@@ -232,7 +232,7 @@ class Database:
     def _run_one(self, work: Work) -> Any:
         value = work(self._connection)
         if isinstance(value, sqlite3.Cursor):
-            # Whoever drops a cursor resets its statement, which the connection may be using again by then.
+            # Dropping a cursor resets its statement, which the connection may be using again by then.
             value.close()
             return None
         return value

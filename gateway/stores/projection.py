@@ -44,7 +44,7 @@ class _Write(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What stood under a key."""
+    """What was under a key."""
 
     place: int
     kind: str

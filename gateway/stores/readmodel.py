@@ -33,7 +33,7 @@ INSERT INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT
   block = excluded.block, number = excluded.number, code = excluded.code, creator = excluded.creator, at = excluded.at,
   envelope = excluded.envelope, request = excluded.request, reply = excluded.reply, said = excluded.said
 WHERE excluded.code = 0 AND ledger_transaction.code <> 0"""
-"""Others may order invalid transactions under any id, before the true one or beside it; none stands in for it."""
+"""Others may order invalid transactions under any id, before the true one or beside it; none counts for it."""
 
 
 class ReadModelStore:

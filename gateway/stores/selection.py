@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries of the read model's entries by kind and conditions: in a fixed order, and bounded in what they look at.
 
-Attributes stand in their table by kind, name, value and the place of their entry in ledger order, so that a page of
+Attributes are in their table by kind, name, value and the place of their entry in ledger order, so that a page of
 those with one value is one walk along the key. Where several are asked for, the walk follows the one that fewest
 entries have and looks the others up. Names and times are walked along indexes of their own. A walk ends after
 `MOST_WALKED` entries, or sooner where each takes many look-ups, even when the page is not full.

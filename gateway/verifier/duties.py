@@ -59,7 +59,7 @@ class Duties:
             yield f"chaincode {name}", self._chaincode(name, config)
 
     def apply(self, written: NamespaceReadWriteSet) -> None:
-        """Take up what a valid transaction defined."""
+        """Apply what a valid transaction defined."""
         if written.namespace == LIFECYCLE:
             for write in written.writes:
                 if write.key.startswith(_FIELDS) and not write.is_delete:
@@ -101,7 +101,7 @@ class Duties:
             for group, known in config.organisations.items():
                 if known == msp_id:
                     return _endorsement(f"/Channel/Application/{group}/Endorsement", msp_id, config)
-            raise MalformedData(f"collection {collection}: {msp_id} is no member")
+            raise MalformedData(f"collection {collection}: {msp_id} is not a member")
         parameter = self._collections.get(place)
         return policy_from_application(parameter, config) if parameter else None
 

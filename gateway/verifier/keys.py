@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which keys stand on a ledger, since when and under which policy of their own, as far as its blocks say it.
+"""Which keys a ledger has, since when and under which policy of their own, as far as its blocks say it.
 
-Transactions are judged by what stood there before their block, and apply one after the other at its end. What a
-transaction does to one key follows Fabric's `tx_ops.go`: a delete wins; a value keeps the metadata that stood there
+Transactions are judged by what was there before their block, and apply one after the other at its end. What a
+transaction does to one key follows Fabric's `tx_ops.go`: a delete wins; a value keeps the metadata that was there
 unless the transaction writes them too; metadata alone keep the value, and are dropped where there is none.
 """
 
@@ -39,7 +39,7 @@ class Keys:
         self._policies_changing: set[tuple[Place, Key]] = set()
 
     def stale(self, read: NamespaceReadWriteSet) -> Iterator[Read]:
-        """Public reads that saw something else than what stood there, or what the block has changed before."""
+        """Public reads that saw something else than what was there, or what the block has changed before."""
         for one in read.reads:
             place = ((read.namespace, ""), one.key)
             standing = self._known.get(place)
@@ -56,7 +56,7 @@ class Keys:
         return (place, key) in self._policies_changing
 
     def apply(self, written: NamespaceReadWriteSet, block: int, index: int) -> None:
-        """Take up what a valid transaction wrote."""
+        """Apply what a valid transaction wrote."""
         self._apply((written.namespace, ""), written, (block, index))
         for part in written.collections:
             self._apply((written.namespace, part.name), part, (block, index))

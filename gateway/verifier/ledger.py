@@ -5,11 +5,11 @@ For each block, in order:
 
  1. it is the next one, its data match its header, it follows on the block before; block 0 is the pinned one;
  2. orderers signed it as the configuration in force before it demands (`/Channel/Orderer/BlockValidation`);
- 3. each transaction that is marked valid has the id that its creator and nonce give, is signed by him, a member then,
-    and no valid one before it has the same id;
+ 3. each transaction that is marked valid has the id that its creator and nonce give, is signed by that creator, a
+    member then, and no valid one before it has the same id;
  4. its endorsements are over just this proposal and result, and satisfy every policy in force before the block for what
     it wrote;
- 5. what it says it read stood there before the block, in that version, and no earlier one of the block has written it.
+ 5. what it says it read was there before the block, in that version, and no earlier one of the block has written it.
 
 Not judged: whether a transaction that is marked invalid had to be; range reads and private reads; whose signatures a
 change of the configuration carried, which the orderers' signatures stand for.
@@ -123,7 +123,7 @@ class LedgerCheck:
         yield from self._unendorsed(transaction, config)
         for written in transaction.namespaces:
             for read in self._keys.stale(written):
-                yield f"read {written.namespace}/{read.key!r} in version {read.version}, which did not stand there"
+                yield f"read {written.namespace}/{read.key!r} in version {read.version}, which was not there"
 
     def _unendorsed(self, transaction: Transaction, config: ChannelConfig) -> Iterator[str]:
         signed = (

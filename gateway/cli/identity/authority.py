@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # imported where used, so that `--help` answers at once
 @click.option(
     "--secret-file", type=PATH, help="Holds the secret; if it is not there yet, a fresh one is written there."
 )
-@click.option("--if-absent", is_flag=True, help="It is no error when the name is registered already.")
+@click.option("--if-absent", is_flag=True, help="It is not an error when the name is registered already.")
 @as_registrar
 @using_wallet
 @using_ca
@@ -78,7 +78,7 @@ def _registered(
 ) -> tuple[str | None, bool]:
     """The secret, unless only the CA knows it, and whether the name is new.
 
-    The file is written last: whoever is killed before finds no file, gives the name a new secret, and goes on.
+    The file is written last: a run after one that was killed finds no file, gives the name a new secret, and goes on.
     """
     from dataclasses import replace
 

@@ -58,5 +58,5 @@ def version_of(reference: str, kind: str) -> tuple[str, int]:
     """Name and number in a reference such as `model-version:net:1`."""
     found = re.fullmatch(rf"{kind}:([^:]+):([0-9]+)", reference)
     if found is None:
-        raise ValueError(f"{reference} is no {kind}")
+        raise ValueError(f"{reference} is not a {kind}")
     return found[1], int(found[2])

@@ -112,7 +112,7 @@ class Pedigree(ModelCalls, RunCalls):
         return self._transport.get(f"/v1/datasets/{segment(name)}/versions/{number}")
 
     def record_proof(self, dataset: str, number: int, record_id: str) -> Json:
-        """Evidence that a record is in a version; `pedigree verify` checks it off line."""
+        """Evidence that a record is in a version; `pedigree verify` checks it offline."""
         return self._transport.get(f"/v1/datasets/{segment(dataset)}/versions/{number}/proof", id=record_id)
 
     def verify_dataset(

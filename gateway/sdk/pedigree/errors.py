@@ -95,7 +95,7 @@ class InvalidInput(PedigreeError, ValueError):
 
 
 def from_problem(status: int, body: Any) -> PedigreeError:
-    """The error for a problem+json answer, or for whatever stands in its place."""
+    """The error for a problem+json answer, or for whatever came in its place."""
     if not isinstance(body, dict) or "code" not in body:
         return Unavailable(f"The gateway answered {status} without a problem.", code="no-problem", status=status)
     retryable = bool(body.get("retryable"))

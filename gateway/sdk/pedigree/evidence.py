@@ -92,7 +92,7 @@ class Evidence:
     def of(cls, value: Any) -> Self:
         """Take a document apart; raises `InvalidEvidence` that names the field."""
         if not isinstance(value, dict) or value.get("kind") != KIND or not _is_schema(value.get("schema")):
-            raise InvalidEvidence(f"it is no {KIND} of schema {SCHEMA} (fields /kind and /schema)")
+            raise InvalidEvidence(f"it is not a {KIND} of schema {SCHEMA} (fields /kind and /schema)")
         whole = _Fields(value, "", "kind schema channel version transaction proof record")
         version = _version(whole.inner("version"))
         transaction = whole.inner("transaction", "id block at")
@@ -132,7 +132,7 @@ class Evidence:
 def read_evidence(path: Path) -> dict[str, Any]:
     """The document in a file of at most 16 MiB; raises `InvalidEvidence`, or `OSError` where it cannot be read.
 
-    What two readers could understand differently is refused: fractions, NaN and a member that stands there twice.
+    What two readers could understand differently is refused: fractions, NaN and a member that is there twice.
     """
     with path.open("rb") as file:
         content = file.read(LARGEST_FILE + 1)
@@ -179,7 +179,7 @@ def _escape(character: str) -> str:
 
 
 def _split(row: str, delimiter: str) -> list[str] | None:
-    """The fields of a row as RFC 4180 has them, without a limit on their length; `None` where it is no such row."""
+    """The fields of a row as RFC 4180 has them, without a limit on their length; `None` where it is not such a row."""
     fields: list[str] = []
     at = 0
     while True:
@@ -313,13 +313,13 @@ def _is_unicode(text: str) -> bool:
 
 
 def _no_fraction(text: str) -> NoReturn:
-    raise ValueError(f"{text[:40]} is no whole number, and nothing that Pedigree keeps is a fraction")
+    raise ValueError(f"{text[:40]} is not a whole number, and nothing that Pedigree keeps is a fraction")
 
 
 def _members(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise ValueError(f"the member {name[:60]!r} stands there twice")
+            raise ValueError(f"the member {name[:60]!r} is there twice")
         members[name] = value
     return members

@@ -21,8 +21,8 @@ def digest_file(path: Path, progress: Progress = None) -> str:
 def digest_files(root: Path, progress: Progress = None, *, ignore_paths: Iterable[str] = ()) -> list[dict[str, Any]]:
     """Path, digest and size of every file of a model: of a folder, or one file; in the order of their paths.
 
-    Git's own files at the top of the folder are no part of a model, nor are `ignore_paths`: see `ignored_paths`. Raises
-    `ValueError`, before anything is read, for what is not a plain file (what a link points at is not part of the
+    Git's own files at the top of the folder are not part of a model, nor are `ignore_paths`: see `ignored_paths`.
+    Raises `ValueError`, before anything is read, for what is not a plain file (what a link points at is not part of the
     model) and for what the ledger would refuse; `OSError` for what cannot be read.
     """
     found = list_files(root, (f"/{path}" for path in ignored_paths(ignore_paths)))

@@ -33,7 +33,7 @@ class ModelCalls(Calls):
 
         Git's own files at the top of the folder are left out, and the exact paths in `ignore_paths`; the record names
         them. With entries, the record names `ignore_paths` as they are given. Without `number` the gateway gives it the
-        next one, whoever else records at the same time.
+        next one, even when others record at the same time.
         """
         if isinstance(files, Path):
             entries, ignored = digest_files(files, ignore_paths=ignore_paths), ignored_paths(ignore_paths)

@@ -2,7 +2,7 @@
 """Evidence of single records, checked with nothing but SHA-256: RFC 6962 inclusion over fixed-width leaves.
 
 `pedigree verify` and applications get their verdict here, from one function. It says as proven only what follows from
-what the caller read from a ledger. Everything else is what the file says, whoever it names.
+what the caller read from a ledger. Everything else is what the file says.
 """
 
 import base64
@@ -48,7 +48,7 @@ class Verdict:
         """The verdict in one line."""
         if self.verified:
             return f"Verified: the record {_quoted(self.id)} is under the root that you gave."
-        return "The file agrees with itself only: no ledger stands behind it yet."
+        return "The file agrees with itself only: no ledger confirms it yet."
 
     def text(self) -> str:
         """The verdict for people; whatever the file says in it is escaped."""
@@ -86,7 +86,7 @@ class Verdict:
             try:
                 lines = [escaped(line, _LONGEST_VALUE) for line in self.content.decode().split("\n")]
             except UnicodeDecodeError:
-                lines = [f"{len(self.content)} bytes that are no UTF-8 text; --json shows them in base64"]
+                lines = [f"{len(self.content)} bytes that are not UTF-8 text; --json shows them in base64"]
         rest = len(lines) - _MOST_SHOWN
         return lines if rest <= 0 else [*lines[:_MOST_SHOWN], f"… and {rest} more; --json shows all"]
 
@@ -146,7 +146,7 @@ def _anchor(root: Any, size: Any, recorded: Mapping[str, Any] | None) -> tuple[s
 def _recorded(version: Mapping[str, Any]) -> Mapping[str, Any]:
     record = version.get("record", version)
     if not isinstance(record, Mapping) or record.get("kind") != "dataset-version":
-        raise InvalidInput("what you gave as the ledger's version is no answer for a data set version", field="version")
+        raise InvalidInput("what you gave as the ledger's version is not about a data set version", field="version")
     return record
 
 
@@ -223,7 +223,7 @@ def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, place
     under = f"{place if sized else 'one of the records'} under the root {found.root.hex()}"
     proven = [
         f"The record {_quoted(found.id)}, with exactly the content shown here, is {under}.",
-        f"It stands there with the consent state '{CONSENT[found.consent]}' for {_purposes(found.purposes)}.",
+        f"It is committed with the consent state '{CONSENT[found.consent]}' for {_purposes(found.purposes)}.",
     ]
     if anchored:
         proven.append("That root is the one that you gave.")
@@ -258,7 +258,7 @@ def _missing(found: Evidence, *, anchored: bool, sized: bool, whole: bool) -> It
     asked = f"pedigree dataset show {found.dataset if plain else 'NAME'} {found.number} --json"
     where = f"Read it from a gateway that you trust with `{asked}`"
     if not anchored:
-        yield f"That this root stands on any ledger. {where}, and give the answer with --ledger."
+        yield f"That this root is on any ledger. {where}, and give the answer with --ledger."
     elif not sized:
         yield "How many records are under the root, and which of them this is: a root alone does not say."
     if anchored and not whole:

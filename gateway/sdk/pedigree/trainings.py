@@ -54,7 +54,7 @@ class RunCalls(Calls):
             datasets: versions, as references or as `{"version": …, "root": …, "role": …}`.
             parents: the model versions that the training begins from.
             code: the file or folder that ran, or its SHA-256, or a mapping with digest, repository and commit.
-            ignored: names in the folder of code that are no part of it, beside `CODE_NAMES`; the record names them.
+            ignored: names in the folder of code that are not part of it, beside `CODE_NAMES`; the record names them.
             environment: digest and description; by default, of the installed packages.
             save_in: the folder for the file that is left when the run cannot be recorded; by default, the current one.
         """

@@ -54,7 +54,7 @@ class Transport:
 
     @property
     def height(self) -> int:
-        """Highest ledger height that this client's own recordings reached, or that it was told to expect."""
+        """Highest ledger height that this client's own recordings reached, or that it was asked to expect."""
         return self._height
 
     def at_least(self, height: int) -> None:

@@ -93,9 +93,9 @@ def test_a_gateway_that_does_not_answer_is_named() -> None:
         (b"[1]", "must hold a JSON object"),
         (b"{" * 3, "not JSON"),
         (b'{"a":' * 20_000 + b"1" + b"}" * 20_000, "nested too deeply"),
-        (b'{"a": 1.5}', "1.5 is no whole number"),
-        (b'{"a": NaN}', "NaN is no whole number"),
-        (b'{"a": 1, "a": 2}', "'a' stands there twice"),
+        (b'{"a": 1.5}', "1.5 is not a whole number"),
+        (b'{"a": NaN}', "NaN is not a whole number"),
+        (b'{"a": 1, "a": 2}', "'a' is there twice"),
         (b'{"a": 1}', "record-evidence"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_crash_leaves_the_old_folder_or_the_new(tmp_path: Path, member: Creden
 def test_a_folder_that_is_no_msp_is_not_replaced(tmp_path: Path, member: Credential) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
-    with pytest.raises(IdentityError, match="is no MSP folder"):
+    with pytest.raises(IdentityError, match="is not an MSP folder"):
         write_msp(tmp_path / "photos", member)
     assert (tmp_path / "photos" / "cat.jpg").exists()
 

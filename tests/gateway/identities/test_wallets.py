@@ -289,7 +289,7 @@ def test_a_folder_is_opened_as_what_it_was_made(tmp_path: Path) -> None:
     assert isinstance(open_wallet(tmp_path / "s", lambda: PASSPHRASE), SealedWallet)
     with pytest.raises(WalletError, match="kind sealed, not files"):
         open_wallet(tmp_path / "s", _never, make="files")
-    with pytest.raises(WalletError, match="is no wallet"):
+    with pytest.raises(WalletError, match="is not a wallet"):
         open_wallet(tmp_path / "nothing", _never)
     assert not (tmp_path / "nothing").exists()
 

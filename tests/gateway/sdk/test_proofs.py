@@ -269,7 +269,7 @@ def test_a_missing_or_unknown_field_is_named(evidence: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("other", [None, 1, [], "x", {}, {"kind": "record-evidence"}, {"kind": [], "schema": 1}])
 def test_other_documents_are_no_evidence(other: Any) -> None:
-    with pytest.raises(InvalidEvidence, match=r"it is no record-evidence of schema 1"):
+    with pytest.raises(InvalidEvidence, match=r"it is not a record-evidence of schema 1"):
         verify_record(other)
 
 

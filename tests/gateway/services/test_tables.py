@@ -62,7 +62,7 @@ def test_a_malformed_csv_names_the_line(content: bytes, says: str) -> None:
         (b'{"a": 1}\n', "line 1: the member 'id' must be"),
         (b'{"id": 1.5}\n', "line 1: the member 'id' must be"),
         (b'{"id": true}\n', "line 1: the member 'id' must be"),
-        (b'{"id": NaN}\n', "NaN is no JSON number"),
+        (b'{"id": NaN}\n', "NaN is not a JSON number"),
         (b'{"id": 1, "id": 2}\n', "a member is there twice"),
         (b'{"id": "\\u0000"}\n', "line 1: a record id is 1 to 256 printable"),
         ('{"id": 1}'.encode("utf-16"), "line 1: it is not UTF-8"),

@@ -1,5 +1,5 @@
 -- The owner's own copy of committed records with their salts. It never leaves this organisation except record by
--- record, as proofs that the owner hands out. Rows are named by the root they stand under.
+-- record, as proofs that the owner hands out. Rows are named by the root that they are under.
 CREATE TABLE record (
   root TEXT NOT NULL,
   position INTEGER NOT NULL,

@@ -1,4 +1,4 @@
--- Records stand in sets. A set is written piece by piece and seen by nobody until it is given its root; then it says
+-- Records are in sets. A set is written piece by piece and seen by nobody until it is given its root; then it says
 -- how its file was read, too.
 CREATE TABLE record_set (
   key INTEGER PRIMARY KEY AUTOINCREMENT,

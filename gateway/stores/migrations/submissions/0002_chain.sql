@@ -1,5 +1,5 @@
 -- A request and its answer belong to one chain, named by the header hash of its first block: what was recorded on a
--- network that was made anew since then is no answer on this one. Rows from before this column are of the present one.
+-- network that was made anew since then is not an answer on this one. Rows from before this column are of the present one.
 ALTER TABLE submission RENAME TO former;
 DROP INDEX submission_unfinished;
 CREATE TABLE submission (

@@ -15,6 +15,15 @@ from gateway.api.rows import Answer, Body, Operation, Parameter, Verb, entry, ou
 CSV_AND_JSON_LINES: Final = ("text/csv", "application/jsonl")
 
 OWNER: Final = Parameter("owner", "Only those of this organisation.")
+_LICENCE: Final = Parameter("licence", "Only those under this SPDX expression, or with this licence in it.")
+_NAME: Final = Parameter("name", "Only those whose name begins so; in the order of names.")
+_DIGEST: Final = Parameter(
+    "digest", "Only those that name a digest which is this, or begins with these 8 digits or more."
+)
+_TIMES: Final = (
+    Parameter("since", "Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time."),
+    Parameter("before", "Only those recorded before this instant (RFC 3339, or a date); in the order of time."),
+)
 _DIRECTION: Final = Parameter("direction", "`up` (the default) or `down`.", "choice", ("up", "down"), default="up")
 _READING: Final = (
     Parameter("id_field", "Column or member that holds each record's id; without it records are numbered from 1."),
@@ -30,6 +39,13 @@ _CONSENT: Final = (
     Parameter("purposes", f"Purposes that the consent covers, comma separated, of {', '.join(PURPOSES)}."),
 )
 STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined")
+_STAGE: Final = Parameter("stage", "Only versions at this stage; of data sets and models, those with such a version.",
+                         "choice", STAGES)  # fmt: skip
+SENSITIVITIES: Final = ("public", "internal", "confidential", "personal", "special-category")
+_SENSITIVITY: Final = Parameter("sensitivity", "Only those that are so sensitive.", "choice", SENSITIVITIES)
+_OF_VERSIONS: Final = (OWNER, _STAGE, _LICENCE, _DIGEST, *_TIMES)
+_OF_RUNS: Final = (OWNER, _NAME, _DIGEST, *_TIMES)
+KINDS: Final = ("dataset", "dataset-version", "model", "model-version", "training-run", "evaluation")
 _ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
 _REASON: Final = ("reason",)
 _TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gateway's work on it"
@@ -51,7 +67,7 @@ DATASETS: Final = (
         name="listDatasets",
         does="List data sets.",
         path="/v1/datasets",
-        filters=(OWNER,),
+        filters=(OWNER, _STAGE, _LICENCE, _SENSITIVITY, _NAME, _DIGEST, *_TIMES),
         answer=page("dataset"),
         sdk="datasets",
         verb=Verb("dataset list", columns=("dataset", "title", "owner", "licence", "sensitivity")),
@@ -83,9 +99,19 @@ DATASETS: Final = (
         name="listDatasetVersions",
         does="List the versions of a data set.",
         path="/v1/datasets/{dataset}/versions",
+        filters=_OF_VERSIONS,
         answer=page("dataset-version"),
         sdk="dataset_versions",
         verb=Verb("dataset versions", columns=("dataset", "number", "change", "size", "root")),
+    ),
+    Operation(
+        name="listAllDatasetVersions",
+        does="List versions of all data sets.",
+        path="/v1/dataset-versions",
+        filters=(OWNER, _STAGE, _LICENCE, _SENSITIVITY, _NAME, _DIGEST, *_TIMES),
+        answer=page("dataset-version"),
+        sdk="all_dataset_versions",
+        verb=Verb("list dataset-versions", columns=("dataset", "number", "change", "size", "root")),
     ),
     Operation(
         name="getDatasetVersion",
@@ -146,7 +172,7 @@ MODELS: Final = (
         name="listModels",
         does="List models.",
         path="/v1/models",
-        filters=(OWNER,),
+        filters=(OWNER, _STAGE, _LICENCE, _NAME, _DIGEST, *_TIMES),
         answer=page("model"),
         sdk="models",
         verb=Verb("model list", columns=("model", "title", "owner")),
@@ -176,9 +202,19 @@ MODELS: Final = (
         name="listModelVersions",
         does="List the versions of a model.",
         path="/v1/models/{model}/versions",
+        filters=_OF_VERSIONS,
         answer=page("model-version"),
         sdk="model_versions",
         verb=Verb("model versions", columns=("model", "number", "licence", "run", "digest")),
+    ),
+    Operation(
+        name="listAllModelVersions",
+        does="List versions of all models.",
+        path="/v1/model-versions",
+        filters=(OWNER, _STAGE, _LICENCE, _NAME, _DIGEST, *_TIMES),
+        answer=page("model-version"),
+        sdk="all_model_versions",
+        verb=Verb("list model-versions", columns=("model", "number", "licence", "run", "digest")),
     ),
     Operation(
         name="getModelVersion",
@@ -224,7 +260,7 @@ RUNS: Final = (
         name="listRuns",
         does="List training runs.",
         path="/v1/runs",
-        filters=(OWNER,),
+        filters=_OF_RUNS,
         answer=page("training-run"),
         sdk="runs",
         verb=Verb("run list", columns=("run", "owner", "finished")),
@@ -259,7 +295,7 @@ RUNS: Final = (
         name="listEvaluations",
         does="List evaluations.",
         path="/v1/evaluations",
-        filters=(OWNER, Parameter("subject", "Only those of this model version.")),
+        filters=(*_OF_RUNS, Parameter("subject", "Only those of this model version.")),
         answer=page("evaluation"),
         sdk="evaluations",
         verb=Verb("evaluation list", columns=("evaluation", "subject", "owner", "evaluated_at")),
@@ -296,6 +332,7 @@ POLICIES: Final = (
         name="listPolicies",
         does="Every version that was in force.",
         path="/v1/policies",
+        filters=_TIMES,
         answer=page("policy-version"),
         sdk="policies",
         verb=Verb(
@@ -315,7 +352,11 @@ POLICIES: Final = (
         name="listPolicyVotes",
         does="Votes for versions of the policy.",
         path="/v1/policies/votes",
-        filters=(Parameter("number", "Only votes for this version.", "number"),),
+        filters=(
+            Parameter("number", "Only votes for this version.", "number"),
+            Parameter("by", "Only the votes of this organisation."),
+            *_TIMES,
+        ),
         answer=page("policy-vote"),
         sdk="policy_votes",
         verb=Verb("policy votes", help="List votes for versions of the policy.", columns=("number", "by", "at")),
@@ -464,6 +505,22 @@ LINEAGE: Final = (
     ),
 )
 
+SEARCH: Final = (
+    Operation(
+        name="search",
+        does="Search names, titles, descriptions, notes and digests; every word has to begin one of a record's.",
+        path="/v1/search",
+        parameters=(
+            Parameter("q", "Words, a digest or its first 8 digits or more, or a reference.", required=True),
+            Parameter("kind", "Only records of this kind.", "choice", KINDS),
+        ),
+        answer=report("SearchResults", paged=True),
+        sdk="search",
+        verb=Verb("search", help="Search names, titles, descriptions and digests."),
+        odd={"rest": "looks across all kinds of records", "cli": "takes words as they are typed"},
+    ),
+)  # fmt: skip
+
 SUBMISSIONS: Final = (
     Operation(
         name="getOperation",
@@ -488,6 +545,15 @@ LEDGER: Final = (
         odd={"rest": "about this gateway, not about a record"},
     ),
     Operation(
+        name="whoAmI",
+        does="Who the caller is: organisation, roles, and the ledger and channel of this gateway.",
+        path="/v1/whoami",
+        answer=report("Caller"),
+        sdk="whoami",
+        verb=Verb("whoami", help="Show who you are to the gateway, and which ledger it serves."),
+        odd={"rest": "about the caller, not about a record"},
+    ),
+    Operation(
         name="getTransaction",
         does="The outcome of a transaction.",
         path="/v1/transactions/{transaction}",
@@ -507,6 +573,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "policies": POLICIES,
         "artifacts": ARTIFACTS,
         "lineage": LINEAGE,
+        "search": SEARCH,
         "operations": SUBMISSIONS,
         "ledger": LEDGER,
     }
@@ -522,6 +589,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "run": "Record and show training runs.",
         "evaluation": "Record how a model version did on a data set.",
         "policy": "The consortium's endorsement policy.",
+        "list": "List records of a kind, with filters and a count.",
     }
 )
 """What the verbs of two words are about, by their first word."""
@@ -529,6 +597,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
 BESIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
+        "show": "joins what several operations answer about one reference",
         "verify": "checks a file of evidence offline, and asks no gateway",
     }
 )
@@ -556,6 +625,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "operation": "0b5f3e1c9d7a4c52",
         "transaction": "5f" * 32,
         "id": "p1",
+        "q": "breast cancer",
     }
 )
 """An example of everything that a path or a query must name."""

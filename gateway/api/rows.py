@@ -110,7 +110,7 @@ class Operation:
     """The reference of the artifact that the path names, such as "run:{run}"."""
     parameters: tuple[Parameter, ...] = ()
     filters: tuple[Parameter, ...] = ()
-    """Parameters of a list that each keep the records whose field of that name has that value."""
+    """Parameters of a list that each keep some of its records; `gateway/services/filters.py` says which."""
     codes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Problems that only this operation has, by HTTP status; `gateway/rest/refusals.py` knows the others."""
     odd: Mapping[Face, str] = field(default_factory=dict)

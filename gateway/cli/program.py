@@ -18,6 +18,7 @@ from gateway.cli.datasets import dataset_commit, dataset_proof, dataset_verify
 from gateway.cli.endorsing import artifact, inbox
 from gateway.cli.evidence import verify
 from gateway.cli.exits import Exit
+from gateway.cli.finding import add_lists, search, show_record
 from gateway.cli.identity.verbs import identity
 from gateway.cli.lineage import lineage
 from gateway.cli.models import model_record, model_verify
@@ -238,8 +239,11 @@ add_verbs(
         "model record": model_record,
         "model verify": model_verify,
         "run record": run_record,
+        "search": search,
+        "show": show_record,
         "verify": verify,
     },
 )
+add_lists(main)
 main.add_command(identity)
 main.add_command(records)

@@ -115,7 +115,7 @@ def _listing(row: Operation) -> tuple[Callback, list[Decorator]]:
         ask = partial(getattr(pedigree, row.sdk), *positional, **_without_none(said))
         answer = gather(ask, limit, cursor)
         shown = [{name: _within(item["record"], path) for name, path in columns.items()} for item in answer["items"]]
-        show(answer, as_json, lambda: print_list(shown, answer["next"], *columns))
+        show(answer, as_json, lambda: print_list(shown, answer["next"], *columns, counted=answer))
 
     return list_all, [*_arguments(row, row.places), *map(_option, (*row.parameters, *row.filters)), LIMIT, CURSOR]
 
@@ -131,12 +131,24 @@ def gather(ask: Callable[..., Json], limit: int, cursor: str | None) -> Json:
             return {**answer, "items": items}
 
 
-def print_list(rows: list[Json], cursor: str | None, *columns: str, nothing: str = "There is none.") -> None:
-    """Print rows as a table, and how to go on where there may be more."""
+def print_list(
+    rows: list[Json],
+    cursor: str | None,
+    *columns: str,
+    counted: Mapping[str, Any] | None = None,
+    nothing: str = "There is none.",
+) -> None:
+    """Print rows as a table, and how to go on where there may be more.
+
+    Args:
+        counted: an answer that says how many the whole list holds.
+    """
     if rows:
         table(rows, *columns)
-    else:
+    elif cursor is None:
         click.echo(nothing)
+    if counted is not None and "count" in counted and len(rows) != counted["count"]:
+        click.echo(f"{len(rows)} of {'' if counted['count_exact'] else 'at least '}{counted['count']}")
     if cursor is not None:
         click.echo(plain(f"There may be more: go on with --cursor {cursor}"))
 

@@ -4,6 +4,7 @@
 import re
 from collections.abc import Mapping
 
+from gateway.rest.auth import RANKS
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View
 from gateway.services.ledgerview import LedgerView
@@ -17,6 +18,11 @@ def views(view: LedgerView, readmodel: ReadModel) -> Mapping[str, View]:
 
     def describe(_: Call) -> Reply:
         return Reply(view.describe())
+
+    def caller(call: Call) -> Reply:
+        client = call.client
+        roles = [role for role, rank in RANKS.items() if rank <= RANKS.get(client.role, -1)]
+        return Reply(view.caller({"id": client.id, "name": client.name}, roles))
 
     def transaction(call: Call) -> Reply:
         transaction_id = call.path["transaction"]
@@ -35,4 +41,4 @@ def views(view: LedgerView, readmodel: ReadModel) -> Mapping[str, View]:
             }
         )
 
-    return {"getLedger": describe, "getTransaction": transaction}
+    return {"getLedger": describe, "whoAmI": caller, "getTransaction": transaction}

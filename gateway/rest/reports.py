@@ -12,6 +12,10 @@ Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
 _WHOLE: Schema = {"type": "integer"}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
+COUNT: Schema = {
+    "count": {"type": "integer", "minimum": 0, "description": "How many the whole list holds."},
+    "count_exact": {"type": "boolean", "description": "False where there are more than `count`, or may be."},
+}
 _ARTIFACTS: Final = ("Dataset", "DatasetVersion", "Model", "ModelVersion", "TrainingRun", "Evaluation")
 
 
@@ -144,6 +148,31 @@ REPORTS: Final[Mapping[str, Schema]] = {
         }
     ),
     "InboxItem": _object({"artifact": _TEXT, "owner": _TEXT, "since": _WHOLE, "status": reference("Status")}),
+    "SearchResults": _object(
+        {
+            "items": {"type": "array", "items": reference("SearchResult")},
+            "next": {"type": ["string", "null"]},
+            **COUNT,
+            "complete": {
+                "type": "boolean",
+                "description": "False where so many words begin with one of the query's that not all were looked at.",
+            },
+        }
+    ),
+    "SearchResult": _object(
+        {
+            "reference": _TEXT,
+            "kind": _TEXT,
+            "title": {"type": ["string", "null"]},
+            "owner": {"type": ["string", "null"]},
+            "digests": {"type": "array", "items": reference("FoundDigest")},
+            "transaction": reference("Transaction"),
+        }
+    ),
+    "FoundDigest": {
+        "description": "Where the record names a digest that was searched for.",
+        **_object({"pointer": _TEXT, "digest": _TEXT}),
+    },
     "Submission": _object(
         {
             "id": _TEXT,
@@ -186,6 +215,26 @@ REPORTS: Final[Mapping[str, Schema]] = {
             },
         }
     ),
+    "Caller": _object(
+        {
+            **dict.fromkeys(("organisation", "domain", "channel", "chaincode", "genesis_hash"), _TEXT),
+            "height": _WHOLE,
+            "caught_up": {"type": "boolean"},
+            "key": reference("Key"),
+            "roles": {
+                "description": "What the key may do: each of these.",
+                "type": "array",
+                "items": reference("KeyRole"),
+            },
+            "consortium_roles": {
+                "description": "Roles of the organisation in the policy in force; null where it is no member.",
+                "type": ["array", "null"],
+                "items": _TEXT,
+            },
+        }
+    ),
+    "Key": _object({"id": _TEXT, "name": _TEXT}),
+    "KeyRole": {"type": "string", "enum": ["reader", "recorder", "endorser", "operator"]},
     "DisabledMember": _object({"organisation": _TEXT, "reason": _TEXT}),
     "TransactionOutcome": _object(
         {

@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from chaincode.domain import codec, float64, text, values
 from chaincode.domain.register import COMMANDS
 from gateway.api.rows import Answer, Operation
-from gateway.rest.reports import REPORTS, Schema, reference
+from gateway.rest.reports import COUNT, REPORTS, Schema, reference
 
 # What the scalar types look like in JSON; a type that is not here is described by its base alone.
 _FORMS: Mapping[str, Schema] = {
@@ -57,10 +57,6 @@ _EXAMPLES: Mapping[str, Any] = {
     "CommitId": "5f" * 20,
 }
 
-_COUNT: Schema = {
-    "count": {"type": "integer", "minimum": 0, "description": "How many the whole list holds."},
-    "count_exact": {"type": "boolean", "description": "False where there are more than `count`, or may be."},
-}
 _DIGEST: Schema = {
     "type": "string",
     "pattern": "^[0-9a-f]{64}$",
@@ -138,7 +134,7 @@ class Components:
 
     def _page(self, kind: str) -> Schema:
         items = {"type": "array", "items": self._entry(kind)}
-        page = _object({"items": items, "next": {"type": ["string", "null"]}, **_COUNT})
+        page = _object({"items": items, "next": {"type": ["string", "null"]}, **COUNT})
         return self._named(f"{codec.KINDS[kind].__name__}Page", page)
 
     def _outcome(self, kinds: tuple[str, ...]) -> Schema:

@@ -13,7 +13,7 @@ from flask import Flask
 
 from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
-from gateway.rest import artifacts, datasets, lineage, models, operations, policies
+from gateway.rest import artifacts, datasets, lineage, models, operations, policies, search
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
@@ -37,6 +37,7 @@ from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
+from gateway.services.searching import Search
 from gateway.services.secret import Secret
 from gateway.services.shares import Shares
 from gateway.services.submitter import Submitter
@@ -180,7 +181,14 @@ def _nouns(
 ) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
     view = LedgerView(
-        projector, place.organisation, place.domain, place.channel, place.chaincode, place.genesis_hash, parts.disabled
+        projector,
+        catalogue,
+        place.organisation,
+        place.domain,
+        place.channel,
+        place.chaincode,
+        place.genesis_hash,
+        parts.disabled,
     )
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
@@ -190,6 +198,7 @@ def _nouns(
         **policies.views(catalogue),
         **artifacts.views(endorsements),
         **lineage.views(LineageReader(parts.readmodel)),
+        **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
         **ledger_routes.views(view, parts.readmodel),
     }

@@ -39,10 +39,7 @@ class InvalidParameter(PortError):
 
 
 def conditions_of(given: Mapping[str, str]) -> Conditions:
-    """What filters ask for, all of it; raises `InvalidParameter`.
-
-    A filter without a meaning of its own asks for the value of the field of that name.
-    """
+    """What filters ask for, all of it; raises `InvalidParameter`."""
     return tuple(_condition(name, text) for name, text in sorted(given.items()))
 
 
@@ -59,11 +56,13 @@ def digest_condition(digits: str) -> Condition:
 
 def _condition(name: str, text: str) -> Condition:
     try:
-        return _READERS[name](text) if name in _READERS else OneOf(name, (text,))
+        return _READERS[name](text)
     except InvalidField as exc:
         raise InvalidParameter(name, exc.reason) from None
-    except (LedgerError, ValueError) as exc:
-        raise InvalidParameter(name, str(exc).rstrip(".")) from None
+    except LedgerError as exc:
+        raise InvalidParameter(name, f"it must be an SPDX licence expression; {str(exc).rstrip('.')}") from None
+    except ValueError as exc:
+        raise InvalidParameter(name, str(exc)) from None
 
 
 def _one_of(field: str, choices: type[E]) -> Callable[[str], Condition]:
@@ -135,4 +134,7 @@ _READERS: Final[Mapping[str, Callable[[str], Condition]]] = {
     "digest": _digest,
     "subject": _subject,
     "number": _number,
+    "by": lambda text: OneOf("by", (OrgId(text),)),
 }
+FILTERS: Final = tuple(_READERS)
+"""The names of the filters that there are."""

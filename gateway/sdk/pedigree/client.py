@@ -103,9 +103,13 @@ class Pedigree(ModelCalls, RunCalls):
         """A page of data sets: `items`, and `next` to pass as `cursor` for the page after it."""
         return self._transport.get("/v1/datasets", cursor=cursor, limit=limit, **filters)
 
-    def dataset_versions(self, name: str, *, cursor: str | None = None, limit: int = 100) -> Json:
+    def dataset_versions(self, name: str, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of the versions of a data set."""
-        return self._transport.get(f"/v1/datasets/{segment(name)}/versions", cursor=cursor, limit=limit)
+        return self._transport.get(f"/v1/datasets/{segment(name)}/versions", cursor=cursor, limit=limit, **filters)
+
+    def all_dataset_versions(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
+        """A page of versions of all data sets."""
+        return self._transport.get("/v1/dataset-versions", cursor=cursor, limit=limit, **filters)
 
     def dataset_version(self, name: str, number: int) -> Json:
         """A version of a data set."""
@@ -162,9 +166,9 @@ class Pedigree(ModelCalls, RunCalls):
         """The policy in force."""
         return self._transport.get("/v1/policies/current")
 
-    def policies(self, *, cursor: str | None = None, limit: int = 100) -> Json:
+    def policies(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of the versions of the policy that were in force."""
-        return self._transport.get("/v1/policies", cursor=cursor, limit=limit)
+        return self._transport.get("/v1/policies", cursor=cursor, limit=limit, **filters)
 
     def policy_votes(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of votes for versions of the policy; `number` keeps those for one version."""
@@ -230,6 +234,14 @@ class Pedigree(ModelCalls, RunCalls):
     def transaction(self, transaction_id: str) -> Json:
         """The outcome of a transaction."""
         return self._transport.get(f"/v1/transactions/{segment(transaction_id)}")
+
+    def search(self, query: str, *, kind: str | None = None, cursor: str | None = None, limit: int = 100) -> Json:
+        """A page of what has these words in its name or texts, or names a digest that is or begins so."""
+        return self._transport.get("/v1/search", q=query, kind=kind, cursor=cursor, limit=limit)
+
+    def whoami(self) -> Json:
+        """Who you are to the gateway, and which ledger it serves."""
+        return self._transport.get("/v1/whoami")
 
     def ledger(self) -> Json:
         """Height, channel and organisation."""

@@ -68,9 +68,13 @@ class ModelCalls(Calls):
         """A version of a model."""
         return self._transport.get(f"/v1/models/{segment(name)}/versions/{number}")
 
-    def model_versions(self, name: str, *, cursor: str | None = None, limit: int = 100) -> Json:
+    def model_versions(self, name: str, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of the versions of a model."""
-        return self._transport.get(f"/v1/models/{segment(name)}/versions", cursor=cursor, limit=limit)
+        return self._transport.get(f"/v1/models/{segment(name)}/versions", cursor=cursor, limit=limit, **filters)
+
+    def all_model_versions(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
+        """A page of versions of all models."""
+        return self._transport.get("/v1/model-versions", cursor=cursor, limit=limit, **filters)
 
     def verify_model(
         self, name: str, number: int, files: Path, *, progress: Callable[[int], None] | None = None, check: bool = False

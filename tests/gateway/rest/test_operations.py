@@ -3,6 +3,7 @@
 
 import inspect
 import re
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,12 +11,23 @@ import click
 import pytest
 
 from chaincode.domain.policy import Stage
-from chaincode.domain.register import COMMANDS
-from gateway.api.operations import CONSENT_STATES, CSV_AND_JSON_LINES, EXAMPLES, OPERATIONS, PURPOSES, STAGES
+from chaincode.domain.provenance import Sensitivity
+from chaincode.domain.register import COMMANDS, RECORDS
+from gateway.api.operations import (
+    CONSENT_STATES,
+    CSV_AND_JSON_LINES,
+    EXAMPLES,
+    KINDS,
+    OPERATIONS,
+    PURPOSES,
+    SENSITIVITIES,
+    STAGES,
+)
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree
 from gateway.rest.auth import RANKS
 from gateway.services import consent, tables
+from gateway.services.filters import FILTERS
 from pedigree import Pedigree
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -147,6 +159,9 @@ def test_every_command_of_the_ledger_can_be_recorded_by_one_operation() -> None:
 
 def test_the_table_uses_the_words_of_the_rules() -> None:
     assert tuple(Stage) == STAGES
+    assert tuple(Sensitivity) == SENSITIVITIES
+    assert tuple(kind.name for kind in RECORDS if kind.reference) == KINDS
+    assert {each for operation in OPERATIONS for each in map(attrgetter("name"), operation.filters)} <= set(FILTERS)
     assert tuple(consent.STATES) == CONSENT_STATES
     assert consent.PURPOSES == PURPOSES
     assert tuple(tables.MEDIA_TYPES) == CSV_AND_JSON_LINES

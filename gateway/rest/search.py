@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Search across all kinds of records."""
+
+from collections.abc import Mapping
+
+from gateway.rest.routing import Call, Reply, View
+from gateway.services.searching import Search
+
+
+def views(search: Search) -> Mapping[str, View]:
+    """The operations that search, by name."""
+
+    def found(call: Call) -> Reply:
+        query, kind, cursor = call.query.get("q", ""), call.query.get("kind"), call.query.get("cursor")
+        return Reply(search.page(query, kind=kind, cursor=cursor, limit=call.limit))
+
+    return {"search": found}

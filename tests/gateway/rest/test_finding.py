@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filters, counts, search and whoami over HTTP: what they find, and how what they cannot understand is refused."""
+
+from typing import Any
+
+import pytest
+
+from gateway.api.operations import OPERATIONS
+from gateway.services.ports import LedgerWrite
+
+LISTS = [operation for operation in OPERATIONS if operation.answer.form == "page" and not operation.places]
+CARD = "ab" * 32
+
+
+def record(api: Any, *records: dict[str, Any]) -> None:
+    """Put records on the ledger and let the gateway read them."""
+    number = len(api.ledger.chain)
+    writes = [LedgerWrite(f"{record['kind']}/{number}/{index}", record) for index, record in enumerate(records)]
+    api.ledger.append(f"{number:064x}", {}, writes)
+    assert api.get("/v1/ledger", Min_Ledger_Height=str(number + 1)).status_code == 200
+
+
+def names(response: Any, field: str) -> list[str]:
+    assert response.status_code == 200, response.json
+    assert response.json["count"] == len(response.json["items"])
+    return [item["record"][field] for item in response.json["items"]]
+
+
+@pytest.fixture
+def filled(api: Any) -> Any:
+    record(
+        api,
+        {"kind": "model", "model": "net", "owner": "LabMSP", "title": "A net for cells"},
+        {"kind": "model", "model": "tree", "owner": "HospitalMSP", "title": "A tree of decisions"},
+        {"kind": "model-version", "model": "net", "number": 1, "owner": "LabMSP", "licence": "MIT", "digest": CARD},
+        {"kind": "model-version", "model": "net", "number": 2, "owner": "LabMSP", "licence": "CC0-1.0"},
+    )
+    record(api, {"kind": "artifact-stage", "artifact": "model-version:net:2", "stage": "submitted", "owner": "LabMSP"})
+    record(
+        api,
+        {"kind": "evaluation", "evaluation": "e-1", "owner": "LabMSP", "subject": "model-version:net:1"},
+        {"kind": "evaluation", "evaluation": "e-2", "owner": "LabMSP", "subject": "model-version:net:2"},
+    )
+    return api
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "found"),
+    [
+        ("models", "model", ["net", "tree"]),
+        ("models?name=tr", "model", ["tree"]),
+        ("models?owner=HospitalMSP", "model", ["tree"]),
+        ("models?stage=submitted", "model", ["net"]),
+        ("models?stage=approved", "model", []),
+        (f"models?digest={CARD[:8]}", "model", ["net"]),
+        ("models?licence=MIT&since=2020-01-01&before=2030-01-01T00:00:00Z", "model", ["net"]),
+        ("models?before=2020-01-01", "model", []),
+        ("model-versions?stage=draft", "number", [1]),
+        ("model-versions?licence=cc0-1.0", "number", [2]),
+        ("models/net/versions?stage=submitted", "number", [2]),
+        ("models/tree/versions?stage=submitted", "number", []),
+        ("evaluations?subject=model-version:net:2", "evaluation", ["e-2"]),
+    ],
+)
+def test_lists_are_filtered_and_counted(filled: Any, path: str, field: str, found: list[Any]) -> None:
+    assert names(filled.get(f"/v1/{path}"), field) == found
+
+
+@pytest.mark.parametrize("operation", LISTS, ids=lambda operation: operation.name)
+def test_every_list_refuses_a_cursor_and_filters_that_it_cannot_understand(api: Any, operation: Any) -> None:
+    for parameter, text in [("cursor", "AAAA"), *((each.name, "\u2603") for each in operation.filters)]:
+        refused = api.get(f"{operation.path}?{parameter}={text}")
+        assert (refused.status_code, refused.json["code"]) == (400, "invalid-parameter"), parameter
+        assert refused.json["facts"] == {"parameter": parameter}
+        assert refused.json["detail"].startswith(f"{parameter}: it must ")
+
+
+def test_search_goes_from_page_to_page_and_names_what_it_found(filled: Any) -> None:
+    first = filled.get("/v1/search?q=a+of+decisions").json
+    assert [(item["reference"], item["title"], item["owner"]) for item in first["items"]] == [
+        ("model:tree", "A tree of decisions", "HospitalMSP")
+    ]
+    page = filled.get("/v1/search?q=A&limit=1").json
+    assert (page["items"][0]["reference"], page["count"], page["complete"]) == ("model:net", 2, True)
+    after = filled.get(f"/v1/search?q=A&limit=1&cursor={page['next']}").json
+    assert [item["reference"] for item in after["items"]] == ["model:tree"]
+    found = filled.get(f"/v1/search?q={CARD}&kind=model-version").json["items"]
+    assert [(item["reference"], item["digests"]) for item in found] == [
+        ("model-version:net:1", [{"pointer": "/digest", "digest": CARD}])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [("", "q"), ("q=", "q"), ("q=%22*%22", "q"), (f"q={'x' * 201}", "q"), ("q=x&kind=edge", "kind"),
+     ("q=a&cursor=AAAA", "cursor"), ("q=a&limit=0", "limit")],
+)  # fmt: skip
+def test_a_search_that_cannot_be_made_is_refused_by_name(api: Any, query: str, parameter: str) -> None:
+    refused = api.get(f"/v1/search?{query}")
+    assert (refused.status_code, refused.json["code"]) == (400, "invalid-parameter")
+    assert refused.json["facts"] == {"parameter": parameter}
+
+
+@pytest.mark.parametrize(("role", "roles"), [("reader", 1), ("endorser", 3), ("operator", 4)])
+def test_whoami_names_the_caller_its_roles_and_the_ledger(filled: Any, role: str, roles: int) -> None:
+    record(filled, {"kind": "policy", "number": 1, "members": [{"organisation": "LabMSP", "roles": ["auditor"]}]})
+    me = filled.get("/v1/whoami", role=role).json
+    assert me["roles"] == ["reader", "recorder", "endorser", "operator"][:roles]
+    assert me["key"]["name"] == role
+    assert (me["organisation"], me["channel"], me["consortium_roles"]) == ("LabMSP", "pedigree", ["auditor"])
+    assert me["height"] == len(filled.ledger.chain)
+    assert filled.get("/v1/whoami", role=None).status_code == 401
+
+
+def test_whoami_knows_that_an_organisation_is_not_in_the_policy(api: Any) -> None:
+    assert api.get("/v1/whoami").json["consortium_roles"] is None
+    record(api, {"kind": "policy", "number": 1, "members": [{"organisation": "HospitalMSP", "roles": []}]})
+    assert api.get("/v1/whoami").json["consortium_roles"] is None

@@ -2,12 +2,12 @@
 """What clients read about a running network: `network.json` and a Fabric connection profile for each organisation."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from network.durable import write_file
 from network.material import Material
 from network.publicfiles import certificate_of
 from network.topology import Organisation, Topology
@@ -100,9 +100,7 @@ def _describe(organisation: Organisation, material: Material) -> dict[str, str]:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a file in one step, so that nobody reads half of it; raises `OSError`."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    new.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    new.replace(path)
+    write_file(path, (json.dumps(value, indent=2) + "\n").encode(), mode=0o644)
 
 
 def _pem(path: Path) -> str:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any, Protocol
 
+from gateway.fabric.durable import write_file
 from gateway.fabric.errors import CheckpointError
 
 __all__ = ["Checkpoint", "EventPosition", "FileCheckpointer", "InMemoryCheckpointer"]
@@ -94,7 +93,7 @@ class FileCheckpointer(InMemoryCheckpointer):
     def _save(self, block_number: int, transaction_id: str | None) -> None:
         text = json.dumps({"blockNumber": block_number, "transactionId": transaction_id})
         try:
-            _replace(self._path, text.encode())
+            write_file(self._path, text.encode(), mode=0o600)
         except OSError as exc:
             raise CheckpointError(f"{self._path}: the checkpoint cannot be written: {exc}") from exc
 
@@ -116,22 +115,3 @@ def _load(path: Path) -> tuple[int | None, str | None]:
     if not whole or not (transaction_id is None or isinstance(transaction_id, str)):
         raise CheckpointError(f"{path}: the checkpoint lacks a block number or has a malformed transaction id")
     return block_number, transaction_id
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    # The rename itself is durable only once the directory is.
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that hold keys: for the owner alone, and whole or not there, whatever happens in the middle of a write."""
+"""Files and folders that hold keys: for the owner alone."""
 
 import fcntl
 import os
@@ -8,43 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.identities.errors import WalletError
-
-
-class Disk:
-    """The few operations that durability rests on, in one place so that tests can let each of them fail."""
-
-    def write(self, path: Path, content: bytes, mode: int) -> None:
-        """Write a file that only this process knows of yet, down to the disk."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)  # a left-over may have had another mode
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def rename(self, source: Path, target: Path) -> None:
-        """Put a file in another's place in one step."""
-        source.rename(target)
-
-    def sync_folder(self, folder: Path) -> None:
-        """Make renames in a folder durable."""
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def replace(disk: Disk, path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Put `content` in the place of `path`: after a crash the old file is there or the new one, each whole.
-
-    A crash leaves `.<name>.new` behind, as closed as the file itself; the next write takes it over. Writers of one
-    folder must exclude one another with `locked`.
-    """
-    new = path.with_name(f".{path.name}.new")
-    disk.write(new, content, mode)
-    disk.rename(new, path)
-    disk.sync_folder(path.parent)
 
 
 def private_folder(folder: Path) -> Path:

@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 
+from gateway.fabric.durable import Disk
 from gateway.identities import bundle
 from gateway.identities.credential import Credential, load_certificates
 from gateway.identities.cryptoki import load
 from gateway.identities.errors import IdentityError, NoSuchIdentity, WalletError, WrongPassphrase
-from gateway.identities.files import Disk
 from gateway.identities.keys import PrivateKey, algorithm_of
 from gateway.identities.wallet import Wallet, read_mark, write_mark
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.fabric.durable import Disk
 from gateway.identities.credential import Credential, load_certificate
 from gateway.identities.errors import IdentityError
-from gateway.identities.files import Disk, private_folder
+from gateway.identities.files import private_folder
 from gateway.identities.keys import load_private_key, private_pem
 
 _ROLES = ("client", "peer", "admin", "orderer")

@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.fabric.durable import Disk, write_file
 from gateway.identities.credential import check_validity, common_name
 from gateway.identities.errors import (
     CaMisbehaved,
@@ -22,7 +23,7 @@ from gateway.identities.errors import (
     IdentityError,
     RevocationUnknown,
 )
-from gateway.identities.files import Disk, private_folder, replace
+from gateway.identities.files import private_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -159,7 +160,7 @@ class Revocations:
                 )
             lists = {**self._lists, _key(new.issuer): new}
             private_folder(self._file.parent)
-            replace(self._disk, self._file, b"".join(each.pem for each in lists.values()), mode=0o644)
+            write_file(self._file, b"".join(each.pem for each in lists.values()), mode=0o644, disk=self._disk)
             self._lists = lists
             self._seen = self._state()
         return new

@@ -19,10 +19,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from gateway.fabric.durable import Disk
 from gateway.identities import bundle
 from gateway.identities.credential import Credential
 from gateway.identities.errors import DamagedIdentity, WalletError, WrongPassphrase
-from gateway.identities.files import Disk
 from gateway.identities.wallet import MARK, Wallet, read_mark, write_mark
 
 LOG_N = 15

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gateway.fabric.durable import write_file
 from gateway.identities.errors import IdentityError
-from gateway.identities.files import Disk, private_folder, replace
+from gateway.identities.files import private_folder
 
 _LARGEST = 4096
 
@@ -44,7 +45,7 @@ def read_secret(
 def write_secret(path: Path, secret: str) -> None:
     """Write a secret for the owner alone, in one step."""
     private_folder(path.parent)
-    replace(Disk(), path, secret.encode() + b"\n")
+    write_file(path, secret.encode() + b"\n", mode=0o600)
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.fabric.durable import Disk, write_file
 from gateway.identities import bundle
 from gateway.identities.credential import Credential, checked_label
 from gateway.identities.errors import DamagedIdentity, NoSuchIdentity, WalletError
-from gateway.identities.files import Disk, closed_folder, locked, read_private, replace
+from gateway.identities.files import closed_folder, locked, read_private
 from gateway.identities.keys import PrivateKey, generate
 
 MARK = "wallet.json"
@@ -57,7 +58,7 @@ class Wallet:
         path = self.path(label)
         content = self.pack(label, credential)
         with self.writing():
-            replace(self.disk, path, content)
+            write_file(path, content, mode=0o600, disk=self.disk)
 
     def remove(self, label: str) -> None:
         """Forget an identity and its key; raises `NoSuchIdentity`."""
@@ -119,4 +120,4 @@ def write_mark(folder: Path, disk: Disk, kind: str, **facts: Any) -> None:
         if read_mark(folder) is not None:
             raise WalletError(f"{folder} is a wallet already")
         content = json.dumps({"schema": 1, "kind": kind, **facts}, indent=2).encode() + b"\n"
-        replace(disk, folder / MARK, content)
+        write_file(folder / MARK, content, mode=0o600, disk=disk)

@@ -2,12 +2,13 @@
 """What a gateway needs to run, read once and checked before anything starts."""
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from gateway.fabric.durable import write_file
 
 PER_ADDRESS = 512
 FIRST_PORT = 8101
@@ -317,13 +318,7 @@ def load_secret(path: Path) -> bytes:
         secret = path.read_bytes()
     except FileNotFoundError:
         secret = secrets.token_bytes(SECRET_SIZE)
-        temporary = path.with_suffix(".new")
-        descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
+        write_file(path, secret, mode=0o600)
     if len(secret) != SECRET_SIZE:
         raise SettingsError(f"{path} must hold {SECRET_SIZE} bytes")
     return secret

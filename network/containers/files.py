@@ -17,6 +17,7 @@ from fabric_protos.common import common_pb2
 from network.containers import couchdb, gatewayview, nodes
 from network.containers.compose import compose
 from network.containers.plan import Authority, Peer, Plan
+from network.durable import write_file
 from network.embedded.genesis import genesis_block
 from network.lifecycle import packages_for
 from network.material import ensure_material, ensure_service
@@ -81,7 +82,7 @@ def ca_secret(folder: Path, name: str) -> Path:
     """The file that holds the password of a CA's administrator, made on first use."""
     path = folder / "services" / name / "admin.secret"
     if not path.exists():
-        _write(path, f"{secrets.token_urlsafe(24)}\n".encode(), mode=0o600, durable=True)
+        _write(path, f"{secrets.token_urlsafe(24)}\n".encode(), mode=0o600)
     return path
 
 
@@ -91,7 +92,7 @@ def _couchdb_password(plan: Plan, peer: Peer) -> str:
         return ""
     path = couchdb.secret_of(plan, peer)
     if not path.exists():
-        _write(path, f"{couchdb.new_secret()}\n".encode(), mode=0o600, durable=True)
+        _write(path, f"{couchdb.new_secret()}\n".encode(), mode=0o600)
     return _read(path)
 
 
@@ -117,7 +118,7 @@ def _make_genesis_blocks(plan: Plan) -> None:
         path = plan.genesis_block(channel.name)
         if not path.exists():
             block = _fresh_block(plan, channel) if plan.site is None else agreed_block(plan, channel)
-            _write(path, block.SerializeToString(deterministic=True), durable=True)
+            _write(path, block.SerializeToString(deterministic=True))
 
 
 def _fresh_block(plan: Plan, channel: Channel) -> common_pb2.Block:
@@ -224,19 +225,9 @@ def _write_tree(path: Path, tree: nodes.Tree) -> None:
     _write(path, text.encode(), mode=0o600)
 
 
-def _write(path: Path, content: bytes, mode: int = 0o644, *, durable: bool = False) -> None:
-    """Write a file in one step, and not at all where it says the same already.
-
-    What cannot be made again must be `durable`: a power cut leaves the former file or the new one, never an empty one.
-    """
+def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file in one step, and not at all where it says the same already."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.read_bytes() == content:
         return
-    unfinished = path.with_name(f".{path.name}.new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    unfinished.replace(path)
+    write_file(path, content, mode=mode)

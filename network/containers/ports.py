@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from network.containers.errors import ContainersError
+from network.durable import write_file
 
 _RANGE = (20_000, 32_000)
 """Below the ports that the system gives to outgoing connections, which could take one during a restart."""
@@ -38,9 +39,8 @@ class KeptPorts:
     ) -> None:
         if error is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished = self._path.with_suffix(".new")  # a tool killed here leaves the former file whole
-            unfinished.write_text(json.dumps(self._known, indent=1, sort_keys=True) + "\n", encoding="ascii")
-            unfinished.replace(self._path)
+            text = json.dumps(self._known, indent=1, sort_keys=True) + "\n"
+            write_file(self._path, text.encode("ascii"), mode=0o644)
 
     def avoid(self, ports: Iterable[int]) -> None:
         """Give none of these to anybody."""

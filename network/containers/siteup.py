@@ -22,6 +22,7 @@ from network.containers.plan import Plan
 from network.containers.site import Choice, Site, agreement, refuse_moves
 from network.containers.sitefabric import SiteFabric, Waiting
 from network.containers.siteplan import make_site_plan, with_own_addresses
+from network.durable import write_file
 from network.embedded.blocks import header_hash
 from network.embedded.lock import held
 from network.material import ensure_material
@@ -128,9 +129,7 @@ def _package(topology: Topology, directory: Path, name: str, label: str) -> tupl
     path = directory / f"{name}.join"
     made = joinpackage.export(topology, directory, name, label)
     if not path.exists() or joinpackage.content_of(path.read_bytes()) != joinpackage.content_of(made):
-        unfinished = path.with_name(f".{path.name}.new")
-        unfinished.write_bytes(made)
-        unfinished.replace(path)
+        write_file(path, made, mode=0o644)
     return path, joinpackage.read(path).fingerprint
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from network.durable import write_file
 from network.embedded import CONNECTIONS_PER_ADDRESS
 from network.embedded.blockcommit import commit_genesis
 from network.embedded.blocks import header_hash, last_config
@@ -302,6 +303,4 @@ def _write_once(path: Path, content: bytes) -> None:
     if path.exists() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    write_file(path, content, mode=0o644)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a folder from which an organisation's part is installed with Helm."""
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from network.durable import write_file
 from network.kubernetes.part import CHAINCODE_PORT, KubernetesError, Part
 from network.kubernetes.secrets import read_secrets, secrets
 from network.kubernetes.values import values
@@ -43,13 +43,13 @@ def export(part: Part, folder: Path, *, genesis_hash: str | None, version: str) 
     private = secrets(part, read_secrets(folder / "secrets.yaml"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copytree(CHART, folder / "chart", dirs_exist_ok=True)
-    _write(folder / "values.yaml", dump([told]).encode(), mode=0o644)
-    _write(folder / "secrets.yaml", dump(private).encode(), mode=0o600)
+    write_file(folder / "values.yaml", dump([told]).encode(), mode=0o644)
+    write_file(folder / "secrets.yaml", dump(private).encode(), mode=0o600)
     files = ["chart/", "values.yaml", "secrets.yaml"]
     commands = [f"kubectl apply -n NAMESPACE -f {folder / 'secrets.yaml'}"]
     if package is not None:
         file = f"{part.topology.chaincode}_{version}.tar.gz"
-        _write(folder / file, package.content, mode=0o644)
+        write_file(folder / file, package.content, mode=0o644)
         files.append(file)
     commands.append(f"helm upgrade --install {part.prefix} {folder / 'chart'} -n NAMESPACE -f {folder / 'values.yaml'}")
     return Exported(folder, tuple(files), None if package is None else package.package_id, tuple(commands))
@@ -89,12 +89,3 @@ def _package(part: Part, owner: Organisation, version: str) -> Package:
         )
     tls = ServiceTls.from_folder(ensure_service(part.material, folder, owner.domain, part.chaincode))
     return make_package(f"{part.topology.chaincode}_{version}", Endpoint(part.chaincode, CHAINCODE_PORT), tls)
-
-
-def _write(path: Path, content: bytes, *, mode: int) -> None:
-    """In one step, and never readable by others in between."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    new.replace(path)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fabric_protos.common import common_pb2
 
+from network.durable import publish_file
 from network.embedded.blocks import header_hash
 from network.metrics import node_metric
 from network.native import render
@@ -35,7 +36,7 @@ def make_genesis_blocks(plan: Plan, binaries: Binaries) -> None:
         unfinished = block.with_suffix(".unfinished")
         where = ("-configPath", str(folder), "-profile", channel.name, "-channelID", channel.name)
         binaries.run("configtxgen", *where, "-outputBlock", str(unfinished))
-        unfinished.replace(block)
+        publish_file(unfinished, block)
 
 
 def _refuse_secrets(plan: Plan) -> None:

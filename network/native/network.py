@@ -5,7 +5,6 @@ Every step looks at what is there before it does something, so that a first star
 are the same walk: survivors of a killed tool are stopped first, ledgers stay, joins that were done are not repeated.
 """
 
-import json
 import os
 import queue
 import signal
@@ -19,6 +18,7 @@ from network.native import channel, render
 from network.native.errors import NativeError
 from network.native.plan import OrdererNode, PeerNode, Plan, extended
 from network.native.processes import Binaries, ended, refuse_taken_ports, start, stop, wait_for_port
+from network.profiles import write_json
 from network.topology import Topology, TopologyError
 
 Children = dict[str, int]
@@ -145,9 +145,7 @@ def describe(plan: Plan, pid: int | None) -> dict[str, object]:
 
 def write_description(directory: Path, description: dict[str, object]) -> None:
     """Write `network.json` in one step, so that no reader sees half of it."""
-    unfinished = directory / "network.json.unfinished"
-    unfinished.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(directory / "network.json")
+    write_json(directory / "network.json", description)
 
 
 def foreground(

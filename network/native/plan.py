@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from network.durable import write_file
 from network.freeports import bind_anywhere
 from network.material import Material
 from network.native.errors import NativeError
@@ -227,7 +228,7 @@ class Ports:
             probe.close()
         self._held.clear()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps(self._known, indent=1, sort_keys=True) + "\n", encoding="ascii")
+        write_file(self._path, (json.dumps(self._known, indent=1, sort_keys=True) + "\n").encode("ascii"), mode=0o644)
 
 
 def _read_ports(path: Path) -> Mapping[str, int]:

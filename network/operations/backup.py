@@ -23,6 +23,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from network import running
+from network.durable import publish_file
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.native import processes
 from network.operations.archives import judge_names, plain_files
@@ -81,12 +82,11 @@ def back_up(directory: Path, file: Path, passphrase: str | None) -> Backup:
             with tarfile.open(unfinished, fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
                 _write(directory, described, archive, passphrase, done)
             output.flush()
-            os.fsync(output.fileno())
             done.size = output.tell()
             output.seek(0)
             done.sha256 = hashlib.file_digest(output, "sha256").hexdigest()
             _refuse_existing(file)  # somebody may have written it meanwhile
-            unfinished.replace(file)
+            publish_file(unfinished, file)
     return done
 
 

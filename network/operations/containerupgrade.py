@@ -19,6 +19,7 @@ from network.containers.errors import ContainersError
 from network.containers.generation import Generation
 from network.containers.network import service_names
 from network.containers.plan import CHAINCODE_HEALTH_PORT, Plan, make_plan
+from network.durable import write_file
 from network.embedded.lock import held
 from network.lifecycle import Deployed, install
 from network.operations.errors import OperationsError
@@ -99,10 +100,7 @@ def _write_both(compose_file: Path, former: dict[str, Any]) -> None:
     """Describe the former chaincodes beside the new ones, as they are, so that the engine leaves them alone."""
     described = yaml.safe_load(compose_file.read_text(encoding="utf-8"))
     described["services"] = former | described["services"]
-    unfinished = compose_file.with_name(f".{compose_file.name}.new")
-    unfinished.touch(mode=0o600)
-    unfinished.write_text(yaml.safe_dump(described, sort_keys=False, width=120), encoding="utf-8")
-    unfinished.replace(compose_file)
+    write_file(compose_file, yaml.safe_dump(described, sort_keys=False, width=120).encode(), mode=0o600)
 
 
 def _answers(docker: Docker, container: str) -> bool:

@@ -17,6 +17,7 @@ from network.config.groups import peer_organisation
 from network.config.growth import Network, Outcome
 from network.config.submit import first_answer, proposed, submit
 from network.config.view import describe
+from network.durable import write_file
 from network.embedded.identity import Signer
 from network.topology import Batch, Endpoint, Organisation, check_msp_id
 from network.verbs.common import as_json_option, directory_option, refusing
@@ -188,7 +189,7 @@ def export(file: Path, *, directory: Path) -> None:
     """
     _refuse_existing(file)
     found = _current(_network(directory))
-    _replace(file, found.SerializeToString(deterministic=True))
+    write_file(file, found.SerializeToString(deterministic=True), mode=0o644)
     click.echo(f"wrote configuration {found.sequence} to {file}")
 
 
@@ -307,7 +308,7 @@ def sign(
     if not yes:
         click.confirm(f"approve as {signer.msp_id}?", abort=True, err=True)
     signed = envelopes.approve(envelope, signer)
-    _replace(file, signed.SerializeToString())
+    write_file(file, signed.SerializeToString(), mode=0o644)
     click.echo(f"approved by {', '.join(envelopes.signers(signed))}")
 
 
@@ -343,7 +344,7 @@ def _propose(directory: Path, out: Path, wanted: Callable[[configtx_pb2.Config],
     envelope = proposed(network.channel, _current(network), wanted)
     if envelope is None:
         raise ConfigError("the channel's configuration is so already: there is nothing to sign")
-    _replace(out, envelope.SerializeToString())
+    write_file(out, envelope.SerializeToString(), mode=0o644)
     _, update = envelopes.read(out.read_bytes())
     for line in envelopes.changes(update):
         click.echo(f"  {line}", err=True)
@@ -354,13 +355,6 @@ def _refuse_existing(file: Path) -> None:
     """It may be an update that others have signed already, and their approvals are nowhere else."""
     if os.path.lexists(file):
         raise ConfigError(f"{file} exists already: name a new file")
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write a file in one step, so that a tool killed meanwhile leaves what was there."""
-    new = file.with_name(f".{file.name}.new")
-    new.write_bytes(content)
-    new.replace(file)
 
 
 def _signer(directory: Path, organisation: str | None, folder: Path | None, mspid: str | None) -> Signer:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from network import running
+from network.durable import write_file
 from network.operations import joinpackage
 from network.operations.errors import OperationsError
 from network.topology import Organisation
@@ -33,9 +34,7 @@ def export_msp(organisation: str, file: Path, chaincode_label: str | None, *, di
         raise OperationsError(f"{file} exists already: name a new file")
     label = chaincode_label or f"{topology.chaincode}_1.0"
     content = joinpackage.export(topology, directory, organisation, label)
-    unfinished = file.with_name(f".{file.name}.new")
-    unfinished.write_bytes(content)
-    unfinished.replace(file)
+    write_file(file, content, mode=0o644)
     click.echo(f"wrote {file}; fingerprint of its root: {joinpackage.read(file).fingerprint}")
 
 

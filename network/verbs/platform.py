@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from network import running
+from network.durable import write_file
 from network.kubernetes import Part
 from network.kubernetes import export as export_chart
 from network.monitoring import MonitoringError, certificate_metrics, find_targets
@@ -112,9 +113,7 @@ def certificates(file: Path | None, directory: Path) -> None:
     if file is None:
         click.echo(text, nl=False)
         return
-    new = file.with_name(f".{file.name}.new")  # the collector reads *.prom only, so never half of it
-    new.write_text(text, encoding="utf-8")
-    new.replace(file)
+    write_file(file, text.encode(), mode=0o644)  # the collector never reads half of it
 
 
 def _addresses(texts: tuple[str, ...]) -> dict[str, Endpoint]:

@@ -88,17 +88,17 @@ def test_a_failed_write_changes_neither_file_nor_position(tmp_path: Path, monkey
 
 def test_file_and_directory_are_synced_and_the_rename_comes_between(tmp_path: Path, monkeypatch):
     calls = []
-    sync, replace = os.fsync, Path.replace
+    sync, rename = os.fsync, Path.rename
 
     def recorded_sync(descriptor: int) -> None:
         calls.append("fsync")
         sync(descriptor)
 
-    def recorded_replace(self: Path, target: Path) -> Path:
-        calls.append("replace")
-        return replace(self, target)
+    def recorded_rename(self: Path, target: Path) -> Path:
+        calls.append("rename")
+        return rename(self, target)
 
     monkeypatch.setattr(os, "fsync", recorded_sync)
-    monkeypatch.setattr(Path, "replace", recorded_replace)
+    monkeypatch.setattr(Path, "rename", recorded_rename)
     FileCheckpointer(tmp_path / "c").checkpoint_block(1)
-    assert calls == ["fsync", "replace", "fsync"]
+    assert calls == ["fsync", "rename", "fsync"]

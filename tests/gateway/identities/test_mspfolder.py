@@ -9,10 +9,10 @@ import pytest
 
 from gateway.fabric import Identity, Signer
 from gateway.fabric.certificates import read_certificate
+from gateway.fabric.durable import Disk
 from gateway.fabric.mspfolder import msp_from_folder
 from gateway.identities.credential import Credential
 from gateway.identities.errors import IdentityError
-from gateway.identities.files import Disk
 from gateway.identities.mspfolder import ensure_msp, read_msp, recover_msp, write_msp
 from network.material import ensure_material
 from network.topology import default_topology

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from gateway.fabric.durable import Disk
 from gateway.identities.ca import FabricCa
 from gateway.identities.credential import Credential
 from gateway.identities.errors import CaUnreachable
-from gateway.identities.files import Disk
 from gateway.identities.keys import PrivateKey, same_key
 from gateway.identities.mspfolder import read_msp, write_msp
 from gateway.identities.renewal import CurrentIdentity, Renewal, due_at

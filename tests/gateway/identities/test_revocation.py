@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.fabric.durable import Disk
 from gateway.identities.credential import Credential
 from gateway.identities.described import revocation_state
 from gateway.identities.errors import (
@@ -18,7 +19,6 @@ from gateway.identities.errors import (
     IdentityError,
     RevocationUnknown,
 )
-from gateway.identities.files import Disk
 from gateway.identities.revocation import RevocationList, Revocations
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from gateway.fabric.durable import Disk
 from gateway.identities import bundle
 from gateway.identities.credential import Credential
 from gateway.identities.errors import DamagedIdentity, IdentityError, NoSuchIdentity, WalletError, WrongPassphrase
-from gateway.identities.files import Disk
 from gateway.identities.sealed import SealedWallet
 from gateway.identities.wallet import MARK, Wallet, read_mark
 from gateway.identities.wallets import open_wallet

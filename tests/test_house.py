@@ -100,7 +100,9 @@ RULES: dict[str, Rule] = {
         ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})
     ),
     "gateway.identities.cryptoki": Rule(("gateway.identities",), frozenset({"pkcs11"})),
-    "gateway.identities.hsm": Rule(("gateway.fabric.durable", "gateway.identities"), frozenset({"cryptography", "pkcs11"})),
+    "gateway.identities.hsm": Rule(
+        ("gateway.fabric.durable", "gateway.identities"), frozenset({"cryptography", "pkcs11"})
+    ),
     "gateway.identities": Rule(("gateway.identities", "gateway.fabric"), frozenset({"cryptography", "httpx"})),
     "gateway.server": Rule(
         (

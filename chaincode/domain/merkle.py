@@ -16,7 +16,6 @@ from typing import Final
 
 HASH: Final = 32
 SALT: Final = 16
-LEAF: Final = 1 + SALT + 2 * HASH + 1 + 8
 EMPTY_ROOT: Final = sha256().digest()
 
 
@@ -27,22 +26,6 @@ class ProofError(Exception):
 # --- Leaves -----------------------------------------------------------------------------------------------------
 
 
-def record_leaf(salt: bytes, identifier: bytes, content: bytes, consent: int, purposes: int) -> bytes:
-    """The leaf of a record; `salt` has 16 bytes, fresh for each record, and stays with the owner."""
-    if len(salt) != SALT:
-        raise ValueError(f"a salt has {SALT} bytes")
-    return b"".join(
-        (
-            b"\x01",
-            salt,
-            sha256(salt + b"\x00" + identifier).digest(),
-            sha256(salt + b"\x01" + content).digest(),
-            consent.to_bytes(1),
-            purposes.to_bytes(8),
-        )
-    )
-
-
 def leaf_hash(leaf: bytes) -> bytes:
     """The hash of one leaf."""
     return sha256(b"\x00" + leaf).digest()
@@ -51,9 +34,8 @@ def leaf_hash(leaf: bytes) -> bytes:
 def record_hashes(records: Iterable[tuple[bytes, bytes, bytes, bytes]]) -> bytes:
     """The leaf hashes of many records, joined.
 
-    Each record is (salt, id, content, tail), where `tail` is consent and purposes as `record_tail` gives them: most
-    records of a data set share theirs, and packing it once is what makes a million records cheap. Equal, record by
-    record, to ``leaf_hash(record_leaf(…))``.
+    Each record is (salt of 16 bytes, id, content, tail), where `tail` is consent and purposes as `record_tail` gives
+    them: most records of a data set share theirs, and packing it once is what makes a million records cheap.
     """
     digest = sha256
     return b"".join(

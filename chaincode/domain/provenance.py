@@ -57,7 +57,7 @@ class Sensitivity(StrEnum):
 
 
 class LeafSchema(StrEnum):
-    """How a record becomes a leaf; see `merkle.record_leaf`."""
+    """How a record becomes a leaf; see `merkle`."""
 
     RECORD_V1 = "pedigree-record/v1"
 

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single records of a data set version: their consent, and the proof that one was there."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from hashlib import sha256
 
 from chaincode.domain import merkle
-from chaincode.domain.errors import InclusionProofFails, RecordIdRepeated
+from chaincode.domain.errors import InclusionProofFails
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.values import Answer, Blob, Count, Digest, Purposes, Ref, dataset_version_ref
 
@@ -24,11 +22,6 @@ class Consent(IntEnum):
     EXPIRED = 6
     INVALIDATED = 7
     TERMINATED = 8
-
-    @property
-    def permits(self) -> bool:
-        """Whether processing is permitted: only by consent that was given or renewed."""
-        return self in {Consent.GIVEN, Consent.RENEWED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +61,3 @@ def verify_record(proof: RecordProof, version: DatasetVersion) -> None:
         merkle.verify_inclusion(merkle.leaf_hash(leaf), proof.index, version.size, proof.path, version.root)
     except merkle.ProofError as exc:
         raise InclusionProofFails(str(exc)) from None
-
-
-def verify_revealed(proof: RecordProof, identifier: bytes, content: bytes) -> None:
-    """Show that `identifier` and `content` are those of the proof's leaf; `InclusionProofFails` otherwise."""
-    if sha256(proof.salt + b"\x00" + identifier).digest() != proof.id_digest:
-        raise InclusionProofFails("the record has another id")
-    if sha256(proof.salt + b"\x01" + content).digest() != proof.content_digest:
-        raise InclusionProofFails("the record has another content")
-
-
-def refuse_repeated_ids(identifiers: Iterable[bytes]) -> None:
-    """Refuse records of which two have the same id.
-
-    The ledger sees salted commitments only and cannot compare ids; the owner's gateway asks this before it commits,
-    and anyone who has the records can ask it again.
-    """
-    seen: dict[bytes, int] = {}
-    for index, identifier in enumerate(identifiers):
-        first = seen.setdefault(identifier, index)
-        if first != index:
-            raise RecordIdRepeated(index, first)

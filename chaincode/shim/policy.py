@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endorsement policies for single keys: built or written as an expression, compiled to what the ledger stores.
 
-`owner_and("HospitalMSP", 1, ["LabMSP", "RegulatorMSP"])` says "owner and at least one other", which the Go
-helper cannot say. Expressions are Fabric's: `OutOf(2,'A.peer',OR('B.peer','C.peer'))`; a principal alone is
+`all_of(Principal("HospitalMSP"), OutOf(1, …))` says "owner and at least one other", which the Go helper cannot say.
+Expressions are Fabric's: `OutOf(2,'A.peer',OR('B.peer','C.peer'))`; a principal alone is
 accepted too. The bytes of an expression that both accept are those of Fabric's compiler (`policydsl.FromString`), and
 `all_of` over one role of sorted organisations gives those of the Go shim's `statebased` package, so that organisations
 agree on every byte. What Fabric also accepts and nobody can mean is refused: none of the rules, or more than there are.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,12 +68,6 @@ def all_of(*rules: Policy) -> OutOf:
 def any_of(*rules: Policy) -> OutOf:
     """At least one of the rules."""
     return OutOf(1, rules)
-
-
-def owner_and(owner: str, least: int, others: Iterable[str], role: str = "peer") -> OutOf:
-    """The owner's organisation and at least `least` of the others; naming the owner among them changes nothing."""
-    rest = tuple(Principal(msp_id, role) for msp_id in sorted(set(others) - {owner}))
-    return all_of(Principal(owner, role), OutOf(least, rest))
 
 
 def parse(expression: str) -> Policy:

@@ -195,22 +195,6 @@ class FabricCa:
         found = self._items(self._get("certificates", by, query).get("certs"), "certificates")
         return tuple(load_certificate(str(_field(item, "PEM")).encode(), "the CA's answer") for item in found)
 
-    def affiliations(self, by: Credential) -> tuple[str, ...]:
-        """The full names of all affiliations that the caller may see, in the order of a tree."""
-        names: list[str] = []
-        waiting = [self._get("affiliations", by)]
-        while waiting:
-            node = waiting.pop()
-            name = _field(node, "name", "")
-            if name:
-                names.append(str(name))
-            waiting.extend(reversed(self._items(_field(node, "affiliations", []), "affiliations")))
-        return tuple(names)
-
-    def add_affiliation(self, name: str, by: Credential) -> None:
-        """Make an affiliation such as `hospital.radiology` known, and those above it."""
-        self._call("POST", "affiliations", by, self._encode({"name": name}), {"force": "true"})
-
     # -- how it is said -----------------------------------------------------------------------------------------
 
     def _get(self, endpoint: str, by: Credential, query: dict[str, str] | None = None) -> Json:

@@ -53,9 +53,3 @@ def purposes_of(names: Iterable[str]) -> Purposes:
             raise UnknownTerm(f"{name[:60]!r} is not a purpose; known are {', '.join(PURPOSES)}", term=name[:60])
         bits |= 1 << PURPOSES.index(name)
     return Purposes(bits)
-
-
-def purpose_names(purposes: int) -> list[str]:
-    """The names of a set, and `bit-n` for bits that have none here."""
-    bits = [bit for bit in range(64) if purposes >> bit & 1]
-    return [PURPOSES[bit] if bit < len(PURPOSES) else f"bit-{bit}" for bit in bits]

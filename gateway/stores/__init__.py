@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a gateway keeps what it must remember: SQLite files and blobs."""
+"""Where a gateway keeps what it must remember: SQLite files."""

@@ -114,11 +114,6 @@ class ChannelConfig:
             raise MalformedConfig(str(error) or type(error).__name__) from error
 
     @classmethod
-    def from_envelope(cls, envelope: configtx_pb2.ConfigEnvelope, channel_id: str) -> "ChannelConfig":
-        """Compile a configuration for the channel of that name; raises `MalformedConfig`."""
-        return cls(channel_id, envelope)
-
-    @classmethod
     def from_block(cls, block: common_pb2.Block) -> "ChannelConfig":
         """Compile the configuration in a config block; raises `MalformedConfig`."""
         try:

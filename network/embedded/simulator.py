@@ -261,10 +261,6 @@ class Simulator:
         entry = self.snapshot.get_hash(namespace, coll, _hash(key))
         return _policy(None if entry is None else entry.metadata)
 
-    def private_results(self) -> Any:
-        """The cleartext write sets of all collections, None when there are none."""
-        return self.rwset.private()
-
 
 def _policy(metadata: bytes | None) -> bytes:
     return b"" if metadata is None else decode_metadata(metadata).get("VALIDATION_PARAMETER", b"")

@@ -32,7 +32,7 @@ def _record(number: int) -> tuple[bytes, bytes]:
     return b"r%d" % number, b"r%d,benign" % number
 
 
-LEAVES = [merkle.leaf_hash(merkle.record_leaf(_salt(n), *_record(n), 2, 3)) for n in range(SIZE)]
+LEAVES = [merkle.record_hashes([(_salt(n), *_record(n), merkle.record_tail(2, 3))]) for n in range(SIZE)]
 TREE = merkle.Tree(b"".join(LEAVES))
 ROOT = TREE.root().hex()
 

@@ -2,7 +2,6 @@
 """What gRPC adds to HTTP/2: length-prefixed messages, deadlines, statuses and metadata (gRPC's PROTOCOL-HTTP2)."""
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -35,11 +34,6 @@ class MessageReader:
     def __init__(self, limit: int = MAX_MESSAGE) -> None:
         self._limit = limit
         self._rest = bytearray()
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether a message has begun that has not ended."""
-        return bool(self._rest)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The messages that `data` completes; raises MessageFault."""
@@ -97,14 +91,6 @@ def status_of(headers: Headers) -> tuple[int, str] | None:
     if not code.isdigit():
         return None
     return int(code), unquote_to_bytes(found.get(b"grpc-message", b"")).decode(errors="replace")
-
-
-def binary(value: bytes) -> bytes:
-    """A binary metadata value; raises ValueError."""
-    try:
-        return base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
-    except binascii.Error as error:
-        raise ValueError("a binary header is not base 64") from error
 
 
 def answer_headers(metadata: Metadata = ()) -> bytes:

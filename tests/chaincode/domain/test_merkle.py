@@ -196,25 +196,6 @@ def test_what_a_tree_does_not_have_is_a_fault_of_the_program():
             ask()
 
 
-def test_a_leaf_has_the_format_of_the_schema():
-    salt = bytes(range(16))
-    leaf = merkle.record_leaf(salt, b"id-1", b"content", 2, 5)
-    assert len(leaf) == merkle.LEAF == 90
-    assert leaf == (
-        b"\x01"
-        + salt
-        + sha256(salt + b"\x00id-1").digest()
-        + sha256(salt + b"\x01content").digest()
-        + b"\x02"
-        + (5).to_bytes(8, "big")
-    )
-
-
-def test_a_salt_has_sixteen_bytes():
-    with pytest.raises(ValueError, match="16 bytes"):
-        merkle.record_leaf(b"short", b"", b"", 0, 0)
-
-
 @given(
     st.lists(
         st.tuples(
@@ -227,7 +208,12 @@ def test_a_salt_has_sixteen_bytes():
         max_size=6,
     )
 )
-def test_many_records_are_hashed_as_each_alone(records):
-    expected = b"".join(leaf_hash(merkle.record_leaf(*record)) for record in records)
+def test_leaves_have_the_format_of_the_schema(records):
+    expected = b""
+    for salt, identifier, content, consent, purposes in records:
+        leaf = b"\x01" + salt + sha256(salt + b"\x00" + identifier).digest() + sha256(salt + b"\x01" + content).digest()
+        leaf += bytes([consent]) + purposes.to_bytes(8, "big")
+        assert len(leaf) == 90
+        expected += leaf_hash(leaf)
     packed = [(salt, name, content, merkle.record_tail(*tail)) for salt, name, content, *tail in records]
     assert merkle.record_hashes(packed) == expected

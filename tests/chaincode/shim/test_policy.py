@@ -16,7 +16,6 @@ from chaincode.shim.policy import (
     compile_expression,
     decode,
     encode,
-    owner_and,
     parse,
     render,
 )
@@ -102,14 +101,6 @@ def test_all_of_sorted_organisations_is_what_the_go_shim_makes_of_them() -> None
     golden = "120c120a080212020800120208011a11120f0a0b486f73706974616c4d535010031a0c120a0a064c61624d53501003"
     members = sorted(("LabMSP", "HospitalMSP"))
     assert encode(all_of(*(Principal(msp_id, "peer") for msp_id in members))) == bytes.fromhex(golden)
-
-
-def test_the_owner_and_at_least_one_other_can_be_said() -> None:
-    policy = owner_and("HospitalMSP", 1, ["RegulatorMSP", "LabMSP", "HospitalMSP"])
-    assert render(policy) == "AND('HospitalMSP.peer',OR('LabMSP.peer','RegulatorMSP.peer'))"
-    assert render(owner_and("A", 2, ["B", "C", "D"])) == "AND('A.peer',OutOf(2,'B.peer','C.peer','D.peer'))"
-    with pytest.raises(PolicyError, match="1 out of 0"):
-        owner_and("A", 1, ["A"])
 
 
 def test_spelling_and_spaces_of_an_expression_are_free() -> None:

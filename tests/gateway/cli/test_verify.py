@@ -17,8 +17,8 @@ from chaincode.domain import merkle
 from gateway.cli import main
 from pedigree import command, verify_record
 
-SALT, TAIL = b"s" * 16, (2, 1)
-LEAVES = [merkle.leaf_hash(merkle.record_leaf(SALT, b"r%d" % n, b"r%d,benign" % n, *TAIL)) for n in range(2)]
+SALT, TAIL = b"s" * 16, merkle.record_tail(2, 1)
+LEAVES = [merkle.record_hashes([(SALT, b"r%d" % n, b"r%d,benign" % n, TAIL)]) for n in range(2)]
 TREE = merkle.Tree(b"".join(LEAVES))
 ROOT = TREE.root().hex()
 

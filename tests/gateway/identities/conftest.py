@@ -151,9 +151,6 @@ class FakeCa:
             case "GET", "certificates":
                 pems = [each.public_bytes(Encoding.PEM).decode() for each in self.issued]
                 return 200, {"certs": [{"PEM": pem} for pem in pems], "caname": ""}
-            case "GET", "affiliations":
-                below = [{"name": "hospital.a", "affiliations": [{"name": "hospital.a.x"}]}, {"name": "hospital.b"}]
-                return 200, {"name": "", "affiliations": [{"name": "hospital", "affiliations": below}]}
             case "PUT", _:
                 self.secrets[endpoint.removeprefix("identities/")] = asked["secret"]
                 return 200, {}

@@ -144,7 +144,6 @@ def test_what_the_ca_lists_is_read(ca: FabricCa, admin: Credential, fake: Any) -
     assert fake.requests[-1].path == (
         "/api/v1/certificates?ca=ca.hospital.example&id=admin&notexpired=true&notrevoked=true"
     )
-    assert ca.affiliations(admin) == ("hospital", "hospital.a", "hospital.a.x", "hospital.b")
 
 
 @pytest.mark.parametrize("listed", [7, "text", [7], [{}], [{"id": "x", "attrs": 7}], [{"id": "x", "attrs": [{}]}]])

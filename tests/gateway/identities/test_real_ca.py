@@ -404,11 +404,6 @@ def test_what_the_ca_refuses_has_its_error(ca: FabricCa, admin: Credential) -> N
     assert ca.identity("refused", stranger).name == "refused"
 
 
-def test_affiliations_are_a_tree(ca: FabricCa, admin: Credential) -> None:
-    ca.add_affiliation("hospital.radiology.imaging", admin)
-    assert {"hospital", "hospital.radiology", "hospital.radiology.imaging"} <= set(ca.affiliations(admin))
-
-
 def test_a_revoked_certificate_stands_in_the_list_and_is_refused_everywhere(
     ca: FabricCa, admin: Credential, tmp_path: Path
 ) -> None:

@@ -336,10 +336,8 @@ def _path_evidence(evidence: dict[str, Any], tree: merkle.Tree, index: int, *, s
 
 
 def _path_tree(size: int) -> merkle.Tree:
-    leaves = (
-        merkle.record_leaf(_salt(n), b"r%d" % n, b"r%d" % n, int(Consent.GIVEN), int(CONSENTED)) for n in range(size)
-    )
-    return merkle.Tree(b"".join(map(merkle.leaf_hash, leaves)))
+    tail = merkle.record_tail(Consent.GIVEN, CONSENTED)
+    return merkle.Tree(merkle.record_hashes((_salt(n), b"r%d" % n, b"r%d" % n, tail) for n in range(size)))
 
 
 LARGEST_TREE = 16
@@ -480,7 +478,7 @@ def test_what_would_take_much_memory_is_refused_before_it_is_parsed(text: bytes)
 def test_evidence_of_a_large_record_is_verified(evidence: dict[str, Any]) -> None:
     """The largest record that fits: three quarters of the file in base64."""
     salt, content = _salt(0), b"x" * (11 << 20)
-    leaf = merkle.leaf_hash(merkle.record_leaf(salt, b"r", content, int(Consent.GIVEN), int(CONSENTED)))
+    leaf = merkle.record_hashes([(salt, b"r", content, merkle.record_tail(Consent.GIVEN, CONSENTED))])
     file = copy.deepcopy(evidence)
     file["version"] |= {"root": merkle.Tree(leaf).root().hex(), "size": 1}
     file["proof"] |= {

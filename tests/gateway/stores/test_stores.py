@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grouped commits, failing disks, keys and blobs."""
+"""Grouped commits, failing disks and keys."""
 
 import sqlite3
 import stat
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from gateway.services.ports import (
-    Damaged,
     LedgerBlock,
     LedgerTransaction,
     Outcome,
@@ -28,7 +27,6 @@ from gateway.services.ports import (
     Submission,
 )
 from gateway.stores import readmodel
-from gateway.stores.blobs import BlobStore
 from gateway.stores.database import Database
 from gateway.stores.keys import InvalidKeyRequest, KeyStore
 from gateway.stores.readmodel import ReadModelStore
@@ -215,30 +213,6 @@ def test_a_name_is_given_once(database: Database) -> None:
     KeyStore(database).add("a", "reader")
     with pytest.raises(InvalidKeyRequest, match="already"):
         KeyStore(database).add("a", "reader")
-
-
-def test_blobs_come_back_unaltered_or_not_at_all(tmp_path: Path) -> None:
-    blobs = BlobStore(tmp_path / "blobs")
-    digest = blobs.put([b"one", b"two"])
-    assert blobs.put([b"onetwo"]) == digest
-    assert blobs.get(digest) == b"onetwo"
-    assert blobs.get("0" * 64) is None
-    with pytest.raises(PortError):
-        blobs.get("../../etc/passwd")
-    path = tmp_path / "blobs" / digest[:2] / digest[2:4] / digest
-    path.write_bytes(b"onetwO")
-    with pytest.raises(Damaged):
-        blobs.get(digest)
-
-
-def test_an_interrupted_blob_leaves_nothing(tmp_path: Path) -> None:
-    def broken() -> Iterator[bytes]:
-        yield b"half"
-        raise OSError("gone")
-
-    with pytest.raises(OSError, match="gone"):
-        BlobStore(tmp_path / "blobs").put(broken())
-    assert list((tmp_path / "blobs").iterdir()) == []
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_a_second_channel_has_its_own_members_and_batches(shared_topology: Topol
 
 def test_a_configuration_is_read_from_its_envelope_too(shared_topology: Topology, shared_material: Material) -> None:
     envelope = _config_envelope(genesis_block(shared_topology, shared_material))
-    config = ChannelConfig.from_envelope(envelope, "pedigree")
+    config = ChannelConfig("pedigree", envelope)
     assert config.envelope is envelope
     assert config.sequence == 0
 
@@ -219,7 +219,7 @@ def test_what_is_wrong_with_a_configuration_is_named(shared_topology: Topology, 
     }
     for problem, change in cases.items():
         with pytest.raises(MalformedConfig, match=problem):
-            ChannelConfig.from_envelope(broken(change), "pedigree")
+            ChannelConfig("pedigree", broken(change))
 
 
 def test_an_ordinary_block_is_no_configuration() -> None:

@@ -4,10 +4,11 @@
 **What the comparison means, and what it does not.** An expression is read as the ways in which a licensee may choose
 to comply (`Licence.ways`). Every way of the new licence must keep all that one way of the source's asks for: that the
 source is credited, that use is not commercial, that the same licence or a compatible one is used (`copyleft`), and
-that nothing is derived at all. Only these four are compared, and only for licences that data, models and code are
-commonly under. Any other licence, every ``LicenseRef`` and every ``AdditionRef`` is *unclassified*: the same
-identifier keeps it, and nothing else can be compared with it. This finds contradictions between declared licences; it
-is not legal advice, and it knows nothing of fair use, of versions of the law or of private agreements.
+that nothing is derived at all. A copyleft licence must also admit the terms of the source's. Only these are compared,
+and only for licences that data, models and code are commonly under. Any other licence, every ``LicenseRef`` and every
+``AdditionRef`` is *unclassified*: the same identifier keeps it, and nothing else can be compared with it. This finds
+contradictions between declared licences; it is not legal advice, and it knows nothing of fair use, of versions of the
+law or of private agreements.
 """
 
 import re
@@ -45,6 +46,13 @@ _CONDITIONS: Final[tuple[tuple[re.Pattern[str], Conditions], ...]] = tuple(
 )
 
 
+_SILENT_ON_RESULTS: Final = frozenset({"CDLA-Permissive-1.0", "CDLA-Permissive-2.0", "CDLA-Sharing-1.0", "O-UDA-1.0"})
+"""Licences of data that ask nothing of the results of computing with it, such as a model trained on it.
+
+CDLA Permissive 1.0, section 3.4; CDLA Permissive 2.0, section 3; CDLA Sharing 1.0, section 3.5; O-UDA 1.0, section 2.
+"""
+
+
 class Weight(IntEnum):
     """How sure an objection is; where several hold, the one with the least weight in a way decides for that way."""
 
@@ -71,9 +79,12 @@ def conditions(term: Term) -> Conditions | None:
     return _CREDIT | {SHARE_ALIKE} if copyleft.is_share_alike(term) else None
 
 
-def objection(licence: Licence, source: Licence) -> Objection | None:
-    """Why what was made from something under `source` cannot be under `licence`; None where nothing is known."""
-    theirs = source.ways
+def objection(licence: Licence, source: Licence, *, result: bool = False) -> Objection | None:
+    """Why what was made from something under `source` cannot be under `licence`; None where nothing is known.
+
+    `result` says that the source is data and that what was made is a result of computing with it.
+    """
+    theirs = [_asking(way) if result else way for way in source.ways]
     found: list[Objection] = []
     for mine in licence.ways:
         objections = [_way_objection(mine, way) for way in theirs]
@@ -90,7 +101,9 @@ def check_licence(licence: Licence, reference: Ref, sources: Iterable[tuple[tupl
     makes something from the work, and what they make is then under theirs.
     """
     for path, asked in sources:
-        found = objection(licence, asked)
+        found = objection(
+            licence, asked, result=reference.kind == "model-version" and path[-1].kind == "dataset-version"
+        )
         if found is not None:
             raise _refusal(found, licence, asked, (reference, *path))
 
@@ -101,6 +114,11 @@ def _refusal(found: Objection, licence: Licence, asked: Licence, path: tuple[Ref
     if found.weight is Weight.BROKEN:
         return LicenceTooWide(licence, asked, found.about, path)
     return LicenceUnclassified(licence, asked, found.about, path[-1], path)
+
+
+def _asking(way: Way) -> Way:
+    """The licences of a way that ask something of a result."""
+    return tuple(term for term in way if term.identifier not in _SILENT_ON_RESULTS)
 
 
 def _way_objection(mine: Way, theirs: Way) -> Objection | None:
@@ -119,6 +137,11 @@ def _term_objection(mine: Way, asked: Term) -> Objection | None:
         return Objection(Weight.UNCLASSIFIED, asked.spelling)
     offered = frozenset[str]().union(*(conditions(own) or () for own in mine))
     missing: list[str] = [condition for condition in (ATTRIBUTION, NON_COMMERCIAL) if condition in wanted - offered]
+    missing += [
+        f"its own terms, which {own.spelling} does not allow to be added"
+        for own in mine
+        if copyleft.excludes(own, asked)
+    ]
     if SHARE_ALIKE in wanted and not any(copyleft.meets(own, asked) for own in mine):
         missing.append(f"the same licence as {asked.spelling} or a compatible one")
     if not missing:

@@ -13,6 +13,7 @@ from chaincode.domain.values import Ref, model_version_ref
 KEPT, UNCLASSIFIED, BROKEN, FORBIDDEN = None, Weight.UNCLASSIFIED, Weight.BROKEN, Weight.FORBIDDEN
 KNOWN = [
     "MIT",
+    "Apache-2.0",
     "CC0-1.0",
     "CC-BY-4.0",
     "CC-BY-NC-4.0",
@@ -106,6 +107,37 @@ def weight(licence, source):
         ("EUPL-1.2", "GPL-3.0-only", BROKEN),
         ("GPL-3.0-only", "EUPL-1.1", BROKEN),
         ("EUPL-1.2", "EUPL-1.1", KEPT),
+        ("CC-BY-SA-3.0-DE", "EUPL-1.2", BROKEN),
+        ("CC-BY-SA-3.0", "CC-BY-SA-2.1-JP", KEPT),
+        ("GPL-3.0-or-later", "LGPL-3.0-or-later", KEPT),
+        ("GPL-3.0-or-later", "LGPL-3.0-only", BROKEN),
+        ("MPL-2.0-no-copyleft-exception", "MPL-1.1", KEPT),
+        ("MPL-2.0-no-copyleft-exception", "MPL-2.0", BROKEN),
+        ("MPL-2.0", "MPL-2.0-no-copyleft-exception", BROKEN),
+        ("GPL-3.0-only", "MPL-1.1", BROKEN),
+        ("GPL-3.0-only", "MPL-1.1+", BROKEN),
+        ("MPL-2.0", "MPL-1.1+", KEPT),
+        ("LAL-1.3", "LAL-1.2", KEPT),
+        ("CC-BY-SA-4.0", "LAL-1.2", BROKEN),
+        ("GPL-2.0-or-later", "EPL-2.0", BROKEN),
+        ("GPL-2.0-or-later", "EPL-2.0 OR GPL-2.0-or-later", KEPT),
+        ("OSL-3.0", "OSL-2.1", BROKEN),
+        ("AGPL-3.0-only AND GPL-3.0-only", "GPL-3.0-only", KEPT),
+        # A copyleft licence must admit what the source adds: patents and contracts.
+        ("GPL-2.0-only", "Apache-2.0", BROKEN),
+        ("GPL-2.0-or-later", "Apache-2.0", BROKEN),
+        ("LGPL-2.1-only", "Apache-2.0", BROKEN),
+        ("AGPL-1.0-only", "Apache-2.0", BROKEN),
+        ("GPL-3.0-only", "Apache-2.0", KEPT),
+        ("GPL-3.0-or-later", "Apache-2.0", KEPT),
+        ("AGPL-3.0-only", "Apache-2.0", KEPT),
+        ("MPL-2.0", "Apache-2.0", KEPT),
+        ("GPL-2.0-only", "Apache-2.0 OR MIT", KEPT),
+        ("GPL-2.0-only AND Apache-2.0", "Apache-2.0", KEPT),
+        ("GPL-2.0-only", "ECL-2.0", BROKEN),
+        ("GPL-3.0-only", "AFL-3.0", BROKEN),
+        ("OSL-3.0", "AFL-3.0", KEPT),
+        ("GPL-2.0-only", "MIT", KEPT),
         # Exceptions grant more: they may be left out, not added.
         ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only", BROKEN),
         ("GPL-2.0-only", "GPL-2.0-only WITH Classpath-exception-2.0", KEPT),
@@ -185,6 +217,48 @@ def test_a_refusal_says_what_is_missing_and_who_decides():
     closed = refused(DerivativesForbidden, "CC-BY-ND-4.0", "CC-BY-ND-4.0")
     assert closed == DerivativesForbidden(base, "CC-BY-ND-4.0", (net, base))
     assert "CC-BY-ND-4.0 OR LicenseRef-NAME" in str(closed)
+
+
+@pytest.mark.parametrize(
+    ("licence", "source", "expected"),
+    [
+        ("MIT", "CDLA-Sharing-1.0", KEPT),
+        ("CC0-1.0", "CDLA-Permissive-1.0", KEPT),
+        ("CC0-1.0", "CDLA-Permissive-2.0", KEPT),
+        ("LicenseRef-own", "O-UDA-1.0", KEPT),
+        ("MIT", "CDLA-Sharing-1.0 AND CC-BY-4.0", KEPT),
+        ("CC0-1.0", "CDLA-Sharing-1.0 AND CC-BY-4.0", BROKEN),
+        ("MIT", "CC-BY-SA-4.0", BROKEN),
+        ("MIT", "ODbL-1.0", BROKEN),
+    ],
+)
+def test_some_licences_of_data_ask_nothing_of_a_model_trained_on_it(licence, source, expected):
+    made, data = Licence(licence), [((Ref("run:r"), Ref("dataset-version:d:1")), Licence(source))]
+    found = objection(made, data[0][1], result=True)
+    assert (None if found is None else found.weight) == expected
+    if expected is None:
+        check_licence(made, model_version_ref("net", 1), data)
+    else:
+        with pytest.raises(LicenceTooWide):
+            check_licence(made, model_version_ref("net", 1), data)
+
+
+def test_data_made_from_data_is_no_result():
+    data = [((Ref("dataset-version:d:1"),), Licence("CDLA-Sharing-1.0"))]
+    with pytest.raises(LicenceTooWide):
+        check_licence(Licence("MIT"), Ref("dataset-version:e:1"), data)
+    model = [((model_version_ref("base", 1),), Licence("CDLA-Sharing-1.0"))]
+    with pytest.raises(LicenceTooWide):
+        check_licence(Licence("MIT"), model_version_ref("net", 1), model)
+
+
+def test_a_refusal_says_which_terms_cannot_be_added():
+    with pytest.raises(LicenceTooWide, match=r"its own terms, which GPL-2\.0-only does not allow to be added"):
+        check_licence(
+            Licence("GPL-2.0-only"),
+            Ref("model-version:net:1"),
+            [((Ref("model-version:base:1"),), Licence("Apache-2.0"))],
+        )
 
 
 def test_what_has_no_source_may_be_under_any_licence():

@@ -268,7 +268,7 @@ def _of_nobody_known_yet(error: FabricError, peers: Peers) -> bool:
 
 
 def _raise(verdict: Verdict, blamed: Callable[[Blame], None]) -> NoReturn:
-    """End a call with its last failure, which alone is held against somebody: another peer might have done better."""
+    """End a call with its last failure, for which alone somebody answers: another peer might have done better."""
     blamed(verdict.blame)
     raise verdict.failure
 

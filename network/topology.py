@@ -65,7 +65,7 @@ class Organisation:
     chaincode: Endpoint
     """Where chaincode that dials its peer registers (Fabric's default is the peer's port plus one)."""
     further_peers: tuple[Endpoint, ...] = ()
-    """Peers beside the first, for which they stand in; only containers run them."""
+    """Peers beside the first, which serve when it does not; only containers run them."""
 
     @property
     def peer_name(self) -> str:

@@ -5,8 +5,10 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import io
 import re
 import shlex
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -337,6 +339,49 @@ def test_the_rules_are_numbered_without_gaps_and_say_where_they_can_be_read() ->
         assert numbers == list(range(1, len(numbers) + 1))
     for number, text in rules.items():
         assert WHERE.search(text), f"{number} names no source"
+
+
+# -- words ---------------------------------------------------------------------------------------------------------
+
+WORDS = {
+    r"whoever|whomever": "anyone who",
+    r"told": "notified, given, said",
+    r"(?:stands?|stood) (?:in|on|there|under|beside)(?! for)": "is",
+    r"(?<!there )(?:is|are|was|were) no (?!longer|more|less|other|\w+er than)\w+": "is not",
+    r"off[- ]line": "offline",
+    r"taken up": "accepted",
+    r"(?:hold|holds|held|holding)\b[^.;:|]{1,60}\bagainst": "compare, check",
+    r"he|him|his|himself": "it, they: programs and parties",
+    r"founded": "bootstrapped",
+    r"ordering nodes?": "orderer",
+}
+MANNERED = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
+
+
+def _prose(program: str) -> str:
+    """What people read of a program: its comments and texts, without its names."""
+    names = {"COMMENT", "STRING", "FSTRING_MIDDLE"}
+    tokens = tokenize.generate_tokens(io.StringIO(program).readline)
+    return "\n".join(token.string for token in tokens if tokenize.tok_name[token.type] in names)
+
+
+def _mannered(text: str) -> list[str]:
+    return [" ".join(found.split()) for found in MANNERED.findall(re.sub(r"\n\s*(?:#|--)?\s*", " ", text))]
+
+
+def test_sources_and_documents_use_plain_words() -> None:
+    sources = [path for each in ("chaincode", "gateway", "network") for path in (ROOT / each).rglob("*")]
+    for path in [*DOCUMENTS, *(each for each in sources if each.suffix in {".py", ".sql", ".md"})]:
+        text = path.read_text(encoding="utf-8")
+        found = _mannered(text)
+        if found and path.suffix == ".py":  # taking a program apart takes longer than reading it
+            found = _mannered(_prose(text))
+        assert not found, f"{path.relative_to(ROOT)} says {found}; say instead, as fits: {list(WORDS.values())}"
+
+
+def test_the_search_for_mannered_words_finds_them_and_no_others() -> None:
+    assert _mannered("Whoever is told that it is no\n    # peer") == ["Whoever", "told", "is no peer"]
+    assert _mannered("there is no peer, which is no longer here and no larger than that; the theory") == []
 
 
 # -- the threat model ----------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ class Verb:
     """
 
     words: str
-    """Such as "dataset register". Operations that share a verb are told apart by how many arguments are given."""
+    """Such as "dataset register". Operations that share a verb are distinguished by how many arguments are given."""
     help: str = ""
     """The first sentence of the help, where the operation's own is too long for a list of commands."""
     more: str = ""

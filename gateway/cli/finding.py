@@ -49,7 +49,7 @@ def search(
 def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
     """Show a record, its versions, its stage, its evaluations.
 
-    Such as dataset:wdbc, model-version:net:1, run:r-7 or evaluation:e-3: its fields and where it stands on the ledger;
+    Such as dataset:wdbc, model-version:net:1, run:r-7 or evaluation:e-3: its fields and its place on the ledger;
     of data sets and models their versions, of versions their stage, of model versions their evaluations.
     """
     answer = pedigree.artifact(reference)

@@ -45,7 +45,7 @@ _MOST_SAID = 8
 
 
 class Blame(Enum):
-    """Whom a failure is held against."""
+    """Who answers for a failure."""
 
     NOBODY = "nobody"
     """The answer is about the request, or about something that every peer of ours would meet."""
@@ -62,7 +62,7 @@ class Blame(Enum):
 
 
 class Verdict(NamedTuple):
-    """A failure in the gateway's own terms, and whom it is held against."""
+    """A failure in the gateway's own terms, and who answers for it."""
 
     failure: Failure
     blame: Blame = Blame.NOBODY
@@ -179,8 +179,8 @@ class _Reports(NamedTuple):
 
 
 def judge(error: FabricError, *, submitting: bool, own: str) -> Verdict:
-    """What a failure of the Gateway client means here, the most specific error that the facts allow, and whom it is
-    held against; `own` is the MSP id of this gateway's organisation."""
+    """What a failure of the Gateway client means here, the most specific error that the facts allow, and who
+    answers for it; `own` is the MSP id of this gateway's organisation."""
     if isinstance(error, UntrustedResponse):
         _LOG.critical("the peer's answer was not signed: %s", error)
         misuse = LedgerMisuse("the peer's answer failed verification and was not signed", reason=error.reason)

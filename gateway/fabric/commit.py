@@ -76,7 +76,7 @@ class Commit:
 
     @property
     def digest(self) -> builtins.bytes:
-        """What an off-line signer signs."""
+        """What an offline signer signs."""
         return self._session.digest(self._request)
 
     def status(self, timeout: float | None = None) -> Status:

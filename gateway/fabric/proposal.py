@@ -61,7 +61,7 @@ class Proposal:
 
     @property
     def digest(self) -> builtins.bytes:
-        """What an off-line signer signs."""
+        """What an offline signer signs."""
         return self._session.digest(self._parts.proposal)
 
     def evaluate(self, timeout: float | None = None) -> builtins.bytes:

@@ -98,7 +98,7 @@ class ChaincodeEventsRequest:
 
     @property
     def digest(self) -> builtins.bytes:
-        """What an off-line signer signs."""
+        """What an offline signer signs."""
         return self._session.digest(self._request)
 
     def events(self, timeout: float | None = None) -> EventStream[ChaincodeEvent]:
@@ -177,7 +177,7 @@ class BlockEventsRequest:
 
     @property
     def digest(self) -> builtins.bytes:
-        """What an off-line signer signs."""
+        """What an offline signer signs."""
         return self._session.digest(self._envelope.payload)
 
     def events(self, timeout: float | None = None, *, previous_hash: builtins.bytes | None = None) -> EventStream[Any]:

@@ -78,7 +78,7 @@ class Transaction:
 
     @property
     def digest(self) -> builtins.bytes:
-        """What an off-line signer signs."""
+        """What an offline signer signs."""
         return self._session.digest(self._payload)
 
     @property

@@ -227,7 +227,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
                 "items": reference("KeyRole"),
             },
             "consortium_roles": {
-                "description": "Roles of the organisation in the policy in force; null where it is no member.",
+                "description": "Roles of the organisation in the policy in force; null where it is not a member.",
                 "type": ["array", "null"],
                 "items": _TEXT,
             },

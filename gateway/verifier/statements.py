@@ -105,7 +105,7 @@ def is_statement(value: Mapping[str, Any]) -> bool:
 def verify_statement(
     value: Mapping[str, Any], *, certificate: Certificate | None = None, msp: Path | None = None
 ) -> StatementVerdict:
-    """Check a signed statement; raises `RefutedStatement`, and `MalformedData` for a folder that is no MSP.
+    """Check a signed statement; raises `RefutedStatement`, and `MalformedData` for a folder that is not an MSP.
 
     Args:
         value: a DSSE envelope, a record of an endorsement or a rejection, or the ledger's answer for such a record.

@@ -111,8 +111,8 @@ def _digest(folder: Path) -> str:
 def _make_genesis_blocks(plan: Plan) -> None:
     """Each channel's first block, once in the life of the directory: two calls would give different ones.
 
-    Made here rather than by configtxgen, so that the machine needs no program of Fabric's; a test holds the content
-    against what configtxgen makes of the same topology.
+    Made here rather than by configtxgen, so that the machine needs no program of Fabric's; a test compares the content
+    with what configtxgen makes of the same topology.
     """
     for channel in plan.topology.channels:
         path = plan.genesis_block(channel.name)

@@ -68,7 +68,7 @@ def fsck(path: Path, *, genesis_hashes: dict[str, str] | None = None) -> Report:
     """Check the ledgers of a data directory, or one ledger file; the network may be running.
 
     `genesis_hashes` pins the hex hash of block 0 by channel: without it a ledger that was rewritten as a whole, by
-    someone who holds all keys, cannot be told from the original. Raises FileNotFoundError when there is no ledger.
+    someone who holds all keys, cannot be distinguished from the original. Raises FileNotFoundError without a ledger.
     """
     files = [path] if path.is_file() else sorted((path / "ledger").glob("*.db"))
     if not files:

@@ -89,7 +89,7 @@ def _engine_remedy() -> str:
     return "start the engine, or install what is missing"
 
 
-_Answers = Mapping[str, webprobes.Told | None]
+_Answers = Mapping[str, webprobes.OperationsReport | None]
 
 
 def _ask_all(site: Site) -> _Answers:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from network.metrics import channel_metric
 from network.operations.facts import Clock, Consenter, Gateway
 
-__all__ = ["Told", "ask", "consenter", "gateway"]
+__all__ = ["OperationsReport", "ask", "consenter", "gateway"]
 
 _SECONDS = 3.0
 _LARGEST = 16 << 20
@@ -21,15 +21,15 @@ _HALF_RESOLUTION_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a node's operations endpoint tells."""
+class OperationsReport:
+    """What a node's operations endpoint reports."""
 
     version: str | None
     clock: Clock | None
     metrics: str
 
 
-def ask(name: str, address: str) -> Told | None:
+def ask(name: str, address: str) -> OperationsReport | None:
     """A node's version, clock and metrics at `HOST:PORT`; None when it does not answer within three seconds."""
     try:
         before = time.time()
@@ -38,17 +38,17 @@ def ask(name: str, address: str) -> Told | None:
         _, metrics = _get(f"http://{address}/metrics")
     except (OSError, ValueError):
         return None
-    return Told(_version(body), clock, metrics.decode(errors="replace"))
+    return OperationsReport(_version(body), clock, metrics.decode(errors="replace"))
 
 
-def consenter(name: str, channel: str, told: Told | None, consensus: str) -> Consenter:
+def consenter(name: str, channel: str, report: OperationsReport | None, consensus: str) -> Consenter:
     """An orderer as its metrics describe it."""
-    if told is None:
+    if report is None:
         return Consenter(name, answers=False)
     family = "consensus_BFT" if consensus == "bft" else "consensus_etcdraft"
-    leads = (channel_metric(told.metrics, f"{family}_is_leader", channel) or 0) > 0
-    height = int(channel_metric(told.metrics, "ledger_blockchain_height", channel) or 0)
-    active = channel_metric(told.metrics, f"{family}_active_nodes", channel)
+    leads = (channel_metric(report.metrics, f"{family}_is_leader", channel) or 0) > 0
+    height = int(channel_metric(report.metrics, "ledger_blockchain_height", channel) or 0)
+    active = channel_metric(report.metrics, f"{family}_active_nodes", channel)
     return Consenter(name, True, leads, height, None if active is None else int(active))
 
 
@@ -93,8 +93,8 @@ def _version(body: bytes) -> str | None:
 def _trouble(body: bytes) -> str | None:
     """What a gateway says that keeps it from being ready."""
     try:
-        told = json.loads(body)
-        words = [str(told[key]) for key in ("trouble", "status", "detail") if told.get(key)]
+        report = json.loads(body)
+        words = [str(report[key]) for key in ("trouble", "status", "detail") if report.get(key)]
     except (ValueError, AttributeError, TypeError):
         return None
     return ", ".join(words) or None

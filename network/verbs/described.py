@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs that deploy chaincode hold against the description of the network."""
+"""What the verbs that deploy chaincode compare with the description of the network."""
 
 from pathlib import Path
 from typing import Any

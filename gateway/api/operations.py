@@ -14,7 +14,9 @@ from gateway.api.rows import Answer, Body, Operation, Parameter, Verb, entry, ou
 
 CSV_AND_JSON_LINES: Final = ("text/csv", "application/jsonl")
 
-OWNER: Final = Parameter("owner", "Only those of this organisation.")
+OWNER: Final = Parameter(
+    "owner", "Only those of this organisation; none where no record is of it. An id that is not an MSP id is refused."
+)
 _LICENCE: Final = Parameter("licence", "Only those under this SPDX expression, or with this licence in it.")
 _NAME: Final = Parameter("name", "Only those whose name begins so; in the order of names.")
 _DIGEST: Final = Parameter(

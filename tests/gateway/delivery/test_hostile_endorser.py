@@ -2,13 +2,16 @@
 """Another organisation's peer that refuses or forges, behind our own honest one: real messages on real sockets."""
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import pytest
 
-from gateway.services.ports import AlreadyProposed, EndorsementRefused, LedgerMisuse, Refused
+from gateway.fabric import Deadlines
+from gateway.services.ports import AlreadyProposed, EndorsementRefused, LedgerMisuse, Refused, Unavailable
 
 CODE = grpc.StatusCode
 COLLECT = "failed to collect enough transaction endorsements, see attached details for more info"
@@ -70,6 +73,33 @@ def test_whoever_names_the_organisations_gets_them_or_nothing(site: Any) -> None
         site.ledger.prepare(
             "model:register", "{}", nonce=b"n" * 24, token="ab" * 32, organisations=("HospitalMSP", "LabMSP")
         )
+
+
+def test_an_endorser_that_hangs_for_good_ends_the_calls_that_ask_it_and_no_others(
+    make_site: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    site = make_site(1, deadlines=Deadlines(endorse=1.0))
+    released = threading.Event()
+
+    def hang(draft: Any) -> None:
+        if any(endorser.msp_id == "RegulatorMSP" for endorser in draft.endorsers):
+            released.wait(600)
+
+    def prepare(nonce: bytes, other: str) -> Any:
+        organisations = ("LabMSP", other)
+        return site.ledger.prepare("model:register", "{}", nonce=nonce, token="ab" * 32, organisations=organisations)
+
+    site.fakes[0].lie = hang
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(prepare, b"h" * 24, "RegulatorMSP")
+        until(lambda: site.fakes[0].calls.count("Endorse") == 1)
+        for number in range(3):
+            assert prepare(bytes([number]) * 24, "HospitalMSP").transaction_id
+        with pytest.raises(Unavailable) as ended:
+            hanging.result(timeout=60)
+    assert ended.value.code == "peer-timeout"
+    assert prepare(b"a" * 24, "HospitalMSP").transaction_id
+    released.set()
 
 
 @pytest.mark.parametrize(

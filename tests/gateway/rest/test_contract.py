@@ -284,3 +284,16 @@ def test_answers_match_the_schemas_that_the_document_gives(api: Any) -> None:
     assert {"items", "next", "count", "count_exact"} == set(page.json)
     assert (page.json["count"], page.json["count_exact"]) == (1, True)
     check("GET", "/v1/transactions/{transaction}", api.get(f"/v1/transactions/{created.json['transaction']['id']}"))
+
+
+def test_an_owner_that_nobody_is_has_no_records(api: Any) -> None:
+    """Who is a member changes, and former members own records: whether an id is known is no question of form."""
+    for path in ("datasets", "models", "runs", "evaluations"):
+        answer = api.get(f"/v1/{path}?owner=NobodyMSP")
+        assert (answer.status_code, answer.json["items"], answer.json["next"]) == (200, [], None)
+    described = next(
+        parameter["description"]
+        for parameter in document(api)["paths"]["/v1/datasets"]["get"]["parameters"]
+        if parameter["name"] == "owner"
+    )
+    assert "none where no record is of it" in described

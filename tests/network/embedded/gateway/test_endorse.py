@@ -177,6 +177,15 @@ def test_a_slow_peer_counts_as_one_that_failed(world: Any) -> None:
     assert world.endorsers(world.endorse()) == ["lab", "regulator"]
 
 
+def test_a_peer_that_hangs_for_good_ends_the_call_that_names_it(world: Any) -> None:
+    world.gateway = world.service(endorsement_timeout=0.05)
+    world.peers["hospital"].delay = 3600
+    refusal = world.refused(lambda: world.endorse("HospitalMSP", "LabMSP"))
+    assert refusal.code is StatusCode.ABORTED
+    assert [(d.msp_id, "context deadline exceeded" in d.message) for d in refusal.details] == [("HospitalMSP", True)]
+    assert world.endorsers(world.endorse("LabMSP", "RegulatorMSP")) == ["lab", "regulator"]
+
+
 def test_more_calls_than_allowed_are_refused_in_fabrics_words(world: Any) -> None:
     gateway = world.service(concurrency=2)
     world.peers["lab"].delay = 0.05

@@ -19,21 +19,12 @@ QUIET_S = 1.5
 
 
 def in_one_block(net: Network, *calls: tuple[str, ...], channel: str = BLOCKS) -> list[messages.Proposal]:
-    """Endorse all calls of chaincode `anyone`, then order them faster than the block timeout; answers in its order.
-
-    Orderers that pass envelopes on to their leader may change the order in which they were sent.
-    """
+    """Endorse all calls of chaincode `anyone`, then order them faster than the block timeout."""
     org = net.hospital
     proposals = [org.propose("anyone", *call, channel=channel) for call in calls]
-    payloads = in_parallel(lambda p=proposal: org.peer.endorse_raw(p) for proposal in proposals)
-    for proposal, payload in zip(proposals, payloads, strict=True):
-        net.order(org, proposal, payload)
-    outcomes = [net.outcome(org, proposal) for proposal in proposals]
-    numbers = {outcome.block for outcome in outcomes}
-    assert len(numbers) == 1, "the orderer cut a block in between"
-    [block] = blocks.fetch(org, channel, min(numbers), max(numbers))
-    placed = {recorded.transaction_id: place for place, recorded in enumerate(blocks.transactions(block))}
-    return sorted(proposals, key=lambda proposal: placed[proposal.transaction_id])
+    net.order_in_turn(proposals, in_parallel(lambda p=proposal: org.peer.endorse_raw(p) for proposal in proposals))
+    assert len({net.outcome(org, proposal).block for proposal in proposals}) == 1, "the orderer cut a block in between"
+    return proposals
 
 
 def replay(

@@ -53,8 +53,7 @@ def test_c222_large_block_event(net: Network, key: str) -> None:
     start = blocks.height(org, BLOCKS)
     proposals = [org.propose("anyone", "putBlob", f"{key}{n}", str(1 << 20), channel=BLOCKS) for n in range(10)]
     payloads = in_parallel(lambda p=proposal: org.peer.endorse_raw(p) for proposal in proposals)
-    for proposal, payload in zip(proposals, payloads, strict=True):
-        net.order(org, proposal, payload)
+    net.order_in_turn(proposals, payloads)
     assert {net.outcome(org, proposal).code for proposal in proposals} == {VALID}
     with org.network(BLOCKS).block_events(start_block=start) as stream:
         block = next(stream)

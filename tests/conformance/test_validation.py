@@ -18,8 +18,7 @@ def endorse_then_order(net: Network, *calls: tuple[str, ...], channel: str = BLO
     org = net.hospital
     proposals = [org.propose("anyone", *call, channel=channel) for call in calls]
     payloads = in_parallel(lambda p=proposal: org.peer.endorse_raw(p) for proposal in proposals)
-    for proposal, payload in zip(proposals, payloads, strict=True):
-        net.order(org, proposal, payload)
+    net.order_in_turn(proposals, payloads)
     return [net.outcome(org, proposal) for proposal in proposals]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fabric_protos.common import common_pb2
 from fabric_protos.peer import proposal_response_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
@@ -234,6 +235,15 @@ class Network:
     def order(self, org: Org, proposal: messages.Proposal, payload: bytes) -> None:
         """Sign and submit an envelope payload, without waiting."""
         org.peer.submit_raw(proposal, messages.envelope(payload, proposal.member))
+
+    def order_in_turn(self, proposals: Sequence[messages.Proposal], payloads: Sequence[bytes]) -> None:
+        """Sign envelope payloads and have them ordered in this order, without waiting for blocks.
+
+        Over one stream to one ordering node: a peer submits to any of them, and envelopes that two of them pass on to
+        their leader may overtake one another, though the first was acknowledged before the second was sent.
+        """
+        signed = [messages.envelope(payload, p.member) for p, payload in zip(proposals, payloads, strict=True)]
+        assert [answer.status for answer in self.orderer.broadcast(*signed)] == [common_pb2.SUCCESS] * len(signed)
 
     def finish(self, org: Org, proposal: messages.Proposal, payload: bytes) -> Outcome:
         """Sign and submit an envelope payload, and wait for its outcome."""

@@ -15,6 +15,7 @@ from network.embedded.policy import SignedData
 __all__ = ["Cscc", "Qscc"]
 
 _NEWEST = 2**64 - 1
+_DIGITS = len(str(_NEWEST))
 
 
 class QueryError(ValueError):
@@ -72,9 +73,10 @@ class Qscc:
 
     def _block_by_number(self, store: Any, argument: bytes) -> Any:
         text = argument.decode(errors="replace")
-        if not text.isascii() or not text.isdigit() or int(text) > _NEWEST:
+        digits = text.lstrip("0") or text[-1:]  # Python refuses to read numbers of more than 4,300 digits
+        if not digits.isascii() or not digits.isdigit() or len(digits) > _DIGITS or int(digits) > _NEWEST:
             raise QueryError(f"Failed to parse block number with error strconv.ParseUint: parsing {text!r}")
-        number = int(text)
+        number = int(digits)
         block = store.block(store.height - 1 if number == _NEWEST else number)
         if block is None:
             raise QueryError(f"Failed to get block number {number}, error no such block number [{number}] in index")

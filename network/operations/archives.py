@@ -18,7 +18,7 @@ __all__ = ["MOST_ENTRIES", "judge_names", "plain_files"]
 MOST_ENTRIES = 1_000_000
 _LONGEST_NAME, _LONGEST_PART = 4096, 255
 """Bytes, as Linux has them."""
-_DAMAGED = (ValueError, TypeError, IndexError, OverflowError, MemoryError)
+_DAMAGED = (ValueError, TypeError, IndexError, OverflowError, MemoryError, RecursionError)
 """What the library makes of damaged headers, beside its own errors."""
 
 

@@ -6,7 +6,6 @@ own, people establish by comparing its fingerprint over another channel.
 """
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -134,6 +133,15 @@ def _node_files(orderer: OrdererOrganisation) -> list[str]:
 
 def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = None) -> Joining:
     """Read and verify a package; raises `OperationsError`, also when its root has another fingerprint than given."""
+    try:
+        return _read(file, at, fingerprint)
+    except (OperationsError, OSError):
+        raise
+    except Exception as error:  # the X.509 library reads some parts late, and answers with many unrelated types
+        raise OperationsError(f"{file} is not a join package: {type(error).__name__}") from error
+
+
+def _read(file: Path, at: datetime | None, fingerprint: str | None) -> Joining:
     if file.stat().st_size > _LARGEST:
         raise OperationsError(f"{file} is larger than 1 MiB: it is not a join package")
     raw = file.read_bytes()
@@ -151,8 +159,6 @@ def read(file: Path, *, at: datetime | None = None, fingerprint: str | None = No
         member = _described(content)
     except TopologyError as error:
         raise OperationsError(f"{file}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise OperationsError(f"{file} is not a join package: {type(error).__name__}") from error
     msp = _verified_public(file, msp)
     _verify(file, content, certificate, root, signature, at or datetime.now(UTC))
     _verify_nodes(file, member, msp, nodes)

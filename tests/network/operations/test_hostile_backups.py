@@ -141,6 +141,16 @@ def archive_of(*entries: tarfile.TarInfo) -> io.BytesIO:
     return made
 
 
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_headers_that_only_extend_one_another_are_refused(kind: bytes) -> None:
+    """The library reads what extends a header by calling itself."""
+    extending = entry("x", kind=kind)
+    extending.size = 9
+    blocks = (extending.tobuf(tarfile.GNU_FORMAT) + b"9 a=bcde\n".ljust(512, b"\0")) * 3_000
+    with pytest.raises(OperationsError, match="header"):
+        list(plain_files(io.BytesIO(blocks + bytes(1024)), "it"))
+
+
 @given(st.integers(0, 1023), st.binary(min_size=1, max_size=40))
 def test_whatever_headers_say_they_are_read_or_refused(at: int, change: bytes) -> None:
     """The library answers damaged headers with several unrelated types."""

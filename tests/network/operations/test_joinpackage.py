@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Join packages: two directories that act as two hosts, and everything that may be wrong with what one sends."""
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from hostilefiles.packages import signed_anew
 
 from network.material import Material, ensure_material
@@ -87,6 +90,13 @@ def test_anything_that_is_not_what_was_signed_is_refused(
         with pytest.raises(OperationsError) as refusal:
             read(changed(package, change))
         assert words in str(refusal.value)
+    for nested in (
+        "[" * 100_000,
+        '{"content": {"format": "pedigree-join-1", "msp": {}, "x": ' + "[" * 900 + "]" * 900 + "}}",
+    ):
+        package.write_text(nested)
+        with pytest.raises(OperationsError, match="is not a join package"):
+            read(package)
     package.write_text("{")
     with pytest.raises(OperationsError, match="is not a join package"):
         read(package)
@@ -94,6 +104,29 @@ def test_anything_that_is_not_what_was_signed_is_refused(
     with pytest.raises(OperationsError, match="is not valid now"):
         read(package, at=datetime.now(UTC) + timedelta(days=3700))
     assert read(package).organisation.name == "lab"
+
+
+def test_an_administrators_certificate_that_cannot_be_read_is_refused(package: Path) -> None:
+    """Its key and its name are read only when they are asked for: both are spoilt here, where the outside is whole."""
+    certificate = x509.load_pem_x509_certificate(json.loads(package.read_text())["certificate"].encode())
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    curve, common_name = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("0603550403")
+    spoilt = [
+        der.replace(curve, bytes.fromhex("06082a8648ce3d030177")),
+        der.replace(common_name + b"\x0c", common_name + b"\x1e"),
+        der.replace(common_name + b"\x13", common_name + b"\x1e"),
+    ]
+    tried = 0
+    original = package.read_text()
+    for each in spoilt:
+        if each == der:
+            continue
+        package.write_text(original)
+        pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(each) + b"-----END CERTIFICATE-----\n"
+        with pytest.raises(OperationsError):
+            read(changed(package, lambda document, pem=pem: document.update(certificate=pem.decode())))  # type: ignore[misc]
+        tried += 1
+    assert tried == 2
 
 
 def test_a_package_whose_owner_signed_for_what_is_not_public_is_refused(

@@ -75,10 +75,16 @@ def test_what_is_not_there_is_told_in_fabric_s_words(play):
         assert "no such transaction ID [ab] in index" in await refused(world, b"GetBlockByTxID", b"pedigree", b"ab")
         assert "no such block hash [6162] in index" in await refused(world, b"GetBlockByHash", b"pedigree", b"ab")
         assert await refused(world, b"GetChainInfo", b"nochan") == "Invalid chain ID, nochan"
+        assert "no such block number [18446744073709551614]" in await refused(
+            world, b"GetBlockByNumber", b"pedigree", b"18446744073709551614"
+        )
+        assert "no such block number [7777]" in await refused(
+            world, b"GetBlockByNumber", b"pedigree", b"0" * 5_000 + b"7777"
+        )
         assert await refused(world, b"GetBlockByNumber", b"pedigree") == "missing 3rd argument for GetBlockByNumber"
         assert await refused(world, b"Nonsense", b"pedigree") == "Requested function Nonsense not found."
         assert await refused(world, b"GetChainInfo") == "Incorrect number of arguments, 1"
-        for number in (b"-1", b"x", b"", "٣".encode(), b"18446744073709551616"):
+        for number in (b"-1", b"x", b"", "٣".encode(), b"18446744073709551616", b"9" * 5_000):
             assert "Failed to parse block number" in await refused(world, b"GetBlockByNumber", b"pedigree", number)
 
     play(scenario)

@@ -23,6 +23,7 @@ from chaincode.domain.errors import LedgerError
 from gateway.services.commits import Commits
 from gateway.services.dispositions import TAKEN, Disposition, disposition_of
 from gateway.services.limits import Limits as Limits
+from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.numbering import Numbering
 from gateway.services.ports import (
     AlreadyProposed,
@@ -93,6 +94,7 @@ class Attempts:
         limits: Limits,
         organisation: str,
         numbering: Numbering | None = None,
+        monotonic: Monotonic = SYSTEM,
     ) -> None:
         """Assign.
 
@@ -114,6 +116,7 @@ class Attempts:
         self._limits = limits
         self._organisation = organisation
         self._numbering = numbering
+        self._monotonic = monotonic
         self._stopping = threading.Event()
         self._sent: dict[str, _Sent] = {}
 
@@ -129,7 +132,7 @@ class Attempts:
         """
         if self._numbering is None or not submission.filled or submission.state == "prepared":
             return self._drive(submission, deadline)
-        with self._numbering.turn(submission, deadline) as mine:
+        with self._numbering.turn(submission, deadline - self._monotonic.now()) as mine:
             if not mine:
                 self._submissions.save(submission)
                 return submission
@@ -168,7 +171,7 @@ class Attempts:
                 return self.conclude(submission, self._errors(_invalidated(disposition, outcome)))
             self._meter.count(f"retried_{disposition.code}")
             if fresh:
-                self._stopping.wait(random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
+                self._monotonic.pause(self._stopping, random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
             submission = replace(submission, state="accepted", attempt=submission.attempt + 1, envelope=None)  # 5
 
     def _after(self, submission: Submission, refusal: PortError | LedgerError) -> Submission | None:
@@ -264,7 +267,7 @@ class Attempts:
                     raise
                 tried += 1
                 self._meter.count(f"retried_{exc.code}")
-                self._stopping.wait(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
+                self._monotonic.pause(self._stopping, random.uniform(0.1, 0.5))  # noqa: S311 - jitter
                 continue
             self._meter.observe("prepare", time.perf_counter() - started)
             return replace(
@@ -289,7 +292,7 @@ class Attempts:
                 started = time.perf_counter()
                 outcome = self._await(future, submission.transaction_id, min(deadline, sent.again_at), sent.at)
                 self._meter.observe("commit", time.perf_counter() - started)
-                if outcome is not None or time.monotonic() >= deadline or self._stopping.is_set():
+                if outcome is not None or self._monotonic.now() >= deadline or self._stopping.is_set():
                     break
                 self._meter.count("resent")
         if outcome is not None:
@@ -304,7 +307,7 @@ class Attempts:
 
         A refusal of the first copy is raised.
         """
-        now = time.monotonic()
+        now = self._monotonic.now()
         sent = self._sent.get(transaction_id, _Sent())
         if now < sent.again_at and not self._commits.passed_over(sent.at):
             return sent
@@ -320,7 +323,7 @@ class Attempts:
                 raise
             # This refusal is about the copy; the first one may be in a block tomorrow. 4
             _LOG.warning("submission %s could not be sent again: %s", submission.id, exc.message)
-        ended = time.monotonic()
+        ended = self._monotonic.now()
         self._meter.observe("submit", ended - now)
         # Where ordering is slow, copies would only make it slower: each one waits twice as long as the one before.
         first, longest = (self._limits.resend_after, _LONGEST_RESEND) if accepted else (_FIRST_RESEND, _LONGEST_UNKNOWN)
@@ -333,11 +336,11 @@ class Attempts:
     ) -> Outcome | None:
         """The outcome; `None` at the deadline, or when what was sent at `sent` should have been in a block by now."""
         while not self._stopping.is_set():
-            remaining = deadline - time.monotonic()
+            remaining = deadline - self._monotonic.now()
             if remaining <= 0:
                 return None
             try:
-                return future.result(timeout=min(remaining, self._limits.fallback_after))
+                return self._monotonic.result(future, min(remaining, self._limits.fallback_after))
             except FutureTimeout:
                 outcome = self._fallback(transaction_id, remaining)
             if outcome is not None or self._commits.passed_over(sent):
@@ -353,7 +356,7 @@ class Attempts:
             outcome = self._ledger.outcome(transaction_id, min(remaining, self._limits.fallback_after))
         except (NothingOrdered, OutcomeUnknown) as exc:
             _LOG.warning("asking for transaction %s: %s", transaction_id, exc.message)
-            self._stopping.wait(min(remaining, 0.2))
+            self._monotonic.pause(self._stopping, min(remaining, 0.2))
             return None
         if outcome is not None:
             self._commits.seen(outcome.block)
@@ -366,7 +369,7 @@ class Attempts:
             found = self._seen(transaction_id)
             if found is not None:
                 return found
-            outcome = self._await(future, transaction_id, time.monotonic() + self._limits.wait)
+            outcome = self._await(future, transaction_id, self._monotonic.now() + self._limits.wait)
         if outcome is None:
             raise Unavailable("the first outcome of this request is not visible yet", code="behind", retry_after=1)
         return outcome

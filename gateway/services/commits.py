@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
+from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.ports import LedgerBlock, Outcome, PortError
 
 _PAUSE = 3.0
@@ -25,7 +26,8 @@ class Behind(PortError):
 class Commits:
     """Meeting point of the one block stream and the many threads that wait for it; thread-safe."""
 
-    def __init__(self, height: int = 0, *, waiters: int = 16) -> None:
+    def __init__(self, height: int = 0, *, waiters: int = 16, monotonic: Monotonic = SYSTEM) -> None:
+        self._monotonic = monotonic
         self._height = height
         self._known_height = height
         self._behind_since: float | None = None
@@ -48,18 +50,18 @@ class Commits:
     def behind_for(self) -> float:
         """Seconds since the read model last held every block that was known to exist; 0 while it does."""
         since = self._behind_since
-        return 0.0 if since is None else max(0.0, time.monotonic() - since)
+        return 0.0 if since is None else max(0.0, self._monotonic.now() - since)
 
     def passed_over(self, sent: float) -> bool:
         """Whether what was ordered at `sent` (monotonic) should have been in a block, because blocks come again.
 
         Ordering that stopped, as while a leader is elected, may have lost what it had accepted.
         """
-        return sent < self._resumed <= time.monotonic() - _GRACE
+        return sent < self._resumed <= self._monotonic.now() - _GRACE
 
     def applied(self, block: LedgerBlock) -> None:
         """Say that a block is visible in the read model; called by the projector only."""
-        now = time.monotonic()
+        now = self._monotonic.now()
         with self._changed:
             if now - self._last_block >= _PAUSE:
                 self._resumed = now
@@ -89,7 +91,7 @@ class Commits:
         with self._changed:
             self._known_height = max(self._known_height, block + 1)
             if self._known_height > self._height and self._behind_since is None:
-                self._behind_since = time.monotonic()
+                self._behind_since = self._monotonic.now()
 
     @contextmanager
     def expect(self, transaction_id: str) -> "Iterator[Future[Outcome]]":

@@ -68,14 +68,14 @@ class Numbering:
         return {**body, **{field: value for field, value in given.items() if field in filled}}
 
     @contextmanager
-    def turn(self, submission: Submission, deadline: float) -> Iterator[bool]:
-        """Whether it is this submission's turn before `deadline` (monotonic): two at once could not both succeed."""
+    def turn(self, submission: Submission, within: float) -> Iterator[bool]:
+        """Whether it is this submission's turn `within` so many seconds: two at once could not both succeed."""
         kind, field = _VERSIONS[submission.function]
         key = kind, str(json.loads(submission.command)[field])
         with self._lock:
             turn = self._turns.setdefault(key, threading.Lock())
             self._waiting[key] += 1
-        mine = turn.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        mine = turn.acquire(timeout=max(0.0, within))
         try:
             yield mine
         finally:

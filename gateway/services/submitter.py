@@ -18,7 +18,6 @@ The obligations, cited by number here and in `attempts.py`:
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +26,7 @@ from dataclasses import dataclass, replace
 
 from chaincode.domain.errors import LedgerError
 from gateway.services.attempts import Attempts, Halted, Limits
+from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.ports import (
     Clock,
     Meter,
@@ -115,6 +115,7 @@ class Submitter:
         clock: Clock,
         meter: Meter,
         limits: Limits,
+        monotonic: Monotonic = SYSTEM,
     ) -> None:
         self._attempts = attempts
         self._submissions = submissions
@@ -122,6 +123,7 @@ class Submitter:
         self._clock = clock
         self._meter = meter
         self._limits = limits
+        self._monotonic = monotonic
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._lock = threading.Lock()
         self._places = Shares(limits.in_flight + limits.backlog, "submissions that have not reached their end")
@@ -220,7 +222,7 @@ class Submitter:
         """
         overdue = self._clock() - submission.created >= self._limits.accepted_for
         try:
-            result = self._attempts.drive(submission, time.monotonic() + self._limits.fallback_after)
+            result = self._attempts.drive(submission, self._monotonic.now() + self._limits.fallback_after)
         except Halted as halt:
             if halt.cause.transient and not overdue:
                 return halt.submission
@@ -280,7 +282,7 @@ class Submitter:
         if not self._waiters.acquire(blocking=False):
             raise busy
         try:
-            answer = flight.future.result(timeout=self._limits.wait)
+            answer = self._monotonic.result(flight.future, self._limits.wait)
         except FutureTimeout:
             raise busy from None
         finally:
@@ -310,7 +312,7 @@ class Submitter:
             if intent.respond_async:
                 self._submissions.save(submission)
                 return self._hand_over(submission)
-            result = self._attempts.drive(submission, time.monotonic() + self._limits.wait)
+            result = self._attempts.drive(submission, self._monotonic.now() + self._limits.wait)
             return self._hand_over(result) if isinstance(result, Submission) else Answer(result, submission.id)
         except Halted as halt:
             if halt.submission.state == "prepared" or halt.submission.attempt > 1:

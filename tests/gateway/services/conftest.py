@@ -7,15 +7,19 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.rest.problems import response_for
 from gateway.services.attempts import Attempts, Limits
 from gateway.services.commits import Commits
+from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.ports import (
     AlreadyProposed,
     Json,
@@ -25,6 +29,7 @@ from gateway.services.ports import (
     Outcome,
     OutcomeUnknown,
     Prepared,
+    Submission,
 )
 from gateway.services.projector import Projector
 from gateway.services.reconciler import Reconciler
@@ -68,7 +73,10 @@ class FakeLedger:
         self.calls: Counter[str] = Counter()
         self.cutting = True
         self.streaming = True
-        self.prepare_delay = 0.0
+        self.gate: threading.Event | None = None
+        """What endorsements wait for."""
+        self.handed = 0
+        """Blocks that the reader of the stream has done with."""
         self.interrupted = False
         self.sent: list[bytes] = []
         self.told_previous: list[str | None] = []
@@ -80,7 +88,8 @@ class FakeLedger:
     ) -> Prepared:
         self.calls["prepare"] += 1
         self._fail(self.before_prepare)
-        time.sleep(self.prepare_delay)
+        if self.gate is not None:
+            assert self.gate.wait(30), "nobody opened the gate"
         transaction_id = hashlib.sha256(nonce + self.creator).hexdigest()
         if transaction_id in self.index:
             raise AlreadyProposed(transaction_id)
@@ -166,6 +175,14 @@ class FakeLedger:
                 block = self.chain[position]
             yield block
             position += 1
+            with self._changed:
+                self.handed = max(self.handed, position)
+                self._changed.notify_all()
+
+    def wait_until_read(self) -> None:
+        """Return once every block has reached the read model, and whoever waited for it knows."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.handed >= len(self.chain), 30), "nobody reads the stream"
 
     def interrupt(self) -> None:
         self.interrupted = True
@@ -198,6 +215,47 @@ class CountingMeter:
         self.counts[what] += 1
 
 
+class VirtualTime:
+    """Monotonic time that passes only while somebody waits, and then at once: nothing sleeps, nothing is late."""
+
+    def __init__(self, ledger: FakeLedger) -> None:
+        self._ledger = ledger
+        self._now = 1_000.0
+        self._due: list[tuple[float, Callable[[], None]]] = []
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Have something happen at a later time."""
+        self._due.append((self._now + seconds, action))
+        self._due.sort(key=lambda each: each[0])
+
+    def now(self) -> float:
+        return self._now
+
+    def result(self, future: "Future[Any]", within: float) -> Any:
+        end = self._now + within
+        while True:
+            self._ledger.wait_until_read()
+            if future.done():
+                return future.result()
+            if not self._pass_to_next(end):
+                raise FutureTimeout
+
+    def pause(self, stopping: threading.Event, within: float) -> None:
+        end = self._now + within
+        while not stopping.is_set() and self._pass_to_next(end):
+            pass
+
+    def _pass_to_next(self, end: float) -> bool:
+        """Let time pass until what is due next has happened, or until the end; whether something happened."""
+        if not self._due or self._due[0][0] > end:
+            self._now = max(self._now, end)
+            return False
+        at, action = self._due.pop(0)
+        self._now = max(self._now, at)
+        action()
+        return True
+
+
 @dataclass
 class Core:
     """Submitter, projector and reconciler of one gateway process over the fake ledger."""
@@ -213,6 +271,8 @@ class Core:
     databases: ExitStack
     meter: CountingMeter
     running: bool = field(default=False)
+    time: VirtualTime | None = None
+    open: list[Submission] = field(default_factory=list)
 
     def start(self) -> "Core":
         self.projector.start()
@@ -220,6 +280,18 @@ class Core:
         self.reconciler.start()
         self.running = True
         return self
+
+    def read_blocks(self) -> "Core":
+        """Start without the reconciler, whose work `settle` does then."""
+        self.projector.start()
+        self.running = True
+        return self
+
+    def settle(self) -> None:
+        """One round of work on every submission that no request waits for."""
+        while (orphan := self.submitter.take_orphan(0)) is not None:
+            self.open.append(orphan)
+        self.open = [left for each in self.open if (left := self.submitter.settle(each)) is not None]
 
     def stop(self) -> None:
         self.attempts.stop()
@@ -246,7 +318,7 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
     """Builds a gateway process on the same disk each time; a second call is a restart."""
     cores: list[Core] = []
 
-    def make(*, limits: Limits | None = None, fresh_disk: bool = False) -> Core:
+    def make(*, limits: Limits | None = None, fresh_disk: bool = False, virtual: bool = False) -> Core:
         folder = tmp_path / f"disk-{len(cores)}" if fresh_disk else tmp_path / "disk"
         limits = limits or Limits(wait=5.0, fallback_after=0.1, in_flight=64)
         databases = ExitStack()
@@ -255,15 +327,20 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
             opened[name] = Database.open(folder / f"{name}.db", name, durable=durable)
             databases.callback(opened[name].close)
         readmodel, submissions = ReadModelStore(opened["readmodel"]), SubmissionStore(opened["submissions"])
-        commits = Commits(readmodel.height())
+        virtual_time = VirtualTime(ledger) if virtual else None
+        monotonic: Monotonic = virtual_time or SYSTEM
+        commits = Commits(readmodel.height(), monotonic=monotonic)
         projector = Projector(ledger, readmodel, commits)
         secret = Secret(b"s" * 32)
         meter = CountingMeter()
         attempts = Attempts(
             ledger, submissions, readmodel, commits, secret=secret, meter=meter, errors=response_for,
             streaming=lambda: projector.streaming, limits=limits, organisation="LabMSP",
+            monotonic=monotonic,
         )  # fmt: skip
-        submitter = Submitter(attempts, submissions, secret=secret, clock=time.time, meter=meter, limits=limits)
+        submitter = Submitter(
+            attempts, submissions, secret=secret, clock=time.time, meter=meter, limits=limits, monotonic=monotonic
+        )
         core = Core(
             ledger,
             readmodel,
@@ -275,6 +352,7 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
             Reconciler(submitter),
             databases,
             meter,
+            time=virtual_time,
         )
         cores.append(core)
         return core

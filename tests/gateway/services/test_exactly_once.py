@@ -76,7 +76,7 @@ def test_a_key_and_client_cannot_be_shifted_into_another_pair(core: Any) -> None
 
 def test_twenty_identical_requests_at_once_execute_once(make_core: Callable[..., Any]) -> None:
     core = make_core(limits=Limits(wait=5.0, fallback_after=0.1, waiters=32)).start()
-    core.ledger.prepare_delay = 0.05
+    core.ledger.gate = threading.Event()
     barrier = threading.Barrier(20)
 
     def post() -> Answer:
@@ -85,7 +85,10 @@ def test_twenty_identical_requests_at_once_execute_once(make_core: Callable[...,
         return answer
 
     with ThreadPoolExecutor(20) as pool:
-        answers = [future.result() for future in [pool.submit(post) for _ in range(20)]]
+        posted = [pool.submit(post) for _ in range(20)]
+        until(lambda: core.ledger.calls["prepare"])
+        core.ledger.gate.set()
+        answers = [future.result() for future in posted]
     assert len({str(answer.response) for answer in answers}) == 1
     assert sum(not answer.replayed for answer in answers) == 1
     assert core.ledger.calls["prepare"] == 1
@@ -93,14 +96,17 @@ def test_twenty_identical_requests_at_once_execute_once(make_core: Callable[...,
 
 
 def test_waiting_for_the_first_request_is_bounded(make_core: Callable[..., Any]) -> None:
-    core = make_core(limits=Limits(wait=0.3, fallback_after=0.05)).start()
-    core.ledger.prepare_delay = 1.0
+    core = make_core(virtual=True).read_blocks()
+    core.ledger.gate = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(core.post, "k")
-        time.sleep(0.1)
+        until(lambda: core.ledger.calls["prepare"])
+        began = core.time.now()
         with pytest.raises(InProgress):
             core.post("k")
-        assert first.result().response.status in (201, 202)
+        assert core.time.now() - began == 5.0, "as long as the limits say"
+        core.ledger.gate.set()
+        assert first.result().response.status == 202, "its time is over as well"
 
 
 def test_a_conflict_is_tried_again_with_a_new_transaction(core: Any) -> None:
@@ -138,12 +144,14 @@ def test_an_unknown_outcome_that_was_accepted_is_found_in_the_blocks(core: Any, 
 
 
 def test_an_unknown_outcome_that_was_lost_is_sent_again(make_core: Callable[..., Any], unknown: OutcomeUnknown) -> None:
-    core = make_core(limits=Limits(wait=0.2, fallback_after=0.1)).start()
+    core = make_core(limits=Limits(wait=0.2, fallback_after=0.1), virtual=True).read_blocks()
     core.ledger.before_submit.append(unknown)
     answer = core.post("k")
     assert answer.pending
     assert answer.response.status == 202
-    final = until(lambda: core.submissions.get(answer.submission_id).response)
+    while core.submitter.in_flight:
+        core.settle()
+    final = core.submissions.get(answer.submission_id).response
     assert final.status == 201
     assert len(core.ledger.valid()) == 1
     replay = core.post("k")
@@ -152,14 +160,19 @@ def test_an_unknown_outcome_that_was_lost_is_sent_again(make_core: Callable[...,
 
 
 def test_a_submission_without_a_block_is_answered_202_and_finished_later(make_core: Callable[..., Any]) -> None:
-    core = make_core(limits=Limits(wait=0.2, fallback_after=0.1, resend_after=0.1)).start()
+    core = make_core(virtual=True).read_blocks()
     core.ledger.cutting = False
     answer = core.post("k")
     assert answer.response.status == 202
-    time.sleep(0.5)
-    core.ledger.cutting = True
-    until(lambda: core.submissions.get(answer.submission_id).response)
+    began = core.time.now()
+    while core.time.now() < began + 60:
+        core.settle()
+    assert core.submissions.get(answer.submission_id).response is None
+    core.ledger.cut()
+    core.settle()
+    assert core.submissions.get(answer.submission_id).response.status == 201
     # Copies that were sent meanwhile stand in the block as duplicates, without effect.
+    assert core.ledger.calls["submit"] > 1
     assert len(core.ledger.valid()) == 1
 
 
@@ -225,7 +238,7 @@ def test_retries_are_counted_by_what_they_were_for(core: Any) -> None:
 
 
 def test_each_attempt_has_a_transaction_id_of_its_own_and_each_copy_the_same(make_core: Callable[..., Any]) -> None:
-    core = make_core(limits=Limits(wait=20.0, fallback_after=0.05)).start()
+    core = make_core(limits=Limits(wait=20.0, fallback_after=0.05), virtual=True).read_blocks()
     core.ledger.codes.extend([MVCC])
     core.ledger.before_submit.extend([OutcomeUnknown("no answer")] * 2)
     assert core.post("k").response.status == 201
@@ -238,7 +251,7 @@ def test_each_attempt_has_a_transaction_id_of_its_own_and_each_copy_the_same(mak
 def test_an_envelope_that_nobody_heard_of_is_sent_again_while_the_client_waits(
     make_core: Callable[..., Any], unknown: OutcomeUnknown
 ) -> None:
-    core = make_core(limits=Limits(wait=10.0, fallback_after=0.05)).start()
+    core = make_core(limits=Limits(wait=10.0, fallback_after=0.05), virtual=True).read_blocks()
     core.ledger.before_submit.append(unknown)
     answer = core.post("k")
     assert (answer.response.status, answer.pending) == (201, False)
@@ -247,23 +260,22 @@ def test_an_envelope_that_nobody_heard_of_is_sent_again_while_the_client_waits(
 
 
 def test_an_accepted_envelope_that_the_leader_lost_is_sent_again(make_core: Callable[..., Any]) -> None:
-    core = make_core(limits=Limits(wait=10.0, fallback_after=0.05, resend_after=0.2)).start()
+    core = make_core(limits=Limits(wait=30.0), virtual=True).read_blocks()
     core.ledger.cutting = False
-    timer = threading.Timer(0.05, lambda: (core.ledger.accepted.clear(), setattr(core.ledger, "cutting", True)))
-    timer.start()
+
+    def lose() -> None:
+        core.ledger.accepted.clear()
+        core.ledger.cutting = True
+
+    core.time.after(1.0, lose)
     assert core.post("k").response.status == 201
-    timer.join()
     assert len(set(core.ledger.sent)) == 1
     assert len(core.ledger.sent) >= 2
     assert len(core.ledger.valid()) == 1
 
 
-def test_an_envelope_that_blocks_pass_over_after_a_pause_is_sent_again_at_once(
-    make_core: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.services.commits._PAUSE", 0.3)
-    monkeypatch.setattr("gateway.services.commits._GRACE", 0.1)
-    core = make_core(limits=Limits(wait=30.0, fallback_after=0.05, resend_after=60.0)).start()
+def test_an_envelope_that_blocks_pass_over_after_a_pause_is_sent_again_at_once(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=30.0, fallback_after=0.05, resend_after=60.0), virtual=True).read_blocks()
     core.post("before")
     core.ledger.cutting = False
 
@@ -272,46 +284,43 @@ def test_an_envelope_that_blocks_pass_over_after_a_pause_is_sent_again_at_once(
         core.ledger.cut()  # a block of others; it is long after the last one
         core.ledger.cutting = True
 
-    timer = threading.Timer(0.5, go_on)
-    timer.start()
+    core.time.after(5.0, go_on)
     assert core.post("k").response.status == 201
-    timer.join()
     assert core.ledger.calls["submit"] == 3
     assert core.meter.counts["resent"] == 1
     assert len(core.ledger.valid()) == 2
 
 
-def test_blocks_without_a_pause_pass_nobody_over(
-    make_core: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.services.commits._GRACE", 0.1)
-    core = make_core(limits=Limits(wait=0.6, fallback_after=0.05, resend_after=60.0)).start()
+def test_blocks_without_a_pause_pass_nobody_over(make_core: Callable[..., Any]) -> None:
+    core = make_core(limits=Limits(wait=12.0, fallback_after=0.05, resend_after=60.0), virtual=True).read_blocks()
     core.post("before")
     core.ledger.cutting = False
 
     def others() -> None:
-        for _ in range(4):
-            mine, core.ledger.accepted = core.ledger.accepted, deque()
-            core.ledger.cut()
-            core.ledger.accepted = mine
-            time.sleep(0.1)
+        mine, core.ledger.accepted = core.ledger.accepted, deque()
+        core.ledger.cut()
+        core.ledger.accepted = mine
 
-    timer = threading.Timer(0.1, others)
-    timer.start()
+    for second in range(1, 10, 2):
+        core.time.after(second, others)
     assert core.post("k").response.status == 202
-    timer.join()
     assert core.ledger.calls["submit"] == 2
 
 
 def test_slow_ordering_is_not_flooded_with_copies(make_core: Callable[..., Any]) -> None:
-    core = make_core(limits=Limits(wait=0.1, fallback_after=0.05, resend_after=0.4)).start()
+    core = make_core(virtual=True).read_blocks()
     core.ledger.cutting = False
     assert core.post("k").response.status == 202
-    time.sleep(2.0)
-    # The reconciler looked at it many times meanwhile; copies went out at growing intervals.
-    assert 2 <= core.ledger.calls["submit"] <= 5
+    began, rounds = core.time.now(), 0
+    while core.time.now() < began + 600:
+        core.settle()
+        rounds += 1
+    # It was looked at many times meanwhile; copies went out at growing intervals, up to a minute.
+    assert rounds > 1000
+    assert 10 <= core.ledger.calls["submit"] <= 24
     core.ledger.cut()
-    until(lambda: core.submissions.find("client", "k").response)
+    core.settle()
+    assert core.submissions.find("client", "k").response.status == 201
     assert len(core.ledger.valid()) == 1
 
 
@@ -338,15 +347,14 @@ def test_what_the_orderer_refuses_is_not_pending(core: Any) -> None:
 
 def test_a_full_gateway_refuses_at_once_without_touching_the_ledger(make_core: Callable[..., Any]) -> None:
     core = make_core(limits=Limits(in_flight=2, wait=5.0, fallback_after=0.1)).start()
-    core.ledger.prepare_delay = 0.5
+    core.ledger.gate = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         held = [pool.submit(core.post, f"k{number}") for number in range(2)]
         until(lambda: core.ledger.calls["prepare"] == 2)
-        started = time.perf_counter()
         with pytest.raises(Unavailable, match="no room"):
-            core.post("k9")
-        assert time.perf_counter() - started < 0.4
+            core.post("k9")  # answers while both others are held
         assert core.ledger.calls["prepare"] == 2
+        core.ledger.gate.set()
         assert [future.result().response.status for future in held] == [201, 201]
     assert core.post("k9").response.status == 201
 

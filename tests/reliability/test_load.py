@@ -54,7 +54,8 @@ def test_submissions_from_fifty_clients_are_recorded_once_each(
 def test_requests_in_the_same_moment_are_answered_or_refused_in_time(
     lone: LoneGateway, load: Load, blocks: Blocks, prefix: str, report: Report
 ) -> None:
-    lone.start("--in-flight", "64")
+    in_flight = 64
+    lone.start("--in-flight", str(in_flight))
     models = [f"{prefix}-{number}" for number in range(BURST)]
     began = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -65,7 +66,7 @@ def test_requests_in_the_same_moment_are_answered_or_refused_in_time(
     recorded = [model for model, (status, _) in answers.items() if status == 201]
     refused = [model for model, (status, _) in answers.items() if status in REFUSED]
     assert len(recorded) + len(refused) == len(models), answers
-    assert len(recorded) >= 64
+    assert len(recorded) >= in_flight * 3 // 4  # all have one token, so one client's share (gateway.services.shares)
     assert refused
     assert all(headers["Retry-After"] for status, headers in answers.values() if status in REFUSED)
     report(f"{len(recorded)} recorded and {len(refused)} refused in {seconds:.1f} s, "

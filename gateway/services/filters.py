@@ -7,12 +7,13 @@ A list says by name which filters it has (`gateway/api/operations.py`). What eac
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, TypeVar, get_type_hints
 
 from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.policy import Stage
 from chaincode.domain.provenance import Sensitivity
-from chaincode.domain.register import locate
+from chaincode.domain.register import RECORDS, locate
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import Number, OrgId, Ref
 from gateway.services.attributes import LICENCE, SENSITIVITY, STAGE
@@ -93,10 +94,10 @@ def _number(text: str) -> Condition:
     return OneOf("number", (str(Number(int(text))),))
 
 
-def _subject(text: str) -> Condition:
+def _reference(field: str, text: str) -> Condition:
     reference = Ref(text)
     locate(reference)
-    return OneOf("subject", (reference,))
+    return OneOf(field, (reference,))
 
 
 def _since(text: str) -> Condition:
@@ -123,7 +124,12 @@ def _milliseconds(text: str) -> int:
 
 
 _EARLIEST: Final = -((_EPOCH - datetime.min.replace(tzinfo=UTC)) // timedelta(milliseconds=1))
+_REFERENCES: Final = sorted(
+    {name for kind in RECORDS for name, hint in get_type_hints(kind.record).items() if hint is Ref}
+)
+"""The fields of records in which a reference to another one stands, such as the `subject` of an evaluation."""
 _READERS: Final[Mapping[str, Callable[[str], Condition]]] = {
+    **{name: partial(_reference, name) for name in _REFERENCES},
     "owner": lambda text: OneOf("owner", (OrgId(text),)),
     "stage": _one_of(STAGE, Stage),
     "licence": lambda text: OneOf(LICENCE, (Licence(text),)),
@@ -132,7 +138,6 @@ _READERS: Final[Mapping[str, Callable[[str], Condition]]] = {
     "before": _before,
     "name": _name,
     "digest": _digest,
-    "subject": _subject,
     "number": _number,
     "by": lambda text: OneOf("by", (OrgId(text),)),
 }

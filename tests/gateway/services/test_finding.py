@@ -332,6 +332,7 @@ def test_a_place_that_no_page_ended_at_is_refused_by_the_store(ledger: Ledger) -
         ("digest", "g" * 64, "hexadecimal"),
         ("digest", "a" * 65, "hexadecimal"),
         ("subject", "net:1", "model-version:net:1"),
+        ("child", "thing:net", "model-version:net:1"),
         ("number", "0", "from 1"),
         ("number", "\u0661", "from 1"),
     ],

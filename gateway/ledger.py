@@ -27,6 +27,7 @@ from gateway.fabric.identity import default_hash
 from gateway.services.ports import (
     AlreadyProposed,
     EndorsementRefused,
+    Evaluated,
     Json,
     LedgerMisuse,
     Meter,
@@ -156,12 +157,13 @@ class FabricLedger:
 
         return self._call(Kind.COMMIT_STATUS, work)
 
-    def evaluate(self, function: str, command: str) -> Json:
-        own = (self._own,)
-        return self._call(
-            Kind.EVALUATE,
-            lambda connection: _reply(connection.contract.evaluate(function, command, endorsing_organisations=own)),
-        )
+    def evaluate(self, function: str, command: str) -> Evaluated:
+        def work(connection: PeerConnection) -> Evaluated:
+            height = connection.network.height()
+            answer = connection.contract.evaluate(function, command, endorsing_organisations=(self._own,))
+            return Evaluated(_reply(answer), height)
+
+        return self._call(Kind.EVALUATE, work)
 
     def _call(
         self,

@@ -46,6 +46,13 @@ _STAGE: Final = Parameter("stage", "Only versions at this stage; of data sets an
 SENSITIVITIES: Final = ("public", "internal", "confidential", "personal", "special-category")
 _SENSITIVITY: Final = Parameter("sensitivity", "Only those that are so sensitive.", "choice", SENSITIVITIES)
 _OF_VERSIONS: Final = (OWNER, _STAGE, _LICENCE, _DIGEST, *_TIMES)
+_FROM: Final = (
+    Parameter(
+        "from",
+        "`ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from blocks.",
+        "choice", ("read-model", "ledger"), default="read-model", argument="source",
+    ),
+)  # fmt: skip
 _OF_RUNS: Final = (OWNER, _NAME, _DIGEST, *_TIMES)
 KINDS: Final = ("dataset", "dataset-version", "model", "model-version", "training-run", "evaluation")
 _ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
@@ -79,6 +86,7 @@ DATASETS: Final = (
         does="Read a data set.",
         path="/v1/datasets/{dataset}",
         about="dataset:{dataset}",
+        parameters=_FROM,
         answer=entry("dataset"),
         sdk="dataset",
         verb=Verb("dataset show", help="Show a data set, or one version of it."),
@@ -120,6 +128,7 @@ DATASETS: Final = (
         does="Read a version.",
         path="/v1/datasets/{dataset}/versions/{number}",
         about="dataset-version:{dataset}:{number}",
+        parameters=_FROM,
         answer=report("DatasetVersionDetails"),
         sdk="dataset_version",
         verb=Verb("dataset show"),
@@ -184,6 +193,7 @@ MODELS: Final = (
         does="Read a model.",
         path="/v1/models/{model}",
         about="model:{model}",
+        parameters=_FROM,
         answer=entry("model"),
         sdk="model",
         verb=Verb("model show", help="Show a model, or one version of it."),
@@ -223,6 +233,7 @@ MODELS: Final = (
         does="Read a version and the parents declared later.",
         path="/v1/models/{model}/versions/{number}",
         about="model-version:{model}:{number}",
+        parameters=_FROM,
         answer=report("ModelVersionDetails"),
         sdk="model_version",
         verb=Verb("model show"),
@@ -272,6 +283,7 @@ RUNS: Final = (
         does="Read a training run.",
         path="/v1/runs/{run}",
         about="run:{run}",
+        parameters=_FROM,
         answer=entry("training-run"),
         sdk="get_run",
         verb=Verb("run show", help="Show a training run."),
@@ -307,6 +319,7 @@ RUNS: Final = (
         does="Read an evaluation.",
         path="/v1/evaluations/{evaluation}",
         about="evaluation:{evaluation}",
+        parameters=_FROM,
         answer=entry("evaluation"),
         sdk="evaluation",
         verb=Verb("evaluation show", help="Show an evaluation."),
@@ -345,6 +358,7 @@ POLICIES: Final = (
         name="getPolicy",
         does="The policy in force.",
         path="/v1/policies/current",
+        parameters=_FROM,
         answer=entry("policy"),
         sdk="policy",
         verb=Verb("policy show", help="Show the policy in force."),

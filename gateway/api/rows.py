@@ -30,6 +30,13 @@ class Parameter:
     default: str | None = None
     """What is meant where nothing is said."""
     required: bool = False
+    argument: str = ""
+    """What it is called in Python, where its own name is a word of Python's."""
+
+    @property
+    def python(self) -> str:
+        """What it is called in Python."""
+        return self.argument or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,19 @@ def found(answer: Json, as_json: bool) -> None:
     """Print a record that was asked for, and where it stands."""
 
     def render() -> None:
-        click.echo(f"In block {answer['transaction']['block']}, transaction")
-        click.echo(answer["transaction"]["id"])
+        print_place(answer)
         fields(answer["record"])
 
     show(answer, as_json, render)
+
+
+def print_place(answer: Json) -> None:
+    """Print where a record stands, or what it was read from where this gateway has not read its transaction yet."""
+    if "transaction" in answer:
+        click.echo(f"In block {answer['transaction']['block']}, transaction")
+        click.echo(answer["transaction"]["id"])
+    else:
+        click.echo(f"On the ledger, at height {answer['height']}")
 
 
 def print_comparison(report: Json, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from gateway.api.operations import KINDS, OPERATIONS
+from gateway.cli.answers import print_place
 from gateway.cli.console import Json, fields, show, table
 from gateway.cli.options import using_gateway
 from gateway.cli.verbs import CURSOR, LIMIT, gather, print_list
@@ -61,8 +62,7 @@ def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
         beside["evaluations"] = pedigree.evaluations(subject=reference, limit=_SHOWN)
 
     def render() -> None:
-        click.echo(f"In block {answer['transaction']['block']}, transaction")
-        click.echo(answer["transaction"]["id"])
+        print_place(answer)
         fields({**answer["record"], **({"stage": answer["stage"]} if kind.endswith("-version") else {})})
         for name, page in beside.items():
             _print_beside(name, page)

@@ -176,7 +176,7 @@ def _option(parameter: Parameter) -> Decorator:
     elif parameter.form == "number":
         form = click.IntRange(parameter.least, parameter.most or None)
     return click.option(
-        _flag(parameter.name), parameter.name, type=form, help=parameter.meaning, required=parameter.required
+        _flag(parameter.name), parameter.python, type=form, help=parameter.meaning, required=parameter.required
     )
 
 

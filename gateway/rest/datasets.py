@@ -24,7 +24,7 @@ def views(recorder: Recorder, datasets: Datasets) -> Mapping[str, View]:
         return recorded(recorder.record(call.recording, "dataset:commit-version", call.json, dataset=name))
 
     def version(call: Call) -> Reply:
-        return Reply(datasets.version(Name(call.path["dataset"]), call.path["number"]))
+        return Reply(datasets.version(Name(call.path["dataset"]), call.path["number"], call.source))
 
     def proof(call: Call) -> Reply:
         return Reply(datasets.proof(Name(call.path["dataset"]), call.path["number"], _record_id(call)))

@@ -8,11 +8,13 @@ from gateway.api.operations import NOUNS
 from gateway.api.rows import Body, Operation
 from gateway.rest.routing import Call, Reply, Route, View, paged, recorded, version_number
 from gateway.services.catalogue import Catalogue
+from gateway.services.reading import Reader
 from gateway.services.recording import Recorder
-from gateway.services.references import identifying
 
 
-def routes_of(recorder: Recorder, catalogue: Catalogue, by_hand: Mapping[str, View]) -> Mapping[str, Sequence[Route]]:
+def routes_of(
+    recorder: Recorder, catalogue: Catalogue, reader: Reader, by_hand: Mapping[str, View]
+) -> Mapping[str, Sequence[Route]]:
     """A route for every operation, by its noun.
 
     Args:
@@ -23,13 +25,14 @@ def routes_of(recorder: Recorder, catalogue: Catalogue, by_hand: Mapping[str, Vi
         raise ValueError(f"the table and the views written by hand differ in {', '.join(sorted(odd ^ set(by_hand)))}")
     return {
         noun: [
-            Route(operation, by_hand.get(operation.name) or _view(operation, recorder, catalogue)) for operation in rows
+            Route(operation, by_hand.get(operation.name) or _view(operation, recorder, catalogue, reader))
+            for operation in rows
         ]
         for noun, rows in NOUNS.items()
     }
 
 
-def _view(operation: Operation, recorder: Recorder, catalogue: Catalogue) -> View:
+def _view(operation: Operation, recorder: Recorder, catalogue: Catalogue, reader: Reader) -> View:
     kind = operation.answer.kinds[0]
     match operation.answer.form, operation.body:
         case "outcome", Body() as body:
@@ -37,7 +40,7 @@ def _view(operation: Operation, recorder: Recorder, catalogue: Catalogue) -> Vie
         case "page", None:
             return lambda call: paged(call, catalogue, kind, **_places(call))
         case "entry", None if operation.about:
-            return _reading(operation.about, catalogue)
+            return _reading(operation.about, reader)
     raise ValueError(f"nothing follows from the row of {operation.name}")
 
 
@@ -50,13 +53,8 @@ def _recording(body: Body, recorder: Recorder) -> View:
     return view
 
 
-def _reading(about: str, catalogue: Catalogue) -> View:
-    def view(call: Call) -> Reply:
-        reference = Ref(about.format_map(_places(call)))
-        kind, where = identifying(reference)
-        return Reply(catalogue.get(kind, reference, **where))
-
-    return view
+def _reading(about: str, reader: Reader) -> View:
+    return lambda call: Reply(reader.read(about.format_map(_places(call)), call.source))
 
 
 def _places(call: Call) -> dict[str, str]:

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from chaincode.domain.values import Name, model_version_ref
 from gateway.rest.routing import Call, Reply, View, version_number
 from gateway.services.catalogue import Catalogue
+from gateway.services.reading import Reader
 
 
-def views(catalogue: Catalogue) -> Mapping[str, View]:
+def views(catalogue: Catalogue, reader: Reader) -> Mapping[str, View]:
     """The operations on models that do not follow from their rows, by name."""
 
     def version(call: Call) -> Reply:
-        name, number = Name(call.path["model"]), version_number(call)
-        found = catalogue.get("model-version", model_version_ref(name, number), model=name, number=str(number))
-        later = catalogue.find("later-parents", child=model_version_ref(name, number))
+        reference = model_version_ref(Name(call.path["model"]), version_number(call))
+        found = reader.read(reference, call.source)
+        later = catalogue.find("later-parents", child=reference)
         return Reply({**found, "later_parents": [] if later is None else later.value["parents"]})
 
     return {"getModelVersion": version}

@@ -3,18 +3,14 @@
 
 from collections.abc import Mapping
 
-from chaincode.domain.errors import RecordNotFound
 from gateway.rest.routing import Call, Reply, View
-from gateway.services.catalogue import Catalogue
+from gateway.services.reading import Reader
 
 
-def views(catalogue: Catalogue) -> Mapping[str, View]:
+def views(reader: Reader) -> Mapping[str, View]:
     """The operations on policies that do not follow from their rows, by name."""
 
-    def current(_: Call) -> Reply:
-        found = catalogue.page("policy", cursor=None, limit=1)["items"]
-        if not found:
-            raise RecordNotFound("policy")
-        return Reply(found[0])
+    def current(call: Call) -> Reply:
+        return Reply(reader.find("policy", {}, "policy", call.source))
 
     return {"getPolicy": current}

@@ -46,6 +46,18 @@ _UPLOAD: Mapping[int, tuple[str, ...]] = {
     422: ("unreadable-records", "record-id-repeated", "unknown-term", "unknown-delimiter"),
     507: ("storage-full",),
 }
+_ASKING: Mapping[int, tuple[str, ...]] = {
+    # What `from=ledger` adds: the peer is asked, and may not answer.
+    401: ("identity-expired",),
+    403: ("identity-refused",),
+    413: ("transaction-too-large",),
+    502: ("ledger-protocol", "endorsement-refused"),
+    503: (
+        "catching-up", "chaincode-undefined", "chaincode-unavailable", "clock-skew", "endorsers-unavailable",
+        "not-ordered", "peer-behind", "peer-capacity", "peer-timeout", "peer-unavailable",
+    ),
+    504: ("chaincode-timeout",),
+}  # fmt: skip
 _RECORDING: Mapping[int, tuple[str, ...]] = {
     400: ("idempotency-key-missing",),
     401: ("identity-expired",),
@@ -86,6 +98,8 @@ def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:
         yield _PARAMETERS
     if "{" in operation.path:
         yield _PLACE
+    if any(parameter.name == "from" for parameter in operation.parameters):
+        yield _ASKING
     if operation.uploads:
         yield _UPLOAD
     if operation.records:

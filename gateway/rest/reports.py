@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from gateway.api.operations import CSV_AND_JSON_LINES
 from gateway.services.progress import Stage
+from gateway.services.reading import SOURCES
 
 Schema = dict[str, Any]
 
 _TEXT: Schema = {"type": "string"}
 _WHOLE: Schema = {"type": "integer"}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
+HEIGHT: Schema = {"type": "integer", "minimum": 0, "description": "How many blocks the answer reflects, at least."}
 COUNT: Schema = {
     "count": {"type": "integer", "minimum": 0, "description": "How many the whole list holds."},
     "count_exact": {"type": "boolean", "description": "False where there are more than `count`, or may be."},
@@ -36,7 +38,14 @@ def _object(properties: Schema, *optional: str) -> Schema:
 def _details(entry: str, **more: Schema) -> Schema:
     """An entry with more about it."""
     return _object(
-        {"record": reference(entry), "transaction": reference("Transaction"), **more},
+        {
+            "record": reference(entry),
+            "transaction": reference("Transaction"),
+            "source": reference("Source"),
+            "height": HEIGHT,
+            **more,
+        },
+        "transaction",
         *(name for name in more if name == "reading"),
     )
 
@@ -63,6 +72,11 @@ REPORTS: Final[Mapping[str, Schema]] = {
         },
         "at",
     ),
+    "Source": {
+        "description": "From where a single record was read: the gateway's read model, or the ledger by its own peer.",
+        "type": "string",
+        "enum": list(SOURCES),
+    },
     "Event": {
         "type": "object",
         "description": "What the transaction announced; its `name` says which other members there are.",

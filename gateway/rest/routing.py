@@ -27,6 +27,7 @@ from gateway.rest.problems import HttpProblem
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.ports import Json, PortError
+from gateway.services.reading import READ_MODEL
 from gateway.services.shares import Shares
 from gateway.services.spooled import SpooledFile
 from gateway.services.submitter import Answer, Intent
@@ -79,6 +80,11 @@ class Call:
         if self.intent is None:
             raise RuntimeError("a route that does not record asked for its intent")
         return self.intent
+
+    @property
+    def source(self) -> str:
+        """Where a single record is to be read from."""
+        return self.query.get("from", READ_MODEL)
 
     @property
     def limit(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from chaincode.domain import codec, float64, text, values
 from chaincode.domain.register import COMMANDS
 from gateway.api.rows import Answer, Operation
-from gateway.rest.reports import COUNT, REPORTS, Schema, reference
+from gateway.rest.reports import COUNT, HEIGHT, REPORTS, Schema, reference
 
 # What the scalar types look like in JSON; a type that is not here is described by its base alone.
 _FORMS: Mapping[str, Schema] = {
@@ -129,8 +129,11 @@ class Components:
     def _entry(self, kind: str) -> Schema:
         return self._named(
             f"{codec.KINDS[kind].__name__}Entry",
-            _object({"record": self.record(kind), "transaction": self.report("Transaction")}),
+            {**_object({"record": self.record(kind), **self._whence()}), "required": ["record"]},
         )
+
+    def _whence(self) -> Schema:
+        return {"transaction": self.report("Transaction"), "source": self.report("Source"), "height": HEIGHT}
 
     def _page(self, kind: str) -> Schema:
         items = {"type": "array", "items": self._entry(kind)}

@@ -35,6 +35,7 @@ from gateway.services.numbering import Numbering
 from gateway.services.ports import BlockSource, Ledger, ReadModel, Records, Submissions
 from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
+from gateway.services.reading import Reader
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
 from gateway.services.searching import Search
@@ -180,6 +181,7 @@ def _nouns(
     parts: Parts, place: Place, recorder: Recorder, submitter: Submitter, projector: Projector, drafts: Drafts
 ) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
+    reader = Reader(parts.readmodel, parts.ledger)
     view = LedgerView(
         projector,
         catalogue,
@@ -193,16 +195,16 @@ def _nouns(
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     by_hand = {
-        **datasets.views(recorder, Datasets(recorder, catalogue, parts.records, place.channel, drafts)),
-        **models.views(catalogue),
-        **policies.views(catalogue),
+        **datasets.views(recorder, Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts)),
+        **models.views(catalogue, reader),
+        **policies.views(reader),
         **artifacts.views(endorsements),
         **lineage.views(LineageReader(parts.readmodel)),
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
         **ledger_routes.views(view, parts.readmodel),
     }
-    return routes_of(recorder, catalogue, by_hand)
+    return routes_of(recorder, catalogue, reader, by_hand)
 
 
 def _stop_for_good(why: str) -> None:

@@ -72,6 +72,14 @@ Where = Mapping[str, str | tuple[str, ...]] | Conditions
 """What is asked of entries: conditions, or for each attribute its text or several of which it has one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many entries are as asked for; where that is not `exact`, there are more, or may be."""
+
+    count: int
+    exact: bool
+
+
 def conditions(where: Where) -> Conditions:
     """The same as conditions."""
     if isinstance(where, tuple):

@@ -18,6 +18,7 @@ from gateway.services.drafting import Drafts, Upload, header_of
 from gateway.services.numbering import UPLOADED
 from gateway.services.ports import Json, Reading, Records, RecordSet
 from gateway.services.progress import Progress
+from gateway.services.reading import READ_MODEL, Reader
 from gateway.services.recording import Recorder, command_from
 from gateway.services.submitter import Answer, Intent, Lengthy
 from gateway.services.tables import CSV, Table, UnreadableRecords
@@ -31,10 +32,11 @@ class Datasets:
     """Commits, proves and compares the records of data set versions."""
 
     def __init__(
-        self, recorder: Recorder, catalogue: Catalogue, records: Records, channel: str, drafts: Drafts
+        self, recorder: Recorder, catalogue: Catalogue, reader: Reader, records: Records, channel: str, drafts: Drafts
     ) -> None:
         self._recorder = recorder
         self._catalogue = catalogue
+        self._reader = reader
         self._records = records
         self._channel = channel
         self._drafts = drafts
@@ -134,9 +136,9 @@ class Datasets:
         clean = complete and not altered and not any(differences[kind] for kind in differences if kind != "counts")
         return {**report, "verified": clean, **differences}
 
-    def version(self, dataset: str, number: str) -> Json:
+    def version(self, dataset: str, number: str, source: str = READ_MODEL) -> Json:
         """A version with the transaction that committed it, and how its file was read where the records are here."""
-        version = self._shown(dataset, number)
+        version = self._shown(dataset, number, source)
         held = self._records.held(str(version["record"]["root"]))
         reading = None if held is None else held.reading
         if reading is None:
@@ -146,11 +148,10 @@ class Datasets:
             said |= {"delimiter": reading.delimiter, "fields": list(reading.fields)}
         return {**version, "reading": said}
 
-    def _shown(self, dataset: str, number: str) -> Json:
+    def _shown(self, dataset: str, number: str, source: str = READ_MODEL) -> Json:
         if not number.isascii() or not number.isdecimal() or len(number) > 9 or int(number) < 1:
             raise InvalidField("/number", "it must be a whole number from 1")
-        reference = dataset_version_ref(Name(dataset), int(number))
-        return self._catalogue.get("dataset-version", reference, dataset=dataset, number=str(int(number)))
+        return self._reader.read(dataset_version_ref(Name(dataset), int(number)), source)
 
     def _held(self, root: str, dataset: str, number: str) -> RecordSet:
         held = self._records.held(root)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.services.conditions import Tally as Tally
 from gateway.services.conditions import Where as Where
 from gateway.services.failures import (
     AlreadyProposed as AlreadyProposed,
@@ -96,6 +97,15 @@ class Outcome:
         return self.code == 0
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What a peer answered to a query."""
+
+    answer: Json
+    height: int
+    """How many blocks the peer held before it was asked."""
+
+
 class Ledger(Protocol):
     """The consortium's ledger as one organisation's gateway reaches it; thread-safe."""
 
@@ -127,8 +137,8 @@ class Ledger(Protocol):
         """Ask the peer how a transaction ended; `None` when it is not known within `timeout` seconds."""
         ...
 
-    def evaluate(self, function: str, command: str) -> Json:
-        """Run a query on one peer and answer its JSON; nothing is ordered."""
+    def evaluate(self, function: str, command: str) -> Evaluated:
+        """Run a query on the organisation's own peer; nothing is ordered. Raises `Refused` or a `NothingOrdered`."""
         ...
 
 
@@ -235,14 +245,6 @@ class Page:
     next: str | None
     complete: bool = True
     """Whether every beginning that was asked for was looked up in full (see `conditions.Begins`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many entries are as asked for; where that is not `exact`, there are more, or may be."""
-
-    count: int
-    exact: bool
 
 
 class ReadModel(Protocol):

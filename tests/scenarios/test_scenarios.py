@@ -428,3 +428,39 @@ def _(world: World) -> None:
         client.at_least(client.ledger()["height"])
         with pytest.raises(Exception, match="not-found"):
             client.model(world.model + "-x")
+
+
+@then(parsers.parse('every organisation finds the model by its name, its digest and the stage "{stage}"'))
+def _(world: World, stage: str) -> None:
+    for name in world.clients:
+        client = world.as_(name)
+        version = client.model_version(world.model, 1)["record"]
+        assert f"model:{world.model}" in [item["reference"] for item in client.search(world.model)["items"]]
+        weights = version["files"][0]["digest"]
+        found = {item["reference"]: item["digests"] for item in client.search(weights[:12])["items"]}
+        assert found[world.model_version][0]["digest"] == weights
+        listed = client.model_versions(world.model, stage=stage, digest=version["digest"], owner=version["owner"])
+        assert [item["record"]["number"] for item in listed["items"]] == [1]
+        assert listed["count"] == 1
+        assert client.model_versions(world.model, stage="approved")["items"] == []
+        assert client.whoami()["height"] >= client.height
+
+
+@then("every organisation reads the same model from its gateway and from the ledger")
+def _(world: World) -> None:
+    for name in world.clients:
+        client = world.as_(name)
+        ours = client.model_version(world.model, 1)
+        theirs = client.model_version(world.model, 1, source="ledger")
+        assert (ours["source"], theirs["source"]) == ("read-model", "ledger")
+        assert theirs["record"] == ours["record"]
+        assert theirs["transaction"] == ours["transaction"]
+        assert theirs["height"] > ours["transaction"]["block"]
+        assert client.policy(source="ledger")["record"] == client.policy()["record"]
+
+
+@then("what nobody recorded is not found on the ledger either")
+def _(world: World) -> None:
+    for name in world.clients:
+        with pytest.raises(Exception, match="not-found"):
+            world.as_(name).model(f"{world.model}-x", source="ledger")

@@ -95,9 +95,9 @@ class Pedigree(ModelCalls, RunCalls):
         """Commit to a version whose root and size were computed elsewhere."""
         return self._record(f"/v1/datasets/{segment(dataset)}/versions", fields, idempotency_key)
 
-    def dataset(self, name: str) -> Json:
+    def dataset(self, name: str, *, source: str | None = None) -> Json:
         """A data set."""
-        return self._transport.get(f"/v1/datasets/{segment(name)}")
+        return self._transport.get(f"/v1/datasets/{segment(name)}", **{"from": source})
 
     def datasets(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of data sets: `items`, and `next` to pass as `cursor` for the page after it."""
@@ -111,9 +111,9 @@ class Pedigree(ModelCalls, RunCalls):
         """A page of versions of all data sets."""
         return self._transport.get("/v1/dataset-versions", cursor=cursor, limit=limit, **filters)
 
-    def dataset_version(self, name: str, number: int) -> Json:
+    def dataset_version(self, name: str, number: int, *, source: str | None = None) -> Json:
         """A version of a data set."""
-        return self._transport.get(f"/v1/datasets/{segment(name)}/versions/{number}")
+        return self._transport.get(f"/v1/datasets/{segment(name)}/versions/{number}", **{"from": source})
 
     def record_proof(self, dataset: str, number: int, record_id: str) -> Json:
         """Evidence that a record is in a version; `pedigree verify` checks it offline."""
@@ -162,9 +162,9 @@ class Pedigree(ModelCalls, RunCalls):
         """Vote for a version of the consortium's policy."""
         return self._record("/v1/policies", fields, idempotency_key)
 
-    def policy(self) -> Json:
+    def policy(self, *, source: str | None = None) -> Json:
         """The policy in force."""
-        return self._transport.get("/v1/policies/current")
+        return self._transport.get("/v1/policies/current", **{"from": source})
 
     def policies(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of the versions of the policy that were in force."""

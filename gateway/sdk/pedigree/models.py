@@ -56,17 +56,17 @@ class ModelCalls(Calls):
         path = f"/v1/models/{segment(model)}/versions/{number}/parents"
         return self._record(path, {"parent": parent, "relation": relation}, idempotency_key)
 
-    def model(self, name: str) -> Json:
+    def model(self, name: str, *, source: str | None = None) -> Json:
         """A model."""
-        return self._transport.get(f"/v1/models/{segment(name)}")
+        return self._transport.get(f"/v1/models/{segment(name)}", **{"from": source})
 
     def models(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of models: `items`, and `next` to pass as `cursor` for the page after it."""
         return self._transport.get("/v1/models", cursor=cursor, limit=limit, **filters)
 
-    def model_version(self, name: str, number: int) -> Json:
+    def model_version(self, name: str, number: int, *, source: str | None = None) -> Json:
         """A version of a model."""
-        return self._transport.get(f"/v1/models/{segment(name)}/versions/{number}")
+        return self._transport.get(f"/v1/models/{segment(name)}/versions/{number}", **{"from": source})
 
     def model_versions(self, name: str, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of the versions of a model."""

@@ -77,9 +77,9 @@ class RunCalls(Calls):
             self._parent(parent)
         return run
 
-    def get_run(self, name: str) -> Json:
+    def get_run(self, name: str, *, source: str | None = None) -> Json:
         """A training run."""
-        return self._transport.get(f"/v1/runs/{segment(name)}")
+        return self._transport.get(f"/v1/runs/{segment(name)}", **{"from": source})
 
     def runs(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of training runs: `items`, and `next` to pass as `cursor` for the page after it."""
@@ -89,9 +89,9 @@ class RunCalls(Calls):
         """Record how a model version did on a data set version; `metrics` may be a mapping of names to numbers."""
         return self._record("/v1/evaluations", {"evaluation": name, **_listed(fields)}, idempotency_key)
 
-    def evaluation(self, name: str) -> Json:
+    def evaluation(self, name: str, *, source: str | None = None) -> Json:
         """An evaluation."""
-        return self._transport.get(f"/v1/evaluations/{segment(name)}")
+        return self._transport.get(f"/v1/evaluations/{segment(name)}", **{"from": source})
 
     def evaluations(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
         """A page of evaluations: `items`, and `next` to pass as `cursor` for the page after it."""

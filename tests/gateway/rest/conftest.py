@@ -22,12 +22,14 @@ from gateway.server.service import Parts, Place, Service, assemble
 from gateway.services.attempts import Limits
 from gateway.services.ports import (
     AlreadyProposed,
+    Evaluated,
     Json,
     LedgerBlock,
     LedgerTransaction,
     LedgerWrite,
     Outcome,
     Prepared,
+    Refused,
     Signature,
 )
 from gateway.stores.database import Database
@@ -84,8 +86,19 @@ class MemoryLedger:
     def outcome(self, transaction_id: str, timeout: float) -> Outcome | None:
         return self.index.get(transaction_id)
 
-    def evaluate(self, function: str, command: str) -> Json:
-        raise NotImplementedError
+    def evaluate(self, function: str, command: str) -> Evaluated:
+        """What `record:get` answers: of the writes that agree with the kind and the key, the last one."""
+        if self.refusal is not None:
+            raise self.refusal
+        asked = json.loads(command)
+        row = register.KIND[asked["record"]]
+        for block in reversed(self.chain):
+            for write in (write for transaction in block.transactions for write in transaction.writes):
+                value = write.value or {}
+                key = [str(value.get(name)) for name in row.key]
+                if function == "record:get" and value.get("kind") == row.name and key == asked.get("key", []):
+                    return Evaluated({"record": value}, len(self.chain))
+        raise Refused("It is not on the ledger.", code="not-found", reference=":".join(asked.get("key", [])))
 
     def tip(self) -> int | None:
         return len(self.chain)

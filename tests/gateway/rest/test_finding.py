@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.api.operations import OPERATIONS
-from gateway.services.ports import LedgerWrite
+from gateway.services.ports import LedgerWrite, Unavailable
 
 LISTS = [operation for operation in OPERATIONS if operation.answer.form == "page" and not operation.places]
 CARD = "ab" * 32
@@ -116,3 +116,66 @@ def test_whoami_knows_that_an_organisation_is_not_in_the_policy(api: Any) -> Non
     assert api.get("/v1/whoami").json["consortium_roles"] is None
     record(api, {"kind": "policy", "number": 1, "members": [{"organisation": "HospitalMSP", "roles": []}]})
     assert api.get("/v1/whoami").json["consortium_roles"] is None
+
+
+# --- One record, from the read model or from the ledger --------------------------------------------------------------
+
+READS = ("datasets/d", "datasets/d/versions/1", "models/net", "models/net/versions/1", "runs/r", "evaluations/e",
+         "policies/current")  # fmt: skip
+RECORDS = (
+    {"kind": "dataset", "dataset": "d", "owner": "LabMSP"},
+    {"kind": "dataset-version", "dataset": "d", "number": 1, "owner": "LabMSP", "root": CARD},
+    {"kind": "model", "model": "net", "owner": "LabMSP"},
+    {"kind": "model-version", "model": "net", "number": 1, "owner": "LabMSP"},
+    {"kind": "training-run", "run": "r", "owner": "LabMSP"},
+    {"kind": "evaluation", "evaluation": "e", "owner": "LabMSP", "subject": "model-version:net:1"},
+    {"kind": "policy", "number": 1, "members": []},
+)
+
+
+def test_every_read_of_one_record_takes_from() -> None:
+    reads = [row for row in OPERATIONS if any(each.name == "from" for each in row.parameters)]
+    assert len(reads) == len(READS)
+    assert {row.name for row in OPERATIONS if row.answer.form == "entry"} <= {row.name for row in reads}
+
+
+@pytest.mark.parametrize("path", READS)
+def test_one_record_is_read_from_where_it_is_asked_for(api: Any, path: str) -> None:
+    record(api, *RECORDS)
+    ours = api.get(f"/v1/{path}").json
+    theirs = api.get(f"/v1/{path}?from=ledger").json
+    assert (ours["source"], theirs["source"]) == ("read-model", "ledger")
+    assert ours["height"] == theirs["height"] == len(api.ledger.chain)
+    assert {**ours, "source": ""} == {**theirs, "source": ""}
+    assert ours["transaction"]["block"] == 1
+    refused = api.get(f"/v1/{path}?from=elsewhere")
+    assert (refused.status_code, refused.json["facts"]) == (400, {"parameter": "from"})
+
+
+@pytest.mark.parametrize("path", READS)
+def test_what_the_ledger_does_not_have_is_not_found_there_either(api: Any, path: str) -> None:
+    ours, theirs = api.get(f"/v1/{path}"), api.get(f"/v1/{path}?from=ledger")
+    assert (ours.status_code, ours.json["code"]) == (404, "not-found")
+    assert ours.json == theirs.json
+
+
+def test_what_the_ledger_has_and_the_read_model_has_not_read_bears_no_transaction(api: Any) -> None:
+    record(api, RECORDS[2])
+    api.service.projector.stop()
+    newer = {**RECORDS[2], "title": "Written again"}
+    api.ledger.append(
+        "e" * 64, {}, [LedgerWrite("model/0/0", newer), LedgerWrite("model/new", {**newer, "model": "m"})]
+    )
+    found = api.get("/v1/models/net?from=ledger").json
+    assert found == {"record": newer, "source": "ledger", "height": 3}
+    assert api.get("/v1/models/m?from=ledger").json["record"]["model"] == "m"
+    assert api.get("/v1/models/m").status_code == 404
+    assert api.get("/v1/models/net").json["height"] == 2
+
+
+@pytest.mark.parametrize("path", READS)
+def test_a_peer_that_cannot_be_asked_is_a_listed_problem(api: Any, path: str) -> None:
+    api.ledger.refusal = Unavailable("no peer answers", code="peer-unavailable")
+    refused = api.get(f"/v1/{path}?from=ledger")
+    assert (refused.status_code, refused.json["code"]) == (503, "peer-unavailable")
+    assert refused.headers["Retry-After"]

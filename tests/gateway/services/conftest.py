@@ -22,6 +22,7 @@ from gateway.services.commits import Commits
 from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.ports import (
     AlreadyProposed,
+    Evaluated,
     Json,
     LedgerBlock,
     LedgerTransaction,
@@ -119,7 +120,7 @@ class FakeLedger:
         self.calls["outcome"] += 1
         return self.index.get(transaction_id)
 
-    def evaluate(self, function: str, command: str) -> Json:
+    def evaluate(self, function: str, command: str) -> Evaluated:
         raise NotImplementedError
 
     def cut(self) -> LedgerBlock:

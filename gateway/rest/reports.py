@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from chaincode.domain.register import RECORDS
 from gateway.api.operations import CSV_AND_JSON_LINES
 from gateway.services.progress import Stage
 from gateway.services.reading import SOURCES
@@ -18,7 +19,7 @@ COUNT: Schema = {
     "count": {"type": "integer", "minimum": 0, "description": "How many the whole list holds."},
     "count_exact": {"type": "boolean", "description": "False where there are more than `count`, or may be."},
 }
-_ARTIFACTS: Final = ("Dataset", "DatasetVersion", "Model", "ModelVersion", "TrainingRun", "Evaluation")
+_ARTIFACTS: Final = tuple(kind.record.__name__ for kind in RECORDS if kind.reference)
 
 
 def reference(name: str) -> Schema:

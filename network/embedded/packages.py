@@ -53,6 +53,8 @@ class Address:
             raise MalformedPackage("connection.json is not JSON") from error
         if not isinstance(fields, dict) or not isinstance(fields.get("address"), str) or not fields["address"]:
             raise MalformedPackage("connection.json: address is missing")
+        if not fields["address"].isprintable():  # answers and logs name it; JSON can hold half a character
+            raise MalformedPackage("connection.json: address is not HOST:PORT")
         timeout = _seconds(fields.get("dial_timeout"))
         if not fields.get("tls_required"):
             return cls(fields["address"], timeout)

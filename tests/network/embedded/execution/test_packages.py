@@ -38,6 +38,8 @@ def test_bad_labels_are_refused(kit, label):
         ([], "address is missing"),
         ({}, "address is missing"),
         ({"address": 5}, "address is missing"),
+        ({"address": "h:1\ud800"}, "address is not HOST:PORT"),
+        ({"address": "h:1\n"}, "address is not HOST:PORT"),
         ({"address": "h:1", "dial_timeout": "soon"}, "dial_timeout"),
         ({"address": "h:1", "dial_timeout": 5}, "dial_timeout"),
         ({"address": "h:1", "tls_required": True}, "root_cert"),

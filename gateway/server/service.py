@@ -196,7 +196,7 @@ def _nouns(
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     by_hand = {
         **datasets.views(recorder, Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts)),
-        **models.views(catalogue, reader),
+        **models.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),
         **lineage.views(LineageReader(parts.readmodel)),

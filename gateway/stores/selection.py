@@ -5,6 +5,9 @@ Attributes are in their table by kind, name, value and the place of their entry 
 those with one value is one walk along the key. Where several are asked for, the walk follows the one that fewest
 entries have and looks the others up. Names and times are walked along indexes of their own. A walk ends after
 `MOST_WALKED` entries, or sooner where each takes many look-ups, even when the page is not full.
+
+Words are attributes too, and not FTS5's: Python does not promise that its SQLite has that module, a query of FTS5 is an
+expression that untrusted text must be kept out of, and what it reads for a beginning or a rank grows with the ledger.
 """
 
 import re

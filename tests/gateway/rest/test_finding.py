@@ -173,6 +173,17 @@ def test_what_the_ledger_has_and_the_read_model_has_not_read_bears_no_transactio
     assert api.get("/v1/models/net").json["height"] == 2
 
 
+def test_parents_that_were_declared_later_come_from_the_same_source(api: Any) -> None:
+    record(api, RECORDS[3])
+    assert api.get("/v1/models/net/versions/1?from=ledger").json["later_parents"] == []
+    api.service.projector.stop()
+    parents = [{"version": "model-version:base:1", "relation": "fine-tuned"}]
+    declared = {"kind": "later-parents", "child": "model-version:net:1", "owner": "LabMSP", "parents": parents}
+    api.ledger.append("d" * 64, {}, [LedgerWrite("later", declared)])
+    assert api.get("/v1/models/net/versions/1?from=ledger").json["later_parents"] == parents
+    assert api.get("/v1/models/net/versions/1").json["later_parents"] == []
+
+
 @pytest.mark.parametrize("path", READS)
 def test_a_peer_that_cannot_be_asked_is_a_listed_problem(api: Any, path: str) -> None:
     api.ledger.refusal = Unavailable("no peer answers", code="peer-unavailable")

@@ -425,6 +425,49 @@ def test_too_many_digests_that_begin_alike_must_be_told_apart(ledger: Ledger) ->
     assert ledger.names("dataset", "dataset", digest=digest(7, 39)) == ["d"]
 
 
+@pytest.mark.parametrize(
+    "query", ["a b c d e f g h", "w w1 w2 w3 w4 w5 w6 w7", "w1 zebra", "zebra", '" OR "" *', "w" * 200]
+)
+def test_what_a_search_looks_at_is_bounded_however_much_there_is(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(selection, "MOST_WALKED", 200)
+    monkeypatch.setattr(selection, "MOST_LOOKED_UP", 2_000)
+    ledger.write(
+        *(dataset(f"d-{n}", title=" ".join(f"{'abcdefghw'[i]}{n % 40}" for i in range(9))) for n in range(1_500))
+    )
+    taken = 0
+
+    def count() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    connection = ledger.database.reader()
+    connection.set_progress_handler(count, 1)
+    try:
+        page = ledger.search.page(query, cursor=None, limit=10)
+    finally:
+        connection.set_progress_handler(None, 0)
+    assert len(page["items"]) <= 10
+    assert taken < 400_000
+
+
+@pytest.mark.parametrize("filters", [{"name": "d"}, {"since": "2020-01-01"}, {"name": "d", "since": "2020-01-01"}])
+def test_a_range_with_another_filter_is_walked_in_bounds(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, filters: dict[str, str]
+) -> None:
+    monkeypatch.setattr(selection, "MOST_WALKED", 200)
+    ledger.write(*(dataset(f"d-{n}", owner="LabMSP" if n % 2 else "AMSP", sensitivity="public" if n % 2 else "personal")
+                   for n in range(1_500)))  # fmt: skip
+    page = ledger.catalogue.page(
+        "dataset", cursor=None, limit=10, filters={**filters, "owner": "AMSP", "sensitivity": "public"}
+    )
+    assert (page["items"], page["count"], page["count_exact"]) == ([], 0, False)
+    assert page["next"] is not None
+    assert ledger.pages("dataset", {**filters, "owner": "AMSP", "sensitivity": "public"}, size=50) == []
+
+
 # --- The read model itself --------------------------------------------------------------------------------------------
 
 

@@ -22,8 +22,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-dep
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report reliability hostile \
-        fuzz conformance conformance-table foreign containers check generate licences reference format bench lock clean network-images \
-        network-up network-down network-status network-reset network-logs doctor backup restore loadtest add-org rotate-tls
+        fuzz conformance conformance-table foreign containers check generate licences reference format bench lock clean \
+        network-images network-up network-down network-status network-reset network-logs doctor backup restore loadtest add-org rotate-tls
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,10 +91,14 @@ foreign: $(VENV)/.dev  ## drive the ledger with the Node client and chaincode, a
 containers: $(VENV)/.dev  ## bring Fabric up in containers and kill, stop and cut off its parts (needs Docker and Fabric)
 	@$(BIN)/python -m pytest -q tests/containers $(ARGS)
 
-check: $(VENV)/.dev  ## lint, types, formatting, import directions
+generate: $(VENV)/.dev  ## write the SDK's typed methods from the table of operations
+	@$(BIN)/python -m tests.generate
+
+check: $(VENV)/.dev  ## lint, types, formatting, import directions, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m tests.generate --check
 	@$(BIN)/python -m pytest -q tests/test_house.py
 
 generate: $(VENV)/.dev  ## write what derives from the table of operations

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
-PACKAGES: Final = ("chaincode.shim", "gateway.fabric")
+PACKAGES: Final = ("chaincode.shim", "gateway.fabric", "pedigree")
 SECTIONS: Final = {"Args", "Raises", "Returns", "Yields"}
 WIDTH: Final = 120
 

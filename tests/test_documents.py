@@ -276,6 +276,10 @@ def test_the_reference_is_what_the_docstrings_say() -> None:
     assert list(reference.undocumented()) == []
 
 
+def test_the_sdk_is_what_the_table_of_operations_says() -> None:
+    assert _loaded("generate").differences() == [], "make generate"
+
+
 def test_the_table_of_imports_is_the_one_that_is_enforced() -> None:
     house = _loaded("test_house")
     rows = {}

@@ -140,7 +140,7 @@ DATASETS: Final = (
         path="/v1/datasets/{dataset}/versions/{number}/proof",
         about="dataset-version:{dataset}:{number}",
         role="recorder",
-        parameters=(Parameter("id", "The record's id.", required=True),),
+        parameters=(Parameter("id", "The record's id.", required=True, argument="record_id"),),
         answer=report("Evidence"),
         sdk="record_proof",
         verb=Verb("dataset proof"),
@@ -527,7 +527,9 @@ SEARCH: Final = (
         does="Search names, titles, descriptions, notes and digests; every word has to begin one of a record's.",
         path="/v1/search",
         parameters=(
-            Parameter("q", "Words, a digest or its first 8 digits or more, or a reference.", required=True),
+            Parameter(
+                "q", "Words, a digest or its first 8 digits or more, or a reference.", required=True, argument="query"
+            ),
             Parameter("kind", "Only records of this kind.", "choice", KINDS),
         ),
         answer=report("SearchResults", paged=True),

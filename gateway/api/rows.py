@@ -31,7 +31,7 @@ class Parameter:
     """What is meant where nothing is said."""
     required: bool = False
     argument: str = ""
-    """What it is called in Python, where its own name is a word of Python's."""
+    """What it is called in Python, where its own name is a word of Python's, or says too little."""
 
     @property
     def python(self) -> str:

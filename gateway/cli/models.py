@@ -10,7 +10,7 @@ import click
 
 from gateway.cli.answers import print_comparison, recorded
 from gateway.cli.console import progressing
-from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, using_gateway
+from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, record, using_gateway
 
 
 @click.command()
@@ -48,9 +48,9 @@ def model_record(
         entries = digest_files(path, progress, ignore_paths=ignored)
     left_out = ignored_paths(ignored)
     rest = merged(given, "model", "files", "digest", "ignore_paths", "licence", "number", run=run)
-    outcome = pedigree.record_model_version(
-        name, entries, licence=licence, number=number, ignore_paths=left_out, idempotency_key=idempotency_key, **rest
-    )
+    fields = {"licence": licence, "number": number, "ignore_paths": left_out, **rest}
+    method = pedigree.record_model_version
+    outcome = record(method, given, name, entries, idempotency_key=idempotency_key, **fields)
     recorded(outcome, as_json)
 
 

@@ -4,6 +4,7 @@
 import math
 import re
 from collections.abc import Callable
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -132,3 +133,26 @@ def refuse_taken(given: Path | None, fields: Json, *taken: str) -> None:
     for name in ("self", "name", "idempotency_key", *taken):
         if name in fields:
             raise ValueError(f"{given}: {name!r} is none of the further fields; the command line says it")
+
+
+def record(method: Callable[..., Any], given: Path | None, *arguments: Any, **fields: Any) -> Any:
+    """Call a recording method of the client with the fields that a file and the command line said.
+
+    Raises `click.UsageError` that names a field which the record does not have, or which is missing.
+    """
+    taken = signature(method).parameters
+    named = {name for name, each in taken.items() if each.kind is Parameter.KEYWORD_ONLY}
+    where = "" if given is None else f"{given}: "
+    anything = any(each.kind is Parameter.VAR_KEYWORD for each in taken.values())
+    unknown = [] if anything else sorted(fields.keys() - taken.keys())
+    if unknown:
+        known = ", ".join(sorted(named - {"idempotency_key"}))
+        raise click.UsageError(f"{where}{unknown[0]!r} is not a field of this record; it has {known}", _context())
+    missing = [name for name in taken if name in named - fields.keys() and taken[name].default is Parameter.empty]
+    if missing:
+        raise click.UsageError(f"{where}the field {missing[0]!r} is missing", _context())
+    return method(*arguments, **fields)
+
+
+def _context() -> click.Context | None:
+    return click.get_current_context(silent=True)

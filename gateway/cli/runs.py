@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.answers import recorded
 from gateway.cli.console import read_json
-from gateway.cli.options import FILE, IDEMPOTENCY_KEY, refuse_taken, using_gateway
+from gateway.cli.options import FILE, IDEMPOTENCY_KEY, record, refuse_taken, using_gateway
 
 
 @click.command()
@@ -32,4 +32,5 @@ def run_record(pedigree: Any, arguments: tuple[str, ...], idempotency_key: str |
     if name is None and not isinstance(named, str):
         raise ValueError(f"{file} names no run; give its NAME before the file")
     refuse_taken(file, value)
-    recorded(pedigree.record_run(name or named, idempotency_key=idempotency_key or key, **value), as_json)
+    outcome = record(pedigree.record_run, file, name or named, idempotency_key=idempotency_key or key, **value)
+    recorded(outcome, as_json)

@@ -14,7 +14,7 @@ from gateway.api.operations import FIELDS as MEANINGS
 from gateway.api.rows import PAGE_LIMIT, Operation, Parameter
 from gateway.cli.answers import found, recorded
 from gateway.cli.console import Json, fields, plain, show, table
-from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, using_gateway
+from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, record, using_gateway
 
 Callback = Callable[..., None]
 Decorator = Callable[[Callback], Callback]
@@ -73,13 +73,13 @@ def _recording(row: Operation) -> tuple[Callback, list[Decorator]]:
         raise TypeError(f"{row.name} records no command")
     names = (*body.bound, *verb.arguments)
 
-    def record(
+    def recording(
         pedigree: Any, as_json: bool, idempotency_key: str | None, given: Path | None = None, **said: Any
     ) -> None:
         positional = [said.pop(name) for name in names]
         rest = merged(given, *verb.arguments, **said)
-        outcome = getattr(pedigree, row.sdk)(*positional, idempotency_key=idempotency_key, **rest)
-        recorded(outcome, as_json)
+        method = getattr(pedigree, row.sdk)
+        recorded(record(method, given, *positional, idempotency_key=idempotency_key, **rest), as_json)
 
     parameters = _arguments(row, names)
     if verb.file == "argument":
@@ -88,7 +88,7 @@ def _recording(row: Operation) -> tuple[Callback, list[Decorator]]:
         parameters.append(click.option(_flag(name), name, help=MEANINGS[name], required=name in verb.required))
     if verb.file == "option":
         parameters.append(FIELDS)
-    return record, [*parameters, IDEMPOTENCY_KEY]
+    return recording, [*parameters, IDEMPOTENCY_KEY]
 
 
 def _showing(rows: list[Operation]) -> tuple[Callback, list[Decorator]]:

@@ -23,10 +23,11 @@ from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
 from gateway.demo.names import Names
 from pedigree import Pedigree, Recorded, Refused
+from pedigree.documents import Envelope, Lineage, Origin
 
 RECORD = "patient-017"
 
-ORIGIN = {
+ORIGIN: Origin = {
     "source": "University of Wisconsin Hospitals, Madison; as distributed with scikit-learn",
     "method": "features computed from digitised images of fine needle aspirates",
     "geography": ["US-WI"],
@@ -298,7 +299,7 @@ class Story:
         (folder / "config.json").write_text('{"retouched": true}', encoding="utf-8")
         return folder
 
-    def _say(self, what: str, recorded: Recorded) -> None:
+    def _say(self, what: str, recorded: Recorded[object]) -> None:
         self._console.print(
             f"   [green]✓[/] {what}\n     [dim]transaction {recorded.transaction_id[:16]}…  block {recorded.block}"
             f"  {recorded.seconds * 1000:.0f} ms[/]"
@@ -320,12 +321,12 @@ class Story:
         raise Disagreement(f"{what} was accepted")
 
 
-def references(lineage: dict[str, Any]) -> set[str]:
+def references(lineage: Lineage) -> set[str]:
     """The references of every artifact in a lineage."""
     return {node["reference"] for node in lineage["nodes"]}
 
 
-def tree(title: str, lineage: dict[str, Any], *, up: bool) -> Tree:
+def tree(title: str, lineage: Lineage, *, up: bool) -> Tree:
     """A lineage as a tree for the terminal; an artifact that was reached twice is drawn once in full."""
     children: dict[str, list[tuple[str, str]]] = {}
     for edge in lineage["edges"]:
@@ -344,7 +345,7 @@ def tree(title: str, lineage: dict[str, Any], *, up: bool) -> Tree:
     return root
 
 
-def forged(envelope: dict[str, Any], swaps: dict[str, str]) -> dict[str, Any]:
+def forged(envelope: Envelope, swaps: dict[str, str]) -> Envelope:
     """A genuine DSSE envelope with other words in its statement, under the signature that it had."""
     statement = base64.b64decode(envelope["payload"]).decode()
     for genuine, false in swaps.items():

@@ -13,37 +13,51 @@ Recording methods return only after the transaction is committed and valid. They
 
 from pedigree.client import Pedigree
 from pedigree.errors import (
+    Conflict,
     Disagreement,
+    Forbidden,
     InvalidEvidence,
     InvalidInput,
+    InvalidRequest,
+    LedgerFault,
     NotFound,
+    OutcomeUnknown,
     PedigreeError,
     Refused,
+    Unauthenticated,
     Unavailable,
+    Unmet,
     Unreachable,
 )
 from pedigree.evidence import parse_evidence, read_evidence
 from pedigree.files import digest_file, digest_files, manifest_digest
 from pedigree.folders import CODE_NAMES, GIT_PATHS
 from pedigree.proofs import Verdict, verify_record
+from pedigree.recorded import Recorded
 from pedigree.runs import Run
-from pedigree.transport import Recorded
 from pedigree.uploads import Progress
 
 __all__ = [
     "CODE_NAMES",
     "GIT_PATHS",
+    "Conflict",
     "Disagreement",
+    "Forbidden",
     "InvalidEvidence",
     "InvalidInput",
+    "InvalidRequest",
+    "LedgerFault",
     "NotFound",
+    "OutcomeUnknown",
     "Pedigree",
     "PedigreeError",
     "Progress",
     "Recorded",
     "Refused",
     "Run",
+    "Unauthenticated",
     "Unavailable",
+    "Unmet",
     "Unreachable",
     "Verdict",
     "digest_file",

@@ -3,14 +3,17 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from pedigree.errors import Disagreement
-from pedigree.transport import Json, Recorded, Transport
+from pedigree.recorded import Recorded
+from pedigree.transport import Transport
+from pedigree.uploads import Upload
 
 Fields = Mapping[str, Any]
+_LARGEST_PAGE = 100
 
 
 class Calls:
@@ -19,15 +22,45 @@ class Calls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def _record(self, path: str, fields: Fields, key: str | None, headers: Mapping[str, str] | None = None) -> Recorded:
-        body = {name: value for name, value in fields.items() if value is not None}
-        organisations = body.pop("endorsing_organisations", None)
-        sent = dict(headers or {})
-        if organisations is not None:
-            sent["Endorsing-Organisations"] = ",".join(organisations)
-        return self._recorded(path, key, json=body, headers=sent)
+    def _get(self, path: str, **parameters: str | int | None) -> Any:
+        """What is answered, of the type that the operation says."""
+        return self._transport.get(path, **parameters)
 
-    def _recorded(self, path: str, key: str | None, **request: Any) -> Recorded:
+    def _send(self, path: str, upload: Upload | None, query: Mapping[str, str]) -> Any:
+        """What is answered to a file that records nothing."""
+        return self._transport.send(path, upload=upload, query=query)
+
+    def _iterate(self, path: str, **parameters: str | int | None) -> Iterator[Any]:
+        """The items of a list, page after page; the pages are as large as they may be."""
+        cursor = None
+        while True:
+            page = self._transport.get(path, cursor=cursor, limit=_LARGEST_PAGE, **parameters)
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _record(
+        self,
+        path: str,
+        fields: Fields,
+        key: str | None,
+        organisations: Sequence[str] | None = None,
+        *,
+        reads: bool = False,
+    ) -> Recorded[Any]:
+        """Record what the fields say, without those that have no value.
+
+        `reads` says that the gateway fills in what it knows of an artifact, so that it must have seen what this client
+        has.
+        """
+        headers = {} if organisations is None else {"Endorsing-Organisations": ",".join(organisations)}
+        if reads and self._transport.height:
+            headers["Min-Ledger-Height"] = str(self._transport.height)
+        body = {name: value for name, value in fields.items() if value is not None}
+        return self._recorded(path, key, json=body, headers=headers)
+
+    def _recorded(self, path: str, key: str | None, **request: Any) -> Recorded[Any]:
         started = time.perf_counter()
         received = self._transport.record(path, key, **request)
         body = received.body
@@ -42,11 +75,10 @@ class Calls:
         )
 
 
-def checked(report: Json, what: str, *, check: bool) -> Json:
-    """The report on `what`; with `check`, raises `Disagreement` when something differs."""
-    if check and not report["verified"]:
+def refuse_difference(report: Fields, what: str) -> None:
+    """Raise `Disagreement` where the report on `what` says that something differs."""
+    if not report["verified"]:
         raise Disagreement(f"{what} differs from what the ledger names", report=report)
-    return report
 
 
 def segment(text: str) -> str:

@@ -29,7 +29,9 @@ _CODES: Final = (Exit.DONE, Exit.DISAGREES, Exit.USAGE, Exit.UNPROVEN, Exit.FAIL
 _WIDEST_TEXT: Final = 110
 
 
-def check_file(file: Path, *, root: str | None = None, size: int | None = None, ledger: Path | None = None) -> Verdict:
+def check_file(
+    file: Path | str, *, root: str | None = None, size: int | None = None, ledger: Path | str | None = None
+) -> Verdict:
     """The verdict on a file of evidence.
 
     Args:

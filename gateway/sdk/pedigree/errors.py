@@ -3,20 +3,29 @@
 
 PedigreeError
 ├─ Refused              the ledger's rules or the gateway said no; the same request will be refused again
-│  └─ NotFound          there is no such record
+│  ├─ InvalidRequest    what was sent has the wrong form, or is too large
+│  ├─ Unauthenticated   the key, or the gateway's own identity, is not accepted
+│  ├─ Forbidden         others may do it, this organisation or this key may not
+│  ├─ NotFound          there is no such record
+│  ├─ Conflict          what is recorded already is in the way
+│  ├─ Unmet             a rule of the ledger asks for something that is not there
+│  └─ LedgerFault       the gateway, its peers or its store did something wrong: an operator should look
 ├─ Unavailable          the gateway or the network could not do it in the time allowed
+│  └─ OutcomeUnknown    it may have been recorded: the same request with the same key says
 ├─ Unreachable          no gateway answered
 ├─ Disagreement         what was checked differs from the ledger; `report` says where
 │  └─ InvalidEvidence   a file does not prove what it says
 └─ InvalidInput         an argument that will not be recorded; nothing was sent (also a ValueError)
 
-The `pedigree` command has one exit code for each of them.
+`code` tells apart what one class holds. The `pedigree` command has an exit code for each class below PedigreeError.
 """
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+
+from pedigree.documents import UNMET
 
 
 class PedigreeError(Exception):
@@ -56,12 +65,40 @@ class Refused(PedigreeError):
     """The request was understood and refused; sending it again changes nothing."""
 
 
+class InvalidRequest(Refused):
+    """What was sent has the wrong form or is too large; the detail names the field."""
+
+
+class Unauthenticated(Refused):
+    """The API key is not accepted, or the gateway's own identity no longer is on the channel."""
+
+
+class Forbidden(Refused):
+    """Others may do this; this organisation, or this API key with its role, may not."""
+
+
 class NotFound(Refused):
     """There is no such record, or none that this gateway may show."""
 
 
+class Conflict(Refused):
+    """What is recorded already is in the way, such as a record of the same name."""
+
+
+class Unmet(Refused):
+    """The request is well formed, and a rule of the ledger asks for something that is not there, such as a quorum."""
+
+
+class LedgerFault(Refused):
+    """The gateway, its peers or its store did something wrong, which the same request would meet again."""
+
+
 class Unavailable(PedigreeError):
     """It could not be done in the time allowed; the same request may succeed later, with the same key."""
+
+
+class OutcomeUnknown(Unavailable):
+    """It may have been recorded; the same request with the same idempotency key, which `facts` has, says."""
 
 
 class Unreachable(PedigreeError):
@@ -108,7 +145,19 @@ def from_problem(status: int, body: Any) -> PedigreeError:
     )
 
 
+_KINDS: Mapping[int, type[Refused]] = {
+    HTTPStatus.UNAUTHORIZED: Unauthenticated,
+    HTTPStatus.FORBIDDEN: Forbidden,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.CONFLICT: Conflict,
+}
+
+
 def _kind(status: int, code: str, *, retryable: bool) -> type[PedigreeError]:
+    if code in {"outcome-unknown", "pending"}:
+        return OutcomeUnknown
     if retryable or code == "internal":
         return Unavailable
-    return NotFound if status == HTTPStatus.NOT_FOUND else Refused
+    if code in UNMET:
+        return Unmet
+    return _KINDS.get(status, LedgerFault if status >= HTTPStatus.INTERNAL_SERVER_ERROR else InvalidRequest)

@@ -129,12 +129,12 @@ class Evidence:
         )
 
 
-def read_evidence(path: Path) -> dict[str, Any]:
+def read_evidence(path: Path | str) -> dict[str, Any]:
     """The document in a file of at most 16 MiB; raises `InvalidEvidence`, or `OSError` where it cannot be read.
 
     What two readers could understand differently is refused: fractions, NaN and a member that is there twice.
     """
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         content = file.read(LARGEST_FILE + 1)
     return parse_evidence(content)
 

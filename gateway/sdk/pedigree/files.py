@@ -4,8 +4,8 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from pedigree.documents import FileEntry
 from pedigree.folders import PlainFile, ignored_paths, list_files
 from pedigree.rules import MOST_FILES, check_path
 
@@ -13,19 +13,19 @@ Progress = Callable[[int], None] | None
 _CHUNK = 1 << 20
 
 
-def digest_file(path: Path, progress: Progress = None) -> str:
+def digest_file(path: Path | str, progress: Progress = None) -> str:
     """SHA-256 of a file in lowercase hex, as `sha256sum` prints it; `progress` is given the bytes of each step."""
-    return _digest(path, progress)[0]
+    return _digest(Path(path), progress)[0]
 
 
-def digest_files(root: Path, progress: Progress = None, *, ignore_paths: Iterable[str] = ()) -> list[dict[str, Any]]:
+def digest_files(root: Path | str, progress: Progress = None, *, ignore_paths: Iterable[str] = ()) -> list[FileEntry]:
     """Path, digest and size of every file of a model: of a folder, or one file; in the order of their paths.
 
     Git's own files at the top of the folder are not part of a model, nor are `ignore_paths`: see `ignored_paths`.
     Raises `ValueError`, before anything is read, for what is not a plain file (what a link points at is not part of the
     model) and for what the ledger would refuse; `OSError` for what cannot be read.
     """
-    found = list_files(root, (f"/{path}" for path in ignored_paths(ignore_paths)))
+    found = list_files(Path(root), (f"/{path}" for path in ignored_paths(ignore_paths)))
     if len(found) > MOST_FILES:
         raise ValueError(f"{root} holds {len(found)} files; a model version names at most {MOST_FILES}")
     for one in found:
@@ -41,7 +41,7 @@ def digest_code(root: Path, ignored: Iterable[str]) -> str:
     return manifest_digest([_entry(one, None) for one in found])
 
 
-def _entry(found: PlainFile, progress: Progress) -> dict[str, Any]:
+def _entry(found: PlainFile, progress: Progress) -> FileEntry:
     digest, size = _digest(found.file, progress)
     return {"path": found.path, "digest": digest, "size": size}
 
@@ -58,7 +58,7 @@ def _digest(path: Path, progress: Progress) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def manifest_digest(files: Sequence[dict[str, Any]]) -> str:
+def manifest_digest(files: Sequence[FileEntry]) -> str:
     """SHA-256 over the files' digests in the order of their paths: the subject digest of an OpenSSF model signature."""
     ordered = sorted(files, key=lambda file: str(file["path"]))
     return hashlib.sha256(b"".join(bytes.fromhex(file["digest"]) for file in ordered)).hexdigest()

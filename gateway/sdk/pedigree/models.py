@@ -1,41 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models and their versions: what the client can record and ask of them."""
+"""Files of models: hashed where they are, recorded and compared."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from pedigree.calls import Calls, checked, segment, version_of
+from pedigree.calls import refuse_difference, segment
+from pedigree.documents import FileEntry, ModelParent, ModelVersion
 from pedigree.files import digest_files, manifest_digest
 from pedigree.folders import ignored_paths
-from pedigree.transport import Json, Recorded
+from pedigree.operations import Operations
+from pedigree.recorded import Recorded
 
 
-class ModelCalls(Calls):
-    """Calls about models."""
+class ModelComparison(TypedDict):
+    """What `verify_model` answers: the paths of the files that differ."""
 
-    def register_model(self, name: str, *, idempotency_key: str | None = None, **fields: Any) -> Recorded:
-        """Register a model; fields are title and the optional ones."""
-        return self._record("/v1/models", {"model": name, **fields}, idempotency_key)
+    model: str
+    number: int
+    verified: bool
+    changed: Sequence[str]
+    added: Sequence[str]
+    removed: Sequence[str]
+
+
+class ModelCalls(Operations):
+    """Calls about the files of models."""
 
     def record_model_version(
         self,
         model: str,
-        files: Path | Sequence[Json],
+        files: Path | str | Sequence[FileEntry],
         *,
         licence: str,
         number: int | None = None,
+        digest: str | None = None,
+        run: str | None = None,
+        parents: Sequence[ModelParent] | None = None,
+        note: str | None = None,
         ignore_paths: Sequence[str] = (),
+        endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
-        **fields: Any,
-    ) -> Recorded:
+    ) -> Recorded[ModelVersion]:
         """Record a version of a model: every file of a folder, or entries of path, digest and size.
 
         Git's own files at the top of the folder are left out, and the exact paths in `ignore_paths`; the record names
-        them. With entries, the record names `ignore_paths` as they are given. Without `number` the gateway gives it the
+        them. With entries, the record names `ignore_paths` as they are given. `digest` is for one that was computed
+        elsewhere; the ledger compares it with the files. Without `number` the gateway gives it the
         next one, even when others record at the same time.
         """
-        if isinstance(files, Path):
+        if isinstance(files, Path | str):
             entries, ignored = digest_files(files, ignore_paths=ignore_paths), ignored_paths(ignore_paths)
         else:
             ignored = sorted(ignore_paths)
@@ -44,58 +58,43 @@ class ModelCalls(Calls):
             "number": number,
             "licence": licence,
             "files": list(entries),
-            "digest": manifest_digest(entries),
+            "digest": manifest_digest(entries) if digest is None else digest,
             "ignore_paths": ignored,
-            **fields,
+            "run": run,
+            "parents": parents,
+            "note": note,
         }
-        return self._record(f"/v1/models/{segment(model)}/versions", body, idempotency_key)
-
-    def declare_parent(self, child: str, parent: str, *, relation: str, idempotency_key: str | None = None) -> Recorded:
-        """Add a parent, by reference, to your own model version after it was recorded."""
-        model, number = version_of(child, "model-version")
-        path = f"/v1/models/{segment(model)}/versions/{number}/parents"
-        return self._record(path, {"parent": parent, "relation": relation}, idempotency_key)
-
-    def model(self, name: str, *, source: str | None = None) -> Json:
-        """A model."""
-        return self._transport.get(f"/v1/models/{segment(name)}", **{"from": source})
-
-    def models(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
-        """A page of models: `items`, and `next` to pass as `cursor` for the page after it."""
-        return self._transport.get("/v1/models", cursor=cursor, limit=limit, **filters)
-
-    def model_version(self, name: str, number: int, *, source: str | None = None) -> Json:
-        """A version of a model."""
-        return self._transport.get(f"/v1/models/{segment(name)}/versions/{number}", **{"from": source})
-
-    def model_versions(self, name: str, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
-        """A page of the versions of a model."""
-        return self._transport.get(f"/v1/models/{segment(name)}/versions", cursor=cursor, limit=limit, **filters)
-
-    def all_model_versions(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
-        """A page of versions of all models."""
-        return self._transport.get("/v1/model-versions", cursor=cursor, limit=limit, **filters)
+        path = f"/v1/models/{segment(model)}/versions"
+        return self._record(path, body, idempotency_key, endorsing_organisations)
 
     def verify_model(
-        self, name: str, number: int, files: Path, *, progress: Callable[[int], None] | None = None, check: bool = False
-    ) -> Json:
+        self,
+        model: str,
+        number: int,
+        files: Path | str,
+        *,
+        progress: Callable[[int], None] | None = None,
+        check: bool = False,
+    ) -> ModelComparison:
         """Compare a folder with the recorded version: `verified`, `changed`, `added` and `removed` paths.
 
         What the record says was ignored is ignored again. With `check` a difference is raised as `Disagreement`.
         """
-        record = self.model_version(name, number)["record"]
+        record = self.model_version(model, number)["record"]
         recorded = {file["path"]: file["digest"] for file in record["files"]}
         entries = digest_files(files, progress, ignore_paths=record.get("ignore_paths", ()))
         found = {file["path"]: file["digest"] for file in entries}
         changed = [path for path in found if path in recorded and found[path] != recorded[path]]
         added = [path for path in found if path not in recorded]
         removed = [path for path in recorded if path not in found]
-        report = {
-            "model": name,
+        report: ModelComparison = {
+            "model": model,
             "number": number,
             "verified": not (changed or added or removed),
             "changed": changed,
             "added": added,
             "removed": removed,
         }
-        return checked(report, f"model-version:{name}:{number}", check=check)
+        if check:
+            refuse_difference(report, f"model-version:{model}:{number}")
+        return report

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import platform
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,11 +22,13 @@ from pedigree.numbers import as_number, plain_value
 from pedigree.saving import replace_key, save_run
 
 if TYPE_CHECKING:
-    from pedigree.transport import Recorded
+    from pedigree.documents import TrainingRun
+    from pedigree.recorded import Recorded
 
 Json = dict[str, Any]
-Code = Path | str | Mapping[str, Any] | None
+Code = Path | str | Mapping[str, object] | None
 _MOST = {"parameter": rules.MOST_PARAMETERS, "metric": rules.MOST_METRICS}
+_DIGEST = re.compile("[0-9a-fA-F]{64}")
 _RESERVED = 64 * 1024
 """Bytes of a record beside its parameters, metrics, inputs and note."""
 
@@ -49,10 +52,10 @@ class Run:
         parameters: Mapping[str, Any],
         note: str | None,
         folder: Path,
-        save: "Callable[[str, Json], Recorded]",
+        save: "Callable[[str, Json], Recorded[TrainingRun]]",
     ) -> None:
         self.name = rules.check_name(name, "the run's name")
-        self.recorded: Recorded | None = None
+        self.recorded: Recorded[TrainingRun] | None = None
         """The committed record, once the block has ended."""
         self.saved_to: Path | None = None
         """The file that holds the run, when it could not be recorded."""
@@ -243,8 +246,16 @@ def _checked(what: str, given: Mapping[str, Any], checks: Mapping[str, Callable[
 def code_of(code: Code, ignored: Sequence[str] = ()) -> Json:
     """What a run records of its code; of a folder, also what its digest leaves out: `CODE_NAMES` and `ignored`."""
     if isinstance(code, Mapping):
-        return dict(code)
-    if isinstance(code, Path):
+        return {**code}
+    if isinstance(code, str) and _DIGEST.fullmatch(code):
+        return {"digest": code}
+    if isinstance(code, str) and not Path(code).exists():
+        raise InvalidInput(
+            f"the code: {code[:200]!r} is neither a path that exists nor a SHA-256 of 64 hexadecimal digits",
+            field="code",
+        )
+    if isinstance(code, Path | str):
+        code = Path(code)
         left_out = ignored_in_code(ignored) if code.is_dir() else []
         if len(left_out) > rules.MOST_IGNORED:
             raise InvalidInput(
@@ -252,8 +263,6 @@ def code_of(code: Code, ignored: Sequence[str] = ()) -> Json:
             )
         digest = digest_code(code, left_out)
         return {"digest": digest, "ignored": left_out} if left_out else {"digest": digest}
-    if isinstance(code, str):
-        return {"digest": code}
     raise ValueError("say which code ran: a path, a SHA-256, or digest with repository and commit")
 
 

@@ -36,10 +36,10 @@ def replace_key(path: Path, key: str) -> None:
     part.replace(path)
 
 
-def read_run(path: Path) -> tuple[str, str | None, Json]:
+def read_run(path: Path | str) -> tuple[str, str | None, Json]:
     """Name, idempotency key and fields of a saved run; raises `InvalidInput` and `OSError`."""
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as exc:
         raise InvalidInput(f"{path} is not JSON: {exc}", field=str(path)) from None
     if not isinstance(saved, dict) or not isinstance(saved.get("run"), str):

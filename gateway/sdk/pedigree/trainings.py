@@ -1,47 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training runs and evaluations: what the client can record and ask of them."""
+"""Training runs and evaluations: recorded afterwards, or by themselves."""
 
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pedigree import rules
-from pedigree.calls import Calls, Fields, segment, version_of
-from pedigree.errors import Disagreement, InvalidInput, NotFound, Refused
+from pedigree.calls import Fields, version_of
+from pedigree.documents import Code as CodeDocument
+from pedigree.documents import Environment, Evaluation, RunInput, TrainingRun
+from pedigree.errors import Conflict, Disagreement, InvalidInput, NotFound
 from pedigree.numbers import as_number, plain_value
+from pedigree.operations import Operations
+from pedigree.recorded import Recorded
 from pedigree.runs import Code, Run, code_of, environment_of
 from pedigree.saving import read_run
-from pedigree.transport import Json, Recorded
+from pedigree.transport import Json
+
+Values = Mapping[str, object] | Sequence[Mapping[str, object]] | None
+"""Values by their names: a mapping, or objects of `name`, `value` and, of a metric, `step`."""
 
 
-class RunCalls(Calls):
-    """Calls about runs and evaluations."""
+class RunCalls(Operations):
+    """Calls that record runs and evaluations."""
 
-    def record_run(self, name: str, *, idempotency_key: str | None = None, **fields: Any) -> Recorded:
-        """Record a training run that is over; `parameters` and `metrics` may be mappings of names to values."""
-        rules.check_name(name, "the run's name")
-        return self._record("/v1/runs", {"run": name, **_listed(fields)}, idempotency_key)
+    def record_run(
+        self,
+        run: str,
+        *,
+        code: CodeDocument,
+        environment: Environment,
+        started: int,
+        finished: int,
+        inputs: Sequence[RunInput] | None = None,
+        parents: Sequence[str] | None = None,
+        parameters: Values = None,
+        metrics: Values = None,
+        note: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[TrainingRun]:
+        """Record a training run that is over.
 
-    def record_saved_run(self, file: Path) -> Recorded:
+        Args:
+            started: milliseconds since 1970-01-01T00:00:00Z, as `finished` is.
+            parameters: a mapping of names to values, or what the record lists.
+            metrics: a mapping of names to numbers, or what the record lists.
+        """
+        rules.check_name(run, "the run's name")
+        fields = {
+            "code": code, "environment": environment, "started": started, "finished": finished, "inputs": inputs,
+            "parents": parents, "parameters": parameters, "metrics": metrics, "note": note,
+        }  # fmt: skip
+        return self._record_run(run, fields, idempotency_key, endorsing_organisations)
+
+    def record_saved_run(self, file: Path | str) -> Recorded[TrainingRun]:
         """Record the run in a file that a `Run` has left, once however often it is tried."""
         name, key, fields = read_run(file)
-        return self.record_run(name, idempotency_key=key, **fields)
+        return self._record_run(name, fields, key)
 
     def run(
         self,
         name: str | None = None,
         *,
         model: str | None = None,
-        datasets: Sequence[str | Json] = (),
+        datasets: Sequence[str | RunInput | Mapping[str, str]] = (),
         parents: Sequence[str] = (),
         code: Code = None,
         ignored: Sequence[str] = (),
-        environment: Json | None = None,
-        parameters: Fields | None = None,
+        environment: Environment | None = None,
+        parameters: Mapping[str, object] | None = None,
         note: str | None = None,
-        save_in: Path | None = None,
+        save_in: Path | str | None = None,
     ) -> Run:
         """A training run as a context manager, recorded when the block ends without an error.
 
@@ -53,7 +84,8 @@ class RunCalls(Calls):
             model: the model that is being trained.
             datasets: versions, as references or as `{"version": …, "root": …, "role": …}`.
             parents: the model versions that the training begins from.
-            code: the file or folder that ran, or its SHA-256, or a mapping with digest, repository and commit.
+            code: the path of the file or folder that ran, or its SHA-256 (64 hexadecimal digits), or a mapping with
+                digest, repository and commit.
             ignored: names in the folder of code that are not part of it, beside `CODE_NAMES`; the record names them.
             environment: digest and description; by default, of the installed packages.
             save_in: the folder for the file that is left when the run cannot be recorded; by default, the current one.
@@ -65,11 +97,11 @@ class RunCalls(Calls):
             inputs=[self._input(given) for given in datasets],
             parents=parents,
             code=code_of(code, ignored),
-            environment=environment or environment_of(),
+            environment=environment_of() if environment is None else dict(environment),
             parameters=dict(parameters or {}),
             note=note,
-            folder=Path() if save_in is None else save_in,
-            save=lambda key, fields: self.record_run(run.name, idempotency_key=key, **fields),
+            folder=Path() if save_in is None else Path(save_in),
+            save=lambda key, fields: self._record_run(run.name, fields, key),
         )
         if name is not None:
             self._refuse_taken(name)
@@ -77,31 +109,41 @@ class RunCalls(Calls):
             self._parent(parent)
         return run
 
-    def get_run(self, name: str, *, source: str | None = None) -> Json:
-        """A training run."""
-        return self._transport.get(f"/v1/runs/{segment(name)}", **{"from": source})
+    def record_evaluation(
+        self,
+        evaluation: str,
+        *,
+        subject: str,
+        digest: str,
+        data: RunInput,
+        metrics: Values,
+        evaluated_at: int,
+        note: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Evaluation]:
+        """Record how a model version did on a data set version.
 
-    def runs(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
-        """A page of training runs: `items`, and `next` to pass as `cursor` for the page after it."""
-        return self._transport.get("/v1/runs", cursor=cursor, limit=limit, **filters)
+        Args:
+            subject: the model version, such as `model-version:net:1`, and `digest` that of its files.
+            metrics: a mapping of names to numbers, or what the record lists.
+            evaluated_at: milliseconds since 1970-01-01T00:00:00Z.
+        """
+        fields = {
+            "evaluation": evaluation, "subject": subject, "digest": digest, "data": data, "metrics": metrics,
+            "evaluated_at": evaluated_at, "note": note,
+        }  # fmt: skip
+        return self._record("/v1/evaluations", _listed(fields), idempotency_key, endorsing_organisations)
 
-    def record_evaluation(self, name: str, *, idempotency_key: str | None = None, **fields: Any) -> Recorded:
-        """Record how a model version did on a data set version; `metrics` may be a mapping of names to numbers."""
-        return self._record("/v1/evaluations", {"evaluation": name, **_listed(fields)}, idempotency_key)
+    def _record_run(
+        self, name: str, fields: Fields, key: str | None, organisations: Sequence[str] | None = None
+    ) -> Recorded[TrainingRun]:
+        return self._record("/v1/runs", {"run": name, **_listed(fields)}, key, organisations)
 
-    def evaluation(self, name: str, *, source: str | None = None) -> Json:
-        """An evaluation."""
-        return self._transport.get(f"/v1/evaluations/{segment(name)}", **{"from": source})
-
-    def evaluations(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> Json:
-        """A page of evaluations: `items`, and `next` to pass as `cursor` for the page after it."""
-        return self._transport.get("/v1/evaluations", cursor=cursor, limit=limit, **filters)
-
-    def _input(self, given: str | Json) -> Json:
-        entry = {"version": given} if isinstance(given, str) else dict(given)
+    def _input(self, given: str | RunInput | Mapping[str, str]) -> Json:
+        entry: Json = {"version": given} if isinstance(given, str) else dict(given)
         name, number = version_of(str(entry.get("version")), "dataset-version")
-        version = self._transport.get(f"/v1/datasets/{segment(name)}/versions/{number}")
-        root = version["record"]["root"]
+        root = self.dataset_version(name, number)["record"]["root"]
         entry.setdefault("root", root)
         if entry["root"] != root:
             raise Disagreement(f"{entry['version']} has the root {root}, not {entry['root']}", code="artifact-altered")
@@ -109,14 +151,14 @@ class RunCalls(Calls):
 
     def _parent(self, reference: str) -> None:
         name, number = version_of(reference, "model-version")
-        self._transport.get(f"/v1/models/{segment(name)}/versions/{number}")
+        self.model_version(name, number)
 
     def _refuse_taken(self, name: str) -> None:
         try:
             self.get_run(name)
         except NotFound:
             return
-        raise Refused(f"run:{name} is already recorded; give this one another name", code="already-exists")
+        raise Conflict(f"run:{name} is already recorded; give this one another name", code="already-exists")
 
 
 def _run_name(model: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pedigree.connections import Connections
-from pedigree.errors import PedigreeError, Unavailable, Unreachable, from_problem
+from pedigree.errors import OutcomeUnknown, PedigreeError, Unavailable, Unreachable, from_problem
 from pedigree.uploads import Progress, Upload
 
 Json = dict[str, Any]
@@ -26,22 +26,6 @@ class Received:
     status: int
     body: Json
     headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A committed, valid transaction and what it wrote."""
-
-    record: Json
-    event: Json
-    transaction_id: str
-    block: int
-    height: int
-    """Ledger height from which the record is visible."""
-    seconds: float
-    """From sending the request to its committed outcome."""
-    replayed: bool
-    """Whether this is the first answer to an earlier request with the same key."""
 
 
 class Transport:
@@ -120,10 +104,10 @@ class Transport:
             if received.body["state"] == "failed":
                 raise from_problem(received.body["status"], received.body["result"])
             if time.monotonic() > deadline:
-                raise Unavailable(
+                raise OutcomeUnknown(
                     "The outcome is not known yet.", code="pending", retryable=True, facts={"operation": operation}
                 )
-            before, progress = progress, progress.told(received.body)
+            before, progress = progress, progress.updated(received.body)
             if progress != before:  # as long as it comes on, it is not given up
                 deadline = max(deadline, time.monotonic() + self._timeout)
             time.sleep(pause)

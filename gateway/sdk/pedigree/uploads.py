@@ -28,7 +28,7 @@ class Progress:
     operation: str | None = None
     """The gateway's operation, once it has accepted the file: `GET /v1/operations/{operation}`."""
 
-    def told(self, operation: dict[str, Any]) -> "Progress":
+    def updated(self, operation: dict[str, Any]) -> "Progress":
         """The progress that an operation tells of; `recording` where the gateway says nothing more exact."""
         said = operation.get("progress") or {}
         return replace(
@@ -58,7 +58,7 @@ class Upload:
     watcher: Watcher = _ignore
 
     @classmethod
-    def of(cls, source: Path | bytes, media_type: str | None, watcher: Watcher | None = None) -> "Upload":
+    def of(cls, source: Path | str | bytes, media_type: str | None, watcher: Watcher | None = None) -> "Upload":
         """A file, by the ending of its name unless a media type is given, or bytes, which are CSV by default.
 
         Raises `ValueError` and `OSError` for what cannot be sent.
@@ -66,6 +66,7 @@ class Upload:
         watcher = watcher or _ignore
         if isinstance(source, bytes):
             return cls(source, media_type or "text/csv", len(source), watcher)
+        source = Path(source)
         found = media_type or _MEDIA_TYPES.get(source.suffix.lower())
         if found is None:
             raise ValueError(f"{source}: its name must end with {', '.join(_MEDIA_TYPES)}, or media_type be given")

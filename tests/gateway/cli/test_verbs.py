@@ -18,6 +18,7 @@ from gateway.api.rows import Operation
 from gateway.cli import main
 from gateway.cli.exits import Exit
 from gateway.cli.verbs import add_verbs
+from gateway.rest.schemas import Components
 
 DONE = {
     "record": {"kind": "model", "model": "net", "recorded_at": 1_795_397_823_449},
@@ -26,6 +27,16 @@ DONE = {
 }
 STATUS = {"stage": "submitted", "status": {"endorsed_by": [], "rejected_by": [], "missing": 2, "may_endorse": ["AMSP"]}}
 REF = "model-version:net:1"
+RUN = {"code": {"digest": "ab" * 32}, "environment": {"digest": "cd" * 32}, "started": 1, "finished": 2, "note": "n"}
+EVALUATION = {
+    "subject": REF,
+    "digest": "ab" * 32,
+    "data": {"version": "dataset-version:d:1", "root": "ef" * 32},
+    "metrics": [{"name": "accuracy", "value": "1"}],
+    "evaluated_at": 3,
+}
+POLICY = {"number": 1, "members": [], "rules": [], "amendment_threshold": 2}
+DATASET = {"title": "T", "origin": {"source": "s", "method": "m"}, "sensitivity": "public", "card": "c"}
 
 
 class Gateway:
@@ -86,22 +97,23 @@ def gateway() -> Iterator[Gateway]:
         (("quarantine", REF, "--reason", "r"), f"POST /v1/artifacts/{REF}/quarantine", {"reason": "r"}),
         (("release", REF, "--reason", "r"), f"POST /v1/artifacts/{REF}/release", {"reason": "r"}),
         (("advance", REF, "deployed"), f"POST /v1/artifacts/{REF}/stage", {"to": "deployed"}),
-        (("run", "record", "r", "{file}"), "POST /v1/runs", {"run": "r", "note": "n"}),
-        (("evaluation", "record", "e", "{file}"), "POST /v1/evaluations", {"evaluation": "e", "note": "n"}),
-        (("policy", "vote", "{file}"), "POST /v1/policies", {"note": "n"}),
+        (("run", "record", "r", "{run}"), "POST /v1/runs", {"run": "r", **RUN}),
+        (("evaluation", "record", "e", "{evaluation}"), "POST /v1/evaluations", {"evaluation": "e", **EVALUATION}),
+        (("policy", "vote", "{policy}"), "POST /v1/policies", POLICY),
         (
-            ("dataset", "register", "d", "--licence", "MIT", "--fields", "{file}"),
+            ("dataset", "register", "d", "--licence", "MIT", "--fields", "{dataset}"),
             "POST /v1/datasets",
-            {"dataset": "d", "licence": "MIT", "note": "n"},
+            {"dataset": "d", "licence": "MIT", **DATASET},
         ),
     ],
 )
 def test_a_verb_records_what_it_says(
     gateway: Gateway, tmp_path: Path, arguments: tuple[str, ...], request_line: str, body: Any
 ) -> None:
-    file = tmp_path / "fields.json"
-    file.write_text('{"note": "n"}')
-    filled = [argument.format(file=file) for argument in arguments]
+    files = {"run": RUN, "evaluation": EVALUATION, "policy": POLICY, "dataset": DATASET}
+    for name, fields in files.items():
+        (tmp_path / name).write_text(json.dumps(fields))
+    filled = [argument.format_map({name: tmp_path / name for name in files}) for argument in arguments]
     printed = gateway.run(*filled)
     assert printed.exit_code == 0, printed.output
     assert gateway.requests == [(request_line, body)]
@@ -111,6 +123,29 @@ def test_a_verb_records_what_it_says(
     assert gateway.run(*filled, "--idempotency-key", "earlier").exit_code == 0
     assert gateway.keys[-1] == "earlier"
     assert gateway.run(*filled, "--idempotency-key", "two words").exit_code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fields", "says"),
+    [
+        (("model", "register", "net"), {}, "the field 'title' is missing"),
+        (("model", "register", "net", "--fields", "{file}"), {"titel": "T"}, "'titel' is not a field of this record"),
+        (("policy", "vote", "{file}"), {**POLICY, "quorum": 1}, "it has amendment_roles, amendment_threshold"),
+        (("run", "record", "r", "{file}"), {"metrcs": []}, "'metrcs' is not a field of this record"),
+        (("run", "record", "r", "{file}"), {"code": {}}, "the field 'environment' is missing"),
+    ],
+)
+def test_a_field_that_is_missing_or_that_no_record_has_is_named_and_nothing_is_sent(
+    gateway: Gateway, tmp_path: Path, arguments: tuple[str, ...], fields: dict[str, Any], says: str
+) -> None:
+    file = tmp_path / "fields.json"
+    file.write_text(json.dumps(fields))
+    printed = gateway.run(*(argument.format(file=file) for argument in arguments))
+    assert printed.exit_code == Exit.USAGE, printed.output
+    assert says in printed.stderr
+    assert (str(file) in printed.stderr) == ("{file}" in arguments)
+    assert printed.stderr.count("\n") == 1
+    assert gateway.requests == []
 
 
 def test_a_recording_whose_outcome_is_not_known_names_the_key_that_continues_it(gateway: Gateway) -> None:
@@ -153,15 +188,24 @@ def arguments_of(operation: Operation, file: Path) -> list[str]:
     bound = operation.body.bound.values() if operation.body else []
     positional = [value.format_map(EXAMPLES) for value in bound] if operation.body else places
     fields = [EXAMPLES.get(name, "x") for name in operation.verb.arguments]
-    files = [str(file)] if operation.verb.file == "argument" else []
+    files = {"argument": [str(file)], "option": ["--fields", str(file)], "": []}[operation.verb.file]
     options = [word for name in operation.verb.required for word in (f"--{name}", "x")]
     return [*operation.verb.words.split(), *positional, *fields, *files, *options]
+
+
+def fields_of(operation: Operation) -> dict[str, Any]:
+    """What a file must say for a recording, beside the command line."""
+    if operation.body is None:
+        return {}
+    components = Components()
+    fields: dict[str, Any] = components.example(components.body(operation))
+    return {name: value for name, value in fields.items() if name not in operation.verb.arguments}
 
 
 @each_derived
 def test_every_derived_verb_asks_what_its_row_says(gateway: Gateway, tmp_path: Path, operation: Operation) -> None:
     file = tmp_path / "fields.json"
-    file.write_text('{"note": "n"}')
+    file.write_text(json.dumps(fields_of(operation)))
     paged = operation.answer.paged
     gateway.answer = {"items": [DONE], "next": None} if paged else DONE
     arguments = arguments_of(operation, file)
@@ -185,7 +229,7 @@ def test_every_derived_verb_asks_what_its_row_says(gateway: Gateway, tmp_path: P
 def test_every_option_of_a_derived_verb_arrives(gateway: Gateway, tmp_path: Path, operation: Operation) -> None:
     gateway.answer = {"items": [], "next": None} if operation.answer.paged else DONE
     file = tmp_path / "fields.json"
-    file.write_text("{}")
+    file.write_text(json.dumps(fields_of(operation)))
     for name in operation.verb.options:
         assert gateway.run(*arguments_of(operation, file), f"--{name}", "said").exit_code == 0
         assert gateway.requests[-1][1][name] == "said"

@@ -126,7 +126,8 @@ def test_a_run_of_the_longest_model_name_has_a_name_that_fits(gateway: Gateway, 
     ("given", "says"),
     [
         ({"name": "R 1"}, "the run's name"),
-        ({"code": "abc"}, "the digest of the code"),
+        ({"code": "abc"}, "neither a path that exists nor a SHA-256"),
+        ({"code": "AB" * 32}, "the digest of the code"),
         ({"code": {"digest": CODE, "commit": "main"}}, "the commit of the code"),
         ({"code": {"digest": CODE, "url": "x"}}, "code: it has a digest"),
         ({"environment": {"description": "x"}}, "environment: it has a digest"),
@@ -352,7 +353,14 @@ def test_metrics_of_evaluations_and_finished_runs_are_numbers_too(gateway: Gatew
     assert gateway.runs["r-1"]["metrics"] == [{"name": "a", "value": "1"}, {"name": "b", "value": "0.5"}]
     assert gateway.runs["r-1"]["parameters"] == [{"name": "C", "value": "1.0"}]
     with pytest.raises(InvalidInput, match="metric 'a'"):
-        lab.record_evaluation("e", metrics=[{"name": "a", "value": True}])
+        lab.record_evaluation(
+            "e",
+            subject=PARENT,
+            digest=CODE,
+            data={"version": VERSION, "root": CODE},
+            evaluated_at=1,
+            metrics=[{"name": "a", "value": True}],
+        )
 
 
 class TestCommand:

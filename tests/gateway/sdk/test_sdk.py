@@ -167,7 +167,7 @@ def test_a_parent_is_declared_by_references(make: Any) -> None:
     pedigree.declare_parent("model-version:net:2", "model-version:base:1", relation="fine-tuned")
     assert script.requests[0].url.path == "/v1/models/net/versions/2/parents"
     assert json.loads(script.requests[0].content) == {"parent": "model-version:base:1", "relation": "fine-tuned"}
-    with pytest.raises(ValueError, match="no model-version"):
+    with pytest.raises(ValueError, match="not a model-version"):
         pedigree.declare_parent("dataset-version:net:2", "model-version:base:1", relation="fine-tuned")
     assert len(script.requests) == 1
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records of data sets: committed to, proven and compared. Files of them are sent in pieces."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pedigree.calls import refuse_difference, segment
+from pedigree.documents import Change, Consent, DatasetComparison, DatasetVersion, Derivation, LeafSchema
+from pedigree.documents import Evidence as EvidenceDocument
+from pedigree.evidence import Evidence
+from pedigree.operations import Operations
+from pedigree.proofs import Verdict, verify_record
+from pedigree.recorded import Recorded
+from pedigree.uploads import Progress, Upload
+
+
+class DatasetCalls(Operations):
+    """Calls about the records of data sets."""
+
+    def commit_records(
+        self,
+        dataset: str,
+        source: Path | str | bytes,
+        *,
+        media_type: str | None = None,
+        id_field: str | None = None,
+        delimiter: str | None = None,
+        consent: Consent = "ConsentUnknown",
+        purposes: Sequence[str] = (),
+        progress: Callable[[Progress], None] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[DatasetVersion]:
+        """Commit to every record of a CSV or JSON Lines file as the next version; the records stay with the owner.
+
+        The file is sent in pieces. The gateway works on a large one by itself and is asked how far it is; `progress`
+        is given that. The same file with the same `idempotency_key` continues what an earlier call began.
+
+        Args:
+            source: the file's path, or its bytes.
+            media_type: `text/csv` or `application/jsonl`; by default, what the file's name says, and CSV of bytes.
+            id_field: column or member that holds each record's id; without it records are numbered from 1.
+            delimiter: what separates fields in CSV; a comma by default.
+            consent: of every record.
+            purposes: that the consent covers.
+        """
+        query = {
+            "id_field": id_field, "delimiter": delimiter, "consent": consent, "purposes": ",".join(purposes) or None,
+        }  # fmt: skip
+        return self._recorded(
+            f"/v1/datasets/{segment(dataset)}/versions",
+            idempotency_key,
+            upload=Upload.of(source, media_type, progress),
+            params={name: value for name, value in query.items() if value is not None},
+        )
+
+    def commit_version(
+        self,
+        dataset: str,
+        *,
+        root: str,
+        size: int | None = None,
+        number: int | None = None,
+        leaf_schema: LeafSchema | None = None,
+        change: Change | None = None,
+        parent_root: str | None = None,
+        consistency: Sequence[str] | None = None,
+        header: str | None = None,
+        card: str | None = None,
+        derivation: Derivation | None = None,
+        note: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[DatasetVersion]:
+        """Commit to a version whose root and size were computed elsewhere."""
+        fields = {
+            "root": root, "size": size, "number": number, "leaf_schema": leaf_schema, "change": change,
+            "parent_root": parent_root, "consistency": consistency, "header": header, "card": card,
+            "derivation": derivation, "note": note,
+        }  # fmt: skip
+        path = f"/v1/datasets/{segment(dataset)}/versions"
+        return self._record(path, fields, idempotency_key, endorsing_organisations)
+
+    def verify_dataset(
+        self,
+        dataset: str,
+        number: int,
+        source: Path | str | bytes | None = None,
+        *,
+        media_type: str | None = None,
+        id_field: str | None = None,
+        delimiter: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        check: bool = False,
+    ) -> DatasetComparison:
+        """Compare a copy of the records with the ledger; without one, the copy in the owner's own store.
+
+        A copy is read as the committed file was; `id_field` and `delimiter` are for one that is written otherwise. The
+        report says `verified`, and names the `columns` that differ and the records that were `changed`, `added`,
+        `removed` or `moved`. With `check` a difference is raised as `Disagreement`.
+        """
+        upload = None if source is None else Upload.of(source, media_type, progress)
+        options = {"id_field": id_field, "delimiter": delimiter}
+        query = {name: value for name, value in options.items() if value is not None}
+        path = f"/v1/datasets/{segment(dataset)}/versions/{number}/verify"
+        report: DatasetComparison = self._send(path, upload, query)
+        if check:
+            refuse_difference(report, f"dataset-version:{dataset}:{number}")
+        return report
+
+    def verify_record(self, evidence: EvidenceDocument, *, root: str | None = None, size: int | None = None) -> Verdict:
+        """Check evidence against the version that it names, as this gateway has it from the ledger.
+
+        With a root that was read before (and its size) nothing is asked, as with `pedigree.verify_record`. Raises
+        `InvalidEvidence`.
+        """
+        if root is not None:
+            return verify_record(evidence, root=root, size=size)
+        named = Evidence.of(evidence)
+        return verify_record(evidence, version=self.dataset_version(named.dataset, named.number))

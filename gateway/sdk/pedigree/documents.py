@@ -1,0 +1,1024 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a gateway answers and is sent, as the types of its JSON.
+
+`make generate` writes this file from the table of operations.
+
+A record has the fields of its kind; an entry is a record with the transaction that wrote
+it, and a page is a list of entries. Instants are milliseconds since 1970-01-01T00:00:00Z. A member that is
+`NotRequired` is left out where it has no value.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NotRequired, TypedDict
+
+Activity = Literal["filter", "split", "join", "label", "transform"]
+
+ArtifactKind = Literal["dataset-version", "model-version"]
+
+Change = Literal["first", "extends", "replaces"]
+
+Consent = Literal[
+    "ConsentUnknown",
+    "ConsentRequested",
+    "ConsentGiven",
+    "RenewedConsentGiven",
+    "ConsentRefused",
+    "ConsentWithdrawn",
+    "ConsentExpired",
+    "ConsentInvalidated",
+    "ConsentTerminated",
+]
+
+Direction = Literal["up", "down"]
+
+From = Literal["read-model", "ledger"]
+
+InputRole = Literal["train", "validation", "test"]
+
+KeyRole = Literal["reader", "recorder", "endorser", "operator"]
+
+Kind = Literal["dataset", "dataset-version", "model", "model-version", "training-run", "evaluation"]
+
+LeafSchema = Literal["pedigree-record/v1"]
+
+MediaType = Literal["text/csv", "application/jsonl"]
+
+Relation = Literal["fine-tuned", "distilled", "merged", "quantised", "adapter"]
+
+Reply = Mapping[str, Any]
+
+Result = Mapping[str, Any]
+
+Sensitivity = Literal["public", "internal", "confidential", "personal", "special-category"]
+
+Source = Literal["read-model", "ledger"]
+
+Stage = Literal["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined"]
+
+SubmissionState = Literal["pending", "succeeded", "failed"]
+
+UploadStage = Literal["reading", "recording"]
+
+
+class ArtifactStage(TypedDict):
+    """An artifact's state; rewritten with every step."""
+
+    kind: Literal["artifact-stage"]
+    schema: int
+    artifact: str
+    owner: str
+    digest: str
+    stage: "Stage"
+    since: int
+    round: int
+    quarantined_from: NotRequired["Stage"]
+    quarantined_by: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class ArtifactStatus(TypedDict):
+    """What `artifact` answers."""
+
+    artifact: str
+    record: "Dataset | DatasetVersion | Model | ModelVersion | TrainingRun | Evaluation"
+    transaction: "Transaction"
+    stage: "Stage"
+    standing: "ArtifactStage | None"
+    """The record of its stage; null for what was never submitted."""
+    status: "Status | None"
+    """The count for the stage; null while no policy is set."""
+    endorsements: Sequence["EndorsementEntry"]
+    rejections: Sequence["RejectionEntry"]
+
+
+class Caller(TypedDict):
+    """What `whoami` answers."""
+
+    organisation: str
+    domain: str
+    channel: str
+    chaincode: str
+    genesis_hash: str
+    height: int
+    caught_up: bool
+    key: "Key"
+    roles: Sequence["KeyRole"]
+    """What the key may do: each of these."""
+    consortium_roles: Sequence[str] | None
+    """Roles of the organisation in the policy in force; null where it is not a member."""
+
+
+class Code(TypedDict):
+    """The code that ran: the digest of its files and, where there is one, its repository and commit."""
+
+    digest: str
+    repository: NotRequired[str]
+    commit: NotRequired[str]
+    ignored: NotRequired[Sequence[str]]
+
+
+class Dataset(TypedDict):
+    """A data set; never rewritten."""
+
+    kind: Literal["dataset"]
+    schema: int
+    dataset: str
+    owner: str
+    registered_at: int
+    title: str
+    licence: str
+    origin: "Origin"
+    sensitivity: "Sensitivity"
+    jurisdictions: Sequence[str]
+    description: NotRequired[str]
+    creator: NotRequired[str]
+    card: NotRequired[str]
+    distributions: Sequence[str]
+    earlier_claims: NotRequired[Sequence["DigestClaimFields"]]
+
+
+class DatasetComparison(TypedDict):
+    """What `verify_dataset` answers."""
+
+    dataset: str
+    number: int
+    root: str
+    size: int
+    transaction: NotRequired["Transaction"]
+    verified: bool
+    store_complete: NotRequired[bool]
+    unreadable: NotRequired[str]
+    """Why the records could not be compared under other columns."""
+    counts: NotRequired["DifferenceCounts"]
+    fields: NotRequired[Sequence[str]]
+    columns: Sequence[str]
+    changed: Sequence[str]
+    added: Sequence[str]
+    removed: Sequence[str]
+    moved: Sequence[str]
+    altered_in_store: NotRequired[Sequence[str]]
+
+
+class DatasetEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Dataset"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class DatasetPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["DatasetEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class DatasetVersion(TypedDict):
+    """A version of a data set; never rewritten."""
+
+    kind: Literal["dataset-version"]
+    schema: int
+    dataset: str
+    number: int
+    owner: str
+    committed_at: int
+    licence: str
+    root: str
+    size: int
+    leaf_schema: "LeafSchema"
+    change: "Change"
+    parent_root: NotRequired[str]
+    card: NotRequired[str]
+    derivation: NotRequired["Derivation"]
+    note: NotRequired[str]
+    header: NotRequired[str]
+    earlier_claims: NotRequired[Sequence["DigestClaimFields"]]
+
+
+class DatasetVersionDetails(TypedDict):
+    """What `dataset_version` answers."""
+
+    record: "DatasetVersion"
+    transaction: NotRequired["Transaction"]
+    source: "Source"
+    height: int
+    """How many blocks the answer reflects, at least."""
+    reading: NotRequired["Reading"]
+
+
+class DatasetVersionEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "DatasetVersion"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class DatasetVersionPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["DatasetVersionEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class Derivation(TypedDict):
+    """The data set versions that this one was made from, and how."""
+
+    activity: "Activity"
+    parents: Sequence[str]
+    description: NotRequired[str]
+    code: NotRequired[str]
+    selection: NotRequired["Selection"]
+
+
+class DifferenceCounts(TypedDict):
+    """How many records differ, and how."""
+
+    changed: int
+    added: int
+    removed: int
+    moved: int
+
+
+class DigestClaimFields(TypedDict):
+    """Who recorded a digest of a file, a model or a card first, and as what; never rewritten."""
+
+    digest: str
+    owner: str
+    reference: str
+    claimed_at: int
+
+
+class DisabledMember(TypedDict):
+    """A member whose definition on the channel this gateway does not understand."""
+
+    organisation: str
+    reason: str
+
+
+class Edge(TypedDict):
+    """`child` was made from `parent` or replaces it; written with the child, so that it can be read from the parent."""
+
+    kind: Literal["edge"]
+    schema: int
+    parent: str
+    child: str
+    relation: str
+
+
+class EdgeEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Edge"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class EdgeFields(TypedDict):
+    """`child` was made from `parent` or replaces it; written with the child, so that it can be read from the parent."""
+
+    parent: str
+    child: str
+    relation: str
+
+
+class EdgePage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["EdgeEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class Endorsement(TypedDict):
+    """An organisation vouches for an artifact at a stage."""
+
+    kind: Literal["endorsement"]
+    schema: int
+    artifact: str
+    stage: "Stage"
+    by: str
+    at: int
+    round: int
+    policy: int
+    envelope: "Envelope"
+    expires_at: NotRequired[int]
+    withdrawn_at: NotRequired[int]
+    reason: NotRequired[str]
+
+
+class EndorsementEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Endorsement"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class Envelope(TypedDict):
+    """A DSSE envelope; its JSON names are those of the DSSE specification."""
+
+    payload: str
+    payloadType: str
+    signatures: Sequence["Signature"]
+
+
+class Environment(TypedDict):
+    """Where it ran: the digest of the lock file or image, and a few words."""
+
+    digest: str
+    description: NotRequired[str]
+
+
+class Evaluation(TypedDict):
+    """An evaluation; never rewritten."""
+
+    kind: Literal["evaluation"]
+    schema: int
+    evaluation: str
+    owner: str
+    recorded_at: int
+    subject: str
+    digest: str
+    data: "RunInput"
+    metrics: Sequence["Metric"]
+    evaluated_at: int
+    note: NotRequired[str]
+
+
+class EvaluationEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Evaluation"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class EvaluationPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["EvaluationEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class Event(TypedDict):
+    """What a transaction announced; its `name` says which of the other members it has."""
+
+    name: str
+    schema: int
+    dataset: NotRequired[str]
+    owner: NotRequired[str]
+    version: NotRequired[str]
+    root: NotRequired[str]
+    size: NotRequired[int]
+    model: NotRequired[str]
+    digest: NotRequired[str]
+    child: NotRequired[str]
+    parent: NotRequired[str]
+    relation: NotRequired["Relation"]
+    run: NotRequired[str]
+    evaluation: NotRequired[str]
+    subject: NotRequired[str]
+    number: NotRequired[int]
+    by: NotRequired[str]
+    artifact: NotRequired[str]
+    round: NotRequired[int]
+    stopped_at: NotRequired["Stage"]
+    stage: NotRequired["Stage"]
+    at_stage: NotRequired["Stage"]
+    complete: NotRequired[bool]
+
+
+class Evidence(TypedDict):
+    """What `record_proof` answers."""
+
+    kind: Literal["record-evidence"]
+    schema: int
+    channel: str
+    version: "DatasetVersion"
+    transaction: "Transaction"
+    proof: "RecordProof"
+    record: "EvidenceRecord"
+
+
+class EvidenceRecord(TypedDict):
+    """The one record that evidence is about; its content is base64."""
+
+    id: str
+    content: str
+    header: NotRequired["Header"]
+
+
+class FileEntry(TypedDict):
+    """One file of a model."""
+
+    path: str
+    digest: str
+    size: int
+
+
+class FoundDigest(TypedDict):
+    """Where the record names a digest that was searched for."""
+
+    pointer: str
+    digest: str
+
+
+class Header(TypedDict):
+    """What a table says above its records."""
+
+    delimiter: str
+    fields: Sequence[str]
+
+
+class Inbox(TypedDict):
+    """What `inbox` answers."""
+
+    organisation: str
+    items: Sequence["InboxItem"]
+    next: str | None
+    """Pass it as `cursor` for the page after this one; a page may hold few items and have one."""
+
+
+class InboxItem(TypedDict):
+    """An artifact that awaits an endorsement of this organisation."""
+
+    artifact: str
+    owner: str
+    since: int
+    status: "Status"
+
+
+class Key(TypedDict):
+    """The API key that a request came with."""
+
+    id: str
+    name: str
+
+
+class LaterParents(TypedDict):
+    """The parents that were added to a model version after it was recorded."""
+
+    kind: Literal["later-parents"]
+    schema: int
+    child: str
+    owner: str
+    changed_at: int
+    parents: Sequence["ModelParent"]
+
+
+class Ledger(TypedDict):
+    """What `ledger` answers."""
+
+    organisation: str
+    domain: str
+    channel: str
+    chaincode: str
+    genesis_hash: str
+    height: int
+    caught_up: bool
+    disabled_members: Sequence["DisabledMember"]
+    """Members whose definition on the channel this gateway does not understand: what they sign is not believed here,
+    and the channel goes on without it.
+    """
+
+
+class Lineage(TypedDict):
+    """The artifacts reached from `of`, nearest first, and the edges among them."""
+
+    kind: Literal["lineage"]
+    schema: int
+    of: str
+    nodes: Sequence["Node"]
+    edges: Sequence["EdgeFields"]
+    complete: bool
+
+
+class Member(TypedDict):
+    """An organisation of the consortium and what it is there."""
+
+    organisation: str
+    roles: NotRequired[Sequence[str]]
+
+
+class Metric(TypedDict):
+    """A named measurement, and at which step of the run it was taken; without a step, it speaks of the whole."""
+
+    name: str
+    value: str
+    """A float64 as text: 0.97, 1e-16, nan, inf or -inf; answered in the spelling of RFC 8785."""
+    step: NotRequired[int]
+
+
+class Model(TypedDict):
+    """A model; never rewritten."""
+
+    kind: Literal["model"]
+    schema: int
+    model: str
+    owner: str
+    registered_at: int
+    title: str
+    task: NotRequired[str]
+    description: NotRequired[str]
+    card: NotRequired[str]
+    earlier_claims: NotRequired[Sequence["DigestClaimFields"]]
+
+
+class ModelEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Model"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class ModelPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["ModelEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class ModelParent(TypedDict):
+    """A model version that another was made from."""
+
+    version: str
+    relation: "Relation"
+
+
+class ModelVersion(TypedDict):
+    """A version of a model; never rewritten."""
+
+    kind: Literal["model-version"]
+    schema: int
+    model: str
+    number: int
+    owner: str
+    recorded_at: int
+    digest: str
+    files: Sequence["FileEntry"]
+    licence: str
+    run: NotRequired[str]
+    parents: Sequence["ModelParent"]
+    note: NotRequired[str]
+    ignore_paths: NotRequired[Sequence[str]]
+    earlier_claims: NotRequired[Sequence["DigestClaimFields"]]
+
+
+class ModelVersionDetails(TypedDict):
+    """What `model_version` answers."""
+
+    record: "ModelVersion"
+    transaction: NotRequired["Transaction"]
+    source: "Source"
+    height: int
+    """How many blocks the answer reflects, at least."""
+    later_parents: Sequence["ModelParent"]
+
+
+class ModelVersionEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "ModelVersion"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class ModelVersionPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["ModelVersionEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class Node(TypedDict):
+    """An artifact in a lineage, by its least distance from the one that was asked about."""
+
+    reference: str
+    distance: int
+    quarantined: bool
+    review_path: NotRequired[Sequence[str]]
+    superseded_by: NotRequired[str]
+
+
+class Origin(TypedDict):
+    """Where the data came from, in the terms of the Data & Trust Alliance's provenance standard."""
+
+    source: str
+    method: str
+    geography: Sequence[str]
+    collected_from: NotRequired[int]
+    """Milliseconds since 1970-01-01T00:00:00Z, negative before."""
+    collected_until: NotRequired[int]
+    """Milliseconds since 1970-01-01T00:00:00Z, negative before."""
+
+
+class Parameter(TypedDict):
+    """A named setting of a run, as text."""
+
+    name: str
+    value: str
+
+
+class Policy(TypedDict):
+    """The policy in force; under a second key, each version as it was."""
+
+    kind: Literal["policy"]
+    schema: int
+    number: int
+    set_at: int
+    members: Sequence["Member"]
+    rules: Sequence["QuorumRule"]
+    amendment_threshold: int
+    amendment_roles: Sequence[str]
+
+
+class PolicyEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Policy"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class PolicyFields(TypedDict):
+    """The policy in force; under a second key, each version as it was."""
+
+    number: int
+    set_at: int
+    members: Sequence["Member"]
+    rules: Sequence["QuorumRule"]
+    amendment_threshold: int
+    amendment_roles: Sequence[str]
+
+
+class PolicyVersion(TypedDict):
+    """A version of the policy as it was set; never rewritten."""
+
+    kind: Literal["policy-version"]
+    schema: int
+    policy: "PolicyFields"
+
+
+class PolicyVersionEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "PolicyVersion"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class PolicyVersionPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["PolicyVersionEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class PolicyVote(TypedDict):
+    """An organisation's vote for version `number` of the policy with the content `digest`."""
+
+    kind: Literal["policy-vote"]
+    schema: int
+    number: int
+    digest: str
+    by: str
+    at: int
+
+
+class PolicyVoteEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "PolicyVote"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class PolicyVotePage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["PolicyVoteEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class Progress(TypedDict):
+    """How far an upload has come that is read after the request was answered."""
+
+    stage: "UploadStage"
+    bytes: int
+    """Size of the upload."""
+    bytes_read: int
+    records: int
+    """Records read and hashed."""
+
+
+class QuorumRule(TypedDict):
+    """Who must endorse artifacts of a kind before they reach a stage."""
+
+    artifact_kind: "ArtifactKind"
+    threshold: int
+    stage: NotRequired["Stage"]
+    eligible_roles: NotRequired[Sequence[str]]
+    required_roles: NotRequired[Sequence[str]]
+    owner_counts: NotRequired[bool]
+    valid_seconds: NotRequired[int]
+
+
+class Range(TypedDict):
+    """Records `start` up to, not including, `end`, by their position in the tree."""
+
+    start: int
+    end: int
+
+
+class Reading(TypedDict):
+    """How the file was read, where this gateway holds the records."""
+
+    media_type: "MediaType"
+    id_field: str | None
+    delimiter: NotRequired[str]
+    fields: NotRequired[Sequence[str]]
+
+
+class RecordProof(TypedDict):
+    """That a record is in a version: its leaf, its position and the path to the root; kept and sent off chain."""
+
+    kind: Literal["record-proof"]
+    schema: int
+    version: str
+    index: int
+    size: int
+    salt: str
+    id_digest: str
+    content_digest: str
+    consent: int
+    purposes: str
+    path: Sequence[str]
+
+
+class Rejection(TypedDict):
+    """An organisation says that an artifact must not reach a stage."""
+
+    kind: Literal["rejection"]
+    schema: int
+    artifact: str
+    stage: "Stage"
+    by: str
+    at: int
+    round: int
+    policy: int
+    envelope: "Envelope"
+    reason: str
+
+
+class RejectionEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Rejection"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class RunInput(TypedDict):
+    """A data set version that a run used, and the root that the trainer found in its copy."""
+
+    version: str
+    root: str
+    role: NotRequired["InputRole"]
+
+
+class Said(TypedDict):
+    """What one organisation says a transaction answered."""
+
+    by: str
+    reply: "Reply"
+
+
+class SearchResult(TypedDict):
+    """A record that was found."""
+
+    reference: str
+    kind: str
+    title: str | None
+    owner: str | None
+    digests: Sequence["FoundDigest"]
+    transaction: "Transaction"
+
+
+class SearchResults(TypedDict):
+    """What `search` answers."""
+
+    items: Sequence["SearchResult"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+    complete: bool
+    """False where so many words begin with one of the query's that not all were looked at."""
+
+
+class Selection(TypedDict):
+    """Which records of a parent were taken: ranges, or a bitmap whose bit ``i % 8`` of byte ``i // 8`` is record i."""
+
+    parent: str
+    ranges: NotRequired[Sequence["Range"]]
+    bitmap: NotRequired[str]
+
+
+class Signature(TypedDict):
+    """A signature of a DSSE envelope; the key id is a hint and is not relied on."""
+
+    sig: str
+    keyid: NotRequired[str]
+
+
+class Status(TypedDict):
+    """How far an artifact is on its way to `for_stage`."""
+
+    kind: Literal["status"]
+    schema: int
+    artifact: str
+    owner: str
+    stage: "Stage"
+    round: int
+    since: NotRequired[int]
+    for_stage: "Stage"
+    threshold: int
+    endorsed_by: Sequence[str]
+    rejected_by: Sequence[str]
+    missing: int
+    missing_roles: Sequence[str]
+    may_endorse: Sequence[str]
+    complete: bool
+
+
+class Submission(TypedDict):
+    """What `operation` answers."""
+
+    id: str
+    state: "SubmissionState"
+    attempt: int
+    transaction_id: NotRequired[str | None]
+    status: NotRequired[int | None]
+    """HTTP status of the final answer."""
+    progress: NotRequired["Progress"]
+    result: NotRequired["Result | None"]
+    """Body of the final answer."""
+
+
+class TrainingRun(TypedDict):
+    """A training run; never rewritten."""
+
+    kind: Literal["training-run"]
+    schema: int
+    run: str
+    owner: str
+    recorded_at: int
+    code: "Code"
+    environment: "Environment"
+    started: int
+    finished: int
+    inputs: Sequence["RunInput"]
+    parents: Sequence[str]
+    parameters: Sequence["Parameter"]
+    metrics: Sequence["Metric"]
+    note: NotRequired[str]
+
+
+class TrainingRunEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "TrainingRun"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class TrainingRunPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["TrainingRunEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class Transaction(TypedDict):
+    """Where something is on the ledger."""
+
+    id: str
+    block: int
+    at: NotRequired[str]
+
+
+class TransactionOutcome(TypedDict):
+    """What `transaction` answers."""
+
+    id: str
+    block: int
+    validation_code: int
+    valid: bool
+    reply: "Reply | None"
+    """What the chaincode answered, where the ledger's public entries show it."""
+    said: "Said | None"
+    """What a valid transaction says it answered, without public entries to show for it: the word of the organisation
+    that signed it, and of nobody else.
+    """
+
+
+REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
+    "artifact-stage": ("", "artifact"),
+    "dataset": ("dataset", "dataset"),
+    "dataset-version": ("dataset-version", "dataset", "number"),
+    "endorsement": ("", "artifact"),
+    "evaluation": ("evaluation", "evaluation"),
+    "later-parents": ("", "child"),
+    "model": ("model", "model"),
+    "model-version": ("model-version", "model", "number"),
+    "rejection": ("", "artifact"),
+    "training-run": ("run", "run"),
+}
+"""How a record is referred to, by its kind: the word that begins it, if there is one, and its fields."""
+
+UNMET: Final = frozenset(
+    [
+        "artifact-altered",
+        "bad-signature",
+        "consistency-proof-fails",
+        "dated-in-the-future",
+        "derivatives-forbidden",
+        "inclusion-proof-fails",
+        "licence-too-wide",
+        "licence-unclassified",
+        "lineage-cycle",
+        "quorum-missing",
+        "record-id-repeated",
+        "run-ends-before-it-starts",
+        "run-without-input",
+        "selection-out-of-range",
+        "self-parent",
+        "stage-skipped",
+        "statement-digest-differs",
+        "wrong-stage",
+    ]
+)
+"""The codes of refusals of what is well formed, because a rule of the ledger is not met."""

@@ -1,0 +1,980 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The methods of the client that follow from the table of operations.
+
+`make generate` writes this file from the table of operations.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from pedigree.calls import Calls, segment, version_of
+from pedigree.documents import (
+    ArtifactStage,
+    ArtifactStatus,
+    Caller,
+    Dataset,
+    DatasetEntry,
+    DatasetPage,
+    DatasetVersionDetails,
+    DatasetVersionEntry,
+    DatasetVersionPage,
+    Direction,
+    EdgeEntry,
+    EdgePage,
+    Endorsement,
+    Envelope,
+    EvaluationEntry,
+    EvaluationPage,
+    Evidence,
+    From,
+    Inbox,
+    InboxItem,
+    Kind,
+    LaterParents,
+    Ledger,
+    Lineage,
+    Member,
+    Model,
+    ModelEntry,
+    ModelPage,
+    ModelVersionDetails,
+    ModelVersionEntry,
+    ModelVersionPage,
+    Origin,
+    Policy,
+    PolicyEntry,
+    PolicyVersionEntry,
+    PolicyVersionPage,
+    PolicyVote,
+    PolicyVoteEntry,
+    PolicyVotePage,
+    QuorumRule,
+    Rejection,
+    Relation,
+    SearchResult,
+    SearchResults,
+    Sensitivity,
+    Stage,
+    Submission,
+    TrainingRunEntry,
+    TrainingRunPage,
+    TransactionOutcome,
+)
+from pedigree.recorded import Recorded
+
+
+class Operations(Calls):
+    """One method for each operation that needs no more than its fields."""
+
+    def register_dataset(
+        self,
+        dataset: str,
+        *,
+        title: str,
+        licence: str,
+        origin: Origin,
+        sensitivity: Sensitivity,
+        jurisdictions: Sequence[str] | None = None,
+        description: str | None = None,
+        creator: str | None = None,
+        card: str | None = None,
+        distributions: Sequence[str] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Dataset]:
+        """Register a data set of your organisation."""
+        fields = {
+            "dataset": dataset,
+            "title": title,
+            "licence": licence,
+            "origin": origin,
+            "sensitivity": sensitivity,
+            "jurisdictions": jurisdictions,
+            "description": description,
+            "creator": creator,
+            "card": card,
+            "distributions": distributions,
+        }
+        return self._record("/v1/datasets", fields, idempotency_key, endorsing_organisations)
+
+    def datasets(
+        self,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        sensitivity: Sensitivity | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> DatasetPage:
+        """List data sets.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            stage: Only versions at this stage; of data sets and models, those with such a version.
+            licence: Only those under this SPDX expression, or with this licence in it.
+            sensitivity: Only those that are so sensitive.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: DatasetPage = self._get(
+            "/v1/datasets",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            sensitivity=sensitivity,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_datasets(
+        self,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        sensitivity: Sensitivity | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[DatasetEntry]:
+        """All that `datasets` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/datasets",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            sensitivity=sensitivity,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+        )
+
+    def dataset(self, dataset: str, source: From | None = None) -> DatasetEntry:
+        """Read a data set.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: DatasetEntry = self._get(f"/v1/datasets/{segment(dataset)}", **{"from": source})
+        return found
+
+    def dataset_versions(
+        self,
+        dataset: str,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> DatasetVersionPage:
+        """List the versions of a data set.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            stage: Only versions at this stage; of data sets and models, those with such a version.
+            licence: Only those under this SPDX expression, or with this licence in it.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: DatasetVersionPage = self._get(
+            f"/v1/datasets/{segment(dataset)}/versions",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            digest=digest,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_dataset_versions(
+        self,
+        dataset: str,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[DatasetVersionEntry]:
+        """All that `dataset_versions` lists, page after page as they are needed."""
+        return self._iterate(
+            f"/v1/datasets/{segment(dataset)}/versions",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            digest=digest,
+            since=since,
+            before=before,
+        )
+
+    def all_dataset_versions(
+        self,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        sensitivity: Sensitivity | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> DatasetVersionPage:
+        """List versions of all data sets.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            stage: Only versions at this stage; of data sets and models, those with such a version.
+            licence: Only those under this SPDX expression, or with this licence in it.
+            sensitivity: Only those that are so sensitive.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: DatasetVersionPage = self._get(
+            "/v1/dataset-versions",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            sensitivity=sensitivity,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_all_dataset_versions(
+        self,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        sensitivity: Sensitivity | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[DatasetVersionEntry]:
+        """All that `all_dataset_versions` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/dataset-versions",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            sensitivity=sensitivity,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+        )
+
+    def dataset_version(self, dataset: str, number: int, source: From | None = None) -> DatasetVersionDetails:
+        """Read a version.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: DatasetVersionDetails = self._get(
+            f"/v1/datasets/{segment(dataset)}/versions/{number}", **{"from": source}
+        )
+        return found
+
+    def record_proof(self, dataset: str, number: int, record_id: str) -> Evidence:
+        """Evidence that a record is in a version; only its owner's gateway has it.
+
+        Args:
+            record_id: The record's id.
+        """
+        found: Evidence = self._get(f"/v1/datasets/{segment(dataset)}/versions/{number}/proof", id=record_id)
+        return found
+
+    def register_model(
+        self,
+        model: str,
+        *,
+        title: str,
+        task: str | None = None,
+        description: str | None = None,
+        card: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Model]:
+        """Register a model of your organisation."""
+        fields = {
+            "model": model,
+            "title": title,
+            "task": task,
+            "description": description,
+            "card": card,
+        }
+        return self._record("/v1/models", fields, idempotency_key, endorsing_organisations)
+
+    def models(
+        self,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ModelPage:
+        """List models.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            stage: Only versions at this stage; of data sets and models, those with such a version.
+            licence: Only those under this SPDX expression, or with this licence in it.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: ModelPage = self._get(
+            "/v1/models",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_models(
+        self,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[ModelEntry]:
+        """All that `models` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/models",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+        )
+
+    def model(self, model: str, source: From | None = None) -> ModelEntry:
+        """Read a model.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: ModelEntry = self._get(f"/v1/models/{segment(model)}", **{"from": source})
+        return found
+
+    def model_versions(
+        self,
+        model: str,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ModelVersionPage:
+        """List the versions of a model.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            stage: Only versions at this stage; of data sets and models, those with such a version.
+            licence: Only those under this SPDX expression, or with this licence in it.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: ModelVersionPage = self._get(
+            f"/v1/models/{segment(model)}/versions",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            digest=digest,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_model_versions(
+        self,
+        model: str,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[ModelVersionEntry]:
+        """All that `model_versions` lists, page after page as they are needed."""
+        return self._iterate(
+            f"/v1/models/{segment(model)}/versions",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            digest=digest,
+            since=since,
+            before=before,
+        )
+
+    def all_model_versions(
+        self,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ModelVersionPage:
+        """List versions of all models.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            stage: Only versions at this stage; of data sets and models, those with such a version.
+            licence: Only those under this SPDX expression, or with this licence in it.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: ModelVersionPage = self._get(
+            "/v1/model-versions",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_all_model_versions(
+        self,
+        *,
+        owner: str | None = None,
+        stage: Stage | None = None,
+        licence: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[ModelVersionEntry]:
+        """All that `all_model_versions` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/model-versions",
+            owner=owner,
+            stage=stage,
+            licence=licence,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+        )
+
+    def model_version(self, model: str, number: int, source: From | None = None) -> ModelVersionDetails:
+        """Read a version and the parents declared later.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: ModelVersionDetails = self._get(f"/v1/models/{segment(model)}/versions/{number}", **{"from": source})
+        return found
+
+    def declare_parent(
+        self,
+        child: str,
+        parent: str,
+        relation: Relation,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[LaterParents]:
+        """Add a parent that became known later."""
+        model, number = version_of(child, "model-version")
+        fields = {
+            "parent": parent,
+            "relation": relation,
+        }
+        return self._record(
+            f"/v1/models/{segment(model)}/versions/{number}/parents",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def runs(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> TrainingRunPage:
+        """List training runs.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: TrainingRunPage = self._get(
+            "/v1/runs", owner=owner, name=name, digest=digest, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_runs(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[TrainingRunEntry]:
+        """All that `runs` lists, page after page as they are needed."""
+        return self._iterate("/v1/runs", owner=owner, name=name, digest=digest, since=since, before=before)
+
+    def get_run(self, run: str, source: From | None = None) -> TrainingRunEntry:
+        """Read a training run.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: TrainingRunEntry = self._get(f"/v1/runs/{segment(run)}", **{"from": source})
+        return found
+
+    def evaluations(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        subject: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> EvaluationPage:
+        """List evaluations.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+            subject: Only those of this model version.
+        """
+        found: EvaluationPage = self._get(
+            "/v1/evaluations",
+            owner=owner,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            subject=subject,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_evaluations(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        subject: str | None = None,
+    ) -> Iterator[EvaluationEntry]:
+        """All that `evaluations` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/evaluations", owner=owner, name=name, digest=digest, since=since, before=before, subject=subject
+        )
+
+    def evaluation(self, evaluation: str, source: From | None = None) -> EvaluationEntry:
+        """Read an evaluation.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: EvaluationEntry = self._get(f"/v1/evaluations/{segment(evaluation)}", **{"from": source})
+        return found
+
+    def set_policy(
+        self,
+        *,
+        number: int,
+        members: Sequence[Member],
+        rules: Sequence[QuorumRule],
+        amendment_threshold: int,
+        amendment_roles: Sequence[str] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Policy | PolicyVote]:
+        """Vote for a version of the policy; the vote that completes the quorum puts it in force."""
+        fields = {
+            "number": number,
+            "members": members,
+            "rules": rules,
+            "amendment_threshold": amendment_threshold,
+            "amendment_roles": amendment_roles,
+        }
+        return self._record("/v1/policies", fields, idempotency_key, endorsing_organisations)
+
+    def policies(
+        self, *, since: str | None = None, before: str | None = None, cursor: str | None = None, limit: int = 100
+    ) -> PolicyVersionPage:
+        """Every version that was in force.
+
+        Args:
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: PolicyVersionPage = self._get("/v1/policies", since=since, before=before, cursor=cursor, limit=limit)
+        return found
+
+    def iterate_policies(self, *, since: str | None = None, before: str | None = None) -> Iterator[PolicyVersionEntry]:
+        """All that `policies` lists, page after page as they are needed."""
+        return self._iterate("/v1/policies", since=since, before=before)
+
+    def policy(self, source: From | None = None) -> PolicyEntry:
+        """The policy in force.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: PolicyEntry = self._get("/v1/policies/current", **{"from": source})
+        return found
+
+    def policy_votes(
+        self,
+        *,
+        number: int | None = None,
+        by: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> PolicyVotePage:
+        """Votes for versions of the policy.
+
+        Args:
+            number: Only votes for this version.
+            by: Only the votes of this organisation.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: PolicyVotePage = self._get(
+            "/v1/policies/votes", number=number, by=by, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_policy_votes(
+        self, *, number: int | None = None, by: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[PolicyVoteEntry]:
+        """All that `policy_votes` lists, page after page as they are needed."""
+        return self._iterate("/v1/policies/votes", number=number, by=by, since=since, before=before)
+
+    def artifact(self, reference: str, stage: Stage | None = None) -> ArtifactStatus:
+        """Where an artifact stands, who vouches for it, and who is missing.
+
+        Args:
+            stage: The stage that is counted for; `approved` by default.
+        """
+        found: ArtifactStatus = self._get(f"/v1/artifacts/{segment(reference)}", stage=stage)
+        return found
+
+    def inbox(self, *, cursor: str | None = None, limit: int = 100) -> Inbox:
+        """What awaits this organisation's endorsement."""
+        found: Inbox = self._get("/v1/inbox", cursor=cursor, limit=limit)
+        return found
+
+    def iterate_inbox(self) -> Iterator[InboxItem]:
+        """All that `inbox` lists, page after page as they are needed."""
+        return self._iterate("/v1/inbox")
+
+    def submit(
+        self,
+        reference: str,
+        *,
+        digest: str | None = None,
+        note: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[ArtifactStage]:
+        """Ask the consortium to endorse your artifact."""
+        fields = {
+            "digest": digest,
+            "note": note,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/submission",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def endorse(
+        self,
+        reference: str,
+        *,
+        envelope: Envelope | None = None,
+        stage: Stage | None = None,
+        digest: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Endorsement]:
+        """Vouch for an artifact; the gateway signs the statement."""
+        fields = {
+            "envelope": envelope,
+            "stage": stage,
+            "digest": digest,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/endorsements",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def reject(
+        self,
+        reference: str,
+        reason: str,
+        *,
+        envelope: Envelope | None = None,
+        stage: Stage | None = None,
+        digest: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Rejection]:
+        """Say that an artifact must not reach a stage."""
+        fields = {
+            "reason": reason,
+            "envelope": envelope,
+            "stage": stage,
+            "digest": digest,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/rejections",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def withdraw(
+        self,
+        reference: str,
+        reason: str,
+        *,
+        stage: Stage | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Endorsement | ArtifactStage]:
+        """Take your endorsement back."""
+        fields = {
+            "reason": reason,
+            "stage": stage,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/withdrawal",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def quarantine(
+        self,
+        reference: str,
+        reason: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[ArtifactStage]:
+        """Stop an artifact at whatever stage it is."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/quarantine",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def release(
+        self,
+        reference: str,
+        reason: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[ArtifactStage]:
+        """End a quarantine that your organisation imposed."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/release", fields, idempotency_key, endorsing_organisations, reads=True
+        )
+
+    def advance(
+        self,
+        reference: str,
+        to: Stage,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[ArtifactStage]:
+        """Move your artifact to its next stage."""
+        fields = {
+            "to": to,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/stage", fields, idempotency_key, endorsing_organisations, reads=True
+        )
+
+    def lineage(self, reference: str, direction: Direction | None = None, *, limit: int | None = None) -> Lineage:
+        """Walk up to the sources, or down to what depends on it.
+
+        Args:
+            direction: `up` (the default) or `down`.
+            limit: Most nodes to visit; 1000 by default.
+        """
+        found: Lineage = self._get(f"/v1/lineage/{segment(reference)}", direction=direction, limit=limit)
+        return found
+
+    def edges(
+        self, reference: str, direction: Direction | None = None, *, cursor: str | None = None, limit: int = 100
+    ) -> EdgePage:
+        """List the edges on the ledger that end (`up`) or begin (`down`) at an artifact.
+
+        Args:
+            direction: `up` (the default) or `down`.
+        """
+        found: EdgePage = self._get(
+            f"/v1/lineage/{segment(reference)}/edges", direction=direction, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_edges(self, reference: str, direction: Direction | None = None) -> Iterator[EdgeEntry]:
+        """All that `edges` lists, page after page as they are needed."""
+        return self._iterate(f"/v1/lineage/{segment(reference)}/edges", direction=direction)
+
+    def search(
+        self, query: str, *, kind: Kind | None = None, cursor: str | None = None, limit: int = 100
+    ) -> SearchResults:
+        """Search names, titles, descriptions, notes and digests; every word has to begin one of a record's.
+
+        Args:
+            query: Words, a digest or its first 8 digits or more, or a reference.
+            kind: Only records of this kind.
+        """
+        found: SearchResults = self._get("/v1/search", q=query, kind=kind, cursor=cursor, limit=limit)
+        return found
+
+    def iterate_search(self, query: str, *, kind: Kind | None = None) -> Iterator[SearchResult]:
+        """All that `search` lists, page after page as they are needed."""
+        return self._iterate("/v1/search", q=query, kind=kind)
+
+    def operation(self, operation: str) -> Submission:
+        """What became of a submission."""
+        found: Submission = self._get(f"/v1/operations/{segment(operation)}")
+        return found
+
+    def ledger(self) -> Ledger:
+        """Height, channel and organisation."""
+        found: Ledger = self._get("/v1/ledger")
+        return found
+
+    def whoami(self) -> Caller:
+        """Who the caller is: organisation, roles, and the ledger and channel of this gateway."""
+        found: Caller = self._get("/v1/whoami")
+        return found
+
+    def transaction(self, transaction: str) -> TransactionOutcome:
+        """The outcome of a transaction."""
+        found: TransactionOutcome = self._get(f"/v1/transactions/{segment(transaction)}")
+        return found

@@ -22,6 +22,8 @@ settings.register_profile(
 settings.load_profile("pedigree")
 
 
+sys.path.insert(0, str(Path(__file__).parent / "harness"))  # what tests of several folders make
+
 if importlib.util.find_spec("pedigree") is None:
     pytest.exit("The package `pedigree` (gateway/sdk) is not installed here: run `make install-dev`", returncode=4)
 

@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import json
 import random
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sampleevidence import evidence_of
 
-from chaincode.domain import merkle
-from chaincode.domain.tabular import header_digest
 from pedigree import InvalidEvidence, Verdict, verify_record
 from pedigree.evidence import parse_evidence
 
@@ -24,61 +21,15 @@ SIZE, CHOSEN = 11, 6
 COLUMNS = ["id", "finding"]
 
 
-def _salt(number: int) -> bytes:
-    return sha256(b"salt %d" % number).digest()[: merkle.SALT]
-
-
-def _record(number: int) -> tuple[bytes, bytes]:
-    return b"r%d" % number, b"r%d,benign" % number
-
-
-LEAVES = [merkle.record_hashes([(_salt(n), *_record(n), merkle.record_tail(2, 3))]) for n in range(SIZE)]
-TREE = merkle.Tree(b"".join(LEAVES))
-ROOT = TREE.root().hex()
+RECORDS = [(f"r{number}", b"r%d,benign" % number) for number in range(SIZE)]
 
 
 def genuine() -> dict[str, Any]:
     """Evidence of one record of eleven."""
-    salt, (identifier, content) = _salt(CHOSEN), _record(CHOSEN)
-    return {
-        "kind": "record-evidence",
-        "schema": 1,
-        "channel": "pedigree",
-        "version": {
-            "kind": "dataset-version",
-            "schema": 1,
-            "change": "first",
-            "committed_at": 1_795_397_861_506,
-            "dataset": "visits",
-            "header": str(header_digest(COLUMNS, ",")),
-            "leaf_schema": "pedigree-record/v1",
-            "licence": "CC-BY-4.0",
-            "number": 3,
-            "owner": "HospitalMSP",
-            "root": ROOT,
-            "size": SIZE,
-        },
-        "transaction": {"id": "ab" * 32, "block": 18, "at": "2026-11-23T01:37:41.506713Z"},
-        "proof": {
-            "kind": "record-proof",
-            "schema": 1,
-            "version": "dataset-version:visits:3",
-            "index": CHOSEN,
-            "size": SIZE,
-            "salt": base64.b64encode(salt).decode(),
-            "id_digest": sha256(salt + b"\x00" + identifier).hexdigest(),
-            "content_digest": sha256(salt + b"\x01" + content).hexdigest(),
-            "consent": 2,
-            "purposes": "0000000000000003",
-            "path": [node.hex() for node in TREE.inclusion(CHOSEN)],
-        },
-        "record": {
-            "id": identifier.decode(),
-            "content": base64.b64encode(content).decode(),
-            "header": {"delimiter": ",", "fields": list(COLUMNS)},
-        },
-    }
+    return evidence_of(RECORDS, CHOSEN, purposes=3, columns=COLUMNS)
 
+
+ROOT = genuine()["version"]["root"]
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, SIZE, 2**53, 2**200, 1.5, float("nan"), "", "0", "\ud800", "\u202e", "\x00",
@@ -150,7 +101,7 @@ def _parsed(content: bytes) -> Any:
 def _nothing_false(verdict: Verdict) -> None:
     """Whatever the file says elsewhere: what is proven under the true root is true."""
     assert verdict.verified
-    assert (verdict.id.encode(), verdict.content) == _record(CHOSEN)
+    assert (verdict.id, verdict.content) == RECORDS[CHOSEN]
     assert "'given' for research, model-training" in verdict.proven[1]
     lines = verdict.text().split("\n")
     assert all(line.isprintable() for line in lines)

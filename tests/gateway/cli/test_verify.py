@@ -1,64 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree verify`: its exit codes, what it prints, and that it answers as the SDK does."""
 
-import base64
 import copy
 import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
+from sampleevidence import evidence_of
 
-from chaincode.domain import merkle
 from gateway.cli import main
 from pedigree import command, verify_record
 
-SALT, TAIL = b"s" * 16, merkle.record_tail(2, 1)
-LEAVES = [merkle.record_hashes([(SALT, b"r%d" % n, b"r%d,benign" % n, TAIL)]) for n in range(2)]
-TREE = merkle.Tree(b"".join(LEAVES))
-ROOT = TREE.root().hex()
+RECORDS = [(f"r{number}", b"r%d,benign" % number) for number in range(2)]
+ROOT = evidence_of(RECORDS, 1)["version"]["root"]
 
 
 @pytest.fixture
 def evidence() -> dict[str, Any]:
     """Evidence of the second of two records."""
-    return {
-        "kind": "record-evidence",
-        "schema": 1,
-        "channel": "pedigree",
-        "version": {
-            "kind": "dataset-version",
-            "schema": 1,
-            "change": "first",
-            "committed_at": 1_795_397_861_506,
-            "dataset": "visits",
-            "leaf_schema": "pedigree-record/v1",
-            "licence": "CC-BY-4.0",
-            "number": 3,
-            "owner": "HospitalMSP",
-            "root": ROOT,
-            "size": 2,
-        },
-        "transaction": {"id": "ab" * 32, "block": 18, "at": "2026-11-23T01:37:41.506713Z"},
-        "proof": {
-            "kind": "record-proof",
-            "schema": 1,
-            "version": "dataset-version:visits:3",
-            "index": 1,
-            "size": 2,
-            "salt": base64.b64encode(SALT).decode(),
-            "id_digest": sha256(SALT + b"\x00r1").hexdigest(),
-            "content_digest": sha256(SALT + b"\x01r1,benign").hexdigest(),
-            "consent": 2,
-            "purposes": "0000000000000001",
-            "path": [node.hex() for node in TREE.inclusion(1)],
-        },
-        "record": {"id": "r1", "content": base64.b64encode(b"r1,benign").decode()},
-    }
+    return evidence_of(RECORDS, 1)
 
 
 class Ended(NamedTuple):
@@ -109,7 +73,7 @@ def test_without_a_ledger_the_file_agrees_with_itself_only(verify: Any, evidence
     ("place", "value"),
     [
         (("version", "owner"), "RivalMSP"),
-        (("transaction", "block"), 99),
+        (("transaction", "block"), 123_456_789_012),
         (("transaction", "at"), "1999-01-01T00:00:00Z"),
         (("channel",), "another"),
     ],

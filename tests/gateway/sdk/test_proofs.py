@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sampleevidence import evidence_of, salt_of
 
 from chaincode.domain import codec, merkle
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.records import Consent, RecordProof
 from chaincode.domain.records import verify_record as verify_by_law
 from chaincode.domain.tabular import RowError, header_digest, split
-from chaincode.domain.values import Blob, Count, Digest, Purposes, dataset_version_ref
+from chaincode.domain.values import Purposes
 from gateway.services import consent
 from pedigree import InvalidEvidence, InvalidInput, Verdict, read_evidence, verify_record
 from pedigree.evidence import LARGEST_FILE, MOST_VALUES, Columns, Evidence, _split, escaped, parse_evidence
@@ -31,21 +32,6 @@ CHOSEN = 2
 CONSENTED = Purposes(0b11)
 
 
-def _salt(index: int) -> bytes:
-    return sha256(b"salt %d" % index).digest()[: merkle.SALT]
-
-
-def _commitments(index: int) -> tuple[bytes, bytes]:
-    identifier, content = RECORDS[index]
-    salt = _salt(index)
-    return sha256(salt + b"\x00" + identifier.encode()).digest(), sha256(salt + b"\x01" + content).digest()
-
-
-def _leaf(index: int) -> bytes:
-    tail = merkle.record_tail(Consent.GIVEN, CONSENTED)
-    return merkle.leaf_hash(b"".join((b"\x01", _salt(index), *_commitments(index), tail)))
-
-
 @pytest.fixture(scope="module")
 def evidence() -> dict[str, Any]:
     return _made()
@@ -53,40 +39,7 @@ def evidence() -> dict[str, Any]:
 
 def _made() -> dict[str, Any]:
     """Evidence of one record of five."""
-    tree = merkle.Tree(b"".join(_leaf(index) for index in range(len(RECORDS))))
-    identifier, content = _commitments(CHOSEN)
-    proof = RecordProof(
-        version=dataset_version_ref("visits", 3),
-        index=Count(CHOSEN),
-        size=Count(len(RECORDS)),
-        salt=Blob(_salt(CHOSEN)),
-        id_digest=Digest(identifier),
-        content_digest=Digest(content),
-        consent=Count(Consent.GIVEN),
-        purposes=CONSENTED,
-        path=tuple(map(Digest, tree.inclusion(CHOSEN))),
-    )
-    return {
-        "kind": "record-evidence",
-        "schema": 1,
-        "channel": "pedigree",
-        "version": {
-            "kind": "dataset-version",
-            "schema": 1,
-            "change": "first",
-            "committed_at": 1_795_397_861_506,
-            "dataset": "visits",
-            "leaf_schema": "pedigree-record/v1",
-            "licence": "CC-BY-4.0",
-            "number": 3,
-            "owner": "HospitalMSP",
-            "root": str(Digest(tree.root())),
-            "size": len(RECORDS),
-        },
-        "transaction": {"id": "ab" * 32, "block": 18, "at": "2026-11-23T01:37:41.506713Z"},
-        "proof": codec.to_plain(proof),
-        "record": {"id": RECORDS[CHOSEN][0], "content": base64.b64encode(RECORDS[CHOSEN][1]).decode()},
-    }
+    return evidence_of(RECORDS, CHOSEN, purposes=CONSENTED)
 
 
 def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -317,7 +270,7 @@ def _without_said(changed: dict[str, Any], evidence: dict[str, Any]) -> dict[str
 def _path_evidence(evidence: dict[str, Any], tree: merkle.Tree, index: int, *, said: tuple[int, int]) -> dict[str, Any]:
     """Evidence of leaf `index` that says (index, size) `said`."""
     number, size = said
-    salt = _salt(index)
+    salt = salt_of(index)
     content = b"r%d" % index
     proof = {
         "salt": base64.b64encode(salt).decode(),
@@ -337,7 +290,7 @@ def _path_evidence(evidence: dict[str, Any], tree: merkle.Tree, index: int, *, s
 
 def _path_tree(size: int) -> merkle.Tree:
     tail = merkle.record_tail(Consent.GIVEN, CONSENTED)
-    return merkle.Tree(merkle.record_hashes((_salt(n), b"r%d" % n, b"r%d" % n, tail) for n in range(size)))
+    return merkle.Tree(merkle.record_hashes((salt_of(n), b"r%d" % n, b"r%d" % n, tail) for n in range(size)))
 
 
 LARGEST_TREE = 16
@@ -477,7 +430,7 @@ def test_what_would_take_much_memory_is_refused_before_it_is_parsed(text: bytes)
 
 def test_evidence_of_a_large_record_is_verified(evidence: dict[str, Any]) -> None:
     """The largest record that fits: three quarters of the file in base64."""
-    salt, content = _salt(0), b"x" * (11 << 20)
+    salt, content = salt_of(0), b"x" * (11 << 20)
     leaf = merkle.record_hashes([(salt, b"r", content, merkle.record_tail(Consent.GIVEN, CONSENTED))])
     file = copy.deepcopy(evidence)
     file["version"] |= {"root": merkle.Tree(leaf).root().hex(), "size": 1}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence of one record of a few, made with the law's own leaves, for the tests of SDK, command and fuzzer."""
+
+import base64
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from chaincode.domain import merkle
+from chaincode.domain.tabular import header_digest
+
+GIVEN = 2
+"""The consent state of every record here."""
+
+
+def salt_of(number: int) -> bytes:
+    """The salt of a record, which is always the same."""
+    return sha256(b"salt %d" % number).digest()[: merkle.SALT]
+
+
+def tree_of(records: Sequence[tuple[str, bytes]], purposes: int) -> merkle.Tree:
+    """The tree over records of an id and a content each."""
+    tail = merkle.record_tail(GIVEN, purposes)
+    salted = ((salt_of(n), identifier.encode(), content, tail) for n, (identifier, content) in enumerate(records))
+    return merkle.Tree(merkle.record_hashes(salted))
+
+
+def evidence_of(
+    records: Sequence[tuple[str, bytes]], chosen: int, *, purposes: int = 1, columns: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The evidence of one of the records, as a gateway writes it; with `columns` of a table under these names."""
+    tree, salt, (identifier, content) = tree_of(records, purposes), salt_of(chosen), records[chosen]
+    return {
+        "kind": "record-evidence",
+        "schema": 1,
+        "channel": "pedigree",
+        "version": {
+            "kind": "dataset-version",
+            "schema": 1,
+            "change": "first",
+            "committed_at": 1_795_397_861_506,
+            "dataset": "visits",
+            **({"header": str(header_digest(columns, ","))} if columns else {}),
+            "leaf_schema": "pedigree-record/v1",
+            "licence": "CC-BY-4.0",
+            "number": 3,
+            "owner": "HospitalMSP",
+            "root": tree.root().hex(),
+            "size": len(records),
+        },
+        "transaction": {"id": "ab" * 32, "block": 18, "at": "2026-11-23T01:37:41.506713Z"},
+        "proof": {
+            "kind": "record-proof",
+            "schema": 1,
+            "version": "dataset-version:visits:3",
+            "index": chosen,
+            "size": len(records),
+            "salt": base64.b64encode(salt).decode(),
+            "id_digest": sha256(salt + b"\x00" + identifier.encode()).hexdigest(),
+            "content_digest": sha256(salt + b"\x01" + content).hexdigest(),
+            "consent": GIVEN,
+            "purposes": f"{purposes:016x}",
+            "path": [node.hex() for node in tree.inclusion(chosen)],
+        },
+        "record": {
+            "id": identifier,
+            "content": base64.b64encode(content).decode(),
+            **({"header": {"delimiter": ",", "fields": list(columns)}} if columns else {}),
+        },
+    }

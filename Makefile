@@ -91,18 +91,16 @@ foreign: $(VENV)/.dev  ## drive the ledger with the Node client and chaincode, a
 containers: $(VENV)/.dev  ## bring Fabric up in containers and kill, stop and cut off its parts (needs Docker and Fabric)
 	@$(BIN)/python -m pytest -q tests/containers $(ARGS)
 
-generate: $(VENV)/.dev  ## write the SDK's typed methods from the table of operations
+generate: $(VENV)/.dev  ## write what derives from the table of operations: the SDK's typed methods, the guide's tables
 	@$(BIN)/python -m tests.generate
+	@$(BIN)/python tests/guide_tables.py
 
 check: $(VENV)/.dev  ## lint, types, formatting, import directions, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m tests.generate --check
-	@$(BIN)/python -m pytest -q tests/test_house.py
-
-generate: $(VENV)/.dev  ## write what derives from the table of operations
-	@$(BIN)/python tests/guide_tables.py
+	@$(BIN)/python -m pytest -q tests/test_house.py tests/test_documents.py::test_the_tables_of_operations_are_those_of_the_table
 
 licences: $(VENV)/.dev  ## renew the law's table of SPDX licences (LIST=folder, a copy of spdx/license-list-data)
 	@$(BIN)/python tests/chaincode/domain/spdx_table.py $(LIST)

@@ -12,24 +12,10 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
-from chaincode.domain import (
-    claims,
-    derivation,
-    endorsement,
-    errors,
-    evaluation,
-    evidence,
-    lifecycle,
-    lineage,
-    model,
-    policy,
-    provenance,
-    records,
-    status,
-    training,
-)
+from chaincode.domain import derivation, errors, evidence, register
 from chaincode.domain.register import ACTION, KIND, Kind
 from chaincode.domain.values import Ref
 from gateway.api.operations import OPERATIONS
@@ -59,10 +45,7 @@ _PLAIN: Final = {"string": "str", "integer": "int", "boolean": "bool", "null": "
 _WIDTH: Final = 120
 
 Schema = Mapping[str, Any]
-_MODULES: Final = (
-    claims, derivation, endorsement, evaluation, evidence, lifecycle, lineage, model, policy, provenance, records,
-    status, training,
-)  # fmt: skip
+_MODULES: Final = (derivation, evidence, *(each for each in vars(register).values() if isinstance(each, ModuleType)))
 _CLASSES: Final = {name: each for module in _MODULES for name, each in vars(module).items() if isinstance(each, type)}
 
 

@@ -9,6 +9,7 @@ import io
 import re
 import shlex
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -343,6 +344,25 @@ def test_the_rules_are_numbered_without_gaps_and_say_where_they_can_be_read() ->
         assert numbers == list(range(1, len(numbers) + 1))
     for number, text in rules.items():
         assert WHERE.search(text), f"{number} names no source"
+
+
+# -- the release ---------------------------------------------------------------------------------------------------
+
+
+def _version(path: str) -> str:
+    return str(tomllib.loads((ROOT / path).read_text(encoding="utf-8"))["project"]["version"])
+
+
+def test_every_place_names_the_same_release() -> None:
+    version = _version("pyproject.toml")
+    assert _version("gateway/sdk/pyproject.toml") == version
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)", headings[1])
+    security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert f"| {version.rpartition('.')[0]} | yes |" in security
+    assert security.count("| yes |") == 1
+    assert f"pedigree {version} is approved" in (ROOT / "docs" / "guide" / "sites.md").read_text(encoding="utf-8")
 
 
 # -- words ---------------------------------------------------------------------------------------------------------

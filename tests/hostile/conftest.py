@@ -22,10 +22,9 @@ from hostileharness.world import World
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Changes of the configuration come last: after two dozen of them within a minute peers of Fabric need a rest."""
-    items.sort(key=lambda item: "administrator" in item.name)
+    """A dozen programs share the machine with whatever else it does."""
     for item in items:
-        item.add_marker(pytest.mark.timeout(300))  # a dozen programs share the machine with whatever else it does
+        item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
@@ -265,6 +266,7 @@ FUNCTION_OF: Final[Mapping[type[Command] | type[Query], str]] = MappingProxyType
 _CITED: Final = {kind.reference: kind for kind in RECORDS if kind.reference}
 
 
+@lru_cache(maxsize=4_096)
 def locate(reference: Ref) -> tuple[Kind, tuple[Part, ...]]:
     """Which record a reference cites: its kind and the parts of its key; `InvalidField` where there is no such kind."""
     kind = _CITED.get(reference.kind)

@@ -67,7 +67,9 @@ RULES: dict[str, Rule] = {
     ),
     "chaincode": Rule((), frozenset()),
     "gateway.fabric": Rule(("gateway.fabric",), FABRIC_WIRE),
-    "gateway.services": Rule(("chaincode.domain", "gateway.services"), frozenset()),
+    "gateway.services": Rule(
+        ("chaincode.domain", "gateway.services"), frozenset(), frozenset({"http", "urllib", "sqlite3", "ssl", "socket"})
+    ),
     "gateway.delivery": Rule(
         ("chaincode.domain", "gateway.delivery", "gateway.fabric", "gateway.services.ports"), frozenset()
     ),

@@ -5,6 +5,7 @@ A problem carries `type` (a stable URN), `title`, `status`, `detail`, `code` (th
 `retryable` (the same request may be sent again, with the same Idempotency-Key) and `facts`.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from chaincode.domain import errors as law
@@ -12,6 +13,7 @@ from gateway.services import ports
 from gateway.services.attempts import Invalidated
 from gateway.services.commits import Behind
 from gateway.services.consent import UnknownTerm
+from gateway.services.dispositions import Disposition
 from gateway.services.filters import InvalidParameter
 from gateway.services.ports import Json, PortError, Response
 from gateway.services.shares import ShareTaken
@@ -57,6 +59,13 @@ _PORTS: tuple[tuple[type[PortError], int, bool], ...] = (
     (InProgress, 409, True),
     (Behind, 503, True),
 )
+_DISPOSITIONS: Mapping[str, int] = {
+    "conflict": 409,
+    "endorsement-policy": 502,
+    "chaincode-upgrading": 503,
+    "transaction-id-taken": 503,
+    "transaction-invalid": 500,
+}
 
 
 class HttpProblem(Exception):
@@ -93,7 +102,7 @@ def response_for(error: PortError | law.LedgerError) -> Response:
         status = law_status(type(error))
         return Response(status, problem(status, error.code, str(error), facts=facts))
     if isinstance(error, Invalidated):
-        status, retryable = error.status, error.retryable
+        status, retryable = disposition_status(error.ended), error.ended.retryable
     else:
         status, retryable = _port_status(error)
     return Response(status, problem(status, error.code, error.message, retryable=retryable, facts=error.facts))
@@ -123,6 +132,11 @@ def law_status(refusal: type[law.LedgerError]) -> int:
     if issubclass(refusal, _UNREADABLE):
         return 400
     return next((status for family, status in _LAW if issubclass(refusal, family)), 422)
+
+
+def disposition_status(ended: Disposition) -> int:
+    """The status of a transaction that was ordered and is not valid."""
+    return _DISPOSITIONS[ended.code]
 
 
 def _port_status(error: PortError) -> tuple[int, bool]:

@@ -88,7 +88,7 @@ def codes_of(operation: Operation) -> Mapping[int, list[str]]:
         found[problems.law_status(refusal)].add(refusal.code)
     if operation.records:
         for disposition in dispositions.FAILURES:
-            found[disposition.status].add(disposition.code)
+            found[problems.disposition_status(disposition)].add(disposition.code)
     return {status: sorted(found[status]) for status in sorted(found)}
 
 

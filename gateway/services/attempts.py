@@ -16,7 +16,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
-from http import HTTPStatus
 from typing import NamedTuple
 
 from chaincode.domain.errors import LedgerError
@@ -53,11 +52,10 @@ _LONGEST_RESEND = 60.0
 class Invalidated(PortError):
     """The transaction was ordered and found invalid, and the attempts allowed are used up."""
 
-    def __init__(self, message: str, /, *, code: str, status: int, retryable: bool, **facts: object) -> None:
-        super().__init__(message, **facts)
-        self.code = code
-        self.status = status
-        self.retryable = retryable
+    def __init__(self, ended: Disposition, **facts: object) -> None:
+        super().__init__(ended.message, **facts)
+        self.code = ended.code
+        self.ended = ended
 
 
 class Halted(Exception):
@@ -201,7 +199,7 @@ class Attempts:
         if response.body.get("retryable"):
             return True
         outcome = None if stored.transaction_id is None else self._seen(stored.transaction_id)
-        return response.status >= HTTPStatus.BAD_REQUEST and outcome is not None and outcome.valid
+        return response.refused and outcome is not None and outcome.valid
 
     def abandon(self, submission: Submission) -> Response:
         """End a submission that something unexpected keeps from its end; a repetition finds what became of it."""
@@ -387,4 +385,4 @@ class Attempts:
 
 def _invalidated(ended: Disposition, outcome: Outcome) -> Invalidated:
     facts: Json = {"transaction_id": outcome.transaction_id, "block": outcome.block, "validation_code": outcome.code}
-    return Invalidated(ended.message, code=ended.code, status=ended.status, retryable=ended.retryable, **facts)
+    return Invalidated(ended, **facts)

@@ -11,29 +11,25 @@ class Disposition:
     """How an ordered transaction ended and what follows from it."""
 
     code: str
-    status: int
     message: str
     attempts: int
     """How many transactions of ours may end so before the caller is answered."""
     retryable: bool = True
-    conflict: bool = False
     valid: bool = False
 
 
-_VALID = Disposition("valid", 200, "the transaction is valid", attempts=0, valid=True)
-_CONFLICT = Disposition(
-    "conflict", 409, "another transaction changed the same records first", attempts=5, conflict=True
-)
+_VALID = Disposition("valid", "the transaction is valid", attempts=0, valid=True)
+_CONFLICT = Disposition("conflict", "another transaction changed the same records first", attempts=5)
 _POLICY = Disposition(
-    "endorsement-policy", 502, "the network's endorsement policy was not satisfied", attempts=2, retryable=False
+    "endorsement-policy", "the network's endorsement policy was not satisfied", attempts=2, retryable=False
 )
-_UPGRADING = Disposition("chaincode-upgrading", 503, "the chaincode is being upgraded", attempts=2)
+_UPGRADING = Disposition("chaincode-upgrading", "the chaincode is being upgraded", attempts=2)
 TAKEN = Disposition(
-    "transaction-id-taken", 503, "others ordered something under this transaction's id before it", attempts=5
+    "transaction-id-taken", "others ordered something under this transaction's id before it", attempts=5
 )
 """An id is used up by its first occurrence, even one that others ordered. Endorsers see the id before it is ordered."""
 _FAULT = Disposition(
-    "transaction-invalid", 500, "the network found the transaction invalid; the operator was notified", attempts=1,
+    "transaction-invalid", "the network found the transaction invalid; the operator was notified", attempts=1,
     retryable=False,
 )  # fmt: skip
 
@@ -48,7 +44,7 @@ _DISPOSITIONS = {
     25: _UPGRADING,
 }
 
-FAILURES = (_POLICY, _CONFLICT, _UPGRADING, _FAULT)
+FAILURES = (_POLICY, _CONFLICT, _UPGRADING, TAKEN, _FAULT)
 """Every disposition but that of a valid transaction."""
 
 

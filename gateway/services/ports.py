@@ -314,6 +314,11 @@ class Response:
     height: int | None = None
     """Ledger height that includes the effect, for `Ledger-Height`; `None` when nothing was written."""
 
+    @property
+    def refused(self) -> bool:
+        """Whether it is a refusal or failure, as the one who makes errors into answers decided."""
+        return self.status >= 400
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:

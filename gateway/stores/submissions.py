@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any
 
 from gateway.services.ports import Response, Submission
@@ -83,7 +82,7 @@ class SubmissionStore:
             (root,),
         )
         return any(
-            status is None or status < HTTPStatus.BAD_REQUEST or json.loads(body).get("retryable", False)
+            status is None or not Response(status, {}).refused or json.loads(body).get("retryable", False)
             for status, body in rows.fetchall()
         )
 

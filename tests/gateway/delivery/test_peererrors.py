@@ -8,11 +8,14 @@ import grpc
 import pytest
 
 from chaincode.domain.errors import AlreadyExists, AlreadyRecorded, InvalidField, LineageCycle
+from gateway.api.operations import OPERATIONS
 from gateway.delivery.peererrors import TABLE, Blame, judge
 from gateway.fabric import EndorseError, ErrorDetail, FabricError, GatewayError, SubmitError, UntrustedResponse
-from gateway.rest.problems import headers_for, response_for
+from gateway.rest.problems import disposition_status, headers_for, response_for
+from gateway.rest.refusals import codes_of
 from gateway.services import ports
-from gateway.services.dispositions import disposition_of
+from gateway.services.attempts import Invalidated
+from gateway.services.dispositions import FAILURES, disposition_of
 
 CODE = grpc.StatusCode
 TX = "ab" * 32
@@ -283,16 +286,23 @@ def test_the_chaincodes_own_clock_is_named_too() -> None:
         ],
     ],
 )
-def test_each_validation_code_has_its_fate(
+def test_each_validation_code_has_its_disposition_and_only_the_problem_has_a_status(
     outcome: int, status: int, code: str, attempts: int, retryable: bool
 ) -> None:
     found = disposition_of(ports.Outcome(TX, outcome, 7))
-    assert (found.status, found.code, found.attempts, found.retryable) == (
-        status,
-        code,
-        attempts,
-        retryable,
-    )
+    assert (found.code, found.attempts, found.retryable, found.valid) == (code, attempts, retryable, outcome == 0)
+    if not found.valid:
+        answer = response_for(Invalidated(found, block=7))
+        assert (answer.status, answer.body["code"], answer.body["retryable"]) == (status, code, retryable)
+        assert answer.body["facts"] == {"block": 7}
+
+
+def test_every_way_to_end_badly_is_documented_with_its_status() -> None:
+    ends = {disposition_of(ports.Outcome(TX, code, 7)) for code in range(256)}
+    assert set(FAILURES) == {end for end in ends if not end.valid}
+    recording = next(operation for operation in OPERATIONS if operation.records)
+    documented = codes_of(recording)
+    assert all(end.code in documented[disposition_status(end)] for end in FAILURES)
 
 
 def test_a_duplicate_names_the_first_transaction() -> None:

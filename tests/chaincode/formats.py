@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leaves, trees, proofs, columns and statements, by their definitions and without a line of ours.
+
+`python tests/chaincode/formats.py` prints them: the vectors of a release (`tests/vectors/<version>/formats.json`),
+which later releases keep as they are. Trees follow RFC 6962, section 2.1, signatures DSSE version 1, JSON RFC 8785.
+"""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+COLUMNS = [(["id", "radius"], ","), (["id", "Größe", 'a "b"'], ";"), (["only"], "\t"), ([], "|")]
+CONSENT, PURPOSES = (0, 2, 3, 5, 8), (0, 3, 2**63, 2**64 - 1, 7)
+
+
+def digest(*parts: bytes) -> bytes:
+    return sha256(b"".join(parts)).digest()
+
+
+def leaf(salt: bytes, identifier: bytes, content: bytes, consent: int, purposes: int) -> bytes:
+    hidden = digest(salt, b"\x00", identifier) + digest(salt, b"\x01", content)
+    return b"\x01" + salt + hidden + bytes([consent]) + purposes.to_bytes(8, "big")
+
+
+def root(leaves: list[bytes]) -> bytes:
+    if not leaves:
+        return digest()
+    if len(leaves) == 1:
+        return digest(b"\x00", leaves[0])
+    half = split(len(leaves))
+    return digest(b"\x01", root(leaves[:half]), root(leaves[half:]))
+
+
+def split(size: int) -> int:
+    """The largest power of two below a size."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def inclusion(index: int, leaves: list[bytes]) -> list[bytes]:
+    if len(leaves) == 1:
+        return []
+    half = split(len(leaves))
+    if index < half:
+        return [*inclusion(index, leaves[:half]), root(leaves[half:])]
+    return [*inclusion(index - half, leaves[half:]), root(leaves[:half])]
+
+
+def consistency(first: int, leaves: list[bytes], *, whole: bool = True) -> list[bytes]:
+    if first == len(leaves):
+        return [] if whole else [root(leaves)]
+    half = split(len(leaves))
+    if first <= half:
+        return [*consistency(first, leaves[:half], whole=whole), root(leaves[half:])]
+    return [*consistency(first - half, leaves[half:], whole=False), root(leaves[:half])]
+
+
+def statement(*, decision: str, genesis: str | None) -> dict[str, Any]:
+    predicate = {
+        "channel": "pedigree", "organisation": "LabMSP", "artifact": "model-version:net:1", "stage": "approved",
+        "decision": decision, "round": 2, "policy": 3,
+    }  # fmt: skip
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "model-version:net:1", "digest": {"sha256": "5f" * 32}}],
+        "predicateType": "https://pedigree.example/endorsement/v1",
+        "predicate": predicate | ({} if genesis is None else {"genesis": genesis}),
+    }
+
+
+def made() -> dict[str, Any]:
+    """All of them; bytes in hexadecimal."""
+    records = []
+    for number in range(9):
+        salt, identifier, content = digest(b"salt %d" % number)[:16], b"id-%d" % number, b"row %d, \xc3\xa4" % number
+        tail = CONSENT[number % 5], PURPOSES[number % 5]
+        records.append((salt, identifier, content, *tail, leaf(salt, identifier, content, *tail)))
+    leaves = [record[-1] for record in records]
+    return {
+        "records": [
+            {"salt": salt.hex(), "id": name.hex(), "content": content.hex(), "consent": consent, "purposes": purposes,
+             "leaf": found.hex(), "hash": digest(b"\x00", found).hex()}
+            for salt, name, content, consent, purposes, found in records
+        ],
+        "roots": [root(leaves[:size]).hex() for size in range(10)],
+        "inclusion": [
+            {"index": index, "size": size, "path": [each.hex() for each in inclusion(index, leaves[:size])]}
+            for size in range(1, 10) for index in range(size)
+        ],
+        "consistency": [
+            {"first": first, "second": size, "proof": [each.hex() for each in consistency(first, leaves[:size])]}
+            for size in range(1, 10) for first in range(1, size + 1)
+        ],
+        "columns": [
+            {"fields": fields, "delimiter": delimiter, "digest": columns(fields, delimiter).hex()}
+            for fields, delimiter in COLUMNS
+        ],
+        "statements": [signed(statement(decision=decision, genesis=genesis))
+                       for decision in ("endorse", "reject") for genesis in (None, "ab" * 32)],
+    }  # fmt: skip
+
+
+def columns(fields: list[str], delimiter: str) -> bytes:
+    said = {"delimiter": delimiter, "fields": fields}
+    return digest(json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def signed(said: dict[str, Any]) -> dict[str, str]:
+    """A statement's bytes, and those that a signature is over."""
+    payload = json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    kind = b"application/vnd.in-toto+json"
+    encoded = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    return {"payload": payload.decode(), "signed": encoded.decode()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(made(), ensure_ascii=False, indent=1))

@@ -369,10 +369,8 @@ class Submissions(Protocol):
         ...
 
 
-class Clock(Protocol):
-    """Wall-clock seconds since the epoch, UTC."""
-
-    def __call__(self) -> float: ...
+Clock = Callable[[], float]
+"""Wall-clock seconds since the epoch, UTC."""
 
 
 class Meter(Protocol):

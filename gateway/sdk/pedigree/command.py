@@ -41,7 +41,7 @@ def check_file(
         ledger: instead of both, a file with the ledger's answer for the version.
 
     Raises `InvalidEvidence`, which names the file, where it is refuted or malformed, `InvalidInput` for what cannot be
-    combined, `ValueError` for a `ledger` that holds no answer, and `OSError`.
+    combined, `ValueError` for a `ledger` that holds no answer and for a signed statement, and `OSError`.
     """
     if size is not None and root is None:
         raise InvalidInput("--size is of use with its --root only", field="size")
@@ -52,9 +52,19 @@ def check_file(
     except InvalidEvidence as exc:
         raise ValueError(f"{ledger}: {exc.detail}") from None
     try:
-        return verify_record(read_evidence(file), root=root, size=size, version=answer)
+        evidence = read_evidence(file)
+        if _is_statement(evidence):
+            raise ValueError(f"{file} is a signed statement, which Pedigree as a whole checks; the SDK alone does not")
+        return verify_record(evidence, root=root, size=size, version=answer)
     except InvalidEvidence as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc.detail}") from None
+
+
+def _is_statement(value: dict[str, Any]) -> bool:
+    """Whether a file is meant to hold the signed statement of an endorsement or a rejection."""
+    record = value.get("record", value)
+    kind = record.get("kind") if isinstance(record, dict) else None
+    return kind in ("endorsement", "rejection") or "payloadType" in value
 
 
 def parse_root(text: str) -> str:

@@ -176,3 +176,21 @@ def test_both_commands_print_the_same_and_end_the_same(evidence: dict[str, Any],
         assert run_whole(arguments).exit_code == 2
     assert json.loads(run_sdk(["verify", "--json"]).stderr)["exit_code"] == 2
     assert run_sdk(["--version"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [{"payloadType": "application/vnd.in-toto+json", "payload": "", "signatures": []}, {"kind": "endorsement"},
+     {"record": {"kind": "rejection"}, "transaction": {}}],
+)  # fmt: skip
+def test_the_sdk_alone_says_that_it_does_not_check_signed_statements(statement: Any, tmp_path: Path) -> None:
+    file = tmp_path / "statement.json"
+    file.write_text(json.dumps(statement))
+    ended = run_sdk(["verify", str(file)])
+    assert (ended.exit_code, ended.stdout) == (8, "")
+    assert ended.stderr == (
+        f"pedigree: {file} is a signed statement, which Pedigree as a whole checks; the SDK alone does not\n"
+    )
+    for odd in ({"record": 7}, {"record": None}, {"kind": []}):
+        file.write_text(json.dumps(odd))
+        assert run_sdk(["verify", str(file)]).exit_code == 1

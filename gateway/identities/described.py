@@ -52,7 +52,7 @@ def attributes(certificate: x509.Certificate) -> dict[str, str]:
     try:
         found = json.loads(extension.value).get("attrs", {})
         return {str(name): str(value) for name, value in found.items()}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return {}
 
 

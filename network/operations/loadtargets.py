@@ -78,7 +78,7 @@ def _problem(status: int, content: bytes) -> str:
     try:
         told = json.loads(content)
         code = told.get("code") or str(told.get("type", "")).rpartition("/")[2]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         code = ""
     return f"{status} {code}".strip()
 

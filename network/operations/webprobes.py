@@ -86,7 +86,7 @@ def _clock(name: str, headers: Mapping[str, str], before: float, after: float) -
 def _version(body: bytes) -> str | None:
     try:
         return str(json.loads(body)["Version"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -95,7 +95,7 @@ def _trouble(body: bytes) -> str | None:
     try:
         report = json.loads(body)
         words = [str(report[key]) for key in ("trouble", "status", "detail") if report.get(key)]
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return None
     return ", ".join(words) or None
 
@@ -103,5 +103,5 @@ def _trouble(body: bytes) -> str | None:
 def _disabled(body: bytes) -> Mapping[str, str]:
     try:
         return {str(each["organisation"]): str(each["reason"]) for each in json.loads(body)["disabled_members"]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}

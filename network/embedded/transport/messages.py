@@ -16,6 +16,7 @@ MAX_MESSAGE = 100 * 1024 * 1024
 Metadata = Iterable[tuple[str, str | bytes]]
 
 _PREFIX = 5
+_LONGEST_CODE = 10
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
@@ -88,7 +89,7 @@ def status_of(headers: Headers) -> tuple[int, str] | None:
     """Code and text of the status in trailers, None when there is none that can be read."""
     found = dict(headers)
     code = found.get(b"grpc-status", b"")
-    if not code.isdigit():
+    if not code.isdigit() or len(code) > _LONGEST_CODE:
         return None
     return int(code), unquote_to_bytes(found.get(b"grpc-message", b"")).decode(errors="replace")
 

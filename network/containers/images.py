@@ -5,6 +5,7 @@ Everything is put together in a folder of its own and handed to `docker build`, 
 are those that the lock files beside the Dockerfiles pin by hash, from the package index or from a folder of wheels.
 """
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -18,15 +19,18 @@ from network.containers.engine import Docker
 from network.containers.errors import ContainersError
 from network.containers.plan import CA_VERSION, FABRIC_VERSION, Images
 
-__all__ = ["BASE", "Sources", "build_fabric", "build_own", "make_base", "sizes"]
+__all__ = ["BASE", "SOURCE_LABEL", "Sources", "build_fabric", "build_own", "make_base", "sizes", "source_digest"]
 
 BASE = "pedigree/base:bookworm"
+SOURCE_LABEL = "pedigree.source"
+"""The label of our own images that says which sources they were built from."""
 _PYTHON = "3.11"
 _SUITE = "bookworm"
 _PACKAGES = "python3-minimal,libpython3-stdlib,ca-certificates,tzdata,busybox-static"
 _DOCKERFILES = Path(__file__).parents[1] / "images"
 _SOURCE = Path(__file__).parents[2]
 _OURS = ("chaincode", "gateway", "network")
+_BESIDE = ("pyproject.toml", "README.md", "LICENSE")
 _GLIBCS = (36, 35, 34, 31, 28, 27, 26, 24, 17)
 """Releases of the C library, 2.x, down from bookworm's, that a wheel may be built for."""
 _PROGRAMS = {"peer": FABRIC_VERSION, "orderer": FABRIC_VERSION, "fabric-ca-server": CA_VERSION}
@@ -50,6 +54,18 @@ def sizes(docker: Docker) -> list[tuple[str, int]]:
     images = Images()
     wanted = (images.peer, images.orderer, images.authority, images.chaincode, images.gateway)
     return [(tag, int(docker.inspect(tag)["Size"])) for tag in wanted if docker.image_exists(tag)]
+
+
+def source_digest() -> str:
+    """The lower-case hex SHA-256 of the names and contents of all files that our own images are built from."""
+    files = [_SOURCE / name for name in _BESIDE]
+    files += [path for package in _OURS for path in (_SOURCE / package).rglob("*") if path.is_file()]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if "__pycache__" not in path.parts and not any(part.endswith(".egg-info") for part in path.parts):
+            name, content = str(path.relative_to(_SOURCE)).encode(), path.read_bytes()
+            digest.update(b"%d %s %d " % (len(name), name, len(content)) + content)
+    return digest.hexdigest()
 
 
 def make_base(docker: Docker, progress: Progress, tag: str = BASE) -> None:
@@ -88,6 +104,7 @@ def build_own(docker: Docker, sources: Sources, progress: Progress) -> None:
     _require(docker, sources.base)
     images = Images()
     machine = docker.output("info", "--format", "{{.Architecture}}").strip()
+    digest = source_digest()
     with tempfile.TemporaryDirectory(prefix="pedigree-images-") as scratch:
         wheel = _own_wheel(Path(scratch))
         for name, tag, unused in (
@@ -103,7 +120,7 @@ def build_own(docker: Docker, sources: Sources, progress: Progress) -> None:
                 shutil.rmtree(site / package)
             shutil.rmtree(site / "bin", ignore_errors=True)  # its scripts name the Python of this machine
             shutil.copytree(_DOCKERFILES / "bin", context / "bin")
-            _build(docker, f"{name}.Dockerfile", context, tag, sources.base)
+            _build(docker, f"{name}.Dockerfile", context, tag, sources.base, "--label", f"{SOURCE_LABEL}={digest}")
     # The stages that only built something are of no further use, and as large as what they built.
     docker.output("image", "prune", "--force", "--filter", "label=pedigree.stage=build")
 
@@ -166,7 +183,7 @@ def _own_wheel(scratch: Path) -> Path:
     """A wheel of this source, built from a copy: the build tool leaves files beside what it builds."""
     copy = scratch / "source"
     copy.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in _BESIDE:
         shutil.copy(_SOURCE / name, copy / name)
     for package in _OURS:
         shutil.copytree(_SOURCE / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))

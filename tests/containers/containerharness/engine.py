@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from network.containers.images import BASE
+from network.containers.images import BASE, SOURCE_LABEL, source_digest
 from network.containers.plan import Images
 
 _START_S = 30.0
@@ -79,10 +79,14 @@ def _own(folder: Path) -> Iterator[None]:
 
 
 def have_images() -> None:
-    """Build the images that are not there, from FABRIC_BIN or /opt/fabric/bin; raises `Missing`."""
+    """Build the images that are not there, from FABRIC_BIN or /opt/fabric/bin; raises `Missing`.
+
+    Our own are built again where they were built from other sources than those under test.
+    """
     images = Images()
     fabric = [tag for tag in (images.peer, images.orderer, images.authority) if not is_there(tag)]
-    own = [tag for tag in (images.chaincode, images.gateway) if not is_there(tag)]
+    digest = source_digest()
+    own = [tag for tag in (images.chaincode, images.gateway) if source_of(tag) != digest]
     if not fabric and not own:
         return
     binaries = Path(os.environ.get("FABRIC_BIN", "/opt/fabric/bin"))
@@ -103,6 +107,12 @@ def answers() -> bool:
 
 def is_there(image: str) -> bool:
     return docker("image", "inspect", "--format", "{{.Id}}", image).returncode == 0
+
+
+def source_of(image: str) -> str | None:
+    """The digest of the sources that one of our own images was built from; None where there is no such image."""
+    inspected = docker("image", "inspect", "--format", f'{{{{index .Config.Labels "{SOURCE_LABEL}"}}}}', image)
+    return inspected.stdout.strip() if inspected.returncode == 0 else None
 
 
 def docker(*arguments: str, within: float = 60.0) -> subprocess.CompletedProcess[str]:

@@ -189,3 +189,25 @@ def needed(extras: tuple[str, ...]) -> set[str]:
         found.add(name)
         pending += requires(name) or []
     return found
+
+
+def test_the_digest_of_the_sources_follows_every_file_that_is_built_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pyproject.toml", "README.md", "LICENSE", "chaincode/a.py", "gateway/b/c.sql", "network/d.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name, encoding="ascii")
+    monkeypatch.setattr(images, "_SOURCE", tmp_path)
+    before = images.source_digest()
+    cache = tmp_path / "chaincode" / "__pycache__" / "a.pyc"
+    cache.parent.mkdir()
+    cache.write_bytes(b"compiled")
+    (tmp_path / "docs.md").write_text("not built from", encoding="ascii")
+    assert images.source_digest() == before
+    found = {before}
+    for name in ("pyproject.toml", "chaincode/a.py", "gateway/b/c.sql", "network/d.py"):
+        (tmp_path / name).write_text("changed", encoding="ascii")
+        found.add(images.source_digest())
+    (tmp_path / "network" / "d.py").rename(tmp_path / "network" / "e.py")
+    found.add(images.source_digest())
+    assert len(found) == 6

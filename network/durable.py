@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are whole or not there, whatever happens in the middle of a write."""
+"""Files and folders that are whole or not there, whatever happens in the middle of a write."""
 
 import fcntl
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Disk", "publish_file", "write_file"]
+__all__ = ["Disk", "make_folder", "publish_file", "publish_folder", "write_file"]
 
 
 class Disk:
@@ -76,6 +76,27 @@ def publish_file(new: Path, path: Path, *, disk: Disk = _DISK) -> None:
         new.unlink(missing_ok=True)
         raise
     disk.sync_folder(path.parent)
+
+
+def publish_folder(new: Path, place: Path, *, disk: Disk = _DISK) -> None:
+    """Put the folder `new`, which was made beside it, in the place of `place`, which is not there or empty.
+
+    After a crash `place` is not there, or there with all that `new` holds. A failure leaves `new`. Raises `OSError`.
+    """
+    for folder, _, names in os.walk(new):
+        for name in names:
+            disk.sync(Path(folder, name))
+        disk.sync_folder(Path(folder))
+    disk.rename(new, place)
+    disk.sync_folder(place.parent)
+
+
+def make_folder(folder: Path, *, disk: Disk = _DISK) -> None:
+    """Make a folder, and those above it, for the owner alone, and have the disk hold them; raises `OSError`."""
+    if not folder.is_dir():
+        make_folder(folder.parent, disk=disk)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        disk.sync_folder(folder.parent)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the key material of a network: CAs, MSP folders and TLS certificates in cryptogen's folder layout.
 
-Whatever exists is kept. Every node's and user's folder is written beside its place and moved there in one step, so a
-start that was killed half-way leaves nothing half-made that a later start would take for whole.
+Whatever exists is kept. Every node's and user's folder is written beside its place, down to the disk, and moved there
+in one step. So neither a start that was killed half-way nor a power cut leaves anything half-made that a later start
+would take for whole, such as an empty key whose certificate others know.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from network.durable import make_folder, publish_folder
 from network.topology import OrdererOrganisation, Organisation, Topology
 
 _P256_HALF_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 >> 1
@@ -113,7 +115,7 @@ def ensure_service(material: Material, folder: Path, domain: str, name: str, *, 
     new = _fresh(place)
     issuer.write_tls(new / "tls", name, "server", "peer", begin, (name, "localhost", "127.0.0.1"))
     issuer.write_tls(new / "tls", name, "client", "client", begin, ())
-    new.rename(place)
+    publish_folder(new, place)
     return place / "tls"
 
 
@@ -141,10 +143,9 @@ def renew_tls(
         key = ec.generate_private_key(ec.SECP256R1())
         _write(unfinished / f"{kind}.crt", tls_ca.issue(former.subject, key, begin, _hosts(former), tls=True))
         _write(unfinished / f"{kind}.key", _private_pem(key), secret=True)
-    _settle(unfinished)
     if new.exists():
         shutil.rmtree(new)
-    unfinished.rename(new)
+    publish_folder(unfinished, new)
 
 
 def _ensure_peer_organisation(material: Material, organisation: Organisation, begin: datetime) -> None:
@@ -225,7 +226,7 @@ class _Issuer:
         _write(new / "msp" / "keystore" / "priv_sk", _private_pem(key), secret=True)
         hosts = () if server is None else tuple(dict.fromkeys((name, "localhost", "127.0.0.1", server)))
         self.write_tls(new / "tls", name, "client" if server is None else "server", role, begin, hosts)
-        new.rename(place)
+        publish_folder(new, place)
 
     def write_tls(self, folder: Path, name: str, kind: str, role: str, begin: datetime, hosts: Sequence[str]) -> None:
         """Write `<kind>.crt` and `<kind>.key` for TLS, and the root beside them unless it is there."""
@@ -254,7 +255,7 @@ def _ensure_authorities(folder: Path, domain: str, begin: datetime) -> _Issuer:
         _write(new / kind / f"{kind}.{domain}-cert.pem", _pem(authority.certificate))
         _write(new / kind / "priv_sk", _private_pem(authority.key), secret=True)
     _write_msp(new / "msp", issuer)
-    new.rename(folder)
+    publish_folder(new, folder)
     return issuer
 
 
@@ -277,7 +278,8 @@ def _fresh(place: Path) -> Path:
     new = place.with_name(f".{place.name}.new")
     if new.exists():
         shutil.rmtree(new)
-    _make_folder(new)
+    make_folder(place.parent)
+    new.mkdir(mode=0o700)
     return new
 
 
@@ -293,16 +295,6 @@ def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-
-
-def _settle(folder: Path) -> None:
-    """Have the disk hold a folder's files: a power cut must not leave a key empty whose certificate others know."""
-    for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 _PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)

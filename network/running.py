@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from network.admission import Admission
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.material import Material
+from network.openfiles import allow_files
 from network.profiles import NETWORK_FILE, Genesis, describe, write_connection_profiles, write_json
 from network.topology import Endpoint, Topology, TopologyError, default_topology, load
 
@@ -92,6 +93,7 @@ def described_topology(file: Path | None, directory: Path) -> Topology:
 def run_embedded(topology: Topology, directory: Path, ready: Ready, admission: Admission) -> None:
     """Run the embedded network until SIGTERM or Ctrl-C; raises `RunningError`, or an `OSError` of the directory."""
     refuse_taken_ports(topology)
+    allow_files(admission.connections_per_address)
     asyncio.run(_serve_embedded(topology, directory, ready, admission))
 
 

@@ -228,3 +228,66 @@ def test_a_description_of_the_network_that_cannot_be_written_leaves_the_former(
     with pytest.raises(OSError, match="No space left"):
         write_json(path, {"channel": "two"})
     assert (json.loads(path.read_text()), names(tmp_path)) == ({"channel": "one"}, ["network.json"])
+
+
+class Steps(networks.Disk):
+    """A disk that notes what it is asked for and fails at one step; the first `after` of it succeed."""
+
+    def __init__(self, fails: str = "", after: int = 0) -> None:
+        self.done: list[tuple[str, str]] = []
+        self._fails = fails
+        self._after = after
+
+    def _note(self, step: str, path: Path) -> None:
+        if step == self._fails and sum(done == step for done, _ in self.done) == self._after:
+            raise Broken
+        self.done.append((step, path.name))
+
+    def sync(self, path: Path) -> None:
+        self._note("sync", path)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._note("rename", target)
+        super().rename(source, target)
+
+    def sync_folder(self, folder: Path) -> None:
+        self._note("sync_folder", folder)
+
+
+def made_folder(parent: Path) -> Path:
+    new = parent / "parent" / ".place.new"
+    (new / "inner").mkdir(parents=True)
+    (new / "outer.pem").write_bytes(b"certificate")
+    (new / "inner" / "priv_sk").write_bytes(b"key")
+    return new
+
+
+def test_a_folder_takes_its_place_when_the_disk_holds_all_of_it(tmp_path: Path) -> None:
+    new, disk = made_folder(tmp_path), Steps()
+    networks.publish_folder(new, new.with_name("place"), disk=disk)
+    assert disk.done == [
+        ("sync", "outer.pem"),
+        ("sync_folder", ".place.new"),
+        ("sync", "priv_sk"),
+        ("sync_folder", "inner"),
+        ("rename", "place"),
+        ("sync_folder", "parent"),
+    ]
+    assert names(new.parent) == ["place"]
+    assert names(new.with_name("place")) == ["inner", "outer.pem"]
+
+
+@pytest.mark.parametrize(("step", "after"), [("sync", 0), ("sync", 1), ("sync_folder", 0), ("sync_folder", 1)])
+def test_a_folder_that_the_disk_may_not_hold_takes_no_place(step: str, after: int, tmp_path: Path) -> None:
+    new = made_folder(tmp_path)
+    with pytest.raises(Broken):
+        networks.publish_folder(new, new.with_name("place"), disk=Steps(step, after))
+    assert names(new.parent) == [".place.new"]
+
+
+def test_folders_above_a_new_one_are_on_the_disk_too(tmp_path: Path) -> None:
+    disk = Steps()
+    networks.make_folder(tmp_path / "one" / "two", disk=disk)
+    networks.make_folder(tmp_path / "one" / "two", disk=disk)
+    assert disk.done == [("sync_folder", tmp_path.name), ("sync_folder", "one")]
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("one", "one/two")} == {0o700}

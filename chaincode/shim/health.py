@@ -7,13 +7,13 @@ many, the one that was there first makes room: a probe says at once what it want
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from chaincode.shim.errors import SettingsError
+from chaincode.shim.sockets import chosen_address, listen_on
 
 _MOST_CONNECTIONS = 16
 """How many are kept at once; each takes a file descriptor of the chaincode's own process."""
@@ -31,13 +31,11 @@ class HealthEndpoint:
     """
 
     def __init__(self, address: str, status: Callable[[], dict[str, Any]]) -> None:
-        host, _, port = address.rpartition(":")
         try:
-            self._socket = socket.create_server((host, int(port)))
+            self._socket = listen_on(address, _BACKLOG)
         except OSError as error:
             raise SettingsError(f"the health endpoint cannot listen on {address}") from error
-        host, chosen = self._socket.getsockname()[:2]
-        self.address = f"{host}:{chosen}"
+        self.address = chosen_address(address, self._socket)
         """Where it listens, with the port that the system chose."""
         self._status = status
         self._callers: dict[asyncio.Task[Any], None] = {}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 
 from chaincode.shim.http2 import Accept, Connection
-from chaincode.shim.sockets import Plain, Secure, Wire
+from chaincode.shim.sockets import Plain, Secure, Wire, chosen_address, listen_on
 
 log = logging.getLogger("chaincode.shim")
 
@@ -26,8 +26,7 @@ class Listener:
     """Serves gRPC methods on one address, "host:port" or "[host]:port"; port 0 lets the system choose.
 
     Raises:
-        OSError: when the address cannot be listened on. It is not shared with another process, which would silently
-            take half of the peers.
+        OSError: when the address cannot be listened on.
     """
 
     def __init__(
@@ -40,11 +39,8 @@ class Listener:
         self._connections: dict[Connection, None] = {}
         """The first to come first."""
         self._is_closed = False
-        host, _, port = address.rpartition(":")
-        bare = host.removeprefix("[").removesuffix("]")
-        family = socket.AF_INET6 if ":" in bare else socket.AF_INET
-        self._socket = socket.create_server((bare, int(port)), family=family, backlog=_BACKLOG)
-        self.address = f"{host}:{self._socket.getsockname()[1]}"
+        self._socket = listen_on(address, _BACKLOG)
+        self.address = chosen_address(address, self._socket)
 
     def start(self) -> None:
         """Accept connections from now on."""

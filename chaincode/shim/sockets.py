@@ -22,6 +22,24 @@ _KEEPALIVE = [
 ]
 
 
+def listen_on(address: str, backlog: int) -> socket.socket:
+    """A socket that listens on "host:port" or "[host]:port"; port 0 lets the system choose.
+
+    Raises:
+        OSError: when the address cannot be listened on. It is not shared with another process, which would silently
+            take half of the peers.
+    """
+    host, _, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+    return socket.create_server((bare, int(port)), family=family, backlog=backlog)
+
+
+def chosen_address(address: str, listening: socket.socket) -> str:
+    """`address` with the port that a socket which listens there has got."""
+    return f"{address.rpartition(':')[0]}:{listening.getsockname()[1]}"
+
+
 class Wire(ABC):
     """A connected socket. `receive` belongs to the reading thread; `seal` and `send` to the one that writes."""
 

@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from network.durable import write_file
+from network.durable import make_folder, publish_folder, write_file
 from network.embedded.identity import Signer
 from network.material import Material
 from network.operations.errors import OperationsError
@@ -285,13 +285,14 @@ def _store_public(joining: Joining, place: Path) -> None:
     domain = joining.organisation.domain
     unfinished = place.with_name(f".{place.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)  # what a killed import left
+    make_folder(place.parent)
     for name, text in joining.msp.items():
         _write(unfinished / "msp" / name, text)
     for folder, kind in (("cacerts", "ca"), ("tlscacerts", "tlsca")):
         for name, text in joining.msp.items():
             if name.startswith(f"{folder}/"):
                 _write(unfinished / kind / f"{kind}.{domain}-cert.pem", text)
-    unfinished.rename(place)
+    publish_folder(unfinished, place)
 
 
 def _write(path: Path, text: str) -> None:

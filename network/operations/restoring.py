@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from network import running
+from network.durable import publish_folder
 from network.operations.archives import judge_names, plain_files
 from network.operations.backup import FILES, FORMAT, MANIFEST, NEVER, SECRETS
 from network.operations.errors import OperationsError
@@ -97,7 +98,7 @@ def restore(file: Path, directory: Path, passphrase: str | None, *, sha256: str 
                 _settle(place, manifest)
                 if directory.exists():
                     directory.rmdir()
-                place.rename(directory)
+                publish_folder(place, directory)
         except (tarfile.TarError, EOFError) as error:
             raise OperationsError(f"{file} is not a whole backup: {error}") from error
     count = len(manifest.files)

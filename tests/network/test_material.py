@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Key material comes in cryptogen's layout, once, and is good for TLS and for signing."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -52,6 +53,21 @@ def test_the_layout_is_cryptogens(shared_material: Material) -> None:
         shared_material.root / "ordererOrganizations" / "orderer.example" / "orderers" / "orderer1.orderer.example"
     )
     assert (orderer / "tls" / "server.key").is_file()
+
+
+def test_all_of_it_is_on_the_disk_when_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    root = ensure_material(default_topology(), tmp_path / "network").root
+    made = [root, *root.rglob("*")]
+    assert len(made) > 100
+    assert [path for path in made if path.stat().st_ino not in synced] == []
 
 
 def test_private_keys_and_folders_are_closed_to_others(shared_material: Material) -> None:

@@ -25,7 +25,7 @@ def endpoint() -> Iterator[HealthEndpoint]:
 
 def dialled(endpoint: HealthEndpoint, said: bytes = b"") -> socket.socket:
     host, _, port = endpoint.address.rpartition(":")
-    one = socket.create_connection((host, int(port)), timeout=20)
+    one = socket.create_connection((host.strip("[]"), int(port)), timeout=20)
     one.sendall(said)
     return one
 
@@ -55,6 +55,16 @@ def test_silent_connections_cost_no_thread_and_keep_no_probe_out(endpoint: Healt
         assert json.loads(body) == FACTS
         assert threading.active_count() == before
         assert heard(ones[0]) == b"", "those that came first made room"
+
+
+def test_an_address_of_version_six_is_written_in_brackets() -> None:
+    endpoint = HealthEndpoint("[::1]:0", lambda: FACTS)
+    endpoint.start()
+    try:
+        assert endpoint.address.startswith("[::1]:")
+        assert asked(endpoint, b"GET /healthz HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+    finally:
+        endpoint.stop()
 
 
 def test_a_slow_client_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, endpoint: HealthEndpoint) -> None:

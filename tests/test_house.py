@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
+from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = ("chaincode", "gateway", "network", "pedigree")
 # Where the sources of a package are, if not below its own name.
 SOURCES = {"pedigree": ROOT / "gateway" / "sdk" / "pedigree"}
+STATUSES = frozenset(HTTPStatus)
 STDLIB = frozenset(sys.stdlib_module_names)
 
 FABRIC_WIRE = frozenset({"grpc", "google", "fabric_protos", "cryptography"})
@@ -227,6 +229,49 @@ def test_the_test_for_cycles_can_fail_and_sees_imports_in_functions(tmp_path: Pa
     assert graph == {"low": {"high"}, "high": {"low"}}
     with pytest.raises(CycleError):
         list(TopologicalSorter(graph).static_order())
+
+
+def statuses(path: Path) -> Iterator[str]:
+    """Where a file speaks of HTTP: by name, or by a number that is one of its statuses.
+
+    The value of a constant with a name of its own and the bound of a slice are how many of something there are.
+    """
+    text = path.read_text(encoding="utf-8")
+    yield from (f"line {number}: HTTP" for number, line in enumerate(text.splitlines(), 1) if "HTTP" in line)
+    tree = ast.parse(text)
+    counts = {bound for node in ast.walk(tree) if isinstance(node, ast.Slice) for bound in (node.lower, node.upper)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            names = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if all(isinstance(name, ast.Name) and name.id.isupper() and "STATUS" not in name.id for name in names):
+                counts.add(node.value)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in STATUSES and node not in counts:
+            yield f"line {node.lineno}: {node.value}"
+
+
+@pytest.mark.parametrize("package", ["services", "stores"])
+def test_what_is_below_http_does_not_speak_of_it(package: str) -> None:
+    files = sorted((ROOT / "gateway" / package).rglob("*.py"))
+    assert files
+    assert {path.name: found for path in files if (found := list(statuses(path)))} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "success: int = 201",
+        "answer = Response(202, {})",
+        "refused = response.status >= 400",
+        "_STATUS = 404",
+        "give(status=507)",
+        "CODES = {'conflict': 409}",
+        "# An HTTP answer.",
+    ],
+)
+def test_the_test_for_statuses_can_fail(tmp_path: Path, line: str) -> None:
+    (bad := tmp_path / "bad.py").write_text(f"MOST: Final = 500\nshown = text[:200]\n{line}\n", encoding="utf-8")
+    assert len(list(statuses(bad))) == 1
 
 
 def test_no_file_is_longer_than_a_reader_can_hold_without_a_reason() -> None:

@@ -3,8 +3,9 @@
 
 from collections.abc import Mapping
 
-from gateway.rest.problems import HttpProblem
+from gateway.rest.problems import HttpProblem, reply_for
 from gateway.rest.routing import Call, Reply, View
+from gateway.services.ports import Recorded
 from gateway.services.submitter import Submitter
 
 
@@ -15,16 +16,16 @@ def views(submitter: Submitter) -> Mapping[str, View]:
         found = submitter.operation(call.path["operation"], call.client.id)
         if found is None:
             raise HttpProblem(404, "no-such-operation", "There is no such operation of yours.")
-        response = found.response
-        state = "pending" if response is None else "succeeded" if response.status < 400 else "failed"
-        headers = {"Retry-After": "1"} if response is None else {}
+        ended = None if found.ending is None else reply_for(found.ending)
+        state = "pending" if ended is None else "succeeded" if isinstance(found.ending, Recorded) else "failed"
+        headers = {"Retry-After": "1"} if ended is None else {}
         body = {
             "id": found.id,
             "state": state,
             "attempt": found.attempt,
             "transaction_id": found.transaction_id,
-            "status": None if response is None else response.status,
-            "result": None if response is None else response.body,
+            "status": None if ended is None else ended.status,
+            "result": None if ended is None else ended.body,
         }
         progress = submitter.progress(found.id)
         return Reply(body if progress is None else {**body, "progress": progress.as_json()}, headers=headers)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place that names a 4xx or 5xx: every failure becomes problem+json (RFC 9457) here.
+"""The one place that gives an ending its HTTP status: every failure becomes problem+json (RFC 9457) here.
 
 A problem carries `type` (a stable URN), `title`, `status`, `detail`, `code` (the last part of `type`),
 `retryable` (the same request may be sent again, with the same Idempotency-Key) and `facts`.
@@ -8,64 +8,32 @@ A problem carries `type` (a stable URN), `title`, `status`, `detail`, `code` (th
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from chaincode.domain import errors as law
+from chaincode.domain.errors import LedgerError
+from gateway.rest.replies import Reply
 from gateway.services import ports
-from gateway.services.attempts import Invalidated
 from gateway.services.commits import Behind
-from gateway.services.consent import UnknownTerm
-from gateway.services.dispositions import Disposition
-from gateway.services.filters import InvalidParameter
-from gateway.services.ports import Json, PortError, Response
-from gateway.services.shares import ShareTaken
-from gateway.services.submitter import InProgress, KeyReused
-from gateway.services.tables import UnknownDelimiter, UnreadableRecords
-from gateway.services.trees import NotHeld
+from gateway.services.endings import failed
+from gateway.services.ports import Category, Ending, Json, PortError, Recorded
+from gateway.services.submitter import InProgress
 
 PREFIX = "urn:pedigree:problem:"
 
-_LAW: tuple[tuple[type[law.LedgerError], int], ...] = (
-    (law.Malformed, 422),
-    (law.NotFound, 404),
-    (law.Conflict, 409),
-    (law.Forbidden, 403),
-    (law.Unmet, 422),
-)
-# What cannot even be read is a bad request; what reads well but says something wrong is unprocessable.
-_UNREADABLE = (law.InvalidJson, law.DuplicateName, law.TooDeep, law.NotANumber, law.FloatRefused,
-               law.IntegerOutOfRange)  # fmt: skip
-_PORTS: tuple[tuple[type[PortError], int, bool], ...] = (
-    (ports.Refused, 422, False),
-    (ShareTaken, 429, True),
-    (ports.Unavailable, 503, True),
-    (ports.EndorsementMismatch, 502, True),
-    (ports.EndorsementRefused, 502, True),
-    (ports.TimedOut, 504, True),
-    (ports.Forbidden, 403, False),
-    (ports.IdentityExpired, 401, False),
-    (ports.TooLarge, 413, False),
-    (ports.OrganisationsRequired, 422, False),
-    (ports.LedgerMisuse, 502, False),
-    (ports.NothingOrdered, 503, True),
-    (ports.OutcomeUnknown, 503, True),
-    (ports.StorageFull, 507, True),
-    (ports.StorageFailed, 503, True),
-    (ports.Damaged, 502, False),
-    (InvalidParameter, 400, False),
-    (UnknownTerm, 422, False),
-    (UnknownDelimiter, 422, False),
-    (UnreadableRecords, 422, False),
-    (NotHeld, 404, False),
-    (KeyReused, 422, False),
-    (InProgress, 409, True),
-    (Behind, 503, True),
-)
-_DISPOSITIONS: Mapping[str, int] = {
-    "conflict": 409,
-    "endorsement-policy": 502,
-    "chaincode-upgrading": 503,
-    "transaction-id-taken": 503,
-    "transaction-invalid": 500,
+STATUSES: Mapping[Category, int] = {
+    Category.UNREADABLE: 400,
+    Category.UNIDENTIFIED: 401,
+    Category.FORBIDDEN: 403,
+    Category.NOT_FOUND: 404,
+    Category.CONFLICT: 409,
+    Category.TOO_LARGE: 413,
+    Category.UNACCEPTABLE: 422,
+    Category.TOO_MANY: 429,
+    Category.FAULT: 500,
+    Category.NETWORK: 502,
+    Category.UNAVAILABLE: 503,
+    Category.TIMED_OUT: 504,
+    Category.FULL: 507,
 }
+"""The status of every failure."""
 
 
 class HttpProblem(Exception):
@@ -95,17 +63,17 @@ def problem(status: int, code: str, detail: str, *, retryable: bool = False, fac
     }
 
 
-def response_for(error: PortError | law.LedgerError) -> Response:
-    """How a refusal or failure is answered, and stored where it is the final answer to a submission."""
-    if isinstance(error, law.LedgerError):
-        facts: Json = {name: list(f) if isinstance(f, tuple) else f for name, f in error.facts().items()}
-        status = law_status(type(error))
-        return Response(status, problem(status, error.code, str(error), facts=facts))
-    if isinstance(error, Invalidated):
-        status, retryable = disposition_status(error.ended), error.ended.retryable
-    else:
-        status, retryable = _port_status(error)
-    return Response(status, problem(status, error.code, error.message, retryable=retryable, facts=error.facts))
+def reply_for(ending: Ending) -> Reply:
+    """How a request to record something is answered that ended so, the first time and when it is repeated."""
+    if isinstance(ending, Recorded):
+        return Reply(ending.body, 201)
+    status = STATUSES[ending.category]
+    return Reply(problem(status, ending.code, ending.detail, retryable=ending.retryable, facts=ending.facts), status)
+
+
+def response_for(error: PortError | LedgerError) -> Reply:
+    """How a refusal or failure is answered."""
+    return reply_for(failed(error))
 
 
 def headers_for(error: Exception) -> dict[str, str]:
@@ -119,25 +87,8 @@ def headers_for(error: Exception) -> dict[str, str]:
     return {}
 
 
-def for_http(error: HttpProblem) -> Response:
+def for_http(error: HttpProblem) -> Reply:
     """The answer to a failure of HTTP's own."""
     retryable = error.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-    return Response(
-        error.status, problem(error.status, error.code, error.detail, retryable=retryable, facts=error.facts)
-    )
-
-
-def law_status(refusal: type[law.LedgerError]) -> int:
-    """The status of a refusal by the law."""
-    if issubclass(refusal, _UNREADABLE):
-        return 400
-    return next((status for family, status in _LAW if issubclass(refusal, family)), 422)
-
-
-def disposition_status(ended: Disposition) -> int:
-    """The status of a transaction that was ordered and is not valid."""
-    return _DISPOSITIONS[ended.code]
-
-
-def _port_status(error: PortError) -> tuple[int, bool]:
-    return next(((status, again) for family, status, again in _PORTS if isinstance(error, family)), (500, False))
+    body = problem(error.status, error.code, error.detail, retryable=retryable, facts=error.facts)
+    return Reply(body, error.status)

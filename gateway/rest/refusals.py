@@ -13,6 +13,7 @@ from chaincode.domain.errors import ArtifactAltered, LedgerError, common, data, 
 from gateway.api.rows import Operation
 from gateway.rest import problems
 from gateway.services import dispositions
+from gateway.services.endings import category_of
 
 Codes = dict[int, set[str]]
 
@@ -85,10 +86,10 @@ def codes_of(operation: Operation) -> Mapping[int, list[str]]:
     if operation.role != "reader":
         found[403].add("role-too-low")
     for refusal in _of_the_law(operation):
-        found[problems.law_status(refusal)].add(refusal.code)
+        found[problems.STATUSES[category_of(refusal)]].add(refusal.code)
     if operation.records:
         for disposition in dispositions.FAILURES:
-            found[problems.disposition_status(disposition)].add(disposition.code)
+            found[problems.STATUSES[disposition.category]].add(disposition.code)
     return {status: sorted(found[status]) for status in sorted(found)}
 
 

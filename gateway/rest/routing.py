@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from flask import Blueprint, Request, Response, request
@@ -24,9 +24,10 @@ from gateway.rest import auth, bodies, problems
 from gateway.rest.auth import Client, Keys
 from gateway.rest.bodies import Spool
 from gateway.rest.problems import HttpProblem
+from gateway.rest.replies import Reply as Reply
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
-from gateway.services.ports import Json, PortError
+from gateway.services.ports import Json, PortError, Recorded
 from gateway.services.reading import READ_MODEL
 from gateway.services.shares import Shares
 from gateway.services.spooled import SpooledFile
@@ -39,15 +40,6 @@ _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Body = Json | BinaryIO | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a view answers: a status, a JSON body and header fields."""
-
-    body: Json
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +140,7 @@ class RequestPipeline:
         auth.authorise(client, route.operation.role)
         query = _query(route.operation, incoming)
         media_type = _media_type(route.operation, incoming)
-        intent = _intent(route.operation, incoming, client, self.members()) if route.operation.records else None
+        intent = _intent(incoming, client, self.members()) if route.operation.records else None
         self._wait_for_height(incoming)
         digest = _begin_digest(incoming, media_type, () if intent is None else intent.organisations)
         received = self._receive(route, incoming, client, media_type, digest.update)
@@ -210,22 +202,23 @@ class RequestPipeline:
         else:
             _LOG.exception("request failed", exc_info=error)
             answer = problems.for_http(HttpProblem(500, "internal", "The gateway failed; its operator finds why."))
-        return self.render(Reply(answer.body, answer.status, headers), "application/problem+json")
+        return self.render(replace(answer, headers=headers), "application/problem+json")
 
 
 def recorded(answer: Answer) -> Reply:
-    """Render the outcome of a submission: the record, or 202 with where to look."""
+    """Render the outcome of a submission: the record, or where to look while it is pending."""
     headers: dict[str, str] = {}
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"
-    if answer.response.status == 202:
+    if answer.ending is None:
         headers["Location"] = f"/v1/operations/{answer.submission_id}"
         headers["Retry-After"] = "1"
-    if answer.response.height is not None:
-        headers["Min-Ledger-Height"] = str(answer.response.height)
-    if answer.response.status >= 400:
+        return Reply({"operation": answer.submission_id}, 202, headers)
+    if isinstance(answer.ending, Recorded):
+        headers["Min-Ledger-Height"] = str(answer.ending.height)
+    else:
         headers["Content-Type"] = "application/problem+json"
-    return Reply(answer.response.body, answer.response.status, headers)
+    return replace(problems.reply_for(answer.ending), headers=headers)
 
 
 def paged(call: Call, catalogue: Catalogue, kind: str, **where: str) -> Reply:
@@ -278,7 +271,7 @@ def _query(operation: Operation, incoming: Request) -> Mapping[str, str]:
     return incoming.args
 
 
-def _intent(operation: Operation, incoming: Request, client: Client, members: Collection[str]) -> Intent:
+def _intent(incoming: Request, client: Client, members: Collection[str]) -> Intent:
     """What a request that records asks for, as far as its head says; the digest of what it sends is still missing."""
     key = incoming.headers.get("Idempotency-Key", "")
     if _KEY.fullmatch(key) is None:
@@ -287,7 +280,7 @@ def _intent(operation: Operation, incoming: Request, client: Client, members: Co
         )
     organisations = _organisations(incoming.headers.get("Endorsing-Organisations", ""), members)
     respond_async = "respond-async" in incoming.headers.get("Prefer", "")
-    return Intent(client.id, key, "", operation.status, respond_async, organisations)
+    return Intent(client.id, key, "", respond_async, organisations)
 
 
 def _media_type(operation: Operation, incoming: Request) -> str:

@@ -18,7 +18,6 @@ from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
 from gateway.rest.derived import routes_of
-from gateway.rest.problems import response_for
 from gateway.rest.routing import RequestPipeline, Route
 from gateway.server.app import Metrics, create_app
 from gateway.server.health import Health
@@ -141,7 +140,7 @@ def assemble(
     numbering = Numbering(Catalogue(parts.readmodel), drafts.follow)
     attempts = Attempts(
         parts.ledger, parts.submissions, parts.readmodel, commits,
-        secret=secret, meter=metrics, errors=response_for, streaming=lambda: projector.streaming, limits=limits,
+        secret=secret, meter=metrics, streaming=lambda: projector.streaming, limits=limits,
         organisation=place.organisation, numbering=numbering,
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)

@@ -16,16 +16,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from chaincode.domain.errors import LedgerError
 from gateway.services.commits import Commits
 from gateway.services.dispositions import TAKEN, Disposition, disposition_of
+from gateway.services.endings import failed
 from gateway.services.limits import Limits as Limits
 from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.numbering import Numbering
 from gateway.services.ports import (
     AlreadyProposed,
+    Ending,
+    Failed,
     Json,
     Ledger,
     LedgerMisuse,
@@ -35,14 +38,15 @@ from gateway.services.ports import (
     OutcomeUnknown,
     PortError,
     ReadModel,
+    Recorded,
     Refused,
-    Response,
     Submission,
     Submissions,
     Unavailable,
 )
 from gateway.services.secret import Secret
 
+Ended = TypeVar("Ended", Recorded, Failed)
 _LOG = logging.getLogger(__name__)
 _FIRST_RESEND = 0.5
 _LONGEST_UNKNOWN = 5.0
@@ -55,7 +59,8 @@ class Invalidated(PortError):
     def __init__(self, ended: Disposition, **facts: object) -> None:
         super().__init__(ended.message, **facts)
         self.code = ended.code
-        self.ended = ended
+        self.category = ended.category
+        self.retryable = ended.retryable
 
 
 class Halted(Exception):
@@ -87,7 +92,6 @@ class Attempts:
         *,
         secret: Secret,
         meter: Meter,
-        errors: Callable[[PortError | LedgerError], Response],
         streaming: Callable[[], bool],
         limits: Limits,
         organisation: str,
@@ -100,7 +104,6 @@ class Attempts:
             numbering: gives versions numbers that nobody chose; without it the one that a command has is refused like
                 any other.
             organisation: MSP id of the one whose requests these are.
-            errors: how a failure is stored as an answer, so that a replay shows what the first caller saw.
             streaming: whether commits are being learnt from the block stream at the moment.
         """
         self._ledger = ledger
@@ -109,7 +112,6 @@ class Attempts:
         self._commits = commits
         self._secret = secret
         self._meter = meter
-        self._errors = errors
         self._streaming = streaming
         self._limits = limits
         self._organisation = organisation
@@ -122,10 +124,10 @@ class Attempts:
         """Let waiting threads go; what they waited for is on disk and is finished after the restart."""
         self._stopping.set()
 
-    def drive(self, submission: Submission, deadline: float) -> Response | Submission:
+    def drive(self, submission: Submission, deadline: float) -> Ending | Submission:
         """Bring a submission to its end, or as far as `deadline` (monotonic) allows.
 
-        Returns the final response, or the submission as it stands when its outcome must be awaited elsewhere.
+        Returns how it ended, or the submission as it stands when its outcome must be awaited elsewhere.
         Raises `Halted` when the attempt failed before ordering.
         """
         if self._numbering is None or not submission.filled or submission.state == "prepared":
@@ -138,7 +140,7 @@ class Attempts:
                 submission = self._numbering.renewed(submission)
             return self._drive(submission, deadline)
 
-    def _drive(self, submission: Submission, deadline: float) -> Response | Submission:
+    def _drive(self, submission: Submission, deadline: float) -> Ending | Submission:
         fresh = walked = 0
         ends: Counter[str] = Counter()
         while True:
@@ -153,7 +155,7 @@ class Attempts:
             except (Refused, LedgerError) as exc:
                 following = self._after(submission, exc)
                 if following is None:
-                    return self.conclude(submission, self._errors(exc))
+                    return self.conclude(submission, failed(exc))
                 submission = following
                 continue
             except NothingOrdered as exc:
@@ -166,7 +168,7 @@ class Attempts:
             ends[disposition.code] += fresh > 0
             spent = ends[disposition.code] >= disposition.attempts or fresh >= self._limits.attempts
             if spent or walked >= self._limits.burned:
-                return self.conclude(submission, self._errors(_invalidated(disposition, outcome)))
+                return self.conclude(submission, failed(_invalidated(disposition, outcome)))
             self._meter.count(f"retried_{disposition.code}")
             if fresh:
                 self._monotonic.pause(self._stopping, random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
@@ -190,31 +192,33 @@ class Attempts:
             return disposition_of(outcome)
         return TAKEN
 
-    def may_go_on(self, stored: Submission, response: Response) -> bool:
-        """Whether a request whose final answer is stored is attempted again when it is repeated.
+    def may_go_on(self, stored: Submission, ending: Ending) -> bool:
+        """Whether a request whose ending is stored is attempted again when it is repeated.
 
         So are failures that may be repeated; and one whose transaction is valid all the same, since an orderer that
         says it refused an envelope may have ordered it.
         """
-        if response.body.get("retryable"):
+        if isinstance(ending, Recorded):
+            return False
+        if ending.retryable:
             return True
         outcome = None if stored.transaction_id is None else self._seen(stored.transaction_id)
-        return response.refused and outcome is not None and outcome.valid
+        return outcome is not None and outcome.valid
 
-    def abandon(self, submission: Submission) -> Response:
+    def abandon(self, submission: Submission) -> Failed:
         """End a submission that something unexpected keeps from its end; a repetition finds what became of it."""
         unknown = OutcomeUnknown("an unexpected error keeps this request from its end; see the gateway's log")
-        return self.conclude(submission, self._errors(unknown))
+        return self.conclude(submission, failed(unknown))
 
-    def conclude(self, submission: Submission, response: Response) -> Response:
-        """Store the final answer; if a crash loses it, the transaction id leads to the same answer again."""
+    def conclude(self, submission: Submission, ending: Ended) -> Ended:
+        """Store how it ended; if a crash loses that, the transaction id leads to the same ending again."""
         self._sent.pop(submission.transaction_id or "", None)
-        self._submissions.finish(replace(submission, state="final", response=response))
-        return response
+        self._submissions.finish(replace(submission, state="final", ending=ending))
+        return ending
 
-    def give_up(self, submission: Submission, error: PortError | LedgerError) -> Response:
+    def give_up(self, submission: Submission, error: PortError | LedgerError) -> Failed:
         """End a submission of whose present attempt nothing was ordered."""
-        return self.conclude(submission, self._errors(error))
+        return self.conclude(submission, failed(error))
 
     def _endorsed(self, submission: Submission) -> tuple[Submission, Outcome | None]:
         """The submission with an envelope on disk, or with the outcome that this transaction has already."""
@@ -372,7 +376,7 @@ class Attempts:
             raise Unavailable("the first outcome of this request is not visible yet", code="behind", retry_after=1)
         return outcome
 
-    def _committed(self, submission: Submission, outcome: Outcome) -> Response:
+    def _committed(self, submission: Submission, outcome: Outcome) -> Recorded:
         envelope, reply = submission.envelope, submission.reply
         if envelope is None or reply is None or outcome.envelope not in ("", self._ledger.mark(envelope)):
             # Our own copy of the answer is lost, or of another endorsement of the same id; the block holds it.
@@ -380,7 +384,7 @@ class Attempts:
             found = self._readmodel.transaction(outcome.transaction_id)
             reply = (found.reply if found is not None else None) or {}
         transaction = {"id": outcome.transaction_id, "block": outcome.block}
-        return Response(submission.success, {**reply, "transaction": transaction}, outcome.block + 1)
+        return Recorded({**reply, "transaction": transaction}, outcome.block + 1)
 
 
 def _invalidated(ended: Disposition, outcome: Outcome) -> Invalidated:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from gateway.services.monotonic import SYSTEM, Monotonic
-from gateway.services.ports import LedgerBlock, Outcome, PortError
+from gateway.services.ports import Category, LedgerBlock, Outcome, PortError
 
 _PAUSE = 3.0
 """Seconds without a block after which the next one means that ordering, or the stream, had stopped and goes on."""
@@ -21,6 +21,8 @@ class Behind(PortError):
     """The read model has not reached the height that was asked for within the time allowed."""
 
     code = "behind"
+    category = Category.UNAVAILABLE
+    retryable = True
 
 
 class Commits:

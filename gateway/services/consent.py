@@ -10,7 +10,7 @@ from typing import Final
 
 from chaincode.domain.records import Consent
 from chaincode.domain.values import Purposes
-from gateway.services.ports import PortError
+from gateway.services.ports import Category, PortError
 
 STATES: Final[Mapping[str, Consent]] = {
     "ConsentUnknown": Consent.UNKNOWN,
@@ -31,6 +31,7 @@ class UnknownTerm(PortError):
     """A consent state or purpose that has no meaning here."""
 
     code = "unknown-term"
+    category = Category.UNACCEPTABLE
 
 
 def state_of(name: str) -> Consent:

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from gateway.services.ports import Outcome
+from gateway.services.ports import Category, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,19 +14,27 @@ class Disposition:
     message: str
     attempts: int
     """How many transactions of ours may end so before the caller is answered."""
+    category: Category = Category.FAULT
+    """Of what sort a failure it is, where it is one."""
     retryable: bool = True
     valid: bool = False
 
 
 _VALID = Disposition("valid", "the transaction is valid", attempts=0, valid=True)
-_CONFLICT = Disposition("conflict", "another transaction changed the same records first", attempts=5)
+_CONFLICT = Disposition(
+    "conflict", "another transaction changed the same records first", attempts=5, category=Category.CONFLICT
+)
 _POLICY = Disposition(
-    "endorsement-policy", "the network's endorsement policy was not satisfied", attempts=2, retryable=False
+    "endorsement-policy", "the network's endorsement policy was not satisfied", attempts=2,
+    category=Category.NETWORK, retryable=False,
+)  # fmt: skip
+_UPGRADING = Disposition(
+    "chaincode-upgrading", "the chaincode is being upgraded", attempts=2, category=Category.UNAVAILABLE
 )
-_UPGRADING = Disposition("chaincode-upgrading", "the chaincode is being upgraded", attempts=2)
 TAKEN = Disposition(
-    "transaction-id-taken", "others ordered something under this transaction's id before it", attempts=5
-)
+    "transaction-id-taken", "others ordered something under this transaction's id before it", attempts=5,
+    category=Category.UNAVAILABLE,
+)  # fmt: skip
 """An id is used up by its first occurrence, even one that others ordered. Endorsers see the id before it is ordered."""
 _FAULT = Disposition(
     "transaction-invalid", "the network found the transaction invalid; the operator was notified", attempts=1,

@@ -14,15 +14,46 @@ PortError                     base; `code` is permanent, `facts` are for machine
 └─ StorageFull, StorageFailed, Damaged  the gateway's own disk
 """
 
+from enum import StrEnum
 from typing import Any
 
 Json = dict[str, Any]
+
+
+class Category(StrEnum):
+    """Of what sort a failure is. Submissions are stored with the values, which therefore do not change."""
+
+    UNREADABLE = "unreadable"
+    """What was sent cannot be understood."""
+    UNACCEPTABLE = "unacceptable"
+    """What was sent is understood, and says something that cannot be accepted."""
+    UNIDENTIFIED = "unidentified"
+    """The identity that it would be done with does not hold."""
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not-found"
+    CONFLICT = "conflict"
+    """Something else was first, or is under way."""
+    TOO_LARGE = "too-large"
+    TOO_MANY = "too-many"
+    """The caller has its share already."""
+    FAULT = "fault"
+    """A defect of the gateway."""
+    NETWORK = "network"
+    """What the gateway depends on answered otherwise than it should."""
+    UNAVAILABLE = "unavailable"
+    """Something is down, or behind, or its outcome is open: come back later."""
+    TIMED_OUT = "timed-out"
+    FULL = "full"
+    """There is no room left on the disk."""
 
 
 class PortError(Exception):
     """Base of what a port raises; `code` is permanent and `facts` are safe to show to the caller."""
 
     code = "port-error"
+    category = Category.FAULT
+    retryable = False
+    """Whether the caller may send the same request again, under the same key."""
 
     def __init__(self, message: str, /, **facts: Any) -> None:
         super().__init__(message)
@@ -33,6 +64,8 @@ class PortError(Exception):
 class Refused(PortError):
     """The chaincode refused the command; `code` is the law's own and nothing was ordered."""
 
+    category = Category.UNACCEPTABLE
+
     def __init__(self, message: str, /, *, code: str, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.code = code
@@ -42,6 +75,8 @@ class NothingOrdered(PortError):
     """The attempt ended before ordering, so the same command may be tried again at any time."""
 
     code = "not-ordered"
+    category = Category.UNAVAILABLE
+    retryable = True
     transient = False
     """Whether the same attempt may succeed a moment later."""
     retries = 0
@@ -64,6 +99,7 @@ class EndorsementMismatch(NothingOrdered):
     """Endorsing organisations simulated different results: nondeterminism, or peers at different heights."""
 
     code = "endorsement-mismatch"
+    category = Category.NETWORK
     transient = True
     retries = 2
 
@@ -75,6 +111,7 @@ class EndorsementRefused(NothingOrdered):
     """
 
     code = "endorsement-refused"
+    category = Category.NETWORK
     transient = True
     retries = 2
 
@@ -83,36 +120,47 @@ class TimedOut(NothingOrdered):
     """The chaincode exceeded the peer's execution time; nothing was ordered."""
 
     code = "chaincode-timeout"
+    category = Category.TIMED_OUT
 
 
 class Forbidden(NothingOrdered):
     """The channel does not accept this gateway's identity for this action."""
 
     code = "identity-refused"
+    category = Category.FORBIDDEN
+    retryable = False
 
 
 class IdentityExpired(NothingOrdered):
     """The certificate that this gateway signs with has expired."""
 
     code = "identity-expired"
+    category = Category.UNIDENTIFIED
+    retryable = False
 
 
 class TooLarge(NothingOrdered):
     """The transaction exceeds what the ordering service accepts."""
 
     code = "transaction-too-large"
+    category = Category.TOO_LARGE
+    retryable = False
 
 
 class OrganisationsRequired(NothingOrdered):
     """Private data demands that the endorsing organisations are named."""
 
     code = "endorsing-organisations-required"
+    category = Category.UNACCEPTABLE
+    retryable = False
 
 
 class LedgerMisuse(NothingOrdered):
     """The ledger answered in a way that points to a defect or an attack; kept for the operator's log."""
 
     code = "ledger-protocol"
+    category = Category.NETWORK
+    retryable = False
 
 
 class AlreadyProposed(PortError):
@@ -134,21 +182,28 @@ class OutcomeUnknown(PortError):
     """The orderer did not answer; the envelope may or may not have been accepted."""
 
     code = "outcome-unknown"
+    category = Category.UNAVAILABLE
+    retryable = True
 
 
 class Damaged(PortError):
     """Stored bytes no longer have the digest they are named by; they are never served."""
 
     code = "blob-integrity"
+    category = Category.NETWORK
 
 
 class StorageFull(PortError):
     """The gateway's disk is full; nothing was signed."""
 
     code = "storage-full"
+    category = Category.FULL
+    retryable = True
 
 
 class StorageFailed(PortError):
     """The gateway's disk failed; the process stops rather than guess what was written."""
 
     code = "storage-failed"
+    category = Category.UNAVAILABLE
+    retryable = True

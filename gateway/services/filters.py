@@ -18,7 +18,7 @@ from chaincode.domain.spdx import Licence
 from chaincode.domain.values import Number, OrgId, Ref
 from gateway.services.attributes import LICENCE, SENSITIVITY, STAGE
 from gateway.services.conditions import CREATED, DIGEST, Begins, Condition, Conditions, OneOf, Within, prefixed
-from gateway.services.ports import PortError
+from gateway.services.ports import Category, PortError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -34,6 +34,7 @@ class InvalidParameter(PortError):
     """A parameter of a query cannot be understood; the facts name it, the message says what would be right."""
 
     code = "invalid-parameter"
+    category = Category.UNREADABLE
 
     def __init__(self, parameter: str, reason: str) -> None:
         super().__init__(f"{parameter}: {reason}.", parameter=parameter)

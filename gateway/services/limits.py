@@ -13,7 +13,7 @@ class Limits:
     """Submissions that nobody waits for any more, in memory at once."""
     waiters: int = 16
     wait: float = 30.0
-    """How long a request waits for its commit before it is answered 202."""
+    """How long a request waits for its commit before it is answered as pending."""
     height_wait: float = 5.0
     """How long a read waits for the height that it asks for."""
     fallback_after: float = 2.0

@@ -10,8 +10,14 @@ from typing import Any, Protocol
 
 from gateway.services.conditions import Tally as Tally
 from gateway.services.conditions import Where as Where
+from gateway.services.endings import Ending as Ending
+from gateway.services.endings import Failed as Failed
+from gateway.services.endings import Recorded as Recorded
 from gateway.services.failures import (
     AlreadyProposed as AlreadyProposed,
+)
+from gateway.services.failures import (
+    Category as Category,
 )
 from gateway.services.failures import (
     Damaged as Damaged,
@@ -306,21 +312,6 @@ class ReadModel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """An HTTP answer as it is stored for replay: status and JSON body."""
-
-    status: int
-    body: Json
-    height: int | None = None
-    """Ledger height that includes the effect, for `Ledger-Height`; `None` when nothing was written."""
-
-    @property
-    def refused(self) -> bool:
-        """Whether it is a refusal or failure, as the one who makes errors into answers decided."""
-        return self.status >= 400
-
-
-@dataclass(frozen=True, slots=True)
 class Submission:
     """One attempt of ours to make a transaction, as it survives a restart."""
 
@@ -331,8 +322,6 @@ class Submission:
     function: str
     command: str
     """Empty while it is being made from an upload."""
-    success: int
-    """HTTP status of the answer once the transaction is valid."""
     state: str
     """`accepted` (promised, nothing signed yet), `prepared` (envelope stored, may be ordered) or `final`."""
     attempt: int
@@ -344,7 +333,7 @@ class Submission:
     transaction_id: str | None = None
     envelope: bytes | None = None
     reply: Json | None = None
-    response: Response | None = None
+    ending: Ending | None = None
 
 
 class Submissions(Protocol):

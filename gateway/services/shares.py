@@ -4,13 +4,15 @@
 import threading
 from collections import Counter
 
-from gateway.services.ports import Unavailable
+from gateway.services.ports import Category, Unavailable
 
 _OVER_WHAT_IS_FREE = 3
 
 
 class ShareTaken(Unavailable):
     """A client has as much under way as it may have while others may come."""
+
+    category = Category.TOO_MANY
 
 
 class Shares:

@@ -28,10 +28,11 @@ from chaincode.domain.errors import LedgerError
 from gateway.services.attempts import Attempts, Halted, Limits
 from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.ports import (
+    Category,
     Clock,
+    Ending,
     Meter,
     PortError,
-    Response,
     Submission,
     Submissions,
     Unavailable,
@@ -54,12 +55,15 @@ class KeyReused(PortError):
     """The idempotency key was used before with another payload."""
 
     code = "idempotency-key-reused"
+    category = Category.UNACCEPTABLE
 
 
 class InProgress(PortError):
     """The first request with this key has not finished; its outcome is not known yet."""
 
     code = "in-progress"
+    category = Category.CONFLICT
+    retryable = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,6 @@ class Intent:
     key: str
     digest: str
     """SHA-256 over method, path and canonical body, in hex."""
-    success: int = 201
-    """HTTP status of the answer once the transaction is valid."""
     respond_async: bool = False
     organisations: tuple[str, ...] = ()
     """MSP ids of those that must endorse; empty when the peer chooses."""
@@ -79,12 +81,16 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response, and whether it is the repetition of an earlier one."""
+    """How a submission ended, and whether that is the repetition of an earlier answer."""
 
-    response: Response
+    ending: Ending | None
+    """`None` while it is pending."""
     submission_id: str
     replayed: bool = False
-    pending: bool = False
+
+    @property
+    def pending(self) -> bool:
+        return self.ending is None
 
 
 @dataclass(slots=True)
@@ -276,8 +282,7 @@ class Submitter:
 
     def _await_other(self, flight: _Flight, intent: Intent) -> Answer:
         if intent.respond_async and not flight.future.done():
-            pending = Response(202, {"operation": flight.submission_id})
-            return Answer(pending, flight.submission_id, replayed=True, pending=True)
+            return Answer(None, flight.submission_id, replayed=True)
         busy = InProgress("the first request with this key is still in progress", operation=flight.submission_id)
         if not self._waiters.acquire(blocking=False):
             raise busy
@@ -301,8 +306,8 @@ class Submitter:
         if stored is not None:
             if stored.request_hash != intent.digest:
                 raise KeyReused("this Idempotency-Key was used with another payload")  # 1
-            if stored.response is not None and not self._attempts.may_go_on(stored, stored.response):
-                return Answer(stored.response, stored.id, replayed=True)
+            if stored.ending is not None and not self._attempts.may_go_on(stored, stored.ending):
+                return Answer(stored.ending, stored.id, replayed=True)
         self._take(self._slots, intent.client)
         try:
             later = lengthy if intent.respond_async else None
@@ -332,7 +337,7 @@ class Submitter:
     ) -> Submission:
         if stored is not None:
             # A stored failure that may be tried again: go on from the attempts that are used up already.
-            again = replace(stored, state="accepted", response=None, envelope=None)
+            again = replace(stored, state="accepted", ending=None, envelope=None)
             return again if again.command else replace(again, command=command())
         return Submission(
             id=self._secret.submission_id(intent.client, intent.key),
@@ -341,7 +346,6 @@ class Submitter:
             request_hash=intent.digest,
             function=function,
             command=command(),
-            success=intent.success,
             state="accepted",
             attempt=1,
             created=self._clock(),
@@ -359,7 +363,7 @@ class Submitter:
         except BaseException:
             self._makings.give_back(submission.client)
             raise
-        return Answer(Response(202, {"operation": submission.id}), submission.id, pending=True)
+        return Answer(None, submission.id)
 
     def _make(self, submission: Submission, make: Callable[[], str]) -> None:
         try:
@@ -386,7 +390,7 @@ class Submitter:
         self._orphans.append(submission)
         self._orphaned.release()
         self._meter.count("pending")
-        return Answer(Response(202, {"operation": submission.id}), submission.id, pending=True)
+        return Answer(None, submission.id)
 
     def _take(self, shares: Shares, client: str) -> None:
         try:

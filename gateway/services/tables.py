@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 from chaincode.domain import tabular
 from chaincode.domain.errors import RecordIdRepeated
 from chaincode.domain.tabular import DELIMITERS, RowError
-from gateway.services.ports import PortError, Reading
+from gateway.services.ports import Category, PortError, Reading
 
 CSV: Final = "text/csv"
 JSON_LINES: Final = "application/jsonl"
@@ -35,6 +35,7 @@ class UnreadableRecords(PortError):
     """The file cannot be taken as records; the facts name line and reason."""
 
     code = "unreadable-records"
+    category = Category.UNACCEPTABLE
 
 
 class RepeatedId(UnreadableRecords):
@@ -47,6 +48,7 @@ class UnknownDelimiter(PortError):
     """What is to stand between fields is nothing that may."""
 
     code = "unknown-delimiter"
+    category = Category.UNACCEPTABLE
 
 
 @dataclass(frozen=True, slots=True)

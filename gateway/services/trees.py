@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from chaincode.domain import merkle
-from gateway.services.ports import PortError, Records, StoredRecord
+from gateway.services.ports import Category, PortError, Records, StoredRecord
 
 T = TypeVar("T")
 BATCH = 5_000
@@ -21,6 +21,7 @@ class NotHeld(PortError):
     """This organisation does not hold the records of that version."""
 
     code = "records-not-held"
+    category = Category.NOT_FOUND
 
 
 class Trees:

@@ -4,17 +4,18 @@
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from gateway.services.ports import Response, Submission
+from gateway.services.ports import Category, Ending, Failed, Recorded, Submission
 from gateway.stores.database import Database
 
 _COLUMNS = (
-    "id, client, key, request_hash, function, command, success, state, attempt, created, organisations, filled, "
-    "transaction_id, envelope, reply, status, body, height"
+    "id, client, key, request_hash, function, command, state, attempt, created, organisations, filled, "
+    "transaction_id, envelope, reply, disposition, answer, height"
 )
-_UPSERT = f"INSERT OR REPLACE INTO submission (chain, {_COLUMNS}) VALUES ({', '.join('?' * 19)})"  # noqa: S608
+_RECORDED = "recorded"
+_UPSERT = f"INSERT OR REPLACE INTO submission (chain, {_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
 
 
 class SubmissionStore:
@@ -54,7 +55,7 @@ class SubmissionStore:
         self._database.write(lambda connection: connection.execute(_UPSERT, row))
 
     def finish(self, submission: Submission) -> None:
-        # What was sent and answered is of no further use here once the outcome is final; the response holds the rest.
+        # What was sent and answered is of no further use here once the outcome is final; the ending holds the rest.
         final = replace(submission, envelope=None, reply=None)
         row = (self._chain, *_row(final))
         with self._lock:
@@ -78,12 +79,13 @@ class SubmissionStore:
     def may_record(self, root: str) -> bool:
         # Of every chain, and by the text alone: what is kept for nothing does no harm.
         rows = self._database.reader().execute(
-            "SELECT status, body FROM submission WHERE function = 'dataset:commit-version' AND instr(command, ?)",
+            "SELECT disposition, answer FROM submission "
+            "WHERE function = 'dataset:commit-version' AND instr(command, ?)",
             (root,),
         )
         return any(
-            status is None or not Response(status, {}).refused or json.loads(body).get("retryable", False)
-            for status, body in rows.fetchall()
+            disposition is None or not isinstance(ending := _ending(disposition, answer, 0), Failed) or ending.retryable
+            for disposition, answer in rows.fetchall()
         )
 
     def _one(self, condition: str, values: tuple[str, ...]) -> Submission | None:
@@ -96,7 +98,6 @@ class SubmissionStore:
 
 
 def _row(submission: Submission) -> tuple[Any, ...]:
-    response = submission.response
     return (
         submission.id,
         submission.client,
@@ -104,7 +105,6 @@ def _row(submission: Submission) -> tuple[Any, ...]:
         submission.request_hash,
         submission.function,
         submission.command,
-        submission.success,
         submission.state,
         submission.attempt,
         submission.created,
@@ -113,18 +113,34 @@ def _row(submission: Submission) -> tuple[Any, ...]:
         submission.transaction_id,
         submission.envelope,
         None if submission.reply is None else json.dumps(submission.reply),
-        *((None, None, None) if response is None else (response.status, json.dumps(response.body), response.height)),
+        *_columns(submission.ending),
     )
 
 
 def _submission(row: tuple[Any, ...]) -> Submission:
     fields: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    reply, status, body, height = (fields.pop(name) for name in ("reply", "status", "body", "height"))
+    reply, disposition, answer, height = (fields.pop(name) for name in ("reply", "disposition", "answer", "height"))
     organisations, filled = fields.pop("organisations"), fields.pop("filled")
     return Submission(
         **fields,
         organisations=tuple(organisations.split(",")) if organisations else (),
         filled=tuple(filled.split(",")) if filled else (),
         reply=None if reply is None else json.loads(reply),
-        response=None if status is None else Response(status, json.loads(body), height),
+        ending=None if disposition is None else _ending(disposition, answer, height),
     )
+
+
+def _columns(ending: Ending | None) -> tuple[str | None, str | None, int | None]:
+    """The columns `disposition`, `answer` and `height`."""
+    if ending is None:
+        return None, None, None
+    if isinstance(ending, Recorded):
+        return _RECORDED, json.dumps(ending.body), ending.height
+    answer = asdict(ending)
+    return answer.pop("category"), json.dumps(answer), None
+
+
+def _ending(disposition: str, answer: str, height: int) -> Ending:
+    """The reverse of `_columns`."""
+    body = json.loads(answer)
+    return Recorded(body, height) if disposition == _RECORDED else Failed(Category(disposition), **body)

@@ -13,11 +13,14 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.cli.records import open_at_rest
 from gateway.services.ports import (
+    Category,
+    Ending,
+    Failed,
     LedgerBlock,
     LedgerTransaction,
     LedgerWrite,
     Reading,
-    Response,
+    Recorded,
     StoredRecord,
     Submission,
 )
@@ -26,10 +29,10 @@ from gateway.stores.records import RecordStore
 NAMED, REFUSED, RECORDED, PENDING, LATER, UNKNOWN = (f"{number:064x}" for number in range(6))
 
 
-def submission(root: str, response: Response | None) -> Submission:
+def submission(root: str, ending: Ending | None) -> Submission:
     return Submission(
         id=root[-32:], client="c", key=root, request_hash="", function="dataset:commit-version",
-        command=json.dumps({"root": root}), success=201, state="accepted", attempt=1, created=0.0, response=response,
+        command=json.dumps({"root": root}), state="accepted", attempt=1, created=0.0, ending=ending,
     )  # fmt: skip
 
 
@@ -45,13 +48,13 @@ def data(tmp_path: Path) -> Path:
         write = LedgerWrite("v", {"kind": "dataset-version", "dataset": "wdbc", "number": 1, "root": NAMED})
         transaction = LedgerTransaction("t", 0, 0, "LabMSP", "2026-01-01T00:00:00Z", {}, (write,))
         readmodel.apply(LedgerBlock(0, "00", "", (transaction,)))
-        for root, response in (
-            (REFUSED, Response(403, {"code": "not-the-owner"})),
-            (RECORDED, Response(201, {})),
+        for root, ending in (
+            (REFUSED, Failed(Category.FORBIDDEN, "not-the-owner", "", retryable=False, facts={})),
+            (RECORDED, Recorded({}, 1)),
             (PENDING, None),
-            (LATER, Response(503, {"retryable": True})),
+            (LATER, Failed(Category.UNAVAILABLE, "peer-unavailable", "", retryable=True, facts={})),
         ):
-            submissions.save(submission(root, response))
+            submissions.save(submission(root, ending))
     return tmp_path
 
 

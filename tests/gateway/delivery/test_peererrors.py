@@ -11,7 +11,7 @@ from chaincode.domain.errors import AlreadyExists, AlreadyRecorded, InvalidField
 from gateway.api.operations import OPERATIONS
 from gateway.delivery.peererrors import TABLE, Blame, judge
 from gateway.fabric import EndorseError, ErrorDetail, FabricError, GatewayError, SubmitError, UntrustedResponse
-from gateway.rest.problems import disposition_status, headers_for, response_for
+from gateway.rest.problems import STATUSES, headers_for, response_for
 from gateway.rest.refusals import codes_of
 from gateway.services import ports
 from gateway.services.attempts import Invalidated
@@ -302,7 +302,8 @@ def test_every_way_to_end_badly_is_documented_with_its_status() -> None:
     assert set(FAILURES) == {end for end in ends if not end.valid}
     recording = next(operation for operation in OPERATIONS if operation.records)
     documented = codes_of(recording)
-    assert all(end.code in documented[disposition_status(end)] for end in FAILURES)
+    assert all(end.code in documented[STATUSES[end.category]] for end in FAILURES)
+    assert set(STATUSES) == set(ports.Category)
 
 
 def test_a_duplicate_names_the_first_transaction() -> None:

@@ -2,6 +2,7 @@
 """The OpenAPI document against the routes, and one shape for every failure of every route."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +14,9 @@ from chaincode.domain import errors
 from chaincode.domain.register import COMMANDS
 from gateway.api.operations import OPERATIONS
 from gateway.api.rows import Body
-from gateway.rest import problems
 from gateway.rest.reports import REPORTS, reference
 from gateway.rest.schemas import Components
+from gateway.services.ports import PortError
 from gateway.services.recording import command_from
 
 PROBLEM = {**reference("Problem"), "components": {"schemas": REPORTS}}
@@ -95,12 +96,20 @@ def test_every_operation_lists_its_codes_its_noun_and_an_example(api: Any) -> No
             assert "example" in content
 
 
+def families(base: type[PortError]) -> Iterator[type[PortError]]:
+    yield base
+    for family in base.__subclasses__():
+        yield from families(family)
+
+
 def test_the_codes_are_those_of_the_law_for_what_is_recorded(api: Any) -> None:
     listed = {code for codes in api.codes.values() for found in codes.values() for code in found}
     law = {thing.code for thing in vars(errors).values() if isinstance(thing, type) and getattr(thing, "code", "")}
     assert law <= listed
-    ports = {family.code for family, _, _ in problems._PORTS if "code" in vars(family)}
-    assert len(ports) > 10
+    ports = {family.code for family in families(PortError) if {"code", "category"} <= vars(family).keys()} - {
+        PortError.code
+    }
+    assert len(ports) > 18
     assert ports <= listed
     assert "not-the-owner" in api.codes["registerDataset"][403]
     assert "quorum-missing" in api.codes["advanceArtifact"][422]

@@ -181,18 +181,18 @@ def test_what_is_wrong_with_an_upload_is_the_outcome_of_its_operation(api: Any) 
 def test_an_upload_that_a_restart_interrupted_is_taken_up_when_it_comes_again(api: Any) -> None:
     from dataclasses import replace
 
-    from gateway.services.ports import Submission
+    from gateway.services.ports import Category, Submission
 
     submitter = api.service._submitter
     done = outcome(api, api.post(UPLOAD, CSV, Content_Type="text/csv", key="k", Prefer="respond-async"))
     stored = submitter._submissions.get(done["id"])
     left: Submission = replace(
-        stored, id="0" * 32, key="left", state="accepted", command="", response=None, transaction_id=None
+        stored, id="0" * 32, key="left", state="accepted", command="", ending=None, transaction_id=None
     )
     submitter._submissions.save(left)
     submitter.recover()
     found = submitter.operation("0" * 32, stored.client)
-    assert (found.response.status, found.response.body["code"]) == (503, "interrupted")
+    assert (found.ending.category, found.ending.code) == (Category.UNAVAILABLE, "interrupted")
     again = api.post(UPLOAD, CSV, Content_Type="text/csv", key="left")
     assert (again.status_code, again.json["record"]["number"]) == (201, 2)
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from gateway.rest.problems import response_for
 from gateway.services.attempts import Attempts, Limits
 from gateway.services.commits import Commits
 from gateway.services.monotonic import SYSTEM, Monotonic
@@ -335,9 +334,8 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
         secret = Secret(b"s" * 32)
         meter = CountingMeter()
         attempts = Attempts(
-            ledger, submissions, readmodel, commits, secret=secret, meter=meter, errors=response_for,
-            streaming=lambda: projector.streaming, limits=limits, organisation="LabMSP",
-            monotonic=monotonic,
+            ledger, submissions, readmodel, commits, secret=secret, meter=meter, streaming=lambda: projector.streaming,
+            limits=limits, organisation="LabMSP", monotonic=monotonic,
         )  # fmt: skip
         submitter = Submitter(
             attempts, submissions, secret=secret, clock=time.time, meter=meter, limits=limits, monotonic=monotonic

@@ -16,9 +16,11 @@ from chaincode.domain.errors import AlreadyExists
 from gateway.services.attempts import Limits
 from gateway.services.ports import (
     AlreadyProposed,
+    Category,
     EndorsementMismatch,
     LedgerMisuse,
     OutcomeUnknown,
+    Recorded,
     TimedOut,
     TooLarge,
     Unavailable,
@@ -41,16 +43,16 @@ def until(condition: Callable[[], Any], timeout: float = 5.0) -> Any:
 
 def test_a_submission_is_answered_from_its_committed_outcome(core: Any) -> None:
     answer = core.post("k")
-    assert answer.response.status == 201
-    assert answer.response.body["record"]["value"] == "a"
-    assert answer.response.body["transaction"] == {"id": core.ledger.valid()[0], "block": 1}
-    assert answer.response.height == 2
+    assert isinstance(answer.ending, Recorded)
+    assert answer.ending.body["record"]["value"] == "a"
+    assert answer.ending.body["transaction"] == {"id": core.ledger.valid()[0], "block": 1}
+    assert answer.ending.height == 2
     assert not answer.replayed
 
 
 def test_the_same_key_gets_the_first_answer_again(core: Any) -> None:
     first, second = core.post("k"), core.post("k")
-    assert second.response == first.response
+    assert second.ending == first.ending
     assert second.replayed
     assert len(core.ledger.valid()) == 1
 
@@ -89,7 +91,7 @@ def test_twenty_identical_requests_at_once_execute_once(make_core: Callable[...,
         until(lambda: core.ledger.calls["prepare"])
         core.ledger.gate.set()
         answers = [future.result() for future in posted]
-    assert len({str(answer.response) for answer in answers}) == 1
+    assert len({str(answer.ending) for answer in answers}) == 1
     assert sum(not answer.replayed for answer in answers) == 1
     assert core.ledger.calls["prepare"] == 1
     assert len(core.ledger.valid()) == 1
@@ -106,13 +108,13 @@ def test_waiting_for_the_first_request_is_bounded(make_core: Callable[..., Any])
             core.post("k")
         assert core.time.now() - began == 5.0, "as long as the limits say"
         core.ledger.gate.set()
-        assert first.result().response.status == 202, "its time is over as well"
+        assert first.result().pending, "its time is over as well"
 
 
 def test_a_conflict_is_tried_again_with_a_new_transaction(core: Any) -> None:
     core.ledger.codes.extend([MVCC, MVCC])
     answer = core.post("k")
-    assert answer.response.status == 201
+    assert isinstance(answer.ending, Recorded)
     assert core.ledger.calls["prepare"] == 3
     assert len(core.ledger.index) == 3
     assert len(core.ledger.valid()) == 1
@@ -121,25 +123,28 @@ def test_a_conflict_is_tried_again_with_a_new_transaction(core: Any) -> None:
 def test_conflicts_are_given_up_after_five_attempts_and_the_key_stays_usable(core: Any) -> None:
     core.ledger.codes.extend([MVCC] * 5)
     answer = core.post("k")
-    assert (answer.response.status, answer.response.body["code"]) == (409, "conflict")
-    assert answer.response.body["retryable"] is True
+    assert (answer.ending.category, answer.ending.code) == (Category.CONFLICT, "conflict")
+    assert answer.ending.retryable
     again = core.post("k")
-    assert again.response.status == 201
+    assert isinstance(again.ending, Recorded)
     assert not again.replayed
     assert len(core.ledger.valid()) == 1
 
 
-@pytest.mark.parametrize(("code", "status", "prepared"), [(POLICY, 502, 2), (17, 503, 2), (BAD_SIGNATURE, 500, 1)])
-def test_other_invalid_outcomes_have_their_own_budget(core: Any, code: int, status: int, prepared: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "category", "prepared"),
+    [(POLICY, Category.NETWORK, 2), (17, Category.UNAVAILABLE, 2), (BAD_SIGNATURE, Category.FAULT, 1)],
+)
+def test_other_invalid_outcomes_have_their_own_budget(core: Any, code: int, category: Category, prepared: int) -> None:
     core.ledger.codes.extend([code] * 5)
     answer = core.post("k")
-    assert answer.response.status == status
+    assert answer.ending.category is category
     assert core.ledger.calls["prepare"] == prepared
 
 
 def test_an_unknown_outcome_that_was_accepted_is_found_in_the_blocks(core: Any, unknown: OutcomeUnknown) -> None:
     core.ledger.after_submit.append(unknown)
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     assert len(core.ledger.valid()) == 1
 
 
@@ -148,29 +153,29 @@ def test_an_unknown_outcome_that_was_lost_is_sent_again(make_core: Callable[...,
     core.ledger.before_submit.append(unknown)
     answer = core.post("k")
     assert answer.pending
-    assert answer.response.status == 202
+    assert answer.pending
     while core.submitter.in_flight:
         core.settle()
-    final = core.submissions.get(answer.submission_id).response
-    assert final.status == 201
+    final = core.submissions.get(answer.submission_id).ending
+    assert isinstance(final, Recorded)
     assert len(core.ledger.valid()) == 1
     replay = core.post("k")
     assert replay.replayed
-    assert replay.response == final
+    assert replay.ending == final
 
 
 def test_a_submission_without_a_block_is_answered_202_and_finished_later(make_core: Callable[..., Any]) -> None:
     core = make_core(virtual=True).read_blocks()
     core.ledger.cutting = False
     answer = core.post("k")
-    assert answer.response.status == 202
+    assert answer.pending
     began = core.time.now()
     while core.time.now() < began + 60:
         core.settle()
-    assert core.submissions.get(answer.submission_id).response is None
+    assert core.submissions.get(answer.submission_id).ending is None
     core.ledger.cut()
     core.settle()
-    assert core.submissions.get(answer.submission_id).response.status == 201
+    assert isinstance(core.submissions.get(answer.submission_id).ending, Recorded)
     # Copies that were sent meanwhile stand in the block as duplicates, without effect.
     assert core.ledger.calls["submit"] > 1
     assert len(core.ledger.valid()) == 1
@@ -178,17 +183,17 @@ def test_a_submission_without_a_block_is_answered_202_and_finished_later(make_co
 
 def test_an_asynchronous_submission_reaches_its_end(core: Any) -> None:
     answer = core.post("k", respond_async=True)
-    assert answer.response.status == 202
-    assert until(lambda: core.submissions.get(answer.submission_id).response).status == 201
+    assert answer.pending
+    assert isinstance(until(lambda: core.submissions.get(answer.submission_id).ending), Recorded)
 
 
 def test_a_refusal_is_final_and_replayed(core: Any) -> None:
     core.ledger.before_prepare.append(AlreadyExists("dataset:d"))
     answer = core.post("k")
-    assert (answer.response.status, answer.response.body["code"]) == (409, "already-exists")
+    assert (answer.ending.category, answer.ending.code) == (Category.CONFLICT, "already-exists")
     again = core.post("k")
     assert again.replayed
-    assert again.response == answer.response
+    assert again.ending == answer.ending
     assert core.ledger.calls["submit"] == 0
 
 
@@ -197,12 +202,12 @@ def test_a_failure_before_ordering_leaves_the_key_free(core: Any) -> None:
     with pytest.raises(Unavailable):
         core.post("k")
     assert core.submissions.find("client", "k") is None
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
 
 
 def test_differing_endorsements_are_asked_for_twice_more(core: Any) -> None:
     core.ledger.before_prepare.extend([EndorsementMismatch("differ")] * 2)
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     core.ledger.before_prepare.extend([EndorsementMismatch("differ")] * 3)
     with pytest.raises(EndorsementMismatch):
         core.post("k2")
@@ -211,7 +216,7 @@ def test_differing_endorsements_are_asked_for_twice_more(core: Any) -> None:
 def test_a_chaincode_that_ended_is_asked_once_more_with_the_same_transaction(core: Any) -> None:
     ended = [Unavailable("a chaincode process ended", code="chaincode-unavailable", retries=1) for _ in range(3)]
     core.ledger.before_prepare.append(ended[0])
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     assert core.ledger.calls["prepare"] == 2
     assert core.meter.counts["retried_chaincode-unavailable"] == 1
     core.ledger.before_prepare.extend(ended[1:])
@@ -229,9 +234,9 @@ def test_what_has_no_retry_is_not_tried_again(core: Any) -> None:
 
 def test_retries_are_counted_by_what_they_were_for(core: Any) -> None:
     core.ledger.codes.extend([MVCC, PHANTOM, POLICY])
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     core.ledger.codes.extend([17])
-    assert core.post("k2").response.status == 201
+    assert isinstance(core.post("k2").ending, Recorded)
     counts = core.meter.counts
     assert (counts["retried_conflict"], counts["retried_endorsement-policy"]) == (2, 1)
     assert counts["retried_chaincode-upgrading"] == 1
@@ -241,7 +246,7 @@ def test_each_attempt_has_a_transaction_id_of_its_own_and_each_copy_the_same(mak
     core = make_core(limits=Limits(wait=20.0, fallback_after=0.05), virtual=True).read_blocks()
     core.ledger.codes.extend([MVCC])
     core.ledger.before_submit.extend([OutcomeUnknown("no answer")] * 2)
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     # Two that were lost, then the first attempt's envelope, then the second attempt's.
     assert core.ledger.calls["submit"] == 4
     assert len(set(core.ledger.sent)) == 2
@@ -254,7 +259,7 @@ def test_an_envelope_that_nobody_heard_of_is_sent_again_while_the_client_waits(
     core = make_core(limits=Limits(wait=10.0, fallback_after=0.05), virtual=True).read_blocks()
     core.ledger.before_submit.append(unknown)
     answer = core.post("k")
-    assert (answer.response.status, answer.pending) == (201, False)
+    assert (type(answer.ending), answer.pending) == (Recorded, False)
     assert core.meter.counts["resent"] == 1
     assert len(core.ledger.valid()) == 1
 
@@ -268,7 +273,7 @@ def test_an_accepted_envelope_that_the_leader_lost_is_sent_again(make_core: Call
         core.ledger.cutting = True
 
     core.time.after(1.0, lose)
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     assert len(set(core.ledger.sent)) == 1
     assert len(core.ledger.sent) >= 2
     assert len(core.ledger.valid()) == 1
@@ -285,7 +290,7 @@ def test_an_envelope_that_blocks_pass_over_after_a_pause_is_sent_again_at_once(m
         core.ledger.cutting = True
 
     core.time.after(5.0, go_on)
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     assert core.ledger.calls["submit"] == 3
     assert core.meter.counts["resent"] == 1
     assert len(core.ledger.valid()) == 2
@@ -303,14 +308,14 @@ def test_blocks_without_a_pause_pass_nobody_over(make_core: Callable[..., Any]) 
 
     for second in range(1, 10, 2):
         core.time.after(second, others)
-    assert core.post("k").response.status == 202
+    assert core.post("k").pending
     assert core.ledger.calls["submit"] == 2
 
 
 def test_slow_ordering_is_not_flooded_with_copies(make_core: Callable[..., Any]) -> None:
     core = make_core(virtual=True).read_blocks()
     core.ledger.cutting = False
-    assert core.post("k").response.status == 202
+    assert core.post("k").pending
     began, rounds = core.time.now(), 0
     while core.time.now() < began + 600:
         core.settle()
@@ -320,7 +325,7 @@ def test_slow_ordering_is_not_flooded_with_copies(make_core: Callable[..., Any])
     assert 10 <= core.ledger.calls["submit"] <= 24
     core.ledger.cut()
     core.settle()
-    assert core.submissions.find("client", "k").response.status == 201
+    assert isinstance(core.submissions.find("client", "k").ending, Recorded)
     assert len(core.ledger.valid()) == 1
 
 
@@ -328,7 +333,7 @@ def test_no_peer_before_the_first_copy_leaves_the_key_free(core: Any) -> None:
     core.ledger.before_submit.append(Unavailable("no peer answers", code="peer-unavailable"))
     with pytest.raises(Unavailable):
         core.post("k")
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     assert len(core.ledger.valid()) == 1
 
 
@@ -341,8 +346,8 @@ def test_what_the_orderer_refuses_is_not_pending(core: Any) -> None:
     stored = core.submissions.find("client", "k")
     assert stored is not None
     assert stored.state == "final"
-    assert stored.response is not None
-    assert stored.response.status == 413
+    assert stored.ending is not None
+    assert stored.ending.category is Category.TOO_LARGE
 
 
 def test_a_full_gateway_refuses_at_once_without_touching_the_ledger(make_core: Callable[..., Any]) -> None:
@@ -355,8 +360,8 @@ def test_a_full_gateway_refuses_at_once_without_touching_the_ledger(make_core: C
             core.post("k9")  # answers while both others are held
         assert core.ledger.calls["prepare"] == 2
         core.ledger.gate.set()
-        assert [future.result().response.status for future in held] == [201, 201]
-    assert core.post("k9").response.status == 201
+        assert [type(future.result().ending) for future in held] == [Recorded, Recorded]
+    assert isinstance(core.post("k9").ending, Recorded)
 
 
 @pytest.mark.parametrize("script", ["before_prepare", "before_submit", "after_submit"])
@@ -371,9 +376,9 @@ def test_a_process_that_dies_anywhere_leaves_one_effect(
     second = make_core().start()
     answer = second.post("k")
     if answer.pending:
-        answer = until(lambda: second.submissions.get(answer.submission_id).response and second.post("k"))
-    assert answer.response.status == 201
-    assert answer.response.body["record"]["value"] == "a"
+        answer = until(lambda: second.submissions.get(answer.submission_id).ending and second.post("k"))
+    assert isinstance(answer.ending, Recorded)
+    assert answer.ending.body["record"]["value"] == "a"
     assert len(second.ledger.valid()) == 1
 
 
@@ -388,7 +393,7 @@ def test_a_restart_finishes_what_was_in_flight_without_the_client(
     assert first.ledger.valid() == []
     second = make_core().start()
     until(lambda: second.ledger.valid())
-    assert second.post("k").response.status == 201
+    assert isinstance(second.post("k").ending, Recorded)
     assert len(second.ledger.valid()) == 1
 
 
@@ -398,7 +403,7 @@ def test_a_lost_database_finds_the_first_outcome_by_the_derived_id(make_core: Ca
     first.stop()
     second = make_core(fresh_disk=True).start()
     again = second.post("k")
-    assert again.response == answer.response
+    assert again.ending == answer.ending
     assert len(second.ledger.valid()) == 1
     assert second.ledger.calls["submit"] == 1
 
@@ -410,7 +415,7 @@ def test_a_lost_database_and_a_new_enrolment_find_the_first_outcome_by_the_token
     second = make_core(fresh_disk=True).start()
     second.ledger.creator = b"the certificate of a new enrolment"
     again = second.post("k")
-    assert again.response == answer.response
+    assert again.ending == answer.ending
     assert len(second.ledger.valid()) == 1
     assert second.ledger.calls["submit"] == 1
 
@@ -435,19 +440,19 @@ def test_a_first_copy_that_commits_while_the_second_is_stored_decides(
 
     monkeypatch.setattr(second.submissions, "save", commit_the_first_copy)
     answer = second.post("k")
-    assert answer.response.status == 201
-    assert answer.response.body["transaction"]["block"] == 1
+    assert isinstance(answer.ending, Recorded)
+    assert answer.ending.body["transaction"]["block"] == 1
     assert len(second.ledger.valid()) == 1
 
 
 def test_a_lost_database_walks_over_attempts_that_are_used_up(make_core: Callable[..., Any]) -> None:
     first = make_core().start()
     first.ledger.codes.extend([MVCC] * 5)
-    assert first.post("k").response.status == 409
+    assert first.post("k").ending.category is Category.CONFLICT
     first.stop()
     second = make_core(fresh_disk=True).start()
     second.ledger.codes.extend([MVCC] * 4)
-    assert second.post("k").response.status == 201
+    assert isinstance(second.post("k").ending, Recorded)
     assert len(second.ledger.valid()) == 1
 
 
@@ -456,7 +461,7 @@ def test_commits_are_learnt_from_the_peer_while_the_stream_is_down(make_core: Ca
     core.ledger.streaming = False
     until(lambda: not core.projector.streaming)
     answer = core.post("k")
-    assert answer.response.status == 201
+    assert isinstance(answer.ending, Recorded)
     assert core.ledger.calls["outcome"] >= 1
     assert core.commits.lag >= 1
 
@@ -474,25 +479,25 @@ def test_an_id_that_others_burnt_is_a_used_up_attempt_and_the_next_one_follows(c
 
     core.ledger.submit = burn_twice
     answer = core.post("k")
-    assert answer.response.status == 201
+    assert isinstance(answer.ending, Recorded)
     assert core.ledger.calls["prepare"] == 3
-    assert [answer.response.body["transaction"]["id"]] == core.ledger.valid()
+    assert [answer.ending.body["transaction"]["id"]] == core.ledger.valid()
 
 
 def test_ids_that_are_burnt_for_ever_end_in_a_failure_that_can_be_repeated(core: Any) -> None:
     core.ledger.burning = True
     answer = core.post("k")
-    assert (answer.response.status, answer.response.body["code"]) == (503, "transaction-id-taken")
-    assert answer.response.body["retryable"] is True
+    assert (answer.ending.category, answer.ending.code) == (Category.UNAVAILABLE, "transaction-id-taken")
+    assert answer.ending.retryable
     core.ledger.burning = False
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     assert len(core.ledger.valid()) == 1
 
 
 def test_garbage_under_the_id_in_the_same_block_hides_nothing(core: Any) -> None:
     core.ledger.beside = True
     answer = core.post("k")
-    assert answer.response.status == 201
+    assert isinstance(answer.ending, Recorded)
     assert core.ledger.calls["prepare"] == 1
     assert core.readmodel.transaction(core.ledger.valid()[0]).outcome.valid
 
@@ -509,7 +514,7 @@ def test_garbage_before_the_first_endorsement_after_a_loss_is_walked_over(make_c
     first.ledger.accepted.clear()
     second = make_core(fresh_disk=True).start()
     second.ledger.cutting, second.ledger.burning = True, False
-    assert second.post("k").response.status == 201
+    assert isinstance(second.post("k").ending, Recorded)
     assert len(second.ledger.valid()) == 1
 
 
@@ -528,10 +533,10 @@ def test_a_transaction_that_the_chaincode_names_counts_if_it_recorded_this_very_
     command = hashlib.sha256(json.dumps({"value": "a"}).encode()).hexdigest()
     token = Secret(b"s" * 32)._derive("token", "client", "k").hex()
     core.ledger.request = recorded.format(token=token, command=command, other="0" * 64)
-    assert core.post("other", "a").response.status == 201
+    assert isinstance(core.post("other", "a").ending, Recorded)
     core.ledger.before_prepare.append(AlreadyProposed(core.ledger.valid()[0], recorded=True))
     if believed:
-        assert core.post("k", "a").response.body["transaction"]["id"] == core.ledger.valid()[0]
+        assert core.post("k", "a").ending.body["transaction"]["id"] == core.ledger.valid()[0]
     else:
         with pytest.raises(LedgerMisuse, match="did not record this request"):
             core.post("k", "a")
@@ -540,7 +545,7 @@ def test_a_transaction_that_the_chaincode_names_counts_if_it_recorded_this_very_
 
 def test_an_invalid_transaction_that_the_chaincode_names_is_no_outcome(core: Any) -> None:
     core.ledger.codes.append(BAD_SIGNATURE)
-    assert core.post("other").response.status == 500
+    assert core.post("other").ending.category is Category.FAULT
     core.ledger.before_prepare.append(AlreadyProposed(next(iter(core.ledger.index)), recorded=True))
     with pytest.raises(LedgerMisuse, match="did not record this request"):
         core.post("k")
@@ -552,7 +557,7 @@ def test_an_orderer_that_refuses_and_orders_all_the_same_hides_nothing_from_a_re
         core.post("k")
     until(lambda: core.readmodel.transaction(core.ledger.valid()[0]))
     answer = core.post("k")
-    assert (answer.response.status, answer.response.body["transaction"]["id"]) == (201, core.ledger.valid()[0])
+    assert answer.ending.body["transaction"]["id"] == core.ledger.valid()[0]
     assert len(core.ledger.valid()) == 1
 
 
@@ -562,12 +567,12 @@ def test_whatever_is_raised_a_pending_submission_ends_within_its_time(
     core = make_core(limits=Limits(wait=5.0, fallback_after=0.1, accepted_for=1.5)).start()
     core.ledger.before_prepare.extend([KeyError("an odd fact")] * 1000)
     answer = core.post("k", respond_async=True)
-    ended = until(lambda: core.submissions.get(answer.submission_id).response, 20.0)
-    assert (ended.status, ended.body["code"], ended.body["retryable"]) == (503, "outcome-unknown", True)
+    ended = until(lambda: core.submissions.get(answer.submission_id).ending, 20.0)
+    assert (ended.category, ended.code, ended.retryable) == (Category.UNAVAILABLE, "outcome-unknown", True)
     assert sum(record.exc_info is not None for record in caplog.records) == 1
     assert core.submitter.in_flight == 0
     core.ledger.before_prepare.clear()
-    assert core.post("k").response.status == 201
+    assert isinstance(core.post("k").ending, Recorded)
     assert len(core.ledger.valid()) == 1
 
 
@@ -575,4 +580,4 @@ def test_a_submission_that_recovers_before_its_time_is_finished(make_core: Calla
     core = make_core().start()
     core.ledger.before_prepare.extend([KeyError("an odd fact")] * 2)
     answer = core.post("k", respond_async=True)
-    assert until(lambda: core.submissions.get(answer.submission_id).response, 20.0).status == 201
+    assert isinstance(until(lambda: core.submissions.get(answer.submission_id).ending, 20.0), Recorded)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grouped commits, failing disks and keys."""
 
+import json
 import sqlite3
 import stat
 import threading
@@ -13,14 +14,16 @@ from typing import Any
 
 import pytest
 
+from gateway.rest.problems import STATUSES, problem, reply_for
 from gateway.services.ports import (
+    Json,
     LedgerBlock,
     LedgerTransaction,
     Outcome,
     PortError,
     Reading,
+    Recorded,
     RepeatedRecord,
-    Response,
     StorageFailed,
     StorageFull,
     StoredRecord,
@@ -350,15 +353,53 @@ def test_a_read_model_that_knows_no_configuration_is_read_again(tmp_path: Path) 
 
 def test_requests_of_another_chain_are_kept_and_not_seen(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "submissions.db", "submissions", durable=True)
-    kept = Submission("id", "client", "key", "hash", "f", "{}", 201, "final", 1, 0.0, response=Response(201, {}))
+    kept = Submission("id", "client", "key", "hash", "f", "{}", "final", 1, 0.0, ending=Recorded({}, 1))
     SubmissionStore(database).save(kept)  # as a former version left it
     one = SubmissionStore(database, "aa")
     assert one.find("client", "key") == kept
     other = SubmissionStore(database, "bb")
     assert (other.find("client", "key"), other.get("id"), list(other.unfinished())) == (None, None, [])
-    other.save(replace(kept, state="accepted", response=None))
+    other.save(replace(kept, state="accepted", ending=None))
     assert SubmissionStore(database, "aa").find("client", "key") == kept
     assert [each.state for each in SubmissionStore(database, "bb").unfinished()] == ["accepted"]
+    database.close()
+
+
+NOT_OWNER = problem(403, "not-the-owner", "Not \ud800 yours: é", facts={"owner": "LabMSP", "at": [1.5, None]})
+BEHIND = problem(503, "behind", "later", retryable=True)
+KEPT = {"record": {"kind": "model", "name": "é"}, "event": {}, "transaction": {"id": "t", "block": 3}}
+
+
+def test_answers_that_a_former_version_kept_are_the_same_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "submissions.db"
+    scripts = Path(readmodel.__file__).parent / "migrations" / "submissions"
+    answers: list[tuple[int, Json, int | None]] = [(201, KEPT, 4), (403, NOT_OWNER, None), (503, BEHIND, None)]
+    answers += [(status, problem(status, "x", "y"), None) for status in STATUSES.values()]
+    insertion = f"INSERT INTO submission VALUES ({', '.join('?' * 19)})"
+    with closing(sqlite3.connect(path)) as former:
+        for name in ("0001_submissions.sql", "0002_chain.sql", "0003_filled.sql"):
+            former.executescript((scripts / name).read_text(encoding="utf-8"))
+        for number, (status, body, height) in enumerate(answers):
+            asked = ("aa", f"{number}", "c", f"{number}", "h", "f", "{}", 201, "final", 1, 0.0, "", "t", None, None)
+            former.execute(insertion, (*asked, status, json.dumps(body), height, "number"))
+        asked = ("aa", "open", "c", "open", "h", "f", "{}", 201, "prepared", 2, 5.0, "A,B", "t", b"e", "{}")
+        former.execute(insertion, (*asked, None, None, None, ""))
+        former.execute("PRAGMA user_version=3")
+        former.commit()
+    database = Database.open(path, "submissions", durable=True)
+    store = SubmissionStore(database, "aa")
+    for number, (status, body, height) in enumerate(answers):
+        found = store.get(f"{number}")
+        assert found is not None
+        assert found.ending is not None
+        reply = reply_for(found.ending)
+        assert (reply.status, json.dumps(reply.body)) == (status, json.dumps(body))
+        assert getattr(found.ending, "height", None) == height
+        store.save(found)
+        assert store.get(found.id) == found
+    assert list(store.unfinished()) == [
+        Submission("open", "c", "open", "h", "f", "{}", "prepared", 2, 5.0, ("A", "B"), (), "t", b"e", {})
+    ]
     database.close()
 
 

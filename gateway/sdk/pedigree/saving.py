@@ -29,11 +29,19 @@ def save_run(folder: Path, name: str, key: str, fields: Mapping[str, Any]) -> Pa
 
 
 def replace_key(path: Path, key: str) -> None:
-    """Give a saved run another idempotency key; raises `OSError`."""
+    """Give a saved run another idempotency key; raises `OSError`.
+
+    A failure leaves the run whole, with one key or the other, and nothing beside it.
+    """
     saved = json.loads(path.read_text(encoding="utf-8"))
     part = path.with_name(path.name + ".part")
-    _write_durably(part, json.dumps({**saved, "idempotency_key": key}, ensure_ascii=False, indent=1))
-    part.replace(path)
+    try:
+        _write_durably(part, json.dumps({**saved, "idempotency_key": key}, ensure_ascii=False, indent=1))
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
 
 
 def read_run(path: Path | str) -> tuple[str, str | None, Json]:
@@ -54,7 +62,7 @@ def _write(folder: Path, name: str, text: str) -> Path:
     try:
         _write_durably(part, text)
         return _give_name(part, folder, name)
-    except OSError:
+    except BaseException:
         part.unlink(missing_ok=True)
         raise
 
@@ -76,4 +84,21 @@ def _give_name(part: Path, folder: Path, name: str) -> Path:
         except FileExistsError:
             number += 1
             continue
-        return part.replace(path)
+        try:
+            part.replace(path)
+            _sync_folder(folder)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system can open folders."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -32,6 +32,7 @@ from network.embedded.layouts import Layout, NoLayout
 from network.embedded.peerchoice import PeerChoice
 from network.embedded.policy import SignedData
 from network.embedded.refusals import PeerFailure, Refusal
+from network.patience import ENDORSEMENT_TIMEOUT_S
 
 __all__ = ["GatewayChannel", "GatewayNode", "GatewayService"]
 
@@ -86,10 +87,10 @@ class GatewayService:
         org: GatewayPeer,
         *,
         concurrency: int = 500,
-        endorsement_timeout: float = 30.0,
+        endorsement_timeout: float = ENDORSEMENT_TIMEOUT_S,
         broadcast_timeout: float = 30.0,
     ) -> None:
-        """`concurrency` bounds the calls at once; the timeouts, in seconds, are for one peer and for ordering (G-3)."""
+        """`concurrency` bounds the calls at once; timeouts in seconds are another's peer's and the orderer's (G-3)."""
         self._node = node
         self._org = org
         self._limit = _Limit(concurrency)

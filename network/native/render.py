@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from network.native.plan import HOST, OrdererNode, Organisation, PeerNode, Plan
+from network.patience import ENDORSEMENT_TIMEOUT_S
 from network.topology import Channel
 
 Tree = dict[str, object]
@@ -85,7 +86,12 @@ def _peer_section(plan: Plan, peer: PeerNode, home: Path, material: Path) -> Tre
         "localMspId": peer.mspid,
         "mspConfigPath": str(material / "msp"),
         "fileSystemPath": str(home / "data"),
-        "gateway": {"enabled": True, "endorsementTimeout": "30s", "broadcastTimeout": "30s", "dialTimeout": "2m"},
+        "gateway": {
+            "enabled": True,
+            "endorsementTimeout": f"{ENDORSEMENT_TIMEOUT_S}s",
+            "broadcastTimeout": "30s",
+            "dialTimeout": "2m",
+        },
         # Left out, they would be 0, which gRPC takes for every 10 s and servers answer with "too many pings".
         "keepalive": {
             "interval": "7200s",

@@ -9,6 +9,7 @@ import pytest
 from network.native import NativeError, Tuning
 from network.native.plan import make_plan
 from network.native.render import configtx, core, orderer
+from network.patience import ENDORSEMENT_TIMEOUT_S
 from network.topology import Batch, Channel, Endpoint, default_topology
 
 
@@ -69,6 +70,13 @@ def test_the_channel_has_the_topologys_batches_and_members(tmp_path: Path) -> No
 def test_the_execute_timeout_can_be_set(tmp_path: Path) -> None:
     plan = make_plan(default_topology(), tmp_path, Tuning(execute_timeout_s=5))
     assert core(plan, plan.organisations[0].peer, tmp_path)["chaincode"]["executetimeout"] == "5s"
+
+
+def test_a_peer_gives_up_on_another_while_clients_still_wait(tmp_path: Path) -> None:
+    plan = make_plan(default_topology(), tmp_path)
+    for member in plan.organisations:
+        gateway = core(plan, member.peer, tmp_path)["peer"]["gateway"]
+        assert gateway["endorsementTimeout"] == f"{ENDORSEMENT_TIMEOUT_S}s"
 
 
 def leaves(tree: dict[str, object]) -> list[tuple[str, object]]:

@@ -2,6 +2,8 @@
 """Endorse: who is asked, what is compared, and what is put together (G-12 to G-19)."""
 
 import asyncio
+import math
+import selectors
 from typing import Any
 
 import grpc
@@ -15,7 +17,9 @@ from fabric_protos.peer import (
     transaction_pb2,
 )
 
+from gateway.fabric import Deadlines
 from network.embedded.policy import parse
+from network.patience import ENDORSEMENT_TIMEOUT_S
 
 StatusCode = grpc.StatusCode
 PLAN = "no combination of peers can be derived which satisfy the endorsement policy: "
@@ -184,6 +188,52 @@ def test_a_peer_that_hangs_for_good_ends_the_call_that_names_it(world: Any) -> N
     assert refusal.code is StatusCode.ABORTED
     assert [(d.msp_id, "context deadline exceeded" in d.message) for d in refusal.details] == [("HospitalMSP", True)]
     assert world.endorsers(world.endorse("LabMSP", "RegulatorMSP")) == ["lab", "regulator"]
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """A loop whose time passes at once whenever there is nothing to do but to wait."""
+
+    skipped = 0.0
+
+    def __init__(self) -> None:
+        loop = self
+
+        class Selector(selectors.DefaultSelector):
+            def select(self, timeout: float | None = None) -> Any:
+                loop.skipped += timeout or 0.0
+                return super().select(0)
+
+        super().__init__(Selector())
+
+    def time(self) -> float:
+        return super().time() + self.skipped
+
+
+def endorsed_in_time(world: Any) -> Any:
+    """What a client gets that names no organisations and waits for as long as ours does."""
+    request = gateway_pb2.EndorseRequest(proposed_transaction=world.proposal())
+    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
+        return runner.run(world.gateway.Endorse(request, world.context(Deadlines().endorse)))
+
+
+@pytest.mark.parametrize("hanging", ["hospital", "regulator"])
+def test_a_peer_that_hangs_for_good_leaves_the_client_time_for_the_others(world: Any, hanging: str) -> None:
+    world.peers[hanging].delay = math.inf
+    others = sorted({"hospital", "lab", "regulator"} - {hanging})
+    assert world.endorsers(endorsed_in_time(world)) == others
+
+
+def test_the_clients_deadline_lasts_for_two_that_hang_one_after_the_other() -> None:
+    deadline = Deadlines().endorse
+    assert deadline is not None
+    assert deadline >= 2 * ENDORSEMENT_TIMEOUT_S + 2
+
+
+def test_the_own_peer_is_cut_short_by_the_client_alone(world: Any) -> None:
+    world.peers["lab"].delay = ENDORSEMENT_TIMEOUT_S + 2
+    assert "lab" in world.endorsers(endorsed_in_time(world))
+    world.peers["lab"].delay = math.inf
+    assert world.refused(lambda: endorsed_in_time(world)).code is StatusCode.DEADLINE_EXCEEDED
 
 
 def test_more_calls_than_allowed_are_refused_in_fabrics_words(world: Any) -> None:

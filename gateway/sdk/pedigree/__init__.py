@@ -11,31 +11,35 @@ Recording methods return only after the transaction is committed and valid. They
 `idempotency_key` after any loss; within one call that happens by itself.
 """
 
-from pedigree.client import Pedigree
-from pedigree.errors import (
-    Conflict,
-    Disagreement,
-    Forbidden,
-    InvalidEvidence,
-    InvalidInput,
-    InvalidRequest,
-    LedgerFault,
-    NotFound,
-    OutcomeUnknown,
-    PedigreeError,
-    Refused,
-    Unauthenticated,
-    Unavailable,
-    Unmet,
-    Unreachable,
-)
-from pedigree.evidence import parse_evidence, read_evidence
-from pedigree.files import digest_file, digest_files, manifest_digest
-from pedigree.folders import CODE_NAMES, GIT_PATHS
-from pedigree.proofs import Verdict, verify_record
-from pedigree.recorded import Recorded
-from pedigree.runs import Run
-from pedigree.uploads import Progress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pedigree.client import Pedigree
+    from pedigree.errors import (
+        Conflict,
+        Disagreement,
+        Forbidden,
+        InvalidEvidence,
+        InvalidInput,
+        InvalidRequest,
+        LedgerFault,
+        NotFound,
+        OutcomeUnknown,
+        PedigreeError,
+        Refused,
+        Unauthenticated,
+        Unavailable,
+        Unmet,
+        Unreachable,
+    )
+    from pedigree.evidence import parse_evidence, read_evidence
+    from pedigree.files import digest_file, digest_files, manifest_digest
+    from pedigree.folders import CODE_NAMES, GIT_PATHS
+    from pedigree.proofs import Verdict, verify_record
+    from pedigree.recorded import Recorded
+    from pedigree.runs import Run
+    from pedigree.uploads import Progress
 
 __all__ = [
     "CODE_NAMES",
@@ -67,3 +71,45 @@ __all__ = [
     "read_evidence",
     "verify_record",
 ]
+
+_NAMES = {
+    "pedigree.client": ("Pedigree",),
+    "pedigree.errors": (
+        "Conflict",
+        "Disagreement",
+        "Forbidden",
+        "InvalidEvidence",
+        "InvalidInput",
+        "InvalidRequest",
+        "LedgerFault",
+        "NotFound",
+        "OutcomeUnknown",
+        "PedigreeError",
+        "Refused",
+        "Unauthenticated",
+        "Unavailable",
+        "Unmet",
+        "Unreachable",
+    ),
+    "pedigree.evidence": ("parse_evidence", "read_evidence"),
+    "pedigree.files": ("digest_file", "digest_files", "manifest_digest"),
+    "pedigree.folders": ("CODE_NAMES", "GIT_PATHS"),
+    "pedigree.proofs": ("Verdict", "verify_record"),
+    "pedigree.recorded": ("Recorded",),
+    "pedigree.runs": ("Run",),
+    "pedigree.uploads": ("Progress",),
+}
+"""Where each name is. A module is imported when one of its names is first asked for (PEP 562), so that a command which
+only prints its help does not wait for the client."""
+_MODULE = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

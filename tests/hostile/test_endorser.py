@@ -20,8 +20,11 @@ from fabricharness import messages
 from fabricharness.networks import Org, wait_until
 from hostileharness.world import CHANNEL, Liar, World
 
+from gateway.fabric import Deadlines
 from pedigree import PedigreeError
 
+ENDORSE_WITHIN = Deadlines().endorse or 0.0
+HANGING_WRITES = 4
 OWN = "_implicit_org_RegulatorMSP"
 BOTH = ["LabMSP", "RegulatorMSP"]
 
@@ -175,6 +178,21 @@ def test_an_endorser_that_refuses_late_costs_time_and_nothing_else(world: World,
     recorded = world.clients["lab"].register_model(f"{name}-2", title="Two honest ones are enough")
     world.clients["hospital"].at_least(recorded.height)
     assert world.clients["hospital"].model(f"{name}-2")["record"] == recorded.record
+
+
+def test_an_endorser_that_never_answers_ends_no_write_that_others_can_endorse(
+    world: World, liar: Liar, name: str
+) -> None:
+    """Ours is the choice of a policy, the peer's that of organisations: sooner or later it asks the one that hangs."""
+    liar.tell(refuse={name: "too late for everybody"}, after=3 * ENDORSE_WITHIN)
+    durations = []
+    for number in range(HANGING_WRITES):
+        started = time.monotonic()
+        recorded = world.clients["lab"].register_model(f"{name}-{number}", title="Two honest ones are enough")
+        durations.append(round(time.monotonic() - started, 1))
+        assert world.clients["lab"].model(f"{name}-{number}")["record"] == recorded.record
+    print("seconds for each write while one of three endorsers hangs:", durations)
+    assert "peer-timeout" not in world.log("gateway-lab", lines=200)
 
 
 def garbage(attacker: Org, seen: Path) -> Any:

@@ -263,6 +263,7 @@ class Story:
 
     def survive(self) -> None:
         """Kill every process without warning, start again, and ask the same questions."""
+        self._clients["regulator"].at_least(self._clients["lab"].ledger()["height"])
         before = self._questions()
         self.close()
         self._consortium.kill()
@@ -281,14 +282,14 @@ class Story:
         self._note("the same questions are answered in the same words")
 
     def _questions(self) -> dict[str, Any]:
-        """What is asked before the crash and after it."""
+        """What is asked before the crash and after it; where others write too, the height of an answer may grow."""
         regulator = self._clients["regulator"]
         answers = {
             "stage": regulator.artifact(self._names.version),
             "upstream": regulator.lineage(self._names.version, direction="up"),
             "downstream": regulator.lineage(f"dataset:{self._names.dataset}", direction="down"),
-            "version": regulator.dataset_version(self._names.dataset, 1),
-            "model": regulator.model_version(self._names.model, 1),
+            "version": {**regulator.dataset_version(self._names.dataset, 1), "height": None},
+            "model": {**regulator.model_version(self._names.model, 1), "height": None},
         }
         return {"answers": json.loads(json.dumps(answers)), "height": regulator.ledger()["height"]}
 

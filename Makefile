@@ -21,7 +21,7 @@ APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliab
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report reliability hostile \
+.PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report scenarios reliability hostile \
         fuzz conformance conformance-table foreign containers check generate licences reference format bench lock clean \
         network-images network-up network-down network-status network-reset network-logs doctor backup restore loadtest add-org rotate-tls
 
@@ -70,6 +70,9 @@ coverage-report: $(VENV)/.dev  ## compare what the last run with coverage found 
 	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100
 	@$(BIN)/python -m coverage report --fail-under=92 | tail -n 3
 
+scenarios: $(VENV)/.dev  ## run every feature's stories and refusals on three organisations (LEDGER=fabric), as docs/features.md lists them
+	@$(BIN)/python -m pytest -q tests/scenarios --ledger=$(LEDGER) $(ARGS)
+
 reliability: $(VENV)/.dev  ## load, kill -9, power cuts and slow clients on the running programs (PEDIGREE_KILLS=20 for long)
 	@$(BIN)/python -m pytest -q tests/reliability --ledger=$(LEDGER) $(ARGS)
 
@@ -91,15 +94,17 @@ foreign: $(VENV)/.dev  ## drive the ledger with the Node client and chaincode, a
 containers: $(VENV)/.dev  ## bring Fabric up in containers and kill, stop and cut off its parts (needs Docker and Fabric)
 	@$(BIN)/python -m pytest -q tests/containers $(ARGS)
 
-generate: $(VENV)/.dev  ## write what derives from the table of operations: the SDK's typed methods, the guide's tables
+generate: $(VENV)/.dev  ## write what derives from the table of operations: the SDK's typed methods, the guide's tables; docs/features.md
 	@$(BIN)/python -m tests.generate
 	@$(BIN)/python tests/guide_tables.py
+	@$(BIN)/python tests/features.py
 
 check: $(VENV)/.dev  ## lint, types, formatting, import directions, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m tests.generate --check
+	@$(BIN)/python tests/features.py --check
 	@$(BIN)/python -m pytest -q tests/test_house.py tests/test_documents.py::test_the_tables_of_operations_are_those_of_the_table
 
 licences: $(VENV)/.dev  ## renew the law's table of SPDX licences (LIST=folder, a copy of spdx/license-list-data)

@@ -218,6 +218,14 @@ def test_the_tables_of_operations_are_those_of_the_table() -> None:
         guide.within(page.replace(guide.END, ""))
 
 
+def test_the_page_of_features_is_what_the_scenarios_say() -> None:
+    features = _loaded("features")
+    assert features.page() == features.PAGE.read_text(encoding="utf-8"), "run `make generate`"
+    shown = features.tests()
+    assert all(each.feature in features.features() for each in shown)
+    assert {each.story for each in shown}.isdisjoint(each.partition(": ")[2] for each in features.missing())
+
+
 def test_links_and_files_exist() -> None:
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,14 @@ from gateway.demo.story import FOUNDING_POLICY, ORIGIN
 from pedigree import Pedigree, PedigreeError, Recorded
 
 _names = itertools.count(1)
+
+
+def pytest_bdd_apply_tag(tag: str, function: Callable[..., object]) -> bool | None:
+    """A tag such as @F1 says which feature a scenario shows; its story is its title."""
+    if not re.fullmatch(r"F\d+", tag):
+        return None
+    pytest.mark.story(tag, function.__doc__ or "")(function)
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+@F5
 Feature: Endorsement by several organisations
   A model is approved when enough organisations, the required roles among them, vouch for it with
   signed statements. Nobody vouches for his own work, twice, or in another's name.

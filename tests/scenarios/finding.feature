@@ -1,5 +1,6 @@
+@F7
 Feature: Finding what was recorded
-  Whoever holds a file, a name or a word finds what any organisation recorded about it, at its own gateway,
+  Anyone who holds a file, a name or a word finds what any organisation recorded about it, at its own gateway,
   and can ask the ledger itself.
 
   Background:

@@ -1,3 +1,4 @@
+@F4
 Feature: Training log and lineage
   A model's version names the run that made it, the run names the data it read, and nobody can close a
   circle or leave a parent out.

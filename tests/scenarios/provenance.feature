@@ -1,3 +1,4 @@
+@F1
 Feature: Data sets and provenance
   A supplier registers data with its origin and licence and commits to every record, so that nobody,
   the supplier included, can change a record later without being found.

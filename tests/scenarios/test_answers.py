@@ -116,6 +116,7 @@ def gateways(
     made.close()
 
 
+@pytest.mark.story("F7", "Every operation answers what the OpenAPI document describes")
 def test_every_operation_answers_what_the_document_describes(gateways: Gateways) -> None:
     ask = gateways.ask
     data, net, version = "answers", "answers-net", "model-version:answers-net:1"

@@ -19,7 +19,11 @@ from packaging.requirements import Requirement
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
 
-pytestmark = [pytest.mark.xdist_group("scenarios"), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.xdist_group("scenarios"),
+    pytest.mark.timeout(180),
+    pytest.mark.story("F7", "The SDK is installed alone, with httpx only"),
+]
 
 ROOT = Path(__file__).parents[2]
 SDK = ROOT / "gateway" / "sdk"
@@ -134,6 +138,7 @@ def test_the_wheel_holds_the_files_of_the_repository(installed: Installed) -> No
     assert packed["pedigree/characters.py"] == (ROOT / "chaincode" / "domain" / "characters.py").read_bytes()
 
 
+@pytest.mark.story("F7", "A program records and checks with the SDK alone, and its command verifies a file offline")
 @pytest.mark.slow
 @pytest.mark.usefixtures("clients")
 def test_a_program_records_and_checks_with_it_and_the_command_verifies(

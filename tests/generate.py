@@ -20,6 +20,7 @@ from chaincode.domain.register import ACTION, KIND, Kind
 from chaincode.domain.values import Ref
 from gateway.api.operations import OPERATIONS
 from gateway.api.rows import PAGE_LIMIT, Operation, Parameter, report
+from gateway.rest.reports import OUTCOMES
 from gateway.rest.schemas import Components
 
 SDK: Final = Path(__file__).resolve().parents[1] / "gateway" / "sdk" / "pedigree"
@@ -35,12 +36,19 @@ _PARTS: Final = {
     "EvidenceRecord": "The one record that evidence is about; its content is base64.",
     "Header": "What a table says above its records.",
     "InboxItem": "An artifact that awaits an endorsement of this organisation.",
+    "Facts": "What a refusal is about: its code defines which of these there are.",
     "Key": "The API key that a request came with.",
+    "Problem": "What is answered to what was refused or failed (RFC 9457).",
     "Said": "What one organisation says a transaction answered.",
     "SearchResult": "A record that was found.",
     "Transaction": "Where something is on the ledger.",
 }
 """What the parts of the gateway's own answers are."""
+_OWN_FACTS: Final = {
+    "field": {"type": "string", "description": "The argument that was not sent, because the ledger would refuse it."},
+    "idempotency_key": {"type": "string", "description": "The key to send again, where the outcome is not known."},
+}
+"""Facts of what goes wrong in the client itself."""
 _PLAIN: Final = {"string": "str", "integer": "int", "boolean": "bool", "null": "None"}
 _WIDTH: Final = 120
 
@@ -59,8 +67,10 @@ def files() -> dict[Path, str]:
         for parameter in row.taken:
             if parameter.form == "choice":
                 components.choice(parameter.name, parameter.choices)
+    components.report("Problem")
     schemas = components.schemas
     schemas["Event"] = _event(components)
+    schemas["Facts"] = {**schemas["Facts"], "properties": {**schemas["Facts"]["properties"], **_OWN_FACTS}}
     methods = "".join(line for row in OPERATIONS if "sdk" not in row.odd for line in _methods(row, components))
     return {
         SDK / "documents.py": _formatted(_documents(schemas)),
@@ -80,11 +90,10 @@ def differences() -> list[str]:
 
 def _documents(schemas: Mapping[str, Schema]) -> str:
     """The module of types: the members of every document that is taken or answered."""
-    bodies = {_capital(row.name) for row in OPERATIONS if row.body is not None}
-    left_out = bodies | {name for name, each in schemas.items() if _is_outcome(name, each)}
-    shown = {name: each for name, each in sorted(schemas.items()) if name not in left_out}
-    words = [f"{name} = {_type(each)}\n" for name, each in shown.items() if "properties" not in each]
+    shown = dict(sorted(schemas.items()))
+    words = [f"{name} = {_type(each)}\n" for name, each in shown.items() if not {"properties", "anyOf"} & set(each)]
     dicts = [_typed_dict(name, each) for name, each in shown.items() if "properties" in each]
+    unions = [f"{name} = {_type(each)[1:-1]}\n" for name, each in shown.items() if "anyOf" in each]
     return "\n".join(
         (
             _LICENCE,
@@ -102,6 +111,8 @@ def _documents(schemas: Mapping[str, Schema]) -> str:
             "",
             *dicts,
             "",
+            *unions,
+            "",
             *_references(),
             *_unmet(),
         )
@@ -116,10 +127,6 @@ def _event(components: Components) -> Schema:
             properties |= components._members(event)["properties"]
     said = "What a transaction announced; its `name` says which of the other members it has."
     return {"description": said, "required": ["name", "schema"], "properties": properties}
-
-
-def _is_outcome(name: str, schema: Schema) -> bool:
-    return name.startswith("Recorded") and "event" in schema.get("properties", {})
 
 
 def _typed_dict(name: str, schema: Schema) -> str:
@@ -141,6 +148,11 @@ def _meaning(name: str, schema: Schema) -> str:
         return "A page of entries; `next` is the `cursor` of the page after it."
     if name.endswith("Entry") and {"record", "transaction"} <= set(members):
         return "A record and the transaction that wrote it."
+    if name in OUTCOMES:
+        return "What is answered where this was recorded; methods make a `Recorded` of it."
+    senders = [row.sdk for row in OPERATIONS if row.body is not None and _capital(row.name) == name]
+    if senders:
+        return f"What `{senders[0]}` sends."
     methods = [row.sdk for row in OPERATIONS if row.answer == report(name, paged=row.answer.paged)]
     return f"What `{methods[0]}` answers." if methods else _PARTS.get(name, "A part of an answer.")
 

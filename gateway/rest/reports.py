@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON Schemas of what a gateway answers beside the ledger's records: components of the OpenAPI document, by name."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Final, get_type_hints
 
-from chaincode.domain.register import RECORDS
-from gateway.api.operations import CSV_AND_JSON_LINES
+from chaincode.domain.errors import LedgerError
+from chaincode.domain.register import KIND, RECORDS
+from gateway.api.operations import CSV_AND_JSON_LINES, OPERATIONS
 from gateway.services.progress import Stage
 from gateway.services.reading import SOURCES
 
@@ -20,6 +22,18 @@ COUNT: Schema = {
     "count_exact": {"type": "boolean", "description": "False where there are more than `count`, or may be."},
 }
 _ARTIFACTS: Final = tuple(kind.record.__name__ for kind in RECORDS if kind.reference)
+
+
+def outcome_of(kinds: tuple[str, ...]) -> str:
+    """The name of the component of what is answered where one of these kinds was recorded."""
+    return "Recorded" + "Or".join(KIND[kind].record.__name__ for kind in kinds)
+
+
+OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    outcome_of(row.answer.kinds): row.answer.kinds for row in OPERATIONS if row.records
+}
+"""The kinds of record of each outcome, by its component's name."""
+_RECORDED: Final = tuple(KIND[kind].record.__name__ for kind in dict.fromkeys(sum(OUTCOMES.values(), ())))
 
 
 def reference(name: str) -> Schema:
@@ -51,6 +65,52 @@ def _details(entry: str, **more: Schema) -> Schema:
     )
 
 
+def _facts_of_the_law() -> Iterator[tuple[str, Schema]]:
+    """Every fact of a refusal by the law; a name that two refusals give to facts of different types has both."""
+    forms: dict[object, Schema] = {str: _TEXT, int: _WHOLE, tuple[str, ...]: _TEXTS}
+    found: dict[str, list[Schema]] = {}
+    waiting: list[type[LedgerError]] = [LedgerError]
+    while waiting:
+        refusal = waiting.pop(0)
+        waiting += refusal.__subclasses__()
+        hints = get_type_hints(refusal)
+        for each in fields(refusal):
+            form = forms[hints[each.name]]
+            if form not in found.setdefault(each.name, []):
+                found[each.name].append(form)
+    for name, types in sorted(found.items()):
+        yield name, types[0] if len(types) == 1 else {"anyOf": sorted(types, key=str)}
+
+
+_FACTS_OF_THE_GATEWAY: Final[Mapping[str, Schema]] = {
+    "asked": _WHOLE,
+    "block": _WHOLE,
+    "dataset": _TEXT,
+    "delimiter": _TEXT,
+    "first": _WHOLE,
+    "grpc": _TEXT,
+    "header": _TEXT,
+    "height": _WHOLE,
+    "index": _WHOLE,
+    "limit": _WHOLE,
+    "line": _WHOLE,
+    "needed": _TEXT,
+    "number": _WHOLE,
+    "operation": _TEXT,
+    "organisation": _TEXT,
+    "organisations": _TEXTS,
+    "parameter": _TEXT,
+    "reason": _TEXT,
+    "recorded": {"type": "boolean"},
+    "root": _TEXT,
+    "said": {"type": "array", "items": reference("PeersWords")},
+    "status": _WHOLE,
+    "term": _TEXT,
+    "transaction_id": _TEXT,
+    "validation_code": _WHOLE,
+}
+"""Facts of failures that are not refusals by the law; a test compares them with what is raised."""
+
 REPORTS: Final[Mapping[str, Schema]] = {
     "Problem": _object(
         {
@@ -63,7 +123,16 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "facts": reference("Facts"),
         }
     ),
-    "Facts": {"type": "object", "description": "What a refusal is about, by the names that its code defines."},
+    "Facts": {
+        "type": "object",
+        "description": "What a refusal is about: its code defines which of these there are. Those of a newer ledger "
+        "may have others.",
+        "properties": dict(sorted({**_FACTS_OF_THE_GATEWAY, **dict(_facts_of_the_law())}.items())),
+    },
+    "PeersWords": {
+        "description": "What another organisation's peer said, which proves nothing.",
+        **_object({"organisation": _TEXT, "text": _TEXT}),
+    },
     "Pending": _object({"operation": _TEXT}, "operation"),
     "Transaction": _object(
         {
@@ -204,7 +273,10 @@ REPORTS: Final[Mapping[str, Schema]] = {
         "result",
     ),
     "SubmissionState": {"type": "string", "enum": ["pending", "succeeded", "failed"]},
-    "Result": {"type": "object", "description": "What the operation answers, or a problem."},
+    "Result": {
+        "description": "What the operation answers, or a problem.",
+        "anyOf": [reference(name) for name in (*OUTCOMES, "Problem")],
+    },
     "Progress": {
         "description": "How far an upload has come that is read after the request was answered.",
         **_object(
@@ -265,6 +337,17 @@ REPORTS: Final[Mapping[str, Schema]] = {
             ),
         }
     ),
-    "Reply": {"type": "object", "description": "The chaincode's answer: the record, and the event."},
-    "Said": _object({"by": _TEXT, "reply": reference("Reply")}),
+    "Reply": {
+        "description": "The chaincode's answer: the record, and the event.",
+        **_object({"record": reference("AnyRecord"), "event": reference("Event")}),
+    },
+    "AnyRecord": {
+        "description": "A record of any kind that a user can have written.",
+        "anyOf": [reference(name) for name in _RECORDED],
+    },
+    "Said": _object({"by": _TEXT, "reply": reference("UnshownReply")}),
+    "UnshownReply": {
+        "type": "object",
+        "description": "Whatever the organisation says was answered: nothing on the ledger gives it a form.",
+    },
 }

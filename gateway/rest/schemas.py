@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from chaincode.domain import codec, float64, text, values
 from chaincode.domain.register import COMMANDS
 from gateway.api.rows import Answer, Operation
-from gateway.rest.reports import COUNT, HEIGHT, REPORTS, Schema, reference
+from gateway.rest.reports import COUNT, HEIGHT, OUTCOMES, REPORTS, Schema, outcome_of, reference
 
 # What the scalar types look like in JSON; a type that is not here is described by its base alone.
 _FORMS: Mapping[str, Schema] = {
@@ -121,6 +121,8 @@ class Components:
             kind = _KIND_OF.get(name.removesuffix("Entry"))
             if name in REPORTS:
                 self.report(name)
+            elif name in OUTCOMES:
+                self._outcome(OUTCOMES[name])
             elif kind is not None and name.endswith("Entry"):
                 self._entry(kind)
             elif kind is not None:
@@ -143,7 +145,7 @@ class Components:
     def _outcome(self, kinds: tuple[str, ...]) -> Schema:
         records = [self.record(kind) for kind in kinds]
         return self._named(
-            "Recorded" + "Or".join(codec.KINDS[kind].__name__ for kind in kinds),
+            outcome_of(kinds),
             _object(
                 {
                     "record": records[0] if len(records) == 1 else {"anyOf": records},

@@ -45,10 +45,6 @@ MediaType = Literal["text/csv", "application/jsonl"]
 
 Relation = Literal["fine-tuned", "distilled", "merged", "quantised", "adapter"]
 
-Reply = Mapping[str, Any]
-
-Result = Mapping[str, Any]
-
 Sensitivity = Literal["public", "internal", "confidential", "personal", "special-category"]
 
 Source = Literal["read-model", "ledger"]
@@ -57,7 +53,15 @@ Stage = Literal["draft", "submitted", "endorsed", "approved", "deployed", "depre
 
 SubmissionState = Literal["pending", "succeeded", "failed"]
 
+UnshownReply = Mapping[str, Any]
+
 UploadStage = Literal["reading", "recording"]
+
+
+class AdvanceArtifact(TypedDict):
+    """What `advance` sends."""
+
+    to: "Stage"
 
 
 class ArtifactStage(TypedDict):
@@ -115,6 +119,22 @@ class Code(TypedDict):
     repository: NotRequired[str]
     commit: NotRequired[str]
     ignored: NotRequired[Sequence[str]]
+
+
+class CommitDatasetVersion(TypedDict):
+    """What `commit_records` sends."""
+
+    number: NotRequired[int]
+    root: str
+    size: NotRequired[int]
+    leaf_schema: NotRequired["LeafSchema"]
+    change: NotRequired["Change"]
+    parent_root: NotRequired[str]
+    consistency: NotRequired[Sequence[str]]
+    header: NotRequired[str]
+    card: NotRequired[str]
+    derivation: NotRequired["Derivation"]
+    note: NotRequired[str]
 
 
 class Dataset(TypedDict):
@@ -234,6 +254,13 @@ class DatasetVersionPage(TypedDict):
     """False where there are more than `count`, or may be."""
 
 
+class DeclareModelParent(TypedDict):
+    """What `declare_parent` sends."""
+
+    parent: str
+    relation: "Relation"
+
+
 class Derivation(TypedDict):
     """The data set versions that this one was made from, and how."""
 
@@ -306,6 +333,15 @@ class EdgePage(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+
+
+class EndorseArtifact(TypedDict):
+    """What `endorse` sends."""
+
+    envelope: NotRequired["Envelope"]
+    stage: NotRequired["Stage"]
+    digest: NotRequired[str]
+    """The digest that was examined; the recorded one by default."""
 
 
 class Endorsement(TypedDict):
@@ -433,6 +469,73 @@ class EvidenceRecord(TypedDict):
     id: str
     content: str
     header: NotRequired["Header"]
+
+
+class Facts(TypedDict):
+    """What a refusal is about: its code defines which of these there are. Those of a newer ledger may have others."""
+
+    action: NotRequired[str]
+    ancestor: NotRequired[str]
+    ancestor_licence: NotRequired[str]
+    asked: NotRequired[int]
+    at: NotRequired[int]
+    block: NotRequired[int]
+    by: NotRequired[str]
+    dataset: NotRequired[str]
+    delimiter: NotRequired[str]
+    digest: NotRequired[str]
+    entry: NotRequired[str]
+    expected: NotRequired["int | str"]
+    expression: NotRequired[str]
+    finished: NotRequired[int]
+    first: NotRequired[int]
+    function: NotRequired[str]
+    given: NotRequired["int | str"]
+    grpc: NotRequired[str]
+    header: NotRequired[str]
+    height: NotRequired[int]
+    identifier: NotRequired[str]
+    index: NotRequired[int]
+    kind: NotRequired[str]
+    licence: NotRequired[str]
+    limit: NotRequired[int]
+    line: NotRequired[int]
+    list_version: NotRequired[str]
+    missing: NotRequired["int | str"]
+    needed: NotRequired[str]
+    next: NotRequired[str]
+    number: NotRequired[int]
+    operation: NotRequired[str]
+    organisation: NotRequired[str]
+    organisations: NotRequired[Sequence[str]]
+    owner: NotRequired[str]
+    parameter: NotRequired[str]
+    parent: NotRequired[str]
+    path: NotRequired[Sequence[str]]
+    pointer: NotRequired[str]
+    pointers: NotRequired[Sequence[str]]
+    quarantined_by: NotRequired[str]
+    reason: NotRequired[str]
+    recorded: NotRequired[bool]
+    reference: NotRequired[str]
+    roles: NotRequired[str]
+    root: NotRequired[str]
+    said: NotRequired[Sequence["PeersWords"]]
+    schema: NotRequired[int]
+    size: NotRequired[int]
+    stage: NotRequired[str]
+    started: NotRequired[int]
+    status: NotRequired[int]
+    term: NotRequired[str]
+    to: NotRequired[str]
+    transaction: NotRequired[str]
+    transaction_id: NotRequired[str]
+    unclassified: NotRequired[str]
+    validation_code: NotRequired[int]
+    field: NotRequired[str]
+    """The argument that was not sent, because the ledger would refuse it."""
+    idempotency_key: NotRequired[str]
+    """The key to send again, where the outcome is not known."""
 
 
 class FileEntry(TypedDict):
@@ -659,6 +762,13 @@ class Parameter(TypedDict):
     value: str
 
 
+class PeersWords(TypedDict):
+    """What another organisation's peer said, which proves nothing."""
+
+    organisation: str
+    text: str
+
+
 class Policy(TypedDict):
     """The policy in force; under a second key, each version as it was."""
 
@@ -754,6 +864,18 @@ class PolicyVotePage(TypedDict):
     """False where there are more than `count`, or may be."""
 
 
+class Problem(TypedDict):
+    """What is answered to what was refused or failed (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    facts: "Facts"
+
+
 class Progress(TypedDict):
     """How far an upload has come that is read after the request was answered."""
 
@@ -763,6 +885,12 @@ class Progress(TypedDict):
     bytes_read: int
     records: int
     """Records read and hashed."""
+
+
+class QuarantineArtifact(TypedDict):
+    """What `quarantine` sends."""
+
+    reason: str
 
 
 class QuorumRule(TypedDict):
@@ -793,6 +921,31 @@ class Reading(TypedDict):
     fields: NotRequired[Sequence[str]]
 
 
+class RecordEvaluation(TypedDict):
+    """Record how a model version did on a data set version."""
+
+    evaluation: str
+    subject: str
+    digest: str
+    data: "RunInput"
+    metrics: Sequence["Metric"]
+    evaluated_at: int
+    note: NotRequired[str]
+
+
+class RecordModelVersion(TypedDict):
+    """Record a version of one's own model."""
+
+    number: NotRequired[int]
+    digest: str
+    files: Sequence["FileEntry"]
+    licence: str
+    run: NotRequired[str]
+    parents: NotRequired[Sequence["ModelParent"]]
+    note: NotRequired[str]
+    ignore_paths: NotRequired[Sequence[str]]
+
+
 class RecordProof(TypedDict):
     """That a record is in a version: its leaf, its position and the path to the root; kept and sent off chain."""
 
@@ -807,6 +960,152 @@ class RecordProof(TypedDict):
     consent: int
     purposes: str
     path: Sequence[str]
+
+
+class RecordRun(TypedDict):
+    """Record a training run that is over."""
+
+    run: str
+    code: "Code"
+    environment: "Environment"
+    started: int
+    finished: int
+    inputs: NotRequired[Sequence["RunInput"]]
+    parents: NotRequired[Sequence[str]]
+    parameters: NotRequired[Sequence["Parameter"]]
+    metrics: NotRequired[Sequence["Metric"]]
+    note: NotRequired[str]
+
+
+class RecordedArtifactStage(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "ArtifactStage"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedDataset(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Dataset"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedDatasetVersion(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "DatasetVersion"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedEndorsement(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Endorsement"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedEndorsementOrArtifactStage(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Endorsement | ArtifactStage"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedEvaluation(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Evaluation"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedLaterParents(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "LaterParents"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedModel(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Model"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedModelVersion(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "ModelVersion"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedPolicyOrPolicyVote(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Policy | PolicyVote"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedRejection(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Rejection"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedTrainingRun(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "TrainingRun"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RegisterDataset(TypedDict):
+    """Register a data set; the caller's organisation becomes its owner."""
+
+    dataset: str
+    title: str
+    licence: str
+    origin: "Origin"
+    sensitivity: "Sensitivity"
+    jurisdictions: NotRequired[Sequence[str]]
+    description: NotRequired[str]
+    creator: NotRequired[str]
+    card: NotRequired[str]
+    distributions: NotRequired[Sequence[str]]
+
+
+class RegisterModel(TypedDict):
+    """Register a model; the caller's organisation becomes its owner."""
+
+    model: str
+    title: str
+    task: NotRequired[str]
+    description: NotRequired[str]
+    card: NotRequired[str]
+
+
+class RejectArtifact(TypedDict):
+    """What `reject` sends."""
+
+    envelope: NotRequired["Envelope"]
+    reason: str
+    stage: NotRequired["Stage"]
+    digest: NotRequired[str]
+    """The digest that was examined; the recorded one by default."""
 
 
 class Rejection(TypedDict):
@@ -834,6 +1133,19 @@ class RejectionEntry(TypedDict):
     """How many blocks the answer reflects, at least."""
 
 
+class ReleaseArtifact(TypedDict):
+    """What `release` sends."""
+
+    reason: str
+
+
+class Reply(TypedDict):
+    """The chaincode's answer: the record, and the event."""
+
+    record: "AnyRecord"
+    event: "Event"
+
+
 class RunInput(TypedDict):
     """A data set version that a run used, and the root that the trainer found in its copy."""
 
@@ -846,7 +1158,7 @@ class Said(TypedDict):
     """What one organisation says a transaction answered."""
 
     by: str
-    reply: "Reply"
+    reply: "UnshownReply"
 
 
 class SearchResult(TypedDict):
@@ -922,6 +1234,14 @@ class Submission(TypedDict):
     """Body of the final answer."""
 
 
+class SubmitArtifact(TypedDict):
+    """What `submit` sends."""
+
+    digest: NotRequired[str]
+    """The digest that was examined; the recorded one by default."""
+    note: NotRequired[str]
+
+
 class TrainingRun(TypedDict):
     """A training run; never rewritten."""
 
@@ -983,6 +1303,55 @@ class TransactionOutcome(TypedDict):
     """What a valid transaction says it answered, without public entries to show for it: the word of the organisation
     that signed it, and of nobody else.
     """
+
+
+class VoteForPolicy(TypedDict):
+    """What `set_policy` sends."""
+
+    number: int
+    members: Sequence["Member"]
+    rules: Sequence["QuorumRule"]
+    amendment_threshold: int
+    amendment_roles: NotRequired[Sequence[str]]
+
+
+class WithdrawEndorsement(TypedDict):
+    """What `withdraw` sends."""
+
+    reason: str
+    stage: NotRequired["Stage"]
+
+
+AnyRecord = (
+    Dataset
+    | DatasetVersion
+    | Model
+    | ModelVersion
+    | LaterParents
+    | TrainingRun
+    | Evaluation
+    | Policy
+    | PolicyVote
+    | ArtifactStage
+    | Endorsement
+    | Rejection
+)
+
+Result = (
+    RecordedDataset
+    | RecordedDatasetVersion
+    | RecordedModel
+    | RecordedModelVersion
+    | RecordedLaterParents
+    | RecordedTrainingRun
+    | RecordedEvaluation
+    | RecordedPolicyOrPolicyVote
+    | RecordedArtifactStage
+    | RecordedEndorsement
+    | RecordedRejection
+    | RecordedEndorsementOrArtifactStage
+    | Problem
+)
 
 
 REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -23,9 +23,12 @@ PedigreeError
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from pedigree.documents import UNMET
+from pedigree.documents import UNMET, DatasetComparison, Facts
+
+if TYPE_CHECKING:
+    from pedigree.models import ModelComparison
 
 
 class PedigreeError(Exception):
@@ -38,14 +41,14 @@ class PedigreeError(Exception):
         code: str,
         status: int | None = None,
         retryable: bool = False,
-        facts: Mapping[str, Any] | None = None,
+        facts: Facts | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code
         self.status = status
         self.retryable = retryable
-        self.facts = dict(facts or {})
+        self.facts: Facts = {**facts} if facts else {}
 
     saved_to: Path | None = None
     """The file to which a run was saved that could not be recorded; `pedigree run record FILE` takes it."""
@@ -108,13 +111,15 @@ class Unreachable(PedigreeError):
 class Disagreement(PedigreeError):
     """What was checked is not what the ledger names; `report` says what differs."""
 
-    def __init__(self, detail: str, *, code: str = "disagrees", report: Mapping[str, Any] | None = None) -> None:
-        super().__init__(detail, code=code, facts=report)
+    def __init__(
+        self, detail: str, *, code: str = "disagrees", report: "DatasetComparison | ModelComparison | None" = None
+    ) -> None:
+        super().__init__(detail, code=code, facts=cast("Facts | None", report))
 
     @property
-    def report(self) -> dict[str, Any]:
-        """What `verify_dataset` and `verify_model` answer."""
-        return self.facts
+    def report(self) -> "DatasetComparison | ModelComparison":
+        """What `verify_dataset` and `verify_model` answer; empty where something else was checked."""
+        return cast("DatasetComparison | ModelComparison", self.facts)
 
 
 class InvalidEvidence(Disagreement):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib.metadata import distributions
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pedigree import rules
 from pedigree.errors import InvalidInput, PedigreeError, Refused
@@ -22,10 +22,10 @@ from pedigree.numbers import as_number, plain_value
 from pedigree.saving import replace_key, save_run
 
 if TYPE_CHECKING:
-    from pedigree.documents import TrainingRun
+    from pedigree.documents import Code as CodeRecord
+    from pedigree.documents import Environment, InputRole, Metric, Parameter, RecordRun, RunInput, TrainingRun
     from pedigree.recorded import Recorded
 
-Json = dict[str, Any]
 Code = Path | str | Mapping[str, object] | None
 _MOST = {"parameter": rules.MOST_PARAMETERS, "metric": rules.MOST_METRICS}
 _DIGEST = re.compile("[0-9a-fA-F]{64}")
@@ -45,26 +45,26 @@ class Run:
         self,
         *,
         name: str,
-        inputs: Sequence[Json],
+        inputs: Sequence["RunInput"],
         parents: Sequence[str],
-        code: Json,
-        environment: Json,
+        code: "CodeRecord",
+        environment: "Environment",
         parameters: Mapping[str, Any],
         note: str | None,
         folder: Path,
-        save: "Callable[[str, Json], Recorded[TrainingRun]]",
+        save: "Callable[[str, RecordRun], Recorded[TrainingRun]]",
     ) -> None:
         self.name = rules.check_name(name, "the run's name")
         self.recorded: Recorded[TrainingRun] | None = None
         """The committed record, once the block has ended."""
         self.saved_to: Path | None = None
         """The file that holds the run, when it could not be recorded."""
-        self._inputs: list[Json] = []
+        self._inputs: list[RunInput] = []
         self._parents = check_parents(parents)
         self._code = check_code(code)
         self._environment = check_environment(environment)
         self._note = note if note is None else rules.check_text(note, "the note")
-        self._entries: dict[tuple[str, str, int | None], Json] = {}
+        self._entries: dict[tuple[str, str, int | None], Parameter | Metric] = {}
         self._count = dict.fromkeys(_MOST, 0)
         self._bytes = len(json.dumps([self._code, self._environment, note], ensure_ascii=False).encode())
         self._folder = folder.absolute()
@@ -105,8 +105,10 @@ class Run:
         not one number, and for more than 10,000 metrics.
         """
         what = f"metric {str(name)[:60]!r}"
-        entry: Json = {"name": rules.check_text(str(name), what), "value": as_number(value, what)}
-        self._put("metric", entry if step is None else {**entry, "step": rules.check_step(step, what)}, what)
+        entry: Metric = {"name": rules.check_text(str(name), what), "value": as_number(value, what)}
+        if step is not None:
+            entry["step"] = rules.check_step(step, what)
+        self._put("metric", entry, what)
 
     def log_metrics(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Note several measurements of one step."""
@@ -153,8 +155,8 @@ class Run:
             with suppress(OSError):
                 replace_key(self.saved_to, str(uuid.uuid4()))
 
-    def _put(self, kind: str, entry: Json, what: str) -> None:
-        place = (kind, entry["name"], entry.get("step"))
+    def _put(self, kind: str, entry: "Parameter | Metric", what: str) -> None:
+        place = (kind, entry["name"], cast("int | None", entry.get("step")))
         held = self._entries.get(place)
         size = _size(entry) - (0 if held is None else _size(held))
         if self._bytes + size > rules.MOST_BYTES - _RESERVED:
@@ -166,9 +168,10 @@ class Run:
         self._entries[place] = entry
         self._logged = self._started != 0
 
-    def _fields(self) -> Json:
+    def _fields(self) -> "RecordRun":
         finished = self._started + time.monotonic_ns() - self._clock  # the clock of the day may be set back meanwhile
-        fields: Json = {
+        fields: RecordRun = {
+            "run": self.name,
             "code": self._code,
             "environment": self._environment,
             "started": self._started // 1_000_000,
@@ -176,15 +179,17 @@ class Run:
             "inputs": self._inputs,
             "parents": self._parents,
             "parameters": self._listed("parameter"),
-            "metrics": self._listed("metric"),
+            "metrics": cast("list[Metric]", self._listed("metric")),
         }
-        return fields if self._note is None else {**fields, "note": self._note}
+        if self._note is not None:
+            fields["note"] = self._note
+        return fields
 
-    def _listed(self, kind: str) -> list[Json]:
+    def _listed(self, kind: str) -> "list[Parameter | Metric]":
         found = [entry for place, entry in self._entries.items() if place[0] == kind]
         return sorted(found, key=lambda entry: (entry["name"], entry.get("step", -1)))
 
-    def _keep(self, fields: Json) -> None:
+    def _keep(self, fields: "RecordRun") -> None:
         """Write the run to a file; where nothing can be written, the recording is what is left to try."""
         try:
             self.saved_to = save_run(self._folder, self.name, self._key, fields)
@@ -200,15 +205,16 @@ class Run:
         error.add_note(f"The run is kept in {self.saved_to}; record it with: pedigree run record {self.saved_to}")
 
 
-def _size(entry: Json) -> int:
+def _size(entry: "Parameter | Metric") -> int:
     return len(json.dumps(entry, ensure_ascii=False).encode()) + 1
 
 
-def check_input(version: str, root: str, role: str = "train") -> Json:
+def check_input(version: str, root: str, role: str = "train") -> "RunInput":
     """An input of a run."""
     what = f"input {version}"
     rules.check_version(version, "dataset-version", "an input")
-    return {"version": version, "root": rules.check_digest(root, what), "role": rules.check_role(role, what)}
+    found = rules.check_role(role, what)
+    return {"version": version, "root": rules.check_digest(root, what), "role": cast("InputRole", found)}
 
 
 def check_parents(parents: Iterable[str]) -> list[str]:
@@ -219,7 +225,7 @@ def check_parents(parents: Iterable[str]) -> list[str]:
     return found
 
 
-def check_code(code: Mapping[str, Any]) -> Json:
+def check_code(code: Mapping[str, Any]) -> "CodeRecord":
     """What a run records of its code."""
     checks: dict[str, Callable[[Any, str], Any]] = {
         "digest": rules.check_digest,
@@ -227,15 +233,16 @@ def check_code(code: Mapping[str, Any]) -> Json:
         "commit": rules.check_commit,
         "ignored": lambda names, what: [rules.check_text(name, what) for name in names],
     }
-    return _checked("code", code, checks)
+    return cast("CodeRecord", _checked("code", code, checks))
 
 
-def check_environment(environment: Mapping[str, Any]) -> Json:
+def check_environment(environment: Mapping[str, Any]) -> "Environment":
     """Where a run ran."""
-    return _checked("environment", environment, {"digest": rules.check_digest, "description": rules.check_text})
+    checks: dict[str, Callable[[Any, str], Any]] = {"digest": rules.check_digest, "description": rules.check_text}
+    return cast("Environment", _checked("environment", environment, checks))
 
 
-def _checked(what: str, given: Mapping[str, Any], checks: Mapping[str, Callable[[Any, str], Any]]) -> Json:
+def _checked(what: str, given: Mapping[str, Any], checks: Mapping[str, Callable[[Any, str], Any]]) -> object:
     unknown = sorted(set(given) - set(checks))
     if unknown or "digest" not in given:
         raise InvalidInput(f"{what}: it has a digest and may have {', '.join(set(checks) - {'digest'})}", field=what)
@@ -243,10 +250,10 @@ def _checked(what: str, given: Mapping[str, Any], checks: Mapping[str, Callable[
     return {name: checks[name](value, f"the {name} of the {what}") for name, value in present.items()}
 
 
-def code_of(code: Code, ignored: Sequence[str] = ()) -> Json:
+def code_of(code: Code, ignored: Sequence[str] = ()) -> "CodeRecord":
     """What a run records of its code; of a folder, also what its digest leaves out: `CODE_NAMES` and `ignored`."""
     if isinstance(code, Mapping):
-        return {**code}
+        return cast("CodeRecord", {**code})
     if isinstance(code, str) and _DIGEST.fullmatch(code):
         return {"digest": code}
     if isinstance(code, str) and not Path(code).exists():
@@ -266,7 +273,7 @@ def code_of(code: Code, ignored: Sequence[str] = ()) -> Json:
     raise ValueError("say which code ran: a path, a SHA-256, or digest with repository and commit")
 
 
-def environment_of() -> Json:
+def environment_of() -> "Environment":
     """Digest and description of the interpreter and the installed packages."""
     packages = sorted({f"{found.metadata['Name']}=={found.version}" for found in distributions()})
     python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"

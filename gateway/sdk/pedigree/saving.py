@@ -6,15 +6,13 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pedigree.errors import InvalidInput
 
-Json = dict[str, Any]
 SUFFIX = ".pedigree-run.json"
 
 
-def save_run(folder: Path, name: str, key: str, fields: Mapping[str, Any]) -> Path:
+def save_run(folder: Path, name: str, key: str, fields: Mapping[str, object]) -> Path:
     """Write a run to a new file in `folder`, or in the system's folder for temporary files; its path.
 
     The file holds the fields of the record, the name, and the idempotency key: recorded with it, the run is recorded
@@ -44,7 +42,7 @@ def replace_key(path: Path, key: str) -> None:
     _sync_folder(path.parent)
 
 
-def read_run(path: Path | str) -> tuple[str, str | None, Json]:
+def read_run(path: Path | str) -> tuple[str, str | None, dict[str, object]]:
     """Name, idempotency key and fields of a saved run; raises `InvalidInput` and `OSError`."""
     try:
         saved = json.loads(Path(path).read_text(encoding="utf-8"))

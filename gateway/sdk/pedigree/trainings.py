@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from pedigree import rules
 from pedigree.calls import Fields, version_of
@@ -16,7 +17,6 @@ from pedigree.operations import Operations
 from pedigree.recorded import Recorded
 from pedigree.runs import Code, Run, code_of, environment_of
 from pedigree.saving import read_run
-from pedigree.transport import Json
 
 Values = Mapping[str, object] | Sequence[Mapping[str, object]] | None
 """Values by their names: a mapping, or objects of `name`, `value` and, of a metric, `step`."""
@@ -97,7 +97,7 @@ class RunCalls(Operations):
             inputs=[self._input(given) for given in datasets],
             parents=parents,
             code=code_of(code, ignored),
-            environment=environment_of() if environment is None else dict(environment),
+            environment=environment_of() if environment is None else environment,
             parameters=dict(parameters or {}),
             note=note,
             folder=Path() if save_in is None else Path(save_in),
@@ -140,14 +140,13 @@ class RunCalls(Operations):
     ) -> Recorded[TrainingRun]:
         return self._record("/v1/runs", {"run": name, **_listed(fields)}, key, organisations)
 
-    def _input(self, given: str | RunInput | Mapping[str, str]) -> Json:
-        entry: Json = {"version": given} if isinstance(given, str) else dict(given)
+    def _input(self, given: str | RunInput | Mapping[str, str]) -> RunInput:
+        entry: Mapping[str, object] = {"version": given} if isinstance(given, str) else given
         name, number = version_of(str(entry.get("version")), "dataset-version")
         root = self.dataset_version(name, number)["record"]["root"]
-        entry.setdefault("root", root)
-        if entry["root"] != root:
+        if entry.get("root", root) != root:
             raise Disagreement(f"{entry['version']} has the root {root}, not {entry['root']}", code="artifact-altered")
-        return {"role": "train", **entry}
+        return cast("RunInput", {"role": "train", "root": root, **entry})
 
     def _parent(self, reference: str) -> None:
         name, number = version_of(reference, "model-version")
@@ -167,7 +166,7 @@ def _run_name(model: str) -> str:
     return model[: rules.LONGEST_NAME - len(suffix)] + suffix
 
 
-def _listed(fields: Fields) -> Json:
+def _listed(fields: Fields) -> dict[str, object]:
     """The fields of a record with parameters and metrics as the ledger has them; raises `InvalidInput`."""
     listed = dict(fields)
     for name, write in (("parameters", _parameter), ("metrics", _metric)):
@@ -179,10 +178,10 @@ def _listed(fields: Fields) -> Json:
     return listed
 
 
-def _parameter(given: Fields) -> Json:
+def _parameter(given: Fields) -> dict[str, object]:
     what = f"parameter {str(given.get('name'))[:60]!r}"
     return {**given, "value": rules.check_setting(str(plain_value(given.get("value"))), what)}
 
 
-def _metric(given: Fields) -> Json:
+def _metric(given: Fields) -> dict[str, object]:
     return {**given, "value": as_number(given.get("value"), f"metric {str(given.get('name'))[:60]!r}")}

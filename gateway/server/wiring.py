@@ -16,7 +16,7 @@ from gateway.fabric import FabricError, Gateway, Trust, connect
 from gateway.fabric.following import Follower
 from gateway.identities.errors import IdentityError
 from gateway.identities.mspfolder import read_msp
-from gateway.identities.renewal import CurrentIdentity, Renewal
+from gateway.identities.renewal import CurrentIdentity, RenewalWatch
 from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest.bodies import Spool
 from gateway.server.app import Metrics
@@ -106,10 +106,10 @@ def _identity(settings: Settings) -> CurrentIdentity:
         raise SettingsError(str(error)) from error
 
 
-def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> Renewal:
+def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> RenewalWatch:
     """Accepts a certificate that `pedigree identity reenrol` has put into the folder; the feed goes on meanwhile."""
     identity.when_changed(lambda _held: peers.renew())
-    renewal = Renewal.watching(identity)
+    renewal = RenewalWatch(identity)
     metrics.gauge(
         "pedigree_identity_end_timestamp_seconds",
         "When the certificate of this gateway ends",

@@ -133,12 +133,13 @@ def reenrol(
     from gateway.identities.renewal import due_at
 
     with wallet_at.open() as wallet:
-        old = wallet.get(label)
-        due = not if_due or datetime.now(UTC) >= due_at(old)
-        if due:
-            with ca_at.open() as ca:
-                key = wallet.new_key(algorithm_of(old.key))
-                wallet.put(label, ca.reenrol(old, key=key, hosts=hosts, profile=profile))
+        with wallet.renewing(label):  # of two timers one renews, and the other finds that it is not due
+            old = wallet.get(label)
+            due = not if_due or datetime.now(UTC) >= due_at(old)
+            if due:
+                with ca_at.open() as ca:
+                    key = wallet.new_key(algorithm_of(old.key))
+                    wallet.put(label, ca.reenrol(old, key=key, hosts=hosts, profile=profile))
         _done(wallet.get(label), label, msp, as_json, enrolled=due)
 
 

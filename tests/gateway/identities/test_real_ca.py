@@ -42,7 +42,7 @@ from gateway.identities.errors import (
 from gateway.identities.keys import generate
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.records import Attribute, AttributeRequest, Registration
-from gateway.identities.renewal import CurrentIdentity, Renewal, due_at
+from gateway.identities.renewal import CurrentIdentity, RenewalWatch
 from gateway.identities.revocation import Revocations
 from gateway.identities.transport import tls_context
 from gateway.identities.wallet import Wallet
@@ -297,11 +297,10 @@ def test_a_renewed_identity_commits_and_so_does_the_former_until_it_expires(
     _register(before, "before-renewal")
     assert consortium.server is not None
     with consortium.server.client() as ca:
-        renewal = Renewal.for_wallet(
-            identity, lambda old, key: ca.reenrol(old, key=key), wallet, "gateway", clock=lambda: due_at(old)
-        )
-        renewal.step()
-        assert renewal.failure is None
+        wallet.put("gateway", ca.reenrol(old, key=wallet.new_key("p256")))
+    watch = RenewalWatch(identity)
+    watch.step()
+    assert watch.failure is None
     assert identity.current.serial != old.serial
     assert gateway() is not before
     assert gateway().identity.serialized == identity.current.identity.serialized

@@ -5,6 +5,7 @@
 files, numbers of NumPy's) is written by hand beside them.
 """
 
+import ast
 import keyword
 import re
 import subprocess
@@ -75,6 +76,7 @@ def files() -> dict[Path, str]:
     return {
         SDK / "documents.py": _formatted(_documents(schemas)),
         SDK / "operations.py": _formatted(_operations(methods, schemas)),
+        SDK / "__init__.py": _formatted(_public(SDK / "__init__.py")),
     }
 
 
@@ -83,6 +85,24 @@ def differences() -> list[str]:
     return [
         path.name for path, text in files().items() if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
+
+
+# -- names ---------------------------------------------------------------------------------------------------------
+
+
+def _public(path: Path) -> str:
+    """The package's own module, in which its table of names says what type checkers import and `__all__` lists."""
+    text = path.read_text(encoding="utf-8")
+    table = next(
+        node.value
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_NAMES"
+    )
+    names: dict[str, tuple[str, ...]] = ast.literal_eval(table)
+    imports = "".join(f"    from {module} import {', '.join(each)}\n" for module, each in sorted(names.items()))
+    every = sorted(name for each in names.values() for name in each)
+    made = f"if TYPE_CHECKING:\n{imports}\n__all__ = {every!r}\n"
+    return re.sub(r"^if TYPE_CHECKING:\n.*?^\]\n", lambda _: made, text, count=1, flags=re.MULTILINE | re.DOTALL)
 
 
 # -- types ---------------------------------------------------------------------------------------------------------
@@ -417,7 +437,7 @@ def _formatted(text: str) -> str:
     ruff = [sys.executable, "-m", "ruff"]
     name = str(SDK / "generated.py")
     for command in (
-        ["check", "--quiet", "--select", "I,F401", "--fix", "--stdin-filename", name, "-"],
+        ["check", "--quiet", "--select", "I,F401,RUF022", "--fix", "--stdin-filename", name, "-"],
         ["format", "--quiet", "--stdin-filename", name, "-"],
     ):
         done = subprocess.run([*ruff, *command], input=text, capture_output=True, text=True, check=False)

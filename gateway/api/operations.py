@@ -56,6 +56,7 @@ _FROM: Final = (
 _OF_RUNS: Final = (OWNER, _NAME, _DIGEST, *_TIMES)
 KINDS: Final = ("dataset", "dataset-version", "model", "model-version", "training-run", "evaluation")
 _ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
+_VOUCHING: Final = ("vouching",)
 _REASON: Final = ("reason",)
 _TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gateway's work on it"
 _FILLED_IN: Final = "the gateway looks up the digest of what is recorded, or signs the statement"
@@ -333,7 +334,7 @@ POLICIES: Final = (
         method="POST",
         path="/v1/policies",
         role="operator",
-        body=Body("endorsement:set-policy"),
+        body=Body("endorsement:set-policy", refusals=_VOUCHING),
         answer=outcome("policy", "policy-vote"),
         sdk="set_policy",
         verb=Verb(
@@ -411,7 +412,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/submission",
         about="{reference}",
         role="recorder",
-        body=Body("endorsement:submit", bound=_ARTIFACT, filled=("digest",), examined=True),
+        body=Body("endorsement:submit", bound=_ARTIFACT, filled=("digest",), examined=True, refusals=_VOUCHING),
         answer=outcome("artifact-stage"),
         sdk="submit",
         verb=Verb("submit", help="Ask for endorsement of an artifact of yours."),
@@ -424,7 +425,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/endorsements",
         about="{reference}",
         role="endorser",
-        body=Body("endorsement:endorse", bound=_ARTIFACT, filled=("envelope",), examined=True),
+        body=Body("endorsement:endorse", bound=_ARTIFACT, filled=("envelope",), examined=True, refusals=_VOUCHING),
         answer=outcome("endorsement"),
         sdk="endorse",
         verb=Verb("endorse", help="Vouch for an artifact, signed.", options=("digest",)),
@@ -437,7 +438,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/rejections",
         about="{reference}",
         role="endorser",
-        body=Body("endorsement:reject", bound=_ARTIFACT, filled=("envelope",), examined=True),
+        body=Body("endorsement:reject", bound=_ARTIFACT, filled=("envelope",), examined=True, refusals=_VOUCHING),
         answer=outcome("rejection"),
         sdk="reject",
         verb=Verb("reject", help="Say that an artifact must not be approved.", options=_REASON, required=_REASON),
@@ -450,7 +451,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/withdrawal",
         about="{reference}",
         role="endorser",
-        body=Body("endorsement:withdraw", bound=_ARTIFACT),
+        body=Body("endorsement:withdraw", bound=_ARTIFACT, refusals=_VOUCHING),
         answer=outcome("endorsement", "artifact-stage"),
         sdk="withdraw",
         verb=Verb("withdraw", options=_REASON, required=_REASON),
@@ -462,7 +463,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/quarantine",
         about="{reference}",
         role="endorser",
-        body=Body("endorsement:quarantine", bound=_ARTIFACT),
+        body=Body("endorsement:quarantine", bound=_ARTIFACT, refusals=_VOUCHING),
         answer=outcome("artifact-stage"),
         sdk="quarantine",
         verb=Verb("quarantine", options=_REASON, required=_REASON),
@@ -474,7 +475,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/release",
         about="{reference}",
         role="endorser",
-        body=Body("endorsement:release", bound=_ARTIFACT),
+        body=Body("endorsement:release", bound=_ARTIFACT, refusals=_VOUCHING),
         answer=outcome("artifact-stage"),
         sdk="release",
         verb=Verb("release", help="End a quarantine that you imposed.", options=_REASON, required=_REASON),
@@ -486,7 +487,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/stage",
         about="{reference}",
         role="recorder",
-        body=Body("endorsement:advance", bound=_ARTIFACT),
+        body=Body("endorsement:advance", bound=_ARTIFACT, refusals=_VOUCHING),
         answer=outcome("artifact-stage"),
         sdk="advance",
         verb=Verb("advance", help="Move an artifact of yours to its next STAGE.", arguments=("to",)),

@@ -12,6 +12,9 @@ from typing import Final, Literal
 
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 
+RECORDED: Final = 201
+"""The HTTP status of what was recorded."""
+
 Face = Literal["rest", "sdk", "cli"]
 
 
@@ -51,6 +54,9 @@ class Body:
     """Fields that the gateway fills in where the body leaves them out."""
     examined: bool = False
     """Whether the body may name the `digest` of the bytes that were examined."""
+    refusals: tuple[str, ...] = ("data",)
+    """The chapters of the law's refusals that it may meet, modules of `chaincode/domain/errors`, beside those of any
+    input's form and those that are common to all commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,7 @@ class Operation:
     @property
     def status(self) -> int:
         """The HTTP status of success."""
-        return 201 if self.records else 200
+        return RECORDED if self.records else 200
 
     @property
     def media_types(self) -> tuple[str, ...]:

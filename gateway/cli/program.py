@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from gateway.cli.models import model_record, model_verify
 from gateway.cli.records import records
 from gateway.cli.runs import run_record
 from gateway.cli.verbs import add_verbs
+from gateway.server.options import Options
 
 _network = click.option(
     "--network",
@@ -33,6 +35,27 @@ _network = click.option(
     show_default=True,
     help="What `pedigree-network up` wrote about the network.",
 )
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    """An option for each field of `Options`."""
+    for each in reversed(fields(Options)):
+        said, name = each.metadata, each.metadata.get("option", each.name).replace("_", "-")
+        form: dict[str, Any] = {"type": type(each.default)}
+        if isinstance(each.default, bool):
+            form = {"is_flag": True}
+        elif isinstance(each.default, tuple):
+            form = {"multiple": True, "metavar": said["metavar"]}
+        elif said["most"]:
+            form = {"type": click.IntRange(said["least"], said["most"])}
+        elif each.default is None:
+            form = {"type": click.Path(path_type=Path)}
+        shown = isinstance(each.default, int | str) and not isinstance(each.default, bool)
+        option = click.option(
+            f"--{name}", each.name, default=each.default, show_default=shown, help=said["help"], **form
+        )
+        function = option(function)
+    return function
 
 
 @click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -47,55 +70,16 @@ def main() -> None:
 @main.command()
 @_network
 @click.option("--organisation", required=True, help="Name or MSP id of the organisation.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of this gateway's own data.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port of the API; 0 picks a free one.")
-@click.option("--health-port", type=click.IntRange(0, 65535), help="Port of health and metrics.")
-@click.option("--in-flight", type=int, default=256, show_default=True, help="Submissions under way at once.")
-@click.option(
-    "--peer",
-    "peers",
-    multiple=True,
-    metavar="[NAME=]HOST:PORT",
-    help="A peer of the organisation, instead of the network file's; more stand in for the first, in this order.",
-)
-@click.option(
-    "--peer-slots", type=int, default=400, show_default=True, help="Calls at one peer at once; its own limit is 500."
-)
-@click.option(
-    "--connections-per-address",
-    type=click.IntRange(1, 65535),
-    default=512,
-    show_default=True,
-    help="Open connections that one address may have.",
-)
-@click.option("--rebuild", is_flag=True, help="Build the read model again from block 0.")
+@_options
 @click.option("--json", "as_json", is_flag=True, help="Announce readiness as JSON.")
 @told
-def serve(
-    network: Path,
-    organisation: str,
-    data: Path | None,
-    host: str,
-    port: int | None,
-    health_port: int | None,
-    in_flight: int,
-    peers: tuple[str, ...],
-    peer_slots: int,
-    connections_per_address: int,
-    rebuild: bool,
-    as_json: bool,
-) -> None:
+def serve(network: Path, organisation: str, as_json: bool, **given: Any) -> None:
     """Run one organisation's gateway until it is stopped."""
     from gateway.server.preflight import check
     from gateway.server.serving import serve as run_server
     from gateway.server.settings import Settings
 
-    settings = Settings.build(
-        network, organisation, data=data, host=host, port=port, health_port=health_port,
-        in_flight=in_flight, peers=peers, peer_slots=peer_slots, rebuild=rebuild,
-        connections_per_address=connections_per_address,
-    )  # fmt: skip
+    settings = Settings.build(network, organisation, Options(**given))
     check(settings)
 
     def announce(url: str, health: str) -> None:
@@ -124,7 +108,7 @@ def fsck(network: Path, organisation: str, data: Path | None, as_json: bool) -> 
     from gateway.fsck import fsck as judge
     from gateway.server.settings import Settings
 
-    settings = Settings.build(network, organisation, data=data, host="", port=None, health_port=None, in_flight=1)
+    settings = Settings.build(network, organisation, Options(data=data))
     try:
         report = judge(settings.network, settings.organisation, settings.data, lambda line: click.echo(line, err=True))
     except AnotherChain as exc:

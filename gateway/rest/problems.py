@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from chaincode.domain.errors import LedgerError
+from gateway.api.rows import RECORDED
 from gateway.rest.replies import Reply
 from gateway.services import ports
 from gateway.services.commits import Behind
@@ -66,7 +67,7 @@ def problem(status: int, code: str, detail: str, *, retryable: bool = False, fac
 def reply_for(ending: Ending) -> Reply:
     """How a request to record something is answered that ended so, the first time and when it is repeated."""
     if isinstance(ending, Recorded):
-        return Reply(ending.body, 201)
+        return Reply(ending.body, RECORDED)
     status = STATUSES[ending.category]
     return Reply(problem(status, ending.code, ending.detail, retryable=ending.retryable, facts=ending.facts), status)
 

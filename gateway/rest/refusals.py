@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 
-from chaincode.domain.errors import ArtifactAltered, LedgerError, common, data, form, vouching
+from chaincode.domain import errors
+from chaincode.domain.errors import LedgerError, common, form
 from gateway.api.rows import Operation
 from gateway.rest import problems
 from gateway.services import dispositions
@@ -113,11 +114,8 @@ def _of_the_law(operation: Operation) -> Iterable[type[LedgerError]]:
     if not operation.records:
         return
     yield from _defined_in(common)
-    if operation.path.startswith(("/v1/policies", "/v1/artifacts")):
-        yield from _defined_in(vouching)
-        yield ArtifactAltered
-    else:
-        yield from _defined_in(data)
+    for chapter in () if operation.body is None else operation.body.refusals:
+        yield from _defined_in(getattr(errors, chapter))
 
 
 def _defined_in(module: ModuleType) -> Iterable[type[LedgerError]]:

@@ -27,10 +27,10 @@ def check(settings: Settings) -> None:
     _check_unused(settings.data)
     for name in _STORES:
         _check_store(settings.data / f"{name}.db")
-    if not settings.rebuild:
+    if not settings.options.rebuild:
         _check_chain(settings.data / "readmodel.db", settings.network.genesis_hash)
     for option, port in (("--port", settings.port), ("--health-port", settings.health_port)):
-        _check_port(option, settings.host, port)
+        _check_port(option, settings.options.host, port)
 
 
 def _check_tls_roots(path: Path) -> None:

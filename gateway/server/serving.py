@@ -65,7 +65,7 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
     def load_config(self) -> None:
         """Set gunicorn's options; command line and environment have no say."""
         options: dict[str, Any] = {
-            "bind": [f"{_bracketed(self._settings.host)}:{self._settings.port}"],
+            "bind": [f"{_bracketed(self._settings.options.host)}:{self._settings.port}"],
             "workers": 1,
             "worker_class": PatientWorker,
             "threads": self._settings.threads,
@@ -104,10 +104,10 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
         service = self._service
         if service is None:
             raise RuntimeError("the worker was initialised without an application")
-        worker.crowd.limit = self._settings.connections_per_address
+        worker.crowd.limit = self._settings.options.connections_per_address
         self._health = HealthServer(self._health_socket, service.health)
         self._health.start()
-        host = _bracketed(self._settings.host)
+        host = _bracketed(self._settings.options.host)
         listener: socket.socket = worker.sockets[0]
         self._announce(
             f"http://{host}:{listener.getsockname()[1]}", f"http://{host}:{self._health_socket.getsockname()[1]}"
@@ -133,7 +133,7 @@ def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=os.environ.get("PEDIGREE_LOG", "INFO").upper(), handlers=[handler])
     files = _allow_files(max(_CONNECTIONS, 4 * settings.threads) + _FILES_BESIDE_CONNECTIONS)
-    GatewayServer(settings, _listen(settings.host, settings.health_port), announce, files=files).run()
+    GatewayServer(settings, _listen(settings.options.host, settings.health_port), announce, files=files).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,17 +5,15 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.fabric.durable import write_file
+from gateway.server.options import Options
 
-PER_ADDRESS = 512
 FIRST_PORT = 8101
 FIRST_HEALTH_PORT = 8111
 THREADS_BESIDE_IN_FLIGHT = 32
-PEER_SLOTS = 400
-"""Calls at one peer at once; a peer's own limit is 500 unless it was set otherwise, and others use it too."""
 _SLOTS_RESERVED = 64
 SECRET_SIZE = 32
 _TEXT = re.compile(r"[^\x00-\x1f]+")
@@ -218,72 +216,45 @@ class Settings:
     network: NetworkFile
     organisation: Organisation
     data: Path
-    host: str
     port: int
     health_port: int
-    in_flight: int = 256
+    options: Options = field(default_factory=Options)
+    """What was given; `data` and the ports are what follows from it."""
     commit_wait: float = 30.0
     """Seconds that a request waits for its commit before it is answered 202."""
-    peer_slots: int = PEER_SLOTS
     upload_limit: int = 256 * 1024 * 1024
-    connections_per_address: int = PER_ADDRESS
-    """Open connections that one address may have; a reverse proxy in front of the gateway counts as one address."""
-    rebuild: bool = False
-    """Forget the read model at start and build it again from block 0."""
     network_file: Path | None = None
     """Where `network` was read from."""
 
     @property
     def threads(self) -> int:
         """Server threads: one for each request in flight, and some for reads and refusals."""
-        return self.in_flight + THREADS_BESIDE_IN_FLIGHT
+        return self.options.in_flight + THREADS_BESIDE_IN_FLIGHT
 
     @classmethod
-    def build(
-        cls,
-        network: Path,
-        organisation: str,
-        *,
-        data: Path | None,
-        host: str,
-        port: int | None,
-        health_port: int | None,
-        in_flight: int,
-        peers: Sequence[str] = (),
-        peer_slots: int = PEER_SLOTS,
-        connections_per_address: int = PER_ADDRESS,
-        rebuild: bool = False,
-    ) -> "Settings":
+    def build(cls, network: Path, organisation: str, options: Options) -> "Settings":
         """Read the network file and fill in the conventions. Raises `SettingsError`."""
         file = NetworkFile.read(network)
         index, member = file.organisation(organisation)
         for path in (member.tls_ca, member.msp, member.user_msp, file.orderer_msp):
             if not path.exists():
                 raise SettingsError(f"the network file names {path}, which does not exist")
-        if not 1 <= in_flight <= 4096:
-            raise SettingsError("in-flight must be from 1 to 4096")
-        if not 8 <= peer_slots <= 100_000:
-            raise SettingsError("peer-slots must be from 8 to 100000")
-        if peers:
-            member = replace(member, peers=_chosen(peers, member))
+        if options.peers:
+            member = replace(member, peers=_chosen(options.peers, member))
         return cls(
             network=file,
             organisation=member,
-            data=data if data is not None else network.parent / "gateways" / member.name,
-            host=host,
-            port=FIRST_PORT + index if port is None else port,
-            health_port=FIRST_HEALTH_PORT + index if health_port is None else health_port,
-            in_flight=in_flight,
-            peer_slots=peer_slots,
-            connections_per_address=connections_per_address,
-            rebuild=rebuild,
+            data=options.data if options.data is not None else network.parent / "gateways" / member.name,
+            port=FIRST_PORT + index if options.port is None else options.port,
+            health_port=FIRST_HEALTH_PORT + index if options.health_port is None else options.health_port,
+            options=options,
             network_file=network,
         )
 
     @property
     def reserved_slots(self) -> int:
         """Places at each peer that new work leaves to what was begun."""
-        return min(_SLOTS_RESERVED, self.peer_slots // 4)
+        return min(_SLOTS_RESERVED, self.options.peer_slots // 4)
 
 
 def _chosen(texts: Sequence[str], member: Organisation) -> tuple[PeerAddress, ...]:

@@ -42,7 +42,7 @@ def build(settings: Settings) -> Service:
         service = assemble(
             _parts(settings, guard, metrics),
             _place(settings),
-            limits=Limits(in_flight=settings.in_flight, wait=settings.commit_wait),
+            limits=Limits(in_flight=settings.options.in_flight, wait=settings.commit_wait),
             spool=Spool(settings.data / "uploads", settings.upload_limit),
             resources=(resources := ExitStack()),
             metrics=metrics,
@@ -61,7 +61,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     guard.enter_context(sole_owner(data / "lock"))
     readmodel = ReadModelStore(_open(guard, data, "readmodel", durable=False))
     pinned = settings.network.genesis_hash
-    if settings.rebuild:
+    if settings.options.rebuild:
         readmodel.clear()
     elif (genesis := readmodel.genesis()) not in (None, pinned):
         raise another_chain(data / "readmodel.db", str(genesis), pinned)
@@ -189,7 +189,7 @@ def _peers(settings: Settings, identity: CurrentIdentity, trust: Trust) -> list[
         Peer(
             peer.address,
             partial(dial, peer.address, peer.server_name),
-            Slots(settings.peer_slots, settings.reserved_slots),
+            Slots(settings.options.peer_slots, settings.reserved_slots),
         )
         for peer in member.peers
     ]

@@ -31,7 +31,7 @@ from gunicorn.http import errors, wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from gateway.server.connections import Connection, Crowd, arrived, closed, wake_at_once, wake_when_whole
-from gateway.server.settings import PER_ADDRESS
+from gateway.server.options import PER_ADDRESS
 from gateway.server.wire import (
     DEFECT,
     HEAD_INCOMPLETE,

@@ -99,8 +99,11 @@ _NAMES = {
     "pedigree.runs": ("Run",),
     "pedigree.uploads": ("Progress",),
 }
-"""Where each name is. A module is imported when one of its names is first asked for (PEP 562), so that a command which
-only prints its help does not wait for the client."""
+"""Where each public name is; `make generate` writes the imports and `__all__` above out of it.
+
+A module is imported when one of its names is first asked for (PEP 562), so that a command which only prints its help
+does not wait for the client.
+"""
 _MODULE = {name: module for module, names in _NAMES.items() for name in names}
 
 

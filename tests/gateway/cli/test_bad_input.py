@@ -279,7 +279,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, network: dict[str, Any]) 
         for option in ("--port", "--health-port"):
             refused(serve(tmp_path, network, option, str(port)), f"127.0.0.1:{port} ({option})")
     refused(serve(tmp_path, network, "--host", "no..host", "--port", "1"), "no..host:1 (--port)")
-    refused(serve(tmp_path, network, "--in-flight", "0"), "in-flight")
+    refused(serve(tmp_path, network, "--in-flight", "0"), "in-flight", "1<=x<=4096", code=Exit.USAGE)
 
 
 def test_a_store_that_is_none_is_named(tmp_path: Path, network: dict[str, Any]) -> None:

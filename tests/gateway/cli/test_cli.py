@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.cli.exits import Exit
+from gateway.server.options import Options
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
 
 
@@ -113,18 +114,18 @@ def test_an_error_is_one_line(tmp_path: Path, arguments: tuple[str, ...], code: 
 
 def test_ports_follow_the_order_of_the_organisations(tmp_path: Path) -> None:
     path = network(tmp_path)
-    options: dict[str, Any] = {"data": None, "host": "127.0.0.1", "port": None, "health_port": None, "in_flight": 8}
-    settings = Settings.build(path, "LabMSP", **options)
+    options = Options(in_flight=8)
+    settings = Settings.build(path, "LabMSP", options)
     assert (settings.port, settings.health_port, settings.threads) == (8102, 8112, 40)
     assert settings.data == tmp_path / "gateways" / "lab"
-    assert Settings.build(path, "lab", **{**options, "port": 0}).port == 0
+    assert Settings.build(path, "lab", Options(port=0)).port == 0
     with pytest.raises(SettingsError, match="no organisation 'maker'"):
-        Settings.build(path, "maker", **options)
-    with pytest.raises(SettingsError, match="in-flight"):
-        Settings.build(path, "lab", **{**options, "in_flight": 0})
+        Settings.build(path, "maker", options)
+    with pytest.raises(ValueError, match="in-flight must be from 1 to 4096"):
+        Options(in_flight=0)
     (tmp_path / "user").unlink()
     with pytest.raises(SettingsError, match="does not exist"):
-        Settings.build(path, "lab", **options)
+        Settings.build(path, "lab", options)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"channel":"c"}', '{"channel":"c","organisations":[{}]}'])

@@ -14,6 +14,7 @@ from pathlib import Path
 import conftest  # beside this file, which is a program
 
 from gateway.server import wire
+from gateway.server.options import Options
 from gateway.server.service import Service
 from gateway.server.serving import GatewayServer
 from gateway.server.settings import NetworkFile, Organisation, Settings
@@ -30,16 +31,17 @@ def main(options: dict[str, float]) -> None:
         NetworkFile("pedigree", "pedigree", (member,), "OrdererMSP", nowhere, "0" * 64),
         member,
         folder,
-        "127.0.0.1",
-        0,
-        0,
-        in_flight=int(options.get("in_flight", 8)),
-        connections_per_address=int(options.get("connections_per_address", 512)),
+        port=0,
+        health_port=0,
+        options=Options(
+            in_flight=int(options.get("in_flight", 8)),
+            connections_per_address=int(options.get("connections_per_address", 512)),
+        ),
     )
     keys: dict[str, str] = {}
 
     def make(settings: Settings) -> Service:
-        service, made, _ = conftest.make_service(folder, in_flight=settings.in_flight)
+        service, made, _ = conftest.make_service(folder, in_flight=settings.options.in_flight)
         keys.update(made)
         return service
 

@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The facts of failures have names and types: what is raised anywhere is what the OpenAPI document lists."""
+"""What failures are made of, compared with what the OpenAPI document lists: their facts, and the law's refusals."""
 
 import ast
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import gateway.delivery
 import gateway.rest
 import gateway.services
 import gateway.stores
+from chaincode.domain.errors import LedgerError
+from chaincode.domain.register import ACTION
+from gateway.api.operations import OPERATIONS
+from gateway.rest.refusals import codes_of
 from gateway.rest.reports import REPORTS
 from gateway.services.failures import PortError
 from gateway.stores.keys import InvalidKeyRequest
@@ -25,6 +32,19 @@ def test_every_fact_that_is_raised_is_listed() -> None:
     given = dict(facts_given())
     assert {"parameter", "organisation", "height"} <= given.keys(), "no exception was found"
     assert {name: where for name, where in given.items() if name not in LISTED} == {}
+
+
+@pytest.mark.parametrize("function", ACTION)
+def test_the_refusals_that_a_rules_module_names_are_listed(function: str) -> None:
+    """The row of an operation names the chapters of the law's refusals; what its rule's chapter imports is in those."""
+    row = next(each for each in OPERATIONS if each.body is not None and each.body.command == function)
+    named = {
+        thing.code
+        for thing in vars(sys.modules[ACTION[function][1].rule.__module__]).values()
+        if isinstance(thing, type) and issubclass(thing, LedgerError)
+    }
+    assert named - {""}, "the rule refuses nothing"
+    assert named - {""} <= set().union(*codes_of(row).values())
 
 
 def facts_given() -> Iterator[tuple[str, str]]:

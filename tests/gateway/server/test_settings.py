@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.server.options import Options
 from gateway.server.settings import PeerAddress, Settings, SettingsError
 
 
@@ -32,9 +33,7 @@ def network(tmp_path: Path) -> Path:
 
 
 def build(network: Path, *peers: str, **options: Any) -> Settings:
-    return Settings.build(
-        network, "lab", data=None, host="127.0.0.1", port=None, health_port=None, in_flight=256, peers=peers, **options
-    )
+    return Settings.build(network, "lab", Options(peers=peers, **options))
 
 
 def with_peers(network: Path, peers: object) -> Path:
@@ -96,7 +95,7 @@ def test_a_list_of_peers_that_is_none_is_refused_by_its_field(network: Path, pee
 
 
 def test_the_limit_of_calls_leaves_a_reserve(network: Path) -> None:
-    assert (build(network).peer_slots, build(network).reserved_slots) == (400, 64)
+    assert (build(network).options.peer_slots, build(network).reserved_slots) == (400, 64)
     assert build(network, peer_slots=16).reserved_slots == 4
-    with pytest.raises(SettingsError, match="peer-slots must be from 8"):
+    with pytest.raises(ValueError, match="peer-slots must be from 8"):
         build(network, peer_slots=7)

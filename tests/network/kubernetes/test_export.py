@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from chaincode.shim import settings_from_environment
+from gateway.server.options import Options
 from gateway.server.preflight import check
 from gateway.server.settings import Settings
 from network.cli import main
@@ -71,10 +72,8 @@ def test_the_gateway_accepts_the_files_that_its_pod_is_given(directory: Path, tm
     put(pod / "msp", {MSP[key]: text for key, text in secrets["hospital-gateway-msp"].items()})
     client = {"tls.crt": "client.crt", "tls.key": "client.key", "ca.crt": "ca.crt"}
     put(pod / "tls", {client[key]: text for key, text in secrets["hospital-gateway-tls"].items()})
-    settings = Settings.build(
-        pod / "network" / "network.json", "hospital", data=tmp_path / "data", host="127.0.0.1", port=0, health_port=0,
-        in_flight=values["gateway"].get("inFlight", 256),
-    )  # fmt: skip
+    options = Options(data=tmp_path / "data", port=0, health_port=0, in_flight=values["gateway"].get("inFlight", 256))
+    settings = Settings.build(pod / "network" / "network.json", "hospital", options)
     check(settings)
     assert settings.network.genesis_hash == GENESIS_HASH
     (peer,) = settings.organisation.peers

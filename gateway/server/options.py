@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `pedigree serve` may be given: one field each, with its default, its bounds and its help.
+
+The command line makes its options of these fields and hands over what was given as one value. Nothing heavy is
+imported here, so that `--help` answers at once.
+"""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+PER_ADDRESS: Final = 512
+_PORTS: Final = (0, 65_535)
+
+
+def _said(meaning: str, least: int = 0, most: int = 0, **more: str) -> dict[str, Any]:
+    """What is said of a field: its help, and between which numbers it is where `most` is not 0."""
+    return {"help": meaning, "least": least, "most": most, **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What may be given; each field is an option. Raises `ValueError` for a number that is out of bounds."""
+
+    data: Path | None = field(default=None, metadata=_said("Folder of this gateway's own data."))
+    host: str = field(default="127.0.0.1", metadata=_said("Address to listen on."))
+    port: int | None = field(default=None, metadata=_said("Port of the API; 0 picks a free one.", *_PORTS))
+    health_port: int | None = field(default=None, metadata=_said("Port of health and metrics.", *_PORTS))
+    in_flight: int = field(default=256, metadata=_said("Submissions under way at once.", 1, 4096))
+    peers: tuple[str, ...] = field(
+        default=(),
+        metadata=_said(
+            "A peer of the organisation, instead of the network file's; more stand in for the first, in this order.",
+            option="peer",
+            metavar="[NAME=]HOST:PORT",
+        ),
+    )
+    peer_slots: int = field(default=400, metadata=_said("Calls at one peer at once; its own limit is 500.", 8, 100_000))
+    connections_per_address: int = field(
+        default=PER_ADDRESS, metadata=_said("Open connections that one address may have.", 1, 65_535)
+    )
+    rebuild: bool = field(default=False, metadata=_said("Build the read model again from block 0."))
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value, least, most = getattr(self, each.name), each.metadata["least"], each.metadata["most"]
+            if most and value is not None and not least <= value <= most:
+                raise ValueError(f"{each.name.replace('_', '-')} must be from {least} to {most}")

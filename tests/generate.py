@@ -2,7 +2,8 @@
 """Writes what the SDK has from the table of operations: its typed methods, and the types of what they take and answer.
 
 `make generate` writes the files; `make check` compares them with the table. What a row calls odd for the SDK (uploads,
-files, numbers of NumPy's) is written by hand beside them.
+files, numbers of NumPy's) is written by hand beside them. Copies of what the SDK shares with the whole are written too:
+links would need a checkout, and a file system, that has them.
 """
 
 import ast
@@ -73,7 +74,10 @@ def files() -> dict[Path, str]:
     schemas["Event"] = _event(components)
     schemas["Facts"] = {**schemas["Facts"], "properties": {**schemas["Facts"]["properties"], **_OWN_FACTS}}
     methods = "".join(line for row in OPERATIONS if "sdk" not in row.odd for line in _methods(row, components))
+    characters = SDK.parents[2] / "chaincode" / "domain" / "characters.py"
     return {
+        SDK / "characters.py": characters.read_text(encoding="utf-8"),
+        SDK.parent / "LICENSE": (SDK.parents[2] / "LICENSE").read_text(encoding="utf-8"),
         SDK / "documents.py": _formatted(_documents(schemas)),
         SDK / "operations.py": _formatted(_operations(methods, schemas)),
         SDK / "__init__.py": _formatted(_public(SDK / "__init__.py")),
@@ -114,6 +118,7 @@ def _documents(schemas: Mapping[str, Schema]) -> str:
     words = [f"{name} = {_type(each)}\n" for name, each in shown.items() if not {"properties", "anyOf"} & set(each)]
     dicts = [_typed_dict(name, each) for name, each in shown.items() if "properties" in each]
     unions = [f"{name} = {_type(each)[1:-1]}\n" for name, each in shown.items() if "anyOf" in each]
+    public = sorted([*shown, "REFERENCES", "UNMET"])
     return "\n".join(
         (
             _LICENCE,
@@ -126,6 +131,8 @@ def _documents(schemas: Mapping[str, Schema]) -> str:
             "",
             "from collections.abc import Mapping, Sequence",
             "from typing import Any, Final, Literal, NotRequired, TypedDict",
+            "",
+            f"__all__ = {public!r}",
             "",
             *words,
             "",

@@ -6,19 +6,21 @@ them, so the pages are the same whichever version of Python writes them.
 """
 
 import ast
+import functools
 import importlib
 import inspect
 import itertools
 import re
 import sys
 import textwrap
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
-PACKAGES: Final = ("chaincode.shim", "gateway.fabric", "pedigree")
+PACKAGES: Final = ("chaincode.shim", "gateway.fabric", "pedigree", "pedigree.documents")
 SECTIONS: Final = {"Args", "Raises", "Returns", "Yields"}
 WIDTH: Final = 120
 
@@ -61,15 +63,18 @@ def page(module: ModuleType) -> str:
     for title, names in kinds.items():
         lines += [f"## {title}", ""] if names else []
         for name in sorted(names):
-            lines += [f"### `{name}`", "", *_described(name, public[name])]
+            lines += [f"### `{name}`", "", *_described(module, name, public[name])]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
-def _described(name: str, thing: Any) -> list[str]:
+def _described(module: ModuleType, name: str, thing: Any) -> list[str]:
     if inspect.isclass(thing):
         return _class(thing)
     if inspect.isfunction(thing):
         return [*_fenced(_signature(thing)), *_prose(thing.__doc__ or "")]
+    written = _assigned(module).get(name)
+    if written is not None and not isinstance(thing, str | int | float):
+        return [*_fenced(written.signature), *_prose(written.doc)]
     return [f"`{thing!r}`" if isinstance(thing, str | int | float) else f"See `{name}` in the source.", ""]
 
 
@@ -77,6 +82,8 @@ def _class(cls: type) -> list[str]:
     package = cls.__module__.rpartition(".")[0]
     ours = [each for each in cls.__mro__ if each.__module__.startswith(package)]
     bases = ", ".join(base.__name__ for base in cls.__bases__ if base is not object and base.__name__[0] != "_")
+    if typing.is_typeddict(cls):  # at run time it is a dict
+        ours, bases = [cls], "TypedDict"
     written = f"class {cls.__name__}({bases})" if bases else f"class {cls.__name__}"
     members: dict[str, Member] = {}
     for each in reversed(ours):
@@ -134,9 +141,31 @@ def _text(node: ast.stmt) -> str:
 
 
 def _node(thing: Any) -> ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef:
-    node = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
+    found = _classes(sys.modules[thing.__module__]).get(thing.__qualname__) if inspect.isclass(thing) else None
+    node = found or ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
     assert isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     return node
+
+
+def _classes(module: ModuleType) -> dict[str, ast.ClassDef]:
+    return {node.name: node for node in _statements(module) if isinstance(node, ast.ClassDef)}
+
+
+def _assigned(module: ModuleType) -> dict[str, Member]:
+    """What a module gives names at its top, as it is written, each with the string that follows it."""
+    found = {}
+    nodes = _statements(module)
+    for node, following in zip(nodes, [*nodes[1:], ast.Pass()], strict=True):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name):
+            text = ast.get_source_segment(inspect.getsource(module), node)
+            found[target.id] = Member(text or "", _text(following))
+    return found
+
+
+@functools.cache
+def _statements(module: ModuleType) -> list[ast.stmt]:
+    return ast.parse(inspect.getsource(module)).body
 
 
 def _signature(function: Any) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("chaincode", "gateway", "network", "pedigree")
@@ -335,7 +336,22 @@ def test_the_sdk_has_the_version_of_the_whole_and_asks_for_httpx_alone() -> None
     assert [each for each in whole["optional-dependencies"]["gateway"] if each.startswith("httpx")] == sdk[
         "dependencies"
     ]
-    assert (SOURCES["pedigree"] / "characters.py").samefile(ROOT / "chaincode" / "domain" / "characters.py")
+
+
+def test_the_chart_has_the_version_of_the_whole() -> None:
+    chart = yaml.safe_load((ROOT / "network" / "kubernetes" / "chart" / "Chart.yaml").read_text(encoding="utf-8"))
+    assert (
+        chart["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    )
+
+
+def test_the_sdk_has_copies_of_what_it_shares_with_the_whole() -> None:
+    """Links would need a checkout, and a file system, that has them; `make generate` writes the copies."""
+    law = ROOT / "chaincode" / "domain" / "characters.py"
+    for copy, original in (("pedigree/characters.py", law), ("LICENSE", ROOT / "LICENSE")):
+        path = ROOT / "gateway" / "sdk" / copy
+        assert not path.is_symlink()
+        assert path.read_bytes() == original.read_bytes(), "make generate"
 
 
 def test_the_characters_of_text_can_be_read_without_the_law() -> None:

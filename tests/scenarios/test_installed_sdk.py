@@ -110,10 +110,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Build the wheel from a copy of what the SDK is made of, and install it where nothing else is."""
     folder = tmp_path_factory.mktemp("sdk")
     source, wheels, place = folder / "gateway" / "sdk", folder / "wheels", folder / "environment"
-    shutil.copytree(SDK, source, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
-    (folder / "chaincode" / "domain").mkdir(parents=True)
-    shutil.copy(ROOT / "chaincode" / "domain" / "characters.py", folder / "chaincode" / "domain")
-    shutil.copy(ROOT / "LICENSE", folder)
+    shutil.copytree(SDK, source, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
     wheels.mkdir()
     _run(*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source))
     (wheel,) = wheels.glob("*.whl")

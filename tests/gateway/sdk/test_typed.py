@@ -40,6 +40,17 @@ from pedigree.runs import code_of
 from pedigree.saving import save_run
 
 GENERATED = [operation for operation in OPERATIONS if "sdk" not in operation.odd]
+_RECORDING = ("endorsing_organisations", "idempotency_key")
+_SENDING = ("source", "media_type", "progress")
+BY_HAND: dict[str, tuple[str, tuple[str, ...]]] = {
+    "commit_records": ("commitDatasetVersion", (*_SENDING, "idempotency_key")),
+    "commit_version": ("commitDatasetVersion", _RECORDING),
+    "verify_dataset": ("verifyDatasetVersion", (*_SENDING, "check")),
+    "record_model_version": ("recordModelVersion", _RECORDING),
+    "record_run": ("recordRun", _RECORDING),
+    "record_evaluation": ("recordEvaluation", _RECORDING),
+}
+"""The row of each method that is written by hand, and what it takes beside the row's fields and parameters."""
 PUBLIC = [name for name in dir(Pedigree) if not name.startswith("_") and callable(getattr(Pedigree, name))]
 KINDS_OF_RECORDS = sorted({kind for operation in OPERATIONS if operation.records for kind in operation.answer.kinds})
 DONE = {"record": {"kind": "model", "model": "net"}, "event": {}, "transaction": {"id": "ab" * 32, "block": 6}}
@@ -96,6 +107,25 @@ def test_a_method_takes_every_field_and_parameter_of_its_row_and_no_other(operat
     schema = components.schemas[components.body(operation)["$ref"].rpartition("/")[2]]
     places = [name if ":" in template else template.strip("{}") for name, template in operation.body.bound.items()]
     assert taken == {*places, *schema["properties"], "endorsing_organisations", "idempotency_key"}
+
+
+@pytest.mark.parametrize("method", BY_HAND)
+def test_a_method_that_is_written_by_hand_takes_every_field_and_parameter_of_its_row(method: str) -> None:
+    name, more = BY_HAND[method]
+    operation = next(each for each in OPERATIONS if each.name == name)
+    taken = set(inspect.signature(getattr(Pedigree, method)).parameters) - {"self"}
+    components = Components()
+    if operation.uploads and "source" in more:
+        assert taken == {*operation.places, *(each.python for each in operation.parameters), *more}
+        return
+    schema = components.schemas[components.body(operation)["$ref"].rpartition("/")[2]]
+    assert taken == {*operation.places, *schema["properties"], *more}
+
+
+def test_every_operation_is_a_method_of_one_or_the_other_sort() -> None:
+    by_hand = {name for name, _ in BY_HAND.values()}
+    assert by_hand == {operation.name for operation in OPERATIONS if "sdk" in operation.odd}
+    assert {operation.sdk for operation in OPERATIONS} <= {*PUBLIC}
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import clients, embedded, endurance, noderest, records, rest, uploads
+from bench import clients, embedded, endurance, finding, noderest, records, rest, uploads
 from bench.measure import Metric, record
 
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
@@ -25,6 +25,7 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "client": clients.measure_client,
     "shim": clients.measure_shim,
     "rest": rest.measure,
+    "finding": finding.measure,
     "node-rest": noderest.measure,
     "uploads": uploads.measure,
     "endurance": endurance.measure,

@@ -39,7 +39,7 @@ def measure(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
             lambda: _timed(rest.register, 50, seconds),
             lambda: _timed(lambda: _bare(contract), 50, seconds),
         )
-        over_rest, bare_calls, over_sdk = _in_turn(
+        over_rest, bare_calls, over_sdk = in_turn(
             [rest.register, lambda: _bare(contract), lambda: _over_sdk(application)], 3 * rounds * seconds
         )
         application.close()
@@ -60,13 +60,13 @@ def _added(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return median([a - b for a, b in zip(ours, theirs, strict=True)])
 
 
-def _in_turn(sides: Sequence[Callable[[], None]], seconds: float) -> list[list[float]]:
+def in_turn(sides: Sequence[Callable[[], object]], seconds: float, *, pause: float = _MOMENT) -> list[list[float]]:
     """How long each call of each side took, in milliseconds; a moment apart, so that none pays for the one before."""
     latencies: list[list[float]] = [[] for _ in sides]
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for once, taken in zip(sides, latencies, strict=True):
-            time.sleep(_MOMENT)
+            time.sleep(pause)
             started = time.monotonic()
             once()
             taken.append((time.monotonic() - started) * 1000)

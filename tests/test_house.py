@@ -223,6 +223,12 @@ def test_no_part_of_the_gateway_imports_its_own_importers() -> None:
     list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the cycle
 
 
+def test_no_module_of_the_sdk_imports_its_own_importers() -> None:
+    graph = packages(modules(), "pedigree")
+    assert {"client", "operations", "errors"} <= graph.keys()
+    list(TopologicalSorter(graph).static_order())
+
+
 def test_the_test_for_cycles_can_fail_and_sees_imports_in_functions(tmp_path: Path) -> None:
     (low := tmp_path / "low.py").write_text("def f():\n    from gateway.high.verbs import g\n", encoding="utf-8")
     (high := tmp_path / "high.py").write_text("import gateway.low.values\n", encoding="utf-8")

@@ -299,12 +299,6 @@ def successor(reference: Ref) -> Ref | None:
     return Ref.of(reference.kind, reference.name, number + 1)
 
 
-def written_by(function: str) -> tuple[str, ...]:
-    """The kinds of record with which a command may be answered, by their names."""
-    kind, action = ACTION[function]
-    return (kind.name, *(KIND_OF[other].name for other in action.or_writes))
-
-
 def _part(kind: Any, text: str, pointer: str) -> Part:
     """A part of a key out of its text."""
     if kind is Number:

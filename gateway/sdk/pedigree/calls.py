@@ -4,17 +4,15 @@
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
+from pedigree.comparisons import ModelComparison
 from pedigree.documents import DatasetComparison
 from pedigree.errors import Disagreement
 from pedigree.recorded import Recorded
 from pedigree.transport import Transport
 from pedigree.uploads import Upload
-
-if TYPE_CHECKING:
-    from pedigree.models import ModelComparison
 
 Fields = Mapping[str, object]
 """The members of a body, those without a value among them."""
@@ -80,7 +78,7 @@ class Calls:
         )
 
 
-def refuse_difference(report: "DatasetComparison | ModelComparison", what: str) -> None:
+def refuse_difference(report: DatasetComparison | ModelComparison, what: str) -> None:
     """Raise `Disagreement` where the report on `what` says that something differs."""
     if not report["verified"]:
         raise Disagreement(f"{what} differs from what the ledger names", report=report)

@@ -23,12 +23,10 @@ PedigreeError
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from pedigree.comparisons import ModelComparison
 from pedigree.documents import UNMET, DatasetComparison, Facts
-
-if TYPE_CHECKING:
-    from pedigree.models import ModelComparison
 
 
 class PedigreeError(Exception):
@@ -112,12 +110,12 @@ class Disagreement(PedigreeError):
     """What was checked is not what the ledger names; `report` says what differs."""
 
     def __init__(
-        self, detail: str, *, code: str = "disagrees", report: "DatasetComparison | ModelComparison | None" = None
+        self, detail: str, *, code: str = "disagrees", report: DatasetComparison | ModelComparison | None = None
     ) -> None:
         super().__init__(detail, code=code, facts=cast("Facts | None", report))
 
     @property
-    def report(self) -> "DatasetComparison | ModelComparison":
+    def report(self) -> DatasetComparison | ModelComparison:
         """What `verify_dataset` and `verify_model` answer; empty where something else was checked."""
         return cast("DatasetComparison | ModelComparison", self.facts)
 

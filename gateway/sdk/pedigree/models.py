@@ -3,25 +3,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypedDict
 
 from pedigree.calls import refuse_difference, segment
+from pedigree.comparisons import ModelComparison
 from pedigree.documents import FileEntry, ModelParent, ModelVersion
 from pedigree.files import digest_files, manifest_digest
 from pedigree.folders import ignored_paths
 from pedigree.operations import Operations
 from pedigree.recorded import Recorded
-
-
-class ModelComparison(TypedDict):
-    """What `verify_model` answers: the paths of the files that differ."""
-
-    model: str
-    number: int
-    verified: bool
-    changed: Sequence[str]
-    added: Sequence[str]
-    removed: Sequence[str]
 
 
 class ModelCalls(Operations):

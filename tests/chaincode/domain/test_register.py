@@ -24,7 +24,6 @@ from chaincode.domain.register import (
     locate,
     reference_to,
     successor,
-    written_by,
 )
 from chaincode.domain.values import Answer, ArtifactKind, Event, Name, Number, OrgId, Record, Ref
 from tests.chaincode.samples import sample
@@ -148,11 +147,6 @@ def test_the_version_after_a_version():
     assert successor(Ref("dataset-version:wdbc:999999999")) is None
     assert successor(Ref("model-version:net:1")) is None
     assert successor(Ref("run:r-1")) is None
-
-
-def test_what_a_command_is_answered_with():
-    assert written_by("run:record") == ("training-run",)
-    assert written_by("endorsement:set-policy") == ("policy", "policy-vote")
 
 
 def test_only_artifacts_have_rules():

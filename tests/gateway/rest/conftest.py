@@ -123,7 +123,7 @@ class MemoryLedger:
 
 def written(function: str, command: Json) -> list[LedgerWrite]:
     """The command itself as a record of the kind that it makes, owned by the caller."""
-    kind = register.written_by(function)[0]
+    kind = register.ACTION[function][0].name
     record = {**command, "kind": kind, "owner": "LabMSP"}
     name = "/".join(str(command[field]) for field in sorted(command) if field in _IDENTIFYING)
     return [LedgerWrite(f"{kind}/{name}", record)]

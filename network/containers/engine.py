@@ -54,6 +54,10 @@ class Engine(Protocol):
         """Whether the image is on this machine."""
         ...
 
+    def label(self, image: str, name: str) -> str:
+        """A label of an image that is on this machine; empty where it has none of that name."""
+        ...
+
     def pull(self, image: str) -> None:
         """Fetch an image from its registry."""
         ...
@@ -112,6 +116,11 @@ class Docker:
     def image_exists(self, image: str) -> bool:
         """As `Engine`."""
         return self._run("image", "inspect", "--format", "{{.Id}}", image, within=_QUICK).returncode == 0
+
+    def label(self, image: str, name: str) -> str:
+        """As `Engine`."""
+        template = f'{{{{index .Config.Labels "{name}"}}}}'
+        return self.output("image", "inspect", "--format", template, image, within=_QUICK).strip()
 
     def pull(self, image: str) -> None:
         """As `Engine`."""

@@ -19,7 +19,17 @@ from network.containers.engine import Docker
 from network.containers.errors import ContainersError
 from network.containers.plan import CA_VERSION, FABRIC_VERSION, Images
 
-__all__ = ["BASE", "SOURCE_LABEL", "Sources", "build_fabric", "build_own", "make_base", "sizes", "source_digest"]
+__all__ = [
+    "BASE",
+    "SOURCE_LABEL",
+    "Sources",
+    "build_fabric",
+    "build_own",
+    "is_checkout",
+    "make_base",
+    "sizes",
+    "source_digest",
+]
 
 BASE = "pedigree/base:bookworm"
 SOURCE_LABEL = "pedigree.source"
@@ -54,6 +64,11 @@ def sizes(docker: Docker) -> list[tuple[str, int]]:
     images = Images()
     wanted = (images.peer, images.orderer, images.authority, images.chaincode, images.gateway)
     return [(tag, int(docker.inspect(tag)["Size"])) for tag in wanted if docker.image_exists(tag)]
+
+
+def is_checkout() -> bool:
+    """Whether this program runs from the source that our own images are built from, and not from a distribution."""
+    return (_SOURCE / "pyproject.toml").exists()
 
 
 def source_digest() -> str:
@@ -99,7 +114,7 @@ def build_fabric(docker: Docker, binaries: Path, progress: Progress, base: str =
 
 def build_own(docker: Docker, sources: Sources, progress: Progress) -> None:
     """Build the gateway's and the chaincode's images from this source; raises `ContainersError`."""
-    if not (_SOURCE / "pyproject.toml").exists():
+    if not is_checkout():
         raise ContainersError(f"{_SOURCE} has no pyproject.toml: images are built from a source checkout")
     _require(docker, sources.base)
     images = Images()

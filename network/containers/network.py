@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from network.containers import couchdb, files, view
 from network.containers.engine import Container, Engine, Project
 from network.containers.errors import ContainersError
+from network.containers.images import SOURCE_LABEL, is_checkout, source_digest
 from network.containers.plan import Plan, project_name
 from network.containers.ports import is_free
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
@@ -85,6 +86,7 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
     project = Project(plan.project, plan.compose_file)
     with progress.phase("images"):
         _require_images(plan, engine)
+        _name_stale_images(plan, engine, progress)
     with progress.phase("files"):
         _refuse_taken_ports(plan, engine.containers(project))
         files.make_files(plan, version)
@@ -192,6 +194,19 @@ def _require_images(plan: Plan, engine: Engine) -> None:
             if image == images.couchdb:
                 remedy = "bring it here from a machine that can, with: docker save and docker load"
             raise ContainersError(f"the image {image} is missing and cannot be pulled ({error}); {remedy}") from error
+
+
+def _name_stale_images(plan: Plan, engine: Engine, progress: Progress) -> None:
+    """Say which of our own images are not of this source: an old chaincode answers a new gateway in its own way.
+
+    They are used all the same, because who runs them may have chosen so. Without a source nothing is compared.
+    """
+    if not is_checkout():
+        return
+    digest = source_digest()
+    for image in (plan.images.chaincode, plan.images.gateway):
+        if engine.label(image, SOURCE_LABEL) != digest:
+            progress.say(f"the image {image} is of another source than this: renew it with: make network-images")
 
 
 def _refuse_taken_ports(plan: Plan, found: list[Container]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from network.native.plan import HOST, OrdererNode, Organisation, PeerNode, Plan
-from network.patience import ENDORSEMENT_TIMEOUT_S
+from network.patience import ENDORSEMENT_TIMEOUT_S, ORDERING_TIMEOUT_S
 from network.topology import Channel
 
 Tree = dict[str, object]
@@ -89,7 +89,7 @@ def _peer_section(plan: Plan, peer: PeerNode, home: Path, material: Path) -> Tre
         "gateway": {
             "enabled": True,
             "endorsementTimeout": f"{ENDORSEMENT_TIMEOUT_S}s",
-            "broadcastTimeout": "30s",
+            "broadcastTimeout": f"{ORDERING_TIMEOUT_S}s",
             "dialTimeout": "2m",
         },
         # Left out, they would be 0, which gRPC takes for every 10 s and servers answer with "too many pings".

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 
 from cryptography import x509
 
+from network.durable import Disk
 from network.material import renew_tls
 from network.operations.errors import OperationsError
 from network.profiles import write_json
@@ -36,6 +37,7 @@ JOURNAL = "tls-rotation.json"
 _AT_CWD, _EXCHANGE = -100, 2
 """Of Linux's renameat2(2)."""
 _NOT_OFFERED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+_DISK = Disk()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,20 +203,21 @@ def _own_like(present: Path, new: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def exchange(one: Path, other: Path) -> None:
-    """Exchange two folders in one step, where the system can; raises `OSError`.
+def exchange(one: Path, other: Path, *, disk: Disk = _DISK) -> None:
+    """Exchange two folders in one step, where the system can, and have the disk hold it; raises `OSError`.
 
     Where it cannot, a crash between the renames leaves `other` away and its successor beside it: asking again finds
     no certificates there and goes on.
     """
-    if _exchanged_at_once(one, other):
-        return
-    aside = _aside(one)
-    if other.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        other.rename(aside)
-    one.rename(other)
-    aside.rename(one)
+    if not _exchanged_at_once(one, other):
+        aside = _aside(one)
+        if other.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            other.rename(aside)
+        one.rename(other)
+        aside.rename(one)
+    for folder in {one.parent, other.parent}:
+        disk.sync_folder(folder)
 
 
 def _aside(one: Path) -> Path:

@@ -17,6 +17,7 @@ from network import containers
 from network.containers import files
 from network.containers.engine import Container, Project
 from network.containers.errors import ContainersError
+from network.containers.images import SOURCE_LABEL, source_digest
 from network.containers.plan import Images, Plan, expanded, make_plan
 from network.topology import Topology, default_topology
 
@@ -45,6 +46,8 @@ class World:
     """An engine and a ledger in memory. Every call is a step; step `dies_at` raises as a kill would, once."""
 
     images: set[str] = field(default_factory=lambda: set(_all_images()))
+    sources: dict[str, str] = field(default_factory=dict)
+    """What our own images say that they were built from, where it is another source than this."""
     pullable: set[str] = field(default_factory=set)
     running: dict[str, Any] = field(default_factory=dict)
     """Service by name: the part of the description that it was started with."""
@@ -69,6 +72,10 @@ class FakeEngine:
 
     def image_exists(self, image: str) -> bool:
         return image in self.world.images
+
+    def label(self, image: str, name: str) -> str:
+        assert name == SOURCE_LABEL
+        return self.world.sources.get(image, source_digest())
 
     def pull(self, image: str) -> None:
         self.world.step("pull")

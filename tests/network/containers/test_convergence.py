@@ -109,6 +109,16 @@ def test_a_missing_image_is_told_with_what_to_do(plan: Plan, world: Any, engine:
     assert world.running == {}
 
 
+def test_an_image_of_another_source_is_named_and_used(plan: Plan, world: Any, engine: Any, fabric: Any) -> None:
+    said: list[str] = []
+    world.sources[plan.images.gateway] = "another"
+    bring_up(plan, engine, fabric, Progress(said.append), version="1.0")
+    assert [line for line in said if "source" in line] == [
+        f"the image {plan.images.gateway} is of another source than this: renew it with: make network-images"
+    ]
+    assert sorted(world.running) == sorted(service_names(plan))
+
+
 def test_a_taken_port_is_refused_before_anything_is_made(plan: Plan, world: Any, engine: Any, fabric: Any) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", plan.peers[1].endpoint.port))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.fabric import Deadlines
 from network.native import NativeError, Tuning
 from network.native.plan import make_plan
 from network.native.render import configtx, core, orderer
-from network.patience import ENDORSEMENT_TIMEOUT_S
+from network.patience import ENDORSEMENT_TIMEOUT_S, ORDERING_TIMEOUT_S
 from network.topology import Batch, Channel, Endpoint, default_topology
 
 
@@ -77,6 +78,16 @@ def test_a_peer_gives_up_on_another_while_clients_still_wait(tmp_path: Path) -> 
     for member in plan.organisations:
         gateway = core(plan, member.peer, tmp_path)["peer"]["gateway"]
         assert gateway["endorsementTimeout"] == f"{ENDORSEMENT_TIMEOUT_S}s"
+
+
+def test_a_peer_goes_on_to_another_orderer_while_clients_still_wait(tmp_path: Path) -> None:
+    plan = make_plan(default_topology(), tmp_path)
+    for member in plan.organisations:
+        gateway = core(plan, member.peer, tmp_path)["peer"]["gateway"]
+        assert gateway["broadcastTimeout"] == f"{ORDERING_TIMEOUT_S}s"
+    deadline = Deadlines().submit
+    assert deadline is not None
+    assert deadline >= ORDERING_TIMEOUT_S + 2
 
 
 def leaves(tree: dict[str, object]) -> list[tuple[str, object]]:

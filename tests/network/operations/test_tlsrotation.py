@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from network.durable import Disk
 from network.material import Material, ensure_material
 from network.operations import tlsrotation
 from network.operations.errors import OperationsError
@@ -253,6 +254,17 @@ def test_an_authority_that_has_ended_is_told(cluster: Cluster, directory: Path, 
         rotate(directory, "", cluster)
 
 
+class SyncedFolders(Disk):
+    """Remembers what each folder held when it was made durable."""
+
+    def __init__(self) -> None:
+        self.held: dict[Path, list[str]] = {}
+
+    def sync_folder(self, folder: Path) -> None:
+        self.held[folder] = sorted(path.name for path in folder.iterdir())
+        super().sync_folder(folder)
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_two_folders_change_places(at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not at_once:  # a system without renameat2
@@ -260,7 +272,9 @@ def test_two_folders_change_places(at_once: bool, tmp_path: Path, monkeypatch: p
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name, encoding="ascii")
-    exchange(tmp_path / "one", tmp_path / "other")
+    disk = SyncedFolders()
+    exchange(tmp_path / "one", tmp_path / "other", disk=disk)
+    assert disk.held == {tmp_path: ["one", "other"]}  # before the journal says that the turn is over
     assert (tmp_path / "one" / "file").read_text(encoding="ascii") == "other"
     assert (tmp_path / "other" / "file").read_text(encoding="ascii") == "one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]

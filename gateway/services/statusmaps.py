@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a controller keeps of its consent maps, and what it promises across a crash.
+
+The ledger decides which version a map has; the store only ever follows it:
+
+1.  Changes are kept as a draft, on disk, before the ledger is asked to record them.
+2.  A draft becomes a version when the ledger is seen to hold a version with its number and its root, in one
+    transaction of the store's own. A process that died in between leaves this to the next one that looks.
+3.  A version is never changed, and a draft whose base has a successor on the ledger can never become one: it goes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from gateway.services.failures import Category, PortError
+from gateway.services.statustree import Leaf, Path
+
+VALUE: Final = 17
+"""Bytes of a value: state, purposes, and when it was indicated."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapState:
+    """A version of a map."""
+
+    number: int
+    """From 1, which is the map as it was opened; 0 for one that would be opened."""
+    root: bytes
+    size: int
+    """How many subjects are in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of a draft, as it was found when those before it were made."""
+
+    reference: bytes
+    path: Path
+    value: bytes
+
+    @property
+    def before(self) -> bytes | None:
+        """The value before the change; `None` for a subject that was not in the map."""
+        terminal = self.path.terminal
+        return terminal[1] if terminal is not None and terminal[0] == self.reference else None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Changes that were kept for the version after `base`."""
+
+    base: MapState
+    steps: tuple[Step, ...]
+    root: bytes
+    size: int
+
+
+class MapUnknown(PortError):
+    """This gateway keeps no consent map of that data set."""
+
+    code = "consent-map-not-held"
+    category = Category.NOT_FOUND
+
+
+class MapBehind(PortError):
+    """The ledger holds a version of the map that this gateway has no changes for."""
+
+    code = "consent-map-behind"
+    category = Category.CONFLICT
+
+
+class StatusMaps(Protocol):
+    """Consent maps with all their versions, and the references of the subjects in them; thread-safe.
+
+    What is written survives a power cut when the call returns.
+    """
+
+    def references(self, dataset: str, subjects: Sequence[str]) -> list[bytes]:
+        """The reference of each subject, 32 random bytes that are drawn the first time it is asked for."""
+        ...
+
+    def reference(self, dataset: str, subject: str) -> bytes | None:
+        """The reference of a subject; `None` where none was drawn."""
+        ...
+
+    def collect(self, dataset: str, values: Iterable[Leaf]) -> None:
+        """Keep values that are to come into the map; the last one for a reference holds."""
+        ...
+
+    def collected(self, dataset: str) -> Iterator[Leaf]:
+        """What was collected and is in no version of the map, in the order of references."""
+        ...
+
+    def build(self, dataset: str) -> MapState:
+        """The map of all that was collected, as it would be opened: number 0."""
+        ...
+
+    def head(self, dataset: str) -> MapState | None:
+        """The last version that the ledger is known to hold; `None` where it is not known to hold any."""
+        ...
+
+    def draft(self, dataset: str, base: int, changes: Sequence[Leaf]) -> Draft:
+        """Keep changes for the version after `base`; each of its steps is as the ledger wants to see it.
+
+        Raises `MapUnknown` where `base` is not a version of the map that is here.
+        """
+        ...
+
+    def drafted(self, dataset: str, base: int, root: bytes) -> Sequence[Leaf] | None:
+        """The changes of a draft; `None` where there is no such draft."""
+        ...
+
+    def settle(self, dataset: str, number: int, root: bytes) -> MapState:
+        """Follow the ledger, which holds this version; nothing happens where it is here already.
+
+        Raises `MapBehind` where no draft leads to it, or where a version before it is not here.
+        """
+        ...
+
+    def find(self, dataset: str, number: int, reference: bytes) -> Path:
+        """The way to a reference in a version of the map; raises `MapUnknown`."""
+        ...
+
+    def state(self, dataset: str, number: int) -> MapState:
+        """A version of the map; raises `MapUnknown`."""
+        ...

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Consent maps in a SQLite file: references of subjects, the values of every version, and what may become the next.
+
+Of a tree the file has its leaves and the hashes of its 16,384 lower subtrees, each with the version since which it
+holds; what is above them is computed when a version is first asked for, and the last used ones stay in memory.
+"""
+
+import secrets
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from gateway.services.statusmaps import VALUE, Draft, MapBehind, MapState, MapUnknown, Step
+from gateway.services.statustree import HASH, Crown, Leaf, Path, Sketch, bounds, subtrees
+from gateway.stores.database import Database
+
+_ASKED = 500
+"""Subjects that are looked up at once."""
+_WRITTEN = 10_000
+"""Rows that are written or read at once; others write in between."""
+_CROWNS = 8
+"""Versions whose upper part stays in memory, about 1.3 MB each."""
+_SKETCHES = 4
+"""Drafts whose subtrees stay in memory, up to 8 MB each, so that following the ledger need not compute them again."""
+_CACHE = 64 << 10
+"""KiB of pages that the writing connection keeps: references come in no order, and each is near no other."""
+_LEAVES = (
+    "SELECT reference, value, max(version) FROM leaf WHERE map = ? AND reference BETWEEN ? AND ? AND version <= ? "
+    "GROUP BY reference ORDER BY reference"
+)
+_SUBTREES = (
+    "SELECT place, hash, size, max(version) FROM subtree WHERE map = ? AND version <= ? GROUP BY place ORDER BY place"
+)
+
+
+class ConsentStore:
+    """Implements `services.statusmaps.StatusMaps`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.write(lambda connection: connection.execute(f"PRAGMA cache_size=-{_CACHE}"))
+        self._crowns: OrderedDict[tuple[int, int], Crown] = OrderedDict()
+        self._sketches: OrderedDict[tuple[int, int, bytes], Sketch] = OrderedDict()
+        self._lock = threading.Lock()
+        self._building = threading.Lock()
+
+    # -- subjects ----------------------------------------------------------------------------------------------
+
+    def references(self, dataset: str, subjects: Sequence[str]) -> list[bytes]:
+        key = self._dataset(dataset)
+        known: dict[str, bytes] = {}
+        asked = list(dict.fromkeys(subjects))
+        for start in range(0, len(asked), _ASKED):
+            self._look_up(known, key, asked[start : start + _ASKED])
+        missing = [subject for subject in asked if subject not in known]
+        if missing:
+            drawn = [(key, subject, secrets.token_bytes(HASH)) for subject in missing]
+            # Another thread may have drawn one in between; then that one holds.
+            insert = "INSERT INTO subject VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+            self._write_many(insert, drawn)
+            for start in range(0, len(missing), _ASKED):
+                self._look_up(known, key, missing[start : start + _ASKED])
+        return [known[subject] for subject in subjects]
+
+    def _look_up(self, known: dict[str, bytes], key: int, subjects: Sequence[str]) -> None:
+        places = ", ".join("?" * len(subjects))
+        select = f"SELECT id, reference FROM subject WHERE dataset = ? AND id IN ({places})"  # noqa: S608 - places
+        known.update(self._database.reader().execute(select, (key, *subjects)).fetchall())
+
+    def reference(self, dataset: str, subject: str) -> bytes | None:
+        row = self._one(
+            "SELECT reference FROM subject JOIN dataset ON dataset = key WHERE name = ? AND id = ?", (dataset, subject)
+        )
+        return None if row is None else row[0]
+
+    # -- opening ---------------------------------------------------------------------------------------------
+
+    def collect(self, dataset: str, values: Iterable[Leaf]) -> None:
+        key = self._dataset(dataset)
+        insert = "INSERT OR REPLACE INTO collected VALUES (?, ?, ?)"
+        for batch in _batches(values):
+            rows = [(key, reference, _checked(value)) for reference, value in batch]
+            self._write_many(insert, rows)
+
+    def collected(self, dataset: str) -> Iterator[Leaf]:
+        key = self._dataset(dataset)
+        select = "SELECT reference, value FROM collected WHERE dataset = ? AND reference > ? ORDER BY reference LIMIT ?"
+        after = b""
+        while rows := self._database.reader().execute(select, (key, after, _WRITTEN)).fetchall():
+            yield from rows
+            after = rows[-1][0]
+
+    def build(self, dataset: str) -> MapState:
+        key = self._dataset(dataset)
+        with self._building:
+            found = self._database.write(partial(_begin, key))
+            crown = Crown.over(self._written(found, self.collected(dataset)))
+            state = self._database.write(partial(_finish, key, found, crown))
+        self._database.shorten_log()
+        return state
+
+    def _written(self, found: int, leaves: Iterable[Leaf]) -> Iterator[tuple[int, bytes, int]]:
+        """Write leaves and subtrees as version 1, piece by piece, while the subtrees are taken."""
+        leaf = "INSERT INTO leaf VALUES (?, ?, 1, ?)"
+        subtree = "INSERT INTO subtree VALUES (?, ?, 1, ?, ?)"
+
+        def kept() -> Iterator[Leaf]:
+            for batch in _batches(leaves):
+                rows = [(found, *each) for each in batch]
+                self._write_many(leaf, rows)
+                yield from batch
+
+        for batch in _batches(subtrees(kept())):
+            rows = [(found, *each) for each in batch]
+            self._write_many(subtree, rows)
+            yield from batch
+
+    # -- versions --------------------------------------------------------------------------------------------
+
+    def head(self, dataset: str) -> MapState | None:
+        found = self._opened(dataset)
+        return None if found is None else self._state(*found)
+
+    def state(self, dataset: str, number: int) -> MapState:
+        return self._state(self._map(dataset, number), number)
+
+    def find(self, dataset: str, number: int, reference: bytes) -> Path:
+        found = self._map(dataset, number)
+        return self._crown(found, number).path(reference, partial(self._leaves, found, number))
+
+    def draft(self, dataset: str, base: int, changes: Sequence[Leaf]) -> Draft:
+        found = self._map(dataset, base)
+        sketch = self._sketch(found, base)
+        steps = []
+        for reference, value in changes:
+            steps.append(Step(reference, sketch.change(reference, _checked(value)), value))
+        row = (found, base, sketch.crown.root, b"".join(reference + value for reference, value in changes))
+        insert = "INSERT OR REPLACE INTO draft VALUES (?, ?, ?, ?)"
+        self._database.write(lambda connection: connection.execute(insert, row))
+        with self._lock:
+            self._sketches[found, base, sketch.crown.root] = sketch
+            while len(self._sketches) > _SKETCHES:
+                self._sketches.popitem(last=False)
+        return Draft(self._state(found, base), tuple(steps), sketch.crown.root, sketch.crown.size)
+
+    def drafted(self, dataset: str, base: int, root: bytes) -> Sequence[Leaf] | None:
+        return self._drafted(self._map(dataset, base), base, root)
+
+    def settle(self, dataset: str, number: int, root: bytes) -> MapState:
+        if number == 1:
+            return self._open(dataset, root)
+        found, head = self._opened(dataset) or (0, 0)
+        if number <= head:
+            return self._same(self._state(found, number), root, dataset)
+        changes = self._drafted(found, head, root) if number == head + 1 else None
+        if changes is None:
+            raise _behind(dataset, head, number)
+        with self._lock:
+            sketch = self._sketches.pop((found, head, root), None)
+        if sketch is None:
+            sketch = self._sketch(found, head)
+            for change in changes:
+                sketch.change(*change)
+        self._same(MapState(number, sketch.crown.root, sketch.crown.size), root, dataset)
+        self._database.write(partial(_follow, found, number, changes, list(sketch.changed), sketch.crown))
+        self._keep((found, number), sketch.crown)
+        return self._same(self._state(found, number), root, dataset)
+
+    def _open(self, dataset: str, root: bytes) -> MapState:
+        opened = self._opened(dataset)
+        if opened is not None:
+            return self._same(self._state(opened[0], 1), root, dataset)
+        row = self._one(
+            "SELECT map.key, size FROM map JOIN dataset ON dataset.key = dataset WHERE name = ? AND root = ?",
+            (dataset, root),
+        )
+        if row is None:
+            raise _behind(dataset, 0, 1)
+        self._database.write(partial(_open, row[0], root, row[1]))
+        return MapState(1, root, row[1])
+
+    def _same(self, state: MapState, root: bytes, dataset: str) -> MapState:
+        if state.root != root:
+            raise MapBehind(
+                f"version {state.number} of the consent map of {dataset} is another one on the ledger",
+                dataset=dataset,
+                number=state.number,
+            )
+        return state
+
+    # -- what is under a version -------------------------------------------------------------------------------
+
+    def _sketch(self, found: int, number: int) -> Sketch:
+        return Sketch(self._crown(found, number), partial(self._leaves, found, number))
+
+    def _leaves(self, found: int, number: int, place: int) -> list[Leaf]:
+        rows = self._database.reader().execute(_LEAVES, (found, *bounds(place), number)).fetchall()
+        return [(reference, value) for reference, value, _ in rows]
+
+    def _crown(self, found: int, number: int) -> Crown:
+        with self._lock:
+            crown = self._crowns.get((found, number))
+        if crown is None:
+            rows = self._database.reader().execute(_SUBTREES, (found, number)).fetchall()
+            crown = Crown.over((place, digest, size) for place, digest, size, _ in rows)
+            if crown.root != (wanted := self._state(found, number)).root:
+                raise MapUnknown("the stored consent map no longer leads to its root", number=wanted.number)
+            self._keep((found, number), crown)
+        return crown
+
+    def _keep(self, which: tuple[int, int], crown: Crown) -> None:
+        with self._lock:
+            self._crowns[which] = crown
+            self._crowns.move_to_end(which)
+            while len(self._crowns) > _CROWNS:
+                self._crowns.popitem(last=False)
+
+    def _drafted(self, found: int, base: int, root: bytes) -> Sequence[Leaf] | None:
+        row = self._one("SELECT changes FROM draft WHERE map = ? AND base = ? AND root = ?", (found, base, root))
+        if row is None:
+            return None
+        size = HASH + VALUE
+        pieces = [row[0][at : at + size] for at in range(0, len(row[0]), size)]
+        return [(piece[:HASH], piece[HASH:]) for piece in pieces]
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    def _dataset(self, name: str) -> int:
+        select = "SELECT key FROM dataset WHERE name = ?"
+        row = self._one(select, (name,))
+        if row is None:
+            insert = "INSERT INTO dataset (name) VALUES (?) ON CONFLICT DO NOTHING"
+            self._database.write(lambda connection: connection.execute(insert, (name,)))
+            row = self._one(select, (name,))
+        return int(row[0])
+
+    def _opened(self, dataset: str) -> tuple[int, int] | None:
+        """The map that the ledger is known to hold, and the last of its versions."""
+        row = self._one(
+            "SELECT map.key, head FROM map JOIN dataset ON dataset.key = dataset WHERE name = ? AND head > 0",
+            (dataset,),
+        )
+        return None if row is None else (row[0], row[1])
+
+    def _map(self, dataset: str, number: int) -> int:
+        found = self._opened(dataset)
+        if found is None or not 1 <= number <= found[1]:
+            raise MapUnknown(
+                f"this gateway holds no version {number} of a consent map of {dataset}", dataset=dataset, number=number
+            )
+        return found[0]
+
+    def _state(self, found: int, number: int) -> MapState:
+        root, size = self._one("SELECT root, size FROM version WHERE map = ? AND number = ?", (found, number))
+        return MapState(number, root, size)
+
+    def _write_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._database.write(lambda connection: connection.executemany(statement, rows))
+
+    def _one(self, query: str, values: tuple[Any, ...]) -> Any:
+        return self._database.reader().execute(query, values).fetchone()
+
+
+def _begin(key: int, connection: sqlite3.Connection) -> int:
+    """Begin a map without a root, which nobody sees; what a crash left of one goes."""
+    for (found,) in connection.execute("SELECT key FROM map WHERE dataset = ? AND root IS NULL", (key,)).fetchall():
+        _remove(connection, found)
+    return connection.execute("INSERT INTO map (dataset, size) VALUES (?, 0)", (key,)).lastrowid or 0
+
+
+def _finish(key: int, found: int, crown: Crown, connection: sqlite3.Connection) -> MapState:
+    """Give a map its root; the same one that was built before is taken instead of it."""
+    same = connection.execute("SELECT key FROM map WHERE dataset = ? AND root = ?", (key, crown.root)).fetchone()
+    if same is not None:
+        _remove(connection, found)
+    else:
+        connection.execute("UPDATE map SET root = ?, size = ? WHERE key = ?", (crown.root, crown.size, found))
+    return MapState(0, crown.root, crown.size)
+
+
+def _open(found: int, root: bytes, size: int, connection: sqlite3.Connection) -> None:
+    """The ledger holds this map. What was collected for it is in it; what came later stays collected."""
+    opened = connection.execute("UPDATE map SET head = 1 WHERE key = ? AND head = 0", (found,))
+    if not opened.rowcount:
+        return
+    connection.execute("INSERT INTO version VALUES (?, 1, ?, ?)", (found, root, size))
+    connection.execute(
+        "DELETE FROM collected WHERE dataset = (SELECT dataset FROM map WHERE key = ?) AND value = "
+        "(SELECT value FROM leaf WHERE map = ? AND leaf.reference = collected.reference AND version = 1)",
+        (found, found),
+    )
+    others = "SELECT other.key FROM map AS other JOIN map ON map.dataset = other.dataset AND map.key = ?"
+    for (other,) in connection.execute(f"{others} WHERE other.root != map.root", (found,)).fetchall():
+        _remove(connection, other)
+
+
+def _follow(
+    found: int,
+    number: int,
+    changes: Sequence[Leaf],
+    below: Sequence[tuple[int, bytes, int]],
+    crown: Crown,
+    connection: sqlite3.Connection,
+) -> None:
+    """Write a version of the ledger's as a whole; a second time nothing changes."""
+    changed = connection.execute("UPDATE map SET head = ? WHERE key = ? AND head = ?", (number, found, number - 1))
+    if not changed.rowcount:
+        return
+    connection.execute("INSERT INTO version VALUES (?, ?, ?, ?)", (found, number, crown.root, crown.size))
+    connection.executemany(
+        "INSERT OR REPLACE INTO leaf VALUES (?, ?, ?, ?)",
+        [(found, reference, number, value) for reference, value in changes],
+    )
+    connection.executemany(
+        "INSERT INTO subtree VALUES (?, ?, ?, ?, ?)", [(found, place, number, *rest) for place, *rest in below]
+    )
+    connection.executemany(
+        "DELETE FROM collected WHERE dataset = (SELECT dataset FROM map WHERE key = ?) AND reference = ? AND value = ?",
+        [(found, *change) for change in changes],
+    )
+    connection.execute("DELETE FROM draft WHERE map = ? AND base < ?", (found, number))
+
+
+def _remove(connection: sqlite3.Connection, found: int) -> None:
+    for statement in (
+        "DELETE FROM leaf WHERE map = ?",
+        "DELETE FROM subtree WHERE map = ?",
+        "DELETE FROM map WHERE key = ?",
+    ):
+        connection.execute(statement, (found,))
+
+
+def _behind(dataset: str, head: int, number: int) -> MapBehind:
+    return MapBehind(
+        f"the ledger holds version {number} of the consent map of {dataset}, and this gateway has no changes that lead "
+        f"from version {head} to it",
+        dataset=dataset,
+        number=number,
+        held=head,
+    )
+
+
+def _checked(value: bytes) -> bytes:
+    if len(value) != VALUE:
+        raise ValueError(f"a value has {VALUE} bytes, not {len(value)}")
+    return value
+
+
+def _batches(items: Iterable[Any], size: int = _WRITTEN) -> Iterator[list[Any]]:
+    items = iter(items)
+    while batch := list(islice(items, size)):
+        yield batch

@@ -70,7 +70,7 @@ coverage-report: $(VENV)/.dev  ## compare what the last run with coverage found 
 	@$(BIN)/python -m coverage report --include='chaincode/*' --fail-under=100
 	@$(BIN)/python -m coverage report --fail-under=92 | tail -n 3
 
-scenarios: $(VENV)/.dev  ## run every feature's stories and refusals on three organisations (LEDGER=fabric), as docs/features.md lists them
+scenarios: $(VENV)/.dev  ## play every feature's stories and refusals on three organisations (LEDGER=fabric); see docs/features.md
 	@$(BIN)/python -m pytest -q tests/scenarios --ledger=$(LEDGER) $(ARGS)
 
 reliability: $(VENV)/.dev  ## load, kill -9, power cuts and slow clients on the running programs (PEDIGREE_KILLS=20 for long)

@@ -56,3 +56,15 @@ Feature: Training log and lineage
     Given the lab trained a model on what replaces the hospital's first version
     When the regulator quarantines the first version of the data
     Then the model needs no review, and the first version of the data is shown as superseded
+
+  Scenario: A licence wider than the ancestors allow is refused, and the path is named
+    Given the lab trained a model on data of the hospital that may not be used commercially
+    When the lab records a version of it that may be
+    Then it is refused as "licence-too-wide"
+    And the refusal names the path from the version through the run to the data
+
+  Scenario: A real training records itself while it runs
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c"
+    When the lab trains a classifier on it inside a run
+    Then the run on the ledger has the classifier's parameters and its accuracy

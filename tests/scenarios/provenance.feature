@@ -69,3 +69,32 @@ Feature: Data sets and provenance
     Given the hospital registered a data set with a card
     When the lab registers a data set with the same card
     Then it says that the hospital recorded the same bytes first
+
+  Scenario: A version commits to the names and the order of its fields
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b"
+    When the hospital commits the records "a,b" with their columns exchanged
+    Then the version "replaces" the one before
+    And it commits to other columns than the one before
+
+  Scenario: A derived version names its parents and the activity
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c,d"
+    When the lab commits a version that was filtered from it
+    Then upstream of the lab's version is the hospital's, by the relation "filter"
+
+  Scenario: A root that another organisation committed to is refused
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b"
+    When the lab commits the hospital's root to a data set of its own
+    Then it is refused as "digest-taken"
+
+  Scenario: Text that is not normalised is refused
+    When the hospital registers a data set whose title is not in normal form C
+    Then it is refused as "not-normalised"
+    And the refusal names the field "/title"
+
+  Scenario: A floating-point number is refused, and its field is named
+    When the lab records a run that starts at a fraction of a millisecond
+    Then it is refused as "float-refused"
+    And the refusal names the field "/started"

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_bdd import given, parsers, scenarios, then, when
+from sklearn.linear_model import LogisticRegression
 
 if TYPE_CHECKING:
     from scenarios.conftest import World
@@ -76,6 +78,15 @@ def _(world: World, change: str) -> None:
     world.did(
         lab.record_model_version(world.model, world.files("first"), licence="CC-BY-4.0", run=f"run-{world.number}")
     )
+
+
+@given("the lab trained a model on data of the hospital that may not be used commercially")
+def _(world: World) -> None:
+    world.register("hospital", licence="CC-BY-NC-4.0")
+    world.commit("a,b,c")
+    lab = world.as_("lab")
+    lab.register_model(world.model, title="A model")
+    world.did(lab.record_run(f"run-{world.number}", **world.run_fields()))
 
 
 @given("the lab fine-tuned a second version from the first")
@@ -260,6 +271,65 @@ def _(world: World, count: int, letters: str) -> None:
     with ThreadPoolExecutor(count) as pool:
         made = list(pool.map(lambda _: world.commit(letters).record["number"], range(count)))
     assert sorted(made) == list(range(2, count + 2))
+
+
+@when(parsers.parse('the hospital commits the records "{letters}" with their columns exchanged'))
+def _(world: World, words: Any, letters: str) -> None:
+    rows = words.records(letters).decode().splitlines()
+    exchanged = "\n".join(",".join(reversed(row.split(","))) for row in rows).encode()
+    given = {"consent": "ConsentGiven", "purposes": ("model-training",)}
+    world.proof["before"] = world.as_("hospital").dataset_version(world.dataset, 1)["record"]
+    world.attempt(lambda: world.as_("hospital").commit_records(world.dataset, exchanged, id_field="id", **given))
+
+
+@when("the lab commits a version that was filtered from it")
+def _(world: World, words: Any) -> None:
+    world.register("lab", name=f"filtered-{world.number}")
+    derivation = {"activity": "filter", "parents": [world.data_version]}
+    root = words.digest(f"filtered {world.number}")
+    world.attempt(
+        lambda: world.as_("lab").commit_version(f"filtered-{world.number}", root=root, size=2, derivation=derivation)
+    )
+
+
+@when("the lab commits the hospital's root to a data set of its own")
+def _(world: World) -> None:
+    assert world.recorded is not None
+    root = world.recorded.record["root"]
+    world.register("lab", name=f"taken-{world.number}")
+    world.attempt(lambda: world.as_("lab").commit_version(f"taken-{world.number}", root=root, size=2))
+
+
+@when("the hospital registers a data set whose title is not in normal form C")
+def _(world: World) -> None:
+    world.attempt(lambda: world.register("hospital", title="Cafe\u0301"))
+
+
+@when("the lab records a run that starts at a fraction of a millisecond")
+def _(world: World) -> None:
+    fields = world.run_fields(started=1_700_000_000_000.5, inputs=[])
+    world.attempt(lambda: world.as_("lab").record_run(f"odd-{world.number}", **fields))
+
+
+@when("the lab records a version of it that may be")
+def _(world: World) -> None:
+    lab, folder = world.as_("lab"), world.files("first")
+    run = f"run-{world.number}"
+    world.attempt(lambda: lab.record_model_version(world.model, folder, licence="CC-BY-4.0", run=run))
+
+
+@when("the lab trains a classifier on it inside a run")
+def _(world: World, words: Any) -> None:
+    rows = [row.split(",") for row in words.records("a,b,c").decode().splitlines()[1:]]
+    values, labels = [[int(value)] for _, value in rows], [name == "a" for name, _ in rows]
+    lab = world.as_("lab")
+    classifier = LogisticRegression(C=0.5)
+    with lab.run(f"run-{world.number}", datasets=[world.data_version], code=Path(__file__)) as run:
+        classifier.fit(values, labels)
+        run.log_parameters(classifier.get_params())
+        run.log_metric("accuracy", classifier.score(values, labels))
+    world.did(run.recorded)
+    world.proof["accuracy"] = classifier.score(values, labels)
 
 
 # --- What then holds -----------------------------------------------------------------------------------------------
@@ -464,3 +534,44 @@ def _(world: World) -> None:
     for name in world.clients:
         with pytest.raises(Exception, match="not-found"):
             world.as_(name).model(f"{world.model}-x", source="ledger")
+
+
+@then("it commits to other columns than the one before")
+def _(world: World) -> None:
+    assert world.recorded is not None
+    before = world.proof["before"]
+    assert world.recorded.record["size"] == before["size"]
+    assert world.recorded.record["header"] != before["header"]
+    assert world.recorded.record["root"] != before["root"]
+
+
+@then(parsers.parse("upstream of the lab's version is the hospital's, by the relation \"{relation}\""))
+def _(world: World, relation: str) -> None:
+    assert world.recorded is not None, str(world.refusal)
+    child = f"dataset-version:filtered-{world.number}:1"
+    assert world.recorded.record["derivation"] == {"activity": relation, "parents": [world.data_version]}
+    found = [entry["record"] for entry in world.as_("regulator").edges(child)["items"]]
+    assert (world.data_version, relation) in {(edge["parent"], edge["relation"]) for edge in found}
+
+
+@then(parsers.parse('the refusal names the field "{pointer}"'))
+def _(world: World, pointer: str) -> None:
+    assert world.refusal is not None
+    assert world.refusal.facts.get("pointer") == pointer
+
+
+@then("the refusal names the path from the version through the run to the data")
+def _(world: World) -> None:
+    assert world.refusal is not None
+    path = [world.model_version, f"run:run-{world.number}", world.data_version]
+    assert [each for each in world.refusal.facts["path"] if each in path] == path
+
+
+@then("the run on the ledger has the classifier's parameters and its accuracy")
+def _(world: World) -> None:
+    record = world.as_("regulator").get_run(f"run-{world.number}", source="ledger")["record"]
+    root = world.as_("hospital").dataset_version(world.dataset, 1)["record"]["root"]
+    assert [(used["version"], used["root"]) for used in record["inputs"]] == [(world.data_version, root)]
+    assert {"name": "C", "value": "0.5"} in record["parameters"]
+    (accuracy,) = record["metrics"]
+    assert (accuracy["name"], float(accuracy["value"])) == ("accuracy", world.proof["accuracy"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from chaincode.domain.errors import AlreadyExists, ArtifactAltered, InvalidField, ParentMissing
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import ModelVersion
-from chaincode.domain.training import MOST_METRICS, Metric, RunInput, check_input, refuse_measuring_twice
+from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, check_input, refuse_measuring_twice
 from chaincode.domain.values import (
     Command,
     Digest,

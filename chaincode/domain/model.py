@@ -29,7 +29,8 @@ from chaincode.domain.licensing import check_licence
 from chaincode.domain.lineage import Edge, refuse_circle
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.spdx import Licence
-from chaincode.domain.training import InputRole, TrainingRun
+from chaincode.domain.training import TrainingRun
+from chaincode.domain.usage import InputRole
 from chaincode.domain.values import (
     Command,
     Count,

@@ -6,25 +6,20 @@ A run names the data set versions, the code, the environment and the parameters 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from chaincode.domain.errors import (
     AlreadyExists,
-    ArtifactAltered,
     ParentMissing,
-    RepeatedEntry,
     RunEndsBeforeItStarts,
     RunWithoutInput,
 )
-from chaincode.domain.float64 import Float64
 from chaincode.domain.lineage import Edge
-from chaincode.domain.provenance import DatasetVersion
+from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, check_input, refuse_measuring_twice
 from chaincode.domain.values import (
     ArtifactKind,
     Command,
     CommitId,
-    Count,
     Digest,
     Event,
     Instant,
@@ -42,25 +37,6 @@ from chaincode.domain.values import (
 
 MOST_PARAMETERS: Final = 1_024
 """How many parameters a run has at most."""
-MOST_METRICS: Final = 10_000
-"""How many metrics a run or an evaluation has at most, each step of each counted."""
-
-
-class InputRole(StrEnum):
-    """What a run used a data set version for."""
-
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST = "test"
-
-
-@dataclass(frozen=True, slots=True)
-class RunInput:
-    """A data set version that a run used, and the root that the trainer found in its copy."""
-
-    version: Ref
-    root: Digest
-    role: InputRole = InputRole.TRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +64,6 @@ class Parameter:
 
     name: Text
     value: Setting
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A named measurement, and at which step of the run it was taken; without a step, it speaks of the whole."""
-
-    name: Text
-    value: Float64
-    step: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,25 +158,6 @@ def record_run(
 def cited_by_run(command: RecordRun) -> tuple[Ref, ...]:
     """What a run cites: its inputs and the model versions that it began from."""
     return (*(used.version for used in command.inputs), *command.parents)
-
-
-def check_input(used: RunInput, reference: Ref, cited: Mapping[Ref, Record]) -> None:
-    """Refuse data that are not on the ledger, or not with the root that was found in the copy."""
-    version = cited.get(used.version)
-    if not isinstance(version, DatasetVersion):
-        raise ParentMissing(reference, used.version)
-    if version.root != used.root:
-        raise ArtifactAltered(used.version, str(version.root), str(used.root))
-
-
-def refuse_measuring_twice(metrics: tuple[Metric, ...]) -> None:
-    """A name has one value at each step, and one for the whole."""
-    seen: set[tuple[Text, Count | None]] = set()
-    for metric in metrics:
-        if (metric.name, metric.step) in seen:
-            at = "" if metric.step is None else f" at step {metric.step}"
-            raise RepeatedEntry("/metrics", metric.name + at)
-        seen.add((metric.name, metric.step))
 
 
 def parents_of_run(run: TrainingRun) -> tuple[Edge, ...]:

@@ -13,7 +13,8 @@ from chaincode.domain.lifecycle import Quarantine
 from chaincode.domain.lineage import Ancestry, Edge, Impact
 from chaincode.domain.model import DeclareParent, ModelParent, Relation
 from chaincode.domain.provenance import Change
-from chaincode.domain.training import Code, Environment, InputRole, Metric, RecordRun, RunInput
+from chaincode.domain.training import Code, Environment, RecordRun
+from chaincode.domain.usage import InputRole, Metric, RunInput
 from chaincode.domain.values import Count, Digest, Name, Ref, Text
 
 HOSPITAL, LAB, REGULATOR = "HospitalMSP", "LabMSP", "RegulatorMSP"

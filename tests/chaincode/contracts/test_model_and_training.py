@@ -21,15 +21,8 @@ from chaincode.domain.model import (
 )
 from chaincode.domain.policy import Member
 from chaincode.domain.spdx import Licence
-from chaincode.domain.training import (
-    Code,
-    Environment,
-    InputRole,
-    Metric,
-    Parameter,
-    RecordRun,
-    RunInput,
-)
+from chaincode.domain.training import Code, Environment, Parameter, RecordRun
+from chaincode.domain.usage import InputRole, Metric, RunInput
 from chaincode.domain.values import (
     CommitId,
     Count,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chaincode.domain import canonical, model, register, text, training, values
+from chaincode.domain import canonical, model, register, text, training, usage, values
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.float64 import MAX_LENGTH, Float64
 from pedigree import InvalidInput, numbers, rules
@@ -198,7 +198,7 @@ def test_what_is_refused_is_named_so_that_it_can_be_printed() -> None:
 def test_limits_are_those_of_the_law() -> None:
     fields = training.RecordRun.__dataclass_fields__
     assert fields["inputs"].metadata["max"] == fields["parents"].metadata["max"] == rules.MOST_INPUTS
-    assert (rules.MOST_PARAMETERS, rules.MOST_METRICS) == (training.MOST_PARAMETERS, training.MOST_METRICS)
+    assert (rules.MOST_PARAMETERS, rules.MOST_METRICS) == (training.MOST_PARAMETERS, usage.MOST_METRICS)
     assert model.RecordModelVersion.__dataclass_fields__["files"].metadata["max"] == rules.MOST_FILES
     assert model.RecordModelVersion.__dataclass_fields__["ignore_paths"].metadata["max"] == rules.MOST_IGNORED
     assert training.Code.__dataclass_fields__["ignored"].metadata["max"] == rules.MOST_IGNORED
@@ -206,7 +206,7 @@ def test_limits_are_those_of_the_law() -> None:
     assert (text.MAX_TEXT, text.MAX_SETTING) == (rules.LONGEST_TEXT, rules.LONGEST_SETTING)
     assert values.MAX_INTEGER == rules.LARGEST_STEP
     assert MAX_LENGTH == numbers.LONGEST_NUMBER
-    assert tuple(role.value for role in training.InputRole) == ("train", "validation", "test")
+    assert tuple(role.value for role in usage.InputRole) == ("train", "validation", "test")
 
 
 def test_settings_are_written_as_python_writes_them() -> None:

@@ -27,7 +27,9 @@ def measure(kind: str, _rounds: int, _seconds: float) -> Sequence[Metric]:
         if gateway is None:
             raise RuntimeError("the hospital's gateway does not run")
         hospital = consortium.client("hospital")
-        hospital.register_dataset(_DATASET, title="Upload", licence="CC0-1.0", origin=ORIGIN, sensitivity="personal")
+        hospital.register_dataset(
+            _DATASET, title="Upload", licence="CC0-1.0", origin=ORIGIN, sensitivity="personal", basis="public-task"
+        )
         memory = _Memory(gateway.pid)
         committing, committed = memory.peak_of(lambda: hospital.commit_records(_DATASET, file, id_field="id").record)
         verifying, report = memory.peak_of(lambda: hospital.verify_dataset(_DATASET, committed["number"], file))

@@ -9,6 +9,7 @@ that it was there. Where records are rows under names, the version commits to th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from chaincode.domain import merkle
 from chaincode.domain.claims import MOST_CLAIMS, DigestClaim, RootClaim, claim_root, earlier_claims, first_claims
@@ -56,6 +57,19 @@ class Sensitivity(StrEnum):
     SPECIAL_CATEGORY = "special-category"
 
 
+class LawfulBasis(StrEnum):
+    """Why personal data may be processed: the terms of the GDPR, Art. 6(1), and the authorisation of HIPAA."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal-obligation"
+    VITAL_INTERESTS = "vital-interests"
+    PUBLIC_TASK = "public-task"
+    LEGITIMATE_INTERESTS = "legitimate-interests"
+    HIPAA_AUTHORISATION = "hipaa-authorisation"
+    """Of 45 CFR 164.508; like consent, those whom the records are about give it and can revoke it."""
+
+
 class LeafSchema(StrEnum):
     """How a record becomes a leaf; see `merkle`."""
 
@@ -68,6 +82,9 @@ class Change(StrEnum):
     FIRST = "first"
     EXTENDS = "extends"
     REPLACES = "replaces"
+
+
+_PERSONAL: Final = frozenset({Sensitivity.PERSONAL, Sensitivity.SPECIAL_CATEGORY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +114,8 @@ class RegisterDataset(Command):
     """The SHA-256 of the Croissant card."""
     distributions: tuple[Digest, ...] = field(default=(), metadata={"max": 256})
     """The SHA-256 of every file that the card lists."""
+    basis: LawfulBasis | None = None
+    """The lawful basis; needed where the data is personal or of a special category."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +156,8 @@ class Dataset(Record):
     creator: Text | None
     card: Digest | None
     distributions: tuple[Digest, ...]
+    basis: LawfulBasis | None = None
+    """The lawful basis; None for what is not personal, and for what was registered before there was this field."""
     earlier_claims: tuple[DigestClaim, ...] = field(default=(), metadata={"max": MOST_CLAIMS})
     """Who had recorded the same bytes first, where that was another organisation."""
 
@@ -191,6 +212,9 @@ def register_dataset(
     if existing is not None:
         raise AlreadyExists(reference)
     _refuse_odd_period(command.origin, at)
+    if command.basis is None and command.sensitivity in _PERSONAL:
+        choices = ", ".join(LawfulBasis)
+        raise InvalidField("/basis", f"{command.sensitivity} data has a lawful basis, one of {choices}")
     digests = ((command.card,) if command.card is not None else ()) + command.distributions
     dataset = Dataset(
         dataset=command.dataset,
@@ -205,6 +229,7 @@ def register_dataset(
         creator=command.creator,
         card=command.card,
         distributions=command.distributions,
+        basis=command.basis,
         earlier_claims=earlier_claims(digests, by=by, claims=claims),
     )
     return Outcome(

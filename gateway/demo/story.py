@@ -126,6 +126,7 @@ class Story:
             licence="CC-BY-4.0",
             origin=ORIGIN,
             sensitivity="special-category",
+            basis="public-task",
             jurisdictions=["US"],
             creator="W. H. Wolberg, W. N. Street, O. L. Mangasarian",
         )

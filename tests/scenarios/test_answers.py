@@ -123,7 +123,14 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     ask(
         "hospital",
         "registerDataset",
-        {"dataset": data, "title": "T", "licence": "CC-BY-4.0", "origin": ORIGIN, "sensitivity": "special-category"},
+        {
+            "dataset": data,
+            "title": "T",
+            "licence": "CC-BY-4.0",
+            "origin": ORIGIN,
+            "sensitivity": "special-category",
+            "basis": "public-task",
+        },
     )
     ask("hospital", "getDataset", dataset=data)
     ask("hospital", "listDatasets", query={"owner": "HospitalMSP"})

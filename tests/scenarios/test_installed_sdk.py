@@ -37,7 +37,7 @@ from pedigree import Pedigree, verify_record
 url, key, file = sys.argv[1:]
 with Pedigree(url, key) as hospital:
     hospital.register_dataset(
-        "installed", title="Alone", licence="CC-BY-4.0", sensitivity="personal",
+        "installed", title="Alone", licence="CC-BY-4.0", sensitivity="personal", basis="public-task",
         origin={"source": "ward 3", "method": "routine care", "geography": ["DE"]},
     )
     hospital.commit_records("installed", b"id,age\\np1,61\\np2,44\\n", id_field="id")

@@ -66,6 +66,7 @@ __all__ = [
     "KeyRole",
     "Kind",
     "LaterParents",
+    "LawfulBasis",
     "LeafSchema",
     "Ledger",
     "Lineage",
@@ -175,6 +176,16 @@ InputRole = Literal["train", "validation", "test"]
 KeyRole = Literal["reader", "recorder", "endorser", "operator"]
 
 Kind = Literal["dataset", "dataset-version", "model", "model-version", "training-run", "evaluation"]
+
+LawfulBasis = Literal[
+    "consent",
+    "contract",
+    "legal-obligation",
+    "vital-interests",
+    "public-task",
+    "legitimate-interests",
+    "hipaa-authorisation",
+]
 
 LeafSchema = Literal["pedigree-record/v1"]
 
@@ -291,6 +302,7 @@ class Dataset(TypedDict):
     creator: NotRequired[str]
     card: NotRequired[str]
     distributions: Sequence[str]
+    basis: NotRequired["LawfulBasis"]
     earlier_claims: NotRequired[Sequence["DigestClaimFields"]]
 
 
@@ -1223,6 +1235,7 @@ class RegisterDataset(TypedDict):
     creator: NotRequired[str]
     card: NotRequired[str]
     distributions: NotRequired[Sequence[str]]
+    basis: NotRequired["LawfulBasis"]
 
 
 class RegisterModel(TypedDict):

@@ -30,6 +30,7 @@ from pedigree.documents import (
     InboxItem,
     Kind,
     LaterParents,
+    LawfulBasis,
     Ledger,
     Lineage,
     Member,
@@ -78,6 +79,7 @@ class Operations(Calls):
         creator: str | None = None,
         card: str | None = None,
         distributions: Sequence[str] | None = None,
+        basis: LawfulBasis | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[Dataset]:
@@ -93,6 +95,7 @@ class Operations(Calls):
             "creator": creator,
             "card": card,
             "distributions": distributions,
+            "basis": basis,
         }
         return self._record("/v1/datasets", fields, idempotency_key, endorsing_organisations)
 

@@ -34,7 +34,14 @@ from chaincode.domain.keys import key as key_under
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.model import FileEntry, ModelVersion, RecordModelVersion, RegisterModel, manifest_digest
 from chaincode.domain.policy import Member, Policy, QuorumRule, SetPolicy, Stage
-from chaincode.domain.provenance import CommitVersion, DatasetVersion, Origin, RegisterDataset, Sensitivity
+from chaincode.domain.provenance import (
+    CommitVersion,
+    DatasetVersion,
+    LawfulBasis,
+    Origin,
+    RegisterDataset,
+    Sensitivity,
+)
 from chaincode.domain.reading import GetRecord
 from chaincode.domain.register import COMMANDS, FUNCTION_OF
 from chaincode.domain.spdx import Licence
@@ -326,6 +333,7 @@ class World:
             licence=Licence(licence),
             origin=more.pop("origin", Origin(Text("a clinic"), Text("measured"), ())),
             sensitivity=Sensitivity.PERSONAL,
+            basis=more.pop("basis", LawfulBasis.PUBLIC_TASK),
             **more,
         )
 

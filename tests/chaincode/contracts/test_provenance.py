@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets through the contracts: what is written, and every refusal with its code."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,7 +10,7 @@ from chaincode.domain import errors, merkle, tabular
 from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.derivation import Activity, Derivation, Range, Selection
 from chaincode.domain.lineage import Edge
-from chaincode.domain.provenance import Change, Dataset, Origin
+from chaincode.domain.provenance import Change, Dataset, LawfulBasis, Origin, Sensitivity
 from chaincode.domain.spdx_ids import LIST_VERSION
 from chaincode.domain.values import (
     Blob,
@@ -409,3 +410,21 @@ def test_a_command_of_another_form_is_refused_with_the_field(world, changes, ref
 def test_a_command_of_another_function_is_refused(world):
     query = b'{"key":["wdbc"],"kind":"get-record","record":"dataset","schema":1}'
     assert world.refused(HOSPITAL, query, "dataset:register") == errors.UnknownKind("get-record")
+
+
+@pytest.mark.parametrize("sensitivity", [Sensitivity.PERSONAL, Sensitivity.SPECIAL_CATEGORY])
+def test_personal_data_has_a_lawful_basis(world, sensitivity):
+    command = dataclasses.replace(world.register_dataset("wdbc"), sensitivity=sensitivity)
+    refusal = world.refused(HOSPITAL, dataclasses.replace(command, basis=None))
+    assert isinstance(refusal, errors.InvalidField)
+    assert refusal.pointer == "/basis"
+    assert "consent, contract, legal-obligation" in refusal.reason
+    world.submit(HOSPITAL, dataclasses.replace(command, basis=LawfulBasis.HIPAA_AUTHORISATION))
+    assert world.shown("dataset", "wdbc")["basis"] == "hipaa-authorisation"
+
+
+def test_what_is_not_personal_needs_no_lawful_basis(world):
+    command = dataclasses.replace(world.register_dataset("wdbc", basis=None), sensitivity=Sensitivity.CONFIDENTIAL)
+    world.submit(HOSPITAL, command)
+    assert world.read(Dataset, "wdbc").basis is None
+    assert "basis" not in world.shown("dataset", "wdbc")

@@ -26,6 +26,7 @@ DATASET = {
     "licence": "CC-BY-4.0",
     "origin": {"source": "UCI", "method": "FNA", "geography": ["US"]},
     "sensitivity": "special-category",
+    "basis": "public-task",
 }
 
 

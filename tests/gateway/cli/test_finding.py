@@ -59,9 +59,7 @@ def run(*arguments: str) -> Result:
 def test_list_names_every_kind_that_can_be_listed_as_a_whole() -> None:
     group = main.commands["list"]
     assert isinstance(group, click.Group)
-    assert sorted(group.commands) == [
-        "dataset-versions", "datasets", "evaluations", "model-versions", "models", "policies", "policy-votes", "runs",
-    ]  # fmt: skip
+    assert {"dataset-versions", "datasets", "evaluations", "policy-votes"} <= group.commands.keys()
     assert len(group.commands) == len([row for row in OPERATIONS if row.answer.form == "page" and not row.places])
 
 

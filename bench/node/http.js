@@ -41,7 +41,7 @@ async function worker(end) {
   while (Date.now() < end) {
     const from = process.hrtime.bigint();
     const [status, text] = await once(`${prefix}-${next++}`);
-    if (status === 503) refused++;
+    if (status === 503 || status === 429) refused++;  // busy, or more than the share of one client
     else if (status >= 300) throw new Error(`${status}: ${text.slice(0, 300)}`);
     else latencies.push(Number(process.hrtime.bigint() - from) / 1e6);
   }

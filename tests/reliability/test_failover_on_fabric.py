@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,10 +25,12 @@ import yaml
 
 from gateway.demo.consortium import CHAINCODE, Consortium, held_ports
 from gateway.demo.story import found
+from gateway.fabric import Gateway, Identity, Signer, Trust, connect
 from network import native
 from network.lifecycle import packages_for
+from network.metrics import node_metric
 from network.native import channel, render
-from network.native.plan import PeerNode, Plan, make_plan
+from network.native.plan import OrdererNode, PeerNode, Plan, make_plan
 from network.native.processes import start, wait_for_port
 from network.topology import Endpoint, load
 
@@ -116,6 +121,12 @@ class TwoPeers(Consortium):
                 "CORE_PEER_ADDRESS": self.node.address,
             },
         )  # fmt: skip
+
+    def leads(self, node: OrdererNode) -> bool:
+        """Whether an orderer, which the tool has started on ports of its choice, leads the channel."""
+        settings = yaml.safe_load((self.plan.home(node) / "orderer.yaml").read_text(encoding="utf-8"))
+        metric = "consensus_etcdraft_is_leader"
+        return bool(node_metric(settings["Operations"]["ListenAddress"], metric, self.network()["channel"]))
 
     def signal_peer(self, number: int) -> None:
         assert self.pid is not None
@@ -274,6 +285,28 @@ def test_both_peers_stopped_is_told_and_passes(
     told = [one for one in load.exchanges if one.status == 503]
     assert {one.status for one in load.exchanges} <= {201, 202, 409, 503}
     assert all(one.retry_after for one in told)
+
+
+def test_a_client_is_served_while_an_orderer_hangs(two: TwoPeers, prefix: str) -> None:
+    """A peer that meets it first goes on to the next one while Fabric's clients still wait, as this bare one does."""
+    described = two.network()
+    lab = next(one for one in described["organisations"] if one["name"] == "lab")
+    channel = connect(lab["peer"], tls_root=Path(lab["tls_ca"]).read_bytes(), server_name=f"peer0.{lab['domain']}")
+    identity, signer = Identity.from_msp_folder(lab["mspid"], lab["user_msp"]), Signer.from_msp_folder(lab["user_msp"])
+    folders = {one["mspid"]: one["msp"] for one in described["organisations"]}
+    trust = Trust.from_msp_folders(folders, bytes.fromhex(described["genesis_hash"]))
+    follower = next(node for node in two.plan.orderers if not two.leads(node))
+    pid = int((two.directory / "run" / f"{follower.host}.pid").read_text(encoding="utf-8").split()[0])
+    with closing(channel):
+        contract = Gateway(channel, identity, signer, trust=trust).network(described["channel"]).contract(CHAINCODE)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for number in range(8):  # one in three meets the one that hangs first
+                command = {"kind": "register-model", "model": f"{prefix}-{number}", "schema": 1, "title": "Hanging"}
+                document = json.dumps(command, sort_keys=True, separators=(",", ":"))
+                contract.submit("model:register", document, secrets.token_hex(32))
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize(("slots", "refused"), [(16, False), (60, True)])

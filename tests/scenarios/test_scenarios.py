@@ -300,6 +300,11 @@ def _(world: World) -> None:
     world.attempt(lambda: world.as_("lab").commit_version(f"taken-{world.number}", root=root, size=2))
 
 
+@when("the hospital registers personal data without a lawful basis")
+def _(world: World) -> None:
+    world.attempt(lambda: world.register("hospital", sensitivity="personal"))
+
+
 @when("the hospital registers a data set whose title is not in normal form C")
 def _(world: World) -> None:
     world.attempt(lambda: world.register("hospital", title="Cafe\u0301"))

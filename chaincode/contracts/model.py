@@ -20,6 +20,8 @@ from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.training import TrainingRun
 from chaincode.domain.values import ArtifactKind, Command
 
+_DATA: Final = frozenset({ArtifactKind.DATASET_VERSION, "selection"})
+
 
 def for_model(ledger: Ledger, command: RegisterModel) -> Mapping[str, object]:
     """What registering a model needs."""
@@ -51,10 +53,10 @@ def for_later_parent(ledger: Ledger, command: DeclareParent) -> Mapping[str, obj
         "child": found.get(command.child),
         "parent": found.get(command.parent),
         "later": ledger.get(LaterParents, command.child),
-        # A data set version is made from others of its kind alone, so that no circle leads through one; and there may
-        # be thousands of them above a model, each extending the one before.
+        # Data set versions and selections are made from one another alone, so that no circle leads through one; and
+        # there may be thousands of versions above a model, each extending the one before.
         "parents_of": lambda reference: [
-            edge.parent for edge in parents_of(ledger, reference) if edge.parent.kind != ArtifactKind.DATASET_VERSION
+            edge.parent for edge in parents_of(ledger, reference) if edge.parent.kind not in _DATA
         ],
     }
 

@@ -6,7 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from chaincode.contracts import endorsement, idempotency, lineage, model, provenance, reading
+from chaincode.contracts import endorsement, idempotency, lineage, model, provenance, reading, selection
 from chaincode.contracts.state import KeyCheck, Ledger, Load, Site, Stub
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode
@@ -27,7 +27,9 @@ _QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
 )
 
 
-_LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType({**provenance.LOADS, **model.LOADS, **endorsement.LOADS})
+_LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
+    {**provenance.LOADS, **selection.LOADS, **model.LOADS, **endorsement.LOADS}
+)
 """What loads for commands that are not of the standard form."""
 
 

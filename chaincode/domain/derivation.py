@@ -40,6 +40,7 @@ class Activity(StrEnum):
     JOIN = "join"
     LABEL = "label"
     TRANSFORM = "transform"
+    SYNTHESISE = "synthesise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class Taken:
     """Which records of a parent were taken: ranges, or a bitmap whose bit ``i % 8`` of byte ``i // 8`` is record i."""
 
     parent: Ref
@@ -67,7 +68,7 @@ class Derivation:
     parents: tuple[Ref, ...] = field(metadata={"max": 64})
     description: Text | None = None
     code: Digest | None = None
-    selection: Selection | None = None
+    selection: Taken | None = None
 
 
 def check_derivation(
@@ -94,7 +95,7 @@ def check_derivation(
         _check_selection(derivation.selection, parents)
 
 
-def _check_selection(selection: Selection, parents: Mapping[Ref, Parent]) -> None:
+def _check_selection(selection: Taken, parents: Mapping[Ref, Parent]) -> None:
     parent = parents.get(selection.parent)
     if parent is None:
         raise InvalidField("/derivation/selection/parent", "it is not among the parents")

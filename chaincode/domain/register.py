@@ -32,6 +32,7 @@ from chaincode.domain import (
     provenance,
     reading,
     records,
+    selection,
     status,
     training,
 )
@@ -144,6 +145,14 @@ RECORDS: Final = (
         actions=(
             Action("dataset:commit-version", provenance.CommitVersion, provenance.commit_version,
                    events=(provenance.DatasetVersionCommitted,)),
+        ),
+    ),
+    Kind(
+        "selection", selection.Selection, key={"dataset": Name, "number": Number, "selection": Name},
+        reference="selection", guard="owner", edges=selection.parents_of_selection,
+        actions=(
+            Action("selection:commit", selection.CommitSelection, selection.commit_selection,
+                   events=(selection.SelectionCommitted,)),
         ),
     ),
     Kind("digest-claim", claims.DigestClaim, key={"digest": Digest}, guard="owner"),

@@ -25,6 +25,7 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _ROLE: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _TERRITORY: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_IRI: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{0,239}")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _REFERENCE: Final = re.compile(rf"[a-z]+(?:-[a-z]+)*(?::{_NAME.pattern}){{1,4}}")
 
@@ -69,6 +70,14 @@ class Role(_Pattern):
     __slots__ = ()
     _form = _ROLE
     _said = "a role: 1 to 32 lower-case letters, digits and hyphens, beginning with a letter"
+
+
+class Iri(_Pattern):
+    """A term of a vocabulary on the Web, such as ``https://w3id.org/dpv#ScientificResearch``; ASCII only (RFC 3986)."""
+
+    __slots__ = ()
+    _form = _IRI
+    _said = "an absolute IRI in ASCII that begins with https:// or http://, of at most 240 characters after that"
 
 
 class Territory(_Pattern):
@@ -304,6 +313,11 @@ def dataset_ref(name: str) -> Ref:
 def dataset_version_ref(name: str, number: int) -> Ref:
     """The reference to a version of a data set."""
     return Ref.of("dataset-version", name, number)
+
+
+def selection_ref(dataset: str, number: int, name: str) -> Ref:
+    """The reference to a selection from a version of a data set."""
+    return Ref.of("selection", dataset, number, name)
 
 
 def model_ref(name: str) -> Ref:

@@ -54,7 +54,7 @@ _FROM: Final = (
     ),
 )  # fmt: skip
 _OF_RUNS: Final = (OWNER, _NAME, _DIGEST, *_TIMES)
-KINDS: Final = ("dataset", "dataset-version", "model", "model-version", "training-run", "evaluation")
+KINDS: Final = ("dataset", "dataset-version", "selection", "model", "model-version", "training-run", "evaluation")
 _ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
 _VOUCHING: Final = ("vouching",)
 _REASON: Final = ("reason",)
@@ -165,6 +165,54 @@ DATASETS: Final = (
         verb=Verb("dataset verify"),
         codes={404: ("records-not-held",)},
         odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_A_FILE),
+    ),
+)
+
+SELECTIONS: Final = (
+    Operation(
+        name="commitSelection",
+        does="Commit to some of the records of a version of your data set: for a purpose, or as a part of a split.",
+        method="POST",
+        path="/v1/datasets/{dataset}/versions/{number}/selections",
+        about="dataset-version:{dataset}:{number}",
+        role="recorder",
+        body=Body("selection:commit", bound={"version": "dataset-version:{dataset}:{number}"}),
+        answer=outcome("selection"),
+        sdk="commit_selection",
+        verb=Verb(
+            "selection commit",
+            help="Commit to some of a version's records, from FILE (JSON).",
+            arguments=("selection",),
+            file="argument",
+        ),
+    ),
+    Operation(
+        name="listSelections",
+        does="List the selections from a version.",
+        path="/v1/datasets/{dataset}/versions/{number}/selections",
+        filters=(OWNER, _NAME, _DIGEST, *_TIMES),
+        answer=page("selection"),
+        sdk="selections",
+        verb=Verb("selection list", columns=("selection", "size", "role", "purpose", "root")),
+    ),
+    Operation(
+        name="listAllSelections",
+        does="List selections from all data set versions.",
+        path="/v1/selections",
+        filters=(OWNER, _NAME, _DIGEST, *_TIMES),
+        answer=page("selection"),
+        sdk="all_selections",
+        verb=Verb("list selections", columns=("dataset", "number", "selection", "size", "role", "purpose")),
+    ),
+    Operation(
+        name="getSelection",
+        does="Read a selection.",
+        path="/v1/datasets/{dataset}/versions/{number}/selections/{selection}",
+        about="selection:{dataset}:{number}:{selection}",
+        parameters=_FROM,
+        answer=entry("selection"),
+        sdk="selection",
+        verb=Verb("selection show", help="Show a selection."),
     ),
 )
 
@@ -587,6 +635,7 @@ LEDGER: Final = (
 NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
     {
         "datasets": DATASETS,
+        "selections": SELECTIONS,
         "models": MODELS,
         "runs": RUNS,
         "policies": POLICIES,
@@ -604,6 +653,7 @@ OPERATIONS: Final = tuple(chain.from_iterable(NOUNS.values()))
 GROUPS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "dataset": "Register data sets, commit to and verify records.",
+        "selection": "Commit to some of the records of a version.",
         "model": "Register models, record and verify versions.",
         "run": "Record and show training runs.",
         "evaluation": "Record how a model version did on a data set.",
@@ -636,6 +686,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "dataset": "wdbc",
+        "selection": "training",
         "model": "net",
         "number": "1",
         "run": "r-7",

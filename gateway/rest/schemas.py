@@ -54,6 +54,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "Name": "wdbc",
     "Role": "auditor",
     "Territory": "US-WI",
+    "Iri": "https://w3id.org/dpv#ScientificResearch",
     "CommitId": "5f" * 20,
 }
 

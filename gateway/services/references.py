@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chaincode.domain.register import KIND, locate
-from chaincode.domain.values import Ref
+from chaincode.domain.values import Name, Ref
 
 
 def identifying(reference: Ref) -> tuple[str, dict[str, str]]:
@@ -23,9 +23,10 @@ def reference_of(kind: str, record: Mapping[str, Any]) -> str | None:
 
 
 def name_of(kind: str, record: Mapping[str, Any]) -> str | None:
-    """The name of a record that references cite: the first part of its key."""
+    """The name of a record that references cite, or of what it is a version of: the last name in its key."""
     row = KIND.get(kind)
-    value = record.get(next(iter(row.key))) if row is not None and row.reference else None
+    names = [field for field, what in row.key.items() if what is Name] if row is not None and row.reference else []
+    value = record.get(names[-1]) if names else None
     return value if isinstance(value, str) else None
 
 

@@ -19,6 +19,7 @@ from chaincode.domain.model import Model, ModelVersion, manifest_digest
 from chaincode.domain.policy import Policy, PolicyVersion, Stage
 from chaincode.domain.provenance import Dataset, DatasetVersion
 from chaincode.domain.register import KIND_OF, edges_of, reference_to
+from chaincode.domain.selection import Selection, version_of
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import ArtifactKind, Digest, Record, Ref
 
@@ -36,6 +37,7 @@ def check_ledger(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str, 
     records = [_record(value) for value, _ in state.values()]
     _check_entries(state, policies)
     _check_versions(records)
+    _check_selections(records)
     _check_edges(records)
     _check_claims(records)
     _check_stages(records)
@@ -76,6 +78,21 @@ def _check_versions(records: list[Record]) -> None:
         assert model_version.owner == models[name].owner
         assert number == 1 or (name, number - 1) in recorded
         assert model_version.digest == manifest_digest(model_version.files)
+
+
+def _check_selections(records: list[Record]) -> None:
+    versions = {reference_to(version): version for version in _of(records, DatasetVersion)}
+    selections = {reference_to(selection): selection for selection in _of(records, Selection)}
+    for reference, selection in selections.items():
+        assert selection.owner == versions[version_of(reference)].owner
+        whole = versions[version_of(reference)]
+        if selection.parent is not None:
+            assert version_of(selection.parent) == version_of(reference)
+            whole = selections[selection.parent]
+            assert whole.purpose in (None, selection.purpose)
+            assert whole.role in (None, selection.role)
+        assert 1 <= selection.size == whole.size - sum(each.count for each in selection.left_out)
+        assert (selection.size == whole.size) is (selection.root == whole.root)
 
 
 def _check_edges(records: list[Record]) -> None:

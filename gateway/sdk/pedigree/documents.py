@@ -24,6 +24,7 @@ __all__ = [
     "Change",
     "Code",
     "CommitDatasetVersion",
+    "CommitSelection",
     "Consent",
     "Dataset",
     "DatasetComparison",
@@ -69,6 +70,7 @@ __all__ = [
     "LawfulBasis",
     "LeafSchema",
     "Ledger",
+    "LeftOut",
     "Lineage",
     "MediaType",
     "Member",
@@ -115,6 +117,7 @@ __all__ = [
     "RecordedModelVersion",
     "RecordedPolicyOrPolicyVote",
     "RecordedRejection",
+    "RecordedSelection",
     "RecordedTrainingRun",
     "RegisterDataset",
     "RegisterModel",
@@ -130,6 +133,8 @@ __all__ = [
     "SearchResult",
     "SearchResults",
     "Selection",
+    "SelectionEntry",
+    "SelectionPage",
     "Sensitivity",
     "Signature",
     "Source",
@@ -138,6 +143,7 @@ __all__ = [
     "Submission",
     "SubmissionState",
     "SubmitArtifact",
+    "Taken",
     "TrainingRun",
     "TrainingRunEntry",
     "TrainingRunPage",
@@ -149,7 +155,7 @@ __all__ = [
     "WithdrawEndorsement",
 ]
 
-Activity = Literal["filter", "split", "join", "label", "transform"]
+Activity = Literal["filter", "split", "join", "label", "transform", "synthesise"]
 
 ArtifactKind = Literal["dataset-version", "model-version"]
 
@@ -175,7 +181,7 @@ InputRole = Literal["train", "validation", "test"]
 
 KeyRole = Literal["reader", "recorder", "endorser", "operator"]
 
-Kind = Literal["dataset", "dataset-version", "model", "model-version", "training-run", "evaluation"]
+Kind = Literal["dataset", "dataset-version", "selection", "model", "model-version", "training-run", "evaluation"]
 
 LawfulBasis = Literal[
     "consent",
@@ -232,7 +238,7 @@ class ArtifactStatus(TypedDict):
     """What `artifact` answers."""
 
     artifact: str
-    record: "Dataset | DatasetVersion | Model | ModelVersion | TrainingRun | Evaluation"
+    record: "Dataset | DatasetVersion | Selection | Model | ModelVersion | TrainingRun | Evaluation"
     transaction: "Transaction"
     stage: "Stage"
     standing: "ArtifactStage | None"
@@ -282,6 +288,19 @@ class CommitDatasetVersion(TypedDict):
     header: NotRequired[str]
     card: NotRequired[str]
     derivation: NotRequired["Derivation"]
+    note: NotRequired[str]
+
+
+class CommitSelection(TypedDict):
+    """Commit to some of the records of a version of one's own data set."""
+
+    selection: str
+    root: str
+    size: int
+    parent: NotRequired[str]
+    purpose: NotRequired[str]
+    role: NotRequired["InputRole"]
+    left_out: NotRequired[Sequence["LeftOut"]]
     note: NotRequired[str]
 
 
@@ -417,7 +436,7 @@ class Derivation(TypedDict):
     parents: Sequence[str]
     description: NotRequired[str]
     code: NotRequired[str]
-    selection: NotRequired["Selection"]
+    selection: NotRequired["Taken"]
 
 
 class DifferenceCounts(TypedDict):
@@ -582,6 +601,7 @@ class Event(TypedDict):
     version: NotRequired[str]
     root: NotRequired[str]
     size: NotRequired[int]
+    selection: NotRequired[str]
     model: NotRequired[str]
     digest: NotRequired[str]
     child: NotRequired[str]
@@ -759,6 +779,13 @@ class Ledger(TypedDict):
     """Members whose definition on the channel this gateway does not understand: what they sign is not believed here,
     and the channel goes on without it.
     """
+
+
+class LeftOut(TypedDict):
+    """Why records were left out, and how many of them."""
+
+    reason: str
+    count: int
 
 
 class Lineage(TypedDict):
@@ -1214,6 +1241,14 @@ class RecordedRejection(TypedDict):
     transaction: "Transaction"
 
 
+class RecordedSelection(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Selection"
+    event: "Event"
+    transaction: "Transaction"
+
+
 class RecordedTrainingRun(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
@@ -1336,11 +1371,43 @@ class SearchResults(TypedDict):
 
 
 class Selection(TypedDict):
-    """Which records of a parent were taken: ranges, or a bitmap whose bit ``i % 8`` of byte ``i // 8`` is record i."""
+    """A selection; never rewritten."""
 
-    parent: str
-    ranges: NotRequired[Sequence["Range"]]
-    bitmap: NotRequired[str]
+    kind: Literal["selection"]
+    schema: int
+    dataset: str
+    number: int
+    selection: str
+    owner: str
+    committed_at: int
+    root: str
+    size: int
+    parent: NotRequired[str]
+    purpose: NotRequired[str]
+    role: NotRequired["InputRole"]
+    left_out: Sequence["LeftOut"]
+    note: NotRequired[str]
+
+
+class SelectionEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Selection"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class SelectionPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["SelectionEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
 
 
 class Signature(TypedDict):
@@ -1390,6 +1457,14 @@ class SubmitArtifact(TypedDict):
     digest: NotRequired[str]
     """The digest that was examined; the recorded one by default."""
     note: NotRequired[str]
+
+
+class Taken(TypedDict):
+    """Which records of a parent were taken: ranges, or a bitmap whose bit ``i % 8`` of byte ``i // 8`` is record i."""
+
+    parent: str
+    ranges: NotRequired[Sequence["Range"]]
+    bitmap: NotRequired[str]
 
 
 class TrainingRun(TypedDict):
@@ -1475,6 +1550,7 @@ class WithdrawEndorsement(TypedDict):
 AnyRecord = (
     Dataset
     | DatasetVersion
+    | Selection
     | Model
     | ModelVersion
     | LaterParents
@@ -1490,6 +1566,7 @@ AnyRecord = (
 Result = (
     RecordedDataset
     | RecordedDatasetVersion
+    | RecordedSelection
     | RecordedModel
     | RecordedModelVersion
     | RecordedLaterParents
@@ -1514,6 +1591,7 @@ REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
     "model": ("model", "model"),
     "model-version": ("model-version", "model", "number"),
     "rejection": ("", "artifact"),
+    "selection": ("selection", "dataset", "number", "selection"),
     "training-run": ("run", "run"),
 }
 """How a record is referred to, by its kind: the word that begins it, if there is one, and its fields."""

@@ -28,10 +28,12 @@ from pedigree.documents import (
     From,
     Inbox,
     InboxItem,
+    InputRole,
     Kind,
     LaterParents,
     LawfulBasis,
     Ledger,
+    LeftOut,
     Lineage,
     Member,
     Model,
@@ -53,6 +55,9 @@ from pedigree.documents import (
     Relation,
     SearchResult,
     SearchResults,
+    Selection,
+    SelectionEntry,
+    SelectionPage,
     Sensitivity,
     Stage,
     Submission,
@@ -321,6 +326,154 @@ class Operations(Calls):
             record_id: The record's id.
         """
         found: Evidence = self._get(f"/v1/datasets/{segment(dataset)}/versions/{number}/proof", id=record_id)
+        return found
+
+    def commit_selection(
+        self,
+        version: str,
+        selection: str,
+        *,
+        root: str,
+        size: int,
+        parent: str | None = None,
+        purpose: str | None = None,
+        role: InputRole | None = None,
+        left_out: Sequence[LeftOut] | None = None,
+        note: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Selection]:
+        """Commit to some of the records of a version of your data set: for a purpose, or as a part of a split."""
+        dataset, number = version_of(version, "dataset-version")
+        fields = {
+            "selection": selection,
+            "root": root,
+            "size": size,
+            "parent": parent,
+            "purpose": purpose,
+            "role": role,
+            "left_out": left_out,
+            "note": note,
+        }
+        return self._record(
+            f"/v1/datasets/{segment(dataset)}/versions/{number}/selections",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def selections(
+        self,
+        dataset: str,
+        number: int,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> SelectionPage:
+        """List the selections from a version.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: SelectionPage = self._get(
+            f"/v1/datasets/{segment(dataset)}/versions/{number}/selections",
+            owner=owner,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_selections(
+        self,
+        dataset: str,
+        number: int,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[SelectionEntry]:
+        """All that `selections` lists, page after page as they are needed."""
+        return self._iterate(
+            f"/v1/datasets/{segment(dataset)}/versions/{number}/selections",
+            owner=owner,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+        )
+
+    def all_selections(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> SelectionPage:
+        """List selections from all data set versions.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: SelectionPage = self._get(
+            "/v1/selections",
+            owner=owner,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_all_selections(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[SelectionEntry]:
+        """All that `all_selections` lists, page after page as they are needed."""
+        return self._iterate("/v1/selections", owner=owner, name=name, digest=digest, since=since, before=before)
+
+    def selection(self, dataset: str, number: int, selection: str, source: From | None = None) -> SelectionEntry:
+        """Read a selection.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: SelectionEntry = self._get(
+            f"/v1/datasets/{segment(dataset)}/versions/{number}/selections/{segment(selection)}", **{"from": source}
+        )
         return found
 
     def register_model(

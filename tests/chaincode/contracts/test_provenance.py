@@ -8,7 +8,7 @@ import pytest
 
 from chaincode.domain import errors, merkle, tabular
 from chaincode.domain.claims import DigestClaim, RootClaim
-from chaincode.domain.derivation import Activity, Derivation, Range, Selection
+from chaincode.domain.derivation import Activity, Derivation, Range, Taken
 from chaincode.domain.lineage import Edge
 from chaincode.domain.provenance import Change, Dataset, LawfulBasis, Origin, Sensitivity
 from chaincode.domain.spdx_ids import LIST_VERSION
@@ -287,8 +287,8 @@ def derived(world):
     "selection",
     [
         None,
-        Selection(WDBC, (Range(Count(0), Count(4)), Range(Count(4), Count(10)))),
-        Selection(WDBC, bitmap=Blob(b"\xff\x03")),
+        Taken(WDBC, (Range(Count(0), Count(4)), Range(Count(4), Count(10)))),
+        Taken(WDBC, bitmap=Blob(b"\xff\x03")),
     ],
 )
 def test_a_derived_version_names_its_parents_and_the_activity(derived, selection):
@@ -300,7 +300,7 @@ def test_a_derived_version_names_its_parents_and_the_activity(derived, selection
 
 @pytest.mark.parametrize(
     "selection",
-    [Selection(WDBC, (Range(Count(0), Count(11)),)), Selection(WDBC, bitmap=Blob(b"\x00\x04"))],
+    [Taken(WDBC, (Range(Count(0), Count(11)),)), Taken(WDBC, bitmap=Blob(b"\x00\x04"))],
 )
 def test_a_split_selects_only_records_that_its_parent_has(derived, selection):
     command = derived.commit_version("train", derivation=_derivation(WDBC, selection=selection))
@@ -310,12 +310,12 @@ def test_a_split_selects_only_records_that_its_parent_has(derived, selection):
 @pytest.mark.parametrize(
     ("selection", "where"),
     [
-        (Selection(WDBC), ""),
-        (Selection(WDBC, (Range(Count(0), Count(1)),), Blob(b"\x01")), ""),
-        (Selection(WDBC, (Range(Count(3), Count(3)),)), "/ranges/0"),
-        (Selection(WDBC, (Range(Count(3), Count(5)), Range(Count(4), Count(6)))), "/ranges/1"),
-        (Selection(WDBC, bitmap=Blob(b"\x00")), "/bitmap"),
-        (Selection(Ref("dataset-version:train:9"), (Range(Count(0), Count(1)),)), "/parent"),
+        (Taken(WDBC), ""),
+        (Taken(WDBC, (Range(Count(0), Count(1)),), Blob(b"\x01")), ""),
+        (Taken(WDBC, (Range(Count(3), Count(3)),)), "/ranges/0"),
+        (Taken(WDBC, (Range(Count(3), Count(5)), Range(Count(4), Count(6)))), "/ranges/1"),
+        (Taken(WDBC, bitmap=Blob(b"\x00")), "/bitmap"),
+        (Taken(Ref("dataset-version:train:9"), (Range(Count(0), Count(1)),)), "/parent"),
     ],
 )
 def test_a_selection_that_makes_no_sense_is_refused(derived, selection, where):

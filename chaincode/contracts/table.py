@@ -6,7 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from chaincode.contracts import endorsement, idempotency, lineage, model, provenance, reading, selection
+from chaincode.contracts import consent, endorsement, idempotency, lineage, model, provenance, reading, selection
 from chaincode.contracts.state import KeyCheck, Ledger, Load, Site, Stub
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode
@@ -28,7 +28,7 @@ _QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
 
 
 _LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
-    {**provenance.LOADS, **selection.LOADS, **model.LOADS, **endorsement.LOADS}
+    {**provenance.LOADS, **selection.LOADS, **consent.LOADS, **model.LOADS, **endorsement.LOADS}
 )
 """What loads for commands that are not of the standard form."""
 

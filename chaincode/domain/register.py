@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from chaincode.domain import (
     claims,
+    consent,
     endorsement,
     evaluation,
     idempotency,
@@ -30,6 +31,7 @@ from chaincode.domain import (
     model,
     policy,
     provenance,
+    purposes,
     reading,
     records,
     selection,
@@ -155,6 +157,24 @@ RECORDS: Final = (
                    events=(selection.SelectionCommitted,)),
         ),
     ),
+    Kind(
+        "consent-map", consent.ConsentMap, key={"dataset": Name}, reference="consent-map", guard="owner",
+    ),
+    Kind(
+        "consent-map-version", consent.ConsentMapVersion, key={"dataset": Name, "number": Number},
+        reference="consent-map-version", guard="owner",
+        actions=(
+            Action("consent:open", consent.OpenConsent, consent.open_consent, events=(consent.ConsentOpened,)),
+            Action("consent:change", consent.ChangeConsent, consent.change_consent, events=(consent.ConsentChanged,)),
+        ),
+    ),
+    Kind(
+        "purpose", purposes.Purpose, key={"owner": OrgId, "bit": Number}, guard="owner",
+        actions=(
+            Action("purpose:register", purposes.RegisterPurpose, purposes.register_purpose,
+                   events=(purposes.PurposeRegistered,)),
+        ),
+    ),
     Kind("digest-claim", claims.DigestClaim, key={"digest": Digest}, guard="owner"),
     Kind("root-claim", claims.RootClaim, key={"root": Digest}, guard="owner"),
     Kind(
@@ -235,7 +255,7 @@ RECORDS: Final = (
 )  # fmt: skip
 """Every kind of record.
 
-All but `later-parents`, `policy`, `artifact-stage`, `endorsement` and `rejection` are written once.
+All but `consent-map`, `later-parents`, `policy`, `artifact-stage`, `endorsement` and `rejection` are written once.
 """
 
 QUESTIONS: Final = (

@@ -54,7 +54,10 @@ _FROM: Final = (
     ),
 )  # fmt: skip
 _OF_RUNS: Final = (OWNER, _NAME, _DIGEST, *_TIMES)
-KINDS: Final = ("dataset", "dataset-version", "selection", "model", "model-version", "training-run", "evaluation")
+KINDS: Final = (
+    "dataset", "dataset-version", "selection", "consent-map", "consent-map-version", "model", "model-version",
+    "training-run", "evaluation",
+)  # fmt: skip
 _ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
 _VOUCHING: Final = ("vouching",)
 _REASON: Final = ("reason",)
@@ -213,6 +216,86 @@ SELECTIONS: Final = (
         answer=entry("selection"),
         sdk="selection",
         verb=Verb("selection show", help="Show a selection."),
+    ),
+)
+
+CONSENT: Final = (
+    Operation(
+        name="openConsent",
+        does="Open the consent map of your data set, with the root over what its subjects have said.",
+        method="POST",
+        path="/v1/datasets/{dataset}/consent",
+        role="recorder",
+        body=Body("consent:open", bound={"dataset": "{dataset}"}),
+        answer=outcome("consent-map-version"),
+        sdk="open_consent",
+        verb=Verb("consent open", help="Open the consent map of a data set of yours.", file="option"),
+    ),
+    Operation(
+        name="getConsent",
+        does="Read the consent map of a data set as it is now.",
+        path="/v1/datasets/{dataset}/consent",
+        about="consent-map:{dataset}",
+        parameters=_FROM,
+        answer=entry("consent-map"),
+        sdk="consent",
+        verb=Verb("consent show", help="Show the consent map of a data set, or one version of it."),
+    ),
+    Operation(
+        name="changeConsent",
+        does="Change what up to 500 subjects have said, each with the proof of what it was before.",
+        method="POST",
+        path="/v1/datasets/{dataset}/consent/changes",
+        role="recorder",
+        body=Body("consent:change", bound={"dataset": "{dataset}"}),
+        answer=outcome("consent-map-version"),
+        sdk="change_consent",
+        verb=Verb("consent change", help="Record the proven changes in FILE (JSON).", file="argument"),
+    ),
+    Operation(
+        name="listConsentVersions",
+        does="List the versions of a data set's consent map.",
+        path="/v1/datasets/{dataset}/consent/versions",
+        filters=_TIMES,
+        answer=page("consent-map-version"),
+        sdk="consent_versions",
+        verb=Verb("consent versions", columns=("dataset", "number", "size", "changed", "root")),
+    ),
+    Operation(
+        name="getConsentVersion",
+        does="Read a version of a data set's consent map.",
+        path="/v1/datasets/{dataset}/consent/versions/{number}",
+        about="consent-map-version:{dataset}:{number}",
+        parameters=_FROM,
+        answer=entry("consent-map-version"),
+        sdk="consent_version",
+        verb=Verb("consent show"),
+    ),
+    Operation(
+        name="registerPurpose",
+        does="Give one of the bits 32 to 63 a meaning in your organisation's data sets.",
+        method="POST",
+        path="/v1/purposes",
+        role="recorder",
+        body=Body("purpose:register"),
+        answer=outcome("purpose"),
+        sdk="register_purpose",
+        verb=Verb(
+            "purpose register",
+            help="Register what one of your bits 32 to 63 means.",
+            arguments=("bit",),
+            options=("iri", "title"),
+            required=("iri",),
+        ),
+    ),
+    Operation(
+        name="listPurposes",
+        does="List the purposes that organisations have registered.",
+        path="/v1/purposes",
+        filters=(OWNER, *_TIMES),
+        answer=page("purpose"),
+        sdk="purposes",
+        verb=Verb("purpose list", columns=("owner", "bit", "iri", "title")),
     ),
 )
 
@@ -636,6 +719,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
     {
         "datasets": DATASETS,
         "selections": SELECTIONS,
+        "consent": CONSENT,
         "models": MODELS,
         "runs": RUNS,
         "policies": POLICIES,
@@ -654,6 +738,8 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "dataset": "Register data sets, commit to and verify records.",
         "selection": "Commit to some of the records of a version.",
+        "consent": "Keep and read what the subjects of data sets have said.",
+        "purpose": "Register what consent is given for.",
         "model": "Register models, record and verify versions.",
         "run": "Record and show training runs.",
         "evaluation": "Record how a model version did on a data set.",
@@ -675,6 +761,7 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "title": "What people call it.",
+        "iri": "The purpose's term in a vocabulary on the Web.",
         "licence": "SPDX expression.",
         "reason": "Why, in words that the ledger keeps.",
         "digest": "The bytes that you examined; the recorded ones by default.",

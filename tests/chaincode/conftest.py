@@ -10,6 +10,7 @@ import pytest
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode, parse
 from chaincode.domain.claims import DigestClaim, RootClaim
+from chaincode.domain.consent import MOST_CHANGES, WITHDRAWABLE, ConsentMap, ConsentMapVersion
 from chaincode.domain.endorsement import Endorsement
 from chaincode.domain.keys import key_of
 from chaincode.domain.licensing import objection
@@ -40,6 +41,7 @@ def check_ledger(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str, 
     _check_selections(records)
     _check_edges(records)
     _check_claims(records)
+    _check_consent(records)
     _check_stages(records)
     _check_policy(records)
 
@@ -93,6 +95,28 @@ def _check_selections(records: list[Record]) -> None:
             assert whole.role in (None, selection.role)
         assert 1 <= selection.size == whole.size - sum(each.count for each in selection.left_out)
         assert (selection.size == whole.size) is (selection.root == whole.root)
+
+
+def _check_consent(records: list[Record]) -> None:
+    datasets = {dataset.dataset: dataset for dataset in _of(records, Dataset)}
+    versions = {(version.dataset, version.number): version for version in _of(records, ConsentMapVersion)}
+    heads = {head.dataset: head for head in _of(records, ConsentMap)}
+    assert set(heads) == {name for name, _ in versions}
+    for name, head in heads.items():
+        last = versions[name, head.number]
+        assert (head.root, head.size, head.changed_at) == (last.root, last.size, last.at)
+        assert (name, head.number + 1) not in versions
+        assert head.owner == datasets[name].owner
+        assert datasets[name].basis in WITHDRAWABLE
+    for (name, number), version in versions.items():
+        previous = versions.get((name, number - 1))
+        assert (previous is None) is (number == 1)
+        assert version.owner == heads[name].owner
+        assert version.previous_root == (None if previous is None else previous.root)
+        assert version.changed == sum(found.count for found in version.counts)
+        if previous is not None:
+            assert previous.size <= version.size <= previous.size + version.changed
+            assert 1 <= version.changed <= MOST_CHANGES
 
 
 def _check_edges(records: list[Record]) -> None:

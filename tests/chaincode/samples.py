@@ -20,8 +20,8 @@ _SCALARS = {
     "Digest": "5f" * 32, "Blob": "gQ==", "Purposes": "0000000000000003", "Text": "Brustkrebs: Größe",
     "Setting": "0.001",
     "FilePath": "weights/model.onnx", "Float64": "0.9736", "Licence": "CC-BY-4.0", "Ref": "model-version:net:1",
-    "OrgId": "LabMSP", "Name": "wdbc", "Role": "auditor", "Territory": "US-WI", "Iri": "https://w3id.org/dpv#ScientificResearch",
-    "CommitId": "5f" * 20,
+    "OrgId": "LabMSP", "Name": "wdbc", "Role": "auditor", "Territory": "US-WI", "CommitId": "5f" * 20,
+    "Iri": "https://w3id.org/dpv#ScientificResearch",
     "Number": 12, "Seconds": 31_557_600, "SignedInstant": -1_000, "Instant": 1_767_225_600_000, "Count": 569,
 }  # fmt: skip
 

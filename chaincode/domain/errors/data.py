@@ -94,3 +94,56 @@ class RunWithoutInput(Unmet):
     code = "run-without-input"
     sentence = "The run '{reference}' names no data set version and no parent model."
     reference: str
+
+
+@dataclass
+class NotOnConsent(Unmet):
+    """A consent map of a data set that is not processed on the consent of its subjects."""
+
+    code = "not-on-consent"
+    sentence = "'{reference}' has the lawful basis '{basis}', which its subjects neither give nor take back."
+    reference: str
+    basis: str
+
+
+@dataclass
+class MapMoved(Conflict):
+    """A consent map has another version than the one that a change was made for."""
+
+    code = "consent-map-moved"
+    sentence = "'{reference}' is at version {number} with the root {root}; changes follow that."
+    reference: str
+    number: int
+    root: str
+
+
+@dataclass
+class ConsentProofFails(Unmet):
+    """What a subject is said to have had is not shown to be under the root of the consent map."""
+
+    code = "consent-proof-fails"
+    sentence = "The change at position {position} is not proven: {reason}."
+    position: int
+    reason: str
+
+
+@dataclass
+class ConsentStatusCannotFollow(Unmet):
+    """A consent status that does not come after the one that a subject has."""
+
+    code = "consent-status-cannot-follow"
+    sentence = "At position {position}, {status} cannot follow {before}."
+    position: int
+    status: str
+    before: str
+
+
+@dataclass
+class ConsentBackdated(Unmet):
+    """What a subject is said to have indicated is older than what the ledger has of that subject."""
+
+    code = "consent-backdated"
+    sentence = "At position {position}, what is indicated at {given} is before {before} (milliseconds since 1970)."
+    position: int
+    given: int
+    before: int

@@ -22,10 +22,17 @@ __all__ = [
     "ArtifactStatus",
     "Caller",
     "Change",
+    "ChangeConsent",
     "Code",
     "CommitDatasetVersion",
     "CommitSelection",
     "Consent",
+    "ConsentMap",
+    "ConsentMapEntry",
+    "ConsentMapVersion",
+    "ConsentMapVersionEntry",
+    "ConsentMapVersionPage",
+    "ConsentStatus",
     "Dataset",
     "DatasetComparison",
     "DatasetEntry",
@@ -62,6 +69,7 @@ __all__ = [
     "Header",
     "Inbox",
     "InboxItem",
+    "Indication",
     "InputRole",
     "Key",
     "KeyRole",
@@ -84,6 +92,7 @@ __all__ = [
     "ModelVersionEntry",
     "ModelVersionPage",
     "Node",
+    "OpenConsent",
     "Origin",
     "Parameter",
     "PeersWords",
@@ -98,6 +107,9 @@ __all__ = [
     "PolicyVotePage",
     "Problem",
     "Progress",
+    "Purpose",
+    "PurposeEntry",
+    "PurposePage",
     "QuarantineArtifact",
     "QuorumRule",
     "Range",
@@ -107,6 +119,7 @@ __all__ = [
     "RecordProof",
     "RecordRun",
     "RecordedArtifactStage",
+    "RecordedConsentMapVersion",
     "RecordedDataset",
     "RecordedDatasetVersion",
     "RecordedEndorsement",
@@ -116,11 +129,13 @@ __all__ = [
     "RecordedModel",
     "RecordedModelVersion",
     "RecordedPolicyOrPolicyVote",
+    "RecordedPurpose",
     "RecordedRejection",
     "RecordedSelection",
     "RecordedTrainingRun",
     "RegisterDataset",
     "RegisterModel",
+    "RegisterPurpose",
     "RejectArtifact",
     "Rejection",
     "RejectionEntry",
@@ -140,6 +155,8 @@ __all__ = [
     "Source",
     "Stage",
     "Status",
+    "StatusCount",
+    "SubjectChange",
     "Submission",
     "SubmissionState",
     "SubmitArtifact",
@@ -173,6 +190,18 @@ Consent = Literal[
     "ConsentTerminated",
 ]
 
+ConsentStatus = Literal[
+    "ConsentUnknown",
+    "ConsentRequested",
+    "ConsentGiven",
+    "RenewedConsentGiven",
+    "ConsentRefused",
+    "ConsentWithdrawn",
+    "ConsentExpired",
+    "ConsentInvalidated",
+    "ConsentTerminated",
+]
+
 Direction = Literal["up", "down"]
 
 From = Literal["read-model", "ledger"]
@@ -181,7 +210,17 @@ InputRole = Literal["train", "validation", "test"]
 
 KeyRole = Literal["reader", "recorder", "endorser", "operator"]
 
-Kind = Literal["dataset", "dataset-version", "selection", "model", "model-version", "training-run", "evaluation"]
+Kind = Literal[
+    "dataset",
+    "dataset-version",
+    "selection",
+    "consent-map",
+    "consent-map-version",
+    "model",
+    "model-version",
+    "training-run",
+    "evaluation",
+]
 
 LawfulBasis = Literal[
     "consent",
@@ -238,7 +277,7 @@ class ArtifactStatus(TypedDict):
     """What `artifact` answers."""
 
     artifact: str
-    record: "Dataset | DatasetVersion | Selection | Model | ModelVersion | TrainingRun | Evaluation"
+    record: "Dataset | DatasetVersion | Selection | ConsentMap | ConsentMapVersion | Model | ModelVersion | TrainingRun | Evaluation"
     transaction: "Transaction"
     stage: "Stage"
     standing: "ArtifactStage | None"
@@ -264,6 +303,14 @@ class Caller(TypedDict):
     """What the key may do: each of these."""
     consortium_roles: Sequence[str] | None
     """Roles of the organisation in the policy in force; null where it is not a member."""
+
+
+class ChangeConsent(TypedDict):
+    """Change what subjects have said, and prove it; each change follows the root that those before it lead to."""
+
+    number: int
+    previous_root: str
+    changes: Sequence["SubjectChange"]
 
 
 class Code(TypedDict):
@@ -302,6 +349,66 @@ class CommitSelection(TypedDict):
     role: NotRequired["InputRole"]
     left_out: NotRequired[Sequence["LeftOut"]]
     note: NotRequired[str]
+
+
+class ConsentMap(TypedDict):
+    """The map as it is now; rewritten with every change, which is why of two at once one loses."""
+
+    kind: Literal["consent-map"]
+    schema: int
+    dataset: str
+    owner: str
+    number: int
+    root: str
+    size: int
+    changed_at: int
+
+
+class ConsentMapEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "ConsentMap"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class ConsentMapVersion(TypedDict):
+    """The map as it was from `at` until the next version; never rewritten."""
+
+    kind: Literal["consent-map-version"]
+    schema: int
+    dataset: str
+    number: int
+    owner: str
+    at: int
+    root: str
+    size: int
+    changed: int
+    counts: Sequence["StatusCount"]
+    previous_root: NotRequired[str]
+
+
+class ConsentMapVersionEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "ConsentMapVersion"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class ConsentMapVersionPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["ConsentMapVersionEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
 
 
 class Dataset(TypedDict):
@@ -602,6 +709,10 @@ class Event(TypedDict):
     root: NotRequired[str]
     size: NotRequired[int]
     selection: NotRequired[str]
+    number: NotRequired[int]
+    changed: NotRequired[int]
+    bit: NotRequired[int]
+    iri: NotRequired[str]
     model: NotRequired[str]
     digest: NotRequired[str]
     child: NotRequired[str]
@@ -610,7 +721,6 @@ class Event(TypedDict):
     run: NotRequired[str]
     evaluation: NotRequired[str]
     subject: NotRequired[str]
-    number: NotRequired[int]
     by: NotRequired[str]
     artifact: NotRequired[str]
     round: NotRequired[int]
@@ -648,6 +758,8 @@ class Facts(TypedDict):
     ancestor_licence: NotRequired[str]
     asked: NotRequired[int]
     at: NotRequired[int]
+    basis: NotRequired[str]
+    before: NotRequired["int | str"]
     block: NotRequired[int]
     by: NotRequired[str]
     dataset: NotRequired[str]
@@ -683,6 +795,7 @@ class Facts(TypedDict):
     path: NotRequired[Sequence[str]]
     pointer: NotRequired[str]
     pointers: NotRequired[Sequence[str]]
+    position: NotRequired[int]
     quarantined_by: NotRequired[str]
     reason: NotRequired[str]
     recorded: NotRequired[bool]
@@ -694,7 +807,7 @@ class Facts(TypedDict):
     size: NotRequired[int]
     stage: NotRequired[str]
     started: NotRequired[int]
-    status: NotRequired[int]
+    status: NotRequired[str]
     term: NotRequired[str]
     to: NotRequired[str]
     transaction: NotRequired[str]
@@ -745,6 +858,15 @@ class InboxItem(TypedDict):
     owner: str
     since: int
     status: "Status"
+
+
+class Indication(TypedDict):
+    """What a subject has said: the value in the map."""
+
+    status: "ConsentStatus"
+    purposes: str
+    indicated_at: int
+    """Milliseconds since 1970-01-01T00:00:00Z, negative before."""
 
 
 class Key(TypedDict):
@@ -919,6 +1041,13 @@ class Node(TypedDict):
     superseded_by: NotRequired[str]
 
 
+class OpenConsent(TypedDict):
+    """Begin the consent map of one's own data set with the root of what is known of its subjects."""
+
+    root: str
+    size: int
+
+
 class Origin(TypedDict):
     """Where the data came from, in the terms of the Data & Trust Alliance's provenance standard."""
 
@@ -1063,6 +1192,39 @@ class Progress(TypedDict):
     """Records read and hashed."""
 
 
+class Purpose(TypedDict):
+    """What a bit means in the data sets of its owner; never rewritten."""
+
+    kind: Literal["purpose"]
+    schema: int
+    owner: str
+    bit: int
+    iri: str
+    registered_at: int
+    title: NotRequired[str]
+
+
+class PurposeEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Purpose"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class PurposePage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["PurposeEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
 class QuarantineArtifact(TypedDict):
     """What `quarantine` sends."""
 
@@ -1161,6 +1323,14 @@ class RecordedArtifactStage(TypedDict):
     transaction: "Transaction"
 
 
+class RecordedConsentMapVersion(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "ConsentMapVersion"
+    event: "Event"
+    transaction: "Transaction"
+
+
 class RecordedDataset(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
@@ -1233,6 +1403,14 @@ class RecordedPolicyOrPolicyVote(TypedDict):
     transaction: "Transaction"
 
 
+class RecordedPurpose(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Purpose"
+    event: "Event"
+    transaction: "Transaction"
+
+
 class RecordedRejection(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
@@ -1281,6 +1459,14 @@ class RegisterModel(TypedDict):
     task: NotRequired[str]
     description: NotRequired[str]
     card: NotRequired[str]
+
+
+class RegisterPurpose(TypedDict):
+    """Give one of the bits 32 to 63 a meaning in the data sets of one's own organisation."""
+
+    bit: int
+    iri: str
+    title: NotRequired[str]
 
 
 class RejectArtifact(TypedDict):
@@ -1437,6 +1623,23 @@ class Status(TypedDict):
     complete: bool
 
 
+class StatusCount(TypedDict):
+    """How many subjects were given a status."""
+
+    status: "ConsentStatus"
+    count: int
+
+
+class SubjectChange(TypedDict):
+    """What one subject had and has now, with the proof of the former under the root that the changes before it made."""
+
+    subject: str
+    new: "Indication"
+    siblings: str
+    old: NotRequired["Indication"]
+    other: NotRequired[str]
+
+
 class Submission(TypedDict):
     """What `operation` answers."""
 
@@ -1551,6 +1754,8 @@ AnyRecord = (
     Dataset
     | DatasetVersion
     | Selection
+    | ConsentMapVersion
+    | Purpose
     | Model
     | ModelVersion
     | LaterParents
@@ -1567,6 +1772,8 @@ Result = (
     RecordedDataset
     | RecordedDatasetVersion
     | RecordedSelection
+    | RecordedConsentMapVersion
+    | RecordedPurpose
     | RecordedModel
     | RecordedModelVersion
     | RecordedLaterParents
@@ -1583,6 +1790,7 @@ Result = (
 
 REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
     "artifact-stage": ("", "artifact"),
+    "consent-map-version": ("consent-map-version", "dataset", "number"),
     "dataset": ("dataset", "dataset"),
     "dataset-version": ("dataset-version", "dataset", "number"),
     "endorsement": ("", "artifact"),
@@ -1600,6 +1808,9 @@ UNMET: Final = frozenset(
     [
         "artifact-altered",
         "bad-signature",
+        "consent-backdated",
+        "consent-proof-fails",
+        "consent-status-cannot-follow",
         "consistency-proof-fails",
         "dated-in-the-future",
         "derivatives-forbidden",
@@ -1607,6 +1818,7 @@ UNMET: Final = frozenset(
         "licence-too-wide",
         "licence-unclassified",
         "lineage-cycle",
+        "not-on-consent",
         "quorum-missing",
         "record-id-repeated",
         "run-ends-before-it-starts",

@@ -11,6 +11,10 @@ from pedigree.documents import (
     ArtifactStage,
     ArtifactStatus,
     Caller,
+    ConsentMapEntry,
+    ConsentMapVersion,
+    ConsentMapVersionEntry,
+    ConsentMapVersionPage,
     Dataset,
     DatasetEntry,
     DatasetPage,
@@ -50,6 +54,9 @@ from pedigree.documents import (
     PolicyVote,
     PolicyVoteEntry,
     PolicyVotePage,
+    Purpose,
+    PurposeEntry,
+    PurposePage,
     QuorumRule,
     Rejection,
     Relation,
@@ -60,6 +67,7 @@ from pedigree.documents import (
     SelectionPage,
     Sensitivity,
     Stage,
+    SubjectChange,
     Submission,
     TrainingRunEntry,
     TrainingRunPage,
@@ -475,6 +483,137 @@ class Operations(Calls):
             f"/v1/datasets/{segment(dataset)}/versions/{number}/selections/{segment(selection)}", **{"from": source}
         )
         return found
+
+    def open_consent(
+        self,
+        dataset: str,
+        *,
+        root: str,
+        size: int,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[ConsentMapVersion]:
+        """Open the consent map of your data set, with the root over what its subjects have said."""
+        fields = {
+            "root": root,
+            "size": size,
+        }
+        return self._record(
+            f"/v1/datasets/{segment(dataset)}/consent", fields, idempotency_key, endorsing_organisations
+        )
+
+    def consent(self, dataset: str, source: From | None = None) -> ConsentMapEntry:
+        """Read the consent map of a data set as it is now.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: ConsentMapEntry = self._get(f"/v1/datasets/{segment(dataset)}/consent", **{"from": source})
+        return found
+
+    def change_consent(
+        self,
+        dataset: str,
+        *,
+        number: int,
+        previous_root: str,
+        changes: Sequence[SubjectChange],
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[ConsentMapVersion]:
+        """Change what up to 500 subjects have said, each with the proof of what it was before."""
+        fields = {
+            "number": number,
+            "previous_root": previous_root,
+            "changes": changes,
+        }
+        return self._record(
+            f"/v1/datasets/{segment(dataset)}/consent/changes", fields, idempotency_key, endorsing_organisations
+        )
+
+    def consent_versions(
+        self,
+        dataset: str,
+        *,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ConsentMapVersionPage:
+        """List the versions of a data set's consent map.
+
+        Args:
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: ConsentMapVersionPage = self._get(
+            f"/v1/datasets/{segment(dataset)}/consent/versions", since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_consent_versions(
+        self, dataset: str, *, since: str | None = None, before: str | None = None
+    ) -> Iterator[ConsentMapVersionEntry]:
+        """All that `consent_versions` lists, page after page as they are needed."""
+        return self._iterate(f"/v1/datasets/{segment(dataset)}/consent/versions", since=since, before=before)
+
+    def consent_version(self, dataset: str, number: int, source: From | None = None) -> ConsentMapVersionEntry:
+        """Read a version of a data set's consent map.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: ConsentMapVersionEntry = self._get(
+            f"/v1/datasets/{segment(dataset)}/consent/versions/{number}", **{"from": source}
+        )
+        return found
+
+    def register_purpose(
+        self,
+        bit: int,
+        iri: str,
+        *,
+        title: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Purpose]:
+        """Give one of the bits 32 to 63 a meaning in your organisation's data sets."""
+        fields = {
+            "bit": bit,
+            "iri": iri,
+            "title": title,
+        }
+        return self._record("/v1/purposes", fields, idempotency_key, endorsing_organisations)
+
+    def purposes(
+        self,
+        *,
+        owner: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> PurposePage:
+        """List the purposes that organisations have registered.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: PurposePage = self._get(
+            "/v1/purposes", owner=owner, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_purposes(
+        self, *, owner: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[PurposeEntry]:
+        """All that `purposes` lists, page after page as they are needed."""
+        return self._iterate("/v1/purposes", owner=owner, since=since, before=before)
 
     def register_model(
         self,

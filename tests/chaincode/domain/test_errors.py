@@ -25,6 +25,7 @@ run-ends-before-it-starts run-without-input selection-out-of-range self-parent s
 statement-digest-differs statement-invalid token-reused too-deep too-large unknown-field unknown-kind
 unknown-schema version-out-of-order without-role wrong-arguments wrong-stage
 derivatives-forbidden licence-unclassified
+consent-backdated consent-map-moved consent-proof-fails consent-status-cannot-follow not-on-consent
 """
 
 

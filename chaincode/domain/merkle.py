@@ -8,6 +8,11 @@ that a million leaves cost 64 MB and no objects.
 A record's leaf has a fixed width of 90 bytes::
 
     01 ‖ salt (16) ‖ SHA-256(salt ‖ 00 ‖ id) ‖ SHA-256(salt ‖ 01 ‖ content) ‖ consent (1) ‖ purposes (8, big-endian)
+
+Where records are about subjects, it has 122 bytes; the subject is a reference of 32 random bytes::
+
+    02 ‖ salt ‖ SHA-256(salt ‖ 00 ‖ id) ‖ SHA-256(salt ‖ 01 ‖ content) ‖ SHA-256(salt ‖ 02 ‖ subject)
+       ‖ consent ‖ purposes
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,6 +53,27 @@ def record_hashes(records: Iterable[tuple[bytes, bytes, bytes, bytes]]) -> bytes
                 + tail
             ).digest()
             for salt, identifier, content, tail in records
+        ]
+    )
+
+
+def subject_record_hashes(records: Iterable[tuple[bytes, bytes, bytes, bytes, bytes]]) -> bytes:
+    """The leaf hashes of many records that are about subjects, joined.
+
+    Each record is (salt of 16 bytes, id, content, subject reference of 32 bytes, tail).
+    """
+    digest = sha256
+    return b"".join(
+        [
+            digest(
+                b"\x00\x02"
+                + salt
+                + digest(salt + b"\x00" + identifier).digest()
+                + digest(salt + b"\x01" + content).digest()
+                + digest(salt + b"\x02" + subject).digest()
+                + tail
+            ).digest()
+            for salt, identifier, content, subject, tail in records
         ]
     )
 

@@ -74,6 +74,8 @@ class LeafSchema(StrEnum):
     """How a record becomes a leaf; see `merkle`."""
 
     RECORD_V1 = "pedigree-record/v1"
+    RECORD_V2 = "pedigree-record/v2"
+    """With the subject that each record is about."""
 
 
 class Change(StrEnum):
@@ -319,13 +321,20 @@ def _check_succession(command: CommitVersion, size: Count, previous: DatasetVers
         if command.consistency:
             raise InvalidField("/consistency", "a version that replaces another proves no consistency with it")
         return
+    _check_extension(command, size, previous)
+
+
+def _check_extension(command: CommitVersion, size: Count, previous: DatasetVersion) -> None:
+    """That what the version before has is the beginning of this one, and means the same."""
     if command.header != previous.header:
         # Under other names the same bytes mean something else.
         raise InvalidField("/header", "a version that extends another has the same columns and the same delimiter")
+    if command.leaf_schema is not previous.leaf_schema:
+        raise InvalidField("/leaf_schema", f"a version that extends another has its leaves: {previous.leaf_schema}")
     try:
         merkle.verify_consistency(previous.size, previous.root, size, command.root, command.consistency)
     except merkle.ProofError as exc:
-        raise ConsistencyProofFails(reference, command.number, str(exc)) from None
+        raise ConsistencyProofFails(dataset_ref(command.dataset), command.number, str(exc)) from None
 
 
 def parents_of_dataset_version(version: DatasetVersion) -> tuple[Edge, ...]:

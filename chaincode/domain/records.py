@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from chaincode.domain import merkle
 from chaincode.domain.errors import InclusionProofFails
-from chaincode.domain.provenance import DatasetVersion
+from chaincode.domain.provenance import DatasetVersion, LeafSchema
 from chaincode.domain.values import Answer, Blob, Count, Digest, Purposes, Ref, dataset_version_ref
 
 
@@ -40,6 +40,8 @@ class RecordProof(Answer):
     """The byte of a `Consent`."""
     purposes: Purposes
     path: tuple[Digest, ...] = field(metadata={"max": 64})
+    subject_digest: Digest | None = None
+    """``SHA-256(salt ‖ 02 ‖ subject reference)``; only under `LeafSchema.RECORD_V2`."""
 
 
 def verify_record(proof: RecordProof, version: DatasetVersion) -> None:
@@ -48,12 +50,15 @@ def verify_record(proof: RecordProof, version: DatasetVersion) -> None:
         raise InclusionProofFails("it speaks of another version or size")
     if len(proof.salt) != merkle.SALT or proof.consent > max(Consent):
         raise InclusionProofFails("its leaf is not of the version's schema")
+    if (proof.subject_digest is None) is not (version.leaf_schema is LeafSchema.RECORD_V1):
+        raise InclusionProofFails(f"leaves of {version.leaf_schema} have another form")
     leaf = b"".join(
         (
-            b"\x01",
+            b"\x01" if proof.subject_digest is None else b"\x02",
             proof.salt,
             proof.id_digest,
             proof.content_digest,
+            proof.subject_digest or b"",
             merkle.record_tail(proof.consent, proof.purposes),
         )
     )

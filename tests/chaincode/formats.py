@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leaves, trees, proofs, columns and statements, by their definitions and without a line of ours.
 
-`python tests/chaincode/formats.py` prints them: the vectors of a release (`tests/vectors/<version>/formats.json`),
+`python -m tests.chaincode.formats` prints them: the vectors of a release (`tests/vectors/<version>/formats.json`),
 which later releases keep as they are. Trees follow RFC 6962, section 2.1, signatures DSSE version 1, JSON RFC 8785.
 """
 
 import json
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
+
+from tests.harness.sparsemap import proof_of, root_of
 
 COLUMNS = [(["id", "radius"], ","), (["id", "Größe", 'a "b"'], ";"), (["only"], "\t"), ([], "|")]
 CONSENT, PURPOSES = (0, 2, 3, 5, 8), (0, 3, 2**63, 2**64 - 1, 7)
@@ -20,6 +23,11 @@ def digest(*parts: bytes) -> bytes:
 def leaf(salt: bytes, identifier: bytes, content: bytes, consent: int, purposes: int) -> bytes:
     hidden = digest(salt, b"\x00", identifier) + digest(salt, b"\x01", content)
     return b"\x01" + salt + hidden + bytes([consent]) + purposes.to_bytes(8, "big")
+
+
+def subject_leaf(salt: bytes, identifier: bytes, content: bytes, subject: bytes, consent: int, purposes: int) -> bytes:
+    hidden = digest(salt, b"\x00", identifier) + digest(salt, b"\x01", content) + digest(salt, b"\x02", subject)
+    return b"\x02" + salt + hidden + bytes([consent]) + purposes.to_bytes(8, "big")
 
 
 def root(leaves: list[bytes]) -> bytes:
@@ -76,6 +84,8 @@ def made() -> dict[str, Any]:
         records.append((salt, identifier, content, *tail, leaf(salt, identifier, content, *tail)))
     leaves = [record[-1] for record in records]
     return {
+        "subjects": [about(number) for number in range(9)],
+        "maps": list(changes()),
         "records": [
             {"salt": salt.hex(), "id": name.hex(), "content": content.hex(), "consent": consent, "purposes": purposes,
              "leaf": found.hex(), "hash": digest(b"\x00", found).hex()}
@@ -97,6 +107,33 @@ def made() -> dict[str, Any]:
         "statements": [signed(statement(decision=decision, genesis=genesis))
                        for decision in ("endorse", "reject") for genesis in (None, "ab" * 32)],
     }  # fmt: skip
+
+
+def about(number: int) -> dict[str, Any]:
+    """A record that is about a subject, and its leaf."""
+    salt, identifier, content = digest(b"salt %d" % number)[:16], b"id-%d" % number, b"row %d, \xc3\xa4" % number
+    subject, consent, purposes = digest(b"subject %d" % (number % 4)), CONSENT[number % 5], PURPOSES[number % 5]
+    found = subject_leaf(salt, identifier, content, subject, consent, purposes)
+    return {
+        "salt": salt.hex(), "id": identifier.hex(), "content": content.hex(), "subject": subject.hex(),
+        "consent": consent, "purposes": purposes, "leaf": found.hex(), "hash": digest(b"\x00", found).hex(),
+    }  # fmt: skip
+
+
+def changes() -> Iterator[dict[str, Any]]:
+    """Changes of a sparse Merkle map, one after the other: each with its proof before and the root after it."""
+    keys = [bytes(32), (1).to_bytes(32, "big"), *(digest(b"subject %d" % number) for number in range(6))]
+    held: dict[bytes, bytes] = {}
+    for number in range(24):
+        key, state = keys[number % 8], (2, 5, 2)[number // 8]
+        value = bytes([state]) + PURPOSES[number % 5].to_bytes(8, "big") + (1_000 * number).to_bytes(8, "big")
+        proof = proof_of(held, key)
+        last = number >= 20
+        held = {k: v for k, v in held.items() if k != key} if last else held | {key: value}
+        yield {
+            "key": key.hex(), "siblings": proof.siblings.hex(), "leaf": proof.leaf.hex(), "beside": proof.beside.hex(),
+            "value": None if last else value.hex(), "root": root_of(held).hex(),
+        }  # fmt: skip
 
 
 def columns(fields: list[str], delimiter: str) -> bytes:

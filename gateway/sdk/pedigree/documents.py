@@ -232,7 +232,7 @@ LawfulBasis = Literal[
     "hipaa-authorisation",
 ]
 
-LeafSchema = Literal["pedigree-record/v1"]
+LeafSchema = Literal["pedigree-record/v1", "pedigree-record/v2"]
 
 MediaType = Literal["text/csv", "application/jsonl"]
 
@@ -1298,6 +1298,7 @@ class RecordProof(TypedDict):
     consent: int
     purposes: str
     path: Sequence[str]
+    subject_digest: NotRequired[str]
 
 
 class RecordRun(TypedDict):

@@ -10,7 +10,7 @@ from chaincode.domain import errors, merkle, tabular
 from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.derivation import Activity, Derivation, Range, Taken
 from chaincode.domain.lineage import Edge
-from chaincode.domain.provenance import Change, Dataset, LawfulBasis, Origin, Sensitivity
+from chaincode.domain.provenance import Change, Dataset, LawfulBasis, LeafSchema, Origin, Sensitivity
 from chaincode.domain.spdx_ids import LIST_VERSION
 from chaincode.domain.values import (
     Blob,
@@ -217,6 +217,10 @@ def test_a_version_keeps_what_it_says_of_its_columns(world):
         )
         assert isinstance(refusal, errors.InvalidField)
         assert refusal.pointer == "/header"
+    other_leaves = world.commit_version(
+        "wdbc", 2, change=Change.EXTENDS, header=columns, leaf_schema=LeafSchema.RECORD_V2, **longer
+    )
+    assert world.refused(HOSPITAL, other_leaves).pointer == "/leaf_schema"
     second = world.dataset_version(HOSPITAL, "wdbc", 2, change=Change.EXTENDS, header=columns, **longer)
     third = world.dataset_version(HOSPITAL, "wdbc", 3, change=Change.REPLACES, header=others, parent_root=second.root)
     assert (second.header, third.header) == (columns, others)

@@ -72,3 +72,32 @@ def test_every_record_is_proven(index):
 def test_nothing_in_a_proof_can_be_changed(change):
     with pytest.raises(InclusionProofFails):
         verify_record(replace(proof(1), **change), VERSION)
+
+
+SUBJECT = sha256(b"subject").digest()
+ABOUT = merkle.Tree(
+    merkle.subject_record_hashes((*record, SUBJECT, merkle.record_tail(Consent.GIVEN, 3)) for record in RECORDS)
+)
+VERSION_2 = replace(VERSION, leaf_schema=LeafSchema.RECORD_V2, root=Digest(ABOUT.root()))
+
+
+def proof_about(index):
+    return replace(
+        proof(index),
+        subject_digest=Digest(sha256(RECORDS[index][0] + b"\x02" + SUBJECT).digest()),
+        path=tuple(map(Digest, ABOUT.inclusion(index))),
+    )
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_a_record_is_proven_with_the_subject_that_it_is_about(index):
+    verify_record(proof_about(index), VERSION_2)
+    with pytest.raises(InclusionProofFails, match="another root"):
+        verify_record(replace(proof_about(index), subject_digest=Digest(bytes(32))), VERSION_2)
+
+
+def test_a_leaf_of_one_schema_is_not_taken_for_one_of_the_other():
+    with pytest.raises(InclusionProofFails, match="pedigree-record/v2"):
+        verify_record(proof(0), VERSION_2)
+    with pytest.raises(InclusionProofFails, match="pedigree-record/v1"):
+        verify_record(proof_about(0), VERSION)

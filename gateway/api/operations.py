@@ -12,7 +12,8 @@ from typing import Final
 
 from gateway.api.rows import Answer, Body, Operation, Parameter, Verb, entry, outcome, page, report
 
-CSV_AND_JSON_LINES: Final = ("text/csv", "application/jsonl")
+RECORDS_OF: Final = ("text/csv", "application/jsonl", "application/vnd.apache.parquet")
+"""Media types of files of records."""
 
 OWNER: Final = Parameter(
     "owner", "Only those of this organisation; none where no record is of it. An id that is not an MSP id is refused."
@@ -102,7 +103,7 @@ DATASETS: Final = (
         path="/v1/datasets/{dataset}/versions",
         role="recorder",
         body=Body("dataset:commit-version", bound={"dataset": "{dataset}"}, filled=("number",)),
-        uploads=CSV_AND_JSON_LINES,
+        uploads=RECORDS_OF,
         parameters=(*_READING, *_CONSENT),
         answer=outcome("dataset-version"),
         sdk="commit_records",
@@ -158,7 +159,7 @@ DATASETS: Final = (
         path="/v1/datasets/{dataset}/versions/{number}/verify",
         about="dataset-version:{dataset}:{number}",
         role="recorder",
-        uploads=CSV_AND_JSON_LINES,
+        uploads=RECORDS_OF,
         optional_body=True,
         parameters=tuple(
             Parameter(each.name, f"{each.meaning} As the version was read, where nothing is said.") for each in _READING

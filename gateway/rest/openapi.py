@@ -97,7 +97,9 @@ def _operation(operation: Operation, components: Components) -> Schema:
             body = components.body(operation)
             content["application/json"] = {"schema": body, "example": components.example(body)}
         content |= {
-            media_type: {"schema": {"type": "string"}, "example": _UPLOADS.get(media_type, "")}
+            media_type: {"schema": {"type": "string"}, "example": _UPLOADS[media_type]}
+            if media_type in _UPLOADS
+            else {"schema": {"type": "string", "format": "binary"}}
             for media_type in operation.uploads
         }
         described["requestBody"] = {"required": not operation.optional_body, "content": content}

@@ -7,7 +7,7 @@ from typing import Any, Final, get_type_hints
 
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.register import KIND, RECORDS
-from gateway.api.operations import CSV_AND_JSON_LINES, OPERATIONS
+from gateway.api.operations import OPERATIONS, RECORDS_OF
 from gateway.services.progress import Stage
 from gateway.services.reading import SOURCES
 
@@ -166,7 +166,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "fields",
         ),
     },
-    "MediaType": {"type": "string", "enum": list(CSV_AND_JSON_LINES)},
+    "MediaType": {"type": "string", "enum": list(RECORDS_OF)},
     "ModelVersionDetails": _details("ModelVersion", later_parents={"type": "array", "items": reference("ModelParent")}),
     "Evidence": _object(
         {

@@ -15,13 +15,14 @@ from chaincode.domain.values import Blob, Command, Count, Digest, Name, Number, 
 from gateway.services.catalogue import Catalogue
 from gateway.services.copies import Comparison, column_differences
 from gateway.services.drafting import Drafts, Upload, header_of
+from gateway.services.files import RecordFile, opened
 from gateway.services.numbering import UPLOADED
 from gateway.services.ports import Json, Reading, Records, RecordSet
 from gateway.services.progress import Progress
 from gateway.services.reading import READ_MODEL, Reader
 from gateway.services.recording import Recorder, command_from
 from gateway.services.submitter import Answer, Intent, Lengthy
-from gateway.services.tables import CSV, Table, UnreadableRecords
+from gateway.services.tables import CSV, UnreadableRecords
 from gateway.services.trees import NotHeld, batches, leaf_hashes
 
 EVIDENCE_KIND = "record-evidence"
@@ -145,7 +146,9 @@ class Datasets:
             return version
         said: Json = {"media_type": reading.media_type, "id_field": reading.id_field}
         if reading.delimiter is not None:
-            said |= {"delimiter": reading.delimiter, "fields": list(reading.fields)}
+            said["delimiter"] = reading.delimiter
+        if reading.fields:
+            said["fields"] = list(reading.fields)
         return {**version, "reading": said}
 
     def _shown(self, dataset: str, number: str, source: str = READ_MODEL) -> Json:
@@ -181,8 +184,8 @@ class Datasets:
         id_field = reading.id_field if upload.id_field is None else upload.id_field
         delimiter = upload.delimiter or delimiter
 
-        def table(id_field: str | None) -> Table:
-            return Table(upload.content, upload.media_type, id_field, delimiter, committed=reading.fields)
+        def table(id_field: str | None) -> RecordFile:
+            return opened(upload.content, upload.media_type, id_field, delimiter, committed=reading.fields)
 
         columns: list[str] = []
         try:

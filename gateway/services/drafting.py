@@ -19,6 +19,7 @@ from chaincode.domain.errors import RecordIdRepeated
 from chaincode.domain.records import Consent
 from chaincode.domain.tabular import header_digest
 from chaincode.domain.values import Digest
+from gateway.services.files import RecordFile, opened
 from gateway.services.ports import (
     Json,
     PortError,
@@ -30,7 +31,7 @@ from gateway.services.ports import (
 )
 from gateway.services.progress import Progress
 from gateway.services.spooled import SpooledFile
-from gateway.services.tables import RepeatedId, Row, Table
+from gateway.services.tables import RepeatedId, Row
 from gateway.services.trees import Trees, batches
 
 
@@ -53,9 +54,9 @@ class Upload:
         self.content.seek(0)
         return size
 
-    def table(self) -> Table:
+    def table(self) -> RecordFile:
         """The file from its beginning; raises `UnreadableRecords`."""
-        return Table(self.content, self.media_type, self.id_field, self.delimiter)
+        return opened(self.content, self.media_type, self.id_field, self.delimiter)
 
     def taken_over(self) -> Self:
         """The same upload for as long as is wanted, even when this one's file is closed; the caller closes it."""
@@ -198,7 +199,7 @@ def repeated(record_id: str, position: int, first: int) -> RepeatedId:
     return RepeatedId(text, **facts)
 
 
-def _watched(table: Table, progress: Progress) -> Iterator[Row]:
+def _watched(table: RecordFile, progress: Progress) -> Iterator[Row]:
     for row in table.rows():
         progress.records += 1
         progress.bytes_read = table.bytes_read

@@ -333,11 +333,18 @@ def _without_line_end(line: bytes) -> bytes:
     return line[:-2] if line.endswith(b"\r\n") else line.removesuffix(b"\n")
 
 
-def _identifier(text: str, number: int) -> str:
+def fault_of_id(text: str) -> str | None:
+    """Why a text cannot be a record's id."""
     if not 1 <= len(text) <= LONGEST_ID or not text.isprintable():
-        raise _unreadable(number, f"a record id is 1 to {LONGEST_ID} printable characters")
+        return f"a record id is 1 to {LONGEST_ID} printable characters"
     if not text.isascii() and not unicodedata.is_normalized("NFC", text):
-        raise _unreadable(number, "the record id is not in Unicode normal form C")
+        return "the record id is not in Unicode normal form C"
+    return None
+
+
+def _identifier(text: str, number: int) -> str:
+    if (fault := fault_of_id(text)) is not None:
+        raise _unreadable(number, fault)
     return text
 
 

@@ -30,14 +30,15 @@ class DatasetCalls(Operations):
         progress: Callable[[Progress], None] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[DatasetVersion]:
-        """Commit to every record of a CSV or JSON Lines file as the next version; the records stay with the owner.
+        """Commit to every record of a CSV, JSON Lines or Parquet file as the next version; they stay with the owner.
 
         The file is sent in pieces. The gateway works on a large one by itself and is asked how far it is; `progress`
         is given that. The same file with the same `idempotency_key` continues what an earlier call began.
 
         Args:
             source: the file's path, or its bytes.
-            media_type: `text/csv` or `application/jsonl`; by default, what the file's name says, and CSV of bytes.
+            media_type: `text/csv`, `application/jsonl` or `application/vnd.apache.parquet`; by default, what the file's
+                name says, and CSV of bytes.
             id_field: column or member that holds each record's id; without it records are numbered from 1.
             delimiter: what separates fields in CSV; a comma by default.
             consent: of every record.

@@ -234,7 +234,7 @@ LawfulBasis = Literal[
 
 LeafSchema = Literal["pedigree-record/v1", "pedigree-record/v2"]
 
-MediaType = Literal["text/csv", "application/jsonl"]
+MediaType = Literal["text/csv", "application/jsonl", "application/vnd.apache.parquet"]
 
 Relation = Literal["fine-tuned", "distilled", "merged", "quantised", "adapter"]
 

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parquet: one written form for a row, and nothing that bytes of strangers can do to the gateway."""
+
+import base64
+import io
+import json
+import math
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.services import parquet
+from gateway.services.files import opened
+from gateway.services.parquet import PARQUET, ParquetTable
+from gateway.services.tables import Row, UnreadableRecords
+
+
+def written(columns: dict[str, Any] | pa.Table, **options: Any) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), sink, **options)
+    return sink.getvalue()
+
+
+def rows(content: bytes, id_field: str | None = None) -> list[Row]:
+    return list(opened(io.BytesIO(content), PARQUET, id_field).rows())
+
+
+def one(array: Any) -> Any:
+    """What is written of the first value of a column."""
+    return json.loads(rows(written({"a": array}))[0].content)["a"]
+
+
+def test_a_row_is_an_object_of_its_columns_in_code_point_order() -> None:
+    content = written({"site": ["Köln", None], "id": [7, 8], "age": pa.array([61, 44], pa.int8())})
+    assert rows(content, "id") == [
+        Row("7", '{"age":61,"id":7,"site":"Köln"}'.encode()),
+        Row("8", b'{"age":44,"id":8,"site":null}'),
+    ]
+    assert [row.id for row in rows(content)] == ["1", "2"]
+    table = ParquetTable(io.BytesIO(content), "id")
+    assert table.reading.fields == ("age", "id", "site")
+    list(table.rows())
+    assert table.bytes_read == len(content)
+
+
+KINDS = [
+    (pa.array([None], pa.null()), None),
+    (pa.array([True]), True),
+    (pa.array([-(2**63)]), -(2**63)),
+    (pa.array([2**64 - 1], pa.uint64()), 2**64 - 1),
+    (pa.array([0.1]), 0.1),
+    (pa.array([0.5], pa.float32()), 0.5),
+    (pa.array([math.nan]), {"$float": "NaN"}),
+    (pa.array([-math.inf]), {"$float": "-Infinity"}),
+    (pa.array([Decimal("-1.50")], pa.decimal128(5, 2)), {"$decimal": "-1.50"}),
+    (pa.array([Decimal("1E-30")], pa.decimal256(60, 30)), {"$decimal": "0." + "0" * 29 + "1"}),
+    (pa.array([b"\x00\xff"]), {"$binary": "AP8="}),
+    (pa.array([b"ab"], pa.binary(2)), {"$binary": "YWI="}),
+    (pa.array([date(1970, 1, 3)]), {"$date": 2}),
+    (pa.array([time(0, 0, 1)], pa.time32("s")), {"$time": 10**9}),
+    (pa.array([1], pa.time64("us")), {"$time": 1000}),
+    (pa.array([1], pa.timestamp("ns")), {"$datetime": 1}),
+    (pa.array([datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)], pa.timestamp("ms", "UTC")), {"$timestamp": 10**9}),
+    (pa.array([2**62], pa.timestamp("us")), {"$datetime": 2**62 * 1000}),
+    (pa.array([5], pa.duration("ms")), {"$duration": 5_000_000}),
+    (pa.array(["x"]).dictionary_encode(), "x"),
+    (pa.array([[1, None]]), [1, None]),
+    (pa.array([[math.nan]]), [{"$float": "NaN"}]),
+    (pa.array([{"b": b"x", "a": [{"t": None}]}]), {"a": [{"t": None}], "b": {"$binary": "eA=="}}),
+    (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())), {"$map": [["k", 1]]}),
+    (pa.array([[date(1970, 1, 2), None]]), [{"$date": 1}, None]),
+    (pa.array([{"when": 1}], pa.struct([("when", pa.timestamp("ns"))])), {"when": {"$datetime": 1}}),
+]
+
+
+def test_every_kind_of_value_has_one_written_form() -> None:
+    columns = {str(place): array for place, (array, _) in enumerate(KINDS)}
+    (row,) = rows(written(columns))
+    assert json.loads(row.content) == {str(place): expected for place, (_, expected) in enumerate(KINDS)}
+
+
+def test_an_instant_is_written_alike_in_every_unit_and_zone() -> None:
+    found = {str(one(pa.array([10**3 * scale], pa.timestamp(unit, zone)))) for unit, scale, zone in (
+        ("ms", 1, "UTC"), ("us", 1_000, "Europe/Berlin"), ("ns", 1_000_000, "+02:00"),
+    )}  # fmt: skip
+    assert found == {"{'$timestamp': 1000000000}"}
+
+
+def test_minus_zero_is_not_zero_and_whole_floats_keep_their_point() -> None:
+    assert rows(written({"a": [-0.0, 0.0, 1.0, 1e16]})) == [
+        Row(str(number), content)
+        for number, content in enumerate((b'{"a":-0.0}', b'{"a":0.0}', b'{"a":1.0}', b'{"a":1e+16}'), start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "id_field", "says"),
+    [
+        (b"", None, "it is not Parquet"),
+        (b"id,a\n1,2\n3,4\n5,6\n", None, "it is not Parquet"),
+        (b"PAR1" + b"\xff" * 4 + b"PAR1", None, "its footer is longer than the file"),
+        (b"PAR1" + bytes(40) + (20).to_bytes(4, "little") + b"PAR1", None, "not a Parquet file that can be read"),
+        (written({"id": [1]}), "name", "there is no column 'name'; there are id"),
+        (written({"id": [1.5]}), "id", "row 1: the column 'id' must hold a text or a whole number"),
+        (written({"id": ["a", None]}), "id", "row 2: the column 'id' must hold a text or a whole number"),
+        (written({"id": ["a", "x" * 257]}), "id", "row 2: a record id is 1 to 256 printable characters"),
+        (written({"id": pa.array([], pa.int64())}), "id", "the file holds no record"),
+        (written({"$float": ["NaN"]}), None, "'$float' begins with $"),
+        (written({"a": [{"$map": 1}]}), None, "column 'a': '$map' begins with $"),
+        (written(pa.table([[1], [2]], names=["a", "a"])), None, "a column name is there twice"),
+        (written({"a": [[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}), None, "column 'a' is nested deeper than 16 levels"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_taken_is_refused_with_its_reason(content: bytes, id_field: str | None, says: str) -> None:
+    with pytest.raises(UnreadableRecords) as caught:
+        rows(content, id_field)
+    assert says in str(caught.value)
+
+
+def test_text_that_is_not_utf_8_is_refused() -> None:
+    bad = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")])
+    with pytest.raises(UnreadableRecords, match="a text is not UTF-8"):
+        rows(written({"a": bad}))
+
+
+def test_ten_thousand_columns_and_a_row_of_a_hundred_megabytes_are_records() -> None:
+    wide = rows(written({f"c{number:05}": [number] for number in range(10_000)}))
+    assert len(json.loads(wide[0].content)) == 10_000
+    long = rows(written({"id": ["a", "b"], "text": ["x" * (100 << 20), "y"]}), "id")
+    assert [len(row.content) >> 20 for row in long] == [100, 0]
+
+
+def test_a_small_file_cannot_become_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = written({"a": ["x" * 1_000] * 100_000})
+    assert len(content) < 100_000
+    monkeypatch.setattr(parquet, "MOST_CONTENT", 1_000_000)
+    with pytest.raises(UnreadableRecords, match="row 993: the rows up to here are larger than all rows of a file"):
+        rows(content)
+    monkeypatch.setattr(parquet, "MOST_ROWS", 99_999)
+    with pytest.raises(UnreadableRecords, match="it states 100000 rows; at most 99999 are read"):
+        rows(content)
+
+
+def test_a_value_larger_than_the_memory_that_a_decoder_may_have_is_refused() -> None:
+    content = written(
+        {"a": [b"\0" * (1 << 20)] * 700}, use_dictionary=False, compression="zstd", data_page_size=1 << 30
+    )
+    assert len(content) < 1 << 20
+    with pytest.raises(UnreadableRecords, match="its values need more than 1024 MiB of memory at once"):
+        rows(content)
+
+
+def test_an_abandoned_file_leaves_no_decoder() -> None:
+    table = ParquetTable(io.BytesIO(written({"a": list(range(200_000))})))
+    process = table._frames._process
+    found = table.rows()
+    next(found)
+    found.close()
+    assert process.returncode is not None
+    table = ParquetTable(io.BytesIO(written({"a": [1]})))
+    process = table._frames._process
+    del table
+    assert process.returncode is not None
+
+
+SEED = written({"id": ["a", "b"], "n": [1.5, None], "l": [[1], []], "s": [{"x": b"1"}, None]})
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    place=st.integers(0, len(SEED) - 1),
+    piece=st.binary(min_size=1, max_size=8),
+    cut=st.booleans(),
+)
+def test_mutated_files_are_records_or_refused(place: int, piece: bytes, cut: bool) -> None:
+    content = SEED[:place] + piece + (b"" if cut else SEED[place + len(piece) :])
+    try:
+        found = rows(content, "id")
+    except UnreadableRecords:
+        return
+    assert found
+    assert all(json.loads(row.content)["id"] == row.id for row in found)
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    columns=st.tuples(
+        st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), min_size=3, max_size=3),
+        st.lists(st.none() | st.floats(), min_size=3, max_size=3),
+        st.lists(st.none() | st.text(max_size=8), min_size=3, max_size=3),
+        st.lists(st.none() | st.binary(max_size=8), min_size=3, max_size=3),
+    ),
+    groups=st.integers(1, 3),
+)
+def test_what_is_written_is_what_was_given_however_it_is_grouped(columns: tuple[Any, ...], groups: int) -> None:
+    whole, real, text, blob = columns
+    table = pa.table({
+        "whole": pa.array(whole, pa.int64()), "real": pa.array(real, pa.float64()),
+        "text": pa.array(text, pa.string()), "blob": pa.array(blob, pa.binary()),
+    })  # fmt: skip
+    found = rows(written(table, row_group_size=groups))
+    assert found == rows(written(table, compression="none", use_dictionary=False))
+    for index, row in enumerate(found):
+        said = json.loads(row.content)
+        assert (said["whole"], said["text"]) == (whole[index], text[index])
+        assert blob[index] is None or base64.b64decode(said["blob"]["$binary"]) == blob[index]
+        if real[index] is not None and math.isfinite(real[index]):
+            assert said["real"] == real[index]
+            assert math.copysign(1, said["real"]) == math.copysign(1, real[index])

@@ -75,7 +75,7 @@ DATASETS: Final = (
         body=Body("dataset:register"),
         answer=outcome("dataset"),
         sdk="register_dataset",
-        verb=Verb("dataset register", arguments=("dataset",), options=("title", "licence"), file="option"),
+        verb=Verb("dataset register", arguments=("dataset",), options=("title", "licence"), file="option", card=True),
     ),
     Operation(
         name="listDatasets",

@@ -96,6 +96,8 @@ class Verb:
     """Those of the options that must be given."""
     file: Literal["", "argument", "option"] = ""
     """Whether (further) fields are read from a JSON file, and how that is named: FILE or --fields FILE."""
+    card: bool = False
+    """Whether fields are taken from a Croissant card too: --card FILE."""
     columns: tuple[str, ...] = ()
     """Fields that a list shows to people."""
 

@@ -31,7 +31,7 @@ _WIDTH_OF_A_PIPE = 160
 _INSTANTS = frozenset({"at", "since", "started", "finished", "collected_from", "collected_until"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SHOWN = 200
-_MEASURED = frozenset({"sending", "reading"})
+_MEASURED = frozenset({"hashing", "sending", "reading"})
 
 
 class Failure(click.ClickException):

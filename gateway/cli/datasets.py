@@ -37,10 +37,11 @@ def dataset_commit(
 ) -> None:
     """Commit to every record of FILE as the next version.
 
-    FILE is CSV with a header line (.csv) or JSON Lines (.jsonl, .ndjson), in UTF-8, or Parquet (.parquet). The records
-    stay with your gateway; the ledger receives one root over all of them, and a digest of the column names. How FILE
-    was read is remembered with the version. Once the gateway has accepted a large FILE it goes on, also when this
-    command or its terminal is lost: the same command with the idempotency key that it then printed continues it.
+    FILE is CSV with a header line (.csv) or JSON Lines (.jsonl, .ndjson), in UTF-8, or Parquet (.parquet); or a folder,
+    whose files are a record each: path and SHA-256. The records stay with your gateway; the ledger receives one root
+    over all of them, and a digest of the column names. How FILE was read is remembered with the version. Once the
+    gateway has accepted a large FILE it goes on, also when this command or its terminal is lost: the same command with
+    the idempotency key that it then printed continues it.
     """
     key = idempotency_key or str(uuid.uuid4())
     with continued(key), _reading(file), uploading(file, as_json, key) as progress:

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from gateway.cli.console import Json, read_json, told
+from gateway.cli.console import Json, plain, read_json, told
 
 _KEY = re.compile(r"[!-~]{1,200}")
 FILE = click.Path(path_type=Path, exists=True)
 FIELDS = click.option("--fields", "given", type=FILE, help="JSON file with (further) fields of the record.")
+CARD = click.option("--card", type=FILE, help="Croissant card: what is not said otherwise is taken from it.")
 
 
 IDEMPOTENCY_KEY = click.option(
@@ -126,6 +127,22 @@ def merged(given: Path | None, *taken: str, **options: Any) -> Json:
     from_file = read_json(given) if given is not None else {}
     refuse_taken(given, from_file, *taken)
     return {**from_file, **{name: value for name, value in options.items() if value is not None}}
+
+
+def with_card(card: Path | None, said: Json) -> Json:
+    """Fields, and those that a Croissant card has besides; of the origin, its members one by one.
+
+    What could not be taken from the card is told on standard error. Raises `InvalidInput` and `OSError`.
+    """
+    if card is None:
+        return said
+    from pedigree.croissant import read_card
+
+    found = read_card(card)
+    for remark in found.remarks:
+        click.echo(plain(f"{card}: {remark}"), err=True)
+    origin = {**found.fields.get("origin", {}), **said.get("origin", {})}
+    return {**found.fields, **said, **({"origin": origin} if origin else {})}
 
 
 def refuse_taken(given: Path | None, fields: Json, *taken: str) -> None:

@@ -14,7 +14,7 @@ from gateway.api.operations import FIELDS as MEANINGS
 from gateway.api.rows import PAGE_LIMIT, Operation, Parameter
 from gateway.cli.answers import found, recorded
 from gateway.cli.console import Json, fields, plain, show, table
-from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, record, using_gateway
+from gateway.cli.options import CARD, FIELDS, FILE, IDEMPOTENCY_KEY, merged, record, using_gateway, with_card
 
 Callback = Callable[..., None]
 Decorator = Callable[[Callback], Callback]
@@ -74,10 +74,15 @@ def _recording(row: Operation) -> tuple[Callback, list[Decorator]]:
     names = (*body.bound, *verb.arguments)
 
     def recording(
-        pedigree: Any, as_json: bool, idempotency_key: str | None, given: Path | None = None, **said: Any
+        pedigree: Any,
+        as_json: bool,
+        idempotency_key: str | None,
+        given: Path | None = None,
+        card: Path | None = None,
+        **said: Any,
     ) -> None:
         positional = [said.pop(name) for name in names]
-        rest = merged(given, *verb.arguments, **said)
+        rest = with_card(card, merged(given, *verb.arguments, **said))
         method = getattr(pedigree, row.sdk)
         recorded(record(method, given, *positional, idempotency_key=idempotency_key, **rest), as_json)
 
@@ -88,6 +93,8 @@ def _recording(row: Operation) -> tuple[Callback, list[Decorator]]:
         parameters.append(click.option(_flag(name), name, help=MEANINGS[name], required=name in verb.required))
     if verb.file == "option":
         parameters.append(FIELDS)
+    if verb.card:
+        parameters.append(CARD)
     return recording, [*parameters, IDEMPOTENCY_KEY]
 
 

@@ -36,14 +36,17 @@ class DatasetCalls(Operations):
         is given that. The same file with the same `idempotency_key` continues what an earlier call began.
 
         Args:
-            source: the file's path, or its bytes.
+            source: the file's path, or its bytes; or a folder, each of whose files is a record: path and SHA-256.
             media_type: `text/csv`, `application/jsonl` or `application/vnd.apache.parquet`; by default, what the file's
                 name says, and CSV of bytes.
-            id_field: column or member that holds each record's id; without it records are numbered from 1.
+            id_field: column or member that holds each record's id; without it records are numbered from 1. Of a folder
+                it is `path`.
             delimiter: what separates fields in CSV; a comma by default.
             consent: of every record.
             purposes: that the consent covers.
         """
+        if id_field is None and not isinstance(source, bytes) and Path(source).is_dir():
+            id_field = "path"
         query = {
             "id_field": id_field, "delimiter": delimiter, "consent": consent, "purposes": ",".join(purposes) or None,
         }  # fmt: skip

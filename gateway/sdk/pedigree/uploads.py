@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pedigree.files import folder_records
+from pedigree.folders import list_files
+
 _PIECE = 1 << 18
 _LARGE = 1 << 20
 _SLOWEST = 1 << 20
+_JSON_LINES = "application/jsonl"
 _MEDIA_TYPES = {
     ".csv": "text/csv",
-    ".jsonl": "application/jsonl",
-    ".ndjson": "application/jsonl",
+    ".jsonl": _JSON_LINES,
+    ".ndjson": _JSON_LINES,
     ".parquet": "application/vnd.apache.parquet",
 }
 
@@ -23,7 +27,8 @@ class Progress:
     """How far a recording has come."""
 
     stage: str
-    """`sending`, then what the gateway says: `reading` (and hashing records), then `recording` (the transaction)."""
+    """`hashing` (the files of a folder), `sending`, then what the gateway says: `reading` (and hashing records), then
+    `recording` (the transaction)."""
     done: int = 0
     """Bytes that were sent, or that the gateway has read."""
     total: int = 0
@@ -64,7 +69,7 @@ class Upload:
 
     @classmethod
     def of(cls, source: Path | str | bytes, media_type: str | None, watcher: Watcher | None = None) -> "Upload":
-        """A file, by the ending of its name unless a media type is given, or bytes, which are CSV by default.
+        """A file, by the ending of its name unless a media type is given; a folder; or bytes, CSV by default.
 
         Raises `ValueError` and `OSError` for what cannot be sent.
         """
@@ -72,14 +77,24 @@ class Upload:
         if isinstance(source, bytes):
             return cls(source, media_type or "text/csv", len(source), watcher)
         source = Path(source)
+        if source.is_dir():
+            return cls._of_folder(source, media_type, watcher)
         found = media_type or _MEDIA_TYPES.get(source.suffix.lower())
         if found is None:
             raise ValueError(f"{source}: its name must end with {', '.join(_MEDIA_TYPES)}, or media_type be given")
         status = source.stat()
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{source} is not a plain file; it could not be sent again after a lost connection")
         with source.open("rb"):  # what cannot be read is said before anything is sent
             return cls(source, found, status.st_size, watcher)
+
+    @classmethod
+    def _of_folder(cls, folder: Path, media_type: str | None, watcher: Watcher) -> "Upload":
+        if media_type not in (None, _JSON_LINES):
+            raise ValueError(f"{folder} is a folder: its files are sent as {_JSON_LINES}, not as {media_type}")
+        total = sum(one.size for one in list_files(folder, ()))
+        lines = folder_records(folder, lambda done, files: watcher(Progress("hashing", done, total, files)))
+        return cls(lines, _JSON_LINES, len(lines), watcher)
 
     @property
     def is_large(self) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of records: sent in pieces, worked on by the gateway while the client asks how far it is, and sent once."""
 
+import hashlib
 import json
 import os
 import tracemalloc
@@ -154,7 +155,7 @@ def test_what_cannot_be_sent_is_named_before_anything_is(tmp_path: Path) -> None
     script = Script()
     attempts: list[tuple[str, type[Exception], str]] = [
         ("pipe.csv", ValueError, "not a plain file"),
-        ("folder.csv", IsADirectoryError, "folder.csv"),
+        ("folder.csv", ValueError, "folder.csv holds no file"),
         ("d.txt", ValueError, "its name must end with .csv, .jsonl, .ndjson"),
         ("missing.csv", FileNotFoundError, "missing.csv"),
     ]
@@ -241,3 +242,41 @@ def test_a_refused_operation_is_a_refusal(large: Path) -> None:
     failed = {"state": "failed", "status": 409, "result": {"code": "conflict", "detail": "x", "retryable": False}}
     with Script(ACCEPTED, failed).client() as client, pytest.raises(Refused, match="conflict"):
         client.commit_records("d", large)
+
+
+def test_a_folder_is_a_record_for_each_file(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "é.txt").write_bytes(b"abc")
+    (tmp_path / "a.txt").write_bytes(b"")
+    heard: list[Progress] = []
+    upload = Upload.of(tmp_path, None, heard.append)
+    lines = [json.loads(line) for line in b"".join(upload.pieces()).splitlines()]
+    assert lines == [
+        {"path": "a.txt", "sha256": hashlib.sha256(b"").hexdigest()},
+        {"path": "b/é.txt", "sha256": hashlib.sha256(b"abc").hexdigest()},
+    ]
+    assert upload.media_type == "application/jsonl"
+    assert [(each.stage, each.done, each.total, each.records) for each in heard[:2]] == [
+        ("hashing", 0, 3, 1), ("hashing", 3, 3, 2),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="not as text/csv"):
+        Upload.of(tmp_path, "text/csv")
+    (tmp_path / "link").symlink_to("a.txt")
+    with pytest.raises(ValueError, match="is a symbolic link"):
+        Upload.of(tmp_path, None)
+
+
+def test_a_file_of_a_folder_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_bytes(b"one")
+    digest = hashlib.file_digest
+
+    def read_and_changed(file: Any, name: str) -> Any:
+        found = digest(file, name)
+        (tmp_path / "a.txt").write_bytes(b"other")
+        return found
+
+    monkeypatch.setattr(hashlib, "file_digest", read_and_changed)
+    with pytest.raises(ValueError, match=r"a\.txt was changed while it was read"):
+        Upload.of(tmp_path, None)

@@ -132,7 +132,7 @@ def merged(given: Path | None, *taken: str, **options: Any) -> Json:
 def with_card(card: Path | None, said: Json) -> Json:
     """Fields, and those that a Croissant card has besides; of the origin, its members one by one.
 
-    What could not be taken from the card is told on standard error. Raises `InvalidInput` and `OSError`.
+    What could not be taken from the card is said on standard error. Raises `InvalidInput` and `OSError`.
     """
     if card is None:
         return said

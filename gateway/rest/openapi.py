@@ -10,7 +10,11 @@ from gateway.rest.refusals import codes_of
 from gateway.rest.reports import Schema
 from gateway.rest.schemas import Components
 
-_UPLOADS = {"text/csv": "id,age\r\np1,61\r\n", "application/jsonl": '{"id": "p1", "age": 61}\n'}
+_UPLOADS = {
+    "text/csv": "id,age\r\np1,61\r\n",
+    "application/jsonl": '{"id": "p1", "age": 61}\n',
+    "application/vnd.apache.parquet": "PAR1…PAR1",
+}
 _PROBLEM_REFERENCE = {"$ref": "#/components/responses/Problem"}
 
 
@@ -97,9 +101,7 @@ def _operation(operation: Operation, components: Components) -> Schema:
             body = components.body(operation)
             content["application/json"] = {"schema": body, "example": components.example(body)}
         content |= {
-            media_type: {"schema": {"type": "string"}, "example": _UPLOADS[media_type]}
-            if media_type in _UPLOADS
-            else {"schema": {"type": "string", "format": "binary"}}
+            media_type: {"schema": {"type": "string"}, "example": _UPLOADS.get(media_type, "")}
             for media_type in operation.uploads
         }
         described["requestBody"] = {"required": not operation.optional_body, "content": content}

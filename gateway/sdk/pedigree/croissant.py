@@ -41,7 +41,7 @@ class Remark:
     pointer: str
     """Where in the card, as a JSON pointer."""
     given: str
-    """What stands there, at most 200 characters; empty where nothing does."""
+    """What the card has there, at most 200 characters; empty where nothing does."""
     reason: str
 
     def __str__(self) -> str:

@@ -94,6 +94,7 @@ _FACTS_OF_THE_GATEWAY: Final[Mapping[str, Schema]] = {
     "index": _WHOLE,
     "limit": _WHOLE,
     "line": _WHOLE,
+    "row": _WHOLE,
     "needed": _TEXT,
     "number": _WHOLE,
     "operation": _TEXT,

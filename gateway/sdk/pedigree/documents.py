@@ -802,6 +802,7 @@ class Facts(TypedDict):
     reference: NotRequired[str]
     roles: NotRequired[str]
     root: NotRequired[str]
+    row: NotRequired[int]
     said: NotRequired[Sequence["PeersWords"]]
     schema: NotRequired[int]
     size: NotRequired[int]

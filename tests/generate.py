@@ -39,6 +39,8 @@ _PARTS: Final = {
     "Header": "What a table says above its records.",
     "InboxItem": "An artifact that awaits an endorsement of this organisation.",
     "Facts": "What a refusal is about: its code defines which of these there are.",
+    "KindCount": "How many there are of a kind.",
+    "ReachedArtifact": "An artifact that a lineage comes to.",
     "Key": "The API key that a request came with.",
     "Problem": "What is answered to what was refused or failed (RFC 9457).",
     "Said": "What one organisation says a transaction answered.",

@@ -101,7 +101,9 @@ RULES: dict[str, Rule] = {
     "gateway.api": Rule(("gateway.api",), frozenset()),
     "pedigree": Rule(("pedigree",), frozenset({"httpx"})),
     "gateway.demo": Rule(("pedigree", "gateway.demo"), frozenset({"sklearn", "numpy", "joblib", "rich"})),
-    "gateway.stores": Rule(("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography"})),
+    "gateway.stores": Rule(
+        ("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography", "rustworkx"})
+    ),
     "gateway.rest": Rule(
         ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})
     ),

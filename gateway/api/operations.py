@@ -28,6 +28,12 @@ _TIMES: Final = (
     Parameter("before", "Only those recorded before this instant (RFC 3339, or a date); in the order of time."),
 )
 _DIRECTION: Final = Parameter("direction", "`up` (the default) or `down`.", "choice", ("up", "down"), default="up")
+HIGHEST: Final = 9_999_999_999
+DEEPEST: Final = 1_000_000
+_AS_OF: Final = Parameter(
+    "as_of", "Only what the blocks below this height say: edges, versions, stages and quarantines; all by default.",
+    "number", most=HIGHEST,
+)  # fmt: skip
 _READING: Final = (
     Parameter("id_field", "Column or member that holds each record's id; without it records are numbered from 1."),
     Parameter("delimiter", "What separates fields in CSV: `,`, `;`, `|` or `tab`; a comma by default."),
@@ -635,11 +641,28 @@ LINEAGE: Final = (
         parameters=(
             _DIRECTION,
             Parameter("limit", "Most nodes to visit; 1000 by default.", "number", most=10_000, default="1000"),
+            _AS_OF,
         ),
         answer=Answer("document", ("lineage",)),
         sdk="lineage",
         verb=Verb("lineage", help="Show the lineage of an artifact as a tree."),
         odd={"rest": "a walk over many records", "cli": "draws a tree"},
+    ),
+    Operation(
+        name="listLineage",
+        does="List all that was made from an artifact, or that it was made from, to any depth, nearest first.",
+        path="/v1/lineage/{reference}/artifacts",
+        about="{reference}",
+        parameters=(
+            Parameter("direction", "`down` (the default) or `up`.", "choice", ("up", "down"), default="down"),
+            Parameter("depth", "Only what is at most so many steps away; all by default.", "number", most=DEEPEST),
+            _AS_OF,
+        ),
+        answer=report("LineagePage", paged=True),
+        sdk="impact",
+        verb=Verb("impact", help="List all that was made from an artifact, to any depth."),
+        codes={503: ("lineage-being-read",)},
+        odd={"rest": "a walk over all records, in memory", "cli": "sums up what there is of each kind"},
     ),
     Operation(
         name="listEdges",

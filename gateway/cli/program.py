@@ -21,7 +21,7 @@ from gateway.cli.evidence import verify
 from gateway.cli.exits import Exit
 from gateway.cli.finding import add_lists, search, show_record
 from gateway.cli.identity.verbs import identity
-from gateway.cli.lineage import lineage
+from gateway.cli.lineage import impact, lineage
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.records import records
 from gateway.cli.runs import run_record
@@ -218,6 +218,7 @@ add_verbs(
         "dataset commit": dataset_commit,
         "dataset proof": dataset_proof,
         "dataset verify": dataset_verify,
+        "impact": impact,
         "inbox": inbox,
         "lineage": lineage,
         "model record": model_record,

@@ -3,20 +3,32 @@
 
 from collections.abc import Mapping
 
-from chaincode.domain.lineage import MOST_NODES
+from chaincode.domain.lineage import DEFAULT_LIMIT, MOST_NODES
+from gateway.api.operations import DEEPEST, HIGHEST
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View
-from gateway.services.lineage import DIRECTIONS, UP, LineageReader
+from gateway.services.lineage import DIRECTIONS, DOWN, UP, LineageReader
 
 
 def views(reader: LineageReader) -> Mapping[str, View]:
     """The operations on lineage, by name."""
 
-    def direction_of(call: Call) -> str:
-        direction = call.query.get("direction", UP)
+    def direction_of(call: Call, default: str = UP) -> str:
+        direction = call.query.get("direction", default)
         if direction not in DIRECTIONS:
             raise HttpProblem(400, "invalid-parameter", "direction is 'up' or 'down'.", parameter="direction")
         return direction
+
+    def number_of(call: Call, name: str, most: int) -> int | None:
+        text = call.query.get(name)
+        if text is None:
+            return None
+        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:11]) <= most:
+            raise HttpProblem(400, "invalid-parameter", f"{name} is from 1 to {most}.", parameter=name)
+        return int(text)
+
+    def as_of(call: Call) -> int | None:
+        return number_of(call, "as_of", HIGHEST)
 
     def edges(call: Call) -> Reply:
         cursor, direction = call.query.get("cursor"), direction_of(call)
@@ -24,9 +36,19 @@ def views(reader: LineageReader) -> Mapping[str, View]:
 
     def lineage(call: Call) -> Reply:
         direction = direction_of(call)
-        limit = call.query.get("limit", "1000")
-        if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= MOST_NODES:
-            raise HttpProblem(400, "invalid-parameter", f"limit is from 1 to {MOST_NODES}.", parameter="limit")
-        return Reply(reader.lineage(call.path["reference"], direction, int(limit)))
+        limit = number_of(call, "limit", MOST_NODES) or DEFAULT_LIMIT
+        return Reply(reader.lineage(call.path["reference"], direction, limit, as_of=as_of(call)))
 
-    return {"getLineage": lineage, "listEdges": edges}
+    def reached(call: Call) -> Reply:
+        return Reply(
+            reader.reached(
+                call.path["reference"],
+                direction_of(call, DOWN),
+                as_of=as_of(call),
+                depth=number_of(call, "depth", DEEPEST),
+                cursor=call.query.get("cursor"),
+                limit=call.limit,
+            )
+        )
+
+    return {"getLineage": lineage, "listLineage": reached, "listEdges": edges}

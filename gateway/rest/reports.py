@@ -233,6 +233,34 @@ REPORTS: Final[Mapping[str, Schema]] = {
         }
     ),
     "InboxItem": _object({"artifact": _TEXT, "owner": _TEXT, "since": _WHOLE, "status": reference("Status")}),
+    "LineagePage": _object(
+        {
+            "of": _TEXT,
+            "direction": reference("Direction"),
+            "as_of": {"type": "integer", "minimum": 1, "description": "The height that all of it is as of."},
+            "items": {"type": "array", "items": reference("ReachedArtifact")},
+            "next": {"type": ["string", "null"]},
+            **COUNT,
+            "left": {"type": "integer", "minimum": 0, "description": "How many follow this page."},
+            "depth": {"type": "integer", "minimum": 0, "description": "The distance of the farthest of all."},
+            "kinds": {"type": "array", "items": reference("KindCount")},
+        }
+    ),
+    "Direction": {"type": "string", "enum": ["up", "down"]},
+    "ReachedArtifact": _object(
+        {
+            "reference": _TEXT,
+            "distance": {"type": "integer", "minimum": 1},
+            "stage": {"type": ["string", "null"], "description": "Null for what was not submitted."},
+            "review_path": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "From it up to the nearest quarantined ancestor; not empty: review is required.",
+            },
+            "superseded_by": {"type": ["string", "null"], "description": "The version that replaces it."},
+        }
+    ),
+    "KindCount": _object({"kind": _TEXT, "count": _WHOLE}),
     "SearchResults": _object(
         {
             "items": {"type": "array", "items": reference("SearchResult")},

@@ -42,6 +42,7 @@ from gateway.services.secret import Secret
 from gateway.services.shares import Shares
 from gateway.services.submitter import Submitter
 from gateway.services.trees import Trees
+from gateway.stores.lineagegraph import LineageGraph
 
 _LOG = logging.getLogger(__name__)
 _EXIT_FOR_GOOD = 3
@@ -86,7 +87,7 @@ class Service:
 
     def __init__(
         self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
-        attempts: Attempts, resources: ExitStack, probe: HealthProbe | None = None,
+        attempts: Attempts, graph: LineageGraph, resources: ExitStack, probe: HealthProbe | None = None,
     ) -> None:  # fmt: skip
         self.api = api
         self.health = health
@@ -94,6 +95,7 @@ class Service:
         self._reconciler = reconciler
         self._submitter = submitter
         self._attempts = attempts
+        self._graph = graph
         self._resources = resources
         self._probe = probe
 
@@ -102,6 +104,7 @@ class Service:
         if self._probe is not None:
             self._probe.start()
         self.projector.start()
+        self._graph.start()
         unfinished = self._submitter.recover()
         if unfinished:
             _LOG.info("%d submissions of a former process are being finished", unfinished)
@@ -117,6 +120,7 @@ class Service:
         self._submitter.stop()
         self._reconciler.stop()
         self.projector.stop()
+        self._graph.stop()
         if self._probe is not None:
             self._probe.stop()
         self._resources.close()
@@ -144,10 +148,11 @@ def assemble(
         organisation=place.organisation, numbering=numbering,
     )  # fmt: skip
     submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
+    graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
     pipeline = RequestPipeline(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
     api = create_app(
-        _nouns(parts, place, Recorder(submitter, numbering), submitter, projector, drafts),
+        _nouns(parts, place, Recorder(submitter, numbering), submitter, projector, drafts, graph),
         pipeline,
         metrics=metrics,
         version=version("pedigree"),
@@ -166,7 +171,9 @@ def assemble(
         lambda: len(parts.disabled()),
     )
     health = Health(projector.progress, parts.disabled, metrics.registry)
-    return Service(api, health, projector, Reconciler(submitter), submitter, attempts, resources or ExitStack(), probe)
+    return Service(
+        api, health, projector, Reconciler(submitter), submitter, attempts, graph, resources or ExitStack(), probe
+    )
 
 
 def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[[], str | None]) -> HealthProbe:
@@ -177,7 +184,13 @@ def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[
 
 
 def _nouns(
-    parts: Parts, place: Place, recorder: Recorder, submitter: Submitter, projector: Projector, drafts: Drafts
+    parts: Parts,
+    place: Place,
+    recorder: Recorder,
+    submitter: Submitter,
+    projector: Projector,
+    drafts: Drafts,
+    graph: LineageGraph,
 ) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
     reader = Reader(parts.readmodel, parts.ledger)
@@ -198,7 +211,7 @@ def _nouns(
         **models.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),
-        **lineage.views(LineageReader(parts.readmodel)),
+        **lineage.views(LineageReader(parts.readmodel, graph)),
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
         **ledger_routes.views(view, parts.readmodel),

@@ -72,6 +72,7 @@ from gateway.services.holdings import Records as Records
 from gateway.services.holdings import RecordSet as RecordSet
 from gateway.services.holdings import RepeatedRecord as RepeatedRecord
 from gateway.services.holdings import StoredRecord as StoredRecord
+from gateway.services.walks import Links
 
 Json = dict[str, Any]
 
@@ -308,6 +309,10 @@ class ReadModel(Protocol):
 
     def history(self, key: str) -> Sequence[Entry]:
         """Every value that an entry had, oldest first; deletions are left out."""
+        ...
+
+    def links(self, place: int, block: int, limit: int) -> Links:
+        """Links of the lineage after a place, in their order, and the stages that were written from a block on."""
         ...
 
 

@@ -23,7 +23,9 @@ from gateway.services.ports import (
     Tally,
     Where,
 )
+from gateway.services.walks import Links
 from gateway.stores.database import Database
+from gateway.stores.links import links, standings
 from gateway.stores.projection import project
 from gateway.stores.selection import ENTRY, count, last, select
 
@@ -101,6 +103,13 @@ class ReadModelStore:
             (key,),
         )
         return [_entry(row) for row in rows]
+
+    def links(self, place: int, block: int, limit: int) -> Links:
+        with self._one_moment() as connection:
+            height, places = connection.execute("SELECT height, places FROM position").fetchone()
+            found = links(connection, place, limit + 1)
+            more = len(found) > limit
+            return Links(height, places, found[:limit], more, () if more else standings(connection, block))
 
     @contextmanager
     def _one_moment(self) -> Iterator[sqlite3.Connection]:

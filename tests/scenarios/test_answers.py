@@ -209,6 +209,9 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     ask("lab", "getArtifact", reference=second)
     ask("lab", "getLineage", query={"direction": "up"}, reference=version)
     ask("lab", "getLineage", query={"direction": "down"}, reference=f"dataset:{data}")
+    impact = ask("lab", "listLineage", reference=f"dataset:{data}")
+    assert version in {each["reference"] for each in impact["items"]}
+    ask("lab", "listLineage", query={"direction": "up", "depth": "1", "as_of": str(impact["as_of"])}, reference=version)
     ask("lab", "listEdges", reference=version)
 
     policy = ask("lab", "getPolicy")["record"]

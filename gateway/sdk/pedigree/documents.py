@@ -74,12 +74,14 @@ __all__ = [
     "Key",
     "KeyRole",
     "Kind",
+    "KindCount",
     "LaterParents",
     "LawfulBasis",
     "LeafSchema",
     "Ledger",
     "LeftOut",
     "Lineage",
+    "LineagePage",
     "MediaType",
     "Member",
     "Metric",
@@ -113,6 +115,7 @@ __all__ = [
     "QuarantineArtifact",
     "QuorumRule",
     "Range",
+    "ReachedArtifact",
     "Reading",
     "RecordEvaluation",
     "RecordModelVersion",
@@ -877,6 +880,13 @@ class Key(TypedDict):
     name: str
 
 
+class KindCount(TypedDict):
+    """How many there are of a kind."""
+
+    kind: str
+    count: int
+
+
 class LaterParents(TypedDict):
     """The parents that were added to a model version after it was recorded."""
 
@@ -920,6 +930,26 @@ class Lineage(TypedDict):
     nodes: Sequence["Node"]
     edges: Sequence["EdgeFields"]
     complete: bool
+
+
+class LineagePage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    of: str
+    direction: "Direction"
+    as_of: int
+    """The height that all of it is as of."""
+    items: Sequence["ReachedArtifact"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+    left: int
+    """How many follow this page."""
+    depth: int
+    """The distance of the farthest of all."""
+    kinds: Sequence["KindCount"]
 
 
 class Member(TypedDict):
@@ -1249,6 +1279,19 @@ class Range(TypedDict):
 
     start: int
     end: int
+
+
+class ReachedArtifact(TypedDict):
+    """An artifact that a lineage comes to."""
+
+    reference: str
+    distance: int
+    stage: str | None
+    """Null for what was not submitted."""
+    review_path: Sequence[str]
+    """From it up to the nearest quarantined ancestor; not empty: review is required."""
+    superseded_by: str | None
+    """The version that replaces it."""
 
 
 class Reading(TypedDict):

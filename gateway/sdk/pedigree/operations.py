@@ -39,6 +39,7 @@ from pedigree.documents import (
     Ledger,
     LeftOut,
     Lineage,
+    LineagePage,
     Member,
     Model,
     ModelEntry,
@@ -58,6 +59,7 @@ from pedigree.documents import (
     PurposeEntry,
     PurposePage,
     QuorumRule,
+    ReachedArtifact,
     Rejection,
     Relation,
     SearchResult,
@@ -1211,15 +1213,53 @@ class Operations(Calls):
             f"/v1/artifacts/{segment(reference)}/stage", fields, idempotency_key, endorsing_organisations, reads=True
         )
 
-    def lineage(self, reference: str, direction: Direction | None = None, *, limit: int | None = None) -> Lineage:
+    def lineage(
+        self, reference: str, direction: Direction | None = None, *, as_of: int | None = None, limit: int | None = None
+    ) -> Lineage:
         """Walk up to the sources, or down to what depends on it.
 
         Args:
             direction: `up` (the default) or `down`.
             limit: Most nodes to visit; 1000 by default.
+            as_of: Only what the blocks below this height say: edges, versions, stages and quarantines; all by default.
         """
-        found: Lineage = self._get(f"/v1/lineage/{segment(reference)}", direction=direction, limit=limit)
+        found: Lineage = self._get(f"/v1/lineage/{segment(reference)}", direction=direction, as_of=as_of, limit=limit)
         return found
+
+    def impact(
+        self,
+        reference: str,
+        direction: Direction | None = None,
+        *,
+        depth: int | None = None,
+        as_of: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> LineagePage:
+        """List all that was made from an artifact, or that it was made from, to any depth, nearest first.
+
+        Args:
+            direction: `down` (the default) or `up`.
+            depth: Only what is at most so many steps away; all by default.
+            as_of: Only what the blocks below this height say: edges, versions, stages and quarantines; all by default.
+        """
+        found: LineagePage = self._get(
+            f"/v1/lineage/{segment(reference)}/artifacts",
+            direction=direction,
+            depth=depth,
+            as_of=as_of,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_impact(
+        self, reference: str, direction: Direction | None = None, *, depth: int | None = None, as_of: int | None = None
+    ) -> Iterator[ReachedArtifact]:
+        """All that `impact` lists, page after page as they are needed."""
+        return self._iterate(
+            f"/v1/lineage/{segment(reference)}/artifacts", direction=direction, depth=depth, as_of=as_of
+        )
 
     def edges(
         self, reference: str, direction: Direction | None = None, *, cursor: str | None = None, limit: int = 100

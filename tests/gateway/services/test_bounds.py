@@ -24,6 +24,7 @@ from gateway.services.ports import (
     Where,
 )
 from gateway.stores.database import Database
+from gateway.stores.lineagegraph import LineageGraph
 from gateway.stores.readmodel import ReadModelStore
 
 DATA = Ref("dataset-version:d:1")
@@ -95,7 +96,7 @@ def test_a_walk_reads_what_its_limit_allows(filled: Callable[..., Counting], dir
     ends = [(DATA, f"run:r{number}") for number in range(3_000)]
     edges = [edge(*(pair if direction == "down" else reversed(pair))) for pair in ends]
     model = filled(version(), {"kind": "dataset", "dataset": "d"}, *edges)
-    reader = LineageReader(_as_readmodel(model))
+    reader = LineageReader(_as_readmodel(model), LineageGraph(_as_readmodel(model)))
     for limit, read in ((1, 500), (20, 700)):
         model.read = 0
         answer = reader.lineage(DATA, direction, limit)
@@ -107,14 +108,14 @@ def test_a_walk_reads_what_its_limit_allows(filled: Callable[..., Counting], dir
 
 def test_the_versions_of_a_data_set_are_read_as_far_as_the_walk_goes(filled: Callable[..., Counting]) -> None:
     model = filled({"kind": "dataset", "dataset": "d"}, *(version(number) for number in range(1, 3_001)))
-    answer = LineageReader(_as_readmodel(model)).lineage("dataset:d", "down", 3)
+    answer = LineageReader(_as_readmodel(model), LineageGraph(_as_readmodel(model))).lineage("dataset:d", "down", 3)
     assert len(answer["nodes"]) == 3  # type: ignore[arg-type]
     assert model.read < 500
 
 
 def test_the_edges_of_an_artifact_come_in_pages(filled: Callable[..., Counting]) -> None:
     model = filled(version(), *(edge(DATA, f"run:r{number}") for number in range(25)))
-    reader = LineageReader(_as_readmodel(model))
+    reader = LineageReader(_as_readmodel(model), LineageGraph(_as_readmodel(model)))
     children: list[str] = []
     cursor: str | None = None
     for size in (10, 10, 5):

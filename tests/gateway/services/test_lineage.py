@@ -14,6 +14,7 @@ from chaincode.domain.values import Ref, Text, run_ref
 from gateway.services.lineage import LineageReader
 from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite
 from gateway.stores.database import Database
+from gateway.stores.lineagegraph import LineageGraph
 from gateway.stores.readmodel import ReadModelStore
 
 WHOLE, FIRST, SECOND, RUN = Ref("dataset:d"), Ref("dataset-version:d:1"), Ref("dataset-version:d:2"), run_ref("r")
@@ -39,7 +40,7 @@ def succession(tmp_path: Path) -> Iterator[Callable[[str], LineageReader]]:
         transaction = LedgerTransaction("ab" * 32, 0, 0, "HospitalMSP", "2026-01-01T00:00:00Z", None, tuple(writes))
         model = ReadModelStore(database)
         model.apply(LedgerBlock(0, "00", "", (transaction,)))
-        return LineageReader(model)
+        return LineageReader(model, LineageGraph(model))
 
     yield make
     database.close()

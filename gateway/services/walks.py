@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the lineage in memory is asked and answers, and what it is read from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class Link(NamedTuple):
+    """`child` was made from `parent`, replaces it or is a version of it, since a block."""
+
+    parent: str
+    child: str
+    relation: str
+    block: int
+    place: int
+    """Where the entry that says so stands among all, in the order of the ledger."""
+
+
+class Standing(NamedTuple):
+    """An artifact's stage, since a block."""
+
+    artifact: str
+    stage: str
+    block: int
+
+
+class Links(NamedTuple):
+    """A piece of the lineage as it is on the ledger, read at one moment."""
+
+    height: int
+    places: int
+    links: Sequence[Link]
+    more: bool
+    """Whether links follow these; `standings` are then left out."""
+    standings: Sequence[Standing]
+
+
+class Walked(NamedTuple):
+    """An artifact that a walk came to."""
+
+    reference: str
+    distance: int
+    stage: str | None
+    """As of the height; `None` for what was not submitted by then."""
+    review_path: tuple[str, ...]
+    """Up to the nearest ancestor that was quarantined then; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A piece of what a walk came to."""
+
+    height: int
+    as_of: int
+    items: tuple[Walked, ...]
+    count: int
+    """All that the walk came to."""
+    depth: int
+    """The distance of the farthest of all."""
+    kinds: Mapping[str, int]
+    """How many of all are of each kind of reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """The ancestors of an artifact, nearest first, each with what is one step nearer to it."""
+
+    height: int
+    as_of: int
+    below: Mapping[str, str]
+    complete: bool
+
+
+class LineageGraph(Protocol):
+    """The lineage in memory: what is walked over as a whole.
+
+    Answers have all that the read model had when they were asked for. Safe for threads. Raises `Unavailable` while it
+    is being read and takes longer than a question may wait.
+    """
+
+    def walk(self, of: str, *, down: bool, as_of: int | None, depth: int | None, start: int, limit: int) -> Linked:
+        """What was made from an artifact (or what it was made from), nearest first, from the `start`-th on."""
+        ...
+
+    def climb(self, of: str, *, as_of: int | None, most: int) -> Climb:
+        """What an artifact was made from, at most so many."""
+        ...

@@ -6,9 +6,10 @@ from types import MappingProxyType
 from typing import Final
 
 from chaincode.contracts.state import Ledger, Load
-from chaincode.domain.consent import ChangeConsent, ConsentMap, OpenConsent
+from chaincode.domain.consent import ChangeConsent, ConsentMap, OpenConsent, SelectionMark
 from chaincode.domain.provenance import Dataset
 from chaincode.domain.purposes import FIRST_OWN, LAST, Purpose, RegisterPurpose
+from chaincode.domain.selection import Selection
 from chaincode.domain.values import Command, Number
 
 
@@ -22,9 +23,12 @@ def for_opening(ledger: Ledger, command: OpenConsent) -> Mapping[str, object]:
 
 def for_changing(ledger: Ledger, command: ChangeConsent) -> Mapping[str, object]:
     """What changing a consent map needs."""
+    marks = ledger.get_each(SelectionMark, [(reference,) for reference in command.affects])
     return {
         "dataset": ledger.get(Dataset, command.dataset),
         "head": ledger.get(ConsentMap, command.dataset),
+        "selections": ledger.cited(Selection, command.affects),
+        "marks": {mark.selection for mark in marks if mark is not None},
     }
 
 

@@ -12,7 +12,7 @@ under the root before, and the law computes the root after. The statuses are tho
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -55,6 +55,8 @@ from chaincode.domain.values import (
 
 MOST_CHANGES: Final = 500
 """How many subjects one transaction can change."""
+MOST_AFFECTED: Final = 64
+"""How many selections one transaction can mark."""
 
 WITHDRAWABLE: Final = frozenset({LawfulBasis.CONSENT, LawfulBasis.HIPAA_AUTHORISATION})
 """The lawful bases that a subject gives and takes back: data sets on these have a map."""
@@ -166,6 +168,8 @@ class ChangeConsent(Command):
     """Of the version that the changes make: one more than the last."""
     previous_root: Digest
     changes: tuple[SubjectChange, ...] = field(metadata={"max": MOST_CHANGES})
+    affects: tuple[Ref, ...] = field(default=(), metadata={"max": MOST_AFFECTED})
+    """Selections of the data set's versions that hold records of these subjects, as the owner says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,17 @@ class ConsentMapVersion(Record):
     """To which statuses it changed them."""
     previous_root: Digest | None = None
     """None for the first version only."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionMark(Record):
+    """That a selection holds records of subjects whose consent changed after it was made; never rewritten or lifted."""
+
+    selection: Ref
+    owner: OrgId
+    number: Number
+    """The first version of the consent map that affects it."""
+    marked_at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +255,19 @@ def open_consent(
 
 
 def change_consent(
-    command: ChangeConsent, *, by: OrgId, at: Instant, dataset: Dataset | None, head: ConsentMap | None
+    command: ChangeConsent,
+    *,
+    by: OrgId,
+    at: Instant,
+    dataset: Dataset | None,
+    head: ConsentMap | None,
+    selections: Collection[Ref],
+    marks: Collection[Ref],
 ) -> Outcome:
-    """Change what subjects have said; `head` is the map as it is."""
+    """Change what subjects have said.
+
+    `head` is the map as it is; of those affected, `selections` are on the ledger, and `marks` are marked already.
+    """
     _refuse_others(command.dataset, dataset, by)
     if head is None:
         raise RecordNotFound(consent_map_ref(command.dataset))
@@ -272,7 +297,7 @@ def change_consent(
         previous_root=head.root,
     )
     event = ConsentChanged(command.dataset, by, command.number, after.root, version.changed)
-    return Outcome(writes=(version, after), event=event)
+    return Outcome(writes=(version, after, *_marks(command, by, at, selections, marks)), event=event)
 
 
 def _refuse_others(name: Name, dataset: Dataset | None, by: OrgId) -> None:
@@ -282,6 +307,19 @@ def _refuse_others(name: Name, dataset: Dataset | None, by: OrgId) -> None:
         raise NotTheOwner(dataset_ref(name), dataset.owner, by)
     if dataset.basis not in WITHDRAWABLE:
         raise NotOnConsent(dataset_ref(name), dataset.basis or "none")
+
+
+def _marks(
+    command: ChangeConsent, by: OrgId, at: Instant, selections: Collection[Ref], marks: Collection[Ref]
+) -> Iterator[SelectionMark]:
+    refuse_repeats("/affects", command.affects)
+    for place, reference in enumerate(command.affects):
+        if reference.kind != "selection" or reference.name != command.dataset:
+            raise InvalidField(f"/affects/{place}", "it must be a selection from a version of this data set")
+        if reference not in selections:
+            raise RecordNotFound(reference)
+        if reference not in marks:
+            yield SelectionMark(reference, by, command.number, at)
 
 
 def _check_indication(place: int, change: SubjectChange, at: Instant) -> None:

@@ -168,6 +168,7 @@ RECORDS: Final = (
             Action("consent:change", consent.ChangeConsent, consent.change_consent, events=(consent.ConsentChanged,)),
         ),
     ),
+    Kind("selection-mark", consent.SelectionMark, key={"selection": Ref}, guard="owner"),
     Kind(
         "purpose", purposes.Purpose, key={"owner": OrgId, "bit": Number}, guard="owner",
         actions=(

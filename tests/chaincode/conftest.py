@@ -10,7 +10,7 @@ import pytest
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode, parse
 from chaincode.domain.claims import DigestClaim, RootClaim
-from chaincode.domain.consent import MOST_CHANGES, WITHDRAWABLE, ConsentMap, ConsentMapVersion
+from chaincode.domain.consent import MOST_CHANGES, WITHDRAWABLE, ConsentMap, ConsentMapVersion, SelectionMark
 from chaincode.domain.endorsement import Endorsement
 from chaincode.domain.keys import key_of
 from chaincode.domain.licensing import objection
@@ -108,6 +108,10 @@ def _check_consent(records: list[Record]) -> None:
         assert (name, head.number + 1) not in versions
         assert head.owner == datasets[name].owner
         assert datasets[name].basis in WITHDRAWABLE
+    owners = {reference_to(selection): selection.owner for selection in _of(records, Selection)}
+    for mark in _of(records, SelectionMark):
+        assert mark.owner == owners[mark.selection]
+        assert versions[mark.selection.name, mark.number].at == mark.marked_at
     for (name, number), version in versions.items():
         previous = versions.get((name, number - 1))
         assert (previous is None) is (number == 1)

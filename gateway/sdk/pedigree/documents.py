@@ -314,6 +314,7 @@ class ChangeConsent(TypedDict):
     number: int
     previous_root: str
     changes: Sequence["SubjectChange"]
+    affects: NotRequired[Sequence[str]]
 
 
 class Code(TypedDict):

@@ -521,6 +521,7 @@ class Operations(Calls):
         number: int,
         previous_root: str,
         changes: Sequence[SubjectChange],
+        affects: Sequence[str] | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[ConsentMapVersion]:
@@ -529,6 +530,7 @@ class Operations(Calls):
             "number": number,
             "previous_root": previous_root,
             "changes": changes,
+            "affects": affects,
         }
         return self._record(
             f"/v1/datasets/{segment(dataset)}/consent/changes", fields, idempotency_key, endorsing_organisations

@@ -21,12 +21,27 @@ from chaincode.domain.consent import (
     ConsentStatus,
     Indication,
     OpenConsent,
+    SelectionMark,
     SubjectChange,
 )
 from chaincode.domain.provenance import LawfulBasis
 from chaincode.domain.purposes import PURPOSES, Purpose, RegisterPurpose
 from chaincode.domain.records import Consent
-from chaincode.domain.values import SKEW, Blob, Count, Digest, Iri, Name, Number, Purposes, SignedInstant, Text
+from chaincode.domain.selection import CommitSelection
+from chaincode.domain.values import (
+    SKEW,
+    Blob,
+    Count,
+    Digest,
+    Iri,
+    Name,
+    Number,
+    Purposes,
+    Ref,
+    SignedInstant,
+    Text,
+    dataset_version_ref,
+)
 from tests.harness.sparsemap import proof_of, root_of
 
 HOSPITAL, LAB = "HospitalMSP", "LabMSP"
@@ -254,6 +269,28 @@ def test_statuses_have_the_bytes_of_the_leaves_and_two_permit():
     assert {GIVEN, ConsentStatus.RENEWED} == PERMITTING
     assert Counter(WITHDRAWN in after for after in FOLLOWS.values())[True] == 4
     assert not {status for status in STATUSES if status not in FOLLOWS}
+
+
+# --- Selections -------------------------------------------------------------------------------------------------
+
+
+def test_a_change_marks_the_selections_that_hold_its_subjects_once(ward, world):
+    version = world.dataset_version(HOSPITAL, "ward")
+    chosen = CommitSelection(dataset_version_ref("ward", 1), Name("train"), version.root, version.size)
+    world.submit(HOSPITAL, chosen)
+    train = Ref("selection:ward:1:train")
+    for number, key in ((2, 0), (3, 1)):
+        changed = subject(key), said(WITHDRAWN, 2_000)
+        world.submit(HOSPITAL, replace(ward.change(changed), affects=(train,)))
+        ward.held.update([changed])
+        assert ward.head.number == number
+    assert world.read(SelectionMark, train).number == 2
+    command = ward.change((subject(2), said(WITHDRAWN, 2_000)))
+    assert world.refused(HOSPITAL, replace(command, affects=(train, train))).code == "repeated-entry"
+    absent = Ref("selection:ward:1:test")
+    assert world.refused(HOSPITAL, replace(command, affects=(absent,))).reference == absent
+    for other in ("dataset-version:ward:1", "selection:other:1:train"):
+        assert world.refused(HOSPITAL, replace(command, affects=(Ref(other),))).pointer == "/affects/0"
 
 
 # --- Purposes ---------------------------------------------------------------------------------------------------

@@ -144,6 +144,25 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     changed = ask("hospital", "verifyDatasetVersion", b"id,age\np1,62\np3,44\n", dataset=data, number="1")
     assert not changed["verified"]
 
+    consented = "answers-consent"
+    registered = {"title": "T", "licence": "CC-BY-4.0", "origin": ORIGIN, "sensitivity": "personal", "basis": "consent"}
+    ask("hospital", "registerDataset", {"dataset": consented, **registered})
+    nobody, somebody = "00" * 32, "ab" * 32
+    ask("hospital", "openConsent", {"root": nobody, "size": 0}, dataset=consented)
+    given = {"status": "ConsentGiven", "purposes": "0000000000000002", "indicated_at": 1_767_225_600_000}
+    withdrawn = {**given, "status": "ConsentWithdrawn", "indicated_at": 1_767_225_601_000}
+    root_now = nobody
+    for number, old, new in ((2, {}, given), (3, {"old": given}, withdrawn)):
+        change = {"subject": somebody, "siblings": "", "new": new, **old}
+        body = {"number": number, "previous_root": root_now, "changes": [change]}
+        root_now = ask("hospital", "changeConsent", body, dataset=consented)["record"]["root"]
+    current = ask("lab", "getConsent", dataset=consented)["record"]
+    assert (current["number"], current["root"], current["size"]) == (3, root_now, 1)
+    ask("lab", "getConsentVersion", dataset=consented, number="2")
+    ask("lab", "listConsentVersions", dataset=consented)
+    ask("hospital", "registerPurpose", {"bit": 32, "iri": "https://hospital.example/purposes#Cohort7"})
+    ask("lab", "listPurposes", query={"owner": "HospitalMSP"})
+
     ask("lab", "registerModel", {"model": net, "title": "T"})
     ask("lab", "getModel", model=net)
     ask("lab", "listModels")

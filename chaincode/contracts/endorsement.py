@@ -11,7 +11,18 @@ from chaincode.domain import codec, status
 from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection, Submit, Withdraw
 from chaincode.domain.evidence import Envelope, Presented
 from chaincode.domain.intoto import decode_statement
-from chaincode.domain.lifecycle import AWAITING, Advance, Artifact, ArtifactStage, Quarantine, Release
+from chaincode.domain.lifecycle import (
+    AWAITING,
+    Advance,
+    Artifact,
+    ArtifactStage,
+    ConfirmQuarantine,
+    LiftQuarantine,
+    LiftVote,
+    Quarantine,
+    Release,
+    standing_at,
+)
 from chaincode.domain.policy import Policy, PolicyVote, SetPolicy, Stage
 from chaincode.domain.register import locate
 from chaincode.domain.status import GetStatus, Status
@@ -36,7 +47,7 @@ def for_submission(ledger: Ledger, command: Submit) -> Mapping[str, object]:
     in_force = ledger.get(Policy)
     return {
         "artifact": _artifact(ledger, command.artifact),
-        "standing": ledger.get(ArtifactStage, command.artifact),
+        "standing": _standing(ledger, command.artifact),
         "policy": in_force,
         "ballot": _ballot(ledger, in_force, command.artifact, Stage.APPROVED),
     }
@@ -51,7 +62,7 @@ def for_withdrawal(ledger: Ledger, command: Endorse | Reject | Withdraw) -> Mapp
     """What taking back an endorsement needs: where the artifact stands, and what everyone has said of the stage."""
     in_force = ledger.get(Policy)
     return {
-        "standing": ledger.get(ArtifactStage, command.artifact),
+        "standing": _standing(ledger, command.artifact),
         "policy": in_force,
         "ballot": _ballot(ledger, in_force, command.artifact, command.stage),
     }
@@ -62,14 +73,24 @@ def for_quarantine(ledger: Ledger, command: Quarantine) -> Mapping[str, object]:
     return {"artifact": _artifact(ledger, command.artifact), **for_release(ledger, command)}
 
 
-def for_release(ledger: Ledger, command: Quarantine | Release) -> Mapping[str, object]:
-    """What ending a quarantine needs: where the artifact stands, and the policy in force."""
-    return {"standing": ledger.get(ArtifactStage, command.artifact), "policy": ledger.get(Policy)}
+def for_release(
+    ledger: Ledger, command: Quarantine | ConfirmQuarantine | LiftQuarantine | Release
+) -> Mapping[str, object]:
+    """What confirming or ending a quarantine needs: where the artifact stands, and the policy in force."""
+    return {"standing": _standing(ledger, command.artifact), "policy": ledger.get(Policy)}
+
+
+def for_lifting(ledger: Ledger, command: LiftQuarantine) -> Mapping[str, object]:
+    """What a vote for the end of a quarantine needs: also the votes of the other members."""
+    in_force = ledger.get(Policy)
+    members = () if in_force is None else in_force.members
+    votes = ledger.get_each(LiftVote, [(command.artifact, member.organisation) for member in members])
+    return {**for_release(ledger, command), "votes": {vote.by: vote for vote in votes if vote is not None}}
 
 
 def for_advance(ledger: Ledger, command: Advance) -> Mapping[str, object]:
     """What moving an artifact on needs: also whose word counts, for each stage whose quorum may matter."""
-    standing, in_force = ledger.get(ArtifactStage, command.artifact), ledger.get(Policy)
+    standing, in_force = _standing(ledger, command.artifact), ledger.get(Policy)
     round_ = 0 if standing is None else standing.round
     stages = [Stage.APPROVED, command.to] if command.to in AWAITING else []
     ballots = {stage: _ballot(ledger, in_force, command.artifact, stage) for stage in stages}
@@ -88,6 +109,8 @@ LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
         Reject: for_word,
         Withdraw: for_withdrawal,
         Quarantine: for_quarantine,
+        ConfirmQuarantine: for_release,
+        LiftQuarantine: for_lifting,
         Release: for_release,
         Advance: for_advance,
     }
@@ -101,7 +124,7 @@ def get_status(ledger: Ledger, query: GetStatus) -> Status:
         query,
         at=ledger.at,
         artifact=_artifact(ledger, query.artifact),
-        standing=ledger.get(ArtifactStage, query.artifact),
+        standing=_standing(ledger, query.artifact),
         policy=in_force,
         ballot=_ballot(ledger, in_force, query.artifact, query.stage),
     )
@@ -114,6 +137,12 @@ def _artifact(ledger: Ledger, reference: Ref) -> Artifact | None:
     if record is None:
         return None
     return Artifact(reference, getattr(record, kind.guard), getattr(record, kind.digest))
+
+
+def _standing(ledger: Ledger, artifact: Ref) -> ArtifactStage | None:
+    """Where an artifact stands now: a quarantine that has lapsed is over, although nobody wrote so."""
+    standing = ledger.get(ArtifactStage, artifact)
+    return None if standing is None else standing_at(standing, ledger.at)
 
 
 def _ballot(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage) -> Ballot:

@@ -9,7 +9,7 @@ from functools import partial
 
 from chaincode.contracts.state import Ledger
 from chaincode.domain.errors import RecordNotFound
-from chaincode.domain.lifecycle import ArtifactStage
+from chaincode.domain.lifecycle import ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ASKED, Ancestry, Edge, Impact, Lineage, walk
 from chaincode.domain.policy import Stage
 from chaincode.domain.register import edges_of, locate, successor
@@ -65,7 +65,7 @@ def _edges(ledger: Ledger, reference: Ref) -> tuple[Edge, ...] | None:
 def _quarantined(ledger: Ledger, reference: Ref) -> bool:
     kind, _ = locate(reference)
     standing = ledger.get(ArtifactStage, reference) if kind.digest else None
-    return standing is not None and standing.stage is Stage.QUARANTINED
+    return standing is not None and standing_at(standing, ledger.at).stage is Stage.QUARANTINED
 
 
 def _superseded_by(ledger: Ledger, reference: Ref) -> Ref | None:

@@ -155,6 +155,12 @@ class Ledger:
         """The record of `kind` under these parts; None where there is none."""
         return self.get_each(kind, [parts])[0]
 
+    def get_all(self, names: Iterable[tuple[type[Record], tuple[Part, ...]]]) -> list[Record | None]:
+        """The records of several kinds under their parts, in their order, by one call of the peer."""
+        wanted = list(names)
+        values = self._stub.get_states([key(kind, *parts) for kind, parts in wanted])
+        return [None if value is None else _read(kind, value) for (kind, _), value in zip(wanted, values, strict=True)]
+
     def get_each(self, kind: type[R], names: Iterable[tuple[Part, ...]]) -> list[R | None]:
         """The records under several lists of parts, in their order."""
         keys = [key(kind, *parts) for parts in names]

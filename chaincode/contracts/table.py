@@ -6,7 +6,17 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from chaincode.contracts import consent, endorsement, idempotency, lineage, model, provenance, reading, selection
+from chaincode.contracts import (
+    consent,
+    endorsement,
+    idempotency,
+    lineage,
+    model,
+    provenance,
+    reading,
+    selection,
+    taint,
+)
 from chaincode.contracts.state import KeyCheck, Ledger, Load, Site, Stub
 from chaincode.domain import codec
 from chaincode.domain.canonical import encode
@@ -91,6 +101,7 @@ def _submit(site: Site, action: Action, load: Load, stub: Stub, args: tuple[byte
     ledger = Ledger(stub, site)
     rows = [idempotency.remember(ledger, _token(given), command) for given in token]
     outcome = action.rule(command, by=ledger.by, at=ledger.at, **load(ledger, command))
+    outcome = taint.enforce(ledger, command, outcome)
     ledger.apply(outcome, *rows)
     return encode({"record": codec.to_plain(outcome.writes[0]), "event": codec.to_plain(outcome.event)})
 

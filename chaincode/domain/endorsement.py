@@ -212,7 +212,10 @@ def submit(
     if standing is not None and not _may_reopen(standing, rule, policy, ballot):
         raise WrongStage(artifact.reference, standing.stage, "submitting it", Stage.DRAFT)
     round_ = Number.after(0 if standing is None else standing.round, "/artifact")
-    submitted = ArtifactStage(artifact.reference, by, artifact.digest, Stage.SUBMITTED, at, Count(round_))
+    submitted = ArtifactStage(
+        artifact.reference, by, artifact.digest, Stage.SUBMITTED, at, Count(round_),
+        unconfirmed_by=None if standing is None else standing.unconfirmed_by,
+    )  # fmt: skip
     return Outcome(writes=(submitted,), event=ArtifactSubmitted(artifact.reference, by, round_))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from chaincode.domain.errors import AlreadyExists, ArtifactAltered, InvalidField, ParentMissing
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import ModelVersion
+from chaincode.domain.taint import MOST_MARKS, Taint
 from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, check_input, refuse_measuring_twice
 from chaincode.domain.values import (
     Command,
@@ -53,6 +54,8 @@ class Evaluation(Record):
     metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
     evaluated_at: Instant
     note: Text | None
+    tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
+    """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages of an artifact's life: where it stands, how its owner moves it on, and how anyone may stop it."""
+"""The stages of an artifact's life: where it stands, how its owner moves it on, and how anyone may stop it.
+
+One member stops an artifact at once, and only for a time: its quarantine lapses after the policy's period unless a
+second member confirms it. A lapse is not written; who reads an artifact's state does so with `standing_at`. The
+quorum of an amendment lifts any quarantine by its votes.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,12 +17,24 @@ from chaincode.domain.errors import (
     NotTheOwner,
     NotTheQuarantiner,
     PolicyMissing,
+    QuarantineConfirmed,
+    QuarantineUnconfirmed,
     QuorumMissing,
     RecordNotFound,
     StageSkipped,
+    VotedToLift,
     WrongStage,
 )
-from chaincode.domain.policy import Policy, QuorumRule, Stage, roles_of, rule_for, tally
+from chaincode.domain.policy import (
+    Policy,
+    QuorumRule,
+    Stage,
+    amendment,
+    roles_of,
+    rule_for,
+    taint_rules,
+    tally,
+)
 from chaincode.domain.values import (
     Command,
     Count,
@@ -46,6 +63,11 @@ class ArtifactStage(Record):
     quarantined_from: Stage | None = None
     quarantined_by: OrgId | None = None
     reason: Text | None = None
+    lapses_at: Instant | None = None
+    """When the quarantine ends by itself; None: it was confirmed, or imposed before quarantines lapsed."""
+    confirmed_by: OrgId | None = None
+    unconfirmed_by: OrgId | None = None
+    """Whose quarantine ended last without having been confirmed; somebody else has to impose the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +75,33 @@ class Quarantine(Command):
     """Stop an artifact at whatever stage it is."""
 
     artifact: Ref
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmQuarantine(Command):
+    """Make the quarantine that another member imposed a lasting one."""
+
+    artifact: Ref
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class LiftQuarantine(Command):
+    """Vote for the end of a quarantine, no matter which member imposed it."""
+
+    artifact: Ref
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class LiftVote(Record):
+    """An organisation's vote for the end of the quarantine that began at `since`; the last one only."""
+
+    artifact: Ref
+    by: OrgId
+    at: Instant
+    since: Instant
     reason: Text
 
 
@@ -79,6 +128,33 @@ class ArtifactQuarantined(Event):
     artifact: Ref
     by: OrgId
     stopped_at: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineMadeLasting(Event):
+    """A second member confirmed a quarantine."""
+
+    artifact: Ref
+    by: OrgId
+    quarantined_by: OrgId
+
+
+@dataclass(frozen=True, slots=True)
+class LiftProposed(Event):
+    """A vote for the end of a quarantine was counted and the quorum is still open."""
+
+    artifact: Ref
+    by: OrgId
+    missing: Count
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLifted(Event):
+    """The quorum of an amendment ended a quarantine."""
+
+    artifact: Ref
+    by: OrgId
+    stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +208,29 @@ def moved(standing: ArtifactStage, stage: Stage, at: Instant) -> tuple[ArtifactS
     return () if stage is standing.stage else (replace(standing, stage=stage, since=at, reason=None),)
 
 
+def standing_at(standing: ArtifactStage, at: Instant) -> ArtifactStage:
+    """Where an artifact stands at `at`: what the ledger holds, but for a quarantine that has lapsed."""
+    if standing.lapses_at is None or at < standing.lapses_at:
+        return standing
+    return _ended(standing, standing.lapses_at, None)
+
+
+def _ended(standing: ArtifactStage, at: Instant, reason: Text | None) -> ArtifactStage:
+    """An artifact back at the stage at which it was stopped."""
+    lasting = standing.confirmed_by is not None
+    return replace(
+        standing,
+        stage=standing.quarantined_from or standing.stage,
+        since=at,
+        quarantined_from=None,
+        quarantined_by=None,
+        reason=reason,
+        lapses_at=None,
+        confirmed_by=None,
+        unconfirmed_by=standing.unconfirmed_by if lasting else standing.quarantined_by,
+    )
+
+
 def quarantine(
     command: Quarantine,
     *,
@@ -141,7 +240,11 @@ def quarantine(
     standing: ArtifactStage | None,
     policy: Policy | None,
 ) -> Outcome:
-    """Stop an artifact at once; any member may, and so may the owner, whose quarantine another may take over."""
+    """Stop an artifact at once, for the policy's period; any member may, and so may the owner.
+
+    An owner's quarantine another may take over. A member whose last quarantine of the artifact ended without having
+    been confirmed does not stop it again before somebody else has: one member alone stops nothing for good.
+    """
     if artifact is None:
         raise RecordNotFound(command.artifact)
     if policy is None:
@@ -150,10 +253,13 @@ def quarantine(
         raise NotAMember(by)
     was = Stage.DRAFT if standing is None else standing.stage
     if standing is not None and standing.quarantined_from is not None:
-        if standing.quarantined_by != artifact.owner or by == artifact.owner:
+        taken = standing.quarantined_by != artifact.owner or by == artifact.owner
+        if taken or standing.confirmed_by is not None:
             raise WrongStage(command.artifact, was, "quarantining it", "at another stage")
         # An owner must not keep others from stopping an artifact by stopping it first.
         was = standing.quarantined_from
+    if standing is not None and standing.unconfirmed_by == by:
+        raise QuarantineUnconfirmed(command.artifact, by)
     stopped = ArtifactStage(
         artifact=command.artifact,
         owner=artifact.owner,
@@ -164,8 +270,55 @@ def quarantine(
         quarantined_from=was,
         quarantined_by=by,
         reason=command.reason,
+        lapses_at=at.plus(taint_rules(policy).lapse_seconds),
+        unconfirmed_by=None if standing is None else standing.unconfirmed_by,
     )
     return Outcome(writes=(stopped,), event=ArtifactQuarantined(command.artifact, by, was))
+
+
+def confirm_quarantine(
+    command: ConfirmQuarantine, *, by: OrgId, at: Instant, standing: ArtifactStage | None, policy: Policy | None
+) -> Outcome:
+    """Make the quarantine of another lasting; it takes any second member, the owner among them."""
+    del at  # A lapse before `at` is in `standing` already.
+    standing, imposer = _stopped(command.artifact, "confirming its quarantine", standing)
+    if policy is None or roles_of(policy, by) is None:
+        raise NotAMember(by)
+    if standing.confirmed_by is not None or imposer == by:
+        raise WrongStage(command.artifact, standing.stage, "confirming it", "quarantined by another alone")
+    lasting = replace(standing, lapses_at=None, confirmed_by=by)
+    return Outcome(writes=(lasting,), event=QuarantineMadeLasting(command.artifact, by, imposer))
+
+
+def lift_quarantine(
+    command: LiftQuarantine,
+    *,
+    by: OrgId,
+    at: Instant,
+    standing: ArtifactStage | None,
+    policy: Policy | None,
+    votes: Mapping[OrgId, LiftVote],
+) -> Outcome:
+    """Count the vote of `by` for the end of a quarantine, and end it when that completes the quorum of an amendment."""
+    standing, _ = _stopped(command.artifact, "lifting its quarantine", standing)
+    if policy is None or roles_of(policy, by) is None:
+        raise NotAMember(by)
+    agreed = {voter for voter, vote in votes.items() if vote.since == standing.since}
+    if by in agreed:
+        raise VotedToLift(command.artifact, by)
+    vote = LiftVote(command.artifact, by, at, standing.since, command.reason)
+    quorum = amendment(policy, agreed | {by})
+    if not quorum.complete:
+        return Outcome(writes=(vote,), event=LiftProposed(command.artifact, by, Count(quorum.missing)))
+    back = _ended(standing, at, command.reason)
+    return Outcome(writes=(back, vote), event=QuarantineLifted(command.artifact, by, back.stage))
+
+
+def _stopped(artifact: Ref, action: str, standing: ArtifactStage | None) -> tuple[ArtifactStage, OrgId]:
+    """An artifact that is quarantined, and by whom."""
+    if standing is None or standing.quarantined_by is None:
+        raise WrongStage(artifact, Stage.DRAFT if standing is None else standing.stage, action, Stage.QUARANTINED)
+    return standing, standing.quarantined_by
 
 
 def release(
@@ -173,21 +326,15 @@ def release(
 ) -> Outcome:
     """End a quarantine; the artifact is back at the stage at which it was stopped.
 
-    The organisation that imposed it ends it. When that one is no longer a member, any other than the owner may.
+    The organisation that imposed it ends it. When that one is no longer a member, any other than the owner may. One
+    that a second member confirmed takes the quorum of an amendment.
     """
-    if standing is None or standing.quarantined_from is None or standing.quarantined_by is None:
-        stage = Stage.DRAFT if standing is None else standing.stage
-        raise WrongStage(command.artifact, stage, "releasing it", Stage.QUARANTINED)
-    if standing.quarantined_by != by and not _inherits(by, standing, standing.quarantined_by, policy):
-        raise NotTheQuarantiner(command.artifact, standing.quarantined_by, by)
-    back = replace(
-        standing,
-        stage=standing.quarantined_from,
-        since=at,
-        quarantined_from=None,
-        quarantined_by=None,
-        reason=command.reason,
-    )
+    standing, imposer = _stopped(command.artifact, "releasing it", standing)
+    if standing.confirmed_by is not None:
+        raise QuarantineConfirmed(command.artifact, imposer, standing.confirmed_by)
+    if imposer != by and not _inherits(by, standing, imposer, policy):
+        raise NotTheQuarantiner(command.artifact, imposer, by)
+    back = _ended(standing, at, command.reason)
     return Outcome(writes=(back,), event=ArtifactReleased(command.artifact, by, back.stage))
 
 

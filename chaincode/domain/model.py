@@ -29,6 +29,7 @@ from chaincode.domain.licensing import check_licence
 from chaincode.domain.lineage import Edge, refuse_circle
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.spdx import Licence
+from chaincode.domain.taint import MOST_MARKS, Taint
 from chaincode.domain.training import TrainingRun
 from chaincode.domain.usage import InputRole
 from chaincode.domain.values import (
@@ -154,6 +155,8 @@ class ModelVersion(Record):
     ignore_paths: tuple[FilePath, ...] = field(default=(), metadata={"max": _MOST_IGNORED})
     earlier_claims: tuple[DigestClaim, ...] = field(default=(), metadata={"max": MOST_CLAIMS})
     """Who had recorded the same bytes first, where that was another organisation."""
+    tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
+    """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,8 @@ class LaterParents(Record):
     owner: OrgId
     changed_at: Instant
     parents: tuple[ModelParent, ...] = field(metadata={"max": _MOST_LATER})
+    tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
+    """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,35 @@ class QuorumRule:
     """How long an endorsement counts; None: for ever."""
 
 
+class Step(StrEnum):
+    """The steps at which the law looks at what an artifact was made from."""
+
+    SUBMIT = "submit"
+    ENDORSE = "endorse"
+    ADVANCE = "advance"
+    RECORD = "record"
+
+
+DEFAULT_LAPSE: Final = Seconds(14 * 86_400)
+"""How long a quarantine by one member holds where the policy does not say."""
+_REFUSED: Final = (Step.SUBMIT, Step.ENDORSE, Step.ADVANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class TaintRules:
+    """What is refused to that which was made from something stopped, and how long one member alone may stop it.
+
+    What is not refused is marked.
+    """
+
+    quarantined: tuple[Step, ...] = field(default=_REFUSED, metadata={"max": len(Step)})
+    """The steps that a quarantined ancestor refuses."""
+    withdrawn: tuple[Step, ...] = field(default=_REFUSED, metadata={"max": len(Step)})
+    """The steps that an ancestor refuses whose consent was withdrawn."""
+    lapse_seconds: Seconds = DEFAULT_LAPSE
+    """How long a quarantine holds that no second member confirms."""
+
+
 @dataclass(frozen=True, slots=True)
 class SetPolicy(Command):
     """Vote for a version of the consortium's policy."""
@@ -86,6 +115,8 @@ class SetPolicy(Command):
     """How many members must vote for the version after this one."""
     amendment_roles: tuple[Role, ...] = field(default=(), metadata={"max": 16})
     """For each of these roles, a member that has it must be among those votes."""
+    taint: TaintRules | None = None
+    """None: the defaults of `TaintRules`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +129,8 @@ class Policy(Record):
     rules: tuple[QuorumRule, ...]
     amendment_threshold: Number
     amendment_roles: tuple[Role, ...]
+    taint: TaintRules | None = None
+    """None, as in policies from before there were such rules: the defaults of `TaintRules`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +221,17 @@ def tally(rule: QuorumRule, policy: Policy, owner: OrgId, endorsers: Iterable[Or
     return _count(policy.members, counted, rule.threshold, rule.required_roles)
 
 
+def amendment(policy: Policy, agreed: Iterable[OrgId]) -> Tally:
+    """Count members who agree to what needs the quorum of an amendment."""
+    counted = frozenset(member.organisation for member in policy.members).intersection(agreed)
+    return _count(policy.members, counted, policy.amendment_threshold, policy.amendment_roles)
+
+
+def taint_rules(policy: Policy | None) -> TaintRules:
+    """What holds of what was made from something stopped."""
+    return TaintRules() if policy is None or policy.taint is None else policy.taint
+
+
 def _count(members: Iterable[Member], counted: frozenset[OrgId], threshold: int, required: tuple[Role, ...]) -> Tally:
     held = {role for member in members if member.organisation in counted for role in member.roles}
     missing_roles = tuple(role for role in required if role not in held)
@@ -239,6 +283,9 @@ def set_policy(
     for index, rule in enumerate(command.rules):
         _check_rule(rule, f"/rules/{index}", command)
     refuse_repeats("/rules", (f"{rule.artifact_kind} {rule.stage}" for rule in command.rules))
+    if command.taint is not None:
+        refuse_repeats("/taint/quarantined", command.taint.quarantined)
+        refuse_repeats("/taint/withdrawn", command.taint.withdrawn)
     named = frozenset(member.organisation for member in command.members)
     if current is None and founders is not None and named != founders:
         raise FoundersDiffer(", ".join(sorted(founders)))
@@ -259,6 +306,7 @@ def set_policy(
         rules=command.rules,
         amendment_threshold=command.amendment_threshold,
         amendment_roles=command.amendment_roles,
+        taint=command.taint,
     )
     return Outcome(writes=(policy, PolicyVersion(policy), vote), event=PolicySet(command.number, digest, by))
 
@@ -266,8 +314,7 @@ def set_policy(
 def _carried(agreed: frozenset[OrgId], current: Policy | None, command: SetPolicy) -> bool:
     if current is None:
         return 2 * len(agreed.intersection(member.organisation for member in command.members)) > len(command.members)
-    counted = agreed.intersection(member.organisation for member in current.members)
-    return _count(current.members, counted, current.amendment_threshold, current.amendment_roles).complete
+    return amendment(current, agreed).complete
 
 
 def _check_members(command: SetPolicy) -> None:

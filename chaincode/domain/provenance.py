@@ -26,6 +26,7 @@ from chaincode.domain.errors import (
 )
 from chaincode.domain.lineage import Edge
 from chaincode.domain.spdx import Licence
+from chaincode.domain.taint import MOST_MARKS, Taint
 from chaincode.domain.values import (
     Command,
     Count,
@@ -186,6 +187,8 @@ class DatasetVersion(Record):
     """The SHA-256 over delimiter and column names, which decide what a record means; see `tabular.header_digest`."""
     earlier_claims: tuple[DigestClaim, ...] = field(default=(), metadata={"max": MOST_CLAIMS})
     """Who had recorded the same bytes first, where that was another organisation."""
+    tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
+    """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,10 +232,15 @@ RECORDS: Final = (
                    events=(endorsement.ArtifactSubmitted,)),
             Action("endorsement:quarantine", lifecycle.Quarantine, lifecycle.quarantine,
                    events=(lifecycle.ArtifactQuarantined,)),
+            Action("endorsement:confirm-quarantine", lifecycle.ConfirmQuarantine, lifecycle.confirm_quarantine,
+                   events=(lifecycle.QuarantineMadeLasting,)),
+            Action("endorsement:lift-quarantine", lifecycle.LiftQuarantine, lifecycle.lift_quarantine,
+                   events=(lifecycle.QuarantineLifted, lifecycle.LiftProposed), or_writes=(lifecycle.LiftVote,)),
             Action("endorsement:release", lifecycle.Release, lifecycle.release, events=(lifecycle.ArtifactReleased,)),
             Action("endorsement:advance", lifecycle.Advance, lifecycle.advance, events=(lifecycle.ArtifactAdvanced,)),
         ),
     ),
+    Kind("lift-vote", lifecycle.LiftVote, key={"artifact": Ref, "by": OrgId}),
     Kind(
         "endorsement", endorsement.Endorsement, key={"artifact": Ref, "stage": Stage, "by": OrgId},
         actions=(
@@ -256,7 +261,8 @@ RECORDS: Final = (
 )  # fmt: skip
 """Every kind of record.
 
-All but `consent-map`, `later-parents`, `policy`, `artifact-stage`, `endorsement` and `rejection` are written once.
+All but `consent-map`, `later-parents`, `policy`, `artifact-stage`, `lift-vote`, `endorsement` and `rejection` are
+written once.
 """
 
 QUESTIONS: Final = (

@@ -22,6 +22,7 @@ from chaincode.domain.errors import (
 )
 from chaincode.domain.lineage import Edge
 from chaincode.domain.provenance import DatasetVersion
+from chaincode.domain.taint import MOST_MARKS, Taint
 from chaincode.domain.usage import InputRole
 from chaincode.domain.values import (
     ArtifactKind,
@@ -94,6 +95,8 @@ class Selection(Record):
     role: InputRole | None
     left_out: tuple[LeftOut, ...] = field(metadata={"max": MOST_REASONS})
     note: Text | None
+    tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
+    """What above it was stopped when it was recorded, the nearest first; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

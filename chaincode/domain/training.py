@@ -15,6 +15,7 @@ from chaincode.domain.errors import (
     RunWithoutInput,
 )
 from chaincode.domain.lineage import Edge
+from chaincode.domain.taint import MOST_MARKS, Taint
 from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, check_input, refuse_measuring_twice
 from chaincode.domain.values import (
     ArtifactKind,
@@ -99,6 +100,8 @@ class TrainingRun(Record):
     parameters: tuple[Parameter, ...] = field(metadata={"max": MOST_PARAMETERS})
     metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
     note: Text | None
+    tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
+    """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "transaction": reference("Transaction"),
             "stage": reference("Stage"),
             "standing": _perhaps("ArtifactStage", "The record of its stage; null for what was never submitted."),
+            "tainted_by": {"type": "array", "items": reference("Taint")},
             "status": _perhaps("Status", "The count for the stage; null while no policy is set."),
             "endorsements": {"type": "array", "items": reference("EndorsementEntry")},
             "rejections": {"type": "array", "items": reference("RejectionEntry")},
@@ -232,7 +233,15 @@ REPORTS: Final[Mapping[str, Schema]] = {
             },
         }
     ),
-    "InboxItem": _object({"artifact": _TEXT, "owner": _TEXT, "since": _WHOLE, "status": reference("Status")}),
+    "InboxItem": _object(
+        {
+            "artifact": _TEXT,
+            "owner": _TEXT,
+            "since": _WHOLE,
+            "status": reference("Status"),
+            "tainted_by": {"type": "array", "items": reference("Taint")},
+        }
+    ),
     "LineagePage": _object(
         {
             "of": _TEXT,

@@ -15,10 +15,12 @@ from chaincode.domain.endorsement import Ballot, Endorsement, Rejection
 from chaincode.domain.errors import InvalidField, PolicyMissing, RecordNotFound, RuleMissing
 from chaincode.domain.evidence import PAYLOAD_TYPE, Decision, pre_authentication_encoding, statement_about
 from chaincode.domain.intoto import encode_statement
-from chaincode.domain.lifecycle import Artifact, ArtifactStage
+from chaincode.domain.lifecycle import Artifact, ArtifactStage, standing_at
+from chaincode.domain.lineage import MOST_ANCESTORS, REPLACES
 from chaincode.domain.policy import Policy, Stage
 from chaincode.domain.register import locate
 from chaincode.domain.status import GetStatus, status
+from chaincode.domain.taint import Cause, Seen, look_up
 from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref
 from gateway.services.catalogue import Catalogue
 from gateway.services.ports import Clock, Json, Signer
@@ -30,7 +32,10 @@ R = TypeVar("R", bound=codec.Document)
 
 MOST_EXAMINED: Final = 500
 """How many open artifacts one page of the inbox looks at."""
-_OPEN: Final = {"stage": (Stage.SUBMITTED.value, Stage.ENDORSED.value)}
+MOST_ABOVE: Final = 100
+"""How many ancestors the inbox looks at for each of its items."""
+_OPEN: Final = {"stage": (Stage.SUBMITTED.value, Stage.ENDORSED.value, Stage.QUARANTINED.value)}
+"""What may await a word: also what was stopped, since a quarantine may have lapsed without being rewritten."""
 _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
 
 
@@ -97,15 +102,16 @@ class Artifacts:
         kind, where = identifying(artifact)
         record = self._catalogue.get(kind, artifact, **where)
         standing = self._catalogue.find("artifact-stage", artifact=artifact)
+        known = None if standing is None else self._now(standing.value)
         count = None
         if locate(artifact)[0].digest:
-            known = None if standing is None else _read(ArtifactStage, standing.value)
             count = self._count(artifact, record["record"], stage, known, self._policy())
         return {
             "artifact": artifact,
             **record,
-            "stage": Stage.DRAFT.value if standing is None else standing.value["stage"],
-            "standing": None if standing is None else standing.value,
+            "stage": Stage.DRAFT.value if known is None else known.stage.value,
+            "standing": None if known is None else codec.to_plain(known),
+            "tainted_by": self._tainted_by(artifact),
             "status": count,
             "endorsements": self._catalogue.all("endorsement", artifact=artifact),
             "rejections": self._catalogue.all("rejection", artifact=artifact),
@@ -133,11 +139,41 @@ class Artifacts:
         """What the inbox says of an open artifact; `None` where it does not await this organisation's word."""
         artifact = Ref(standing["artifact"])
         kind, where = identifying(artifact)
+        now = self._now(standing)
+        if now.stage is Stage.QUARANTINED:
+            return None
         record = self._catalogue.get(kind, artifact, **where)["record"]
-        status = self._count(artifact, record, Stage.APPROVED.value, _read(ArtifactStage, standing), policy)
+        status = self._count(artifact, record, Stage.APPROVED.value, now, policy)
         if status is None or self._speaker.organisation not in cast("list[str]", status["may_endorse"]):
             return None
-        return {"artifact": artifact, "owner": standing["owner"], "since": standing["since"], "status": status}
+        return {
+            "artifact": artifact,
+            "owner": standing["owner"],
+            "since": int(now.since),
+            "status": status,
+            "tainted_by": self._tainted_by(artifact, most=MOST_ABOVE),
+        }
+
+    def _at(self) -> Instant:
+        return Instant(int(self._clock() * 1000))
+
+    def _now(self, standing: Json) -> ArtifactStage:
+        """Where an artifact stands now: a quarantine that has lapsed is over, although nobody wrote so."""
+        return standing_at(_read(ArtifactStage, standing), self._at())
+
+    def _tainted_by(self, artifact: Ref, most: int = MOST_ANCESTORS) -> list[Json]:
+        """What above an artifact is stopped now, the nearest first, as the law would find it."""
+        found = look_up(artifact, self._above(artifact), lambda level: [self._seen(one) for one in level], most=most)
+        return [{"cause": taint.cause.value, "path": [str(one) for one in taint.path]} for taint in found]
+
+    def _seen(self, reference: Ref) -> Seen:
+        held = self._catalogue.find("artifact-stage", artifact=reference)
+        stopped = held is not None and self._now(held.value).stage is Stage.QUARANTINED
+        return Seen(self._above(reference), Cause.QUARANTINED if stopped else None)
+
+    def _above(self, reference: Ref) -> tuple[Ref, ...]:
+        edges = (edge["record"] for edge in self._catalogue.all("edge", child=reference))
+        return tuple(Ref(edge["parent"]) for edge in edges if edge["relation"] != REPLACES)
 
     def _policy(self) -> Policy | None:
         found = self._catalogue.find("policy")
@@ -150,7 +186,7 @@ class Artifacts:
         try:
             counted = status(
                 GetStatus(artifact, Stage(stage)),
-                at=Instant(int(self._clock() * 1000)),
+                at=self._at(),
                 artifact=Artifact(artifact, OrgId(record["owner"]), Digest.parse(self._digest_of(artifact, record))),
                 standing=standing,
                 policy=policy,

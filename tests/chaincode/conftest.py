@@ -193,6 +193,9 @@ def _check_stages(records: list[Record]) -> None:
         if standing.stage is Stage.SUBMITTED:
             assert not standing_now - lapsed
         assert (standing.stage is Stage.QUARANTINED) is (standing.quarantined_by is not None)
+        assert standing.quarantined_by is not None or (standing.lapses_at, standing.confirmed_by) == (None, None)
+        assert standing.confirmed_by is None or standing.lapses_at is None, "a confirmed quarantine lapses"
+        assert standing.confirmed_by is None or standing.confirmed_by != standing.quarantined_by
 
 
 def _check_policy(records: list[Record]) -> None:

@@ -35,6 +35,10 @@ def pytest_bdd_apply_tag(tag: str, function: Callable[..., object]) -> bool | No
     return True
 
 
+LAPSE = 12
+"""Seconds after which a quarantine by one member lapses here: long beside a step, short beside a story."""
+
+
 @pytest.fixture(scope="session")
 def consortium(ledger: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium | Containers]:
     """Three organisations' programs, as operators start them.
@@ -59,8 +63,9 @@ def clients(consortium: Consortium | Containers) -> Iterator[dict[str, Pedigree]
     """One application for each organisation."""
     made = {name: consortium.client(name) for name in ("hospital", "lab", "regulator")}
     if not made["hospital"].policies()["items"]:
-        made["hospital"].set_policy(**FOUNDING_POLICY)
-        made["regulator"].set_policy(**FOUNDING_POLICY)
+        founding = {**FOUNDING_POLICY, "taint": {"lapse_seconds": LAPSE}}
+        made["hospital"].set_policy(**founding)
+        made["regulator"].set_policy(**founding)
     yield made
     for client in made.values():
         client.close()

@@ -68,3 +68,56 @@ Feature: Training log and lineage
     And the hospital committed the records "a,b,c"
     When the lab trains a classifier on it inside a run
     Then the run on the ledger has the classifier's parameters and its accuracy
+
+  Scenario: A model that descends from a quarantined one is not submitted
+    Given the lab trained a model on the hospital's data
+    And the lab fine-tuned a second version from the first
+    When the regulator quarantines the first version
+    And the lab submits the second version
+    Then it is refused as "tainted"
+    And the refusal names the path from the second version to the first
+
+  Scenario: A model that descends from a quarantined one is not endorsed
+    Given the lab trained a model on the hospital's data
+    And the lab fine-tuned a second version from the first
+    And the lab submitted the second version
+    When the regulator quarantines the first version
+    And the hospital endorses the second version
+    Then it is refused as "tainted"
+    And the refusal names the path from the second version to the first
+    And the hospital's inbox shows that the first version taints the second
+
+  Scenario: A model that descends from a quarantined one does not advance
+    Given the lab trained a model on the hospital's data
+    And the lab fine-tuned a second version from the first
+    And the lab submitted the second version
+    And the hospital endorsed the second version
+    And the regulator endorsed the second version
+    When the regulator quarantines the first version
+    And the lab deploys the second version
+    Then it is refused as "tainted"
+    And the refusal names the path from the second version to the first
+
+  Scenario: A run over quarantined data is recorded and marked
+    Given the lab trained a model on the hospital's data
+    When the regulator quarantines the first version of the data
+    And the lab records another run over it
+    Then the run bears a mark with the path to the data
+
+  Scenario: A quarantine by one member lapses unless a second confirms it
+    Given the lab trained a model on the hospital's data
+    When the regulator quarantines the first version
+    And the policy's period has passed
+    Then the first version is a "draft"
+    When the hospital quarantines the first version
+    And the regulator confirms the quarantine
+    And the policy's period has passed
+    Then the first version is a "quarantined"
+
+  Scenario: The amendment quorum lifts a quarantine
+    Given the lab trained a model on the hospital's data
+    When the regulator quarantines the first version
+    And the lab votes for the end of the quarantine
+    Then the first version is a "quarantined"
+    When the hospital votes for the end of the quarantine
+    Then the first version is a "draft"

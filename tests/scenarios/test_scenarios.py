@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,16 @@ def _(world: World) -> None:
     world.did(world.as_("hospital").withdraw(world.model_version, "new evidence"))
 
 
+@given("the lab submitted the second version")
+def _(world: World) -> None:
+    world.did(world.as_("lab").submit(world.second_version))
+
+
+@given(parsers.parse("the {organisation} endorsed the second version"))
+def _(world: World, organisation: str) -> None:
+    world.did(world.as_(organisation).endorse(world.second_version))
+
+
 # --- What organisations do -------------------------------------------------------------------------------------------
 
 
@@ -205,10 +216,48 @@ def _(world: World, words: Any) -> None:
     world.attempt(lambda: world.as_("lab").record_model_version(world.model, entries, **fields))
 
 
-@when("the regulator quarantines the first version")
-def _(world: World) -> None:
-    world.attempt(lambda: world.as_("regulator").quarantine(world.model_version, "a complaint"))
+@when(parsers.parse("the {organisation} quarantines the first version"))
+def _(world: World, organisation: str) -> None:
+    world.attempt(lambda: world.as_(organisation).quarantine(world.model_version, "a complaint"))
     assert world.refusal is None
+
+
+@when(parsers.parse("the {organisation} confirms the quarantine"))
+def _(world: World, organisation: str) -> None:
+    world.did(world.as_(organisation).confirm_quarantine(world.model_version, "seen here too"))
+
+
+@when(parsers.parse("the {organisation} votes for the end of the quarantine"))
+def _(world: World, organisation: str) -> None:
+    world.did(world.as_(organisation).lift_quarantine(world.model_version, "a false alarm"))
+
+
+@when("the policy's period has passed")
+def _(world: World) -> None:
+    period = world.as_("lab").policy()["record"].get("taint", {}).get("lapse_seconds")
+    if period is None or period > 60:
+        pytest.skip("this consortium's policy has quarantines that last longer than a test")
+    time.sleep(period + 1)
+
+
+@when("the lab submits the second version")
+def _(world: World) -> None:
+    world.attempt(lambda: world.as_("lab").submit(world.second_version))
+
+
+@when("the hospital endorses the second version")
+def _(world: World) -> None:
+    world.attempt(lambda: world.as_("hospital").endorse(world.second_version))
+
+
+@when("the lab deploys the second version")
+def _(world: World) -> None:
+    world.attempt(lambda: world.as_("lab").advance(world.second_version, "deployed"))
+
+
+@when("the lab records another run over it")
+def _(world: World) -> None:
+    world.did(world.as_("lab").record_run(f"another-{world.number}", **world.run_fields()))
 
 
 @when("the regulator quarantines the first version of the data")
@@ -433,6 +482,33 @@ def lineage(world: World, of: str, direction: str) -> set[str]:
     """What the regulator's gateway reaches from an artifact, without the artifact itself."""
     nodes = world.as_("regulator").lineage(of, direction)["nodes"]
     return {node["reference"] for node in nodes} - {of}
+
+
+@then("the refusal names the path from the second version to the first")
+def _(world: World) -> None:
+    assert world.refusal is not None
+    assert world.refusal.facts["path"] == [world.second_version, world.model_version]
+
+
+@then("the hospital's inbox shows that the first version taints the second")
+def _(world: World) -> None:
+    expected = [{"cause": "quarantined", "path": [world.second_version, world.model_version]}]
+    hospital = world.as_("hospital")
+    assert hospital.artifact(world.second_version)["tainted_by"] == expected
+    items = {item["artifact"]: item for item in hospital.inbox()["items"]}
+    assert items[world.second_version]["tainted_by"] == expected
+
+
+@then("the run bears a mark with the path to the data")
+def _(world: World) -> None:
+    name = f"another-{world.number}"
+    record = world.as_("hospital").get_run(name)["record"]
+    assert record["tainted_by"] == [{"cause": "quarantined", "path": [f"run:{name}", world.data_version]}]
+
+
+@then(parsers.parse('the first version is a "{stage}"'))
+def _(world: World, stage: str) -> None:
+    assert world.as_("lab").artifact(world.model_version)["stage"] == stage
 
 
 @then("the second version is marked for review, with the path to the first")

@@ -158,6 +158,36 @@ class LineageCycle(Unmet):
 
 
 @dataclass
+class Tainted(Unmet):
+    """Something above an artifact is stopped, and the policy refuses this step for it."""
+
+    code = "tainted"
+    sentence = (
+        "The policy refuses to {step} '{reference}': it was made from '{ancestor}', which is {cause}. Path: {path}."
+    )
+    reference: str
+    step: str
+    ancestor: str
+    cause: str
+    path: tuple[str, ...]
+
+
+@dataclass
+class AncestryTooLarge(Unmet):
+    """More lies above an artifact than a transaction looks at, and so nobody knows whether any of it is stopped."""
+
+    code = "ancestry-too-large"
+    sentence = (
+        "'{reference}' was made from more than {limit} artifacts, too many to look at before one may {step} it. The "
+        "first that was left out ends this path: {path}."
+    )
+    reference: str
+    step: str
+    limit: int
+    path: tuple[str, ...]
+
+
+@dataclass
 class RepeatedEntry(Malformed):
     """A list that must not repeat an entry does."""
 

@@ -174,6 +174,37 @@ class NotTheQuarantiner(Forbidden):
 
 
 @dataclass
+class QuarantineConfirmed(Forbidden):
+    """A quarantine that two members want is ended by the quorum of an amendment."""
+
+    code = "quarantine-confirmed"
+    sentence = "'{reference}' is quarantined by {quarantined_by} and {confirmed_by}; the votes of an amendment lift it."
+    reference: str
+    quarantined_by: str
+    confirmed_by: str
+
+
+@dataclass
+class QuarantineUnconfirmed(Forbidden):
+    """A member alone does not stop the same artifact again and again."""
+
+    code = "quarantine-unconfirmed"
+    sentence = "{by} has stopped '{reference}' before and nobody confirmed it; another member has to stop it now."
+    reference: str
+    by: str
+
+
+@dataclass
+class VotedToLift(Conflict):
+    """An organisation votes once for the end of a quarantine."""
+
+    code = "voted-to-lift"
+    sentence = "{by} has voted for the end of the quarantine of '{reference}' already."
+    reference: str
+    by: str
+
+
+@dataclass
 class StatementInvalid(Malformed):
     """The evidence is not the statement that this step needs."""
 

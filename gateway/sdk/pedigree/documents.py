@@ -21,11 +21,13 @@ __all__ = [
     "ArtifactStage",
     "ArtifactStatus",
     "Caller",
+    "Cause",
     "Change",
     "ChangeConsent",
     "Code",
     "CommitDatasetVersion",
     "CommitSelection",
+    "ConfirmQuarantine",
     "Consent",
     "ConsentMap",
     "ConsentMapEntry",
@@ -80,6 +82,8 @@ __all__ = [
     "LeafSchema",
     "Ledger",
     "LeftOut",
+    "LiftQuarantine",
+    "LiftVote",
     "Lineage",
     "LineagePage",
     "MediaType",
@@ -122,6 +126,7 @@ __all__ = [
     "RecordProof",
     "RecordRun",
     "RecordedArtifactStage",
+    "RecordedArtifactStageOrLiftVote",
     "RecordedConsentMapVersion",
     "RecordedDataset",
     "RecordedDatasetVersion",
@@ -159,10 +164,13 @@ __all__ = [
     "Stage",
     "Status",
     "StatusCount",
+    "Step",
     "SubjectChange",
     "Submission",
     "SubmissionState",
     "SubmitArtifact",
+    "Taint",
+    "TaintRules",
     "Taken",
     "TrainingRun",
     "TrainingRunEntry",
@@ -178,6 +186,8 @@ __all__ = [
 Activity = Literal["filter", "split", "join", "label", "transform", "synthesise"]
 
 ArtifactKind = Literal["dataset-version", "model-version"]
+
+Cause = Literal["quarantined", "withdrawn", "not-looked-at"]
 
 Change = Literal["first", "extends", "replaces"]
 
@@ -247,6 +257,8 @@ Source = Literal["read-model", "ledger"]
 
 Stage = Literal["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined"]
 
+Step = Literal["submit", "endorse", "advance", "record"]
+
 SubmissionState = Literal["pending", "succeeded", "failed"]
 
 UnshownReply = Mapping[str, Any]
@@ -274,6 +286,9 @@ class ArtifactStage(TypedDict):
     quarantined_from: NotRequired["Stage"]
     quarantined_by: NotRequired[str]
     reason: NotRequired[str]
+    lapses_at: NotRequired[int]
+    confirmed_by: NotRequired[str]
+    unconfirmed_by: NotRequired[str]
 
 
 class ArtifactStatus(TypedDict):
@@ -285,6 +300,7 @@ class ArtifactStatus(TypedDict):
     stage: "Stage"
     standing: "ArtifactStage | None"
     """The record of its stage; null for what was never submitted."""
+    tainted_by: Sequence["Taint"]
     status: "Status | None"
     """The count for the stage; null while no policy is set."""
     endorsements: Sequence["EndorsementEntry"]
@@ -353,6 +369,12 @@ class CommitSelection(TypedDict):
     role: NotRequired["InputRole"]
     left_out: NotRequired[Sequence["LeftOut"]]
     note: NotRequired[str]
+
+
+class ConfirmQuarantine(TypedDict):
+    """Make the quarantine that another member imposed a lasting one."""
+
+    reason: str
 
 
 class ConsentMap(TypedDict):
@@ -499,6 +521,7 @@ class DatasetVersion(TypedDict):
     note: NotRequired[str]
     header: NotRequired[str]
     earlier_claims: NotRequired[Sequence["DigestClaimFields"]]
+    tainted_by: NotRequired[Sequence["Taint"]]
 
 
 class DatasetVersionDetails(TypedDict):
@@ -679,6 +702,7 @@ class Evaluation(TypedDict):
     metrics: Sequence["Metric"]
     evaluated_at: int
     note: NotRequired[str]
+    tainted_by: NotRequired[Sequence["Taint"]]
 
 
 class EvaluationEntry(TypedDict):
@@ -729,7 +753,9 @@ class Event(TypedDict):
     artifact: NotRequired[str]
     round: NotRequired[int]
     stopped_at: NotRequired["Stage"]
+    quarantined_by: NotRequired[str]
     stage: NotRequired["Stage"]
+    missing: NotRequired[int]
     at_stage: NotRequired["Stage"]
     complete: NotRequired[bool]
 
@@ -766,6 +792,8 @@ class Facts(TypedDict):
     before: NotRequired["int | str"]
     block: NotRequired[int]
     by: NotRequired[str]
+    cause: NotRequired[str]
+    confirmed_by: NotRequired[str]
     dataset: NotRequired[str]
     delimiter: NotRequired[str]
     digest: NotRequired[str]
@@ -813,6 +841,7 @@ class Facts(TypedDict):
     stage: NotRequired[str]
     started: NotRequired[int]
     status: NotRequired[str]
+    step: NotRequired[str]
     term: NotRequired[str]
     to: NotRequired[str]
     transaction: NotRequired[str]
@@ -863,6 +892,7 @@ class InboxItem(TypedDict):
     owner: str
     since: int
     status: "Status"
+    tainted_by: Sequence["Taint"]
 
 
 class Indication(TypedDict):
@@ -897,6 +927,7 @@ class LaterParents(TypedDict):
     owner: str
     changed_at: int
     parents: Sequence["ModelParent"]
+    tainted_by: NotRequired[Sequence["Taint"]]
 
 
 class Ledger(TypedDict):
@@ -920,6 +951,24 @@ class LeftOut(TypedDict):
 
     reason: str
     count: int
+
+
+class LiftQuarantine(TypedDict):
+    """Vote for the end of a quarantine, no matter which member imposed it."""
+
+    reason: str
+
+
+class LiftVote(TypedDict):
+    """An organisation's vote for the end of the quarantine that began at `since`; the last one only."""
+
+    kind: Literal["lift-vote"]
+    schema: int
+    artifact: str
+    by: str
+    at: int
+    since: int
+    reason: str
 
 
 class Lineage(TypedDict):
@@ -1029,6 +1078,7 @@ class ModelVersion(TypedDict):
     note: NotRequired[str]
     ignore_paths: NotRequired[Sequence[str]]
     earlier_claims: NotRequired[Sequence["DigestClaimFields"]]
+    tainted_by: NotRequired[Sequence["Taint"]]
 
 
 class ModelVersionDetails(TypedDict):
@@ -1117,6 +1167,7 @@ class Policy(TypedDict):
     rules: Sequence["QuorumRule"]
     amendment_threshold: int
     amendment_roles: Sequence[str]
+    taint: NotRequired["TaintRules"]
 
 
 class PolicyEntry(TypedDict):
@@ -1138,6 +1189,7 @@ class PolicyFields(TypedDict):
     rules: Sequence["QuorumRule"]
     amendment_threshold: int
     amendment_roles: Sequence[str]
+    taint: NotRequired["TaintRules"]
 
 
 class PolicyVersion(TypedDict):
@@ -1365,6 +1417,14 @@ class RecordedArtifactStage(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
     record: "ArtifactStage"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedArtifactStageOrLiftVote(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "ArtifactStage | LiftVote"
     event: "Event"
     transaction: "Transaction"
 
@@ -1619,6 +1679,7 @@ class Selection(TypedDict):
     role: NotRequired["InputRole"]
     left_out: Sequence["LeftOut"]
     note: NotRequired[str]
+    tainted_by: NotRequired[Sequence["Taint"]]
 
 
 class SelectionEntry(TypedDict):
@@ -1708,6 +1769,21 @@ class SubmitArtifact(TypedDict):
     note: NotRequired[str]
 
 
+class Taint(TypedDict):
+    """An ancestor that taints, and the way to it."""
+
+    cause: "Cause"
+    path: Sequence[str]
+
+
+class TaintRules(TypedDict):
+    """What is refused to that which was made from something stopped, and how long one member alone may stop it."""
+
+    quarantined: NotRequired[Sequence["Step"]]
+    withdrawn: NotRequired[Sequence["Step"]]
+    lapse_seconds: NotRequired[int]
+
+
 class Taken(TypedDict):
     """Which records of a parent were taken: ranges, or a bitmap whose bit ``i % 8`` of byte ``i // 8`` is record i."""
 
@@ -1733,6 +1809,7 @@ class TrainingRun(TypedDict):
     parameters: Sequence["Parameter"]
     metrics: Sequence["Metric"]
     note: NotRequired[str]
+    tainted_by: NotRequired[Sequence["Taint"]]
 
 
 class TrainingRunEntry(TypedDict):
@@ -1787,6 +1864,7 @@ class VoteForPolicy(TypedDict):
     rules: Sequence["QuorumRule"]
     amendment_threshold: int
     amendment_roles: NotRequired[Sequence[str]]
+    taint: NotRequired["TaintRules"]
 
 
 class WithdrawEndorsement(TypedDict):
@@ -1812,6 +1890,7 @@ AnyRecord = (
     | ArtifactStage
     | Endorsement
     | Rejection
+    | LiftVote
 )
 
 Result = (
@@ -1830,6 +1909,7 @@ Result = (
     | RecordedEndorsement
     | RecordedRejection
     | RecordedEndorsementOrArtifactStage
+    | RecordedArtifactStageOrLiftVote
     | Problem
 )
 
@@ -1842,6 +1922,7 @@ REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
     "endorsement": ("", "artifact"),
     "evaluation": ("evaluation", "evaluation"),
     "later-parents": ("", "child"),
+    "lift-vote": ("", "artifact"),
     "model": ("model", "model"),
     "model-version": ("model-version", "model", "number"),
     "rejection": ("", "artifact"),
@@ -1852,6 +1933,7 @@ REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
 
 UNMET: Final = frozenset(
     [
+        "ancestry-too-large",
         "artifact-altered",
         "bad-signature",
         "consent-backdated",
@@ -1873,6 +1955,7 @@ UNMET: Final = frozenset(
         "self-parent",
         "stage-skipped",
         "statement-digest-differs",
+        "tainted",
         "wrong-stage",
     ]
 )

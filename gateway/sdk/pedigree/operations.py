@@ -38,6 +38,7 @@ from pedigree.documents import (
     LawfulBasis,
     Ledger,
     LeftOut,
+    LiftVote,
     Lineage,
     LineagePage,
     Member,
@@ -71,6 +72,7 @@ from pedigree.documents import (
     Stage,
     SubjectChange,
     Submission,
+    TaintRules,
     TrainingRunEntry,
     TrainingRunPage,
     TransactionOutcome,
@@ -983,6 +985,7 @@ class Operations(Calls):
         rules: Sequence[QuorumRule],
         amendment_threshold: int,
         amendment_roles: Sequence[str] | None = None,
+        taint: TaintRules | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[Policy | PolicyVote]:
@@ -993,6 +996,7 @@ class Operations(Calls):
             "rules": rules,
             "amendment_threshold": amendment_threshold,
             "amendment_roles": amendment_roles,
+            "taint": taint,
         }
         return self._record("/v1/policies", fields, idempotency_key, endorsing_organisations)
 
@@ -1183,6 +1187,46 @@ class Operations(Calls):
             reads=True,
         )
 
+    def confirm_quarantine(
+        self,
+        reference: str,
+        reason: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[ArtifactStage]:
+        """Make the quarantine that another member imposed a lasting one."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/quarantine/confirmation",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def lift_quarantine(
+        self,
+        reference: str,
+        reason: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[ArtifactStage | LiftVote]:
+        """Vote for the end of a quarantine; as many votes as amend the policy end it."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/quarantine/votes",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
     def release(
         self,
         reference: str,
@@ -1191,7 +1235,7 @@ class Operations(Calls):
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[ArtifactStage]:
-        """End a quarantine that your organisation imposed."""
+        """End a quarantine that your organisation imposed and nobody confirmed."""
         fields = {
             "reason": reason,
         }

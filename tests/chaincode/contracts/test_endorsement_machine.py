@@ -11,8 +11,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from chaincode.domain.endorsement import Endorse, Reject, Submit, Withdraw
 from chaincode.domain.evidence import Decision
-from chaincode.domain.lifecycle import Advance, ArtifactStage, Quarantine, Release
-from chaincode.domain.policy import Member, QuorumRule, Stage
+from chaincode.domain.lifecycle import (
+    Advance,
+    ArtifactStage,
+    ConfirmQuarantine,
+    LiftQuarantine,
+    Quarantine,
+    Release,
+    standing_at,
+)
+from chaincode.domain.policy import Member, QuorumRule, Stage, TaintRules
 from chaincode.domain.status import GetStatus
 from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
 
@@ -20,6 +28,7 @@ OWNER = "LabMSP"
 MEMBERS = {"LabMSP": set(), "HospitalMSP": {"expert"}, "RegulatorMSP": {"auditor"}, "MakerMSP": {"expert"}}
 NET = Ref("model-version:net:1")
 THRESHOLD, NEEDED, SECONDS = 2, "auditor", 100
+LAPSE, TO_LIFT = 120, 3
 ORDER = ["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired"]
 organisations = st.sampled_from([*MEMBERS, "StrangerMSP"])
 
@@ -33,7 +42,23 @@ class Reference:
         self.withdrawn: set[str] = set()
         self.rejected: set[str] = set()
         self.stopped: tuple[str, str] | None = None
+        self.stopped_until: float | None = None
+        self.confirmed = False
+        self.unconfirmed: str | None = None
+        self.lifting: set[str] = set()
         self.now = 0.0
+
+    def wait(self, seconds: int) -> None:
+        self.now += seconds
+        if self.stopped_until is not None and self.now >= self.stopped_until:
+            self.resume()
+
+    def resume(self) -> None:
+        assert self.stopped is not None
+        if not self.confirmed:
+            self.unconfirmed = self.stopped[0]
+        self.stage = self.stopped[1]
+        self.stopped, self.stopped_until, self.confirmed = None, None, False
 
     def valid(self) -> set[str]:
         return {org for org, at in self.given.items() if org not in self.withdrawn and self.now < at + SECONDS}
@@ -84,20 +109,35 @@ class Reference:
         return True
 
     def quarantine(self, org: str) -> bool:
-        if org not in MEMBERS:
+        if org not in MEMBERS or org == self.unconfirmed:
             return False
         if self.stopped is None:
             self.stopped, self.stage = (org, self.stage), "quarantined"
-            return True
-        if self.stopped[0] != OWNER or org == OWNER:
+        elif self.stopped[0] != OWNER or org == OWNER or self.confirmed:
             return False
-        self.stopped = (org, self.stopped[1])
+        else:
+            self.stopped = (org, self.stopped[1])
+        self.stopped_until, self.lifting = self.now + LAPSE, set()
+        return True
+
+    def confirm(self, org: str) -> bool:
+        if self.stopped is None or self.confirmed or org not in MEMBERS or org == self.stopped[0]:
+            return False
+        self.confirmed, self.stopped_until = True, None
+        return True
+
+    def lift(self, org: str) -> bool:
+        if self.stopped is None or org not in MEMBERS or org in self.lifting:
+            return False
+        self.lifting.add(org)
+        if len(self.lifting) == TO_LIFT:
+            self.resume()
         return True
 
     def release(self, org: str) -> bool:
-        if self.stopped is None or self.stopped[0] != org:
+        if self.stopped is None or self.stopped[0] != org or self.confirmed:
             return False
-        self.stage, self.stopped = self.stopped[1], None
+        self.resume()
         return True
 
     def advance(self, org: str, to: str) -> bool:
@@ -124,7 +164,12 @@ class Histories(RuleBasedStateMachine):
             required_roles=(Role(NEEDED),),
             valid_seconds=Seconds(SECONDS),
         )
-        self.world.found(members=members, rules=(quorum,))
+        self.world.found(
+            members=members,
+            rules=(quorum,),
+            amendment_threshold=Number(TO_LIFT),
+            taint=TaintRules(lapse_seconds=Seconds(LAPSE)),
+        )
         self.digest = self.world.model_version(OWNER, "net").digest
 
     def both(self, expected: bool, org: str, command: Any) -> None:
@@ -156,6 +201,14 @@ class Histories(RuleBasedStateMachine):
         self.both(self.reference.quarantine(org), org, Quarantine(NET, Text("stop")))
 
     @rule(org=organisations)
+    def confirm(self, org: str) -> None:
+        self.both(self.reference.confirm(org), org, ConfirmQuarantine(NET, Text("so it is")))
+
+    @rule(org=organisations)
+    def lift(self, org: str) -> None:
+        self.both(self.reference.lift(org), org, LiftQuarantine(NET, Text("it is harmless")))
+
+    @rule(org=organisations)
     def release(self, org: str) -> None:
         self.both(self.reference.release(org), org, Release(NET, Text("go on")))
 
@@ -165,14 +218,15 @@ class Histories(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 50, SECONDS]))
     def wait(self, seconds: int) -> None:
-        self.reference.now += seconds
+        self.reference.wait(seconds)
         self.world.wait(seconds=seconds)
 
     @invariant()
     def agree(self) -> None:
         if not hasattr(self, "world"):
             return
-        standing = [record for record in self.world.records() if isinstance(record, ArtifactStage)]
+        held = [record for record in self.world.records() if isinstance(record, ArtifactStage)]
+        standing = [standing_at(record, self.world.at) for record in held]
         assert (standing[0].stage if standing else "draft") == self.reference.stage
         status = self.world.ask(GetStatus(NET))
         if standing and standing[0].round:

@@ -6,8 +6,9 @@ import pytest
 from chaincode.domain import errors
 from chaincode.domain.endorsement import Endorse, Submit, Withdraw
 from chaincode.domain.evidence import Decision
-from chaincode.domain.lifecycle import Advance, ArtifactStage, Quarantine, Release
-from chaincode.domain.policy import Member, QuorumRule, Stage
+from chaincode.domain.lifecycle import Advance, ArtifactStage, ConfirmQuarantine, LiftQuarantine, Quarantine, Release
+from chaincode.domain.policy import Member, QuorumRule, Stage, Step, TaintRules
+from chaincode.domain.status import GetStatus
 from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
 
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
@@ -86,6 +87,8 @@ RULE = QuorumRule(ArtifactKind.MODEL_VERSION, Number(1))
         ({"amendment_threshold": Number(4)}, "/amendment_threshold"),
         ({"amendment_roles": (Role("judge"),)}, "/amendment_roles"),
         ({"rules": (RULE, RULE)}, "/rules"),
+        ({"taint": TaintRules(quarantined=(Step.SUBMIT, Step.SUBMIT))}, "/taint/quarantined"),
+        ({"taint": TaintRules(withdrawn=(Step.RECORD, Step.RECORD))}, "/taint/withdrawn"),
         ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(1), Stage.DRAFT),)}, "/rules/0/stage"),
         ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(4)),)}, "/rules/0/threshold"),
         ({"rules": (QuorumRule(ArtifactKind.MODEL_VERSION, Number(3)),)}, "/rules/0/threshold"),
@@ -238,3 +241,97 @@ def test_a_quarantine_does_not_outlive_the_membership_of_whoever_imposed_it(appr
     assert approved.refused(LAB, Release(NET, Text("mine"))).code == "not-the-quarantiner"
     assert approved.refused("MakerMSP", Release(NET, Text("?"))).code == "not-the-quarantiner"
     assert approved.submit(REGULATOR, Release(NET, Text("nobody asks for it")))["stage"] == "approved"
+
+
+# --- Quarantines that lapse, last and are lifted ------------------------------------------------------------------
+
+LAPSE = Seconds(600)
+
+
+@pytest.fixture
+def stopped(empty_world):
+    """The lab's approved model, which the hospital alone has stopped, under a policy whose quarantines lapse soon."""
+    empty_world.found(taint=TaintRules(lapse_seconds=LAPSE))
+    _approved(empty_world)
+    empty_world.submit(HOSPITAL, Quarantine(NET, Text("harm seen")))
+    return empty_world
+
+
+def test_a_quarantine_by_one_member_lapses_to_the_millisecond(stopped):
+    stopped.wait(seconds=LAPSE, milliseconds=-1)
+    assert stopped.refused(LAB, Advance(NET, Stage.DEPLOYED)).code == "wrong-stage"
+    assert stopped.ask(GetStatus(NET))["stage"] == "quarantined"
+    stopped.wait(milliseconds=1)
+    assert stopped.ask(GetStatus(NET))["stage"] == "approved"
+    assert stopped.refused(HOSPITAL, Release(NET, Text("late"))).code == "wrong-stage"
+    assert stopped.refused(REGULATOR, ConfirmQuarantine(NET, Text("late"))).code == "wrong-stage"
+    assert stopped.refused(REGULATOR, LiftQuarantine(NET, Text("late"))).code == "wrong-stage"
+    stopped.submit(LAB, Advance(NET, Stage.DEPLOYED))
+
+
+def test_one_member_alone_does_not_stop_an_artifact_again_and_again(stopped):
+    stopped.wait(seconds=LAPSE)
+    again = Quarantine(NET, Text("again"))
+    assert stopped.refused(HOSPITAL, again) == errors.QuarantineUnconfirmed(NET, HOSPITAL)
+    stopped.submit(REGULATOR, again)
+    stopped.submit(REGULATOR, Release(NET, Text("no")))
+    assert stopped.refused(REGULATOR, again) == errors.QuarantineUnconfirmed(NET, REGULATOR)
+    assert stopped.submit(HOSPITAL, again)["stopped_at"] == "approved"
+
+
+def test_a_second_member_makes_a_quarantine_last(stopped):
+    assert stopped.refused(HOSPITAL, ConfirmQuarantine(NET, Text("mine"))).code == "wrong-stage"
+    assert stopped.refused("MakerMSP", ConfirmQuarantine(NET, Text("?"))) == errors.NotAMember("MakerMSP")
+    assert stopped.submit(REGULATOR, ConfirmQuarantine(NET, Text("seen too")))["quarantined_by"] == HOSPITAL
+    assert stopped.refused(LAB, ConfirmQuarantine(NET, Text("me too"))).code == "wrong-stage"
+    stopped.wait(seconds=10 * LAPSE)
+    assert stopped.ask(GetStatus(NET))["stage"] == "quarantined"
+    assert stopped.refused(HOSPITAL, Release(NET, Text("x"))) == errors.QuarantineConfirmed(NET, HOSPITAL, REGULATOR)
+
+
+def test_what_the_owner_stopped_and_another_confirmed_nobody_takes_over(approved):
+    approved.submit(LAB, Quarantine(NET, Text("mine")))
+    approved.submit(HOSPITAL, ConfirmQuarantine(NET, Text("indeed")))
+    assert approved.refused(REGULATOR, Quarantine(NET, Text("ours"))).code == "wrong-stage"
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_the_quorum_of_an_amendment_lifts_a_quarantine_and_the_owner_alone_does_not(stopped, confirmed):
+    lift = LiftQuarantine(NET, Text("it was a false alarm"))
+    if confirmed:
+        stopped.submit(HOSPITAL, LiftQuarantine(NET, Text("oh")))
+        stopped.submit(REGULATOR, ConfirmQuarantine(NET, Text("seen too")))
+    else:
+        event = stopped.submit(LAB, lift)
+        assert (event["name"], event["missing"]) == ("LiftProposed", 1)
+        assert stopped.refused(LAB, lift) == errors.VotedToLift(NET, LAB)
+        assert stopped.refused("MakerMSP", lift) == errors.NotAMember("MakerMSP")
+    event = stopped.submit(REGULATOR, lift)
+    assert (event["name"], event["stage"]) == ("QuarantineLifted", "approved")
+    stopped.submit(LAB, Advance(NET, Stage.DEPLOYED))
+
+
+def test_votes_against_an_earlier_quarantine_do_not_count_against_a_later_one(stopped):
+    lift = LiftQuarantine(NET, Text("false alarm"))
+    stopped.submit(LAB, lift)
+    stopped.wait(seconds=LAPSE)
+    stopped.submit(REGULATOR, Quarantine(NET, Text("once more")))
+    assert stopped.submit(HOSPITAL, lift)["name"] == "LiftProposed"
+    assert stopped.submit(LAB, lift)["name"] == "QuarantineLifted"
+
+
+def test_two_votes_at_once_do_not_both_leave_a_quarantine_standing(stopped):
+    lift = LiftQuarantine(NET, Text("false alarm"))
+    one, other = stopped.simulate(LAB, lift), stopped.simulate(REGULATOR, lift)
+    assert (stopped.commit(one), stopped.commit(other)) == (True, False)
+
+
+def test_an_advance_that_was_endorsed_before_a_quarantine_is_ordered_after_it_in_vain(approved):
+    advance = approved.simulate(LAB, Advance(NET, Stage.DEPLOYED))
+    approved.submit(HOSPITAL, Quarantine(NET, Text("harm seen")))
+    assert not approved.commit(advance)
+
+
+def test_votes_to_lift_need_a_consortium(empty_world):
+    lift = LiftQuarantine(NET, Text("x"))
+    assert empty_world.refused(LAB, lift).code == "wrong-stage"

@@ -26,6 +26,8 @@ statement-digest-differs statement-invalid token-reused too-deep too-large unkno
 unknown-schema version-out-of-order without-role wrong-arguments wrong-stage
 derivatives-forbidden licence-unclassified
 consent-backdated consent-map-moved consent-proof-fails consent-status-cannot-follow not-on-consent
+quarantine-confirmed quarantine-unconfirmed voted-to-lift
+tainted ancestry-too-large
 """
 
 

@@ -155,3 +155,8 @@ def test_only_artifacts_have_rules():
     with pytest.raises(InvalidField) as caught:
         codec.from_plain({"kind": codec.kind_of(SetPolicy), "schema": 1, **body})
     assert caught.value == InvalidField("/rules/0/artifact_kind", "it must be one of dataset-version, model-version")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RECORDS if kind.edges is not None], ids=lambda kind: kind.name)
+def test_what_has_a_lineage_can_be_marked(kind):
+    assert "tainted_by" in {field.name for field in dataclasses.fields(kind.record)}

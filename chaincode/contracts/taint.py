@@ -8,10 +8,12 @@ from typing import Any
 
 from chaincode.contracts.lineage import parents_of
 from chaincode.contracts.state import Ledger
+from chaincode.domain.consent import SelectionMark
 from chaincode.domain.lifecycle import ArtifactStage, standing_at
 from chaincode.domain.lineage import REPLACES, Edge
 from chaincode.domain.policy import Policy, Stage, Step, taint_rules
 from chaincode.domain.register import edges_of, locate
+from chaincode.domain.selection import Selection
 from chaincode.domain.taint import Cause, Seen, is_refused, look_up, refuse_tainted, step_of
 from chaincode.domain.values import Command, Outcome, Record, Ref
 
@@ -49,7 +51,7 @@ def _mark(ledger: Ledger, outcome: Outcome) -> Outcome:
 
 
 def _look(ledger: Ledger, references: Sequence[Ref]) -> list[Seen]:
-    """What the ledger holds of ancestors: each one's record, what was added to it later, and its stage."""
+    """What the ledger holds of ancestors: each one's record, what was added to it later, its stage, and its mark."""
     wanted: list[tuple[type[Record], tuple[Any, ...]]] = []
     for reference in references:
         kind, parts = locate(reference)
@@ -58,14 +60,19 @@ def _look(ledger: Ledger, references: Sequence[Ref]) -> list[Seen]:
             wanted.append((kind.amended_by, (reference,)))
         if kind.digest:
             wanted.append((ArtifactStage, (reference,)))
+        if kind.record is Selection:
+            wanted.append((SelectionMark, (reference,)))
     found = dict(zip(wanted, ledger.get_all(wanted), strict=True))
     seen = []
     for reference in references:
         kind, parts = locate(reference)
         records = [found[kind.record, parts], found.get((kind.amended_by or kind.record, (reference,)))]
         edges = [edge for record in records if record is not None for edge in edges_of(record)]
-        standing = found.get((ArtifactStage, (reference,)))
-        seen.append(Seen(_above(edges), _cause(ledger, standing)))
+        if found.get((SelectionMark, (reference,))) is not None:
+            cause: Cause | None = Cause.WITHDRAWN
+        else:
+            cause = _cause(ledger, found.get((ArtifactStage, (reference,))))
+        seen.append(Seen(_above(edges), cause))
     return seen
 
 

@@ -167,9 +167,14 @@ class Artifacts:
         return [{"cause": taint.cause.value, "path": [str(one) for one in taint.path]} for taint in found]
 
     def _seen(self, reference: Ref) -> Seen:
+        return Seen(self._above(reference), self._cause(reference))
+
+    def _cause(self, reference: Ref) -> Cause | None:
+        if self._catalogue.find("selection-mark", selection=reference) is not None:
+            return Cause.WITHDRAWN
         held = self._catalogue.find("artifact-stage", artifact=reference)
         stopped = held is not None and self._now(held.value).stage is Stage.QUARANTINED
-        return Seen(self._above(reference), Cause.QUARANTINED if stopped else None)
+        return Cause.QUARANTINED if stopped else None
 
     def _above(self, reference: Ref) -> tuple[Ref, ...]:
         edges = (edge["record"] for edge in self._catalogue.all("edge", child=reference))

@@ -27,7 +27,8 @@ from chaincode.domain.consent import (
 from chaincode.domain.provenance import LawfulBasis
 from chaincode.domain.purposes import PURPOSES, Purpose, RegisterPurpose
 from chaincode.domain.records import Consent
-from chaincode.domain.selection import CommitSelection
+from chaincode.domain.selection import CommitSelection, Selection
+from chaincode.domain.taint import Cause, Taint
 from chaincode.domain.values import (
     SKEW,
     Blob,
@@ -285,6 +286,10 @@ def test_a_change_marks_the_selections_that_hold_its_subjects_once(ward, world):
         ward.held.update([changed])
         assert ward.head.number == number
     assert world.read(SelectionMark, train).number == 2
+    part = replace(chosen, selection=Name("part"), parent=train)
+    world.submit(HOSPITAL, part)
+    path = (Ref("selection:ward:1:part"), train)
+    assert world.read(Selection, "ward", 1, "part").tainted_by == (Taint(Cause.WITHDRAWN, path),)
     command = ward.change((subject(2), said(WITHDRAWN, 2_000)))
     assert world.refused(HOSPITAL, replace(command, affects=(train, train))).code == "repeated-entry"
     absent = Ref("selection:ward:1:test")

@@ -47,6 +47,12 @@ _CONSENT: Final = (
     Parameter("consent", "Consent of every record.", "choice", CONSENT_STATES, default="ConsentUnknown"),
     Parameter("purposes", f"Purposes that the consent covers, comma separated, of {', '.join(PURPOSES)}."),
 )
+_COLUMNS: Final = (
+    Parameter("subject_field", "Column or member that says whose record it is, by your own id of the data subject."),
+    Parameter("consent_field", "Column or member that holds each record's consent state, such as ConsentGiven."),
+    Parameter("purposes_field", "Column or member that holds the purposes that each consent covers."),
+    Parameter("indicated_field", "Column or member that says when the subject indicated it (RFC 3339, or a date)."),
+)
 STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined")
 _STAGE: Final = Parameter("stage", "Only versions at this stage; of data sets and models, those with such a version.",
                          "choice", STAGES)  # fmt: skip
@@ -110,7 +116,7 @@ DATASETS: Final = (
         role="recorder",
         body=Body("dataset:commit-version", bound={"dataset": "{dataset}"}, filled=("number",)),
         uploads=RECORDS_OF,
-        parameters=(*_READING, *_CONSENT),
+        parameters=(*_READING, *_CONSENT, *_COLUMNS),
         answer=outcome("dataset-version"),
         sdk="commit_records",
         verb=Verb("dataset commit"),

@@ -25,6 +25,10 @@ _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ;
     "--consent", default="ConsentUnknown", show_default=True, help="State of every record, such as ConsentGiven."
 )
 @click.option("--purpose", "purposes", multiple=True, help="What it permits, such as research; may be repeated.")
+@click.option("--subject-field", help="Column or member that says whose record it is, by your own id.")
+@click.option("--consent-field", help="Column or member that holds each record's consent state.")
+@click.option("--purposes-field", help="Column or member that holds the purposes that each consent covers.")
+@click.option("--indicated-field", help="Column or member that says when the subject indicated it.")
 @IDEMPOTENCY_KEY
 @using_gateway
 def dataset_commit(

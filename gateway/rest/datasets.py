@@ -10,6 +10,7 @@ from gateway.rest.routing import Call, Reply, View, recorded
 from gateway.services.consent import purposes_of, state_of
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Upload
+from gateway.services.indications import Columns
 from gateway.services.recording import Recorder
 from gateway.services.tables import LONGEST_ID, delimiter_of
 
@@ -55,4 +56,7 @@ def _upload(call: Call, content: BinaryIO) -> Upload:
     purposes = purposes_of(name.strip() for name in named.split(",")) if named else 0
     state = state_of(call.query.get("consent", "ConsentUnknown"))
     delimiter = delimiter_of(call.query.get("delimiter"))
-    return Upload(content, call.media_type, call.query.get("id_field"), delimiter, state, int(purposes))
+    columns = Columns(
+        *(call.query.get(f"{name}_field") or None for name in ("subject", "consent", "purposes", "indicated"))
+    )
+    return Upload(content, call.media_type, call.query.get("id_field"), delimiter, state, int(purposes), columns)

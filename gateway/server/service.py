@@ -40,6 +40,7 @@ from gateway.services.recording import Recorder
 from gateway.services.searching import Search
 from gateway.services.secret import Secret
 from gateway.services.shares import Shares
+from gateway.services.statusmaps import StatusMaps
 from gateway.services.submitter import Submitter
 from gateway.services.trees import Trees
 from gateway.stores.lineagegraph import LineageGraph
@@ -58,6 +59,7 @@ class Parts:
     readmodel: ReadModel
     submissions: Submissions
     records: Records
+    maps: StatusMaps
     keys: Keys
     signer: StatementSigner
     secret: bytes
@@ -140,7 +142,7 @@ def assemble(
     commits = Commits(parts.readmodel.height(), waiters=limits.waiters)
     projector = Projector(parts.blocks, parts.readmodel, commits)
     secret = Secret(parts.secret)
-    drafts = Drafts(parts.records, Trees(parts.records))
+    drafts = Drafts(parts.records, Trees(parts.records), parts.maps, time.time)
     numbering = Numbering(Catalogue(parts.readmodel), drafts.follow)
     attempts = Attempts(
         parts.ledger, parts.submissions, parts.readmodel, commits,

@@ -25,6 +25,7 @@ from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
+from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
 from gateway.stores.readmodel import ReadModelStore
@@ -87,6 +88,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         readmodel=readmodel,
         submissions=SubmissionStore(_open(guard, data, "submissions", durable=True), pinned),
         records=RecordStore(_open(guard, data, "records", durable=True)),
+        maps=ConsentStore(_open(guard, data, "consent", durable=True)),
         keys=open_keys(data, guard),
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, NamedTuple, Self
 
 from chaincode.domain import merkle
 from chaincode.domain.errors import RecordIdRepeated
@@ -20,7 +20,9 @@ from chaincode.domain.records import Consent
 from chaincode.domain.tabular import header_digest
 from chaincode.domain.values import Digest
 from gateway.services.files import RecordFile, opened
+from gateway.services.indications import Columns, Interpreter, Status
 from gateway.services.ports import (
+    Clock,
     Json,
     PortError,
     Reading,
@@ -31,8 +33,11 @@ from gateway.services.ports import (
 )
 from gateway.services.progress import Progress
 from gateway.services.spooled import SpooledFile
+from gateway.services.statusmaps import StatusMaps
 from gateway.services.tables import RepeatedId, Row
 from gateway.services.trees import Trees, batches
+
+_SAYING_NOTHING: Final = Columns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Upload:
     delimiter: str | None = None
     consent: Consent = Consent.UNKNOWN
     purposes: int = 0
+    columns: Columns = _SAYING_NOTHING
+    """Which columns say whose record it is, and what that subject consented to."""
 
     @property
     def size(self) -> int:
@@ -57,6 +64,11 @@ class Upload:
     def table(self) -> RecordFile:
         """The file from its beginning; raises `UnreadableRecords`."""
         return opened(self.content, self.media_type, self.id_field, self.delimiter)
+
+    def interpreter(self, table: RecordFile) -> Interpreter:
+        """What reads subjects and their consent out of the rows of the table."""
+        default = Status(self.consent, self.purposes)
+        return Interpreter(table.reading, self.columns, default, required=self.columns.names)
 
     def taken_over(self) -> Self:
         """The same upload for as long as is wanted, even when this one's file is closed; the caller closes it."""
@@ -70,6 +82,15 @@ class Upload:
         return replace(self, content=content)
 
 
+class _Told(NamedTuple):
+    """A row, whose it is and what that subject indicated."""
+
+    row: Row
+    subject: bytes
+    """Reference; empty where nobody says whose it is."""
+    status: Status
+
+
 def header_of(reading: Reading | None) -> Digest | None:
     """What a version says of its columns; `None` where records are not rows."""
     if reading is None or reading.delimiter is None:
@@ -80,9 +101,11 @@ def header_of(reading: Reading | None) -> Digest | None:
 class Drafts:
     """Writes the records of versions that are to be."""
 
-    def __init__(self, records: Records, trees: Trees) -> None:
+    def __init__(self, records: Records, trees: Trees, maps: StatusMaps, clock: Clock) -> None:
         self._records = records
         self.trees = trees
+        self._maps = maps
+        self._clock = clock
 
     def draft(self, dataset: str, upload: Upload, last: Json | None, progress: Progress) -> Json:
         """Keep the records of a file, and say what the version after `last` is: root, size and how it follows.
@@ -93,12 +116,39 @@ class Drafts:
         table = upload.table()
         base = self._base(table.reading, last)
         if base is not None:
-            rows = _watched(table, progress)
-            if self._begins_with(rows, upload, base):
-                return self._written(dataset, table.reading, _salted(rows, upload), base, last)
+            rows = self._told(dataset, table, upload, progress)
+            if self._begins_with(rows, base):
+                return self._written(dataset, table.reading, self._salted(dataset, rows), base, last)
             progress.records = 0
             table = upload.table()
-        return self._written(dataset, table.reading, _salted(_watched(table, progress), upload), None, last)
+        rows = self._told(dataset, table, upload, progress)
+        return self._written(dataset, table.reading, self._salted(dataset, rows), None, last)
+
+    def _told(self, dataset: str, table: RecordFile, upload: Upload, progress: Progress) -> Iterator["_Told"]:
+        """Each row with its subject's reference, empty where nobody says whose it is, and what that one indicated."""
+        interpreter = upload.interpreter(table)
+        numbered = enumerate(_watched(table, progress), start=1)
+        for batch in batches((row, *interpreter.of(row, number)) for number, row in numbered):
+            if upload.columns.subject is None:
+                yield from (_Told(row, b"", status) for row, _, status in batch)
+                continue
+            subjects = self._maps.references(dataset, [subject for _, subject, _ in batch])
+            for (row, _, status), reference in zip(batch, subjects, strict=True):
+                yield _Told(row, reference, status)
+
+    def _salted(self, dataset: str, found: Iterator["_Told"]) -> Iterator[list[StoredRecord]]:
+        """Records with fresh salts and their leaf hashes, in batches; what subjects indicated is kept for the map."""
+        now = int(self._clock() * 1_000)
+        for batch in batches(found):
+            yield _salted(batch)
+            self._maps.collect(
+                dataset,
+                (
+                    (told.subject, replace(told.status, indicated_at=told.status.indicated_at or now).encode())
+                    for told in batch
+                    if told.subject
+                ),
+            )
 
     def follow(self, dataset: str, root: str, last: Json) -> Json:
         """What the version is that has the records under `root`, where it comes after another one than it was made for.
@@ -133,14 +183,15 @@ class Drafts:
         header = header_of(reading)
         return found if last.get("header") == (None if header is None else str(header)) else None
 
-    def _begins_with(self, rows: Iterator[Row], upload: Upload, base: RecordSet) -> bool:
+    def _begins_with(self, rows: Iterator["_Told"], base: RecordSet) -> bool:
         """Whether the rows begin with the records of `base`; that many of them are taken."""
-        given = (int(upload.consent), upload.purposes)
         for record in self._records.all(base.root):
-            row = next(rows, None)
-            if row is None or (row.id, row.content) != (record.id, record.content):
+            told = next(rows, None)
+            if told is None or (told.row.id, told.row.content, told.subject) != (
+                record.id, record.content, record.subject,
+            ):  # fmt: skip
                 return False
-            if given != (record.consent, record.purposes):
+            if (told.status.state, told.status.purposes) != (record.consent, record.purposes):
                 return False
         return True
 
@@ -206,24 +257,29 @@ def _watched(table: RecordFile, progress: Progress) -> Iterator[Row]:
         yield row
 
 
-def _salted(found: Iterator[Row], upload: Upload) -> Iterator[list[StoredRecord]]:
-    """Records with fresh salts and their leaf hashes, in batches."""
-    tail = merkle.record_tail(upload.consent, upload.purposes)
-    consent, purposes, salt, size = int(upload.consent), upload.purposes, merkle.SALT, merkle.HASH
-    for batch in batches(found):
-        drawn = secrets.token_bytes(salt * len(batch))
-        salts = [drawn[at : at + salt] for at in range(0, len(drawn), salt)]
-        hashes = merkle.record_hashes(
-            (salt, row.id.encode(), row.content, tail) for salt, row in zip(salts, batch, strict=True)
+def _salted(batch: Sequence["_Told"]) -> list[StoredRecord]:
+    salt, size = merkle.SALT, merkle.HASH
+    drawn = secrets.token_bytes(salt * len(batch))
+    salts = [drawn[at : at + salt] for at in range(0, len(drawn), salt)]
+    said = [(int(told.status.state), told.status.purposes) for told in batch]
+    tails = {each: merkle.record_tail(*each) for each in set(said)}
+    hashes = merkle.record_hashes(
+        (salt, told.row.id.encode(), told.row.content, tails[each])
+        for salt, told, each in zip(salts, batch, said, strict=True)
+    )
+    return [
+        StoredRecord(
+            told.row.id, salts[index], told.row.content, *said[index],
+            hashes[index * size : (index + 1) * size], told.subject,
         )
-        yield [
-            StoredRecord(
-                row.id, salts[index], row.content, consent, purposes, hashes[index * size : (index + 1) * size]
-            )
-            for index, row in enumerate(batch)
-        ]
+        for index, told in enumerate(batch)
+    ]  # fmt: skip
 
 
 def _same(one: StoredRecord, other: StoredRecord) -> bool:
     """Whether two records say the same, whatever their salts."""
-    return (one.id, one.content, one.consent, one.purposes) == (other.id, other.content, other.consent, other.purposes)
+    return _said_by(one) == _said_by(other)
+
+
+def _said_by(record: StoredRecord) -> tuple[object, ...]:
+    return record.id, record.content, record.consent, record.purposes, record.subject

@@ -102,15 +102,15 @@ def _reference(field: str, text: str) -> Condition:
 
 
 def _since(text: str) -> Condition:
-    return Within(CREATED, _milliseconds(text), None)
+    return Within(CREATED, instant_of(text), None)
 
 
 def _before(text: str) -> Condition:
     # No entry is older than time itself: only the upper end is asked for.
-    return Within(CREATED, _EARLIEST, _milliseconds(text))
+    return Within(CREATED, _EARLIEST, instant_of(text))
 
 
-def _milliseconds(text: str) -> int:
+def instant_of(text: str) -> int:
     """An instant of RFC 3339, or a date, which begins at midnight UTC; rounded up to whole milliseconds."""
     try:
         if _DATE.fullmatch(text) is not None:

@@ -18,6 +18,8 @@ class StoredRecord:
     """Bit set of 64 purposes."""
     leaf: bytes
     """The leaf hash that was committed, so that a later change can be pinned to this record."""
+    subject: bytes = b""
+    """The reference of its data subject (32 bytes); empty where the file did not say who that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,10 @@ class Records(Protocol):
 
     def find(self, root: str, record_id: str) -> tuple[int, StoredRecord] | None:
         """Position in the tree and record."""
+        ...
+
+    def of_subject(self, root: str, subject: bytes) -> Sequence[tuple[int, str]]:
+        """Positions in the tree and ids of the records of a data subject, in tree order."""
         ...
 
     def sets(self) -> Sequence[RecordSet]:

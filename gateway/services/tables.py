@@ -275,6 +275,11 @@ def rows(
     return Table(content, media_type, id_field, delimiter).rows()
 
 
+def fields_of(row: Row, reading: Reading) -> list[str]:
+    """The fields of a row of CSV that a `Table` has read."""
+    return _split(row.content, reading.delimiter or ",", 0)
+
+
 def split_at_once(row: bytes, delimiter: str) -> list[str] | None:
     """What `tabular.split` says of a row with quotation marks, found by `csv.reader`; None where only it can say.
 

@@ -21,7 +21,7 @@ _READ = 500
 """Records that are read at once."""
 _WRITTEN = 10_000
 """Records that are copied or removed at once; others write in between."""
-_RECORD = "id, salt, content, consent, purposes, leaf"
+_RECORD = "id, salt, content, consent, purposes, leaf, subject"
 _SET = "root, dataset, size, created, reading, key"
 
 
@@ -42,10 +42,10 @@ class RecordStore:
 
     def add(self, key: int, start: int, records: Sequence[StoredRecord]) -> None:
         rows = [
-            (key, start + index, r.id, r.salt, r.content, r.consent, _signed(r.purposes), r.leaf)
+            (key, start + index, r.id, r.salt, r.content, r.consent, _signed(r.purposes), r.leaf, r.subject or None)
             for index, r in enumerate(records)
         ]
-        insert = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        insert = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         try:
             self._database.write(lambda connection: connection.executemany(insert, rows))
         except sqlite3.IntegrityError:
@@ -107,6 +107,14 @@ class RecordStore:
         )
         return None if row is None else (row[0], _record(row[1:]))
 
+    def of_subject(self, root: str, subject: bytes) -> Sequence[tuple[int, str]]:
+        rows = self._database.reader().execute(
+            "SELECT position, id FROM record WHERE set_key = (SELECT key FROM record_set WHERE root = ?) "
+            "AND subject = ? ORDER BY position",
+            (root, subject),
+        )
+        return [(position, record_id) for position, record_id in rows.fetchall()]
+
     def sets(self) -> Sequence[RecordSet]:
         rows = self._database.reader().execute(f"SELECT {_SET} FROM record_set ORDER BY key")  # noqa: S608 - constants
         return [_set(row) for row in rows.fetchall()]
@@ -140,8 +148,8 @@ def _reading(text: str) -> Reading:
 
 
 def _record(row: Sequence[Any]) -> StoredRecord:
-    record_id, salt, content, consent, purposes, leaf = row
-    return StoredRecord(record_id, salt, content, consent, purposes % (1 << 64), leaf)
+    record_id, salt, content, consent, purposes, leaf, subject = row
+    return StoredRecord(record_id, salt, content, consent, purposes % (1 << 64), leaf, subject or b"")
 
 
 def _signed(value: int) -> int:

@@ -27,6 +27,10 @@ class DatasetCalls(Operations):
         delimiter: str | None = None,
         consent: Consent = "ConsentUnknown",
         purposes: Sequence[str] = (),
+        subject_field: str | None = None,
+        consent_field: str | None = None,
+        purposes_field: str | None = None,
+        indicated_field: str | None = None,
         progress: Callable[[Progress], None] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[DatasetVersion]:
@@ -44,11 +48,18 @@ class DatasetCalls(Operations):
             delimiter: what separates fields in CSV; a comma by default.
             consent: of every record.
             purposes: that the consent covers.
+            subject_field: column or member that says whose record it is, by your own id of the data subject. The id
+                stays with your gateway; the ledger never has more than a random reference.
+            consent_field: column or member that holds each record's consent state.
+            purposes_field: column or member that holds the purposes that each consent covers.
+            indicated_field: column or member that says when the subject indicated it.
         """
         if id_field is None and not isinstance(source, bytes) and Path(source).is_dir():
             id_field = "path"
         query = {
             "id_field": id_field, "delimiter": delimiter, "consent": consent, "purposes": ",".join(purposes) or None,
+            "subject_field": subject_field, "consent_field": consent_field, "purposes_field": purposes_field,
+            "indicated_field": indicated_field,
         }  # fmt: skip
         return self._recorded(
             f"/v1/datasets/{segment(dataset)}/versions",

@@ -32,6 +32,7 @@ from gateway.services.ports import (
     Refused,
     Signature,
 )
+from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
 from gateway.stores.readmodel import ReadModelStore
@@ -203,7 +204,7 @@ def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[
     """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "keys"):
+        for name in ("readmodel", "submissions", "records", "consent", "keys"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         keys = KeyStore(opened["keys"])
@@ -214,6 +215,7 @@ def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[
             readmodel=ReadModelStore(opened["readmodel"]),
             submissions=SubmissionStore(opened["submissions"]),
             records=RecordStore(opened["records"]),
+            maps=ConsentStore(opened["consent"]),
             keys=keys,
             signer=FixedSigner(),
             secret=b"s" * 32,

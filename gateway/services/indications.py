@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What data subjects indicated, out of files: who, which state, for which purposes, and when.
+
+In a consent map an indication is a value of 17 bytes: ``state u8 ‖ purposes u64 ‖ indicated_at i64``, big-endian, the
+time in milliseconds since 1970 (UTC). Ids of subjects are never part of it.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, Self
+
+from chaincode.domain.errors import InvalidField
+from chaincode.domain.records import Consent
+from chaincode.domain.values import Instant
+from gateway.services.consent import UnknownTerm, purposes_of, state_of
+from gateway.services.filters import instant_of
+from gateway.services.ports import Reading
+from gateway.services.statusmaps import VALUE
+from gateway.services.tables import LONGEST_ID, Row, Table, UnreadableRecords, fields_of
+
+PERMITTING: Final = (Consent.GIVEN, Consent.RENEWED)
+"""The only states that permit processing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a map says of a subject; ``Status.decode(status.encode()) == status``."""
+
+    state: Consent
+    purposes: int = 0
+    """Bit set of 64 purposes."""
+    indicated_at: int = 0
+    """Milliseconds since 1970 (UTC)."""
+
+    def encode(self) -> bytes:
+        """The 17 bytes of a leaf's value."""
+        return self.state.to_bytes(1) + self.purposes.to_bytes(8) + self.indicated_at.to_bytes(8, signed=True)
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """Read them; `ValueError` for bytes that are not one."""
+        if len(value) != VALUE:
+            raise ValueError(f"a value has {VALUE} bytes, not {len(value)}")
+        return cls(Consent(value[0]), int.from_bytes(value[1:9]), int.from_bytes(value[9:], signed=True))
+
+    def permits(self, purpose: int) -> bool:
+        """Whether processing for the purpose with this bit (0 to 63) is permitted."""
+        return self.state in PERMITTING and bool(self.purposes >> purpose & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns, or members, of a file say what; `None` where none does."""
+
+    subject: str | None = None
+    state: str | None = None
+    purposes: str | None = None
+    indicated_at: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are said."""
+        return tuple(filter(None, (self.subject, self.state, self.purposes, self.indicated_at)))
+
+
+INDICATIONS: Final = Columns("subject", "state", "purposes", "indicated_at")
+"""The columns of a file that holds nothing but indications."""
+
+
+class Interpreter:
+    """Reads subject and status out of each row of a table.
+
+    Purposes are names or IRIs with blanks, commas or semicolons between them, or a JSON list of them. What no column
+    says is as in `default`. Refusals name the record's number in the file, and never a subject.
+
+    Args:
+        named: the set of these purposes; raises `UnknownTerm`.
+        required: columns that must be there.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        columns: Columns,
+        default: Status,
+        *,
+        named: Callable[[tuple[str, ...]], int] = purposes_of,
+        required: tuple[str, ...] = (),
+    ) -> None:
+        self._reading = reading
+        self._columns = columns
+        self._default = default
+        self._named = lru_cache(1_024)(named)
+        missing = [name for name in required if name not in reading.fields] if reading.delimiter is not None else []
+        if missing:
+            reason = f"there is no column {missing[0]!r}; there are {', '.join(reading.fields)[:200]}"
+            raise UnreadableRecords(f"line 1: {reason}", line=1, reason=reason)
+
+    def of(self, row: Row, number: int) -> tuple[str, Status]:
+        """The subject, empty where no column says who it is, and the status; raises `UnreadableRecords`."""
+        if not self._columns.names:
+            return "", self._default
+        try:
+            members = self._members(row)
+            return self._subject(members), self._status(members)
+        except (UnknownTerm, InvalidField, ValueError) as exc:
+            reason = exc.message if isinstance(exc, UnknownTerm) else str(exc)
+            raise UnreadableRecords(f"record {number}: {reason}", index=number, reason=reason) from None
+
+    def _members(self, row: Row) -> Mapping[str, Any]:
+        if self._reading.delimiter is None:
+            members: Mapping[str, Any] = json.loads(row.content)
+            return members
+        return dict(zip(self._reading.fields, fields_of(row, self._reading), strict=True))
+
+    def _subject(self, members: Mapping[str, Any]) -> str:
+        if self._columns.subject is None:
+            return ""
+        subject = members.get(self._columns.subject)
+        if isinstance(subject, int) and not isinstance(subject, bool):
+            subject = str(subject)
+        if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_ID or not subject.isprintable():
+            raise ValueError(f"{self._columns.subject!r} must hold the id of a subject, 1 to {LONGEST_ID} characters")
+        return subject
+
+    def _status(self, members: Mapping[str, Any]) -> Status:
+        default, columns = self._default, self._columns
+        state = members.get(columns.state) if columns.state else None
+        if state is not None and not isinstance(state, str):
+            raise ValueError(f"{columns.state!r} must be a consent state such as ConsentGiven")
+        at = members.get(columns.indicated_at) if columns.indicated_at else None
+        if at is not None and not isinstance(at, str):
+            raise ValueError(f"{columns.indicated_at!r} must be an instant of RFC 3339, or a date, as text")
+        return Status(
+            state_of(state) if state else default.state,
+            default.purposes if columns.purposes is None else self._purposes(members.get(columns.purposes) or ()),
+            int(Instant(instant_of(at))) if at else default.indicated_at,
+        )
+
+    def _purposes(self, said: object) -> int:
+        if isinstance(said, str):
+            return self._named(tuple(said.replace(",", " ").replace(";", " ").split()))
+        if isinstance(said, list | tuple) and all(isinstance(each, str) for each in said):
+            return self._named(tuple(said))
+        raise ValueError(f"{self._columns.purposes!r} must be a list of purposes, or a text with blanks between them")
+
+
+def indications(
+    table: Table, now: int, named: Callable[[tuple[str, ...]], int] = purposes_of
+) -> Iterator[tuple[str, Status]]:
+    """Every indication of a file with the columns `INDICATIONS`, in its order; one record is in memory at a time.
+
+    The last two columns may be left out: what has no time is of `now` (milliseconds).
+    """
+    unknown = Status(Consent.UNKNOWN, 0, now)
+    interpreter = Interpreter(table.reading, INDICATIONS, unknown, named=named, required=INDICATIONS.names[:2])
+    for number, row in enumerate(table.rows(), start=1):
+        subject, status = interpreter.of(row, number)
+        if status.state == Consent.UNKNOWN:
+            reason = f"it has no {INDICATIONS.state!r} that anyone indicated"
+            raise UnreadableRecords(f"record {number}: {reason}", index=number, reason=reason)
+        yield subject, status

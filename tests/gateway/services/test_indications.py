@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose records they are and what subjects indicated, out of the columns of files."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaincode.domain.records import Consent
+from gateway.services.drafting import Drafts, Upload
+from gateway.services.indications import Columns, Status, indications
+from gateway.services.progress import Progress
+from gateway.services.tables import CSV, JSON_LINES, Table, UnreadableRecords
+from gateway.services.trees import Trees, leaf_hashes
+from gateway.stores.consent import ConsentStore
+from gateway.stores.database import Database
+from gateway.stores.records import RecordStore
+
+NOW = 1_800_000_000_000
+DAY = 1_767_225_600_000
+
+
+@given(st.sampled_from(Consent), st.integers(0, 2**64 - 1), st.integers(0, 2**53))
+def test_a_status_is_read_as_it_was_written(state: Consent, purposes: int, at: int) -> None:
+    status = Status(state, purposes, at)
+    assert Status.decode(status.encode()) == status
+    assert len(status.encode()) == 17
+    assert status.permits(63) == (state in (Consent.GIVEN, Consent.RENEWED) and purposes >= 2**63)
+
+
+def read(text: str, media_type: str = CSV) -> list[tuple[str, Status]]:
+    return list(indications(Table(io.BytesIO(text.encode()), media_type), NOW))
+
+
+def test_a_file_of_indications_says_who_what_and_when() -> None:
+    wanted = [
+        ("p1", Status(Consent.GIVEN, 0b11, DAY)),
+        ("p2", Status(Consent.WITHDRAWN, 0, NOW)),
+    ]
+    csv = 'subject,state,purposes,indicated_at\np1,ConsentGiven,"research, model-training",2026-01-01\n'
+    assert read(csv + "p2,ConsentWithdrawn,,\n") == wanted
+    lines = (
+        '{"subject":"p1","state":"ConsentGiven","purposes":["research","model-training"],'
+        '"indicated_at":"2026-01-01T00:00:00Z"}\n{"subject":"p2","state":"ConsentWithdrawn"}\n'
+    )
+    assert read(lines, JSON_LINES) == wanted
+    assert read("state,subject\nConsentWithdrawn,p2\n") == wanted[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("subject,purposes\np1,research\n", "line 1: there is no column 'state'"),
+        ("subject,state\np1,Consented\n", "record 1: 'Consented' is not a consent state"),
+        ("subject,state\np1,ConsentGiven\n,ConsentGiven\n", "record 2: 'subject' must hold the id of a subject"),
+        ("subject,state\np1,\n", "record 1: it has no 'state'"),
+        ("subject,state,purposes\np1,ConsentGiven,everything\n", "record 1: 'everything' is not a purpose"),
+        ("subject,state,indicated_at\np1,ConsentGiven,yesterday\n", "record 1: it must be an instant"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_place_and_no_subject_is(text: str, said: str) -> None:
+    with pytest.raises(UnreadableRecords) as refusal:
+        read(text)
+    assert str(refusal.value).startswith(said)
+    assert "p1" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"subject":"p1","state":7}',
+        '{"subject":["p1"],"state":"ConsentGiven"}',
+        '{"subject":"p1","state":"ConsentGiven","purposes":{"research":true}}',
+        '{"subject":"p1","state":"ConsentGiven","indicated_at":20260101}',
+    ],
+)
+def test_a_member_of_another_type_is_refused(line: str) -> None:
+    with pytest.raises(UnreadableRecords, match="record 1"):
+        read(line, JSON_LINES)
+
+
+@pytest.fixture
+def drafts(tmp_path: Path) -> Iterator[tuple[Drafts, RecordStore, ConsentStore]]:
+    records = Database.open(tmp_path / "records.db", "records", durable=False)
+    consent = Database.open(tmp_path / "consent.db", "consent", durable=False)
+    store, maps = RecordStore(records), ConsentStore(consent)
+    yield Drafts(store, Trees(store), maps, lambda: NOW / 1_000), store, maps
+    records.close()
+    consent.close()
+
+
+COLUMNS = Columns("patient", "agreed", "uses", "on")
+FILE = b"""id,patient,agreed,uses,on
+r1,ann,ConsentGiven,research;model-training,2026-01-01
+r2,bob,ConsentRefused,,2026-01-01
+r3,ann,ConsentGiven,research;model-training,2026-01-01
+"""
+
+
+def test_an_upload_says_whose_each_record_is_and_what_they_agreed_to(
+    drafts: tuple[Drafts, RecordStore, ConsentStore],
+) -> None:
+    maker, store, maps = drafts
+    upload = Upload(io.BytesIO(FILE), CSV, "id", columns=COLUMNS)
+    body = maker.draft("cohort", upload, None, Progress())
+    found = list(store.all(body["root"]))
+    ann, bob = maps.references("cohort", ["ann", "bob"])
+    assert [record.subject for record in found] == [ann, bob, ann]
+    assert [(record.consent, record.purposes) for record in found] == [(2, 3), (4, 0), (2, 3)]
+    assert leaf_hashes(found) == b"".join(record.leaf for record in found)
+    assert store.of_subject(body["root"], ann) == [(0, "r1"), (2, "r3")]
+    assert store.of_subject(body["root"], bytes(32)) == []
+    assert dict(maps.collected("cohort")) == {
+        ann: Status(Consent.GIVEN, 3, DAY).encode(),
+        bob: Status(Consent.REFUSED, 0, DAY).encode(),
+    }
+
+
+def test_a_version_extends_the_last_only_where_subjects_and_consent_are_the_same(
+    drafts: tuple[Drafts, RecordStore, ConsentStore],
+) -> None:
+    maker, _, _ = drafts
+
+    def drafted(content: bytes, last: dict[str, object] | None, columns: Columns = COLUMNS) -> dict[str, object]:
+        return maker.draft("cohort", Upload(io.BytesIO(content), CSV, "id", columns=columns), last, Progress())
+
+    first = drafted(FILE, None)
+    assert drafted(FILE + b"r4,eve,ConsentGiven,research,\n", first)["change"] == "extends"
+    assert drafted(FILE, first, Columns())["change"] == "replaces"
+    assert drafted(FILE, first, Columns(state="agreed", purposes="uses"))["change"] == "replaces"
+
+
+def test_a_column_that_is_not_there_is_named(drafts: tuple[Drafts, RecordStore, ConsentStore]) -> None:
+    with pytest.raises(UnreadableRecords, match="no column 'whose'"):
+        drafts[0].draft("cohort", Upload(io.BytesIO(FILE), CSV, columns=Columns("whose")), None, Progress())

@@ -33,6 +33,7 @@ it, and a page is a list of entries. Instants are milliseconds since 1970-01-01T
 `NotRequired` is left out where it has no value."""
 _INSTANT: Final = "Milliseconds since 1970-01-01T00:00:00Z."
 _PARTS: Final = {
+    "ConsentIndication": "What a data subject said, and when.",
     "DifferenceCounts": "How many records differ, and how.",
     "DisabledMember": "A member whose definition on the channel this gateway does not understand.",
     "EvidenceRecord": "The one record that evidence is about; its content is base64.",
@@ -42,6 +43,7 @@ _PARTS: Final = {
     "KindCount": "How many there are of a kind.",
     "ReachedArtifact": "An artifact that a lineage comes to.",
     "Key": "The API key that a request came with.",
+    "MapProof": "The way from a consent map's root to a data subject's place in it, in base64.",
     "Problem": "What is answered to what was refused or failed (RFC 9457).",
     "Said": "What one organisation says a transaction answered.",
     "SearchResult": "A record that was found.",

@@ -75,6 +75,7 @@ _ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
 _VOUCHING: Final = ("vouching",)
 _REASON: Final = ("reason",)
 _TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gateway's work on it"
+_TAKES_INDICATIONS: Final = "takes what subjects indicated, and proves it against the map that this gateway holds"
 _FILLED_IN: Final = "the gateway looks up the digest of what is recorded, or signs the statement"
 
 DATASETS: Final = (
@@ -239,10 +240,13 @@ CONSENT: Final = (
         method="POST",
         path="/v1/datasets/{dataset}/consent",
         role="recorder",
-        body=Body("consent:open", bound={"dataset": "{dataset}"}),
+        body=Body("consent:open", bound={"dataset": "{dataset}"}, filled=("root", "size")),
+        uploads=RECORDS_OF,
+        optional_body=True,
         answer=outcome("consent-map-version"),
         sdk="open_consent",
-        verb=Verb("consent open", help="Open the consent map of a data set of yours.", file="option"),
+        verb=Verb("consent open", help="Open the consent map of a data set of yours."),
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_INDICATIONS),
     ),
     Operation(
         name="getConsent",
@@ -261,9 +265,27 @@ CONSENT: Final = (
         path="/v1/datasets/{dataset}/consent/changes",
         role="recorder",
         body=Body("consent:change", bound={"dataset": "{dataset}"}),
+        uploads=RECORDS_OF,
         answer=outcome("consent-map-version"),
         sdk="change_consent",
-        verb=Verb("consent change", help="Record the proven changes in FILE (JSON).", file="argument"),
+        verb=Verb("consent change"),
+        codes={404: ("consent-map-not-held",), 409: ("consent-map-behind",)},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_INDICATIONS),
+    ),
+    Operation(
+        name="proveConsent",
+        does="Evidence of what a data subject's consent is, or that there is none; its controller's gateway has it.",
+        path="/v1/datasets/{dataset}/consent/proof",
+        role="recorder",
+        parameters=(
+            Parameter("subject", "Your own id of the data subject.", required=True),
+            Parameter("number", "A version of the consent map; the last one by default.", "number", most=999_999_999),
+        ),
+        answer=report("ConsentEvidence"),
+        sdk="consent_proof",
+        verb=Verb("consent proof", help="Print evidence of a data subject's consent."),
+        codes={404: ("consent-map-not-held", "subject-unknown"), 409: ("consent-map-behind",)},
+        odd={"rest": "computed from the map that this gateway holds", "cli": "takes the subject as an argument"},
     ),
     Operation(
         name="listConsentVersions",
@@ -805,6 +827,10 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
 
 BESIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "consent give": "calls `changeConsent` with that state",
+        "consent refuse": "calls `changeConsent` with that state",
+        "consent renew": "calls `changeConsent` with that state",
+        "consent withdraw": "calls `changeConsent` with that state",
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
         "show": "joins what several operations answer about one reference",
         "verify": "checks a file of evidence offline, and asks no gateway",
@@ -836,6 +862,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "operation": "0b5f3e1c9d7a4c52",
         "transaction": "5f" * 32,
         "id": "p1",
+        "subject": "patient-17",
         "q": "breast cancer",
     }
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.consent import SAYINGS, consent_change, consent_open, consent_proof, saying
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.cli.datasets import dataset_commit, dataset_proof, dataset_verify
 from gateway.cli.endorsing import artifact, inbox
@@ -215,6 +216,10 @@ add_verbs(
     main,
     {
         "artifact": artifact,
+        **{f"consent {verb}": saying(verb) for verb in SAYINGS},
+        "consent change": consent_change,
+        "consent open": consent_open,
+        "consent proof": consent_proof,
         "dataset commit": dataset_commit,
         "dataset proof": dataset_proof,
         "dataset verify": dataset_verify,

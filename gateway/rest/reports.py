@@ -91,6 +91,7 @@ _FACTS_OF_THE_GATEWAY: Final[Mapping[str, Schema]] = {
     "grpc": _TEXT,
     "header": _TEXT,
     "height": _WHOLE,
+    "held": _WHOLE,
     "index": _WHOLE,
     "limit": _WHOLE,
     "line": _WHOLE,
@@ -180,6 +181,23 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "record": reference("EvidenceRecord"),
         }
     ),
+    "ConsentEvidence": _object(
+        {
+            "kind": {"const": "consent-evidence"},
+            "schema": _WHOLE,
+            "channel": _TEXT,
+            "version": reference("ConsentMapVersion"),
+            "transaction": reference("Transaction"),
+            "subject": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The subject's reference."},
+            "status": _perhaps("ConsentIndication", "What the subject indicated; null where it is not in the map."),
+            "proof": reference("MapProof"),
+        }
+    ),
+    "ConsentIndication": _object({"status": reference("ConsentStatus"), "purposes": _TEXT, "indicated_at": _WHOLE}),
+    "MapProof": {
+        "description": "The way from the map's root to the subject's place in it.",
+        **_object({name: {"type": "string", "contentEncoding": "base64"} for name in ("siblings", "leaf")}),
+    },
     "EvidenceRecord": _object(
         {"id": _TEXT, "content": {"type": "string", "contentEncoding": "base64"}, "header": reference("Header")},
         "header",

@@ -13,7 +13,7 @@ from flask import Flask
 
 from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
-from gateway.rest import artifacts, datasets, lineage, models, operations, policies, search
+from gateway.rest import artifacts, consent, datasets, lineage, models, operations, policies, search
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
@@ -26,6 +26,7 @@ from gateway.services.artifacts import Artifacts, Speaker
 from gateway.services.attempts import Attempts, Limits
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
+from gateway.services.consenting import Consents
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Drafts
 from gateway.services.ledgerview import LedgerView
@@ -210,6 +211,7 @@ def _nouns(
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     by_hand = {
         **datasets.views(recorder, Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts)),
+        **consent.views(recorder, Consents(recorder, catalogue, parts.maps, place.channel, time.time)),
         **models.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),

@@ -15,10 +15,11 @@ from chaincode.domain.errors import InvalidField
 from chaincode.domain.records import Consent
 from chaincode.domain.values import Instant
 from gateway.services.consent import UnknownTerm, purposes_of, state_of
+from gateway.services.files import RecordFile
 from gateway.services.filters import instant_of
 from gateway.services.ports import Reading
 from gateway.services.statusmaps import VALUE
-from gateway.services.tables import LONGEST_ID, Row, Table, UnreadableRecords, fields_of
+from gateway.services.tables import LONGEST_ID, Row, UnreadableRecords, fields_of
 
 PERMITTING: Final = (Consent.GIVEN, Consent.RENEWED)
 """The only states that permit processing."""
@@ -148,7 +149,7 @@ class Interpreter:
 
 
 def indications(
-    table: Table, now: int, named: Callable[[tuple[str, ...]], int] = purposes_of
+    table: RecordFile, now: int, named: Callable[[tuple[str, ...]], int] = purposes_of
 ) -> Iterator[tuple[str, Status]]:
     """Every indication of a file with the columns `INDICATIONS`, in its order; one record is in memory at a time.
 

@@ -29,6 +29,8 @@ __all__ = [
     "CommitSelection",
     "ConfirmQuarantine",
     "Consent",
+    "ConsentEvidence",
+    "ConsentIndication",
     "ConsentMap",
     "ConsentMapEntry",
     "ConsentMapVersion",
@@ -86,6 +88,7 @@ __all__ = [
     "LiftVote",
     "Lineage",
     "LineagePage",
+    "MapProof",
     "MediaType",
     "Member",
     "Metric",
@@ -375,6 +378,29 @@ class ConfirmQuarantine(TypedDict):
     """Make the quarantine that another member imposed a lasting one."""
 
     reason: str
+
+
+class ConsentEvidence(TypedDict):
+    """What `consent_proof` answers."""
+
+    kind: Literal["consent-evidence"]
+    schema: int
+    channel: str
+    version: "ConsentMapVersion"
+    transaction: "Transaction"
+    subject: str
+    """The subject's reference."""
+    status: "ConsentIndication | None"
+    """What the subject indicated; null where it is not in the map."""
+    proof: "MapProof"
+
+
+class ConsentIndication(TypedDict):
+    """What a data subject said, and when."""
+
+    status: "ConsentStatus"
+    purposes: str
+    indicated_at: int
 
 
 class ConsentMap(TypedDict):
@@ -807,6 +833,7 @@ class Facts(TypedDict):
     grpc: NotRequired[str]
     header: NotRequired[str]
     height: NotRequired[int]
+    held: NotRequired[int]
     identifier: NotRequired[str]
     index: NotRequired[int]
     kind: NotRequired[str]
@@ -1002,6 +1029,13 @@ class LineagePage(TypedDict):
     kinds: Sequence["KindCount"]
 
 
+class MapProof(TypedDict):
+    """The way from the map's root to the subject's place in it."""
+
+    siblings: str
+    leaf: str
+
+
 class Member(TypedDict):
     """An organisation of the consortium and what it is there."""
 
@@ -1126,8 +1160,8 @@ class Node(TypedDict):
 class OpenConsent(TypedDict):
     """Begin the consent map of one's own data set with the root of what is known of its subjects."""
 
-    root: str
-    size: int
+    root: NotRequired[str]
+    size: NotRequired[int]
 
 
 class Origin(TypedDict):

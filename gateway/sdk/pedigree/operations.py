@@ -11,8 +11,8 @@ from pedigree.documents import (
     ArtifactStage,
     ArtifactStatus,
     Caller,
+    ConsentEvidence,
     ConsentMapEntry,
-    ConsentMapVersion,
     ConsentMapVersionEntry,
     ConsentMapVersionPage,
     Dataset,
@@ -70,7 +70,6 @@ from pedigree.documents import (
     SelectionPage,
     Sensitivity,
     Stage,
-    SubjectChange,
     Submission,
     TaintRules,
     TrainingRunEntry,
@@ -488,24 +487,6 @@ class Operations(Calls):
         )
         return found
 
-    def open_consent(
-        self,
-        dataset: str,
-        *,
-        root: str,
-        size: int,
-        endorsing_organisations: Sequence[str] | None = None,
-        idempotency_key: str | None = None,
-    ) -> Recorded[ConsentMapVersion]:
-        """Open the consent map of your data set, with the root over what its subjects have said."""
-        fields = {
-            "root": root,
-            "size": size,
-        }
-        return self._record(
-            f"/v1/datasets/{segment(dataset)}/consent", fields, idempotency_key, endorsing_organisations
-        )
-
     def consent(self, dataset: str, source: From | None = None) -> ConsentMapEntry:
         """Read the consent map of a data set as it is now.
 
@@ -516,27 +497,17 @@ class Operations(Calls):
         found: ConsentMapEntry = self._get(f"/v1/datasets/{segment(dataset)}/consent", **{"from": source})
         return found
 
-    def change_consent(
-        self,
-        dataset: str,
-        *,
-        number: int,
-        previous_root: str,
-        changes: Sequence[SubjectChange],
-        affects: Sequence[str] | None = None,
-        endorsing_organisations: Sequence[str] | None = None,
-        idempotency_key: str | None = None,
-    ) -> Recorded[ConsentMapVersion]:
-        """Change what up to 500 subjects have said, each with the proof of what it was before."""
-        fields = {
-            "number": number,
-            "previous_root": previous_root,
-            "changes": changes,
-            "affects": affects,
-        }
-        return self._record(
-            f"/v1/datasets/{segment(dataset)}/consent/changes", fields, idempotency_key, endorsing_organisations
+    def consent_proof(self, dataset: str, subject: str, *, number: int | None = None) -> ConsentEvidence:
+        """Evidence of what a data subject's consent is, or that there is none; its controller's gateway has it.
+
+        Args:
+            subject: Your own id of the data subject.
+            number: A version of the consent map; the last one by default.
+        """
+        found: ConsentEvidence = self._get(
+            f"/v1/datasets/{segment(dataset)}/consent/proof", subject=subject, number=number
         )
+        return found
 
     def consent_versions(
         self,

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pedigree consent`: open a data set's consent map, record what subjects indicate, prove it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from gateway.cli.answers import recorded
+from gateway.cli.console import dumps
+from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
+
+SAYINGS: Final = {
+    "give": ("ConsentGiven", "Record that subjects gave their consent."),
+    "renew": ("RenewedConsentGiven", "Record that subjects renewed their consent."),
+    "refuse": ("ConsentRefused", "Record that subjects refused their consent."),
+    "withdraw": ("ConsentWithdrawn", "Record that subjects withdrew their consent."),
+}
+"""The verbs that record one state, and what each means."""
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("file", type=FILE, required=False)
+@IDEMPOTENCY_KEY
+@using_gateway
+def consent_open(pedigree: Any, dataset: str, file: Path | None, idempotency_key: str | None, as_json: bool) -> None:
+    """Open the consent map of a data set of yours, once.
+
+    It begins with what the columns of the records said (`dataset commit --subject-field`), and with what FILE says: CSV
+    or JSON Lines with subject, state, purposes and indicated_at. Ids of subjects stay with your gateway.
+    """
+    recorded(pedigree.open_consent(dataset, file or (), idempotency_key=idempotency_key), as_json)
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("file", type=FILE)
+@IDEMPOTENCY_KEY
+@using_gateway
+def consent_change(pedigree: Any, dataset: str, file: Path, idempotency_key: str | None, as_json: bool) -> None:
+    """Record what up to 500 data subjects indicated.
+
+    FILE is CSV or JSON Lines with subject, state, purposes and indicated_at.
+    """
+    recorded(pedigree.change_consent(dataset, file, idempotency_key=idempotency_key), as_json)
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("subject")
+@click.option("--number", type=click.IntRange(1), help="A version of the consent map; the last one by default.")
+@using_gateway
+def consent_proof(pedigree: Any, dataset: str, subject: str, number: int | None, as_json: bool) -> None:
+    """Print evidence of a subject's consent, or of its absence.
+
+    It shows the subject's random reference, and not your id of the subject.
+    """
+    click.echo(dumps(pedigree.consent_proof(dataset, subject=subject, number=number)))
+
+
+def saying(verb: str) -> click.Command:
+    """The verb that records one state for subjects."""
+    state, meaning = SAYINGS[verb]
+
+    def say(
+        pedigree: Any, dataset: str, subjects: Sequence[str], purposes: Sequence[str], at: str | None,
+        idempotency_key: str | None, as_json: bool,
+    ) -> None:  # fmt: skip
+        said = {"state": state, "purposes": list(purposes), **({} if at is None else {"indicated_at": at})}
+        indications = [{"subject": subject, **said} for subject in subjects]
+        recorded(pedigree.change_consent(dataset, indications, idempotency_key=idempotency_key), as_json)
+
+    decorated = using_gateway(say)
+    for parameter in (
+        IDEMPOTENCY_KEY,
+        click.option("--at", help="When they indicated it (RFC 3339, or a date); now by default."),
+        click.option("--purpose", "purposes", multiple=True, help="What it covers, such as research; may be repeated."),
+        click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT..."),
+        click.argument("dataset"),
+    ):
+        decorated = parameter(decorated)
+    return click.command(help=meaning)(decorated)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Consent of data subjects: their controller's map, its changes and proofs."""
+
+from collections.abc import Mapping
+
+from chaincode.domain.values import Name
+from gateway.rest.problems import HttpProblem
+from gateway.rest.routing import Call, Reply, View, recorded
+from gateway.services.consenting import Consents
+from gateway.services.drafting import Upload
+from gateway.services.recording import Recorder
+from gateway.services.tables import LONGEST_ID
+
+
+def views(recorder: Recorder, consents: Consents) -> Mapping[str, View]:
+    """The operations on consent that do not follow from their rows, by name."""
+
+    def opened(call: Call) -> Reply:
+        name = Name(call.path["dataset"])
+        if call.upload is None and call.json:
+            return recorded(recorder.record(call.recording, "consent:open", call.json, dataset=name))
+        upload = None if call.upload is None else Upload(call.upload, call.media_type)
+        return recorded(consents.open(call.recording, name, upload))
+
+    def changed(call: Call) -> Reply:
+        name = Name(call.path["dataset"])
+        if call.upload is None:
+            return recorded(recorder.record(call.recording, "consent:change", call.json, dataset=name))
+        return recorded(consents.change(call.recording, name, Upload(call.upload, call.media_type)))
+
+    def proven(call: Call) -> Reply:
+        return Reply(consents.proof(Name(call.path["dataset"]), _subject(call), _number(call)))
+
+    return {"openConsent": opened, "changeConsent": changed, "proveConsent": proven}
+
+
+def _subject(call: Call) -> str:
+    subject = call.query.get("subject", "")
+    if not 1 <= len(subject) <= LONGEST_ID:
+        detail = f"subject is your id of a data subject, 1 to {LONGEST_ID} characters."
+        raise HttpProblem(400, "invalid-parameter", detail, parameter="subject")
+    return subject
+
+
+def _number(call: Call) -> int | None:
+    text = call.query.get("number")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:10]) <= 999_999_999:
+        raise HttpProblem(400, "invalid-parameter", "number is a version of the map, from 1.", parameter="number")
+    return int(text)

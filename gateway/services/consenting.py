@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Consent at its controller: the map is opened, changed and proven, and follows what the ledger holds of it.
+
+Where another change was first, one that was made for the version before is made again for the new one, as long as the
+new one is known here. Ids of subjects are in files and queries only; the ledger gets references.
+"""
+
+import base64
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from chaincode.domain.consent import MOST_CHANGES, STATUSES
+from chaincode.domain.errors import MapMoved
+from chaincode.domain.values import Command, Name, Purposes, SignedInstant
+from gateway.services.catalogue import Catalogue, shown
+from gateway.services.drafting import Upload
+from gateway.services.failures import Category, PortError
+from gateway.services.indications import Status, indications
+from gateway.services.ports import Clock, Failed, Json
+from gateway.services.recording import Recorder, command_from
+from gateway.services.statusmaps import MapState, MapUnknown, StatusMaps, Step
+from gateway.services.submitter import Answer, Intent
+from gateway.services.tables import UnreadableRecords
+from gateway.services.trees import batches
+
+EVIDENCE_KIND: Final = "consent-evidence"
+EVIDENCE_SCHEMA: Final = 1
+_ATTEMPTS: Final = 5
+"""How often one change is made again because another was first."""
+
+
+class SubjectUnknown(PortError):
+    """No record and no indication of that data subject was ever given to this gateway."""
+
+    code = "subject-unknown"
+    category = Category.NOT_FOUND
+
+
+class Consents:
+    """Opens, changes and proves the consent maps of this organisation's data sets; thread-safe."""
+
+    def __init__(self, recorder: Recorder, catalogue: Catalogue, maps: StatusMaps, channel: str, clock: Clock) -> None:
+        self._recorder = recorder
+        self._catalogue = catalogue
+        self._maps = maps
+        self._channel = channel
+        self._clock = clock
+        self._turn = threading.Lock()
+
+    def open(self, intent: Intent, dataset: Name, upload: Upload | None) -> Answer:
+        """Open the map over what was collected with the records, and over what a file of indications says."""
+
+        def build() -> Command:
+            if upload is not None:
+                for batch in batches(indications(upload.table(), self._now())):
+                    references = self._maps.references(dataset, [subject for subject, _ in batch])
+                    values = zip(references, (status.encode() for _, status in batch), strict=True)
+                    self._maps.collect(dataset, values)
+            state = self._maps.build(dataset)
+            return command_from("consent:open", {"root": state.root.hex(), "size": state.size}, {"dataset": dataset})
+
+        with self._turn:
+            answer = self._recorder.submit(intent, "consent:open", build)
+        self.follow(dataset)
+        return answer
+
+    def change(self, intent: Intent, dataset: Name, upload: Upload) -> Answer:
+        """Record what up to 500 subjects indicated, each proven against the map as it is.
+
+        Raises `MapUnknown`, `MapBehind`, and what `Recorder.submit` raises.
+        """
+        said: list[tuple[str, Status]] = []
+        for each in indications(upload.table(), self._now()):
+            if len(said) == MOST_CHANGES:
+                raise UnreadableRecords(f"one transaction changes at most {MOST_CHANGES} subjects", limit=MOST_CHANGES)
+            said.append(each)
+
+        def build() -> Command:
+            head = self._head(dataset)
+            references = self._maps.references(dataset, [subject for subject, _ in said])
+            values = [(each, status.encode()) for each, (_, status) in zip(references, said, strict=True)]
+            draft = self._maps.draft(dataset, head.number, values)
+            body = {
+                "number": head.number + 1,
+                "previous_root": head.root.hex(),
+                "changes": list(map(_plain, draft.steps)),
+            }
+            return command_from("consent:change", body, {"dataset": dataset})
+
+        with self._turn:
+            answer = self._made_again(intent, dataset, build)
+        self.follow(dataset)
+        return answer
+
+    def _made_again(self, intent: Intent, dataset: Name, build: Callable[[], Command]) -> Answer:
+        """The answer to a change, or to what was made of it where another was first.
+
+        Each attempt has a key of its own that follows from the first, so that a repeated request takes the same way.
+        """
+        answer = self._recorder.submit(intent, "consent:change", build)
+        for attempt in range(2, _ATTEMPTS + 1):
+            ending = answer.ending
+            if not isinstance(ending, Failed) or ending.code != MapMoved.code:
+                return answer
+            head = self._head(dataset)
+            if not answer.replayed and head.root.hex() != ending.facts.get("root"):
+                return answer
+            again = replace(intent, key=f"{intent.key}~{attempt}")
+            answer = self._recorder.submit(again, "consent:change", build)
+        return answer
+
+    def proof(self, dataset: Name, subject: str, number: int | None = None) -> Json:
+        """Evidence of what a subject's consent is in a version of the map, the last one by default.
+
+        Its `status` is null where the subject is absent from that version. It holds the subject's reference and
+        nothing else of the subject.
+        """
+        head = self._head(dataset)
+        reference = self._maps.reference(dataset, subject)
+        if reference is None:
+            raise SubjectUnknown(f"this gateway knows no such subject of {dataset}", dataset=dataset)
+        number = head.number if number is None else number
+        way = self._maps.find(dataset, number, reference)
+        own = way.terminal[1] if way.terminal is not None and way.terminal[0] == reference else None
+        entry = self._catalogue.get("consent-map-version", f"consent-map-version:{dataset}:{number}",
+                                    dataset=dataset, number=str(number))  # fmt: skip
+        return {
+            "kind": EVIDENCE_KIND,
+            "schema": EVIDENCE_SCHEMA,
+            "channel": self._channel,
+            "version": entry["record"],
+            "transaction": entry["transaction"],
+            "subject": reference.hex(),
+            "status": None if own is None else _said(own),
+            "proof": {
+                "siblings": base64.b64encode(b"".join(way.siblings)).decode(),
+                "leaf": base64.b64encode(b"" if way.terminal is None else b"".join(way.terminal)).decode(),
+            },
+        }
+
+    def follow(self, dataset: Name) -> MapState | None:
+        """The last version of the map, once all that is known of the ledger's has been followed."""
+        head = self._maps.head(dataset)
+        while True:
+            number = 1 if head is None else head.number + 1
+            entry = self._catalogue.find("consent-map-version", dataset=dataset, number=str(number))
+            if entry is None:
+                return head
+            head = self._maps.settle(dataset, number, bytes.fromhex(shown(entry)["record"]["root"]))
+
+    def _head(self, dataset: Name) -> MapState:
+        head = self.follow(dataset)
+        if head is None:
+            raise MapUnknown(f"no consent map of {dataset} is open", dataset=dataset)
+        return head
+
+    def _now(self) -> int:
+        return int(self._clock() * 1_000)
+
+
+def _plain(step: Step) -> Json:
+    """A change as the law takes it."""
+    change: Json = {
+        "subject": step.reference.hex(),
+        "new": _said(step.value),
+        "siblings": base64.b64encode(b"".join(step.path.siblings)).decode(),
+    }
+    if step.before is not None:
+        return {**change, "old": _said(step.before)}
+    if step.path.terminal is not None:
+        change["other"] = base64.b64encode(b"".join(step.path.terminal)).decode()
+    return change
+
+
+def _said(value: bytes) -> Json:
+    status = Status.decode(value)
+    return {
+        "status": STATUSES[status.state].value,
+        "purposes": str(Purposes(status.purposes)),
+        "indicated_at": int(SignedInstant(status.indicated_at)),
+    }

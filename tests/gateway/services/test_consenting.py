@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A controller's consent map beside the law: what the gateway builds the law takes, and what it proves holds."""
+
+import base64
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from chaincode.domain import codec, sparsemerkle
+from chaincode.domain.consent import ChangeConsent, ConsentMap, OpenConsent, change_consent, open_consent
+from chaincode.domain.errors import LedgerError, RecordNotFound
+from chaincode.domain.provenance import Dataset, LawfulBasis
+from chaincode.domain.values import Command, Digest, Instant, Name, Number, OrgId
+from gateway.services.catalogue import Catalogue
+from gateway.services.consenting import Consents, SubjectUnknown
+from gateway.services.drafting import Upload
+from gateway.services.endings import Failed, Recorded, failed
+from gateway.services.indications import Status
+from gateway.services.ports import Entry, Json
+from gateway.services.recording import Recorder
+from gateway.services.statusmaps import MapBehind, MapUnknown
+from gateway.services.submitter import Answer, Intent
+from gateway.services.tables import CSV, UnreadableRecords
+from gateway.stores.consent import ConsentStore
+from gateway.stores.database import Database
+
+DATASET = Name("cohort")
+OWNER = OrgId("HospitalMSP")
+NOW = 1_800_000_000.0
+OPENED = b"""subject,state,purposes,indicated_at
+ann,ConsentGiven,model-training,2026-01-01
+bob,ConsentGiven,care,2026-01-01
+"""
+
+
+class Law:
+    """The ledger of one consent map: the rules themselves, and the records that they write."""
+
+    def __init__(self) -> None:
+        self.dataset = cast("Dataset", _Owned())
+        self.head: ConsentMap | None = None
+        self.versions: dict[str, Json] = {}
+        self.answers: dict[str, Answer] = {}
+        self.before: Callable[[], None] | None = None
+        """Happens once, between the making of a command and its decision."""
+
+    def submit(self, intent: Intent, function: str, build: Callable[[], Command]) -> Answer:
+        if intent.key in self.answers:
+            return Answer(self.answers[intent.key].ending, "s", replayed=True)
+        command = codec.from_json(codec.to_json(build()))
+        assert isinstance(command, OpenConsent | ChangeConsent)
+        if (before := self.before) is not None:
+            self.before = None
+            before()
+        self.answers[intent.key] = answer = Answer(self.decided(command), "s")
+        return answer
+
+    def decided(self, command: OpenConsent | ChangeConsent) -> Recorded | Failed:
+        known: dict[str, Any] = {"by": OWNER, "at": Instant(int(NOW * 1_000)), "dataset": self.dataset}
+        try:
+            if isinstance(command, OpenConsent):
+                outcome = open_consent(command, existing=self.head, **known)
+            else:
+                outcome = change_consent(command, head=self.head, selections=(), marks=(), **known)
+        except LedgerError as refusal:
+            return failed(refusal)
+        version, self.head = outcome.writes[0], cast("ConsentMap", outcome.writes[1])
+        plain = cast("Json", codec.to_plain(version))
+        self.versions[str(plain["number"])] = plain
+        return Recorded({"record": plain}, 1)
+
+    def find(self, kind: str, *, dataset: str, number: str) -> Entry | None:
+        assert (kind, dataset) == ("consent-map-version", DATASET)
+        found = self.versions.get(number)
+        return None if found is None else Entry("key", kind, found, "ab" * 32, 1, "2026-11-29T00:00:00Z")
+
+    def get(self, kind: str, reference: str, *, dataset: str, number: str) -> Json:
+        found = self.find(kind, dataset=dataset, number=number)
+        if found is None:
+            raise RecordNotFound(reference)
+        return {"record": found.value, "transaction": {"id": found.transaction_id}}
+
+
+class _Owned:
+    owner = OWNER
+    basis = LawfulBasis.CONSENT
+
+
+@pytest.fixture
+def law() -> Law:
+    return Law()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ConsentStore]:
+    database = Database.open(tmp_path / "consent.db", "consent", durable=False)
+    yield ConsentStore(database)
+    database.close()
+
+
+@pytest.fixture
+def consents(law: Law, store: ConsentStore) -> Consents:
+    return over(law, store)
+
+
+def over(law: Law, store: ConsentStore) -> Consents:
+    return Consents(cast("Recorder", law), cast("Catalogue", law), store, "pedigree", lambda: NOW)
+
+
+def intent(key: str) -> Intent:
+    return Intent("client", key, "digest")
+
+
+def upload(text: bytes) -> Upload:
+    return Upload(io.BytesIO(text), CSV)
+
+
+def said(subject: str, state: str, at: str = "2026-05-01") -> Upload:
+    return upload(f"subject,state,purposes,indicated_at\n{subject},{state},model-training,{at}\n".encode())
+
+
+def shown_by(evidence: Json) -> bytes | None:
+    """What the evidence proves, by the law's own lines."""
+    proof = sparsemerkle.Proof(*(base64.b64decode(evidence["proof"][name]) for name in ("siblings", "leaf")))
+    return sparsemerkle.verify(bytes.fromhex(evidence["version"]["root"]), bytes.fromhex(evidence["subject"]), proof)
+
+
+def test_given_withdrawn_and_absent_are_proven_as_of_every_version(consents: Consents, law: Law) -> None:
+    assert isinstance(consents.open(intent("1"), DATASET, upload(OPENED)).ending, Recorded)
+    assert isinstance(consents.change(intent("2"), DATASET, said("eve", "ConsentGiven")).ending, Recorded)
+    assert isinstance(consents.change(intent("3"), DATASET, said("ann", "ConsentWithdrawn")).ending, Recorded)
+    states = {
+        (subject, number): consents.proof(DATASET, subject, number)
+        for subject in ("ann", "bob", "eve")
+        for number in (1, 2, 3)
+    }
+    for (subject, number), evidence in states.items():
+        value = shown_by(evidence)
+        assert (value is None) == ((subject, number) == ("eve", 1)) == (evidence["status"] is None)
+        if value is not None:
+            status = Status.decode(value)
+            permitted = status.permits(1)
+            assert permitted == (subject == "eve" or (subject == "ann" and number < 3))
+            assert evidence["status"]["indicated_at"] == status.indicated_at
+        assert f"'{subject}'" not in str(evidence)
+    assert states["ann", 3]["status"]["status"] == "ConsentWithdrawn"
+    assert consents.proof(DATASET, "ann")["version"]["number"] == 3
+
+
+def test_a_change_that_another_was_before_is_made_again(consents: Consents, law: Law, store: ConsentStore) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    other = over(law, store)
+    law.before = lambda: cast("None", other.change(intent("other"), DATASET, said("bob", "ConsentWithdrawn")))
+    mine = consents.change(intent("mine"), DATASET, said("ann", "ConsentWithdrawn"))
+    assert isinstance(mine.ending, Recorded)
+    assert mine.ending.body["record"]["number"] == 3
+    assert [consents.proof(DATASET, each)["status"]["status"] for each in ("ann", "bob")] == ["ConsentWithdrawn"] * 2
+    again = consents.change(intent("mine"), DATASET, said("ann", "ConsentWithdrawn"))
+    assert again.replayed
+    assert again.ending == mine.ending
+
+
+def test_a_change_after_another_gateways_is_refused_with_the_root_to_build_on(consents: Consents, law: Law) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    assert law.head is not None
+    moved = law.head
+    law.before = lambda: setattr(law, "head", _moved(moved))
+    ending = consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn")).ending
+    assert isinstance(ending, Failed)
+    assert (ending.code, ending.facts["number"], ending.facts["root"]) == ("consent-map-moved", 7, "ab" * 32)
+    law.versions["2"] = {**law.versions["1"], "number": 2, "root": "cd" * 32}
+    with pytest.raises(MapBehind):
+        consents.change(intent("3"), DATASET, said("ann", "ConsentWithdrawn"))
+
+
+def _moved(head: ConsentMap) -> ConsentMap:
+    return replace(head, number=Number(7), root=Digest(bytes.fromhex("ab" * 32)))
+
+
+def test_what_the_ledger_recorded_before_a_crash_is_followed_by_the_next_process(
+    consents: Consents, law: Law, store: ConsentStore
+) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+
+    original = law.submit
+
+    def recorded_and_lost(*args: Any) -> Answer:
+        original(*args)
+        raise KeyboardInterrupt
+
+    law.submit = recorded_and_lost  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    law.submit = original  # type: ignore[method-assign]
+    assert store.head(DATASET) is not None
+    evidence = over(law, store).proof(DATASET, "ann")
+    assert evidence["status"]["status"] == "ConsentWithdrawn"
+    assert shown_by(evidence) is not None
+
+
+def test_the_law_refuses_what_it_would_of_anyone(consents: Consents, law: Law) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    for key, change, code in (
+        ("2", said("ann", "ConsentWithdrawn", "2025-01-01"), "consent-backdated"),
+        ("3", said("ann", "ConsentWithdrawn", "2099-01-01"), "dated-in-the-future"),
+        ("4", said("ann", "ConsentRequested"), "consent-status-cannot-follow"),
+    ):
+        ending = consents.change(intent(key), DATASET, change).ending
+        assert isinstance(ending, Failed)
+        assert ending.code == code
+    assert law.head is not None
+    assert law.head.number == 1
+
+
+def test_what_is_not_here_is_said(consents: Consents, law: Law) -> None:
+    with pytest.raises(MapUnknown):
+        consents.proof(DATASET, "ann")
+    with pytest.raises(MapUnknown):
+        consents.change(intent("1"), DATASET, said("ann", "ConsentGiven"))
+    consents.open(intent("2"), DATASET, upload(OPENED))
+    with pytest.raises(SubjectUnknown):
+        consents.proof(DATASET, "nobody")
+    with pytest.raises(MapUnknown):
+        consents.proof(DATASET, "ann", 9)
+    many = b"subject,state\n" + b"".join(b"s%d,ConsentGiven\n" % each for each in range(501))
+    with pytest.raises(UnreadableRecords, match="at most 500"):
+        consents.change(intent("3"), DATASET, upload(many))

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from chaincode.domain.errors import AlreadyExists, ArtifactAltered, InvalidField, ParentMissing
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import ModelVersion
+from chaincode.domain.permission import Use, check_input, cited_by_input
 from chaincode.domain.taint import MOST_MARKS, Taint
-from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, check_input, refuse_measuring_twice
+from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, refuse_measuring_twice
 from chaincode.domain.values import (
     Command,
     Digest,
     Event,
     Instant,
+    Iri,
     Name,
     OrgId,
     Outcome,
@@ -38,6 +40,8 @@ class RecordEvaluation(Command):
     metrics: tuple[Metric, ...] = field(metadata={"max": MOST_METRICS})
     evaluated_at: Instant
     note: Text | None = None
+    purpose: Iri | None = None
+    """What it was for; needed where data is used that its subjects gave for purposes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Evaluation(Record):
     note: Text | None
     tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
     """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
+    purpose: Iri | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def record_evaluation(
         raise ParentMissing(reference, command.subject)
     if subject.digest != command.digest:
         raise ArtifactAltered(command.subject, str(subject.digest), str(command.digest))
-    check_input(command.data, reference, cited)
+    check_input(command.data, "/data", Use(reference, command.purpose), cited)
     refuse_future("/evaluated_at", command.evaluated_at, at)
     if not command.metrics:
         raise InvalidField("/metrics", "an evaluation has at least one metric")
@@ -99,6 +104,7 @@ def record_evaluation(
         metrics=command.metrics,
         evaluated_at=command.evaluated_at,
         note=command.note,
+        purpose=command.purpose,
     )
     return Outcome(
         writes=(evaluation, *parents_of_evaluation(evaluation)),
@@ -108,13 +114,14 @@ def record_evaluation(
 
 def cited_by_evaluation(command: RecordEvaluation) -> tuple[Ref, ...]:
     """What an evaluation cites: the model version that is judged and the data that judge it."""
-    return (command.subject, command.data.version)
+    return (command.subject, *cited_by_input(command.data))
 
 
 def parents_of_evaluation(evaluation: Evaluation) -> tuple[Edge, ...]:
     """The edges to the model version that was judged and to the data that judged it."""
     reference = evaluation_ref(evaluation.evaluation)
+    data = filter(None, (evaluation.data.version, evaluation.data.selection))
     return (
         Edge(evaluation.subject, reference, Text("evaluated")),
-        Edge(evaluation.data.version, reference, Text(f"input:{evaluation.data.role}")),
+        *(Edge(source, reference, Text(f"input:{evaluation.data.role}")) for source in data),
     )

@@ -6,6 +6,7 @@ A run names the data set versions, the code, the environment and the parameters 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from chaincode.domain.errors import (
@@ -15,8 +16,9 @@ from chaincode.domain.errors import (
     RunWithoutInput,
 )
 from chaincode.domain.lineage import Edge
+from chaincode.domain.permission import Use, check_input, cited_by_input
 from chaincode.domain.taint import MOST_MARKS, Taint
-from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, check_input, refuse_measuring_twice
+from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, refuse_measuring_twice
 from chaincode.domain.values import (
     ArtifactKind,
     Command,
@@ -24,6 +26,7 @@ from chaincode.domain.values import (
     Digest,
     Event,
     Instant,
+    Iri,
     Name,
     OrgId,
     Outcome,
@@ -82,6 +85,8 @@ class RecordRun(Command):
     parameters: tuple[Parameter, ...] = field(default=(), metadata={"max": MOST_PARAMETERS})
     metrics: tuple[Metric, ...] = field(default=(), metadata={"max": MOST_METRICS})
     note: Text | None = None
+    purpose: Iri | None = None
+    """What the run was for; needed where data is used that its subjects gave for purposes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,7 @@ class TrainingRun(Record):
     note: Text | None
     tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
     """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
+    purpose: Iri | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +138,9 @@ def record_run(
     if command.finished < command.started:
         raise RunEndsBeforeItStarts(command.started, command.finished)
     refuse_future("/finished", command.finished, at)
-    for used in command.inputs:
-        check_input(used, reference, cited)
-    refuse_repeats("/inputs", (f"{used.version} ({used.role})" for used in command.inputs))
+    for index, used in enumerate(command.inputs):
+        check_input(used, f"/inputs/{index}", Use(reference, command.purpose), cited)
+    refuse_repeats("/inputs", (f"{used.selection or used.version} ({used.role})" for used in command.inputs))
     for parent in command.parents:
         if parent.kind != ArtifactKind.MODEL_VERSION or parent not in cited:
             raise ParentMissing(reference, parent)
@@ -154,13 +160,14 @@ def record_run(
         parameters=command.parameters,
         metrics=command.metrics,
         note=command.note,
+        purpose=command.purpose,
     )
     return Outcome(writes=(run, *parents_of_run(run)), event=RunRecorded(command.run, by))
 
 
 def cited_by_run(command: RecordRun) -> tuple[Ref, ...]:
-    """What a run cites: its inputs and the model versions that it began from."""
-    return (*(used.version for used in command.inputs), *command.parents)
+    """What a run cites: what its inputs do, and the model versions that it began from."""
+    return (*chain.from_iterable(map(cited_by_input, command.inputs)), *command.parents)
 
 
 def parents_of_run(run: TrainingRun) -> tuple[Edge, ...]:
@@ -168,6 +175,9 @@ def parents_of_run(run: TrainingRun) -> tuple[Edge, ...]:
     reference = run_ref(run.run)
     relations: dict[Ref, list[str]] = {}
     for used in run.inputs:
-        relations.setdefault(used.version, []).append(used.role)
-    inputs = [Edge(version, reference, Text("input:" + "+".join(roles))) for version, roles in relations.items()]
+        for source in filter(None, (used.version, used.selection)):
+            roles = relations.setdefault(source, [])
+            if used.role not in roles:
+                roles.append(used.role)
+    inputs = [Edge(source, reference, Text("input:" + "+".join(roles))) for source, roles in relations.items()]
     return (*inputs, *(Edge(parent, reference, Text("initialised")) for parent in run.parents))

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What training runs and evaluations share: the data that went in, and the measurements that came out."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from chaincode.domain.errors import ArtifactAltered, ParentMissing, RepeatedEntry
+from chaincode.domain.errors import RepeatedEntry
 from chaincode.domain.float64 import Float64
-from chaincode.domain.provenance import DatasetVersion
-from chaincode.domain.values import Count, Digest, Record, Ref, Text
+from chaincode.domain.values import Count, Digest, Ref, Text
 
 MOST_METRICS: Final = 10_000
 """How many metrics a run or an evaluation has at most, each step of each counted."""
@@ -23,13 +21,28 @@ class InputRole(StrEnum):
     TEST = "test"
 
 
+class Found(StrEnum):
+    """What comparing the copy that was read with the ledger came to."""
+
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+    """Nothing was compared: the root is the one that was asked for."""
+    DIFFERS = "differs"
+    """The copy has another root, and was used all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunInput:
-    """A data set version that a run used, and the root that the trainer found in its copy."""
+    """A data set version that a run used, or a selection from it, and the root that the trainer found in its copy."""
 
     version: Ref
     root: Digest
+    """Of the selection, where one is named. It is the recorded one unless `found` is `DIFFERS`."""
     role: InputRole = InputRole.TRAIN
+    selection: Ref | None = None
+    """The selection from the version whose records were used; None where that was the whole version."""
+    found: Found | None = None
+    """None where it is not said: then the root is checked as if it had been compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +55,6 @@ class Metric:
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------
-
-
-def check_input(used: RunInput, reference: Ref, cited: Mapping[Ref, Record]) -> None:
-    """Refuse data that are not on the ledger, or not with the root that was found in the copy."""
-    version = cited.get(used.version)
-    if not isinstance(version, DatasetVersion):
-        raise ParentMissing(reference, used.version)
-    if version.root != used.root:
-        raise ArtifactAltered(used.version, str(version.root), str(used.root))
 
 
 def refuse_measuring_twice(metrics: tuple[Metric, ...]) -> None:

@@ -147,3 +147,48 @@ class ConsentBackdated(Unmet):
     position: int
     given: int
     before: int
+
+
+@dataclass
+class PurposeMissing(Unmet):
+    """Data that its subjects gave for purposes is used without saying for what."""
+
+    code = "purpose-missing"
+    sentence = "'{version}' is processed on {basis}: '{reference}' must say for what purpose it uses it."
+    reference: str
+    version: str
+    basis: str
+
+
+@dataclass
+class SelectionMissing(Unmet):
+    """Data that its subjects gave for purposes is used without a selection of those who gave it for this one."""
+
+    code = "selection-missing"
+    sentence = "'{version}' is processed on {basis}: '{reference}' must name a selection from it that is for {purpose}."
+    reference: str
+    version: str
+    basis: str
+    purpose: str
+
+
+@dataclass
+class PurposeDiffers(Unmet):
+    """A selection is used for another purpose than it was made for."""
+
+    code = "purpose-differs"
+    sentence = "The selection '{selection}' is for {expected}, and the purpose given is {given}."
+    selection: str
+    expected: str
+    given: str
+
+
+@dataclass
+class RoleDiffers(Unmet):
+    """A part of a split is used as another part, such as what was held out for training."""
+
+    code = "role-differs"
+    sentence = "The selection '{selection}' is for {expected}, and is said to be used for {given}."
+    selection: str
+    expected: str
+    given: str

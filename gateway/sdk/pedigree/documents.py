@@ -68,6 +68,7 @@ __all__ = [
     "EvidenceRecord",
     "Facts",
     "FileEntry",
+    "Found",
     "FoundDigest",
     "From",
     "Header",
@@ -219,6 +220,8 @@ ConsentStatus = Literal[
 ]
 
 Direction = Literal["up", "down"]
+
+Found = Literal["verified", "unverified", "differs"]
 
 From = Literal["read-model", "ledger"]
 
@@ -729,6 +732,7 @@ class Evaluation(TypedDict):
     evaluated_at: int
     note: NotRequired[str]
     tainted_by: NotRequired[Sequence["Taint"]]
+    purpose: NotRequired[str]
 
 
 class EvaluationEntry(TypedDict):
@@ -855,6 +859,7 @@ class Facts(TypedDict):
     pointer: NotRequired[str]
     pointers: NotRequired[Sequence[str]]
     position: NotRequired[int]
+    purpose: NotRequired[str]
     quarantined_by: NotRequired[str]
     reason: NotRequired[str]
     recorded: NotRequired[bool]
@@ -864,6 +869,7 @@ class Facts(TypedDict):
     row: NotRequired[int]
     said: NotRequired[Sequence["PeersWords"]]
     schema: NotRequired[int]
+    selection: NotRequired[str]
     size: NotRequired[int]
     stage: NotRequired[str]
     started: NotRequired[int]
@@ -875,6 +881,7 @@ class Facts(TypedDict):
     transaction_id: NotRequired[str]
     unclassified: NotRequired[str]
     validation_code: NotRequired[int]
+    version: NotRequired[str]
     field: NotRequired[str]
     """The argument that was not sent, because the ledger would refuse it."""
     idempotency_key: NotRequired[str]
@@ -1400,6 +1407,7 @@ class RecordEvaluation(TypedDict):
     metrics: Sequence["Metric"]
     evaluated_at: int
     note: NotRequired[str]
+    purpose: NotRequired[str]
 
 
 class RecordModelVersion(TypedDict):
@@ -1445,6 +1453,7 @@ class RecordRun(TypedDict):
     parameters: NotRequired[Sequence["Parameter"]]
     metrics: NotRequired[Sequence["Metric"]]
     note: NotRequired[str]
+    purpose: NotRequired[str]
 
 
 class RecordedArtifactStage(TypedDict):
@@ -1658,11 +1667,13 @@ class Reply(TypedDict):
 
 
 class RunInput(TypedDict):
-    """A data set version that a run used, and the root that the trainer found in its copy."""
+    """A data set version that a run used, or a selection from it, and the root that the trainer found in its copy."""
 
     version: str
     root: str
     role: NotRequired["InputRole"]
+    selection: NotRequired[str]
+    found: NotRequired["Found"]
 
 
 class Said(TypedDict):
@@ -1844,6 +1855,7 @@ class TrainingRun(TypedDict):
     metrics: Sequence["Metric"]
     note: NotRequired[str]
     tainted_by: NotRequired[Sequence["Taint"]]
+    purpose: NotRequired[str]
 
 
 class TrainingRunEntry(TypedDict):
@@ -1981,10 +1993,14 @@ UNMET: Final = frozenset(
         "licence-unclassified",
         "lineage-cycle",
         "not-on-consent",
+        "purpose-differs",
+        "purpose-missing",
         "quorum-missing",
         "record-id-repeated",
+        "role-differs",
         "run-ends-before-it-starts",
         "run-without-input",
+        "selection-missing",
         "selection-out-of-range",
         "self-parent",
         "stage-skipped",

@@ -23,10 +23,11 @@ from pedigree.saving import replace_key, save_run
 
 if TYPE_CHECKING:
     from pedigree.documents import Code as CodeRecord
-    from pedigree.documents import Environment, InputRole, Metric, Parameter, RecordRun, RunInput, TrainingRun
+    from pedigree.documents import Environment, Found, InputRole, Metric, Parameter, RecordRun, RunInput, TrainingRun
     from pedigree.recorded import Recorded
 
 Code = Path | str | Mapping[str, object] | None
+FOUND = ("verified", "unverified", "differs")
 _MOST = {"parameter": rules.MOST_PARAMETERS, "metric": rules.MOST_METRICS}
 _DIGEST = re.compile("[0-9a-fA-F]{64}")
 _RESERVED = 64 * 1024
@@ -115,11 +116,18 @@ class Run:
         for name, value in values.items():
             self.log_metric(name, value, step)
 
-    def log_input(self, version: str, root: str, role: str = "train") -> None:
-        """Note a data set version that was read, and the root found in the copy that was read."""
-        entry = check_input(version, root, role)
-        if any((used["version"], used["role"]) == (version, role) for used in self._inputs):
-            raise InvalidInput(f"{version} is an input for {role} already", field="inputs")
+    def log_input(
+        self, version: str, root: str, role: str = "train", *, selection: str | None = None, found: str | None = None
+    ) -> None:
+        """Note a data set version that was read, or a selection from it, and the root found in the copy that was read.
+
+        Args:
+            found: what comparing the copy with the ledger came to: `verified`, `unverified` or `differs`.
+        """
+        entry = check_input(version, root, role, selection, found)
+        read = selection or version
+        if any((used.get("selection", used["version"]), used["role"]) == (read, role) for used in self._inputs):
+            raise InvalidInput(f"{read} is an input for {role} already", field="inputs")
         if len(self._inputs) == rules.MOST_INPUTS:
             raise InvalidInput(f"a run names at most {rules.MOST_INPUTS} inputs", field="inputs")
         self._inputs.append(entry)
@@ -209,12 +217,24 @@ def _size(entry: "Parameter | Metric") -> int:
     return len(json.dumps(entry, ensure_ascii=False).encode()) + 1
 
 
-def check_input(version: str, root: str, role: str = "train") -> "RunInput":
+def check_input(
+    version: str, root: str, role: str = "train", selection: str | None = None, found: str | None = None
+) -> "RunInput":
     """An input of a run."""
     what = f"input {version}"
     rules.check_version(version, "dataset-version", "an input")
-    found = rules.check_role(role, what)
-    return {"version": version, "root": rules.check_digest(root, what), "role": cast("InputRole", found)}
+    part = rules.check_role(role, what)
+    entry: RunInput = {"version": version, "root": rules.check_digest(root, what), "role": cast("InputRole", part)}
+    if selection is not None:
+        whole = f"selection:{version.removeprefix('dataset-version:')}:"
+        if not selection.startswith(whole):
+            raise InvalidInput(f"{what}: a selection from it is called {whole}NAME, not {selection}", field="inputs")
+        entry["selection"] = selection
+    if found is not None:
+        if found not in FOUND:
+            raise InvalidInput(f"{what}: what was found is one of {', '.join(FOUND)}, not {found}", field="inputs")
+        entry["found"] = cast("Found", found)
+    return entry
 
 
 def check_parents(parents: Iterable[str]) -> list[str]:

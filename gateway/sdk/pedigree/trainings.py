@@ -38,12 +38,14 @@ class RunCalls(Operations):
         parameters: Values = None,
         metrics: Values = None,
         note: str | None = None,
+        purpose: str | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[TrainingRun]:
         """Record a training run that is over.
 
         Args:
+            purpose: what it was for, by its IRI; needed where data is used that its subjects gave for purposes.
             started: milliseconds since 1970-01-01T00:00:00Z, as `finished` is.
             parameters: a mapping of names to values, or what the record lists.
             metrics: a mapping of names to numbers, or what the record lists.
@@ -52,6 +54,7 @@ class RunCalls(Operations):
         fields = {
             "code": code, "environment": environment, "started": started, "finished": finished, "inputs": inputs,
             "parents": parents, "parameters": parameters, "metrics": metrics, "note": note,
+            "purpose": purpose,
         }  # fmt: skip
         return self._record_run(run, fields, idempotency_key, endorsing_organisations)
 
@@ -119,6 +122,7 @@ class RunCalls(Operations):
         metrics: Values,
         evaluated_at: int,
         note: str | None = None,
+        purpose: str | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[Evaluation]:
@@ -128,10 +132,11 @@ class RunCalls(Operations):
             subject: the model version, such as `model-version:net:1`, and `digest` that of its files.
             metrics: a mapping of names to numbers, or what the record lists.
             evaluated_at: milliseconds since 1970-01-01T00:00:00Z.
+            purpose: what it was for, by its IRI; needed where data is used that its subjects gave for purposes.
         """
         fields = {
             "evaluation": evaluation, "subject": subject, "digest": digest, "data": data, "metrics": metrics,
-            "evaluated_at": evaluated_at, "note": note,
+            "evaluated_at": evaluated_at, "note": note, "purpose": purpose,
         }  # fmt: skip
         return self._record("/v1/evaluations", _listed(fields), idempotency_key, endorsing_organisations)
 
@@ -143,9 +148,13 @@ class RunCalls(Operations):
     def _input(self, given: str | RunInput | Mapping[str, str]) -> RunInput:
         entry: Mapping[str, object] = {"version": given} if isinstance(given, str) else given
         name, number = version_of(str(entry.get("version")), "dataset-version")
-        root = self.dataset_version(name, number)["record"]["root"]
-        if entry.get("root", root) != root:
-            raise Disagreement(f"{entry['version']} has the root {root}, not {entry['root']}", code="artifact-altered")
+        recorded = self.dataset_version(name, number)["record"]["root"]
+        if (selection := entry.get("selection")) is not None:
+            recorded = self.selection(name, number, str(selection).rpartition(":")[2])["record"]["root"]
+        root = entry.get("root", recorded)
+        if root != recorded and entry.get("found") != "differs":
+            read = selection or entry["version"]
+            raise Disagreement(f"{read} has the root {recorded}, not {root}", code="artifact-altered")
         return cast("RunInput", {"role": "train", "root": root, **entry})
 
     def _parent(self, reference: str) -> None:

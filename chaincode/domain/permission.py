@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether data may be used as a run or an evaluation says: what was read, in which part of a split, and for what.
+
+Data that is processed on what its subjects give and can take back is used for a purpose and through a selection for
+that purpose, never as a whole version.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from chaincode.domain.consent import WITHDRAWABLE
+from chaincode.domain.errors import (
+    ArtifactAltered,
+    InvalidField,
+    ParentMissing,
+    PurposeDiffers,
+    PurposeMissing,
+    RoleDiffers,
+    SelectionMissing,
+)
+from chaincode.domain.provenance import Dataset, DatasetVersion, LawfulBasis
+from chaincode.domain.selection import Selection, version_of
+from chaincode.domain.usage import Found, RunInput
+from chaincode.domain.values import Iri, Record, Ref, dataset_ref
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """By whom data is used, and for what."""
+
+    by: Ref
+    """The run or the evaluation."""
+    purpose: Iri | None
+
+
+def cited_by_input(used: RunInput) -> Iterator[Ref]:
+    """What an input cites: the version, its data set, and the selection."""
+    yield used.version
+    yield dataset_ref(used.version.name)
+    if used.selection is not None:
+        yield used.selection
+
+
+def check_input(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Record]) -> None:
+    """Refuse data that is not on the ledger, is not as it was found, or may not be used so."""
+    version = cited.get(used.version)
+    if not isinstance(version, DatasetVersion):
+        raise ParentMissing(use.by, used.version)
+    selection = _selection(used, pointer, use, cited)
+    _check_found(used, pointer, version if selection is None else selection)
+    if selection is not None:
+        _check_terms(used, selection, use)
+    dataset = cited[dataset_ref(version.dataset)]
+    if isinstance(dataset, Dataset) and dataset.basis in WITHDRAWABLE:
+        _check_consent(used, selection, use, dataset.basis)
+
+
+def _selection(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Record]) -> Selection | None:
+    if used.selection is None:
+        return None
+    selection = cited.get(used.selection)
+    if not isinstance(selection, Selection):
+        raise ParentMissing(use.by, used.selection)
+    if version_of(used.selection) != used.version:
+        raise InvalidField(f"{pointer}/selection", f"it is not a selection from '{used.version}'")
+    return selection
+
+
+def _check_found(used: RunInput, pointer: str, recorded: DatasetVersion | Selection) -> None:
+    if used.found is Found.DIFFERS:
+        if used.root == recorded.root:
+            raise InvalidField(f"{pointer}/found", "the root that was found is the recorded one: it does not differ")
+    elif used.root != recorded.root:
+        raise ArtifactAltered(used.selection or used.version, str(recorded.root), str(used.root))
+
+
+def _check_terms(used: RunInput, selection: Selection, use: Use) -> None:
+    """A selection is used in the part of the split that it is, and for its purpose alone."""
+    name = str(used.selection)
+    if selection.role not in (None, used.role):
+        raise RoleDiffers(name, str(selection.role), used.role)
+    if selection.purpose not in (None, use.purpose):
+        raise PurposeDiffers(name, str(selection.purpose), use.purpose or "none")
+
+
+def _check_consent(used: RunInput, selection: Selection | None, use: Use, basis: LawfulBasis) -> None:
+    if use.purpose is None:
+        raise PurposeMissing(use.by, used.version, basis)
+    if selection is None or selection.purpose is None:
+        raise SelectionMissing(use.by, used.version, basis, use.purpose)

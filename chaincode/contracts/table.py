@@ -61,15 +61,24 @@ def functions(*, check: KeyCheck, founders: frozenset[OrgId] | None) -> Mapping[
 
 def _load(kind: Kind, action: Action) -> Load:
     """What loads for a command: as its contract says, or what the standard form needs."""
-    return _LOADS[action.takes] if action.cites is None else partial(_standard, kind, action.cites)
+    return _LOADS[action.takes] if action.cites is None else partial(_standard, kind, action.cites, action.then)
 
 
-def _standard(kind: Kind, cites: Callable[[Any], Iterable[Ref]], ledger: Ledger, command: Any) -> Mapping[str, object]:
-    """The record that is under the key already, and what the command cites, where they exist."""
-    return {
-        "existing": ledger.get(kind.record, *kind.parts_of(command)),
-        "cited": ledger.cited(Record, cites(command)),
-    }
+def _standard(
+    kind: Kind,
+    cites: Callable[[Any], Iterable[Ref]],
+    then: Callable[[Mapping[Ref, Record]], Iterable[Ref]] | None,
+    ledger: Ledger,
+    command: Any,
+) -> Mapping[str, object]:
+    """The record that is under the key already, and what the command cites, where they exist.
+
+    What these cite in turn is read by key as well, present or absent, so that a change of it and this command have an
+    order.
+    """
+    cited = ledger.cited(Record, cites(command))
+    further = ledger.cited(Record, () if then is None else then(cited))
+    return {"existing": ledger.get(kind.record, *kind.parts_of(command)), "cited": cited | further}
 
 
 def refusal(error: Exception) -> str | None:

@@ -240,6 +240,11 @@ def consent_map_ref(dataset: str) -> Ref:
     return Ref.of("consent-map", dataset)
 
 
+def consent_map_version_ref(dataset: str, number: int) -> Ref:
+    """The reference to a version of the consent map of a data set."""
+    return Ref.of("consent-map-version", dataset, number)
+
+
 def open_consent(
     command: OpenConsent, *, by: OrgId, at: Instant, dataset: Dataset | None, existing: ConsentMap | None
 ) -> Outcome:

@@ -2,13 +2,15 @@
 """Whether data may be used as a run or an evaluation says: what was read, in which part of a split, and for what.
 
 Data that is processed on what its subjects give and can take back is used for a purpose and through a selection for
-that purpose, never as a whole version.
+that purpose, never as a whole version. The selection must have been made from the consent map that was in force when
+the use began. A use does not know of a change that is ordered after it: the next version of the map is looked for by
+its key, so that of the two, whichever comes second sees the first.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from chaincode.domain.consent import WITHDRAWABLE
+from chaincode.domain.consent import WITHDRAWABLE, ConsentMapVersion, consent_map_version_ref
 from chaincode.domain.errors import (
     ArtifactAltered,
     InvalidField,
@@ -17,11 +19,13 @@ from chaincode.domain.errors import (
     PurposeMissing,
     RoleDiffers,
     SelectionMissing,
+    SelectionOutdated,
+    SelectionTooLate,
 )
 from chaincode.domain.provenance import Dataset, DatasetVersion, LawfulBasis
 from chaincode.domain.selection import Selection, version_of
 from chaincode.domain.usage import Found, RunInput
-from chaincode.domain.values import Iri, Record, Ref, dataset_ref
+from chaincode.domain.values import SKEW, Instant, Iri, Number, Record, Ref, dataset_ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Use:
     by: Ref
     """The run or the evaluation."""
     purpose: Iri | None
+    began: Instant
+    """When the run started, or the evaluation was made."""
 
 
 def cited_by_input(used: RunInput) -> Iterator[Ref]:
@@ -39,6 +45,15 @@ def cited_by_input(used: RunInput) -> Iterator[Ref]:
     yield dataset_ref(used.version.name)
     if used.selection is not None:
         yield used.selection
+
+
+def map_versions(cited: Mapping[Ref, Record]) -> Iterator[Ref]:
+    """The versions of consent maps that selections were made from, and those that come after them."""
+    for record in cited.values():
+        if isinstance(record, Selection) and record.consent_map is not None:
+            number = record.consent_map.number
+            for each in range(number, min(number + 1, Number.LAST) + 1):
+                yield consent_map_version_ref(record.dataset, each)
 
 
 def check_input(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Record]) -> None:
@@ -52,7 +67,7 @@ def check_input(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Reco
         _check_terms(used, selection, use)
     dataset = cited[dataset_ref(version.dataset)]
     if isinstance(dataset, Dataset) and dataset.basis in WITHDRAWABLE:
-        _check_consent(used, selection, use, dataset.basis)
+        _check_consent(used, selection, use, dataset.basis, cited)
 
 
 def _selection(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Record]) -> Selection | None:
@@ -83,8 +98,17 @@ def _check_terms(used: RunInput, selection: Selection, use: Use) -> None:
         raise PurposeDiffers(name, str(selection.purpose), use.purpose or "none")
 
 
-def _check_consent(used: RunInput, selection: Selection | None, use: Use, basis: LawfulBasis) -> None:
+def _check_consent(
+    used: RunInput, selection: Selection | None, use: Use, basis: LawfulBasis, cited: Mapping[Ref, Record]
+) -> None:
     if use.purpose is None:
         raise PurposeMissing(use.by, used.version, basis)
-    if selection is None or selection.purpose is None:
+    if selection is None or selection.consent_map is None:
         raise SelectionMissing(use.by, used.version, basis, use.purpose)
+    name, number = str(used.selection), selection.consent_map.number
+    made = cited.get(consent_map_version_ref(selection.dataset, number))
+    after = cited.get(consent_map_version_ref(selection.dataset, number + 1))
+    if isinstance(made, ConsentMapVersion) and made.at > use.began + SKEW:
+        raise SelectionTooLate(name, number, made.at, use.by, use.began)
+    if isinstance(after, ConsentMapVersion) and after.at <= use.began:
+        raise SelectionOutdated(name, number, after.at, use.by, use.began)

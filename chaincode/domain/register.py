@@ -29,6 +29,7 @@ from chaincode.domain import (
     lifecycle,
     lineage,
     model,
+    permission,
     policy,
     provenance,
     purposes,
@@ -72,6 +73,8 @@ class Action:
     """What it announces: one of these."""
     cites: Callable[[Any], Iterable[Ref]] | None = None
     """What the command cites, where it is of the standard form; None where a contract loads what the rule needs."""
+    then: Callable[[Mapping[Ref, Record]], Iterable[Ref]] | None = None
+    """What is needed of what those records cite in turn, once they are known; only of the standard form."""
     or_writes: tuple[type[Record], ...] = ()
     """What it may write first in place of a record of the row's kind."""
 
@@ -204,7 +207,7 @@ RECORDS: Final = (
         edges=training.parents_of_run,
         actions=(
             Action("run:record", training.RecordRun, training.record_run, events=(training.RunRecorded,),
-                   cites=training.cited_by_run),
+                   cites=training.cited_by_run, then=permission.map_versions),
         ),
     ),
     Kind(
@@ -212,7 +215,8 @@ RECORDS: Final = (
         edges=evaluation.parents_of_evaluation,
         actions=(
             Action("evaluation:record", evaluation.RecordEvaluation, evaluation.record_evaluation,
-                   events=(evaluation.EvaluationRecorded,), cites=evaluation.cited_by_evaluation),
+                   events=(evaluation.EvaluationRecorded,), cites=evaluation.cited_by_evaluation,
+                   then=permission.map_versions),
         ),
     ),
     Kind("edge", Edge, key={"parent": Ref, "child": Ref}),

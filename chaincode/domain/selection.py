@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from chaincode.domain.consent import WITHDRAWABLE, ConsentMap, consent_map_ref
 from chaincode.domain.errors import (
     AlreadyExists,
     InvalidField,
+    MapMoved,
     NotTheOwner,
     ParentMissing,
     RecordNotFound,
     SelectionOutOfRange,
 )
 from chaincode.domain.lineage import Edge
-from chaincode.domain.provenance import DatasetVersion
+from chaincode.domain.provenance import Dataset, DatasetVersion
 from chaincode.domain.taint import MOST_MARKS, Taint
 from chaincode.domain.usage import InputRole
 from chaincode.domain.values import (
@@ -39,6 +41,7 @@ from chaincode.domain.values import (
     Record,
     Ref,
     Text,
+    dataset_ref,
     dataset_version_ref,
     refuse_repeats,
     selection_ref,
@@ -56,6 +59,14 @@ class LeftOut:
 
     reason: Text
     count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class MapState:
+    """A version of a data set's consent map, by its number and its root."""
+
+    number: Number
+    root: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,11 @@ class CommitSelection(Command):
     left_out: tuple[LeftOut, ...] = field(default=(), metadata={"max": MOST_REASONS})
     """Every record that it was taken from and does not hold, by the reasons, each counted under one."""
     note: Text | None = None
+    consent_map: MapState | None = None
+    """The consent map as it is now, which says whose records are permitted.
+
+    Needed, and taken, of a selection for a purpose where subjects gave the data; a part has that of the whole.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,8 @@ class Selection(Record):
     note: Text | None
     tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
     """What above it was stopped when it was recorded, the nearest first; None: nothing."""
+    consent_map: MapState | None = None
+    """The consent map that said whose records are permitted: the one in force at `committed_at`, or at the whole's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +157,7 @@ def commit_selection(
         role=_same("/role", command.role, None if parent is None else parent.role),
         left_out=command.left_out,
         note=command.note,
+        consent_map=_consent_map(command, parent, cited),
     )
     return Outcome(
         writes=(selection, *parents_of_selection(selection)),
@@ -147,8 +166,10 @@ def commit_selection(
 
 
 def cited_by_selection(command: CommitSelection) -> tuple[Ref, ...]:
-    """What a selection cites: the version, and the selection that it is a part of."""
-    return (command.version,) if command.parent is None else (command.version, command.parent)
+    """What a selection cites: the version and its data set, the selection that it is a part of, and the consent map."""
+    dataset = command.version.name
+    parents = () if command.parent is None else (command.parent,)
+    return (command.version, *parents, dataset_ref(dataset), consent_map_ref(dataset))
 
 
 def parents_of_selection(selection: Selection) -> tuple[Edge, ...]:
@@ -189,6 +210,28 @@ def _check_extent(command: CommitSelection, source: DatasetVersion | Selection) 
     left = source.size - command.size
     if sum(each.count for each in command.left_out) != left:
         raise InvalidField("/left_out", f"the counts must add up to the {left} records that are left out")
+
+
+def _consent_map(command: CommitSelection, parent: Selection | None, cited: Mapping[Ref, Record]) -> MapState | None:
+    """The consent map that a selection is made from; refused where it is not the one in force."""
+    given = command.consent_map
+    if parent is not None and parent.purpose is not None:
+        if given not in (None, parent.consent_map):
+            raise InvalidField("/consent_map", "a part of a selection has that of the whole")
+        return parent.consent_map
+    dataset = cited.get(dataset_ref(command.version.name))
+    withdrawable = isinstance(dataset, Dataset) and dataset.basis in WITHDRAWABLE
+    if (given is not None) is not (withdrawable and command.purpose is not None):
+        raise InvalidField("/consent_map", "it is given with a purpose where subjects gave the data, and only there")
+    if given is None:
+        return None
+    reference = consent_map_ref(command.version.name)
+    head = cited.get(reference)
+    if not isinstance(head, ConsentMap):
+        raise RecordNotFound(reference)
+    if given != MapState(head.number, head.root):
+        raise MapMoved(reference, head.number, str(head.root))
+    return given
 
 
 def _same(pointer: str, given: T | None, whole: T | None) -> T | None:

@@ -22,7 +22,7 @@ from chaincode.domain.provenance import Dataset, DatasetVersion
 from chaincode.domain.register import KIND_OF, edges_of, reference_to
 from chaincode.domain.selection import Selection, version_of
 from chaincode.domain.spdx import Licence
-from chaincode.domain.values import ArtifactKind, Digest, Record, Ref
+from chaincode.domain.values import SKEW, ArtifactKind, Digest, Record, Ref
 
 LedgerCheck = Callable[[Mapping[str, tuple[bytes, int]], Mapping[str, str]], None]
 
@@ -85,6 +85,7 @@ def _check_versions(records: list[Record]) -> None:
 def _check_selections(records: list[Record]) -> None:
     versions = {reference_to(version): version for version in _of(records, DatasetVersion)}
     selections = {reference_to(selection): selection for selection in _of(records, Selection)}
+    maps = {(each.dataset, each.number): each for each in _of(records, ConsentMapVersion)}
     for reference, selection in selections.items():
         assert selection.owner == versions[version_of(reference)].owner
         whole = versions[version_of(reference)]
@@ -93,6 +94,11 @@ def _check_selections(records: list[Record]) -> None:
             whole = selections[selection.parent]
             assert whole.purpose in (None, selection.purpose)
             assert whole.role in (None, selection.role)
+            assert whole.consent_map in (None, selection.consent_map)
+        if (made := selection.consent_map) is not None:
+            assert selection.purpose is not None
+            assert maps[selection.dataset, made.number].root == made.root
+            assert maps[selection.dataset, made.number].at <= selection.committed_at + SKEW
         assert 1 <= selection.size == whole.size - sum(each.count for each in selection.left_out)
         assert (selection.size == whole.size) is (selection.root == whole.root)
 

@@ -56,7 +56,9 @@ from chaincode.domain.errors.data import (
     RunEndsBeforeItStarts,
     RunWithoutInput,
     SelectionMissing,
+    SelectionOutdated,
     SelectionOutOfRange,
+    SelectionTooLate,
 )
 from chaincode.domain.errors.form import (
     DuplicateName,
@@ -165,6 +167,8 @@ __all__ = [
     "RunWithoutInput",
     "SelectionMissing",
     "SelectionOutOfRange",
+    "SelectionOutdated",
+    "SelectionTooLate",
     "SelfParent",
     "StageSkipped",
     "StatementDigestDiffers",

@@ -192,3 +192,35 @@ class RoleDiffers(Unmet):
     selection: str
     expected: str
     given: str
+
+
+@dataclass
+class SelectionOutdated(Unmet):
+    """Subjects had said something new before the data was used, and the selection does not know it."""
+
+    code = "selection-outdated"
+    sentence = (
+        "'{selection}' was made from version {number} of the consent map, which was replaced at {replaced_at}; "
+        "'{reference}' began at {began} (milliseconds since 1970) and needs a selection made from the map of that time."
+    )
+    selection: str
+    number: int
+    replaced_at: int
+    reference: str
+    began: int
+
+
+@dataclass
+class SelectionTooLate(Unmet):
+    """Data was used before there was the consent map that a selection was made from."""
+
+    code = "selection-too-late"
+    sentence = (
+        "'{selection}' was made from version {number} of the consent map, which is in force since {since}; "
+        "'{reference}' began at {began} (milliseconds since 1970), before that."
+    )
+    selection: str
+    number: int
+    since: int
+    reference: str
+    began: int

@@ -90,6 +90,7 @@ __all__ = [
     "Lineage",
     "LineagePage",
     "MapProof",
+    "MapState",
     "MediaType",
     "Member",
     "Metric",
@@ -375,6 +376,7 @@ class CommitSelection(TypedDict):
     role: NotRequired["InputRole"]
     left_out: NotRequired[Sequence["LeftOut"]]
     note: NotRequired[str]
+    consent_map: NotRequired["MapState"]
 
 
 class ConfirmQuarantine(TypedDict):
@@ -820,6 +822,7 @@ class Facts(TypedDict):
     at: NotRequired[int]
     basis: NotRequired[str]
     before: NotRequired["int | str"]
+    began: NotRequired[int]
     block: NotRequired[int]
     by: NotRequired[str]
     cause: NotRequired[str]
@@ -864,12 +867,14 @@ class Facts(TypedDict):
     reason: NotRequired[str]
     recorded: NotRequired[bool]
     reference: NotRequired[str]
+    replaced_at: NotRequired[int]
     roles: NotRequired[str]
     root: NotRequired[str]
     row: NotRequired[int]
     said: NotRequired[Sequence["PeersWords"]]
     schema: NotRequired[int]
     selection: NotRequired[str]
+    since: NotRequired[int]
     size: NotRequired[int]
     stage: NotRequired[str]
     started: NotRequired[int]
@@ -1041,6 +1046,13 @@ class MapProof(TypedDict):
 
     siblings: str
     leaf: str
+
+
+class MapState(TypedDict):
+    """A version of a data set's consent map, by its number and its root."""
+
+    number: int
+    root: str
 
 
 class Member(TypedDict):
@@ -1725,6 +1737,7 @@ class Selection(TypedDict):
     left_out: Sequence["LeftOut"]
     note: NotRequired[str]
     tainted_by: NotRequired[Sequence["Taint"]]
+    consent_map: NotRequired["MapState"]
 
 
 class SelectionEntry(TypedDict):
@@ -2002,6 +2015,8 @@ UNMET: Final = frozenset(
         "run-without-input",
         "selection-missing",
         "selection-out-of-range",
+        "selection-outdated",
+        "selection-too-late",
         "self-parent",
         "stage-skipped",
         "statement-digest-differs",

@@ -41,6 +41,7 @@ from pedigree.documents import (
     LiftVote,
     Lineage,
     LineagePage,
+    MapState,
     Member,
     Model,
     ModelEntry,
@@ -351,6 +352,7 @@ class Operations(Calls):
         role: InputRole | None = None,
         left_out: Sequence[LeftOut] | None = None,
         note: str | None = None,
+        consent_map: MapState | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[Selection]:
@@ -365,6 +367,7 @@ class Operations(Calls):
             "role": role,
             "left_out": left_out,
             "note": note,
+            "consent_map": consent_map,
         }
         return self._record(
             f"/v1/datasets/{segment(dataset)}/versions/{number}/selections",

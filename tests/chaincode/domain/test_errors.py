@@ -28,7 +28,7 @@ derivatives-forbidden licence-unclassified
 consent-backdated consent-map-moved consent-proof-fails consent-status-cannot-follow not-on-consent
 quarantine-confirmed quarantine-unconfirmed voted-to-lift
 tainted ancestry-too-large
-purpose-differs purpose-missing role-differs selection-missing
+purpose-differs purpose-missing role-differs selection-missing selection-outdated selection-too-late
 """
 
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from gateway.api.rows import Answer, Body, Operation, Parameter, Verb, entry, outcome, page, report
 
-RECORDS_OF: Final = ("text/csv", "application/jsonl", "application/vnd.apache.parquet")
+TABLES_OF: Final = ("text/csv", "application/jsonl")
+RECORDS_OF: Final = (*TABLES_OF, "application/vnd.apache.parquet")
 """Media types of files of records."""
 
 OWNER: Final = Parameter(
@@ -241,7 +242,7 @@ CONSENT: Final = (
         path="/v1/datasets/{dataset}/consent",
         role="recorder",
         body=Body("consent:open", bound={"dataset": "{dataset}"}, filled=("root", "size")),
-        uploads=RECORDS_OF,
+        uploads=TABLES_OF,
         optional_body=True,
         answer=outcome("consent-map-version"),
         sdk="open_consent",
@@ -265,7 +266,7 @@ CONSENT: Final = (
         path="/v1/datasets/{dataset}/consent/changes",
         role="recorder",
         body=Body("consent:change", bound={"dataset": "{dataset}"}),
-        uploads=RECORDS_OF,
+        uploads=TABLES_OF,
         answer=outcome("consent-map-version"),
         sdk="change_consent",
         verb=Verb("consent change"),

@@ -29,7 +29,7 @@ class Recorded(Generic[R_co]):
         """The reference to what was recorded, such as `model-version:net:1`.
 
         Of an endorsement, a rejection, a stage or a later parent, that to the artifact it is about. Raises
-        `LookupError` for a policy and a vote, which nothing refers to.
+        `LookupError` for a policy, a vote and a purpose, which nothing refers to.
         """
         record = cast("dict[str, Any]", self.record)
         first, *fields = REFERENCES.get(record["kind"], ("",))

@@ -15,13 +15,13 @@ from chaincode.domain.provenance import Sensitivity
 from chaincode.domain.register import COMMANDS, RECORDS
 from gateway.api.operations import (
     CONSENT_STATES,
-    CSV_AND_JSON_LINES,
     EXAMPLES,
     KINDS,
     OPERATIONS,
     PURPOSES,
     SENSITIVITIES,
     STAGES,
+    TABLES_OF,
 )
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree
@@ -164,7 +164,7 @@ def test_the_table_uses_the_words_of_the_rules() -> None:
     assert {each for operation in OPERATIONS for each in map(attrgetter("name"), operation.filters)} <= set(FILTERS)
     assert tuple(consent.STATES) == CONSENT_STATES
     assert consent.PURPOSES == PURPOSES
-    assert tuple(tables.MEDIA_TYPES) == CSV_AND_JSON_LINES
+    assert tuple(tables.MEDIA_TYPES) == TABLES_OF
 
 
 def test_what_is_written_by_hand_says_why() -> None:

@@ -49,6 +49,8 @@ BY_HAND: dict[str, tuple[str, tuple[str, ...]]] = {
     "record_model_version": ("recordModelVersion", _RECORDING),
     "record_run": ("recordRun", _RECORDING),
     "record_evaluation": ("recordEvaluation", _RECORDING),
+    "open_consent": ("openConsent", ("indications", "idempotency_key")),
+    "change_consent": ("changeConsent", ("indications", "idempotency_key")),
 }
 """The row of each method that is written by hand, and what it takes beside the row's fields and parameters."""
 PUBLIC = [name for name in dir(Pedigree) if not name.startswith("_") and callable(getattr(Pedigree, name))]
@@ -115,7 +117,7 @@ def test_a_method_that_is_written_by_hand_takes_every_field_and_parameter_of_its
     operation = next(each for each in OPERATIONS if each.name == name)
     taken = set(inspect.signature(getattr(Pedigree, method)).parameters) - {"self"}
     components = Components()
-    if operation.uploads and "source" in more:
+    if operation.uploads and {"source", "indications"} & {*more}:
         assert taken == {*operation.places, *(each.python for each in operation.parameters), *more}
         return
     schema = components.schemas[components.body(operation)["$ref"].rpartition("/")[2]]
@@ -167,7 +169,7 @@ def test_what_was_recorded_knows_how_it_is_referred_to(kind: str) -> None:
     recorded = Recorded(record, {"name": "X", "schema": 1}, "ab", 1, 2, 0.1, replayed=False)
     if KIND[kind].reference:
         assert recorded.reference == ":".join((KIND[kind].reference, *(str(record[name]) for name in KIND[kind].key)))
-    elif kind in {"policy", "policy-vote"}:
+    elif kind in {"policy", "policy-vote", "purpose"}:
         with pytest.raises(LookupError, match=f"a {kind} has no reference"):
             _ = recorded.reference
     else:

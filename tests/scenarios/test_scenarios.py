@@ -13,6 +13,8 @@ import pytest
 from pytest_bdd import given, parsers, scenarios, then, when
 from sklearn.linear_model import LogisticRegression
 
+from pedigree import PedigreeError
+
 if TYPE_CHECKING:
     from scenarios.conftest import World
 
@@ -29,6 +31,26 @@ def words(request: pytest.FixtureRequest) -> Any:
         for plugin in request.config.pluginmanager.get_plugins()
         if getattr(plugin, "__file__", "").endswith("scenarios/conftest.py")
     )
+
+
+RESEARCH = "https://w3id.org/dpv#ScientificResearch"
+PATIENT = "7a" * 32
+
+
+def selection_of(world: World) -> str:
+    """What the hospital selected from the scenario's data."""
+    return f"selection:{world.dataset}:1:permitted"
+
+
+def run_over(world: World, selection: str | None, *, purpose: str, after: int = 0) -> dict[str, Any]:
+    """A run that has just been over the scenario's data, or over a selection from it."""
+    now = time.time_ns() // 1_000_000 + after
+    used = {"version": world.data_version, "role": "train"}
+    if selection is None:
+        used["root"] = world.as_("lab").dataset_version(world.dataset, 1)["record"]["root"]
+    else:
+        used |= {"root": "5e" * 32, "selection": selection, "found": "verified"}
+    return world.run_fields(started=now, finished=now, inputs=[used], purpose=purpose)
 
 
 # --- What is given -------------------------------------------------------------------------------------------------
@@ -52,6 +74,21 @@ def _(world: World, words: Any) -> None:
 @given(parsers.parse('the hospital committed the records "{letters}"'))
 def _(world: World, letters: str) -> None:
     world.did(world.commit(letters))
+
+
+@given("the hospital selected what a patient permitted for research")
+def _(world: World) -> None:
+    world.register("hospital", sensitivity="personal", basis="consent")
+    world.commit("a,b,c")
+    hospital = world.as_("hospital")
+    said = {"subject": PATIENT, "state": "ConsentGiven", "purposes": ["research"]}
+    opened = hospital.open_consent(world.dataset, [said]).record
+    world.proof["map"] = {name: opened[name] for name in ("number", "root")}
+    selected = hospital.commit_selection(
+        world.data_version, "permitted", root="5e" * 32, size=1, purpose=RESEARCH, consent_map=world.proof["map"],
+        left_out=[{"reason": "no consent for this purpose", "count": 2}],
+    )  # fmt: skip
+    assert selected.record["consent_map"] == world.proof["map"]
 
 
 @given("the lab trained a model on the hospital's data")
@@ -349,6 +386,40 @@ def _(world: World) -> None:
     world.attempt(lambda: world.as_("lab").commit_version(f"taken-{world.number}", root=root, size=2))
 
 
+@when(parsers.parse("the lab records a run over the {what} for {purpose}"))
+def _(world: World, what: str, purpose: str) -> None:
+    name = {"selection": selection_of(world), "whole version": None}[what]
+    iri = {"research": RESEARCH, "care": "https://w3id.org/dpv/sector/health#PrimaryCareManagement"}[purpose]
+    fields = run_over(world, name, purpose=iri)
+    world.attempt(lambda: world.as_("lab").record_run(f"run-{world.number}", **fields))
+
+
+@when("the patient withdraws")
+def _(world: World) -> None:
+    world.as_("hospital").withdraw_consent(world.dataset, PATIENT)
+
+
+@when("the patient withdraws while the lab records runs over the selection")
+def _(world: World) -> None:
+    # Dated after the withdrawal, as clocks may differ: a run that knows of it is refused.
+    fields = run_over(world, selection_of(world), purpose=RESEARCH, after=60_000)
+    lab = world.as_("lab")
+    hospital = world.as_("hospital")
+
+    def record(number: int) -> int | str:
+        try:
+            return int(lab.record_run(f"run-{world.number}-{number}", **fields).block)
+        except PedigreeError as refusal:
+            return str(refusal.code)
+
+    with ThreadPoolExecutor(5) as pool:
+        runs = [pool.submit(record, number) for number in range(2)]
+        withdrawn = pool.submit(hospital.withdraw_consent, world.dataset, PATIENT)
+        runs += [pool.submit(record, number) for number in range(2, 4)]
+        world.proof |= {"withdrawn": withdrawn.result().block, "runs": [each.result() for each in runs]}
+    world.proof["runs"].append(record(4))
+
+
 @when("the hospital registers personal data without a lawful basis")
 def _(world: World) -> None:
     world.attempt(lambda: world.register("hospital", sensitivity="personal"))
@@ -393,6 +464,24 @@ def _(world: World, words: Any) -> None:
 def _(world: World, code: str) -> None:
     assert world.refusal is not None, f"it was accepted: {world.recorded}"
     assert world.refusal.code == code, str(world.refusal)
+
+
+@then("upstream of the run are the selection and the version")
+def _(world: World) -> None:
+    assert world.refusal is None, str(world.refusal)
+    lineage = world.as_("hospital").lineage(f"run:run-{world.number}", direction="up")
+    assert {selection_of(world), world.data_version} <= {node["reference"] for node in lineage["nodes"]}
+
+
+@then("every run that stands was ordered before the withdrawal")
+def _(world: World) -> None:
+    # In one block, a run that knew nothing of the withdrawal stands only ahead of it.
+    for became in world.proof["runs"]:
+        assert became == "selection-outdated" or became <= world.proof["withdrawn"], world.proof
+    assert world.proof["runs"][-1] == "selection-outdated"
+    blocks = [each for each in world.proof["runs"] if isinstance(each, int)]
+    stand = world.as_("regulator").lineage(selection_of(world), direction="down")["nodes"]
+    assert sum(node["reference"].startswith("run:") for node in stand) == len(blocks)
 
 
 @then("it says that the hospital recorded the same bytes first")

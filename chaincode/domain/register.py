@@ -277,7 +277,7 @@ QUESTIONS: Final = (
 )
 """What may be asked of the ledger itself."""
 
-SENT_OFF_CHAIN: Final = (records.RecordProof,)
+SENT_OFF_CHAIN: Final = (records.RecordProof, records.SelectionProof)
 """Documents that no function takes or answers: owners keep and send them."""
 
 # --- What follows from the rows ---------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class Run:
         note: str | None,
         folder: Path,
         save: "Callable[[str, RecordRun], Recorded[TrainingRun]]",
+        purpose: str | None = None,
     ) -> None:
         self.name = rules.check_name(name, "the run's name")
         self.recorded: Recorded[TrainingRun] | None = None
@@ -65,6 +66,7 @@ class Run:
         self._code = check_code(code)
         self._environment = check_environment(environment)
         self._note = note if note is None else rules.check_text(note, "the note")
+        self._purpose = purpose if purpose is None else rules.check_text(purpose, "the purpose")
         self._entries: dict[tuple[str, str, int | None], Parameter | Metric] = {}
         self._count = dict.fromkeys(_MOST, 0)
         self._bytes = len(json.dumps([self._code, self._environment, note], ensure_ascii=False).encode())
@@ -191,6 +193,8 @@ class Run:
         }
         if self._note is not None:
             fields["note"] = self._note
+        if self._purpose is not None:
+            fields["purpose"] = self._purpose
         return fields
 
     def _listed(self, kind: str) -> "list[Parameter | Metric]":

@@ -75,6 +75,7 @@ class RunCalls(Operations):
         environment: Environment | None = None,
         parameters: Mapping[str, object] | None = None,
         note: str | None = None,
+        purpose: str | None = None,
         save_in: Path | str | None = None,
     ) -> Run:
         """A training run as a context manager, recorded when the block ends without an error.
@@ -85,12 +86,14 @@ class RunCalls(Operations):
         Args:
             name: the run's identifier; without one it is made of `model` and the time.
             model: the model that is being trained.
-            datasets: versions, as references or as `{"version": …, "root": …, "role": …}`.
+            datasets: versions, as references or as `{"version": …, "root": …, "role": …}`, with a `selection` from it
+                where that was read, and with what was `found`.
             parents: the model versions that the training begins from.
             code: the path of the file or folder that ran, or its SHA-256 (64 hexadecimal digits), or a mapping with
                 digest, repository and commit.
             ignored: names in the folder of code that are not part of it, beside `CODE_NAMES`; the record names them.
             environment: digest and description; by default, of the installed packages.
+            purpose: what it is for, by its IRI; needed where data is used that its subjects gave for purposes.
             save_in: the folder for the file that is left when the run cannot be recorded; by default, the current one.
         """
         if name is None and model is None:
@@ -103,6 +106,7 @@ class RunCalls(Operations):
             environment=environment_of() if environment is None else environment,
             parameters=dict(parameters or {}),
             note=note,
+            purpose=purpose,
             folder=Path() if save_in is None else Path(save_in),
             save=lambda key, fields: self._record_run(run.name, fields, key),
         )

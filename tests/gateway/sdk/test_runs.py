@@ -22,6 +22,8 @@ from pedigree import Disagreement, InvalidInput, NotFound, Pedigree, Refused, Ru
 from pedigree.saving import read_run
 
 ROOT = "ab" * 32
+PART = "5e" * 32
+SELECTION = "selection:wdbc:1:training"
 CODE = "cd" * 32
 VERSION = "dataset-version:wdbc:1"
 PARENT = "model-version:base:2"
@@ -53,6 +55,7 @@ class Gateway:
 
     def read(self, path: str) -> httpx.Response:
         known = {"/v1/datasets/wdbc/versions/1": {"root": ROOT}, "/v1/models/base/versions/2": {}}
+        known |= {"/v1/datasets/wdbc/versions/1/selections/training": {"root": PART}}
         known |= {f"/v1/runs/{name}": fields for name, fields in self.runs.items()}
         if path in known:
             return httpx.Response(200, json={"record": known[path], "transaction": {}})
@@ -146,6 +149,28 @@ def test_what_is_given_to_a_run_is_checked_before_anything_is_trained(
         lab.run(**{"name": "r-1", "code": CODE, **given})
 
 
+def test_a_run_names_its_purpose_the_selection_that_it_read_and_what_was_found(gateway: Gateway, lab: Pedigree) -> None:
+    purpose = "https://w3id.org/dpv#ScientificResearch"
+    read = {"version": VERSION, "selection": SELECTION, "found": "verified"}
+    with lab.run("r-1", datasets=[read], code=CODE, purpose=purpose) as run:
+        run.log_input(VERSION, CODE, "test", found="differs")
+        with pytest.raises(InvalidInput, match="already"):
+            run.log_input(VERSION, PART, selection=SELECTION)
+    body = gateway.runs["r-1"]
+    assert body["purpose"] == purpose
+    assert body["inputs"] == [
+        {"version": VERSION, "role": "train", "root": PART, "selection": SELECTION, "found": "verified"},
+        {"version": VERSION, "role": "test", "root": CODE, "found": "differs"},
+    ]
+
+
+def test_a_copy_that_differs_is_said_to_before_anything_is_trained(lab: Pedigree) -> None:
+    part = {"version": VERSION, "selection": SELECTION, "root": ROOT}
+    with pytest.raises(Disagreement, match=SELECTION):
+        lab.run("r-1", datasets=[part], code=CODE)
+    lab.run("r-1", datasets=[{**part, "found": "differs"}], code=CODE)
+
+
 def test_what_the_ledger_says_of_a_runs_beginning_is_asked_before_anything_is_trained(
     gateway: Gateway, lab: Pedigree
 ) -> None:
@@ -175,6 +200,8 @@ def test_what_the_ledger_says_of_a_runs_beginning_is_asked_before_anything_is_tr
         lambda run: run.log_input("dataset:wdbc", ROOT),
         lambda run: run.log_input(VERSION, "root"),
         lambda run: run.log_input(VERSION, ROOT),
+        lambda run: run.log_input(VERSION, PART, selection="selection:wdbc:2:training"),
+        lambda run: run.log_input(VERSION, PART, selection=SELECTION, found="altered"),
         lambda run: [run.log_parameter(f"p{number}", 1) for number in range(1_025)],
         lambda run: [run.log_parameter(f"p{number}", "x" * 65_000) for number in range(65)],
         lambda run: [run.log_metric("m", 1, step) for step in range(10_001)],

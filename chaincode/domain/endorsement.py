@@ -215,6 +215,7 @@ def submit(
     submitted = ArtifactStage(
         artifact.reference, by, artifact.digest, Stage.SUBMITTED, at, Count(round_),
         unconfirmed_by=None if standing is None else standing.unconfirmed_by,
+        quarantines=None if standing is None else standing.quarantines,
     )  # fmt: skip
     return Outcome(writes=(submitted,), event=ArtifactSubmitted(artifact.reference, by, round_))
 

@@ -68,6 +68,8 @@ class ArtifactStage(Record):
     confirmed_by: OrgId | None = None
     unconfirmed_by: OrgId | None = None
     """Whose quarantine ended last without having been confirmed; somebody else has to impose the next one."""
+    quarantines: Count | None = None
+    """Counts the quarantines, so that votes to lift one never count for another; None before there were such votes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,13 @@ class LiftQuarantine(Command):
 
 @dataclass(frozen=True, slots=True)
 class LiftVote(Record):
-    """An organisation's vote for the end of the quarantine that began at `since`; the last one only."""
+    """An organisation's vote for the end of a quarantine; the last one only."""
 
     artifact: Ref
     by: OrgId
     at: Instant
-    since: Instant
+    quarantine: Count
+    """Which of the artifact's quarantines it is about, by `ArtifactStage.quarantines`; 0 for one from before."""
     reason: Text
 
 
@@ -272,6 +275,7 @@ def quarantine(
         reason=command.reason,
         lapses_at=at.plus(taint_rules(policy).lapse_seconds),
         unconfirmed_by=None if standing is None else standing.unconfirmed_by,
+        quarantines=Count(_quarantines(standing) + 1),
     )
     return Outcome(writes=(stopped,), event=ArtifactQuarantined(command.artifact, by, was))
 
@@ -303,15 +307,21 @@ def lift_quarantine(
     standing, _ = _stopped(command.artifact, "lifting its quarantine", standing)
     if policy is None or roles_of(policy, by) is None:
         raise NotAMember(by)
-    agreed = {voter for voter, vote in votes.items() if vote.since == standing.since}
+    which = _quarantines(standing)
+    agreed = {voter for voter, vote in votes.items() if vote.quarantine == which}
     if by in agreed:
         raise VotedToLift(command.artifact, by)
-    vote = LiftVote(command.artifact, by, at, standing.since, command.reason)
+    vote = LiftVote(command.artifact, by, at, which, command.reason)
     quorum = amendment(policy, agreed | {by})
     if not quorum.complete:
         return Outcome(writes=(vote,), event=LiftProposed(command.artifact, by, Count(quorum.missing)))
     back = _ended(standing, at, command.reason)
     return Outcome(writes=(back, vote), event=QuarantineLifted(command.artifact, by, back.stage))
+
+
+def _quarantines(standing: ArtifactStage | None) -> Count:
+    """How many quarantines of an artifact were counted."""
+    return Count(0) if standing is None or standing.quarantines is None else standing.quarantines
 
 
 def _stopped(artifact: Ref, action: str, standing: ArtifactStage | None) -> tuple[ArtifactStage, OrgId]:

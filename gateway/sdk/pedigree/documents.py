@@ -296,6 +296,7 @@ class ArtifactStage(TypedDict):
     lapses_at: NotRequired[int]
     confirmed_by: NotRequired[str]
     unconfirmed_by: NotRequired[str]
+    quarantines: NotRequired[int]
 
 
 class ArtifactStatus(TypedDict):
@@ -999,14 +1000,14 @@ class LiftQuarantine(TypedDict):
 
 
 class LiftVote(TypedDict):
-    """An organisation's vote for the end of the quarantine that began at `since`; the last one only."""
+    """An organisation's vote for the end of a quarantine; the last one only."""
 
     kind: Literal["lift-vote"]
     schema: int
     artifact: str
     by: str
     at: int
-    since: int
+    quarantine: int
     reason: str
 
 

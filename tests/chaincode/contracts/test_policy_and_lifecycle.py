@@ -320,6 +320,25 @@ def test_votes_against_an_earlier_quarantine_do_not_count_against_a_later_one(st
     assert stopped.submit(LAB, lift)["name"] == "QuarantineLifted"
 
 
+def test_votes_do_not_count_against_another_quarantine_of_the_same_instant(approved):
+    lift = LiftQuarantine(NET, Text("false alarm"))
+    approved.submit(LAB, Quarantine(NET, Text("ours")))
+    approved.submit(REGULATOR, lift)
+    approved.submit(HOSPITAL, Quarantine(NET, Text("harm seen")))
+    assert approved.submit(LAB, lift)["name"] == "LiftProposed"
+    assert approved.submit(REGULATOR, lift)["name"] == "QuarantineLifted"
+
+
+def test_quarantines_are_counted_through_submissions(world):
+    digest, lift = world.model_version(LAB, "net").digest, LiftQuarantine(NET, Text("false alarm"))
+    world.submit(HOSPITAL, Quarantine(NET, Text("harm seen")))
+    world.submit(REGULATOR, lift)
+    world.submit(HOSPITAL, Release(NET, Text("no")))
+    world.submit(LAB, Submit(NET, digest))
+    world.submit(REGULATOR, Quarantine(NET, Text("harm seen")))
+    assert world.submit(HOSPITAL, lift)["name"] == "LiftProposed"
+
+
 def test_two_votes_at_once_do_not_both_leave_a_quarantine_standing(stopped):
     lift = LiftQuarantine(NET, Text("false alarm"))
     one, other = stopped.simulate(LAB, lift), stopped.simulate(REGULATOR, lift)

@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from chaincode.domain.values import Name
+from chaincode.domain.values import Name, Number
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View, recorded
 from gateway.services.consenting import Consents
@@ -29,7 +29,7 @@ def views(recorder: Recorder, consents: Consents) -> Mapping[str, View]:
         return recorded(consents.change(call.recording, name, Upload(call.upload, call.media_type)))
 
     def proven(call: Call) -> Reply:
-        return Reply(consents.proof(Name(call.path["dataset"]), _subject(call), _number(call)))
+        return Reply(consents.proof(Name(call.path["dataset"]), _subject(call), call.number("number", Number.LAST)))
 
     return {"openConsent": opened, "changeConsent": changed, "proveConsent": proven}
 
@@ -40,12 +40,3 @@ def _subject(call: Call) -> str:
         detail = f"subject is your id of a data subject, 1 to {LONGEST_ID} characters."
         raise HttpProblem(400, "invalid-parameter", detail, parameter="subject")
     return subject
-
-
-def _number(call: Call) -> int | None:
-    text = call.query.get("number")
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:10]) <= 999_999_999:
-        raise HttpProblem(400, "invalid-parameter", "number is a version of the map, from 1.", parameter="number")
-    return int(text)

@@ -19,16 +19,8 @@ def views(reader: LineageReader) -> Mapping[str, View]:
             raise HttpProblem(400, "invalid-parameter", "direction is 'up' or 'down'.", parameter="direction")
         return direction
 
-    def number_of(call: Call, name: str, most: int) -> int | None:
-        text = call.query.get(name)
-        if text is None:
-            return None
-        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:11]) <= most:
-            raise HttpProblem(400, "invalid-parameter", f"{name} is from 1 to {most}.", parameter=name)
-        return int(text)
-
     def as_of(call: Call) -> int | None:
-        return number_of(call, "as_of", HIGHEST)
+        return call.number("as_of", HIGHEST)
 
     def edges(call: Call) -> Reply:
         cursor, direction = call.query.get("cursor"), direction_of(call)
@@ -36,7 +28,7 @@ def views(reader: LineageReader) -> Mapping[str, View]:
 
     def lineage(call: Call) -> Reply:
         direction = direction_of(call)
-        limit = number_of(call, "limit", MOST_NODES) or DEFAULT_LIMIT
+        limit = call.number("limit", MOST_NODES) or DEFAULT_LIMIT
         return Reply(reader.lineage(call.path["reference"], direction, limit, as_of=as_of(call)))
 
     def reached(call: Call) -> Reply:
@@ -45,7 +37,7 @@ def views(reader: LineageReader) -> Mapping[str, View]:
                 call.path["reference"],
                 direction_of(call, DOWN),
                 as_of=as_of(call),
-                depth=number_of(call, "depth", DEEPEST),
+                depth=call.number("depth", DEEPEST),
                 cursor=call.query.get("cursor"),
                 limit=call.limit,
             )

@@ -81,10 +81,18 @@ class Call:
     @property
     def limit(self) -> int:
         """Page size asked for, 1 to 100; 50 when nothing is asked."""
-        text = self.query.get("limit", "50")
-        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
-            raise HttpProblem(400, "invalid-parameter", f"limit is a number from 1 to {PAGE_LIMIT}", parameter="limit")
-        return int(text)
+        return self.number("limit", PAGE_LIMIT) or 50
+
+    def number(self, name: str, most: int) -> int | None:
+        """A whole number from 1 to `most` out of the query; `None` where it is not asked."""
+        text = self.query.get(name)
+        if text is None:
+            return None
+        digits = text.lstrip("0") if text.isascii() and text.isdecimal() else ""
+        # By their count first: what a stranger sends may have more digits than Python makes a number of.
+        if not 1 <= len(digits) <= len(str(most)) or int(digits) > most:
+            raise HttpProblem(400, "invalid-parameter", f"{name} is a number from 1 to {most}", parameter=name)
+        return int(digits)
 
 
 View = Callable[[Call], Reply]

@@ -1,30 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names for consent states and purposes, as people and files write them.
 
-The states are those of the DPV profile of ISO/IEC TS 27560. A purpose is a bit of the set in a record's leaf; the
-position of a name in `PURPOSES` is its bit, so names are only ever added at the end.
+The states are those of the DPV profile of ISO/IEC TS 27560. A purpose is a bit of the set in a record's leaf. Which
+there are, the law says (`chaincode.domain.consent` and `purposes`).
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from chaincode.domain import purposes
+from chaincode.domain.consent import STATUSES
 from chaincode.domain.records import Consent
 from chaincode.domain.values import Purposes
 from gateway.services.ports import Category, PortError
 
-STATES: Final[Mapping[str, Consent]] = {
-    "ConsentUnknown": Consent.UNKNOWN,
-    "ConsentRequested": Consent.REQUESTED,
-    "ConsentGiven": Consent.GIVEN,
-    "RenewedConsentGiven": Consent.RENEWED,
-    "ConsentRefused": Consent.REFUSED,
-    "ConsentWithdrawn": Consent.WITHDRAWN,
-    "ConsentExpired": Consent.EXPIRED,
-    "ConsentInvalidated": Consent.INVALIDATED,
-    "ConsentTerminated": Consent.TERMINATED,
-}
-PURPOSES: Final = ("research", "model-training", "model-evaluation", "care", "public-health", "commercial")
-_NAMES: Final = {state: name for name, state in STATES.items()}
+STATES: Final[Mapping[str, Consent]] = {status.value: Consent(byte) for byte, status in enumerate(STATUSES)}
+PURPOSES: Final = tuple(name for name, _ in purposes.PURPOSES)
 
 
 class UnknownTerm(PortError):
@@ -39,11 +30,6 @@ def state_of(name: str) -> Consent:
     if name not in STATES:
         raise UnknownTerm(f"{name[:60]!r} is not a consent state; known are {', '.join(STATES)}", term=name[:60])
     return STATES[name]
-
-
-def name_of(state: Consent) -> str:
-    """The name of a state."""
-    return _NAMES[state]
 
 
 def purposes_of(names: Iterable[str]) -> Purposes:

@@ -7,7 +7,7 @@ new one is known here. Ids of subjects are in files and queries only; the ledger
 
 import base64
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -123,7 +123,7 @@ class Consents:
             raise SubjectUnknown(f"this gateway knows no such subject of {dataset}", dataset=dataset)
         number = head.number if number is None else number
         way = self._maps.find(dataset, number, reference)
-        own = way.terminal[1] if way.terminal is not None and way.terminal[0] == reference else None
+        own = way.value_of(reference)
         entry = self._catalogue.get("consent-map-version", f"consent-map-version:{dataset}:{number}",
                                     dataset=dataset, number=str(number))  # fmt: skip
         return {
@@ -135,8 +135,8 @@ class Consents:
             "subject": reference.hex(),
             "status": None if own is None else _said(own),
             "proof": {
-                "siblings": base64.b64encode(b"".join(way.siblings)).decode(),
-                "leaf": base64.b64encode(b"" if way.terminal is None else b"".join(way.terminal)).decode(),
+                "siblings": _blob(way.siblings),
+                "leaf": _blob(way.terminal or ()),
             },
         }
 
@@ -165,13 +165,17 @@ def _plain(step: Step) -> Json:
     change: Json = {
         "subject": step.reference.hex(),
         "new": _said(step.value),
-        "siblings": base64.b64encode(b"".join(step.path.siblings)).decode(),
+        "siblings": _blob(step.path.siblings),
     }
     if step.before is not None:
         return {**change, "old": _said(step.before)}
     if step.path.terminal is not None:
-        change["other"] = base64.b64encode(b"".join(step.path.terminal)).decode()
+        change["other"] = _blob(step.path.terminal)
     return change
+
+
+def _blob(pieces: Iterable[bytes]) -> str:
+    return base64.b64encode(b"".join(pieces)).decode()
 
 
 def _said(value: bytes) -> Json:

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Self
 
+from chaincode.domain.consent import PERMITTING, STATUSES
 from chaincode.domain.errors import InvalidField
 from chaincode.domain.records import Consent
+from chaincode.domain.sparsemerkle import VALUE
 from chaincode.domain.values import Instant
 from gateway.services.consent import UnknownTerm, purposes_of, state_of
 from gateway.services.files import RecordFile
 from gateway.services.filters import instant_of
 from gateway.services.ports import Reading
-from gateway.services.statusmaps import VALUE
 from gateway.services.tables import LONGEST_ID, Row, UnreadableRecords, fields_of
-
-PERMITTING: Final = (Consent.GIVEN, Consent.RENEWED)
-"""The only states that permit processing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Status:
 
     def permits(self, purpose: int) -> bool:
         """Whether processing for the purpose with this bit (0 to 63) is permitted."""
-        return self.state in PERMITTING and bool(self.purposes >> purpose & 1)
+        return STATUSES[self.state] in PERMITTING and bool(self.purposes >> purpose & 1)
 
 
 @dataclass(frozen=True, slots=True)

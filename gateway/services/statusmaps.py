@@ -11,13 +11,10 @@ The ledger decides which version a map has; the store only ever follows it:
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from gateway.services.failures import Category, PortError
 from gateway.services.statustree import Leaf, Path
-
-VALUE: Final = 17
-"""Bytes of a value: state, purposes, and when it was indicated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +39,7 @@ class Step:
     @property
     def before(self) -> bytes | None:
         """The value before the change; `None` for a subject that was not in the map."""
-        terminal = self.path.terminal
-        return terminal[1] if terminal is not None and terminal[0] == self.reference else None
+        return self.path.value_of(self.reference)
 
 
 @dataclass(frozen=True, slots=True)

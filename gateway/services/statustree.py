@@ -2,36 +2,26 @@
 """Sparse Merkle trees over subject references as their controller computes them: hashes, paths and changes.
 
 A subtree without a leaf is 32 zero bytes, one with a single leaf is that leaf's hash, and any other is the hash of its
-two halves (`chaincode.domain.sparsemerkle` has the rules of the ledger). The first `DEPTH` bits of a reference say in
-which small subtree it is; of those, a `Crown` has every hash, so that a path needs the leaves of one of them only.
+two halves (`chaincode.domain.sparsemerkle` has the hashes and the rules of the ledger). The first `DEPTH` bits of a
+reference say in which small subtree it is; of those, a `Crown` has every hash, so that a path needs the leaves of one
+of them only.
 """
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import groupby
 from typing import Final
+
+from chaincode.domain.sparsemerkle import EMPTY, HASH, bit, leaf_hash, node_hash
 
 DEPTH: Final = 14
 """Bits of a reference that say in which subtree it is: about 61 leaves are in each, of a million."""
 PLACES: Final = 1 << DEPTH
-HASH: Final = 32
-EMPTY: Final = bytes(HASH)
 
 Leaf = tuple[bytes, bytes]
 """Reference (32 bytes) and value."""
-
-
-def leaf_hash(reference: bytes, value: bytes) -> bytes:
-    """``SHA-256(00 ‖ reference ‖ value)``."""
-    return sha256(b"\x00" + reference + value).digest()
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """``SHA-256(01 ‖ left ‖ right)``."""
-    return sha256(b"\x01" + left + right).digest()
 
 
 def place_of(reference: bytes) -> int:
@@ -54,6 +44,10 @@ class Path:
     terminal: Leaf | None
     """The leaf at its end: the reference's own, another one, or none."""
 
+    def value_of(self, reference: bytes) -> bytes | None:
+        """What the reference has, whose way this is; `None` where it is not in the tree."""
+        return self.terminal[1] if self.terminal is not None and self.terminal[0] == reference else None
+
 
 def summit(leaves: Sequence[Leaf], depth: int = 0) -> bytes:
     """The hash of the subtree at `depth` with these leaves, which are in the order of their references."""
@@ -68,7 +62,7 @@ def descend(leaves: Sequence[Leaf], reference: bytes, depth: int = 0) -> Path:
     low, high = 0, len(leaves)
     while high - low > 1:
         middle = _middle(references, low, high, depth)
-        if _bit(reference, depth):
+        if bit(reference, depth):
             siblings.append(_over(hashes, references, low, middle, depth + 1))
             low = middle
         else:
@@ -83,9 +77,9 @@ def _over(hashes: Sequence[bytes], references: Sequence[bytes], low: int, high: 
     if high - low < 2:
         return hashes[low] if high > low else EMPTY
     middle = _middle(references, low, high, depth)
-    return sha256(
-        b"\x01" + _over(hashes, references, low, middle, depth + 1) + _over(hashes, references, middle, high, depth + 1)
-    ).digest()
+    return node_hash(
+        _over(hashes, references, low, middle, depth + 1), _over(hashes, references, middle, high, depth + 1)
+    )
 
 
 def _middle(references: Sequence[bytes], low: int, high: int, depth: int) -> int:
@@ -98,10 +92,6 @@ def _middle(references: Sequence[bytes], low: int, high: int, depth: int) -> int
         else:
             low = middle + 1
     return low
-
-
-def _bit(reference: bytes, depth: int) -> int:
-    return reference[depth >> 3] & (0x80 >> (depth & 7))
 
 
 class Crown:
@@ -236,7 +226,7 @@ def _replaced(way: Path, reference: bytes, value: bytes) -> bytes:
         digest = summit(sorted([way.terminal, (reference, value)]), depth)
     for sibling in reversed(way.siblings[DEPTH:]):
         depth -= 1
-        digest = node_hash(sibling, digest) if _bit(reference, depth) else node_hash(digest, sibling)
+        digest = node_hash(sibling, digest) if bit(reference, depth) else node_hash(digest, sibling)
     return digest
 
 

@@ -11,11 +11,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
-from gateway.services.statusmaps import VALUE, Draft, MapBehind, MapState, MapUnknown, Step
-from gateway.services.statustree import HASH, Crown, Leaf, Path, Sketch, bounds, subtrees
+from chaincode.domain.sparsemerkle import HASH, VALUE
+from gateway.services.statusmaps import Draft, MapBehind, MapState, MapUnknown, Step
+from gateway.services.statustree import Crown, Leaf, Path, Sketch, bounds, subtrees
+from gateway.services.trees import batches
 from gateway.stores.database import Database
 
 _ASKED = 500
@@ -82,7 +83,7 @@ class ConsentStore:
     def collect(self, dataset: str, values: Iterable[Leaf]) -> None:
         key = self._dataset(dataset)
         insert = "INSERT OR REPLACE INTO collected VALUES (?, ?, ?)"
-        for batch in _batches(values):
+        for batch in batches(values, _WRITTEN):
             rows = [(key, reference, _checked(value)) for reference, value in batch]
             self._write_many(insert, rows)
 
@@ -109,12 +110,12 @@ class ConsentStore:
         subtree = "INSERT INTO subtree VALUES (?, ?, 1, ?, ?)"
 
         def kept() -> Iterator[Leaf]:
-            for batch in _batches(leaves):
+            for batch in batches(leaves, _WRITTEN):
                 rows = [(found, *each) for each in batch]
                 self._write_many(leaf, rows)
                 yield from batch
 
-        for batch in _batches(subtrees(kept())):
+        for batch in batches(subtrees(kept()), _WRITTEN):
             rows = [(found, *each) for each in batch]
             self._write_many(subtree, rows)
             yield from batch
@@ -348,9 +349,3 @@ def _checked(value: bytes) -> bytes:
     if len(value) != VALUE:
         raise ValueError(f"a value has {VALUE} bytes, not {len(value)}")
     return value
-
-
-def _batches(items: Iterable[Any], size: int = _WRITTEN) -> Iterator[list[Any]]:
-    items = iter(items)
-    while batch := list(islice(items, size)):
-        yield batch

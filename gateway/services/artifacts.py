@@ -19,6 +19,7 @@ from chaincode.domain.lifecycle import Artifact, ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ANCESTORS, REPLACES
 from chaincode.domain.policy import Policy, Stage
 from chaincode.domain.register import locate
+from chaincode.domain.selection import Selection
 from chaincode.domain.status import GetStatus, status
 from chaincode.domain.taint import Cause, Seen, look_up
 from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref
@@ -170,9 +171,12 @@ class Artifacts:
         return Seen(self._above(reference), self._cause(reference))
 
     def _cause(self, reference: Ref) -> Cause | None:
-        if self._catalogue.find("selection-mark", selection=reference) is not None:
-            return Cause.WITHDRAWN
-        held = self._catalogue.find("artifact-stage", artifact=reference)
+        # As the law: selections have marks and no stages, and only what has a digest has stages.
+        kind, _ = locate(reference)
+        if kind.record is Selection:
+            marked = self._catalogue.find("selection-mark", selection=reference) is not None
+            return Cause.WITHDRAWN if marked else None
+        held = self._catalogue.find("artifact-stage", artifact=reference) if kind.digest else None
         stopped = held is not None and self._now(held.value).stage is Stage.QUARANTINED
         return Cause.QUARANTINED if stopped else None
 

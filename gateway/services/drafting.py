@@ -128,10 +128,11 @@ class Drafts:
         """Each row with its subject's reference, empty where nobody says whose it is, and what that one indicated."""
         interpreter = upload.interpreter(table)
         numbered = enumerate(_watched(table, progress), start=1)
-        for batch in batches((row, *interpreter.of(row, number)) for number, row in numbered):
-            if upload.columns.subject is None:
-                yield from (_Told(row, b"", status) for row, _, status in batch)
-                continue
+        told = ((row, *interpreter.of(row, number)) for number, row in numbered)
+        if upload.columns.subject is None:
+            yield from (_Told(row, b"", status) for row, _, status in told)
+            return
+        for batch in batches(told):
             subjects = self._maps.references(dataset, [subject for _, subject, _ in batch])
             for (row, _, status), reference in zip(batch, subjects, strict=True):
                 yield _Told(row, reference, status)
@@ -141,14 +142,13 @@ class Drafts:
         now = int(self._clock() * 1_000)
         for batch in batches(found):
             yield _salted(batch)
-            self._maps.collect(
-                dataset,
-                (
-                    (told.subject, replace(told.status, indicated_at=told.status.indicated_at or now).encode())
-                    for told in batch
-                    if told.subject
-                ),
-            )
+            indicated = [
+                (told.subject, replace(told.status, indicated_at=told.status.indicated_at or now).encode())
+                for told in batch
+                if told.subject
+            ]
+            if indicated:
+                self._maps.collect(dataset, indicated)
 
     def follow(self, dataset: str, root: str, last: Json) -> Json:
         """What the version is that has the records under `root`, where it comes after another one than it was made for.

@@ -62,7 +62,7 @@ class LineageGraph:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._height = self._place = self._seen = 0
+        self._height = self._place = 0
         self._genesis: str | None = None
         self._forget()
 
@@ -154,7 +154,7 @@ class LineageGraph:
         if self._readmodel.height() < self._height or self._readmodel.genesis() != self._genesis:
             # The read model was emptied, or is of another chain now.
             self._forget()
-        found = self._readmodel.links(self._place, self._seen, self._piece)
+        found = self._readmodel.links(self._place, self._height, self._piece)
         if found.places < self._place:
             self._forget()
             return False
@@ -167,11 +167,12 @@ class LineageGraph:
             return False
         for standing in found.standings:
             self._stand(standing)
-        self._height = self._seen = found.height
+        self._flush()
+        self._height = found.height
         return True
 
     def _forget(self) -> None:
-        self._height = self._place = self._seen = 0
+        self._height = self._place = 0
         self._genesis = None
         self._down: Any = rustworkx.PyDiGraph()
         self._up: Any = rustworkx.PyDiGraph()
@@ -184,7 +185,6 @@ class LineageGraph:
         self._stages: dict[int, list[tuple[int, str]]] = {}
         self._stopped: set[int] = set()
         """Artifacts that were quarantined at some height."""
-        self._changes = 0
         self._walks: OrderedDict[tuple[int, bool, int], _Walk] = OrderedDict()
         self._taints: OrderedDict[tuple[int, int, frozenset[int]], array[int]] = OrderedDict()
 
@@ -213,7 +213,6 @@ class LineageGraph:
     def _stand(self, standing: Standing) -> None:
         artifact, stage, block = standing
         number = self._known(artifact)
-        self._flush()
         self._stages.setdefault(number, []).append((block, stage))
         if stage == Stage.QUARANTINED:
             self._stopped.add(number)
@@ -243,12 +242,9 @@ class LineageGraph:
         seen, layer = set(sources), sources
         while layer:
             yield layer
-            layer = [
-                there
-                for here in layer
-                for there in self._next(graph, here, at)
-                if there not in seen and not seen.add(there)  # type: ignore[func-returns-value]
-            ]
+            reached = {there for here in layer for there in self._next(graph, here, at)} - seen
+            seen |= reached
+            layer = list(reached)
 
     def _next(self, graph: Any, here: int, at: int) -> Iterator[int]:
         return (there for _, there, block in graph.out_edges(here) if block < at)

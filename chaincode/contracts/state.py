@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from chaincode.domain import codec
 from chaincode.domain.errors import InvalidField, Malformed
@@ -158,26 +158,19 @@ class Ledger:
     def get_all(self, names: Iterable[tuple[type[Record], tuple[Part, ...]]]) -> list[Record | None]:
         """The records of several kinds under their parts, in their order, by one call of the peer."""
         wanted = list(names)
-        values = self._stub.get_states([key(kind, *parts) for kind, parts in wanted])
+        values = self._stub.get_states([key(kind, *parts) for kind, parts in wanted]) if wanted else []
         return [None if value is None else _read(kind, value) for (kind, _), value in zip(wanted, values, strict=True)]
 
     def get_each(self, kind: type[R], names: Iterable[tuple[Part, ...]]) -> list[R | None]:
         """The records under several lists of parts, in their order."""
-        keys = [key(kind, *parts) for parts in names]
-        values = self._stub.get_states(keys) if keys else []
-        return [None if value is None else _read(kind, value) for value in values]
+        return cast("list[R | None]", self.get_all((kind, parts) for parts in names))
 
     def cited(self, kind: type[R], references: Iterable[Ref]) -> dict[Ref, R]:
         """Those of the references that cite a record of `kind` and exist; `Record` for a record of whatever kind."""
-        found: dict[Ref, R] = {}
         located = {reference: locate(reference) for reference in references}
         wanted = {ref: (row.record, parts) for ref, (row, parts) in located.items() if issubclass(row.record, kind)}
-        keys = [key(record, *parts) for record, parts in wanted.values()]
-        values = self._stub.get_states(keys) if keys else []
-        for (reference, (record, _)), value in zip(wanted.items(), values, strict=True):
-            if value is not None:
-                found[reference] = _read(record, value)
-        return found
+        found = zip(wanted, self.get_all(wanted.values()), strict=True)
+        return {reference: cast("R", record) for reference, record in found if record is not None}
 
     def beginning(self, kind: type[R], *parts: Part) -> Iterable[R]:
         """Every record whose key begins with these parts; a range read, so for queries only."""

@@ -24,12 +24,12 @@ def enforce(ledger: Ledger, command: Command, outcome: Outcome) -> Outcome:
     Nothing is read where neither can follow. What is read is the state before this transaction, so this belongs to the
     loads although it comes after the rule.
     """
-    step = step_of(command)
-    if step is None:
+    looked_at = step_of(command)
+    if looked_at is None:
         return _mark(ledger, outcome)
+    step, artifact = looked_at
     rules = taint_rules(ledger.get(Policy))
     if is_refused(step, Cause.UNSEEN, rules):
-        artifact: Ref = command.artifact  # type: ignore[attr-defined]
         above = _above(parents_of(ledger, artifact))
         refuse_tainted(step, artifact, look_up(artifact, above, partial(_look, ledger)), rules)
     return outcome

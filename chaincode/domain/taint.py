@@ -61,14 +61,14 @@ _UNDOING: Final = frozenset({Stage.DEPRECATED, Stage.RETIRED})
 """Stages that take an artifact out of use, which no taint should prevent."""
 
 
-def step_of(command: Command) -> Step | None:
-    """The step at which a command may be refused for its artifact's ancestors; None for all others."""
+def step_of(command: Command) -> tuple[Step, Ref] | None:
+    """The step at which a command may be refused for the ancestors of this artifact; None for all other commands."""
     if isinstance(command, Submit):
-        return Step.SUBMIT
+        return Step.SUBMIT, command.artifact
     if isinstance(command, Endorse) and command.stage not in _UNDOING:
-        return Step.ENDORSE
+        return Step.ENDORSE, command.artifact
     if isinstance(command, Advance) and command.to not in _UNDOING:
-        return Step.ADVANCE
+        return Step.ADVANCE, command.artifact
     return None
 
 

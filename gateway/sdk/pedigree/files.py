@@ -35,23 +35,24 @@ def digest_files(root: Path | str, progress: Progress = None, *, ignore_paths: I
     return [_entry(one, progress) for one in found]
 
 
-def folder_records(root: Path, progress: Callable[[int, int], None]) -> bytes:
+def folder_records(root: Path, progress: Callable[[int, int, int], None]) -> bytes:
     """JSON Lines of a folder's files, a record each: ``{"path":"a/b.png","sha256":"…"}``, in the order of their paths.
 
-    No file is left out. `progress` is given how many bytes and files are done. Raises `ValueError` for what is not a
-    plain file, for a path that the ledger would refuse and for a file that changes while it is read; `OSError`.
+    No file is left out. `progress` is given how many bytes are done, of how many, and how many files. Raises
+    `ValueError` for what is not a plain file, for a path that the ledger would refuse and for a file that changes while
+    it is read; `OSError`.
     """
     found = list_files(root, ())
     for one in found:
         check_path(one.path, str(one.file))
     lines: list[bytes] = []
-    done = 0
+    done, total = 0, sum(one.size for one in found)
     for number, one in enumerate(found, start=1):
         digest = _unchanged_digest(one.file)
         line = {"path": one.path, "sha256": digest}
         lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
         done += one.size
-        progress(done, number)
+        progress(done, total, number)
     return b"".join(lines)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pedigree.files import folder_records
-from pedigree.folders import list_files
 
 _PIECE = 1 << 18
 _LARGE = 1 << 20
@@ -92,8 +91,7 @@ class Upload:
     def _of_folder(cls, folder: Path, media_type: str | None, watcher: Watcher) -> "Upload":
         if media_type not in (None, _JSON_LINES):
             raise ValueError(f"{folder} is a folder: its files are sent as {_JSON_LINES}, not as {media_type}")
-        total = sum(one.size for one in list_files(folder, ()))
-        lines = folder_records(folder, lambda done, files: watcher(Progress("hashing", done, total, files)))
+        lines = folder_records(folder, lambda done, total, files: watcher(Progress("hashing", done, total, files)))
         return cls(lines, _JSON_LINES, len(lines), watcher)
 
     @property

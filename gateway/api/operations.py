@@ -257,7 +257,7 @@ CONSENT: Final = (
         parameters=_FROM,
         answer=entry("consent-map"),
         sdk="consent",
-        verb=Verb("consent show", help="Show the consent map of a data set, or one version of it."),
+        verb=Verb("consent show", help="Show the consent map of a data set."),
     ),
     Operation(
         name="changeConsent",
@@ -305,7 +305,7 @@ CONSENT: Final = (
         parameters=_FROM,
         answer=entry("consent-map-version"),
         sdk="consent_version",
-        verb=Verb("consent show"),
+        verb=Verb("consent version", help="Show a version of the consent map of a data set."),
     ),
     Operation(
         name="registerPurpose",

@@ -27,9 +27,11 @@ def _root(_context: click.Context, _option: click.Parameter, value: str | None) 
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--root", callback=_root, help="Root of the version, as a ledger that you trust has it (64 hex digits).")
+@click.option("--root", callback=_root, help="Root of its version, as a ledger that you trust has it (64 hex digits).")
 @click.option("--size", type=click.IntRange(1), help="The number of records under that root, from the same ledger.")
-@click.option("--ledger", type=FILE, help="Instead: what `pedigree dataset show NAME NUMBER --json` printed.")
+@click.option(
+    "--ledger", type=FILE, help="Instead: what `dataset show` or `consent version NAME NUMBER --json` printed."
+)
 @click.option("--certificate", type=FILE, help="Of a statement: the certificate (PEM) of the user who signed it.")
 @click.option("--msp", type=FOLDER, help="With it: the MSP folder of the organisation that speaks.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -45,10 +47,11 @@ def verify(
 ) -> None:
     """Check a file of evidence offline.
 
-    FILE holds the evidence of a record, or the signed statement of an endorsement or a rejection: its envelope, or one
-    item of `endorsements` or `rejections` in what `pedigree artifact REFERENCE --json` printed.
+    FILE holds the evidence of a record or of a subject's consent, or the signed statement of an endorsement or a
+    rejection: its envelope, or one item of `endorsements` or `rejections` in what `pedigree artifact REFERENCE --json`
+    printed.
 
-    It prints the record or the statement and says in plain words what was proven, what a ledger's answer that you give
+    It prints what the file is about and says in plain words what was proven, what a ledger's answer that you give
     adds, what only the file says, and what was not proven. A root does not bind how many records are under it: only
     with --size or --ledger is the record's position proven. A signature proves what the holder of a certificate said;
     whose certificate that is, only --msp proves. Without any of these the file agrees with itself only, which anyone

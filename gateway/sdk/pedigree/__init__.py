@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pedigree.client import Pedigree
+    from pedigree.consentproofs import ConsentVerdict, verify_consent
     from pedigree.errors import (
         Conflict,
         Disagreement,
@@ -45,6 +46,7 @@ __all__ = [
     "CODE_NAMES",
     "GIT_PATHS",
     "Conflict",
+    "ConsentVerdict",
     "Disagreement",
     "Forbidden",
     "InvalidEvidence",
@@ -69,6 +71,7 @@ __all__ = [
     "manifest_digest",
     "parse_evidence",
     "read_evidence",
+    "verify_consent",
     "verify_record",
 ]
 
@@ -94,6 +97,7 @@ _NAMES = {
     "pedigree.evidence": ("parse_evidence", "read_evidence"),
     "pedigree.files": ("digest_file", "digest_files", "manifest_digest"),
     "pedigree.folders": ("CODE_NAMES", "GIT_PATHS"),
+    "pedigree.consentproofs": ("ConsentVerdict", "verify_consent"),
     "pedigree.proofs": ("Verdict", "verify_record"),
     "pedigree.recorded": ("Recorded",),
     "pedigree.runs": ("Run",),

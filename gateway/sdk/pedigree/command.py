@@ -16,28 +16,29 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import Any, Final, NoReturn
 
+from pedigree.consentproofs import CONSENT_KIND, ConsentVerdict, verify_consent
 from pedigree.errors import InvalidEvidence, InvalidInput, PedigreeError
 from pedigree.evidence import read_evidence
 from pedigree.exits import MEANINGS, Exit
 from pedigree.proofs import Verdict, verify_record
 
-_HELP: Final = """It prints the record and says in plain words what was proven, what a ledger's answer that you give
-adds, what only the file says, and what was not proven. A root does not bind how many records are under it: only with
---size or --ledger is the record's position proven. Without any of these the file agrees with itself only, which anyone
-can arrange, and the exit code is 3."""
+_HELP: Final = """FILE is evidence of a record, or of the consent of a subject. It prints what that is about, and says
+in plain words what was proven, what a ledger's answer that you give adds, what only the file says, and what was not
+proven. A root does not bind how many records are under it: only with --size or --ledger is the position of a record
+proven. Without any of these the file agrees with itself only, which anyone can arrange, and the exit code is 3."""
 _CODES: Final = (Exit.DONE, Exit.DISAGREES, Exit.USAGE, Exit.UNPROVEN, Exit.FAILED)
 _WIDEST_TEXT: Final = 110
 
 
 def check_file(
     file: Path | str, *, root: str | None = None, size: int | None = None, ledger: Path | str | None = None
-) -> Verdict:
+) -> Verdict | ConsentVerdict:
     """The verdict on a file of evidence.
 
     Args:
-        file: what `Pedigree.record_proof` answered.
-        root: the version's root in hex, from a ledger that the caller trusts.
-        size: the number of records under it, from the same ledger.
+        file: what `Pedigree.record_proof` or `Pedigree.consent_proof` answered.
+        root: the root of its version in hex, from a ledger that the caller trusts.
+        size: the number of records under it, from the same ledger; only for the evidence of a record.
         ledger: instead of both, a file with the ledger's answer for the version.
 
     Raises `InvalidEvidence`, which names the file, where it is refuted or malformed, `InvalidInput` for what cannot be
@@ -55,6 +56,10 @@ def check_file(
         evidence = read_evidence(file)
         if _is_statement(evidence):
             raise ValueError(f"{file} is a signed statement, which Pedigree as a whole checks; the SDK alone does not")
+        if evidence.get("kind") == CONSENT_KIND:
+            if size is not None:
+                raise InvalidInput("--size is for the evidence of a record", field="size")
+            return verify_consent(evidence, root=root, version=answer)
         return verify_record(evidence, root=root, size=size, version=answer)
     except InvalidEvidence as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc.detail}") from None
@@ -74,7 +79,7 @@ def parse_root(text: str) -> str:
     return text.lower()
 
 
-def shown(verdict: Verdict, *, as_json: bool) -> str:
+def shown(verdict: Verdict | ConsentVerdict, *, as_json: bool) -> str:
     """A verdict as JSON, or as text for people."""
     if as_json:
         return json.dumps(verdict.as_json(), ensure_ascii=False, indent=2, sort_keys=True)
@@ -160,13 +165,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s, version {_version()}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     verify = verbs.add_parser("verify", help="check a file of evidence offline", description=_HELP)
-    verify.add_argument("file", type=_file, metavar="FILE", help="what `pedigree dataset proof` wrote")
+    verify.add_argument(
+        "file", type=_file, metavar="FILE", help="what `pedigree dataset proof` or `consent proof` wrote"
+    )
     verify.add_argument(
         "--root", type=_root, help="root of the version, as a ledger that you trust has it (64 hex digits)"
     )
     verify.add_argument("--size", type=int, help="the number of records under that root, from the same ledger")
     verify.add_argument(
-        "--ledger", type=_file, metavar="FILE", help="instead: what `pedigree dataset show NAME NUMBER --json` printed"
+        "--ledger",
+        type=_file,
+        metavar="FILE",
+        help="instead: what `pedigree dataset show NAME NUMBER --json` or `consent version NAME NUMBER --json` printed",
     )
     verify.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     return parser

@@ -91,9 +91,9 @@ class Evidence:
     @classmethod
     def of(cls, value: Any) -> Self:
         """Take a document apart; raises `InvalidEvidence` that names the field."""
-        if not isinstance(value, dict) or value.get("kind") != KIND or not _is_schema(value.get("schema")):
+        if not isinstance(value, dict) or value.get("kind") != KIND or not is_schema(value.get("schema")):
             raise InvalidEvidence(f"it is not a {KIND} of schema {SCHEMA} (fields /kind and /schema)")
-        whole = _Fields(value, "", "kind schema channel version transaction proof record")
+        whole = Fields(value, "", "kind schema channel version transaction proof record")
         version = _version(whole.inner("version"))
         transaction = whole.inner("transaction", "id block at")
         proof = whole.inner(
@@ -200,17 +200,20 @@ def _split(row: str, delimiter: str) -> list[str] | None:
         at += 1
 
 
-class _Fields:
+class Fields:
     """An object of the file, read field by field; every reading refuses what has another form."""
 
-    def __init__(self, value: dict[str, Any], place: str, names: str | None, optional: str = "") -> None:
+    def __init__(
+        self, value: dict[str, Any], place: str, names: str | None, optional: str = "", kind: str = KIND
+    ) -> None:
         self.value = value
         self._place = place
+        self._kind = kind
         if names is None:
             return
         for name in value:
             if name not in {*names.split(), *optional.split()}:
-                raise InvalidEvidence(f"the field {place}/{escaped(name[:60])} is not one of a {KIND}")
+                raise InvalidEvidence(f"the field {place}/{escaped(name[:60])} is not one of a {kind}")
         for name in names.split():
             self._get(name)
 
@@ -266,12 +269,12 @@ class _Fields:
             self._refuse(name, "a list of texts of the right form")
         return tuple(found)
 
-    def inner(self, name: str, names: str | None = None, optional: str = "") -> "_Fields":
+    def inner(self, name: str, names: str | None = None, optional: str = "") -> "Fields":
         found = self._get(name)
         if not isinstance(found, dict):
             self._refuse(name, "an object")
-        fields = _Fields(found, f"{self._place}/{name}", names, optional)
-        if "schema" in (names or "schema").split() and not _is_schema(found.get("schema")):
+        fields = Fields(found, f"{self._place}/{name}", names, optional, self._kind)
+        if "schema" in (names or "schema").split() and not is_schema(found.get("schema")):
             fields._refuse("schema", str(SCHEMA))
         return fields
 
@@ -288,7 +291,7 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 _QUOTED: Final = re.compile('"((?:[^"]|"")*+)"')
 
 
-def _version(fields: _Fields) -> _Fields:
+def _version(fields: Fields) -> Fields:
     """The version's own fields; a ledger may say more of it, and what is not relied on is passed over."""
     if not isinstance(fields.value.get("kind"), str) or fields.value["kind"] != "dataset-version":
         raise InvalidEvidence("the field /version must hold a dataset-version")
@@ -298,12 +301,12 @@ def _version(fields: _Fields) -> _Fields:
     return fields
 
 
-def _columns(fields: _Fields) -> Columns:
+def _columns(fields: Fields) -> Columns:
     delimiter = fields.matching("delimiter", "[,;\t|]", "one of , ; tab |")
     return Columns(delimiter, fields.texts("fields", MOST_VALUES, lambda _: True))
 
 
-def _is_schema(value: Any) -> bool:
+def is_schema(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value == SCHEMA
 
 

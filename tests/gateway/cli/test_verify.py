@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
+from sampleconsent import evidence_of_consent
 from sampleevidence import evidence_of
 
 from gateway.cli import main
@@ -194,3 +195,22 @@ def test_the_sdk_alone_says_that_it_does_not_check_signed_statements(statement: 
     for odd in ({"record": 7}, {"record": None}, {"kind": []}):
         file.write_text(json.dumps(odd))
         assert run_sdk(["verify", str(file)]).exit_code == 1
+
+
+def test_evidence_of_consent_is_checked_by_both_commands(tmp_path: Path) -> None:
+    for subject, said in (("s1", "ConsentGiven for research"), ("s4", "ConsentWithdrawn"), ("x", "not in the map")):
+        evidence = evidence_of_consent(subject)
+        file, answered, other = (tmp_path / name for name in ("a", "b", "c"))
+        file.write_text(json.dumps(evidence))
+        answered.write_text(json.dumps({"record": evidence["version"], "transaction": evidence["transaction"]}))
+        other.write_text(json.dumps({"record": {**evidence["version"], "size": 9_999}}))
+        root = evidence["version"]["root"]
+        for options, code in (
+            ((), 3), (("--json",), 3), (("--root", root), 0), (("--root", "00" * 32), 1), (("--ledger", answered), 0),
+            (("--ledger", other), 1), (("--ledger", file), 2), (("--root", root, "--size", "9"), 2),
+        ):  # fmt: skip
+            arguments = ["verify", str(file), *map(str, options)]
+            ended = run_whole(arguments)
+            assert ended.exit_code == code, arguments
+            assert run_sdk(arguments) == ended
+            assert said in ended.stdout or code in (1, 2)

@@ -15,6 +15,7 @@ Where records are about subjects, it has 122 bytes; the subject is a reference o
        ‖ consent ‖ purposes
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final
@@ -86,37 +87,26 @@ def record_tail(consent: int, purposes: int) -> bytes:
 # --- Trees ------------------------------------------------------------------------------------------------------
 
 
-class Tree:
-    """A tree that grows at its end; keeps every level, and so makes proofs of it as of any size it has had.
+class Subtrees(ABC):
+    """What roots and proofs of a tree are made of: the hashes of its complete subtrees, wherever they are kept.
 
-    `levels[0]` holds the leaf hashes, `levels[k]` the hashes of complete subtrees of 2^k leaves.
+    A tree that grows at its end keeps them, and so makes proofs of itself as of any size that it has had.
     """
 
-    def __init__(self, hashes: bytes = b"") -> None:
-        self._levels: list[bytearray] = [bytearray()]
-        self.extend(hashes)
-
     @property
+    @abstractmethod
     def size(self) -> int:
         """The number of leaves."""
-        return len(self._levels[0]) // HASH
+        ...
 
-    def extend(self, hashes: bytes) -> None:
-        """Append leaf hashes, joined; each new inner node is hashed once."""
-        if len(hashes) % HASH:
-            raise ValueError(f"leaf hashes have {HASH} bytes each")
-        self._levels[0] += hashes
-        for height, level in enumerate(self._levels):
-            done = len(self._levels[height + 1]) if height + 1 < len(self._levels) else 0
-            whole = len(level) // (2 * HASH) * (2 * HASH)
-            if 2 * done < whole:
-                if height + 1 == len(self._levels):
-                    self._levels.append(bytearray())
-                self._levels[height + 1] += _parents(bytes(level[2 * done : whole]))
+    @abstractmethod
+    def node(self, height: int, index: int) -> bytes:
+        """The hash of the complete subtree over leaves ``index * 2^height`` up to ``(index + 1) * 2^height``."""
+        ...
 
     def leaf(self, index: int) -> bytes:
         """The hash of leaf `index`."""
-        return self._node(0, index)
+        return self.node(0, index)
 
     def root(self, size: int | None = None) -> bytes:
         """The root of the first `size` leaves; of all of them without `size`."""
@@ -166,20 +156,49 @@ class Tree:
         if not 0 <= size <= self.size:
             raise ValueError(f"the tree has {self.size} leaves, not {size}")
 
-    def _node(self, height: int, index: int) -> bytes:
-        return bytes(self._levels[height][index * HASH : (index + 1) * HASH])
-
     def _range(self, start: int, end: int) -> bytes:
         """The root of leaves `start` to `end`, a range that the splitting rule makes: its left parts are complete."""
         parts: list[bytes] = []
         while start < end:
             height = (end - start).bit_length() - 1
-            parts.append(self._node(height, start >> height))
+            parts.append(self.node(height, start >> height))
             start += 1 << height
         root = parts.pop()
         while parts:
             root = sha256(b"\x01" + parts.pop() + root).digest()
         return root
+
+
+class Tree(Subtrees):
+    """A tree in memory.
+
+    `levels[0]` holds the leaf hashes, `levels[k]` the hashes of complete subtrees of 2^k leaves.
+    """
+
+    def __init__(self, hashes: bytes = b"") -> None:
+        self._levels: list[bytearray] = [bytearray()]
+        self.extend(hashes)
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return len(self._levels[0]) // HASH
+
+    def extend(self, hashes: bytes) -> None:
+        """Append leaf hashes, joined; each new inner node is hashed once."""
+        if len(hashes) % HASH:
+            raise ValueError(f"leaf hashes have {HASH} bytes each")
+        self._levels[0] += hashes
+        for height, level in enumerate(self._levels):
+            done = len(self._levels[height + 1]) if height + 1 < len(self._levels) else 0
+            whole = len(level) // (2 * HASH) * (2 * HASH)
+            if 2 * done < whole:
+                if height + 1 == len(self._levels):
+                    self._levels.append(bytearray())
+                self._levels[height + 1] += _parents(bytes(level[2 * done : whole]))
+
+    def node(self, height: int, index: int) -> bytes:
+        return bytes(self._levels[height][index * HASH : (index + 1) * HASH])
 
 
 def root(leaves: Iterable[bytes]) -> bytes:

@@ -18,18 +18,32 @@ def salt_of(number: int) -> bytes:
     return sha256(b"salt %d" % number).digest()[: merkle.SALT]
 
 
-def tree_of(records: Sequence[tuple[str, bytes]], purposes: int) -> merkle.Tree:
+SUBJECT = sha256(b"subject").digest()
+"""The reference of the subject that a record is about, where it is about one."""
+
+
+def tree_of(records: Sequence[tuple[str, bytes]], purposes: int, subject: bytes | None = None) -> merkle.Tree:
     """The tree over records of an id and a content each."""
     tail = merkle.record_tail(GIVEN, purposes)
     salted = ((salt_of(n), identifier.encode(), content, tail) for n, (identifier, content) in enumerate(records))
-    return merkle.Tree(merkle.record_hashes(salted))
+    if subject is None:
+        return merkle.Tree(merkle.record_hashes(salted))
+    return merkle.Tree(merkle.subject_record_hashes((*record[:3], subject, tail) for record in salted))
 
 
 def evidence_of(
-    records: Sequence[tuple[str, bytes]], chosen: int, *, purposes: int = 1, columns: Sequence[str] = ()
+    records: Sequence[tuple[str, bytes]],
+    chosen: int,
+    *,
+    purposes: int = 1,
+    columns: Sequence[str] = (),
+    subject: bytes | None = None,
 ) -> dict[str, Any]:
-    """The evidence of one of the records, as a gateway writes it; with `columns` of a table under these names."""
-    tree, salt, (identifier, content) = tree_of(records, purposes), salt_of(chosen), records[chosen]
+    """The evidence of one of the records, as a gateway writes it; with `columns` of a table under these names.
+
+    With `subject` each record is about the subject with this reference.
+    """
+    tree, salt, (identifier, content) = tree_of(records, purposes, subject), salt_of(chosen), records[chosen]
     return {
         "kind": "record-evidence",
         "schema": 1,
@@ -41,7 +55,7 @@ def evidence_of(
             "committed_at": 1_795_397_861_506,
             "dataset": "visits",
             **({"header": str(header_digest(columns, ","))} if columns else {}),
-            "leaf_schema": "pedigree-record/v1",
+            "leaf_schema": f"pedigree-record/v{1 if subject is None else 2}",
             "licence": "CC-BY-4.0",
             "number": 3,
             "owner": "HospitalMSP",
@@ -58,6 +72,7 @@ def evidence_of(
             "salt": base64.b64encode(salt).decode(),
             "id_digest": sha256(salt + b"\x00" + identifier.encode()).hexdigest(),
             "content_digest": sha256(salt + b"\x01" + content).hexdigest(),
+            **({} if subject is None else {"subject_digest": sha256(salt + b"\x02" + subject).hexdigest()}),
             "consent": GIVEN,
             "purposes": f"{purposes:016x}",
             "path": [node.hex() for node in tree.inclusion(chosen)],

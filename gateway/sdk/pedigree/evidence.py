@@ -25,6 +25,8 @@ MOST_VALUES: Final = 50_000
 """How many values and members a file may hold; a proof has at most 64 steps, so only column names are many."""
 LONGEST_PATH: Final = 64
 LEAF_SCHEMA: Final = "pedigree-record/v1"
+SUBJECT_LEAF_SCHEMA: Final = "pedigree-record/v2"
+"""The leaf of a record that is about a subject, whose reference it commits to."""
 _SALT_SIZE: Final = 16
 _LARGEST_NUMBER: Final = 2**53 - 1
 _LONGEST_SHOWN: Final = 200
@@ -81,12 +83,33 @@ class Evidence:
     salt: bytes
     id_digest: bytes
     content_digest: bytes
+    subject_digest: bytes | None
+    """``SHA-256(salt ‖ 02 ‖ subject reference)``; only under `SUBJECT_LEAF_SCHEMA`."""
     consent: int
     purposes: int
     path: tuple[bytes, ...]
     id: str
     content: bytes
     columns: Columns | None
+
+    @property
+    def leaf(self) -> bytes:
+        """What the version commits to of the record: 90 bytes, or 122 where it is about a subject."""
+        return b"".join(
+            (
+                b"\x01" if self.subject_digest is None else b"\x02",
+                self.salt,
+                self.id_digest,
+                self.content_digest,
+                self.subject_digest or b"",
+                bytes([self.consent]),
+                self.purposes.to_bytes(8),
+            )
+        )
+
+    def is_about(self, subject: bytes) -> bool:
+        """Whether the record is about the subject with this reference, as evidence of consent names it."""
+        return self.subject_digest == hashlib.sha256(self.salt + b"\x02" + subject).digest()
 
     @classmethod
     def of(cls, value: Any) -> Self:
@@ -97,9 +120,13 @@ class Evidence:
         version = _version(whole.inner("version"))
         transaction = whole.inner("transaction", "id block at")
         proof = whole.inner(
-            "proof", "kind schema version index size salt id_digest content_digest consent purposes path"
+            "proof",
+            "kind schema version index size salt id_digest content_digest consent purposes path",
+            optional="subject_digest",
         )
         proof.expect("kind", "record-proof")
+        if proof.has("subject_digest") is not (version.text("leaf_schema") == SUBJECT_LEAF_SCHEMA):
+            raise InvalidEvidence(f"the field /proof/subject_digest is there under {SUBJECT_LEAF_SCHEMA}, and only there")
         record = whole.inner("record", "id content", optional="header")
         return cls(
             channel=whole.text("channel"),
@@ -120,6 +147,7 @@ class Evidence:
             salt=proof.blob("salt", size=_SALT_SIZE),
             id_digest=proof.digest("id_digest"),
             content_digest=proof.digest("content_digest"),
+            subject_digest=proof.digest("subject_digest") if proof.has("subject_digest") else None,
             consent=proof.number("consent", most=255),
             purposes=int(proof.matching("purposes", "[0-9a-f]{16}", "16 lower-case hexadecimal digits"), 16),
             path=proof.path("path"),
@@ -295,7 +323,7 @@ def _version(fields: Fields) -> Fields:
     """The version's own fields; a ledger may say more of it, and what is not relied on is passed over."""
     if not isinstance(fields.value.get("kind"), str) or fields.value["kind"] != "dataset-version":
         raise InvalidEvidence("the field /version must hold a dataset-version")
-    fields.expect("leaf_schema", LEAF_SCHEMA)
+    fields.expect("leaf_schema", LEAF_SCHEMA, SUBJECT_LEAF_SCHEMA)
     fields.expect("change", "first", "extends", "replaces")
     fields.number("committed_at", least=-_LARGEST_NUMBER)
     return fields

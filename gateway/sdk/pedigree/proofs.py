@@ -184,17 +184,7 @@ def _check(found: Evidence) -> None:
         raise InvalidEvidence("the record has another content than the one that the proof is about")
     if (None if found.columns is None else found.columns.digest) not in (None, found.header):
         raise InvalidEvidence("the column names are not those that the version commits to")
-    leaf = b"".join(
-        (
-            b"\x01",
-            found.salt,
-            found.id_digest,
-            found.content_digest,
-            bytes([found.consent]),
-            found.purposes.to_bytes(8),
-        )
-    )
-    if _root(hashlib.sha256(b"\x00" + leaf).digest(), found.index, found.size, found.path) != found.root:
+    if _root(hashlib.sha256(b"\x00" + found.leaf).digest(), found.index, found.size, found.path) != found.root:
         raise InvalidEvidence("the path leads to another root than the version's")
 
 
@@ -225,6 +215,8 @@ def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, place
         f"The record {_quoted(found.id)}, with exactly the content shown here, is {under}.",
         f"It is committed with the consent state '{CONSENT[found.consent]}' for {_purposes(found.purposes)}.",
     ]
+    if found.subject_digest is not None:
+        proven.append(f"It is about one data subject, whose reference has the salted digest {found.subject_digest.hex()}.")
     if anchored:
         proven.append("That root is the one that you gave.")
     named = (

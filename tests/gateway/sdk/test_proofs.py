@@ -7,6 +7,7 @@ import itertools
 import json
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sampleevidence import evidence_of, salt_of
+from sampleevidence import SUBJECT, evidence_of, salt_of
 
 from chaincode.domain import codec, merkle
 from chaincode.domain.provenance import DatasetVersion
@@ -30,16 +31,17 @@ from pedigree.proofs import CONSENT, PURPOSES
 RECORDS = [(f"patient-{number:03}", f"patient-{number:03},{number},benign".encode()) for number in range(1, 6)]
 CHOSEN = 2
 CONSENTED = Purposes(0b11)
+VECTORS = Path(__file__).parents[2] / "vectors"
 
 
-@pytest.fixture(scope="module")
-def evidence() -> dict[str, Any]:
-    return _made()
+@pytest.fixture(scope="module", params=[None, SUBJECT], ids=["v1", "v2"])
+def evidence(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return _made(request.param)
 
 
-def _made() -> dict[str, Any]:
-    """Evidence of one record of five."""
-    return evidence_of(RECORDS, CHOSEN, purposes=CONSENTED)
+def _made(subject: bytes | None = None) -> dict[str, Any]:
+    """Evidence of one record of five, each about the subject where there is one."""
+    return evidence_of(RECORDS, CHOSEN, purposes=CONSENTED, subject=subject)
 
 
 def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -88,6 +90,49 @@ def test_the_verdict_says_what_is_proven_who_says_the_rest_and_what_nobody_showe
     assert "block 18" in verdict.recorded[1]
     assert verdict.said == ("The channel is 'pedigree'.",)
     assert "a person gave this consent" in verdict.not_proven[0]
+
+
+def test_a_record_that_is_about_a_subject_says_so_and_names_nobody() -> None:
+    evidence = _made(SUBJECT)
+    verdict = verify_record(evidence, root=evidence["version"]["root"])
+    digest = evidence["proof"]["subject_digest"]
+    assert verdict.proven[2] == f"It is about one data subject, whose reference has the salted digest {digest}."
+    assert SUBJECT.hex() not in json.dumps(evidence)
+    assert Evidence.of(evidence).is_about(SUBJECT)
+    assert not Evidence.of(evidence).is_about(bytes(32))
+    assert not Evidence.of(_made()).is_about(SUBJECT)
+
+
+def test_evidence_has_the_digest_of_a_subject_where_the_leaves_have_one_and_only_there() -> None:
+    without = copy.deepcopy(_made(SUBJECT))
+    del without["proof"]["subject_digest"]
+    besides = _at(_made(), ("proof", "subject_digest"), "5e" * 32)
+    v1 = _at(_made(SUBJECT), ("version", "leaf_schema"), "pedigree-record/v1")
+    for file in (without, besides, v1):
+        with pytest.raises(InvalidEvidence, match="/proof/subject_digest is there under pedigree-record/v2"):
+            verify_record(file)
+    with pytest.raises(InvalidEvidence, match="leaf_schema must be 'pedigree-record/v1' or 'pedigree-record/v2'"):
+        verify_record(_at(_made(), ("version", "leaf_schema"), "pedigree-record/v3"))
+
+
+@pytest.mark.parametrize("release", sorted(VECTORS.glob("[0-9]*/formats.json")), ids=lambda path: path.parent.name)
+def test_leaves_are_those_of_every_release(release: Path) -> None:
+    formats = json.loads(release.read_text(encoding="utf-8"))
+    template = Evidence.of(_made())
+    for record in (*formats["records"], *formats.get("subjects", ())):
+        salt, name, content = (bytes.fromhex(record[each]) for each in ("salt", "id", "content"))
+        about = bytes.fromhex(record["subject"]) if "subject" in record else None
+        found = replace(
+            template,
+            salt=salt,
+            id_digest=sha256(salt + b"\x00" + name).digest(),
+            content_digest=sha256(salt + b"\x01" + content).digest(),
+            subject_digest=None if about is None else sha256(salt + b"\x02" + about).digest(),
+            consent=record["consent"],
+            purposes=record["purposes"],
+        )
+        assert found.leaf.hex() == record["leaf"]
+        assert about is None or found.is_about(about)
 
 
 def test_a_root_proves_membership_and_leaves_everything_else_to_the_file(evidence: dict[str, Any]) -> None:

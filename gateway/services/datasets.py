@@ -8,8 +8,9 @@ import base64
 from collections.abc import Callable
 from hashlib import sha256
 
-from chaincode.domain import codec, merkle
+from chaincode.domain import codec
 from chaincode.domain.errors import InvalidField, RecordNotFound
+from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import RecordProof
 from chaincode.domain.values import Blob, Command, Count, Digest, Name, Number, Purposes, dataset_version_ref
 from gateway.services.catalogue import Catalogue
@@ -23,6 +24,7 @@ from gateway.services.reading import READ_MODEL, Reader
 from gateway.services.recording import Recorder, command_from
 from gateway.services.submitter import Answer, Intent, Lengthy
 from gateway.services.tables import CSV, UnreadableRecords
+from gateway.services.tiles import Growing
 from gateway.services.trees import NotHeld, batches, leaf_hashes
 
 EVIDENCE_KIND = "record-evidence"
@@ -95,7 +97,12 @@ class Datasets:
             content_digest=Digest(sha256(record.salt + b"\x01" + record.content).digest()),
             consent=Count(record.consent),
             purposes=Purposes(record.purposes),
-            path=tuple(map(Digest, self._trees.of(root).inclusion(index))),
+            path=tuple(map(Digest, self._trees.inclusion(held, index, record))),
+            subject_digest=(
+                Digest(sha256(record.salt + b"\x02" + record.subject).digest())
+                if held.leaf_schema is LeafSchema.RECORD_V2
+                else None
+            ),
         )
         shown: Json = {"id": record.id, "content": base64.b64encode(record.content).decode()}
         if held.reading is not None and _is_header(version["record"], held.reading):
@@ -168,13 +175,13 @@ class Datasets:
 
     def _check_store(self, root: str, version: Json, held: RecordSet) -> tuple[list[str], bool]:
         """The records of the store that are not what was committed, and whether the rest is whole."""
-        tree = merkle.Tree()
+        tree = Growing()
         altered: list[str] = []
         for batch in batches(self._records.all(root)):
             leaves = b"".join(record.leaf for record in batch)
             tree.extend(leaves)
-            if leaf_hashes(batch) != leaves:
-                altered += [record.id for record in batch if leaf_hashes([record]) != record.leaf]
+            if leaf_hashes(batch, held.leaf_schema) != leaves:
+                altered += [each.id for each in batch if leaf_hashes([each], held.leaf_schema) != each.leaf]
         committed = "header" not in version or (held.reading is not None and _is_header(version, held.reading))
         return altered, tree.root().hex() == root and committed
 

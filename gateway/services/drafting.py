@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, NamedTuple, Self
 
 from chaincode.domain import merkle
 from chaincode.domain.errors import RecordIdRepeated
+from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import Consent
 from chaincode.domain.tabular import header_digest
 from chaincode.domain.values import Digest
@@ -35,6 +36,7 @@ from gateway.services.progress import Progress
 from gateway.services.spooled import SpooledFile
 from gateway.services.statusmaps import StatusMaps
 from gateway.services.tables import RepeatedId, Row
+from gateway.services.tiles import Growing
 from gateway.services.trees import Trees, batches
 
 _SAYING_NOTHING: Final = Columns()
@@ -114,15 +116,17 @@ class Drafts:
         replaces it. Raises `UnreadableRecords`.
         """
         table = upload.table()
+        schema = LeafSchema.RECORD_V1 if upload.columns.subject is None else LeafSchema.RECORD_V2
         base = self._base(table.reading, last)
         if base is not None:
             rows = self._told(dataset, table, upload, progress)
             if self._begins_with(rows, base):
-                return self._written(dataset, table.reading, self._salted(dataset, rows), base, last)
+                added = self._salted(dataset, rows, base.leaf_schema)
+                return self._written(dataset, table.reading, base.leaf_schema, added, base, last)
             progress.records = 0
             table = upload.table()
         rows = self._told(dataset, table, upload, progress)
-        return self._written(dataset, table.reading, self._salted(dataset, rows), None, last)
+        return self._written(dataset, table.reading, schema, self._salted(dataset, rows, schema), None, last)
 
     def _told(self, dataset: str, table: RecordFile, upload: Upload, progress: Progress) -> Iterator["_Told"]:
         """Each row with its subject's reference, empty where nobody says whose it is, and what that one indicated."""
@@ -137,11 +141,13 @@ class Drafts:
             for (row, _, status), reference in zip(batch, subjects, strict=True):
                 yield _Told(row, reference, status)
 
-    def _salted(self, dataset: str, found: Iterator["_Told"]) -> Iterator[list[StoredRecord]]:
+    def _salted(
+        self, dataset: str, found: Iterator["_Told"], schema: LeafSchema
+    ) -> Iterator[list[StoredRecord]]:
         """Records with fresh salts and their leaf hashes, in batches; what subjects indicated is kept for the map."""
         now = int(self._clock() * 1_000)
         for batch in batches(found):
-            yield _salted(batch)
+            yield _salted(batch, schema)
             indicated = [
                 (told.subject, replace(told.status, indicated_at=told.status.indicated_at or now).encode())
                 for told in batch
@@ -157,17 +163,17 @@ class Drafts:
         """
         mine = self._held(root)
         base = self._base(mine.reading, last) if mine.reading is not None else None
-        if base is None or base.size > mine.size or mine.reading is None:
-            return self._body(mine.root, mine.size, mine.reading, None, last)
+        if base is None or base.size > mine.size or mine.reading is None or base.leaf_schema is not mine.leaf_schema:
+            return self._body(mine, None, last)
         same = True
         for theirs, ours in zip(self._records.all(base.root), self._records.all(root), strict=False):
             if not _same(theirs, ours):
-                return self._body(mine.root, mine.size, mine.reading, None, last)
+                return self._body(mine, None, last)
             same = same and theirs.leaf == ours.leaf
         if same:
-            return self._body(mine.root, mine.size, mine.reading, base, last)
+            return self._body(mine, base, last)
         rest = batches(self._records.all(root, base.size))
-        return self._written(dataset, mine.reading, rest, base, last)
+        return self._written(dataset, mine.reading, mine.leaf_schema, rest, base, last)
 
     def _held(self, root: str) -> RecordSet:
         found = self._records.held(root)
@@ -179,6 +185,8 @@ class Drafts:
         """The records of the last version, where they are here and were read in the same way."""
         found = None if last is None else self._records.held(str(last["root"]))
         if last is None or found is None or found.reading != reading:
+            return None
+        if last.get("leaf_schema", found.leaf_schema) != found.leaf_schema:
             return None
         header = header_of(reading)
         return found if last.get("header") == (None if header is None else str(header)) else None
@@ -199,6 +207,7 @@ class Drafts:
         self,
         dataset: str,
         reading: Reading,
+        schema: LeafSchema,
         found: Iterator[list[StoredRecord]],
         base: RecordSet | None,
         last: Json | None,
@@ -206,40 +215,40 @@ class Drafts:
         """Keep `base` and what is found after it under one root."""
         first = next(found, None)
         if first is None and base is not None:
-            return self._body(base.root, base.size, reading, base, last)
-        key = self._records.begin(dataset, reading)
+            return self._body(base, base, last)
+        tree = Growing() if base is None else self.trees.continued(base)
+        key = self._records.begin(dataset, reading, schema)
         try:
-            tree = merkle.Tree()
             if base is not None:
                 self._records.copy(key, base.root)
-                for batch in batches(self._records.all(base.root)):
-                    tree.extend(b"".join(record.leaf for record in batch))
             for batch in chain([first or []], found):
-                self._add(key, tree.size, batch)
-                tree.extend(b"".join(record.leaf for record in batch))
+                self._add(key, tree, batch)
             root = tree.root().hex()
-            self._records.finish(key, root, tree.size)
+            self._records.finish(key, root, tree.size, tree.edge())
         except BaseException:
             # Nothing can name it: it never had a root. Where even this fails, it is found as a set without one.
             with suppress(PortError, RuntimeError):
                 self._records.abandon(key)
             raise
-        self.trees.keep(root, tree)
-        return self._body(root, tree.size, reading, base, last)
+        return self._body(self._held(root), base, last)
 
-    def _add(self, key: int, start: int, batch: Sequence[StoredRecord]) -> None:
+    def _add(self, key: int, tree: Growing, batch: Sequence[StoredRecord]) -> None:
+        start = tree.size
+        tiles = tree.extend(b"".join([record.leaf for record in batch]))
         try:
-            self._records.add(key, start, batch)
+            self._records.add(key, start, batch, tiles)
         except RepeatedRecord as exc:
             raise repeated(batch[exc.position - start].id, exc.position, exc.first) from None
 
-    def _body(self, root: str, size: int, reading: Reading | None, base: RecordSet | None, last: Json | None) -> Json:
-        body: Json = {"root": root, "size": size}
+    def _body(self, held: RecordSet, base: RecordSet | None, last: Json | None) -> Json:
+        body: Json = {"root": held.root, "size": held.size}
+        if held.leaf_schema is not LeafSchema.RECORD_V1:
+            body["leaf_schema"] = held.leaf_schema.value
         if last is not None:
             body |= {"parent_root": last["root"], "change": "replaces" if base is None else "extends"}
-        if base is not None and base.size < size:
-            body["consistency"] = [node.hex() for node in self.trees.of(root).consistency(base.size)]
-        header = header_of(reading)
+        if base is not None and base.size < held.size:
+            body["consistency"] = [node.hex() for node in self.trees.consistency(base, held)]
+        header = header_of(held.reading)
         return body if header is None else {**body, "header": str(header)}
 
 
@@ -257,16 +266,19 @@ def _watched(table: RecordFile, progress: Progress) -> Iterator[Row]:
         yield row
 
 
-def _salted(batch: Sequence["_Told"]) -> list[StoredRecord]:
+def _salted(batch: Sequence["_Told"], schema: LeafSchema) -> list[StoredRecord]:
     salt, size = merkle.SALT, merkle.HASH
     drawn = secrets.token_bytes(salt * len(batch))
     salts = [drawn[at : at + salt] for at in range(0, len(drawn), salt)]
     said = [(int(told.status.state), told.status.purposes) for told in batch]
     tails = {each: merkle.record_tail(*each) for each in set(said)}
-    hashes = merkle.record_hashes(
-        (salt, told.row.id.encode(), told.row.content, tails[each])
-        for salt, told, each in zip(salts, batch, said, strict=True)
-    )
+    found = zip(salts, batch, said, strict=True)
+    if schema is LeafSchema.RECORD_V1:
+        hashes = merkle.record_hashes((salt, r.row.id.encode(), r.row.content, tails[each]) for salt, r, each in found)
+    else:
+        hashes = merkle.subject_record_hashes(
+            (salt, r.row.id.encode(), r.row.content, r.subject, tails[each]) for salt, r, each in found
+        )
     return [
         StoredRecord(
             told.row.id, salts[index], told.row.content, *said[index],

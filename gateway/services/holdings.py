@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from chaincode.domain.provenance import LeafSchema
+from gateway.services.tiles import Tile
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
@@ -49,6 +52,8 @@ class RecordSet:
     """`None` where nobody knows it any more."""
     key: int
     """Names the set in its store."""
+    leaf_schema: LeafSchema = LeafSchema.RECORD_V1
+    """What the leaves say of each record."""
 
 
 class Records(Protocol):
@@ -58,20 +63,23 @@ class Records(Protocol):
     which only an operator calls.
     """
 
-    def begin(self, dataset: str, reading: Reading) -> int:
+    def begin(self, dataset: str, reading: Reading, leaf_schema: LeafSchema = LeafSchema.RECORD_V1) -> int:
         """Begin a set without a root, which nobody sees; returns its key."""
         ...
 
-    def add(self, key: int, start: int, records: Sequence[StoredRecord]) -> None:
-        """Append records, the first of them at position `start`; raises `RepeatedRecord`."""
+    def add(self, key: int, start: int, records: Sequence[StoredRecord], tiles: Sequence[Tile] = ()) -> None:
+        """Append records, the first of them at position `start`, and the tiles that their leaves complete.
+
+        Raises `RepeatedRecord`.
+        """
         ...
 
     def copy(self, key: int, root: str) -> None:
-        """Let a set begin with all records under `root`."""
+        """Let a set begin with all records under `root`, and with the complete tiles over them."""
         ...
 
-    def finish(self, key: int, root: str, size: int) -> None:
-        """Give a set its root; when this returns, all of it would survive a power cut."""
+    def finish(self, key: int, root: str, size: int, tiles: Sequence[Tile] = ()) -> None:
+        """Give a set its root and its last tiles; when this returns, all of it would survive a power cut."""
         ...
 
     def abandon(self, key: int) -> None:
@@ -92,6 +100,14 @@ class Records(Protocol):
 
     def of_subject(self, root: str, subject: bytes) -> Sequence[tuple[int, str]]:
         """Positions in the tree and ids of the records of a data subject, in tree order."""
+        ...
+
+    def tile(self, key: int, level: int, number: int) -> bytes:
+        """The hashes of a tile of a set's tree; empty where it is not kept."""
+        ...
+
+    def keep_tiles(self, key: int, tiles: Sequence[Tile]) -> None:
+        """Keep tiles of a set's tree in the place of those that there are."""
         ...
 
     def sets(self) -> Sequence[RecordSet]:

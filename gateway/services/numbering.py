@@ -22,7 +22,7 @@ from gateway.services.catalogue import Catalogue
 from gateway.services.ports import Json, PortError, Submission, Unavailable
 
 NUMBER: Final = "number"
-UPLOADED: Final = ("number", "change", "parent_root", "root", "size", "consistency", "header")
+UPLOADED: Final = ("number", "change", "parent_root", "root", "size", "leaf_schema", "consistency", "header")
 """What the gateway fills in of a version whose records it was sent."""
 _SUCCESSION: Final = ("change", "parent_root")
 """What a version says of the one before it, where its kind's versions can replace one another."""

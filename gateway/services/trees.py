@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trees of committed records, and the leaves that they are made of; the last used trees stay in memory."""
+"""Trees of committed records, out of the tiles that are kept beside them, and the leaves that they are made of.
+
+Tiles are written with the records that they are over, so a crash leaves both or neither. What they say is believed
+only where it leads to the committed root. Where it does not, or where a set was written before there were tiles, they
+are written again from the leaves.
+"""
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from chaincode.domain import merkle
-from gateway.services.ports import Category, PortError, Records, StoredRecord
+from chaincode.domain.provenance import LeafSchema
+from gateway.services.ports import Category, PortError, Records, RecordSet, StoredRecord
+from gateway.services.tiles import Growing, TiledTree, TileMissing
 
 T = TypeVar("T")
 BATCH = 5_000
 """Records that are hashed, written and read at once."""
-_KEPT_LEAVES = 1_000_000
-"""Leaves of all trees that are kept, 64 bytes each; the last one is kept whatever its size."""
 
 
 class NotHeld(PortError):
@@ -25,39 +30,91 @@ class NotHeld(PortError):
 
 
 class Trees:
-    """Makes the tree of a root from the stored records; thread-safe."""
+    """Proofs out of the tiles of record sets; thread-safe. In memory is a handful of tiles.
+
+    Everything that it returns was checked against the root of the set. Raises `NotHeld` where the stored records no
+    longer lead there.
+    """
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._trees: OrderedDict[str, merkle.Tree] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, root: str) -> merkle.Tree:
-        """The tree under a root (hex), every leaf computed from the record; raises `NotHeld`."""
+    def inclusion(self, held: RecordSet, index: int, record: StoredRecord) -> list[bytes]:
+        """The path from a record, as it is stored at a position of the set, to the root."""
+        leaf = leaf_hashes([record], held.leaf_schema)
+        if leaf != record.leaf:
+            raise _leads_elsewhere(held)  # it was altered, and no tile can help
+
+        def make() -> list[bytes]:
+            path = TiledTree(held.size, partial(self._records.tile, held.key)).inclusion(index)
+            merkle.verify_inclusion(leaf, index, held.size, path, bytes.fromhex(held.root))
+            return path
+
+        return self._made(held, make)
+
+    def consistency(self, base: RecordSet, held: RecordSet) -> list[bytes]:
+        """The proof that a set begins with the leaves of another one."""
+
+        def make() -> list[bytes]:
+            proof = TiledTree(held.size, partial(self._records.tile, held.key)).consistency(base.size)
+            roots = bytes.fromhex(base.root), bytes.fromhex(held.root)
+            merkle.verify_consistency(base.size, roots[0], held.size, roots[1], proof)
+            return proof
+
+        return self._made(held, make)
+
+    def continued(self, held: RecordSet) -> Growing:
+        """The tree of a set, to which leaves can be added."""
+
+        def make() -> Growing:
+            tree = Growing.over(held.size, partial(self._records.tile, held.key))
+            if tree.root().hex() != held.root:
+                raise merkle.ProofError("the tiles lead to another root")
+            return tree
+
+        return self._made(held, make)
+
+    def _made(self, held: RecordSet, make: Callable[[], T]) -> T:
+        try:
+            return make()
+        except (TileMissing, merkle.ProofError):
+            self._tile_again(held)
+        try:
+            return make()
+        except (TileMissing, merkle.ProofError):
+            raise _leads_elsewhere(held) from None
+
+    def _tile_again(self, held: RecordSet) -> None:
         with self._lock:
-            tree = self._trees.get(root)
-        if tree is None:
-            tree = merkle.Tree()
-            for batch in batches(self._records.all(root)):
-                tree.extend(leaf_hashes(batch))
-            if tree.root().hex() != root:
-                raise NotHeld("the stored records no longer lead to the committed root; run dataset verify", root=root)
-            self.keep(root, tree)
-        return tree
+            # First whether it helps: tiles that are right for some leaves must not give way to ones that are wrong.
+            tree = Growing()
+            for hashes in self._leaves(held):
+                tree.extend(hashes)
+            if tree.root().hex() != held.root:
+                raise _leads_elsewhere(held)
+            tree = Growing()
+            for hashes in self._leaves(held):
+                self._records.keep_tiles(held.key, tree.extend(hashes))
+            self._records.keep_tiles(held.key, tree.edge())
 
-    def keep(self, root: str, tree: merkle.Tree) -> None:
-        """Keep a tree at hand, and let go of those that were not used for long."""
-        with self._lock:
-            self._trees[root] = tree
-            self._trees.move_to_end(root)
-            while len(self._trees) > 1 and sum(kept.size for kept in self._trees.values()) > _KEPT_LEAVES:
-                self._trees.popitem(last=False)
+    def _leaves(self, held: RecordSet) -> Iterator[bytes]:
+        for batch in batches(self._records.all(held.root)):
+            yield b"".join(record.leaf for record in batch)
 
 
-def leaf_hashes(records: Sequence[StoredRecord]) -> bytes:
+def _leads_elsewhere(held: RecordSet) -> NotHeld:
+    return NotHeld("the stored records no longer lead to the committed root; run dataset verify", root=held.root)
+
+
+def leaf_hashes(records: Sequence[StoredRecord], schema: LeafSchema) -> bytes:
     """Leaf hashes, joined, computed again from what the records say."""
     tails = {kind: merkle.record_tail(*kind) for kind in {(r.consent, r.purposes) for r in records}}
-    return merkle.record_hashes((r.salt, r.id.encode(), r.content, tails[r.consent, r.purposes]) for r in records)
+    if schema is LeafSchema.RECORD_V1:
+        return merkle.record_hashes((r.salt, r.id.encode(), r.content, tails[r.consent, r.purposes]) for r in records)
+    return merkle.subject_record_hashes(
+        (r.salt, r.id.encode(), r.content, r.subject, tails[r.consent, r.purposes]) for r in records
+    )
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:

@@ -13,16 +13,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from chaincode.domain.provenance import LeafSchema
 from gateway.services.ports import Reading, RecordSet, RepeatedRecord, StoredRecord
+from gateway.services.tiles import COMPLETE, WIDTH, Tile
 from gateway.stores.database import Database
 
 _SIGN = 1 << 63
 _READ = 500
 """Records that are read at once."""
-_WRITTEN = 10_000
-"""Records that are copied or removed at once; others write in between."""
+_WRITTEN = 80 * WIDTH
+"""Records that are copied or removed at once, those under whole tiles; others write in between."""
 _RECORD = "id, salt, content, consent, purposes, leaf, subject"
-_SET = "root, dataset, size, created, reading, key"
+_SET = "root, dataset, size, created, reading, key, leaf_schema"
 
 
 class RecordStore:
@@ -31,23 +33,28 @@ class RecordStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, dataset: str, reading: Reading) -> int:
-        row = (dataset, time.time(), json.dumps(asdict(reading)))
-        insert = "INSERT INTO record_set (dataset, size, created, reading) VALUES (?, 0, ?, ?)"
+    def begin(self, dataset: str, reading: Reading, leaf_schema: LeafSchema = LeafSchema.RECORD_V1) -> int:
+        row = (dataset, time.time(), json.dumps(asdict(reading)), leaf_schema.value)
+        insert = "INSERT INTO record_set (dataset, size, created, reading, leaf_schema) VALUES (?, 0, ?, ?, ?)"
 
         def work(connection: sqlite3.Connection) -> int:
             return connection.execute(insert, row).lastrowid or 0
 
         return self._database.write(work)
 
-    def add(self, key: int, start: int, records: Sequence[StoredRecord]) -> None:
+    def add(self, key: int, start: int, records: Sequence[StoredRecord], tiles: Sequence[Tile] = ()) -> None:
         rows = [
             (key, start + index, r.id, r.salt, r.content, r.consent, _signed(r.purposes), r.leaf, r.subject or None)
             for index, r in enumerate(records)
         ]
         insert = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(insert, rows)
+            _keep(connection, key, tiles)
+
         try:
-            self._database.write(lambda connection: connection.executemany(insert, rows))
+            self._database.write(work)
         except sqlite3.IntegrityError:
             raise self._repeated(key, start, records) from None
 
@@ -68,13 +75,25 @@ class RecordStore:
             f"INSERT INTO record SELECT ?, position, {_RECORD} FROM record "  # noqa: S608 - constants
             "WHERE set_key = ? AND position >= ? AND position < ?"
         )
+        complete = "INSERT INTO tile SELECT ?, level, number, hashes FROM tile WHERE set_key = ?"
         for start in range(0, source.size, _WRITTEN):
-            values = (key, source.key, start, start + _WRITTEN)
-            self._database.write(lambda connection, values=values: connection.execute(insert, values))  # type: ignore[misc]
+            records = (key, source.key, start, start + _WRITTEN)
+            tiles = (key, source.key, start // WIDTH, (start + _WRITTEN) // WIDTH, COMPLETE)
 
-    def finish(self, key: int, root: str, size: int) -> None:
-        update = "UPDATE record_set SET root = ?, size = ? WHERE key = ?"
-        self._database.write(lambda connection: connection.execute(update, (root, size, key)))
+            def work(connection: sqlite3.Connection, records: Any = records, tiles: Any = tiles) -> None:
+                connection.execute(insert, records)
+                connection.execute(f"{complete} AND level = 0 AND number >= ? AND number < ? AND length(hashes) = ?", tiles)
+
+            self._database.write(work)
+        above = f"{complete} AND level > 0 AND length(hashes) = ?"
+        self._database.write(lambda connection: connection.execute(above, (key, source.key, COMPLETE)))
+
+    def finish(self, key: int, root: str, size: int, tiles: Sequence[Tile] = ()) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            _keep(connection, key, tiles)
+            connection.execute("UPDATE record_set SET root = ?, size = ? WHERE key = ?", (root, size, key))
+
+        self._database.write(work)
         self._database.shorten_log()
 
     def abandon(self, key: int) -> None:
@@ -115,6 +134,14 @@ class RecordStore:
         )
         return [(position, record_id) for position, record_id in rows.fetchall()]
 
+    def tile(self, key: int, level: int, number: int) -> bytes:
+        select = "SELECT hashes FROM tile WHERE set_key = ? AND level = ? AND number = ?"
+        row = self._one(select, (key, level, number))
+        return b"" if row is None else bytes(row[0])
+
+    def keep_tiles(self, key: int, tiles: Sequence[Tile]) -> None:
+        self._database.write(lambda connection: _keep(connection, key, tiles))
+
     def sets(self) -> Sequence[RecordSet]:
         rows = self._database.reader().execute(f"SELECT {_SET} FROM record_set ORDER BY key")  # noqa: S608 - constants
         return [_set(row) for row in rows.fetchall()]
@@ -130,6 +157,8 @@ class RecordStore:
         for start in range(0, size, _WRITTEN):
             values = (key, start, start + _WRITTEN)
             self._database.write(lambda connection, values=values: connection.execute(delete, values))  # type: ignore[misc]
+        while self._database.write(lambda connection: _remove_tiles(connection, key)):
+            pass
         self._database.write(lambda connection: connection.execute("DELETE FROM record_set WHERE key = ?", (key,)))
         self._database.shorten_log()
 
@@ -138,8 +167,9 @@ class RecordStore:
 
 
 def _set(row: Sequence[Any]) -> RecordSet:
-    root, dataset, size, created, reading, key = row
-    return RecordSet(root or "", dataset, size, created, None if reading is None else _reading(reading), key)
+    root, dataset, size, created, reading, key, leaves = row
+    said = None if reading is None else _reading(reading)
+    return RecordSet(root or "", dataset, size, created, said, key, LeafSchema(leaves))
 
 
 def _reading(text: str) -> Reading:
@@ -155,3 +185,14 @@ def _record(row: Sequence[Any]) -> StoredRecord:
 def _signed(value: int) -> int:
     """SQLite keeps signed 64-bit integers; purposes are unsigned."""
     return value - (1 << 64) if value >= _SIGN else value
+
+
+def _keep(connection: sqlite3.Connection, key: int, tiles: Sequence[Tile]) -> None:
+    connection.executemany("INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?)", [(key, *tile) for tile in tiles])
+
+
+def _remove_tiles(connection: sqlite3.Connection, key: int) -> int:
+    """Remove some; how many they were."""
+    some = f"SELECT level, number FROM tile WHERE set_key = ? LIMIT {_WRITTEN // WIDTH}"  # noqa: S608 - a constant
+    delete = f"DELETE FROM tile WHERE set_key = ? AND (level, number) IN ({some})"  # noqa: S608 - a constant
+    return connection.execute(delete, (key, key)).rowcount

@@ -14,6 +14,7 @@ from gateway.services.drafting import Drafts, Upload
 from gateway.services.indications import Columns, Status, indications
 from gateway.services.progress import Progress
 from gateway.services.tables import CSV, JSON_LINES, Table, UnreadableRecords
+from chaincode.domain.provenance import LeafSchema
 from gateway.services.trees import Trees, leaf_hashes
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
@@ -110,7 +111,7 @@ def test_an_upload_says_whose_each_record_is_and_what_they_agreed_to(
     ann, bob = maps.references("cohort", ["ann", "bob"])
     assert [record.subject for record in found] == [ann, bob, ann]
     assert [(record.consent, record.purposes) for record in found] == [(2, 3), (4, 0), (2, 3)]
-    assert leaf_hashes(found) == b"".join(record.leaf for record in found)
+    assert leaf_hashes(found, LeafSchema.RECORD_V2) == b"".join(record.leaf for record in found)
     assert store.of_subject(body["root"], ann) == [(0, "r1"), (2, "r3")]
     assert store.of_subject(body["root"], bytes(32)) == []
     assert dict(maps.collected("cohort")) == {

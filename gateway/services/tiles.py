@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Merkle trees in tiles: 128 neighbouring hashes each, of which a proof reads a few, however many leaves there are.
+
+Tile `number` of a level holds hashes of complete subtrees of 128^level leaves, from the one with the index
+``128 * number`` on. It is complete with 128 of them, 4 KiB. The six heights between two levels are computed from the
+lower one. (The tiles of C2SP's tlog-tiles, which are twice as wide.)
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from chaincode.domain import merkle
+from chaincode.domain.merkle import HASH
+
+_HEIGHT: Final = 7
+WIDTH: Final = 1 << _HEIGHT
+COMPLETE: Final = WIDTH * HASH
+"""Bytes of a complete tile."""
+
+
+class Tile(NamedTuple):
+    """Hashes of one level that are kept together."""
+
+    level: int
+    number: int
+    hashes: bytes
+
+
+class TileMissing(Exception):
+    """A tile is not there, or is shorter than it has to be."""
+
+
+Read = Callable[[int, int], bytes]
+"""The hashes of a tile, by level and number; empty where it is not there."""
+
+
+class Growing:
+    """A tree that is written from its first leaf to its last; in memory is one unfinished tile of each level."""
+
+    def __init__(self, size: int = 0, edge: Iterable[bytes] = ()) -> None:
+        """Assign.
+
+        Args:
+            size: how many leaves there are already.
+            edge: the unfinished tile of each level, from the leaves up; empty where the last one is complete.
+        """
+        self.size = size
+        self._edge = [bytearray(hashes) for hashes in edge]
+
+    @classmethod
+    def over(cls, size: int, read: Read) -> "Growing":
+        """A tree of so many leaves, to be continued; raises `TileMissing`."""
+        edge: list[bytes] = []
+        while complete := size >> _HEIGHT * len(edge):
+            unfinished = (complete % WIDTH) * HASH
+            found = read(len(edge), complete // WIDTH) if unfinished else b""
+            if len(found) < unfinished:
+                raise TileMissing
+            edge.append(found[:unfinished])
+        return cls(size, edge)
+
+    def extend(self, hashes: bytes) -> list[Tile]:
+        """Append leaf hashes, joined; returns the tiles that this completes."""
+        if len(hashes) % HASH:
+            raise ValueError(f"leaf hashes have {HASH} bytes each")
+        done: list[Tile] = []
+        before, level = self.size, 0
+        self.size += len(hashes) // HASH
+        while hashes:
+            if level == len(self._edge):
+                self._edge.append(bytearray())
+            held = self._edge[level]
+            held += hashes
+            number = before >> _HEIGHT * (level + 1)
+            end = len(held) // COMPLETE * COMPLETE
+            tiles = [bytes(held[at : at + COMPLETE]) for at in range(0, end, COMPLETE)]
+            del held[:end]
+            done += [Tile(level, number + index, each) for index, each in enumerate(tiles)]
+            hashes = b"".join(map(merkle.root_of_hashes, tiles))
+            level += 1
+        return done
+
+    def edge(self) -> list[Tile]:
+        """The tiles that are not complete."""
+        held = enumerate(self._edge)
+        return [Tile(level, self.size >> _HEIGHT * (level + 1), bytes(hashes)) for level, hashes in held if hashes]
+
+    def root(self) -> bytes:
+        """The root of all leaves."""
+        last = b""
+        for held in self._edge:
+            # What is left over below is the last, incomplete subtree of this level.
+            hashes = bytes(held) + last
+            last = merkle.root_of_hashes(hashes) if hashes else b""
+        return last or merkle.EMPTY_ROOT
+
+
+class TiledTree(merkle.Subtrees):
+    """A tree out of its tiles, each of which is read once; made for one proof or a few.
+
+    Raises `TileMissing` where it lacks one.
+    """
+
+    def __init__(self, size: int, read: Read) -> None:
+        self._size = size
+        self._read = read
+        self._tiles: dict[tuple[int, int], bytes] = {}
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return self._size
+
+    def node(self, height: int, index: int) -> bytes:
+        """The hash of a complete subtree."""
+        level, above = divmod(height, _HEIGHT)
+        first = index << above
+        place = level, first // WIDTH
+        if place not in self._tiles:
+            self._tiles[place] = self._read(*place)
+        start, length = first % WIDTH * HASH, HASH << above
+        found = self._tiles[place][start : start + length]
+        if len(found) < length:
+            raise TileMissing
+        return merkle.root_of_hashes(found)

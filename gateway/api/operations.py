@@ -54,6 +54,11 @@ _COLUMNS: Final = (
     Parameter("purposes_field", "Column or member that holds the purposes that each consent covers."),
     Parameter("indicated_field", "Column or member that says when the subject indicated it (RFC 3339, or a date)."),
 )
+ACTIVITIES: Final = ("filter", "split", "join", "label", "transform", "synthesise")
+_DERIVED: Final = (
+    Parameter("parents", "Data set versions that the records were made from, comma separated: `dataset-version:visits:3`."),
+    Parameter("activity", "How they were made from them.", "choice", ACTIVITIES),
+)
 STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined")
 _STAGE: Final = Parameter("stage", "Only versions at this stage; of data sets and models, those with such a version.",
                          "choice", STAGES)  # fmt: skip
@@ -118,7 +123,7 @@ DATASETS: Final = (
         role="recorder",
         body=Body("dataset:commit-version", bound={"dataset": "{dataset}"}, filled=("number",)),
         uploads=RECORDS_OF,
-        parameters=(*_READING, *_CONSENT, *_COLUMNS),
+        parameters=(*_READING, *_CONSENT, *_COLUMNS, *_DERIVED),
         answer=outcome("dataset-version"),
         sdk="commit_records",
         verb=Verb("dataset commit"),

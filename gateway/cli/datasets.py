@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from gateway.api.operations import ACTIVITIES
 from gateway.cli.answers import print_comparison, recorded
 from gateway.cli.console import Failure, continued, dumps, uploading
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
@@ -29,6 +30,10 @@ _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ;
 @click.option("--consent-field", help="Column or member that holds each record's consent state.")
 @click.option("--purposes-field", help="Column or member that holds the purposes that each consent covers.")
 @click.option("--indicated-field", help="Column or member that says when the subject indicated it.")
+@click.option(
+    "--parent", "parents", multiple=True, metavar="REFERENCE", help="A version that FILE was made from; may be repeated."
+)
+@click.option("--activity", type=click.Choice(ACTIVITIES), help="How FILE was made from it.")
 @IDEMPOTENCY_KEY
 @using_gateway
 def dataset_commit(

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 from chaincode.domain.values import Name
+from gateway.api.operations import ACTIVITIES
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View, recorded
 from gateway.services.consent import purposes_of, state_of
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Upload
 from gateway.services.indications import Columns
+from gateway.services.ports import Json
 from gateway.services.recording import Recorder
 from gateway.services.tables import LONGEST_ID, delimiter_of
 
@@ -21,7 +23,8 @@ def views(recorder: Recorder, datasets: Datasets) -> Mapping[str, View]:
     def commit(call: Call) -> Reply:
         name = Name(call.path["dataset"])
         if call.upload is not None:
-            return recorded(datasets.commit(call.recording, name, _upload(call, call.upload)))
+            upload, derivation = _upload(call, call.upload), _derivation(call)
+            return recorded(datasets.commit(call.recording, name, upload, derivation))
         return recorded(recorder.record(call.recording, "dataset:commit-version", call.json, dataset=name))
 
     def version(call: Call) -> Reply:
@@ -60,3 +63,17 @@ def _upload(call: Call, content: BinaryIO) -> Upload:
         *(call.query.get(f"{name}_field") or None for name in ("subject", "consent", "purposes", "indicated"))
     )
     return Upload(content, call.media_type, call.query.get("id_field"), delimiter, state, int(purposes), columns)
+
+
+def _derivation(call: Call) -> Json | None:
+    """What the records of an upload were made from, and how; the law reads the references."""
+    parents, activity = call.query.get("parents", ""), call.query.get("activity", "")
+    if not parents and not activity:
+        return None
+    if activity not in ACTIVITIES:
+        detail = f"activity says how the records were made from their parents: {', '.join(ACTIVITIES)}."
+        raise HttpProblem(400, "invalid-parameter", detail, parameter="activity")
+    if not parents:
+        detail = f"parents names the versions that the activity {activity} was over, such as dataset-version:visits:3."
+        raise HttpProblem(400, "invalid-parameter", detail, parameter="parents")
+    return {"activity": activity, "parents": [parent.strip() for parent in parents.split(",")]}

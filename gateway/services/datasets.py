@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from chaincode.domain import codec
 from chaincode.domain.errors import InvalidField, RecordNotFound
+from chaincode.domain.merkle import HASH
 from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import RecordProof
 from chaincode.domain.values import Blob, Command, Count, Digest, Name, Number, Purposes, dataset_version_ref
@@ -45,11 +46,17 @@ class Datasets:
         self._drafts = drafts
         self._trees = drafts.trees
 
-    def commit(self, intent: Intent, dataset: str, upload: Upload) -> Answer:
+    def commit(self, intent: Intent, dataset: str, upload: Upload, derivation: Json | None = None) -> Answer:
         """Commit to every record of a file as the next version; it extends the last one where it begins with it.
 
         Where the caller does not wait, the file is read after the answer, from a descriptor of its own.
+
+        Args:
+            derivation: the `activity` and the `parents` that the records were made from.
         """
+        said = {} if derivation is None else {"derivation": derivation}
+        # What is wrong with their form is said before a large file is read.
+        command_from("dataset:commit-version", {"number": 1, "root": "00" * HASH, **said}, {"dataset": dataset})
         progress = Progress(bytes=upload.size)
 
         def detach() -> Callable[[], str]:
@@ -57,23 +64,23 @@ class Datasets:
 
             def make() -> str:
                 with taken.content:
-                    return codec.to_json(self._command(dataset, taken, progress)).decode()
+                    return codec.to_json(self._command(dataset, taken, said, progress)).decode()
 
             return make
 
         return self._recorder.submit(
             intent,
             "dataset:commit-version",
-            lambda: self._command(dataset, upload, progress),
+            lambda: self._command(dataset, upload, said, progress),
             filled=UPLOADED,
             lengthy=Lengthy(progress, detach),
         )
 
-    def _command(self, dataset: str, upload: Upload, progress: Progress) -> Command:
+    def _command(self, dataset: str, upload: Upload, said: Json, progress: Progress) -> Command:
         last = self._catalogue.last("dataset-version", dataset=dataset)
         number = Number.after(0 if last is None else last["number"], "/number")
         body = self._drafts.draft(dataset, upload, last, progress)
-        return command_from("dataset:commit-version", {"number": number, **body}, {"dataset": dataset})
+        return command_from("dataset:commit-version", {"number": number, **body, **said}, {"dataset": dataset})
 
     def proof(self, dataset: str, number: str, record_id: str) -> Json:
         """Evidence that a record is in a version: what its owner gives to anyone who needs it.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pedigree.calls import refuse_difference, segment
-from pedigree.documents import Change, Consent, DatasetComparison, DatasetVersion, Derivation, LeafSchema
+from pedigree.documents import Activity, Change, Consent, DatasetComparison, DatasetVersion, Derivation, LeafSchema
 from pedigree.documents import Evidence as EvidenceDocument
 from pedigree.evidence import Evidence
 from pedigree.operations import Operations
@@ -31,6 +31,8 @@ class DatasetCalls(Operations):
         consent_field: str | None = None,
         purposes_field: str | None = None,
         indicated_field: str | None = None,
+        parents: Sequence[str] = (),
+        activity: Activity | None = None,
         progress: Callable[[Progress], None] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[DatasetVersion]:
@@ -53,13 +55,15 @@ class DatasetCalls(Operations):
             consent_field: column or member that holds each record's consent state.
             purposes_field: column or member that holds the purposes that each consent covers.
             indicated_field: column or member that says when the subject indicated it.
+            parents: the data set versions that the records were made from, by their references.
+            activity: how they were made from them.
         """
         if id_field is None and not isinstance(source, bytes) and Path(source).is_dir():
             id_field = "path"
         query = {
             "id_field": id_field, "delimiter": delimiter, "consent": consent, "purposes": ",".join(purposes) or None,
             "subject_field": subject_field, "consent_field": consent_field, "purposes_field": purposes_field,
-            "indicated_field": indicated_field,
+            "indicated_field": indicated_field, "parents": ",".join(parents) or None, "activity": activity,
         }  # fmt: skip
         return self._recorded(
             f"/v1/datasets/{segment(dataset)}/versions",

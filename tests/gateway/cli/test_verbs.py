@@ -280,6 +280,10 @@ def test_records_are_sent_as_they_are_and_differences_named(gateway: Gateway, tm
     line, body = gateway.requests[-1]
     assert line == "POST /v1/datasets/d/versions?id_field=id&consent=ConsentGiven&purposes=research%2Ccare"
     assert body == b"id\n1\n"
+    derived = ("--parent", "dataset-version:a:1", "--parent", "dataset-version:b:2", "--activity", "join")
+    assert gateway.run("dataset", "commit", "d", str(file), *derived).exit_code == 0
+    parents = "parents=dataset-version%3Aa%3A1%2Cdataset-version%3Ab%3A2&activity=join"
+    assert gateway.requests[-1][0] == f"POST /v1/datasets/d/versions?consent=ConsentUnknown&{parents}"
     assert gateway.run("dataset", "commit", "d", str(file), "--delimiter", "tab").exit_code == 0
     assert gateway.requests[-1][0] == "POST /v1/datasets/d/versions?delimiter=tab&consent=ConsentUnknown"
     gateway.answer = {"verified": False, "columns": ["'a' is missing"], "unreadable": "line 1: …", "changed": []}

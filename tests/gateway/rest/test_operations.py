@@ -10,10 +10,12 @@ from urllib.parse import urlencode
 import click
 import pytest
 
+from chaincode.domain.derivation import Activity
 from chaincode.domain.policy import Stage
 from chaincode.domain.provenance import Sensitivity
 from chaincode.domain.register import COMMANDS, RECORDS
 from gateway.api.operations import (
+    ACTIVITIES,
     CONSENT_STATES,
     EXAMPLES,
     KINDS,
@@ -163,6 +165,7 @@ def test_the_table_uses_the_words_of_the_rules() -> None:
     assert tuple(kind.name for kind in RECORDS if kind.reference) == KINDS
     assert {each for operation in OPERATIONS for each in map(attrgetter("name"), operation.filters)} <= set(FILTERS)
     assert tuple(consent.STATES) == CONSENT_STATES
+    assert tuple(Activity) == ACTIVITIES
     assert consent.PURPOSES == PURPOSES
     assert tuple(tables.MEDIA_TYPES) == TABLES_OF
 

@@ -2,6 +2,7 @@
 """Recording over HTTP: idempotency, asynchronous answers, heights, uploads and proofs."""
 
 import base64
+import json
 import time
 from typing import Any
 from urllib.parse import quote
@@ -115,6 +116,33 @@ def test_a_longer_file_extends_the_version_before_and_a_changed_one_replaces_it(
     assert second["consistency"]
     third = api.post(path, b"id,x\nr1,5\n", Content_Type="text/csv").json["record"]
     assert (third["number"], third["change"], third["size"]) == (3, "replaces", 1)
+
+
+def test_an_upload_says_what_it_was_made_from_and_how(api: Any) -> None:
+    path = "/v1/datasets/wdbc/versions?id_field=id&activity=filter&parents=dataset-version:all:1,%20dataset-version:more:2"
+    response = api.post(path, CSV, Content_Type="text/csv")
+    assert response.status_code == 201, response.json
+    parents = ["dataset-version:all:1", "dataset-version:more:2"]
+    assert response.json["record"]["derivation"] == {"activity": "filter", "parents": parents}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "names"),
+    [
+        ("activity=filter", 400, "parents names the versions"),
+        ("parents=dataset-version:all:1", 400, "activity says how"),
+        ("parents=dataset-version:all:1&activity=copy", 400, "filter, split, join"),
+        ("parents=all&activity=join", 422, "/derivation/parents/0"),
+        (f"parents={','.join(['dataset-version:all:1'] * 65)}&activity=join", 422, "/derivation/parents"),
+    ],
+)
+def test_what_is_wrong_with_a_derivation_is_said_before_the_file_is_read(
+    api: Any, query: str, status: int, names: str
+) -> None:
+    response = api.post(f"/v1/datasets/wdbc/versions?id_field=none&{query}", CSV, Content_Type="text/csv")
+    assert response.status_code == status, response.json
+    assert names in json.dumps(response.json)
+    assert api.ledger.prepared == 0
 
 
 def test_unreadable_records_name_the_line(api: Any) -> None:

@@ -11,12 +11,13 @@ import argparse
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import clients, embedded, endurance, finding, noderest, records, rest, uploads
+from bench import clients, embedded, endurance, finding, intake, noderest, records, rest, uploads
 from bench.measure import Metric, record
 
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
@@ -28,9 +29,10 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "finding": finding.measure,
     "node-rest": noderest.measure,
     "uploads": uploads.measure,
+    "intake": intake.measure,
     "endurance": endurance.measure,
 }
-BY_NAME_ONLY = ("uploads", "endurance")
+BY_NAME_ONLY = ("uploads", "intake", "endurance")
 """Take minutes, and a quarter of an hour and more."""
 
 
@@ -47,16 +49,18 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(SUITES), action="append", help="run this suite only; may be repeated")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one timed run")
+    parser.add_argument("--rows", type=int, default=intake.ROWS, help="rows of the files of the suite intake")
     options = parser.parse_args()
     console = Console()
     if options.ledger == "fabric" and not fabric_present():
         parser.error("no Fabric binaries in FABRIC_BIN or /opt/fabric/bin")
     if shutil.which("node") is None:
         console.print("[bold]NOT MEASURED: everything beside the Node client and runtime (no node on this machine)[/]")
+    suites = {**SUITES, "intake": partial(intake.measure, rows=options.rows)}
     found: list[Metric] = []
     for name in options.only or [suite for suite in SUITES if suite not in BY_NAME_ONLY]:
         console.print(f"[bold]{name}[/] on {options.ledger} …")
-        measured = SUITES[name](options.ledger, options.rounds, options.seconds)
+        measured = suites[name](options.ledger, options.rounds, options.seconds)
         record(measured)
         found += measured
     table = Table(Column("metric", no_wrap=True), "value", "unit", "ratio", "beside")

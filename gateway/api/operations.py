@@ -56,7 +56,9 @@ _COLUMNS: Final = (
 )
 ACTIVITIES: Final = ("filter", "split", "join", "label", "transform", "synthesise")
 _DERIVED: Final = (
-    Parameter("parents", "Data set versions that the records were made from, comma separated: `dataset-version:visits:3`."),
+    Parameter(
+        "parents", "Data set versions that the records were made from, comma separated: `dataset-version:visits:3`."
+    ),
     Parameter("activity", "How they were made from them.", "choice", ACTIVITIES),
 )
 STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined")

@@ -31,7 +31,11 @@ _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ;
 @click.option("--purposes-field", help="Column or member that holds the purposes that each consent covers.")
 @click.option("--indicated-field", help="Column or member that says when the subject indicated it.")
 @click.option(
-    "--parent", "parents", multiple=True, metavar="REFERENCE", help="A version that FILE was made from; may be repeated."
+    "--parent",
+    "parents",
+    multiple=True,
+    metavar="REFERENCE",
+    help="A version that FILE was made from; may be repeated.",
 )
 @click.option("--activity", type=click.Choice(ACTIVITIES), help="How FILE was made from it.")
 @IDEMPOTENCY_KEY

@@ -141,9 +141,7 @@ class Drafts:
             for (row, _, status), reference in zip(batch, subjects, strict=True):
                 yield _Told(row, reference, status)
 
-    def _salted(
-        self, dataset: str, found: Iterator["_Told"], schema: LeafSchema
-    ) -> Iterator[list[StoredRecord]]:
+    def _salted(self, dataset: str, found: Iterator["_Told"], schema: LeafSchema) -> Iterator[list[StoredRecord]]:
         """Records with fresh salts and their leaf hashes, in batches; what subjects indicated is kept for the map."""
         now = int(self._clock() * 1_000)
         for batch in batches(found):

@@ -82,7 +82,9 @@ class RecordStore:
 
             def work(connection: sqlite3.Connection, records: Any = records, tiles: Any = tiles) -> None:
                 connection.execute(insert, records)
-                connection.execute(f"{complete} AND level = 0 AND number >= ? AND number < ? AND length(hashes) = ?", tiles)
+                connection.execute(
+                    f"{complete} AND level = 0 AND number >= ? AND number < ? AND length(hashes) = ?", tiles
+                )
 
             self._database.write(work)
         above = f"{complete} AND level > 0 AND length(hashes) = ?"

@@ -126,7 +126,9 @@ class Evidence:
         )
         proof.expect("kind", "record-proof")
         if proof.has("subject_digest") is not (version.text("leaf_schema") == SUBJECT_LEAF_SCHEMA):
-            raise InvalidEvidence(f"the field /proof/subject_digest is there under {SUBJECT_LEAF_SCHEMA}, and only there")
+            raise InvalidEvidence(
+                f"the field /proof/subject_digest is there under {SUBJECT_LEAF_SCHEMA}, and only there"
+            )
         record = whole.inner("record", "id content", optional="header")
         return cls(
             channel=whole.text("channel"),

@@ -216,7 +216,9 @@ def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, place
         f"It is committed with the consent state '{CONSENT[found.consent]}' for {_purposes(found.purposes)}.",
     ]
     if found.subject_digest is not None:
-        proven.append(f"It is about one data subject, whose reference has the salted digest {found.subject_digest.hex()}.")
+        proven.append(
+            f"It is about one data subject, whose reference has the salted digest {found.subject_digest.hex()}."
+        )
     if anchored:
         proven.append("That root is the one that you gave.")
     named = (

@@ -119,7 +119,9 @@ def test_a_longer_file_extends_the_version_before_and_a_changed_one_replaces_it(
 
 
 def test_an_upload_says_what_it_was_made_from_and_how(api: Any) -> None:
-    path = "/v1/datasets/wdbc/versions?id_field=id&activity=filter&parents=dataset-version:all:1,%20dataset-version:more:2"
+    path = (
+        "/v1/datasets/wdbc/versions?id_field=id&activity=filter&parents=dataset-version:all:1,%20dataset-version:more:2"
+    )
     response = api.post(path, CSV, Content_Type="text/csv")
     assert response.status_code == 201, response.json
     parents = ["dataset-version:all:1", "dataset-version:more:2"]

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import Consent
 from gateway.services.drafting import Drafts, Upload
 from gateway.services.indications import Columns, Status, indications
 from gateway.services.progress import Progress
 from gateway.services.tables import CSV, JSON_LINES, Table, UnreadableRecords
-from chaincode.domain.provenance import LeafSchema
 from gateway.services.trees import Trees, leaf_hashes
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database

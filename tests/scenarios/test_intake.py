@@ -114,7 +114,7 @@ def test_very_many_records_are_committed_in_one_transaction(world: World, tmp_pa
     recorded = world.as_("hospital").commit_records(world.dataset, file, id_field="id")
     assert (recorded.record["number"], recorded.record["size"]) == (1, RECORDS)
     answer = world.as_("regulator").dataset_version(world.dataset, 1)
-    assert answer["transaction"]["id"] == recorded.transaction["id"]
+    assert answer["transaction"]["id"] == recorded.transaction_id
     for number in (0, RECORDS // 2, RECORDS - 1):
         verdict = verify_record(world.as_("hospital").record_proof(world.dataset, 1, f"r{number}"), version=answer)
         assert f"number {number + 1} of the {RECORDS} records" in verdict.proven[0]
@@ -141,7 +141,7 @@ def test_a_record_is_proven_with_consent_and_licence_as_they_were(world: World) 
     verdict = verify_record(evidence, version=answer)
     assert "with the consent state 'given' for research, model-training" in verdict.proven[1]
     assert "under the licence 'CC-BY-NC-4.0'" in verdict.recorded[0]
-    assert answer["transaction"]["id"] in verdict.recorded[1]
+    assert answer["transaction"]["id"] in verdict.recorded[-1]
     refused = verify_record(world.as_("hospital").record_proof(world.dataset, 1, "b"), version=answer)
     assert "'refused' for no purpose" in refused.proven[1]
     # What holds now is in the map, under the reference to which the record's leaf commits.

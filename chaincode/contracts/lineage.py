@@ -8,11 +8,13 @@ which is why impact can be asked and never submitted.
 from functools import partial
 
 from chaincode.contracts.state import Ledger
+from chaincode.domain.consent import SelectionMark
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.lifecycle import ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ASKED, Ancestry, Edge, Impact, Lineage, walk
 from chaincode.domain.policy import Stage
 from chaincode.domain.register import edges_of, locate, successor
+from chaincode.domain.selection import Selection
 from chaincode.domain.values import Ref
 
 
@@ -24,6 +26,7 @@ def ancestry(ledger: Ledger, query: Ancestry) -> Lineage:
         limit=query.limit,
         edges_of=lambda reference: parents_of(ledger, reference),
         quarantined=lambda reference: _quarantined(ledger, reference),
+        withdrawn=lambda reference: _withdrawn(ledger, reference),
         superseded_by=lambda reference: _superseded_by(ledger, reference),
         most=MOST_ASKED,
     )
@@ -37,6 +40,7 @@ def impact(ledger: Ledger, query: Impact) -> Lineage:
         limit=query.limit,
         edges_of=lambda reference: ledger.beginning(Edge, reference),
         quarantined=lambda reference: _quarantined(ledger, reference),
+        withdrawn=lambda reference: _withdrawn(ledger, reference),
         superseded_by=lambda reference: _superseded_by(ledger, reference),
         most=MOST_ASKED,
     )
@@ -66,6 +70,11 @@ def _quarantined(ledger: Ledger, reference: Ref) -> bool:
     kind, _ = locate(reference)
     standing = ledger.get(ArtifactStage, reference) if kind.digest else None
     return standing is not None and standing_at(standing, ledger.at).stage is Stage.QUARANTINED
+
+
+def _withdrawn(ledger: Ledger, reference: Ref) -> bool:
+    kind, _ = locate(reference)
+    return kind.record is Selection and ledger.get(SelectionMark, reference) is not None
 
 
 def _superseded_by(ledger: Ledger, reference: Ref) -> Ref | None:

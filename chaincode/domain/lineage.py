@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ancestry and impact, over lookup functions: what something was made from, and what was made from it.
 
-Walks are iterative and bounded. An artifact is *review-required* when one that it was made from is quarantined; that
-is computed on reading and never written, for writing every descendant would make unrelated transactions collide.
+Walks are iterative and bounded. An artifact is *review-required* when one that it was made from is quarantined, or is
+a selection to which the consent was withdrawn; that is computed on reading and never written, for writing every
+descendant would make unrelated transactions collide.
 
 A data set version that extends the one before it holds all its records, and so was made from it. One that replaces
 the one before it was not: the two are shown beside each other, and neither review nor a walk goes on from one to the
@@ -78,12 +79,14 @@ class Node:
     distance: Count
     quarantined: bool
     review_path: tuple[Ref, ...] = field(default=(), metadata={"max": LONGEST_PATH})
-    """From this node up to the nearest quarantined ancestor that the walk saw; not empty: review is required.
+    """From this node up to the nearest stopped ancestor that the walk saw; not empty: review is required.
 
     A path of more than `LONGEST_PATH` nodes is given by its beginning and, last, that ancestor.
     """
     superseded_by: Ref | None = None
     """The version that replaces this one; what was made from this one was not made from that."""
+    withdrawn: bool | None = None
+    """True for a selection to which consent was withdrawn; None for all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,15 @@ def walk(
     limit: int,
     edges_of: Callable[[Ref], Iterable[Edge]],
     quarantined: Callable[[Ref], bool],
+    withdrawn: Callable[[Ref], bool],
     superseded_by: Callable[[Ref], Ref | None],
     most: int = MOST_NODES,
 ) -> Lineage:
     """Visit what the edges of `of` lead to, breadth first, up to `limit` nodes, which may be `most`.
 
     `edges_of` answers the edges from a node to its parents (ancestry) or to its children (impact), always the same
-    way round; `quarantined` whether a node is stopped now; `superseded_by` which version replaces a node.
+    way round; `quarantined` and `withdrawn` whether a node is stopped now, and for what; `superseded_by` which version
+    replaces a node.
     """
     if not 1 <= limit <= most:
         raise InvalidField("/limit", f"it must be from 1 to {most}")
@@ -141,26 +146,17 @@ def walk(
                 beside.pop(there, None)
                 distance[there] = distance[here] + 1
                 waiting.append(there)
-    return _lineage(of, distance | beside, list(edges.values()), complete, quarantined, superseded_by)
-
-
-def _lineage(
-    of: Ref,
-    distance: dict[Ref, int],
-    edges: list[Edge],
-    complete: bool,
-    quarantined: Callable[[Ref], bool],
-    superseded_by: Callable[[Ref], Ref | None],
-) -> Lineage:
-    stopped = {node for node in distance if quarantined(node)}
-    paths = _review_paths(stopped, edges)
+    reached = distance | beside
+    held = {node for node in reached if quarantined(node)}
+    taken_back = {node for node in reached if withdrawn(node)}
+    paths = _review_paths(held | taken_back, edges.values())
     return Lineage(
         of=of,
         nodes=tuple(
-            Node(node, Count(far), node in stopped, paths.get(node, ()), superseded_by(node))
-            for node, far in sorted(distance.items(), key=lambda item: item[1])
+            Node(node, Count(far), node in held, paths.get(node, ()), superseded_by(node), node in taken_back or None)
+            for node, far in sorted(reached.items(), key=lambda item: item[1])
         ),
-        edges=tuple(edges),
+        edges=tuple(edges.values()),
         complete=complete,
     )
 

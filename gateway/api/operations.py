@@ -32,7 +32,8 @@ _DIRECTION: Final = Parameter("direction", "`up` (the default) or `down`.", "cho
 HIGHEST: Final = 9_999_999_999
 DEEPEST: Final = 1_000_000
 _AS_OF: Final = Parameter(
-    "as_of", "Only what the blocks below this height say: edges, versions, stages and quarantines; all by default.",
+    "as_of",
+    "Only what the blocks below this height say, at the time of the last of them; all, and now, by default.",
     "number", most=HIGHEST,
 )  # fmt: skip
 _READING: Final = (
@@ -79,6 +80,9 @@ KINDS: Final = (
     "dataset", "dataset-version", "selection", "consent-map", "consent-map-version", "model", "model-version",
     "training-run", "evaluation",
 )  # fmt: skip
+_KIND_OF_ARTIFACT: Final = Parameter("kind", "Only artifacts of this kind.", "choice", KINDS)
+_KIND_OF_END: Final = Parameter("kind", "Only edges whose other end is of this kind.", "choice", KINDS)
+_RELATION: Final = Parameter("relation", "Only edges of this relation, such as extends, input:train or fine-tuned.")
 _ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
 _VOUCHING: Final = ("vouching",)
 _REASON: Final = ("reason",)
@@ -574,6 +578,7 @@ ARTIFACTS: Final = (
         name="getInbox",
         does="What awaits this organisation's endorsement.",
         path="/v1/inbox",
+        filters=(_KIND_OF_ARTIFACT, OWNER, _NAME, *_TIMES),
         answer=report("Inbox", paged=True),
         sdk="inbox",
         verb=Verb("inbox", help="List what awaits your organisation's endorsement."),
@@ -730,6 +735,7 @@ LINEAGE: Final = (
         path="/v1/lineage/{reference}/edges",
         about="{reference}",
         parameters=(_DIRECTION,),
+        filters=(_RELATION, _KIND_OF_END, *_TIMES),
         answer=page("edge"),
         sdk="edges",
         verb=Verb("edges", help="List the edges from or to an artifact.", columns=("child", "relation", "parent")),

@@ -250,6 +250,8 @@ def _label(reference: str, relation: str, node: Mapping[str, Any], *, repeated: 
         parts.append(click.style(f"({plain(relation)})", dim=True))
     if node.get("quarantined"):
         parts.append(click.style("quarantined", fg="red"))
+    if node.get("withdrawn"):
+        parts.append(click.style("consent withdrawn", fg="red"))
     if node.get("review_path"):
         parts.append(click.style("review required", fg="yellow"))
     if node.get("superseded_by"):

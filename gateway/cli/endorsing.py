@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree artifact` and `pedigree inbox`: how far an artifact has come, and what awaits an organisation."""
 
+from functools import partial
 from typing import Any
 
 import click
 
-from gateway.cli.console import fields, show
+from gateway.cli.console import Json, fields, show
 from gateway.cli.options import using_gateway
-from gateway.cli.verbs import CURSOR, LIMIT, gather, print_list
+from gateway.cli.verbs import CURSOR, LIMIT, filtered, gather, print_list
 
 _SHOWN = ("endorsed_by", "rejected_by", "missing", "may_endorse")
 
@@ -28,15 +29,26 @@ def artifact(pedigree: Any, reference: str, as_json: bool) -> None:
 
 
 @click.command()
+@filtered("getInbox")
 @LIMIT
 @CURSOR
 @using_gateway
-def inbox(pedigree: Any, limit: int, cursor: str | None, as_json: bool) -> None:
+def inbox(pedigree: Any, limit: int, cursor: str | None, as_json: bool, **filters: Any) -> None:
     """List what awaits your organisation's endorsement."""
-    answer = gather(pedigree.inbox, limit, cursor)
+    answer = gather(partial(pedigree.inbox, **filters), limit, cursor)
 
     def render() -> None:
         nothing = f"Nothing awaits {answer['organisation']}'s endorsement."
-        print_list(answer["items"], answer["next"], "artifact", "owner", "since", nothing=nothing)
+        if any(value is not None for value in filters.values()):
+            nothing = f"Nothing of that awaits {answer['organisation']}'s endorsement."
+        shown = [{**each, "stopped above": _stopped_above(each)} for each in answer["items"]]
+        columns = ("artifact", "owner", "since", *(("stopped above",) if any(_stopped_above(e) for e in shown) else ()))
+        print_list(shown, answer["next"], *columns, counted=answer, nothing=nothing)
 
     show(answer, as_json, render)
+
+
+def _stopped_above(item: Json) -> str:
+    """What taints an artifact that awaits a word: the nearest of what is stopped above it, and why."""
+    found = [f"{taint['path'][-1]} ({taint['cause']})" for taint in item.get("tainted_by", ())]
+    return "" if not found else found[0] + (f" and {len(found) - 1} more" if found[1:] else "")

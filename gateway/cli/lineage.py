@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from gateway.cli.console import lineage_tree, show
+from gateway.cli.console import Json, lineage_tree, show
 from gateway.cli.options import using_gateway
 from gateway.cli.verbs import CURSOR, LIMIT, gather, print_list
 
@@ -56,8 +56,17 @@ def impact(
         kinds = ", ".join(f"{each['count']:,} of {each['kind']}" for each in answer["kinds"]) or "nothing"
         words = "was made from" if direction == "down" else "is what went into"
         click.echo(f"As of height {answer['as_of']}, {words} {reference}: {kinds}.")
-        shown = [{**each, "review": " < ".join(each["review_path"])} for each in answer["items"]]
+        shown = [_shown(each) for each in answer["items"]]
         columns = ("reference", "distance", "stage", *(("review",) if any(each["review"] for each in shown) else ()))
         print_list(shown, answer["next"], *columns, counted=answer)
 
     show(answer, as_json, render)
+
+
+def _shown(item: Json) -> Json:
+    """A line of the list: where a selection has no stage, that the consent to it was withdrawn."""
+    stage = "consent withdrawn" if item["stopped"] == "withdrawn" else item["stage"]
+    review = " < ".join(item["review_path"])
+    if item["review_cause"] == "withdrawn":
+        review += " (consent withdrawn)"
+    return {**item, "stage": stage, "review": review}

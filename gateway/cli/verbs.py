@@ -127,6 +127,18 @@ def _listing(row: Operation) -> tuple[Callback, list[Decorator]]:
     return list_all, [*_arguments(row, row.places), *map(_option, (*row.parameters, *row.filters)), LIMIT, CURSOR]
 
 
+def filtered(name: str) -> Decorator:
+    """The options of the filters that a list has, by its operation's name, for a verb that is written by hand."""
+    (row,) = (row for row in OPERATIONS if row.name == name)
+
+    def decorate(callback: Callback) -> Callback:
+        for parameter in reversed(row.filters):
+            callback = _option(parameter)(callback)
+        return callback
+
+    return decorate
+
+
 def gather(ask: Callable[..., Json], limit: int, cursor: str | None) -> Json:
     """Items of as many pages as hold `limit`, and where the list goes on."""
     items: list[Any] = []

@@ -20,7 +20,7 @@ def views(artifacts: Artifacts) -> Mapping[str, View]:
         return Reply(artifacts.status(call.path["reference"], stage))
 
     def inbox(call: Call) -> Reply:
-        return Reply(artifacts.inbox(cursor=call.query.get("cursor"), limit=call.limit))
+        return Reply(artifacts.inbox(cursor=call.query.get("cursor"), limit=call.limit, filters=call.filters))
 
     def submit(call: Call) -> Reply:
         return recorded(artifacts.submit(call.recording, call.path["reference"], call.json))

@@ -24,7 +24,8 @@ def views(reader: LineageReader) -> Mapping[str, View]:
 
     def edges(call: Call) -> Reply:
         cursor, direction = call.query.get("cursor"), direction_of(call)
-        return Reply(reader.edges(call.path["reference"], direction, cursor=cursor, limit=call.limit))
+        filters = {name: text for name, text in call.filters.items() if name != "direction"}
+        return Reply(reader.edges(call.path["reference"], direction, cursor=cursor, limit=call.limit, filters=filters))
 
     def lineage(call: Call) -> Reply:
         direction = direction_of(call)

@@ -7,6 +7,7 @@ from typing import Any, Final, get_type_hints
 
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.register import KIND, RECORDS
+from chaincode.domain.taint import Cause
 from gateway.api.operations import OPERATIONS, RECORDS_OF
 from gateway.services.progress import Stage
 from gateway.services.reading import SOURCES
@@ -249,6 +250,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
                 "description": "Pass it as `cursor` for the page after this one; a page may hold few items and have "
                 "one.",
             },
+            **COUNT,
         }
     ),
     "InboxItem": _object(
@@ -265,6 +267,12 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "of": _TEXT,
             "direction": reference("Direction"),
             "as_of": {"type": "integer", "minimum": 1, "description": "The height that all of it is as of."},
+            "time": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "The time by which quarantines had lapsed: now, or that of the last block below the "
+                "height that was asked for; milliseconds since 1970.",
+            },
             "items": {"type": "array", "items": reference("ReachedArtifact")},
             "next": {"type": ["string", "null"]},
             **COUNT,
@@ -279,14 +287,21 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "reference": _TEXT,
             "distance": {"type": "integer", "minimum": 1},
             "stage": {"type": ["string", "null"], "description": "Null for what was not submitted."},
+            "stopped": _perhaps("Stopped", "Why it was stopped itself; null where it was not."),
             "review_path": {
                 "type": "array",
                 "items": _TEXT,
-                "description": "From it up to the nearest quarantined ancestor; not empty: review is required.",
+                "description": "From it up to the nearest stopped ancestor; not empty: review is required.",
             },
+            "review_cause": _perhaps("Stopped", "Why that ancestor was stopped; null where there is none."),
             "superseded_by": {"type": ["string", "null"], "description": "The version that replaces it."},
         }
     ),
+    "Stopped": {
+        "description": "It is quarantined, or a selection to which consent was withdrawn.",
+        "type": "string",
+        "enum": [Cause.QUARANTINED.value, Cause.WITHDRAWN.value],
+    },
     "KindCount": _object({"kind": _TEXT, "count": _WHOLE}),
     "SearchResults": _object(
         {

@@ -37,6 +37,7 @@ _LOG = logging.getLogger(__name__)
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _HEIGHT = re.compile(r"[0-9]{1,15}")
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
+_PAGING = frozenset(parameter.name for parameter in PAGING)
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Body = Json | BinaryIO | None
@@ -82,6 +83,11 @@ class Call:
     def limit(self) -> int:
         """Page size asked for, 1 to 100; 50 when nothing is asked."""
         return self.number("limit", PAGE_LIMIT) or 50
+
+    @property
+    def filters(self) -> Mapping[str, str]:
+        """The query's parameters, but for those of paging."""
+        return {name: value for name, value in self.query.items() if name not in _PAGING}
 
     def number(self, name: str, most: int) -> int | None:
         """A whole number from 1 to `most` out of the query; `None` where it is not asked."""
@@ -231,9 +237,7 @@ def recorded(answer: Answer) -> Reply:
 
 def paged(call: Call, catalogue: Catalogue, kind: str, **where: str) -> Reply:
     """A page of records of a kind; query parameters other than those of paging are filters."""
-    paging = {parameter.name for parameter in PAGING}
-    filters = {name: value for name, value in call.query.items() if name not in paging}
-    return Reply(catalogue.page(kind, where, cursor=call.query.get("cursor"), limit=call.limit, filters=filters))
+    return Reply(catalogue.page(kind, where, cursor=call.query.get("cursor"), limit=call.limit, filters=call.filters))
 
 
 def version_number(call: Call) -> int:

@@ -215,7 +215,7 @@ def _nouns(
         **models.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),
-        **lineage.views(LineageReader(parts.readmodel, graph)),
+        **lineage.views(LineageReader(parts.readmodel, graph, time.time)),
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
         **ledger_routes.views(view, parts.readmodel),

@@ -6,8 +6,10 @@ key of the organisation's own user, which is also the creator of the transaction
 """
 
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from chaincode.domain import codec
@@ -24,7 +26,9 @@ from chaincode.domain.status import GetStatus, status
 from chaincode.domain.taint import Cause, Seen, look_up
 from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref
 from gateway.services.catalogue import Catalogue
-from gateway.services.ports import Clock, Json, Signer
+from gateway.services.conditions import Conditions, conditions
+from gateway.services.filters import conditions_of
+from gateway.services.ports import Clock, Json, Signer, Tally
 from gateway.services.recording import Recorder, command_from
 from gateway.services.references import identifying
 from gateway.services.submitter import Answer, Intent
@@ -33,10 +37,13 @@ R = TypeVar("R", bound=codec.Document)
 
 MOST_EXAMINED: Final = 500
 """How many open artifacts one page of the inbox looks at."""
+MOST_COUNTED: Final = 200
+"""How many open artifacts are looked at to count those that await a word."""
 MOST_ABOVE: Final = 100
 """How many ancestors the inbox looks at for each of its items."""
 _OPEN: Final = {"stage": (Stage.SUBMITTED.value, Stage.ENDORSED.value, Stage.QUARANTINED.value)}
 """What may await a word: also what was stopped, since a quarantine may have lapsed without being rewritten."""
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
 
 
@@ -106,7 +113,9 @@ class Artifacts:
         known = None if standing is None else self._now(standing.value)
         count = None
         if locate(artifact)[0].digest:
-            count = self._count(artifact, record["record"], stage, known, self._policy())
+            owner, digest = record["record"]["owner"], self._digest_of(artifact, record["record"])
+            counted = Artifact(artifact, OrgId(owner), Digest.parse(digest))
+            count = self._count(counted, stage, known, self._policy())
         return {
             "artifact": artifact,
             **record,
@@ -118,42 +127,64 @@ class Artifacts:
             "rejections": self._catalogue.all("rejection", artifact=artifact),
         }
 
-    def inbox(self, *, cursor: str | None = None, limit: int = 50) -> Json:
+    def inbox(self, *, cursor: str | None = None, limit: int = 50, filters: Mapping[str, str] = _NONE) -> Json:
         """A page of what awaits this organisation's word, in the order of first submission, and what is missing.
 
         At most `limit` items, and no more than `MOST_EXAMINED` open artifacts are looked at for them: a page may hold
-        fewer items than there are, or none, and still have a `next`.
+        fewer items than there are, or none, and still have a `next`. `count` is of the whole list, and for it the first
+        `MOST_COUNTED` open artifacts are looked at. Raises `InvalidParameter` for filters that cannot be understood.
         """
         policy = self._policy()
+        asked: Conditions = (*conditions(_OPEN), *conditions_of(filters))
         items: list[Json] = []
-        examined = 0
+        examined, after = 0, cursor
         while len(items) < limit and examined < MOST_EXAMINED:
             wanted = min(limit - len(items), MOST_EXAMINED - examined)
-            found, cursor = self._catalogue.some("artifact-stage", _OPEN, cursor=cursor, limit=wanted)
+            found, after = self._catalogue.some("artifact-stage", asked, cursor=after, limit=wanted)
             examined += len(found)
             items += filter(None, (self._awaiting(entry.value, policy) for entry in found))
-            if cursor is None:
+            if after is None:
                 break
-        return {"organisation": self._speaker.organisation, "items": items, "next": cursor}
+        whole = cursor is None and after is None
+        tally = Tally(len(items), exact=True) if whole else self._counted(asked, policy)
+        return {
+            "organisation": self._speaker.organisation,
+            "items": items,
+            "next": after,
+            "count": tally.count,
+            "count_exact": tally.exact,
+        }
+
+    def _counted(self, asked: Conditions, policy: Policy | None) -> Tally:
+        """How many of the open artifacts await this organisation's word."""
+        found, more = self._catalogue.some("artifact-stage", asked, cursor=None, limit=MOST_COUNTED)
+        awaiting = (self._awaited(self._now(entry.value), policy) for entry in found)
+        return Tally(sum(status is not None for status in awaiting), exact=more is None)
 
     def _awaiting(self, standing: Json, policy: Policy | None) -> Json | None:
         """What the inbox says of an open artifact; `None` where it does not await this organisation's word."""
-        artifact = Ref(standing["artifact"])
-        kind, where = identifying(artifact)
         now = self._now(standing)
-        if now.stage is Stage.QUARANTINED:
-            return None
-        record = self._catalogue.get(kind, artifact, **where)["record"]
-        status = self._count(artifact, record, Stage.APPROVED.value, now, policy)
-        if status is None or self._speaker.organisation not in cast("list[str]", status["may_endorse"]):
+        status = self._awaited(now, policy)
+        if status is None:
             return None
         return {
-            "artifact": artifact,
-            "owner": standing["owner"],
+            "artifact": now.artifact,
+            "owner": now.owner,
             "since": int(now.since),
             "status": status,
-            "tainted_by": self._tainted_by(artifact, most=MOST_ABOVE),
+            "tainted_by": self._tainted_by(now.artifact, most=MOST_ABOVE),
         }
+
+    def _awaited(self, now: ArtifactStage, policy: Policy | None) -> Json | None:
+        """The count for an open artifact's approval, where it awaits this organisation's word."""
+        if now.stage is Stage.QUARANTINED:
+            return None
+        # A stage is written with the owner and the digest of the artifact's own record, which is written once.
+        artifact = Artifact(now.artifact, now.owner, now.digest)
+        status = self._count(artifact, Stage.APPROVED.value, now, policy)
+        if status is None or self._speaker.organisation not in cast("list[str]", status["may_endorse"]):
+            return None
+        return status
 
     def _at(self) -> Instant:
         return Instant(int(self._clock() * 1000))
@@ -189,17 +220,17 @@ class Artifacts:
         return None if found is None else _read(Policy, found.value)
 
     def _count(
-        self, artifact: Ref, record: Json, stage: str, standing: ArtifactStage | None, policy: Policy | None
+        self, artifact: Artifact, stage: str, standing: ArtifactStage | None, policy: Policy | None
     ) -> Json | None:
         """The law's own count for a stage; `None` while the policy says nothing about it."""
         try:
             counted = status(
-                GetStatus(artifact, Stage(stage)),
+                GetStatus(artifact.reference, Stage(stage)),
                 at=self._at(),
-                artifact=Artifact(artifact, OrgId(record["owner"]), Digest.parse(self._digest_of(artifact, record))),
+                artifact=artifact,
                 standing=standing,
                 policy=policy,
-                ballot=self._ballot(artifact, stage),
+                ballot=self._ballot(artifact.reference, stage),
             )
         except (PolicyMissing, RuleMissing):
             return None

@@ -17,6 +17,7 @@ from chaincode.domain.text import Setting
 from chaincode.domain.values import Number, Text
 from gateway.services.conditions import ANY_KIND, DIGEST, REFERENCE, WORD
 from gateway.services.ports import Json
+from gateway.services.references import STANDING as STANDING
 from gateway.services.references import name_of, reference_of, whole_of
 
 LONGEST_VALUE: Final = 256
@@ -29,9 +30,14 @@ STAGED: Final = "staged"
 """The attribute of a version that says of what it is a version, and its stage."""
 INHERITED: Final = (DIGEST, LICENCE)
 """What a data set or a model is found by when one of its versions is."""
-STANDING: Final = "artifact-stage"
-"""The kind of record that says at which stage a version is."""
+RELATION: Final = "relation"
+"""The attribute of an edge for each relation that it joins."""
+ENDS: Final = "ends"
+"""The attribute of an edge that says of which kinds parent and child are (see `ends`)."""
+ABOUT: Final = "about"
+"""The attribute of a stage that says of which kind the artifact is."""
 
+_EDGE: Final = "edge"
 _UNASKED: Final = frozenset({"digest-claim", "root-claim"})
 """Kinds that nobody lists: what they say is in the records that were written with them."""
 _HEX: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
@@ -95,6 +101,7 @@ def _attributes(kind: str, record: Json) -> Iterator[Attribute]:
             yield Attribute(kind, name, str(value)[:LONGEST_VALUE])
     for identifier in _licences(record):
         yield Attribute(kind, LICENCE, identifier[:LONGEST_VALUE])
+    yield from _beside(kind, record)
     reference = reference_of(kind, record)
     if reference is not None:
         yield Attribute(ANY_KIND, REFERENCE, reference)
@@ -103,6 +110,26 @@ def _attributes(kind: str, record: Json) -> Iterator[Attribute]:
             yield Attribute(ANY_KIND, DIGEST, digest)
         for word in _words_of(kind, record, known.texts):
             yield Attribute(ANY_KIND, WORD, word)
+
+
+def _beside(kind: str, record: Json) -> Iterator[Attribute]:
+    """What an edge and a stage are found by because of what they are between, and about."""
+    if kind == _EDGE:
+        for relation in str(record.get("relation")).split("+"):
+            yield Attribute(kind, RELATION, relation[:LONGEST_VALUE])
+        yield Attribute(kind, ENDS, ends(_kind_of(record.get("parent")), _kind_of(record.get("child"))))
+    elif kind == STANDING:
+        yield Attribute(kind, ABOUT, _kind_of(record.get("artifact")))
+
+
+def ends(parent: str, child: str) -> str:
+    """The value of the attribute `ENDS`: the kinds of both references, and a space between them."""
+    return f"{parent} {child}"
+
+
+def _kind_of(reference: object) -> str:
+    """The kind of a reference, as the reference says it."""
+    return str(reference).partition(":")[0]
 
 
 def _licences(record: Json) -> Iterator[str]:

@@ -13,10 +13,10 @@ from typing import Final, TypeVar, get_type_hints
 from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.policy import Stage
 from chaincode.domain.provenance import Sensitivity
-from chaincode.domain.register import RECORDS, locate
+from chaincode.domain.register import KIND, RECORDS, locate
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import Number, OrgId, Ref
-from gateway.services.attributes import LICENCE, SENSITIVITY, STAGE
+from gateway.services.attributes import ABOUT, LICENCE, RELATION, SENSITIVITY, STAGE
 from gateway.services.conditions import CREATED, DIGEST, Begins, Condition, Conditions, OneOf, Within, prefixed
 from gateway.services.ports import Category, PortError
 
@@ -24,6 +24,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
+_RELATION: Final = re.compile(r"[a-z][a-z:-]{0,63}")
 SHORTEST_DIGEST: Final = 8
 WHOLE_DIGEST: Final = 64
 
@@ -43,6 +44,15 @@ class InvalidParameter(PortError):
 def conditions_of(given: Mapping[str, str]) -> Conditions:
     """What filters ask for, all of it; raises `InvalidParameter`."""
     return tuple(_condition(name, text) for name, text in sorted(given.items()))
+
+
+def kind_cited(text: str) -> str:
+    """What references to a kind of record begin with; raises `InvalidParameter` for one that nobody cites."""
+    row = KIND.get(text)
+    if row is None or not row.reference:
+        choices = ", ".join(row.name for row in RECORDS if row.reference)
+        raise InvalidParameter("kind", f"it must be one of {choices}")
+    return row.reference
 
 
 def digest_prefix(text: str) -> str | None:
@@ -95,6 +105,12 @@ def _number(text: str) -> Condition:
     return OneOf("number", (str(Number(int(text))),))
 
 
+def _relation(text: str) -> Condition:
+    if _RELATION.fullmatch(text) is None:
+        raise ValueError("it must be a relation such as 'extends' or 'input:train': small letters, ':' and '-'")
+    return OneOf(RELATION, (text,))
+
+
 def _reference(field: str, text: str) -> Condition:
     reference = Ref(text)
     locate(reference)
@@ -141,6 +157,8 @@ _READERS: Final[Mapping[str, Callable[[str], Condition]]] = {
     "digest": _digest,
     "number": _number,
     "by": lambda text: OneOf("by", (OrgId(text),)),
+    "kind": lambda text: OneOf(ABOUT, (kind_cited(text),)),
+    "relation": _relation,
 }
 FILTERS: Final = tuple(_READERS)
 """The names of the filters that there are."""

@@ -261,6 +261,10 @@ class ReadModel(Protocol):
         """The number of blocks applied; 0 for an empty read model."""
         ...
 
+    def time_below(self, height: int) -> int:
+        """The time of the last block below a height in which something was written, in milliseconds since 1970."""
+        ...
+
     def last_hash(self) -> str | None:
         """Header hash of the last applied block, or `None` before the first."""
         ...
@@ -312,7 +316,7 @@ class ReadModel(Protocol):
         ...
 
     def links(self, place: int, block: int, limit: int) -> Links:
-        """Links of the lineage after a place, in their order, and the stages that were written from a block on."""
+        """Links of the lineage after a place, in their order; and the stages and marks written from a block on."""
         ...
 
 

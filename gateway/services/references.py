@@ -2,10 +2,13 @@
 """References and the records that they cite, as they are in the read model; the register says what each kind is."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from chaincode.domain.register import KIND, locate
 from chaincode.domain.values import Name, Ref
+
+STANDING: Final = "artifact-stage"
+"""The kind of record that says at which stage a version is."""
 
 
 def identifying(reference: Ref) -> tuple[str, dict[str, str]]:
@@ -23,7 +26,12 @@ def reference_of(kind: str, record: Mapping[str, Any]) -> str | None:
 
 
 def name_of(kind: str, record: Mapping[str, Any]) -> str | None:
-    """The name of a record that references cite, or of what it is a version of: the last name in its key."""
+    """The name of a record that references cite, or of what it is a version of: the last name in its key.
+
+    Of a stage it is the name of the artifact.
+    """
+    if kind == STANDING:
+        return str(record.get("artifact")).partition(":")[2].partition(":")[0] or None
     row = KIND.get(kind)
     names = [field for field, what in row.key.items() if what is Name] if row is not None and row.reference else []
     value = record.get(names[-1]) if names else None

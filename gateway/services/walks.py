@@ -3,7 +3,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
+
+from chaincode.domain.taint import Cause
 
 
 class Link(NamedTuple):
@@ -23,6 +25,34 @@ class Standing(NamedTuple):
     artifact: str
     stage: str
     block: int
+    lapses_at: int | None = None
+    """When a quarantine ends by itself, in milliseconds since 1970."""
+    stopped_at: str | None = None
+    """The stage at which an artifact was that is quarantined."""
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any], block: int) -> Self:
+        """What a record of the kind `artifact-stage` says that was written in a block."""
+        return cls(
+            str(record.get("artifact")),
+            str(record.get("stage")),
+            block,
+            record.get("lapses_at"),
+            record.get("quarantined_from"),
+        )
+
+    def at(self, instant: int) -> str:
+        """The stage at a time, as `chaincode.domain.lifecycle.standing_at` decides it."""
+        if self.lapses_at is None or instant < self.lapses_at:
+            return self.stage
+        return self.stopped_at or self.stage
+
+
+class Mark(NamedTuple):
+    """The consent to a selection was withdrawn, since a block."""
+
+    selection: str
+    block: int
 
 
 class Links(NamedTuple):
@@ -32,8 +62,9 @@ class Links(NamedTuple):
     places: int
     links: Sequence[Link]
     more: bool
-    """Whether links follow these; `standings` are then left out."""
+    """Whether links follow these; `standings` and `marks` are then left out."""
     standings: Sequence[Standing]
+    marks: Sequence[Mark] = ()
 
 
 class Walked(NamedTuple):
@@ -42,9 +73,13 @@ class Walked(NamedTuple):
     reference: str
     distance: int
     stage: str | None
-    """As of the height; `None` for what was not submitted by then."""
+    """As of the height and the time; `None` for what was not submitted by then."""
+    stopped: Cause | None
+    """Why it was itself stopped then."""
     review_path: tuple[str, ...]
-    """Up to the nearest ancestor that was quarantined then; empty where there is none."""
+    """Up to the nearest ancestor that was stopped then; empty where there is none."""
+    review_cause: Cause | None
+    """Why that ancestor was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +114,14 @@ class LineageGraph(Protocol):
     is being read and takes longer than a question may wait.
     """
 
-    def walk(self, of: str, *, down: bool, as_of: int | None, depth: int | None, start: int, limit: int) -> Linked:
-        """What was made from an artifact (or what it was made from), nearest first, from the `start`-th on."""
+    def walk(
+        self, of: str, *, down: bool, as_of: int | None, instant: int, depth: int | None, start: int, limit: int
+    ) -> Linked:
+        """What was made from an artifact (or what it was made from), nearest first, from the `start`-th on.
+
+        Stages are those of the height `as_of`, but for quarantines that had lapsed at `instant`, in milliseconds since
+        1970.
+        """
         ...
 
     def climb(self, of: str, *, as_of: int | None, most: int) -> Climb:

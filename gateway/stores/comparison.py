@@ -11,6 +11,7 @@ __all__ = ["copy_of", "differences", "genesis_of", "height_of"]
 _KEYS = {
     "entry": "key",
     "attribute": "kind || ' ' || name || ' ' || value",
+    "block_time": "block",
     "history": "key",
     "ledger_transaction": "id",
     "channel_config": "block",

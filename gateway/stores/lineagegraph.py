@@ -9,7 +9,7 @@ one state from its beginning to its end.
 **What "as of" covers.** A height counts blocks: as of 7 is what blocks 0 to 6 say. Edges and versions are written once
 and are there from the block that holds them; the stages of an artifact are all kept, each with the block that it was
 written in; so edges, stages and what follows from quarantines are those of that height, and later blocks change nothing
-of the answer.
+of the answer. A quarantine that lapses by itself does so at a time, not in a block: so who asks says the time as well.
 """
 
 import threading
@@ -25,8 +25,9 @@ import rustworkx
 
 from chaincode.domain.lineage import LONGEST_PATH, REPLACES
 from chaincode.domain.policy import Stage
+from chaincode.domain.taint import Cause
 from gateway.services.ports import ReadModel, Unavailable
-from gateway.services.walks import Climb, Linked, Standing, Walked
+from gateway.services.walks import Climb, Linked, Mark, Standing, Walked
 
 WAIT: Final = 5.0
 """Seconds that a question waits for a graph that is being read."""
@@ -77,10 +78,11 @@ class LineageGraph:
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def walk(self, of: str, *, down: bool, as_of: int | None, depth: int | None, start: int, limit: int) -> Linked:
+    def walk(
+        self, of: str, *, down: bool, as_of: int | None, instant: int, depth: int | None, start: int, limit: int
+    ) -> Linked:
         with self._current() as height:
             at = height if as_of is None else min(as_of, height)
-            stages, tainted = self._quarantined_at(at), None
             node = self._number.get(of)
             if node is None:
                 return Linked(height, at, (), 0, 0, {})
@@ -88,14 +90,22 @@ class LineageGraph:
             ends = walk.ends if depth is None else walk.ends[: depth + 1]
             whole = ends[-1] - 1
             kinds = walk.kinds if whole == len(walk.nodes) - 1 else _counted(walk.nodes[1 : whole + 1], self._kinds)
-            if stages:
-                tainted = self._taint(stages, at)
+            stopped = self._stopped_at(at, instant)
+            taint = self._taint(frozenset(stopped), at) if stopped else None
             items = []
             for place in range(1 + start, min(1 + start + limit, ends[-1])):
                 one = walk.nodes[place]
-                distance = bisect_left(ends, place + 1)
-                path = () if tainted is None else self._review(one, tainted, at)
-                items.append(Walked(self._names[one], distance, self._stage(one, at), path))
+                path = [] if taint is None else self._review(one, taint, at)
+                items.append(
+                    Walked(
+                        self._names[one],
+                        bisect_left(ends, place + 1),
+                        self._stage(self._names[one], at, instant),
+                        stopped.get(one),
+                        tuple(self._names[each] for each in path),
+                        stopped[path[-1]] if path else None,
+                    )
+                )
             return Linked(height, at, tuple(items), whole, len(ends) - 1, kinds)
 
     def climb(self, of: str, *, as_of: int | None, most: int) -> Climb:
@@ -167,7 +177,8 @@ class LineageGraph:
             return False
         for standing in found.standings:
             self._stand(standing)
-        self._flush()
+        for mark in found.marks:
+            self._mark(mark)
         self._height = found.height
         return True
 
@@ -182,9 +193,13 @@ class LineageGraph:
         self._blocks = array("q")
         """The block of every link, in their order, which is that of blocks."""
         self._pending: list[tuple[int, int, int]] = []
-        self._stages: dict[int, list[tuple[int, str]]] = {}
-        self._stopped: set[int] = set()
+        # By names: numbers follow from the links alone, so that a list has the same order whenever it is read, and a
+        # cursor goes on in it after a restart.
+        self._standings: dict[str, list[Standing]] = {}
+        self._quarantined: set[str] = set()
         """Artifacts that were quarantined at some height."""
+        self._marked: dict[str, int] = {}
+        """Selections to which consent was withdrawn, and the block that says so."""
         self._walks: OrderedDict[tuple[int, bool, int], _Walk] = OrderedDict()
         self._taints: OrderedDict[tuple[int, int, frozenset[int]], array[int]] = OrderedDict()
 
@@ -211,11 +226,12 @@ class LineageGraph:
         self._pending = []
 
     def _stand(self, standing: Standing) -> None:
-        artifact, stage, block = standing
-        number = self._known(artifact)
-        self._stages.setdefault(number, []).append((block, stage))
-        if stage == Stage.QUARANTINED:
-            self._stopped.add(number)
+        self._standings.setdefault(standing.artifact, []).append(standing)
+        if standing.stage == Stage.QUARANTINED:
+            self._quarantined.add(standing.artifact)
+
+    def _mark(self, mark: Mark) -> None:
+        self._marked.setdefault(mark.selection, mark.block)
 
     # --- Walks --------------------------------------------------------------------------------------------------------
 
@@ -249,19 +265,25 @@ class LineageGraph:
     def _next(self, graph: Any, here: int, at: int) -> Iterator[int]:
         return (there for _, there, block in graph.out_edges(here) if block < at)
 
-    # --- Stages, and what follows from quarantines --------------------------------------------------------------------
+    # --- Stages, and what follows from quarantines and withdrawals ----------------------------------------------------
 
-    def _stage(self, node: int, at: int) -> str | None:
-        """The stage of an artifact as of a height; `None` for what was not submitted by then."""
-        written = self._stages.get(node, ())
-        before = [stage for block, stage in written if block < at]
-        return before[-1] if before else None
+    def _stage(self, artifact: str, at: int, instant: int) -> str | None:
+        """The stage of an artifact as of a height and a time; `None` for what was not submitted by then."""
+        last = None
+        for standing in self._standings.get(artifact, ()):
+            if standing.block < at:
+                last = standing
+        return None if last is None else last.at(instant)
 
-    def _quarantined_at(self, at: int) -> frozenset[int]:
-        return frozenset(node for node in self._stopped if self._stage(node, at) == Stage.QUARANTINED)
+    def _stopped_at(self, at: int, instant: int) -> dict[int, Cause]:
+        """What was stopped as of a height and a time, and why."""
+        held = (each for each in self._quarantined if self._stage(each, at, instant) == Stage.QUARANTINED)
+        marked = (each for each, block in self._marked.items() if block < at)
+        stopped = dict.fromkeys(held, Cause.QUARANTINED) | dict.fromkeys(marked, Cause.WITHDRAWN)
+        return {self._number[each]: cause for each, cause in stopped.items() if each in self._number}
 
     def _taint(self, stopped: frozenset[int], at: int) -> "array[int]":
-        """For every artifact the distance to its nearest quarantined ancestor, or `_NEVER`."""
+        """For every artifact the distance to its nearest stopped ancestor, or `_NEVER`."""
         key = (bisect_left(self._blocks, at), len(self._names), stopped)
         found = self._taints.pop(key, None)
         if found is None:
@@ -274,10 +296,10 @@ class LineageGraph:
             self._taints.popitem(last=False)
         return found
 
-    def _review(self, node: int, taint: "array[int]", at: int) -> tuple[str, ...]:
-        """The shortest path up to the nearest quarantined ancestor; without its middle where it is long."""
+    def _review(self, node: int, taint: "array[int]", at: int) -> list[int]:
+        """The shortest path up to the nearest stopped ancestor; without its middle where it is long."""
         if taint[node] <= 0:
-            return ()
+            return []
         path = [node]
         while taint[node]:
             node = min(above for above in self._next(self._up, node, at) if taint[above] == taint[node] - 1)
@@ -285,7 +307,7 @@ class LineageGraph:
                 path.append(node)
         if path[-1] != node:
             path.append(node)
-        return tuple(self._names[each] for each in path)
+        return path
 
 
 def _counted(nodes: Iterable[int], kinds: Sequence[str]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from chaincode.domain.register import RECORDS
 from chaincode.domain.values import Text
 from gateway.services.attributes import STANDING
 from gateway.services.references import reference_of, reference_to_whole
-from gateway.services.walks import Link, Standing
+from gateway.services.walks import Link, Mark, Standing
 
 BELONGING: Final = Text("version")
 """The relation of a version to what it is a version of; the ledger says so by the name, not by an edge."""
@@ -21,10 +21,13 @@ _PIECE: Final = (
     "WHERE kind = '{}' AND place > :place ORDER BY place LIMIT :limit)"
 )
 _LINKS: Final = " UNION ALL ".join(map(_PIECE.format, _KINDS)) + " ORDER BY place LIMIT :limit"
-_STANDINGS: Final = (
-    f"SELECT block, value FROM history INDEXED BY history_of_stages WHERE kind = '{STANDING}' "  # noqa: S608 - constants
+_MARK: Final = "selection-mark"
+_WRITTEN: Final = (
+    "SELECT block, value FROM history INDEXED BY {} WHERE kind = '{}' "
     "AND block >= ? AND value IS NOT NULL ORDER BY block, number"
 )
+_STANDINGS: Final = _WRITTEN.format("history_of_stages", STANDING)
+_MARKS: Final = _WRITTEN.format("history_of_marks", _MARK)
 
 
 def links(connection: sqlite3.Connection, place: int, limit: int) -> list[Link]:
@@ -35,8 +38,13 @@ def links(connection: sqlite3.Connection, place: int, limit: int) -> list[Link]:
 
 def standings(connection: sqlite3.Connection, block: int) -> list[Standing]:
     """Every stage that was written from a block on."""
-    found = ((json.loads(value), at) for at, value in connection.execute(_STANDINGS, (block,)))
-    return [Standing(str(record.get("artifact")), str(record.get("stage")), at) for record, at in found]
+    return [Standing.read(json.loads(value), at) for at, value in connection.execute(_STANDINGS, (block,))]
+
+
+def marks(connection: sqlite3.Connection, block: int) -> list[Mark]:
+    """Every mark of a withdrawal that was written from a block on."""
+    found = connection.execute(_MARKS, (block,))
+    return [Mark(str(json.loads(value).get("selection")), at) for at, value in found]
 
 
 def _link(kind: str, record: dict[str, Any], block: int, place: int) -> Link:

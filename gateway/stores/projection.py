@@ -100,7 +100,7 @@ def _apply(connection: sqlite3.Connection, writes: Sequence[_Write], places: int
         now.append((write, _Kept(place, write.kind, write.value)))
         name = name_of(write.kind, write.value)
         entries.append(
-            (place, write.kind, name, _milliseconds(write.at), write.key, write.transaction_id, write.block, write.at,
+            (place, write.kind, name, milliseconds(write.at), write.key, write.transaction_id, write.block, write.at,
              write.text)
         )  # fmt: skip
     connection.executemany(
@@ -137,7 +137,7 @@ def _kind(kept: _Kept | None) -> str:
     return "" if kept is None else kept.kind
 
 
-def _milliseconds(at: str) -> int | None:
+def milliseconds(at: str) -> int | None:
     """The time of a transaction; `None` where it says none that can be read."""
     try:
         return (datetime.fromisoformat(at) - _EPOCH) // timedelta(milliseconds=1)

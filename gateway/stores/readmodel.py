@@ -25,11 +25,11 @@ from gateway.services.ports import (
 )
 from gateway.services.walks import Links
 from gateway.stores.database import Database
-from gateway.stores.links import links, standings
-from gateway.stores.projection import project
+from gateway.stores.links import links, marks, standings
+from gateway.stores.projection import milliseconds, project
 from gateway.stores.selection import ENTRY, count, last, select
 
-_TABLES = ("attribute", "channel_config", "entry", "history", "ledger_transaction")
+_TABLES = ("attribute", "block_time", "channel_config", "entry", "history", "ledger_transaction")
 _OCCURRENCE = """
 INSERT INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
   block = excluded.block, number = excluded.number, code = excluded.code, creator = excluded.creator, at = excluded.at,
@@ -46,6 +46,11 @@ class ReadModelStore:
 
     def height(self) -> int:
         return int(self._database.reader().execute("SELECT height FROM position").fetchone()[0])
+
+    def time_below(self, height: int) -> int:
+        query = "SELECT at FROM block_time WHERE block < ? ORDER BY block DESC LIMIT 1"
+        row = self._database.reader().execute(query, (height,)).fetchone()
+        return 0 if row is None else int(row[0])
 
     def last_hash(self) -> str | None:
         value = self._database.reader().execute("SELECT hash FROM position").fetchone()[0]
@@ -109,7 +114,9 @@ class ReadModelStore:
             height, places = connection.execute("SELECT height, places FROM position").fetchone()
             found = links(connection, place, limit + 1)
             more = len(found) > limit
-            return Links(height, places, found[:limit], more, () if more else standings(connection, block))
+            if more:
+                return Links(height, places, found[:limit], more, ())
+            return Links(height, places, found, more, standings(connection, block), marks(connection, block))
 
     @contextmanager
     def _one_moment(self) -> Iterator[sqlite3.Connection]:
@@ -132,6 +139,10 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
         _OCCURRENCE, [_transaction_row(block.number, transaction) for transaction in block.transactions]
     )
     places = project(connection, block, places)
+    # Of transactions that wrote nothing here no endorser of this chaincode has compared the time with its clock.
+    times = [milliseconds(each.at) for each in block.transactions if each.code == 0 and each.writes]
+    if known := [time for time in times if time is not None]:
+        connection.execute("INSERT INTO block_time VALUES (?, ?)", (block.number, max(known)))
     if block.config is not None:
         connection.execute("INSERT OR REPLACE INTO channel_config VALUES (1, ?, ?)", (block.number, block.config))
     connection.execute(

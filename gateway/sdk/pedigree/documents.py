@@ -170,6 +170,7 @@ __all__ = [
     "Status",
     "StatusCount",
     "Step",
+    "Stopped",
     "SubjectChange",
     "Submission",
     "SubmissionState",
@@ -265,6 +266,8 @@ Source = Literal["read-model", "ledger"]
 Stage = Literal["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined"]
 
 Step = Literal["submit", "endorse", "advance", "record"]
+
+Stopped = Literal["quarantined", "withdrawn"]
 
 SubmissionState = Literal["pending", "succeeded", "failed"]
 
@@ -923,6 +926,10 @@ class Inbox(TypedDict):
     items: Sequence["InboxItem"]
     next: str | None
     """Pass it as `cursor` for the page after this one; a page may hold few items and have one."""
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
 
 
 class InboxItem(TypedDict):
@@ -1029,6 +1036,10 @@ class LineagePage(TypedDict):
     direction: "Direction"
     as_of: int
     """The height that all of it is as of."""
+    time: int
+    """The time by which quarantines had lapsed: now, or that of the last block below the height that was asked for;
+    milliseconds since 1970.
+    """
     items: Sequence["ReachedArtifact"]
     next: str | None
     count: int
@@ -1175,6 +1186,7 @@ class Node(TypedDict):
     quarantined: bool
     review_path: NotRequired[Sequence[str]]
     superseded_by: NotRequired[str]
+    withdrawn: NotRequired[bool]
 
 
 class OpenConsent(TypedDict):
@@ -1395,8 +1407,12 @@ class ReachedArtifact(TypedDict):
     distance: int
     stage: str | None
     """Null for what was not submitted."""
+    stopped: "Stopped | None"
+    """Why it was stopped itself; null where it was not."""
     review_path: Sequence[str]
-    """From it up to the nearest quarantined ancestor; not empty: review is required."""
+    """From it up to the nearest stopped ancestor; not empty: review is required."""
+    review_cause: "Stopped | None"
+    """Why that ancestor was stopped; null where there is none."""
     superseded_by: str | None
     """The version that replaces it."""
 

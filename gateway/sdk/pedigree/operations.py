@@ -1038,14 +1038,43 @@ class Operations(Calls):
         found: ArtifactStatus = self._get(f"/v1/artifacts/{segment(reference)}", stage=stage)
         return found
 
-    def inbox(self, *, cursor: str | None = None, limit: int = 100) -> Inbox:
-        """What awaits this organisation's endorsement."""
-        found: Inbox = self._get("/v1/inbox", cursor=cursor, limit=limit)
+    def inbox(
+        self,
+        *,
+        kind: Kind | None = None,
+        owner: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Inbox:
+        """What awaits this organisation's endorsement.
+
+        Args:
+            kind: Only artifacts of this kind.
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            name: Only those whose name begins so; in the order of names.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: Inbox = self._get(
+            "/v1/inbox", kind=kind, owner=owner, name=name, since=since, before=before, cursor=cursor, limit=limit
+        )
         return found
 
-    def iterate_inbox(self) -> Iterator[InboxItem]:
+    def iterate_inbox(
+        self,
+        *,
+        kind: Kind | None = None,
+        owner: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[InboxItem]:
         """All that `inbox` lists, page after page as they are needed."""
-        return self._iterate("/v1/inbox")
+        return self._iterate("/v1/inbox", kind=kind, owner=owner, name=name, since=since, before=before)
 
     def submit(
         self,
@@ -1241,7 +1270,8 @@ class Operations(Calls):
         Args:
             direction: `up` (the default) or `down`.
             limit: Most nodes to visit; 1000 by default.
-            as_of: Only what the blocks below this height say: edges, versions, stages and quarantines; all by default.
+            as_of: Only what the blocks below this height say, at the time of the last of them; all, and now, by
+                default.
         """
         found: Lineage = self._get(f"/v1/lineage/{segment(reference)}", direction=direction, as_of=as_of, limit=limit)
         return found
@@ -1261,7 +1291,8 @@ class Operations(Calls):
         Args:
             direction: `down` (the default) or `up`.
             depth: Only what is at most so many steps away; all by default.
-            as_of: Only what the blocks below this height say: edges, versions, stages and quarantines; all by default.
+            as_of: Only what the blocks below this height say, at the time of the last of them; all, and now, by
+                default.
         """
         found: LineagePage = self._get(
             f"/v1/lineage/{segment(reference)}/artifacts",
@@ -1282,21 +1313,57 @@ class Operations(Calls):
         )
 
     def edges(
-        self, reference: str, direction: Direction | None = None, *, cursor: str | None = None, limit: int = 100
+        self,
+        reference: str,
+        direction: Direction | None = None,
+        *,
+        relation: str | None = None,
+        kind: Kind | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> EdgePage:
         """List the edges on the ledger that end (`up`) or begin (`down`) at an artifact.
 
         Args:
             direction: `up` (the default) or `down`.
+            relation: Only edges of this relation, such as extends, input:train or fine-tuned.
+            kind: Only edges whose other end is of this kind.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
         """
         found: EdgePage = self._get(
-            f"/v1/lineage/{segment(reference)}/edges", direction=direction, cursor=cursor, limit=limit
+            f"/v1/lineage/{segment(reference)}/edges",
+            direction=direction,
+            relation=relation,
+            kind=kind,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
         )
         return found
 
-    def iterate_edges(self, reference: str, direction: Direction | None = None) -> Iterator[EdgeEntry]:
+    def iterate_edges(
+        self,
+        reference: str,
+        direction: Direction | None = None,
+        *,
+        relation: str | None = None,
+        kind: Kind | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[EdgeEntry]:
         """All that `edges` lists, page after page as they are needed."""
-        return self._iterate(f"/v1/lineage/{segment(reference)}/edges", direction=direction)
+        return self._iterate(
+            f"/v1/lineage/{segment(reference)}/edges",
+            direction=direction,
+            relation=relation,
+            kind=kind,
+            since=since,
+            before=before,
+        )
 
     def search(
         self, query: str, *, kind: Kind | None = None, cursor: str | None = None, limit: int = 100

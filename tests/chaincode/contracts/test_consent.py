@@ -24,6 +24,7 @@ from chaincode.domain.consent import (
     SelectionMark,
     SubjectChange,
 )
+from chaincode.domain.lineage import Ancestry, Impact
 from chaincode.domain.provenance import LawfulBasis
 from chaincode.domain.purposes import PURPOSES, Purpose, RegisterPurpose
 from chaincode.domain.records import Consent
@@ -290,6 +291,12 @@ def test_a_change_marks_the_selections_that_hold_its_subjects_once(ward, world):
     world.submit(HOSPITAL, part)
     path = (Ref("selection:ward:1:part"), train)
     assert world.read(Selection, "ward", 1, "part").tainted_by == (Taint(Cause.WITHDRAWN, path),)
+    for question in (Ancestry(path[0]), Impact(train)):
+        nodes = {node["reference"]: node for node in world.ask(question)["nodes"]}
+        assert nodes[path[0]]["review_path"] == list(path)
+        assert [(node["quarantined"], node.get("withdrawn")) for node in (nodes[train], nodes[path[0]])] == [
+            (False, True), (False, None),
+        ]  # fmt: skip
     command = ward.change((subject(2), said(WITHDRAWN, 2_000)))
     assert world.refused(HOSPITAL, replace(command, affects=(train, train))).code == "repeated-entry"
     absent = Ref("selection:ward:1:test")

@@ -12,6 +12,7 @@ from chaincode.domain.keys import key_of
 from chaincode.domain.lifecycle import Quarantine
 from chaincode.domain.lineage import Ancestry, Edge, Impact
 from chaincode.domain.model import DeclareParent, ModelParent, Relation
+from chaincode.domain.policy import DEFAULT_LAPSE
 from chaincode.domain.provenance import Change
 from chaincode.domain.training import Code, Environment, RecordRun
 from chaincode.domain.usage import InputRole, Metric, RunInput
@@ -79,6 +80,13 @@ def test_what_descends_from_a_quarantined_artifact_requires_review(chain):
     assert [nodes[clean]["review_path"] for clean in (DATA, RUN, NET)] == [[], [], []]
     upstream = {node["reference"]: node for node in chain.ask(Ancestry(SMALL))["nodes"]}
     assert upstream[SMALL]["review_path"] == [SMALL, NET]
+
+
+def test_a_quarantine_that_lapsed_taints_nothing(chain):
+    chain.submit(REGULATOR, Quarantine(NET, Text("leaks training data")))
+    chain.wait(seconds=DEFAULT_LAPSE)
+    nodes = chain.ask(Impact(DATA))["nodes"]
+    assert [(node["quarantined"], node["review_path"]) for node in nodes] == [(False, [])] * 5
 
 
 @pytest.mark.parametrize("query", [Ancestry, Impact])

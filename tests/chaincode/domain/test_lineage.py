@@ -16,6 +16,10 @@ NODES = [run_ref(f"n{index}") for index in range(8)]
 pairs = st.lists(st.tuples(st.sampled_from(NODES), st.sampled_from(NODES)), max_size=40)
 
 
+def never(_):
+    return False
+
+
 def nothing(_):
     """Nothing is superseded."""
 
@@ -70,17 +74,26 @@ def _edges_up(parents):
     return lambda node: [Edge(parent, node, Text("x")) for parent in parents[node]]
 
 
-@given(pairs, st.sampled_from(NODES), st.sets(st.sampled_from(NODES)))
-def test_a_walk_finds_every_ancestor_and_what_taints_it(attempts, start, stopped):
+@given(pairs, st.sampled_from(NODES), st.sets(st.sampled_from(NODES)), st.sets(st.sampled_from(NODES)))
+def test_a_walk_finds_every_ancestor_and_what_taints_it(attempts, start, held, withdrawn):
     parents = grow(attempts)
-    found = walk(start, limit=100, edges_of=_edges_up(parents), quarantined=stopped.__contains__, superseded_by=nothing)
+    stopped = held | withdrawn
+    found = walk(
+        start,
+        limit=100,
+        edges_of=_edges_up(parents),
+        quarantined=held.__contains__,
+        withdrawn=withdrawn.__contains__,
+        superseded_by=nothing,
+    )
     assert {node.reference for node in found.nodes} == ancestors(start, parents) | {start}
     assert found.complete
     assert [node.distance for node in found.nodes] == sorted(node.distance for node in found.nodes)
     for node in found.nodes:
         tainted = bool(ancestors(node.reference, parents) & stopped)
-        assert node.quarantined is (node.reference in stopped)
-        if node.quarantined:
+        assert node.quarantined is (node.reference in held)
+        assert node.withdrawn is (True if node.reference in withdrawn else None)
+        if node.reference in stopped:
             continue
         assert bool(node.review_path) is tainted
         if tainted:
@@ -97,6 +110,7 @@ def test_a_deep_lineage_is_walked_without_recursion():
         limit=10_000,
         edges_of=_edges_up(chain),
         quarantined=lambda node: node == "run:n5000",
+        withdrawn=never,
         superseded_by=nothing,
     )
     assert len(found.nodes) == 5_001
@@ -114,6 +128,7 @@ def test_a_long_quarantined_chain_does_not_make_a_long_answer():
         limit=10_000,
         edges_of=_edges_up(chain),
         quarantined=lambda node: node == "run:n9999",
+        withdrawn=never,
         superseded_by=nothing,
     )
     assert sum(len(node.review_path) for node in found.nodes) <= lineage.LONGEST_PATH * 10_000
@@ -126,17 +141,21 @@ def test_one_node_with_very_many_children_is_bounded():
         for index in range(10**9):
             yield Edge(node, run_ref(f"c{index}"), Text("x"))
 
-    found = walk(NODES[0], limit=10, edges_of=edges, quarantined=lambda _: False, superseded_by=nothing)
+    found = walk(NODES[0], limit=10, edges_of=edges, quarantined=never, withdrawn=never, superseded_by=nothing)
     assert (len(found.nodes), found.complete) == (10, False)
 
 
 def test_edges_are_bounded_even_among_few_nodes(monkeypatch):
     monkeypatch.setattr(lineage, "EDGES_PER_NODE", 1)
     parents = {NODES[0]: [NODES[1], NODES[2]], NODES[1]: [NODES[2]], NODES[2]: []}
-    found = walk(NODES[0], limit=3, edges_of=_edges_up(parents), quarantined=lambda _: False, superseded_by=nothing)
+    found = walk(
+        NODES[0], limit=3, edges_of=_edges_up(parents), quarantined=never, withdrawn=never, superseded_by=nothing
+    )
     assert (len(found.edges), found.complete) == (3, True)
     parents |= {NODES[2]: [NODES[3]]}
-    found = walk(NODES[0], limit=3, edges_of=_edges_up(parents), quarantined=lambda _: False, superseded_by=nothing)
+    found = walk(
+        NODES[0], limit=3, edges_of=_edges_up(parents), quarantined=never, withdrawn=never, superseded_by=nothing
+    )
     assert (len(found.edges), found.complete) == (3, False)
 
 
@@ -178,10 +197,10 @@ def succession(*edges):
 )
 def test_taint_and_impact_pass_along_extends_and_stop_at_replaces(relation, tainted, reached):
     up, down = succession((data(1), data(2), relation), (data(2), run_ref("r"), "input:train"))
-    below = walk(data(1), limit=9, edges_of=down, quarantined=data(1).__eq__, superseded_by=nothing)
+    below = walk(data(1), limit=9, edges_of=down, quarantined=data(1).__eq__, withdrawn=never, superseded_by=nothing)
     assert [node.reference for node in below.nodes] == [data(1), data(2), *([run_ref("r")] if reached else [])]
     assert bool(below.nodes[1].review_path) is tainted
-    above = walk(run_ref("r"), limit=9, edges_of=up, quarantined=data(1).__eq__, superseded_by=nothing)
+    above = walk(run_ref("r"), limit=9, edges_of=up, quarantined=data(1).__eq__, withdrawn=never, superseded_by=nothing)
     assert [node.reference for node in above.nodes] == [run_ref("r"), data(2), data(1)]
     assert above.nodes[0].review_path == ((run_ref("r"), data(2), data(1)) if tainted else ())
     assert len(above.edges) == 2
@@ -193,7 +212,8 @@ def test_what_replaces_a_version_is_shown_with_it():
         data(1),
         limit=9,
         edges_of=down,
-        quarantined=lambda _: False,
+        quarantined=never,
+        withdrawn=never,
         superseded_by=lambda node: data(2) if node == data(1) else None,
     )
     assert [node.superseded_by for node in found.nodes] == [data(2), None]
@@ -210,7 +230,7 @@ def test_a_walk_goes_on_from_what_is_reached_by_descent_as_well():
         (data(2), data(3), "filter"),
         (data(3), run_ref("r"), "input:train"),
     )
-    found = walk(data(1), limit=9, edges_of=down, quarantined=data(1).__eq__, superseded_by=nothing)
+    found = walk(data(1), limit=9, edges_of=down, quarantined=data(1).__eq__, withdrawn=never, superseded_by=nothing)
     assert [(node.reference, node.distance) for node in found.nodes] == [
         (data(1), 0),
         (data(2), 1),
@@ -219,5 +239,5 @@ def test_a_walk_goes_on_from_what_is_reached_by_descent_as_well():
         (run_ref("r"), 3),
     ]
     assert [bool(node.review_path) for node in found.nodes] == [False, True, False, True, True]
-    cut = walk(data(1), limit=3, edges_of=down, quarantined=lambda _: False, superseded_by=nothing)
+    cut = walk(data(1), limit=3, edges_of=down, quarantined=never, withdrawn=never, superseded_by=nothing)
     assert (len(cut.nodes), cut.complete) == (3, False)

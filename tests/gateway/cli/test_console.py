@@ -66,11 +66,13 @@ def test_a_lineage_unfolds_each_node_once_and_points_up_at_it(capsys: pytest.Cap
             {"reference": "model-version:net:1", "quarantined": True, "review_path": []},
             {"reference": "run:b", "quarantined": False, "review_path": ["model-version:net:1"]},
             {"reference": "dataset-version:d:1", "superseded_by": "dataset-version:d:2"},
+            {"reference": "selection:d:1:train", "withdrawn": True},
         ],
         "edges": [
             edge("run:b", "model-version:net:2", "trained"),
             edge("model-version:net:1", "model-version:net:2", "fine-tuned"),
             edge("dataset-version:d:1", "run:b", "input:train"),
+            edge("selection:d:1:train", "run:b", "input:train"),
             edge("dataset-version:d:1", "model-version:net:1", "input:train"),
             edge("dataset:d", "dataset-version:d:1", "version"),
         ],
@@ -83,7 +85,8 @@ def test_a_lineage_unfolds_each_node_once_and_points_up_at_it(capsys: pytest.Cap
         "│   └── dataset-version:d:1 (input:train) superseded by dataset-version:d:2",
         "│       └── dataset:d (version)",
         "└── run:b (trained) review required",
-        "    └── dataset-version:d:1 (input:train) superseded by dataset-version:d:2 see above",
+        "    ├── dataset-version:d:1 (input:train) superseded by dataset-version:d:2 see above",
+        "    └── selection:d:1:train (input:train) consent withdrawn",
         "There is more than this: the walk ended at its limit.",
     ]
 

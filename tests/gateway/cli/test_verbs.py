@@ -267,6 +267,16 @@ def test_an_artifact_and_the_inbox_are_told_in_words(gateway: Gateway) -> None:
     assert "go on with --cursor bmV4dA==" in gateway.run("inbox", "--limit", "3").stdout
     asked = [line for line, _ in gateway.requests[-3:]]
     assert asked == ["GET /v1/inbox?limit=3", *(f"GET /v1/inbox?cursor=bmV4dA%3D%3D&limit={left}" for left in (2, 1))]
+    ends = {"run:r": "quarantined", "selection:d:1:s": "withdrawn"}
+    taints = [{"cause": cause, "path": [REF, end]} for end, cause in ends.items()]
+    gateway.answer = {"organisation": "AMSP", "next": None, "count": 9, "count_exact": False}
+    gateway.answer["items"] = [{"artifact": REF, "owner": "BMSP", "since": 1, "tainted_by": taints}]
+    shown = gateway.run("inbox", "--kind", "model-version", "--owner", "BMSP", "--since", "2026-01-01").stdout
+    assert gateway.requests[-1][0] == "GET /v1/inbox?kind=model-version&owner=BMSP&since=2026-01-01&limit=100"
+    assert "run:r (quarantined) and 1 more" in shown
+    assert "1 of at least 9" in shown
+    gateway.answer["items"] = []
+    assert gateway.run("inbox", "--name", "x").stdout.startswith("Nothing of that awaits AMSP's endorsement.")
     gateway.answer = {"of": REF, "nodes": [], "edges": [], "complete": True}
     assert gateway.run("lineage", REF, "--down").stdout == f"{REF}\n"
     assert gateway.requests[-1][0] == f"GET /v1/lineage/{REF}?direction=down&limit=1000"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chaincode.domain.values import Ref
-from gateway.services.artifacts import MOST_EXAMINED, Artifacts, Speaker
+from gateway.services.artifacts import MOST_COUNTED, MOST_EXAMINED, Artifacts, Speaker
 from gateway.services.catalogue import Catalogue
 from gateway.services.lineage import LineageReader
 from gateway.services.ports import (
@@ -83,6 +83,11 @@ def filled(tmp_path: Path) -> Iterator[Callable[..., Counting]]:
     database.close()
 
 
+def reader_of(model: Counting) -> LineageReader:
+    readmodel = _as_readmodel(model)
+    return LineageReader(readmodel, LineageGraph(readmodel), time.time)
+
+
 def version(number: int = 1) -> Json:
     return {"kind": "dataset-version", "schema": 1, "dataset": "d", "number": number, "change": "first"}
 
@@ -96,7 +101,7 @@ def test_a_walk_reads_what_its_limit_allows(filled: Callable[..., Counting], dir
     ends = [(DATA, f"run:r{number}") for number in range(3_000)]
     edges = [edge(*(pair if direction == "down" else reversed(pair))) for pair in ends]
     model = filled(version(), {"kind": "dataset", "dataset": "d"}, *edges)
-    reader = LineageReader(_as_readmodel(model), LineageGraph(_as_readmodel(model)))
+    reader = reader_of(model)
     for limit, read in ((1, 500), (20, 700)):
         model.read = 0
         answer = reader.lineage(DATA, direction, limit)
@@ -108,14 +113,14 @@ def test_a_walk_reads_what_its_limit_allows(filled: Callable[..., Counting], dir
 
 def test_the_versions_of_a_data_set_are_read_as_far_as_the_walk_goes(filled: Callable[..., Counting]) -> None:
     model = filled({"kind": "dataset", "dataset": "d"}, *(version(number) for number in range(1, 3_001)))
-    answer = LineageReader(_as_readmodel(model), LineageGraph(_as_readmodel(model))).lineage("dataset:d", "down", 3)
+    answer = reader_of(model).lineage("dataset:d", "down", 3)
     assert len(answer["nodes"]) == 3  # type: ignore[arg-type]
     assert model.read < 500
 
 
 def test_the_edges_of_an_artifact_come_in_pages(filled: Callable[..., Counting]) -> None:
     model = filled(version(), *(edge(DATA, f"run:r{number}") for number in range(25)))
-    reader = LineageReader(_as_readmodel(model), LineageGraph(_as_readmodel(model)))
+    reader = reader_of(model)
     children: list[str] = []
     cursor: str | None = None
     for size in (10, 10, 5):
@@ -150,9 +155,10 @@ def test_the_inbox_comes_in_pages_and_each_reads_its_own_part(filled: Callable[.
         model.read = model.asked = 0
         page = artifacts.inbox(cursor=cursor, limit=50)
         assert len(page["items"]) == expected
-        assert model.read <= 2 * 50 + 1
-        # Of each: its record, its two kinds of words, and what it was made from.
-        assert model.asked <= 4 * 50 + 4
+        assert model.read <= 50 + size + 1
+        # Of each: its two kinds of words, and what it was made from; to count them all, their words again.
+        assert model.asked <= 3 * 50 + 2 * size + 4
+        assert (page["count"], page["count_exact"]) == (size, True)
         found += [item["artifact"] for item in page["items"]]
         cursor = page["next"]
     assert cursor is None
@@ -166,8 +172,10 @@ def test_a_page_of_the_inbox_that_finds_nothing_ends_all_the_same(filled: Callab
     page = artifacts.inbox(limit=10)
     assert page["items"] == []
     assert page["next"] is not None
-    assert model.read <= 2 * MOST_EXAMINED + 1
-    assert artifacts.inbox(cursor=page["next"], limit=10) == {"organisation": "LabMSP", "items": [], "next": None}
+    assert model.read <= MOST_EXAMINED + MOST_COUNTED + 1
+    assert artifacts.inbox(cursor=page["next"], limit=10) == {
+        "organisation": "LabMSP", "items": [], "next": None, "count": 0, "count_exact": False,
+    }  # fmt: skip
 
 
 def _as_readmodel(model: Counting) -> ReadModel:

@@ -15,18 +15,27 @@ from hypothesis import strategies as st
 from chaincode.domain import codec
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.keys import key_of
+from chaincode.domain.lifecycle import ArtifactStage, standing_at
 from chaincode.domain.lineage import LONGEST_PATH, Edge
-from chaincode.domain.values import Ref, Text, run_ref
+from chaincode.domain.policy import Stage
+from chaincode.domain.values import Count, Digest, Instant, OrgId, Ref, Text, run_ref
+from gateway.services.cursors import closed
 from gateway.services.filters import InvalidParameter
 from gateway.services.lineage import DOWN, UP, LineageReader
 from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite, Unavailable
-from gateway.services.walks import Links
+from gateway.services.walks import Links, Standing
 from gateway.stores.database import Database
 from gateway.stores.lineagegraph import LineageGraph
 from gateway.stores.readmodel import ReadModelStore
 
 Blocks = Sequence[Sequence[tuple[str, Any]]]
 QUARANTINED = "quarantined"
+NOW = 1_800_000_000_000
+"""Milliseconds since 1970: later than every block here."""
+
+
+def clock() -> float:
+    return NOW / 1_000
 
 
 def run(number: int) -> Ref:
@@ -42,8 +51,12 @@ def node(number: int) -> tuple[str, Any]:
     return f"\x00training-run\x00r{number}\x00", {"kind": "training-run", "run": f"r{number}"}
 
 
-def stage(of: Ref, name: str) -> tuple[str, Any]:
-    return f"\x00artifact-stage\x00{of}\x00", {"kind": "artifact-stage", "artifact": of, "stage": name}
+def stage(of: Ref, name: str, **more: Any) -> tuple[str, Any]:
+    return f"\x00artifact-stage\x00{of}\x00", {"kind": "artifact-stage", "artifact": of, "stage": name, **more}
+
+
+def mark(of: Ref) -> tuple[str, Any]:
+    return f"\x00selection-mark\x00{of}\x00", {"kind": "selection-mark", "selection": of, "number": 2}
 
 
 @contextmanager
@@ -60,10 +73,10 @@ def model() -> Iterator[ReadModelStore]:
         yield found
 
 
-def append(model: ReadModelStore, writes: Sequence[tuple[str, Any]]) -> None:
+def append(model: ReadModelStore, writes: Sequence[tuple[str, Any]], at: str = "2026-01-01T00:00:00Z") -> None:
     number = model.height()
     entries = tuple(LedgerWrite(key, value) for key, value in writes)
-    done = LedgerTransaction(f"{number:064x}", 0, 0, "HospitalMSP", "2026-01-01T00:00:00Z", None, entries)
+    done = LedgerTransaction(f"{number:064x}", 0, 0, "HospitalMSP", at, None, entries)
     model.apply(LedgerBlock(number, f"{number:02x}", "" if number == 0 else f"{number - 1:02x}", (done,)))
 
 
@@ -112,13 +125,13 @@ def test_it_answers_as_a_naive_walk_does_at_every_height(blocks: Blocks, piece: 
         for block in blocks:
             append(model, block)
             if data.draw(st.booleans()):
-                grown.walk(run(0), down=True, as_of=None, depth=None, start=0, limit=1)
+                grown.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=1)
         fresh = LineageGraph(model)
-        reader = LineageReader(model, grown)
+        reader = LineageReader(model, grown, clock)
         for at in range(1, len(blocks) + 1):
             of, direction = run(data.draw(st.integers(0, len(blocks[0]) - 1))), data.draw(st.sampled_from([UP, DOWN]))
             expected = naive(blocks, of, direction, at)
-            answer = grown.walk(of, down=direction == DOWN, as_of=at, depth=None, start=0, limit=100)
+            answer = grown.walk(of, down=direction == DOWN, as_of=at, instant=NOW, depth=None, start=0, limit=100)
             assert {each.reference: each.distance for each in answer.items} == expected
             assert [each.distance for each in answer.items] == sorted(expected.values())
             assert answer.count == len(expected) == sum(answer.kinds.values())
@@ -127,7 +140,7 @@ def test_it_answers_as_a_naive_walk_does_at_every_height(blocks: Blocks, piece: 
                 assert len(each.review_path) == (
                     0 if far is None or is_stopped(blocks, each.reference, at) else far + 1
                 )
-            again = fresh.walk(of, down=direction == DOWN, as_of=at, depth=None, start=0, limit=100)
+            again = fresh.walk(of, down=direction == DOWN, as_of=at, instant=NOW, depth=None, start=0, limit=100)
             assert again == answer
             assert paged(reader, of, direction, at) == [each.reference for each in answer.items]
 
@@ -179,12 +192,12 @@ def test_questions_are_told_to_come_back_while_the_lineage_is_read(model: ReadMo
     slow: Any = Stubborn(model)
     graph = LineageGraph(slow, wait=0.02)
     with pytest.raises(Unavailable, match="still being read: 0 links so far"):
-        graph.walk(run(0), down=True, as_of=None, depth=None, start=0, limit=10)
+        graph.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=10)
     slow.left = 1
     with pytest.raises(Unavailable, match="1 links so far"):
-        graph.walk(run(0), down=True, as_of=None, depth=None, start=0, limit=10)
+        graph.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=10)
     slow.left = 1_000
-    assert graph.walk(run(0), down=True, as_of=None, depth=None, start=0, limit=10).count == 3
+    assert graph.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=10).count == 3
 
 
 def test_it_is_read_in_a_thread_of_its_own_and_follows_a_rebuild(model: ReadModelStore) -> None:
@@ -192,19 +205,19 @@ def test_it_is_read_in_a_thread_of_its_own_and_follows_a_rebuild(model: ReadMode
     graph = LineageGraph(model, piece=1)
     graph.start()
     graph.stop()
-    before = graph.walk(run(0), down=True, as_of=None, depth=None, start=0, limit=10)
+    before = graph.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=10)
     assert before.count == 4
     model.clear()
-    empty = graph.walk(run(0), down=True, as_of=None, depth=None, start=0, limit=10)
+    empty = graph.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=10)
     assert (empty.count, empty.height, graph.size) == (0, 0, (0, 0))
     chain(model, 5)
-    assert graph.walk(run(0), down=True, as_of=None, depth=None, start=0, limit=10) == before
+    assert graph.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=10) == before
 
 
 def test_a_long_review_path_is_told_by_its_ends(model: ReadModelStore) -> None:
     chain(model, 3 * LONGEST_PATH)
     append(model, [stage(run(0), QUARANTINED)])
-    answer = LineageGraph(model).walk(run(0), down=True, as_of=None, depth=None, start=0, limit=1_000)
+    answer = LineageGraph(model).walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=1_000)
     last = answer.items[-1]
     assert (len(last.review_path), last.review_path[0], last.review_path[-1]) == (LONGEST_PATH, last.reference, run(0))
 
@@ -214,7 +227,7 @@ def test_stages_and_quarantines_are_those_of_the_height(model: ReadModelStore) -
     append(model, [stage(run(0), QUARANTINED)])
     append(model, [stage(run(0), "approved")])
     append(model, [node(3), edge(run(2), run(3))])
-    reader = LineageReader(model, LineageGraph(model))
+    reader = LineageReader(model, LineageGraph(model), clock)
     seen = {}
     for at in (3, 4, 5, 6):
         answer: Any = reader.reached(run(0), DOWN, as_of=at, depth=None, cursor=None, limit=50)
@@ -230,10 +243,101 @@ def test_stages_and_quarantines_are_those_of_the_height(model: ReadModelStore) -
     assert seen == {3: (2, []), 4: (2, [run(1), run(2)]), 5: (2, []), 6: (3, [])}
 
 
+LAPSE = 1_767_225_660_000
+"""2026-01-01T00:01:00Z."""
+BEFORE, AFTER = "2026-01-01T00:00:59.999Z", "2026-01-01T00:01:00Z"
+
+
+def test_a_quarantine_lapses_by_the_clock_and_as_of_a_height_by_its_last_block(model: ReadModelStore) -> None:
+    chain(model, 2)  # height 2
+    append(model, [stage(run(0), QUARANTINED, lapses_at=LAPSE, quarantined_from="approved")])
+    append(model, [node(5)], BEFORE)
+    append(model, [node(6)], AFTER)
+    append(model, [])  # nothing was written in it: its time counts for nothing
+    now = LAPSE - 1
+    reader = LineageReader(model, LineageGraph(model), lambda: now / 1_000)
+
+    def seen(at: int | None) -> list[Any]:
+        page: Any = reader.reached(run(0), DOWN, as_of=at, depth=None, cursor=None, limit=5)
+        above: Any = reader.reached(run(1), UP, as_of=at, depth=None, cursor=None, limit=5)["items"]
+        walked: Any = reader.lineage(run(1), UP, as_of=at)["nodes"]
+        assert [each["review_path"] for each in page["items"]] == [walked[0]["review_path"]]
+        assert walked[1]["quarantined"] == (above[0]["stage"] == QUARANTINED) == (above[0]["stopped"] == QUARANTINED)
+        return [page["time"], above[0]["stage"], page["items"][0]["review_path"], page["items"][0]["review_cause"]]
+
+    held, free = [QUARANTINED, [run(1), run(0)], QUARANTINED], ["approved", [], None]
+    assert seen(2) == [LAPSE - 60_000, None, [], None]
+    assert [seen(at) for at in (3, 4)] == [[LAPSE - 60_000, *held], [LAPSE - 1, *held]]
+    assert [seen(at) for at in (5, 6)] == [[LAPSE, *free], [LAPSE, *free]]
+    assert seen(None) == [LAPSE - 1, *held]
+    first: Any = reader.reached(run(0), DOWN, as_of=None, depth=None, cursor=None, limit=1)
+    now = LAPSE
+    assert seen(None) == [LAPSE, *free]
+    assert first["next"] is None
+
+
+def test_the_pages_of_a_list_are_as_of_one_time(model: ReadModelStore) -> None:
+    chain(model, 4)
+    append(model, [stage(run(0), QUARANTINED, lapses_at=LAPSE, quarantined_from="draft")])
+    now = LAPSE - 1
+    reader = LineageReader(model, LineageGraph(model), lambda: now / 1_000)
+    first: Any = reader.reached(run(0), DOWN, as_of=None, depth=None, cursor=None, limit=1)
+    now = LAPSE + 1
+    second: Any = reader.reached(run(0), DOWN, as_of=None, depth=None, cursor=first["next"], limit=9)
+    assert [each["review_cause"] for each in (*first["items"], *second["items"])] == [QUARANTINED] * 3
+    again: Any = reader.reached(run(0), DOWN, as_of=None, depth=None, cursor=None, limit=9)
+    assert [each["review_cause"] for each in again["items"]] == [None] * 3
+    asked = {"of": run(0), "direction": DOWN, "depth": ""}
+    for place in ("5.2", "5.1.x", "5.1.2.3", f"5.{10**15}.1"):
+        with pytest.raises(InvalidParameter, match="cursor"):
+            reader.reached(run(0), DOWN, as_of=None, depth=None, cursor=closed(place, "lineage", asked), limit=9)
+
+
+def test_what_descends_from_a_withdrawn_selection_needs_review(model: ReadModelStore) -> None:
+    selected = Ref("selection:d:1:train")
+    append(model, [node(0), node(1), edge(selected, run(0), "input:train"), edge(run(0), run(1))])
+    append(model, [("\x00selection\x00", {"kind": "selection", "dataset": "d", "number": 1, "selection": "train"})])
+    append(model, [mark(selected)])
+    reader = LineageReader(model, LineageGraph(model), clock)
+    for at, marked in ((2, False), (3, True), (None, True)):
+        page: Any = reader.reached(selected, DOWN, as_of=at, depth=None, cursor=None, limit=9)["items"]
+        walked: Any = reader.lineage(selected, DOWN, as_of=at)["nodes"]
+        assert [each.get("withdrawn", False) for each in walked] == [marked, False, False]
+        paths = [[run(0), selected], [run(1), run(0), selected]] if marked else [[], []]
+        assert [each["review_path"] for each in page] == [each["review_path"] for each in walked[1:]] == paths
+        assert {each["review_cause"] for each in page} == {"withdrawn" if marked else None}
+        above: Any = reader.reached(run(1), UP, as_of=at, depth=None, cursor=None, limit=9)["items"][-1]
+        assert (above["reference"], above["stopped"]) == (selected, "withdrawn" if marked else None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([Stage.DRAFT, Stage.APPROVED, Stage.QUARANTINED]),
+    st.none() | st.sampled_from([Stage.DRAFT, Stage.DEPLOYED]),
+    st.none() | st.integers(0, 5),
+    st.integers(0, 6),
+)
+def test_a_stage_is_at_every_time_what_the_law_says(
+    named: Stage, before: Stage | None, lapses: int | None, at: int
+) -> None:
+    record = ArtifactStage(
+        artifact=Ref("model-version:net:1"),
+        owner=OrgId("LabMSP"),
+        digest=Digest(bytes(32)),
+        stage=named,
+        since=Instant(0),
+        round=Count(1),
+        quarantined_from=before,
+        quarantined_by=None if before is None else OrgId("HospitalMSP"),
+        lapses_at=None if lapses is None else Instant(lapses),
+    )
+    assert Standing.read(codec.to_plain(record), 7).at(at) == standing_at(record, Instant(at)).stage
+
+
 def test_a_height_that_is_not_reached_is_refused_and_what_was_not_there_is_not_found(model: ReadModelStore) -> None:
     chain(model, 3)
     append(model, [node(9)])
-    reader = LineageReader(model, LineageGraph(model))
+    reader = LineageReader(model, LineageGraph(model), clock)
     with pytest.raises(InvalidParameter, match="as_of: it must be at most 4"):
         reader.reached(run(0), DOWN, as_of=5, depth=None, cursor=None, limit=5)
     with pytest.raises(RecordNotFound):
@@ -242,7 +346,7 @@ def test_a_height_that_is_not_reached_is_refused_and_what_was_not_there_is_not_f
 
 def test_a_cursor_keeps_the_height_while_the_ledger_grows(model: ReadModelStore) -> None:
     chain(model, 4)
-    reader = LineageReader(model, LineageGraph(model))
+    reader = LineageReader(model, LineageGraph(model), clock)
     first: Any = reader.reached(run(0), DOWN, as_of=None, depth=None, cursor=None, limit=1)
     append(model, [node(7), edge(run(0), run(7))])
     second: Any = reader.reached(run(0), DOWN, as_of=None, depth=None, cursor=first["next"], limit=9)
@@ -255,7 +359,7 @@ def test_a_cursor_keeps_the_height_while_the_ledger_grows(model: ReadModelStore)
 
 def test_depth_ends_a_list_and_its_counts(model: ReadModelStore) -> None:
     chain(model, 6)
-    reader = LineageReader(model, LineageGraph(model))
+    reader = LineageReader(model, LineageGraph(model), clock)
     answer: Any = reader.reached(run(1), DOWN, as_of=None, depth=2, cursor=None, limit=9)
     assert [each["reference"] for each in answer["items"]] == [run(2), run(3)]
     assert (answer["count"], answer["depth"], answer["kinds"]) == (2, 2, [{"kind": "run", "count": 2}])
@@ -273,9 +377,9 @@ def test_a_diamond_with_very_many_edges_is_walked_once(model: ReadModelStore) ->
     append(model, [edge(run(a), run(b)) for a, b in pairs])
     append(model, [stage(run(0), QUARANTINED)])
     graph = LineageGraph(model)
-    answer = graph.walk(run(0), down=True, as_of=None, depth=None, start=0, limit=10)
+    answer = graph.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=0, limit=10)
     assert (answer.count, answer.depth, len(answer.items)) == (layers * wide + 1, layers + 1, 10)
-    last = graph.walk(run(0), down=True, as_of=None, depth=None, start=answer.count - 1, limit=10).items
+    last = graph.walk(run(0), down=True, as_of=None, instant=NOW, depth=None, start=answer.count - 1, limit=10).items
     assert [len(each.review_path) for each in last] == [layers + 2]
     climbed = graph.climb(run(layers * wide + 1), as_of=None, most=10_000)
     assert (len(climbed.below), climbed.complete) == (layers * wide + 1, True)

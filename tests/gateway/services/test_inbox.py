@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The inbox's filters and its count, over a real read model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.services import artifacts as module
+from gateway.services.artifacts import Artifacts, Speaker
+from gateway.services.catalogue import Catalogue
+from gateway.services.filters import InvalidParameter
+from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite
+from gateway.stores.database import Database
+from gateway.stores.readmodel import ReadModelStore
+
+DIGEST = "ab" * 32
+RULE = {"threshold": 2, "stage": "approved"}
+POLICY = {
+    "kind": "policy", "schema": 1, "number": 1, "set_at": 1, "amendment_threshold": 2, "amendment_roles": [],
+    "members": [{"organisation": each, "roles": []} for each in ("HospitalMSP", "LabMSP", "RegulatorMSP")],
+    "rules": [{"artifact_kind": kind, **RULE} for kind in ("model-version", "dataset-version")],
+}  # fmt: skip
+OPEN = (
+    ("model-version:net:1", "LabMSP", "submitted"),
+    ("dataset-version:nets:1", "HospitalMSP", "endorsed"),
+    ("model-version:tree:1", "HospitalMSP", "submitted"),
+    ("model-version:mine:1", "RegulatorMSP", "submitted"),
+    ("model-version:net:2", "LabMSP", "approved"),
+    ("model-version:net:3", "LabMSP", "quarantined"),
+    ("model-version:tree:2", "LabMSP", "submitted"),
+)
+"""What has a stage, in the order of days; the last but one lapses before it is asked for."""
+TREES = ["model-version:tree:1", "model-version:tree:2"]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Artifacts]:
+    """The regulator's."""
+    database = Database.open(tmp_path / "readmodel.db", "readmodel", durable=False)
+    model = ReadModelStore(database)
+    records: list[dict[str, Any]] = [POLICY]
+    for artifact, owner, stage in OPEN:
+        standing = {"artifact": artifact, "owner": owner, "digest": DIGEST, "stage": stage, "since": 1, "round": 1}
+        if stage == "quarantined":
+            standing |= {"quarantined_from": "submitted", "quarantined_by": "HospitalMSP", "lapses_at": 5_000}
+        records.append({"kind": "artifact-stage", "schema": 1, **standing})
+    for number, record in enumerate(records):
+        at = f"2026-01-{number + 1:02}T00:00:00Z"
+        done = LedgerTransaction(f"{number:064x}", 0, 0, "LabMSP", at, None, (LedgerWrite(f"k{number}", record),))
+        model.apply(LedgerBlock(number, f"{number + 1:02x}", f"{number:02x}" if number else "", (done,)))
+    speaker = Speaker("RegulatorMSP", "pedigree", "00" * 32)
+    yield Artifacts(None, Catalogue(model), None, speaker, lambda: 5.0)  # type: ignore[arg-type]
+    database.close()
+
+
+def awaiting(inbox: Artifacts, **filters: str) -> list[str]:
+    """What is in all pages, each of at most one item; every page counts the whole list."""
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = inbox.inbox(cursor=cursor, limit=1, filters=filters)
+        found += [item["artifact"] for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    whole = inbox.inbox(limit=50, filters=filters)
+    assert [item["artifact"] for item in whole["items"]] == found
+    assert (page["count"], page["count_exact"]) == (whole["count"], whole["count_exact"]) == (len(found), True)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({}, ["model-version:net:1", "dataset-version:nets:1", TREES[0], "model-version:net:3", TREES[1]]),
+        ({"kind": "dataset-version"}, ["dataset-version:nets:1"]),
+        ({"kind": "training-run"}, []),
+        ({"owner": "LabMSP"}, ["model-version:net:1", "model-version:net:3", "model-version:tree:2"]),
+        ({"name": "net"}, ["model-version:net:1", "model-version:net:3", "dataset-version:nets:1"]),
+        ({"name": "nets"}, ["dataset-version:nets:1"]),
+        ({"name": "tree", "owner": "HospitalMSP"}, ["model-version:tree:1"]),
+        ({"since": "2026-01-03", "before": "2026-01-07"}, ["dataset-version:nets:1", "model-version:tree:1"]),
+        ({"since": "2026-01-04", "kind": "model-version", "name": "t"}, TREES),
+    ],
+)  # fmt: skip
+def test_the_inbox_is_filtered_and_counted(inbox: Artifacts, filters: dict[str, str], found: list[str]) -> None:
+    assert awaiting(inbox, **filters) == found
+
+
+def test_a_count_looks_at_a_bounded_number_and_says_so(inbox: Artifacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_COUNTED", 3)
+    page = inbox.inbox(limit=1)
+    assert (page["count"], page["count_exact"]) == (3, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [("kind", "artifact-stage", "kind: it must be one of dataset, "), ("owner", "A B", "owner: it must be an MSP id"),
+     ("name", "N", "name: it must be the beginning of a name"), ("before", "2026-13-01", "before: it must be an")],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_understood_is_named(inbox: Artifacts, name: str, text: str, reason: str) -> None:
+    with pytest.raises(InvalidParameter, match=reason):
+        inbox.inbox(filters={name: text})
+    with pytest.raises(InvalidParameter, match="cursor"):
+        inbox.inbox(cursor=inbox.inbox(limit=1)["next"], filters={"owner": "LabMSP"})

@@ -22,6 +22,7 @@ settings.register_profile(
 settings.load_profile("pedigree")
 
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers a terminal's width, which what is printed would follow
 sys.path.insert(0, str(Path(__file__).parent / "harness"))  # what tests of several folders make
 
 if importlib.util.find_spec("pedigree") is None:

@@ -66,6 +66,10 @@ STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "depr
 _STAGE: Final = Parameter("stage", "Only versions at this stage; of data sets and models, those with such a version.",
                          "choice", STAGES)  # fmt: skip
 SENSITIVITIES: Final = ("public", "internal", "confidential", "personal", "special-category")
+BASES: Final = (
+    "consent", "contract", "legal-obligation", "vital-interests", "public-task", "legitimate-interests",
+    "hipaa-authorisation",
+)  # fmt: skip
 _SENSITIVITY: Final = Parameter("sensitivity", "Only those that are so sensitive.", "choice", SENSITIVITIES)
 _OF_VERSIONS: Final = (OWNER, _STAGE, _LICENCE, _DIGEST, *_TIMES)
 _FROM: Final = (
@@ -100,7 +104,22 @@ DATASETS: Final = (
         body=Body("dataset:register"),
         answer=outcome("dataset"),
         sdk="register_dataset",
-        verb=Verb("dataset register", arguments=("dataset",), options=("title", "licence"), file="option", card=True),
+        verb=Verb(
+            "dataset register",
+            arguments=("dataset",),
+            options=(
+                "title",
+                "licence",
+                "sensitivity",
+                "basis",
+                "origin.source",
+                "origin.method",
+                "origin.geography",
+            ),
+            several=("origin.geography",),
+            file="option",
+            card=True,
+        ),
     ),
     Operation(
         name="listDatasets",
@@ -857,6 +876,11 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "title": "What people call it.",
         "iri": "The purpose's term in a vocabulary on the Web.",
         "licence": "SPDX expression.",
+        "sensitivity": f"One of {', '.join(SENSITIVITIES)}.",
+        "basis": f"Why personal data may be processed: {', '.join(BASES)}.",
+        "origin.source": "Where the data are from.",
+        "origin.method": "How they were collected.",
+        "origin.geography": "Where: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "reason": "Why, in words that the ledger keeps.",
         "digest": "The bytes that you examined; the recorded ones by default.",
         "relation": "How the child was made: fine-tuned, distilled, merged, quantised or adapter.",

@@ -91,9 +91,11 @@ class Verb:
     arguments: tuple[str, ...] = ()
     """Fields of the body that are arguments too."""
     options: tuple[str, ...] = ()
-    """Fields of the body that have an option."""
+    """Fields of the body that have an option; of what is in an object, such as "origin.source", it is `--source`."""
     required: tuple[str, ...] = ()
     """Those of the options that must be given."""
+    several: tuple[str, ...] = ()
+    """Those of the options that may be repeated, and name the items of a list."""
     file: Literal["", "argument", "option"] = ""
     """Whether (further) fields are read from a JSON file, and how that is named: FILE or --fields FILE."""
     card: bool = False

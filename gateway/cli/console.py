@@ -138,20 +138,27 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
-        from chaincode.domain.errors import LedgerError
-        from gateway.fabric.errors import FabricError
-        from gateway.server.settings import SettingsError
-        from gateway.services.ports import PortError
-        from pedigree import PedigreeError
-
         try:
             function(*args, **kwargs)
         except BrokenPipeError:
             raise  # `Tool` ends quietly
-        except (PedigreeError, PortError, SettingsError, LedgerError, FabricError, OSError, ValueError) as exc:
-            raise Failure.of(exc) from None
+        except Exception as exc:
+            if isinstance(exc, _expected()):
+                raise Failure.of(exc) from None
+            raise
 
     return wrapper
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Failures of which this program is not the cause; imported once one has, as gRPC alone takes a while."""
+    from chaincode.domain.errors import LedgerError
+    from gateway.fabric.errors import FabricError
+    from gateway.server.settings import SettingsError
+    from gateway.services.ports import PortError
+    from pedigree import PedigreeError
+
+    return (PedigreeError, PortError, SettingsError, LedgerError, FabricError, OSError, ValueError)
 
 
 def dumps(value: Any) -> str:
@@ -264,7 +271,8 @@ def _label(reference: str, relation: str, node: Mapping[str, Any], *, repeated: 
 def _console() -> "Console":
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE)
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ  # what rich goes by
+    return Console(highlight=False, width=None if known else _WIDTH_OF_A_PIPE)
 
 
 @contextmanager

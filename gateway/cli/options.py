@@ -3,7 +3,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,28 @@ def merged(given: Path | None, *taken: str, **options: Any) -> Json:
     """
     from_file = read_json(given) if given is not None else {}
     refuse_taken(given, from_file, *taken)
-    return {**from_file, **{name: value for name, value in options.items() if value is not None}}
+    return _over(from_file, {name: value for name, value in options.items() if value is not None})
+
+
+def nested(said: Json, names: Sequence[str]) -> Json:
+    """What options said, as the body has it: that of `origin.source` in the object `origin`, and no empty lists."""
+    fields: Json = {}
+    for name in names:
+        value = said[name.rpartition(".")[2]]
+        if value is not None and value != ():
+            outer, _, inner = name.rpartition(".")
+            fields = _over(fields, {outer: {inner: value}} if outer else {name: value})
+    return fields
+
+
+def _over(below: Json, above: Json) -> Json:
+    """Fields of both; where both have one, that of `above`, and of objects the members of both."""
+    objects = {
+        name: {**below[name], **value}
+        for name, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(name), dict)
+    }
+    return {**below, **above, **objects}
 
 
 def with_card(card: Path | None, said: Json) -> Json:
@@ -141,8 +162,7 @@ def with_card(card: Path | None, said: Json) -> Json:
     found = read_card(card)
     for remark in found.remarks:
         click.echo(plain(f"{card}: {remark}"), err=True)
-    origin = {**found.fields.get("origin", {}), **said.get("origin", {})}
-    return {**found.fields, **said, **({"origin": origin} if origin else {})}
+    return _over(found.fields, said)
 
 
 def refuse_taken(given: Path | None, fields: Json, *taken: str) -> None:

@@ -14,7 +14,7 @@ from gateway.api.operations import FIELDS as MEANINGS
 from gateway.api.rows import PAGE_LIMIT, Operation, Parameter
 from gateway.cli.answers import found, recorded
 from gateway.cli.console import Json, fields, plain, show, table
-from gateway.cli.options import CARD, FIELDS, FILE, IDEMPOTENCY_KEY, merged, record, using_gateway, with_card
+from gateway.cli.options import CARD, FIELDS, FILE, IDEMPOTENCY_KEY, merged, nested, record, using_gateway, with_card
 
 Callback = Callable[..., None]
 Decorator = Callable[[Callback], Callback]
@@ -82,7 +82,7 @@ def _recording(row: Operation) -> tuple[Callback, list[Decorator]]:
         **said: Any,
     ) -> None:
         positional = [said.pop(name) for name in names]
-        rest = with_card(card, merged(given, *verb.arguments, **said))
+        rest = with_card(card, merged(given, *verb.arguments, **nested(said, verb.options)))
         method = getattr(pedigree, row.sdk)
         recorded(record(method, given, *positional, idempotency_key=idempotency_key, **rest), as_json)
 
@@ -90,7 +90,14 @@ def _recording(row: Operation) -> tuple[Callback, list[Decorator]]:
     if verb.file == "argument":
         parameters.append(click.argument("given", type=FILE, metavar="FILE"))
     for name in verb.options:
-        parameters.append(click.option(_flag(name), name, help=MEANINGS[name], required=name in verb.required))
+        parameters.append(
+            click.option(
+                _flag(name.rpartition(".")[2]),
+                help=MEANINGS[name],
+                required=name in verb.required,
+                multiple=name in verb.several,
+            )
+        )
     if verb.file == "option":
         parameters.append(FIELDS)
     if verb.card:

@@ -125,6 +125,16 @@ def test_a_verb_records_what_it_says(
     assert gateway.run(*filled, "--idempotency-key", "two words").exit_code == Exit.USAGE
 
 
+def test_options_say_what_is_in_an_object_of_the_body_and_go_before_a_file(gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "fields.json").write_text(json.dumps(DATASET))
+    said = "--licence MIT --sensitivity personal --basis consent --method n --geography DE --geography US-WI"
+    printed = gateway.run("dataset", "register", "d", "--fields", str(tmp_path / "fields.json"), *said.split())
+    assert printed.exit_code == 0, printed.output
+    origin = {"source": "s", "method": "n", "geography": ["DE", "US-WI"]}
+    taken = {"licence": "MIT", "sensitivity": "personal", "basis": "consent", "origin": origin}
+    assert gateway.requests == [("POST /v1/datasets", {**DATASET, "dataset": "d", **taken})]
+
+
 @pytest.mark.parametrize(
     ("arguments", "fields", "says"),
     [
@@ -231,8 +241,10 @@ def test_every_option_of_a_derived_verb_arrives(gateway: Gateway, tmp_path: Path
     file = tmp_path / "fields.json"
     file.write_text(json.dumps(fields_of(operation)))
     for name in operation.verb.options:
-        assert gateway.run(*arguments_of(operation, file), f"--{name}", "said").exit_code == 0
-        assert gateway.requests[-1][1][name] == "said"
+        outer, _, inner = name.rpartition(".")
+        assert gateway.run(*arguments_of(operation, file), f"--{inner}", "said").exit_code == 0
+        body = gateway.requests[-1][1]
+        assert (body[outer] if outer else body)[inner] == (["said"] if name in operation.verb.several else "said")
     for parameter in (*operation.parameters, *operation.filters):
         value = {"number": "2", "text": "said", "choice": ("", *parameter.choices)[-1]}[parameter.form]
         assert gateway.run(*arguments_of(operation, file), f"--{parameter.name}", value).exit_code == 0

@@ -12,10 +12,11 @@ import pytest
 
 from chaincode.domain.derivation import Activity
 from chaincode.domain.policy import Stage
-from chaincode.domain.provenance import Sensitivity
+from chaincode.domain.provenance import LawfulBasis, Sensitivity
 from chaincode.domain.register import COMMANDS, RECORDS
 from gateway.api.operations import (
     ACTIVITIES,
+    BASES,
     CONSENT_STATES,
     EXAMPLES,
     KINDS,
@@ -162,6 +163,7 @@ def test_every_command_of_the_ledger_can_be_recorded_by_one_operation() -> None:
 def test_the_table_uses_the_words_of_the_rules() -> None:
     assert tuple(Stage) == STAGES
     assert tuple(Sensitivity) == SENSITIVITIES
+    assert tuple(LawfulBasis) == BASES
     assert tuple(kind.name for kind in RECORDS if kind.reference) == KINDS
     assert {each for operation in OPERATIONS for each in map(attrgetter("name"), operation.filters)} <= set(FILTERS)
     assert tuple(consent.STATES) == CONSENT_STATES

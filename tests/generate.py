@@ -41,6 +41,8 @@ _PARTS: Final = {
     "InboxItem": "An artifact that awaits an endorsement of this organisation.",
     "Facts": "What a refusal is about: its code defines which of these there are.",
     "KindCount": "How many there are of a kind.",
+    "LicenceOnPath": "A licence along a lineage.",
+    "OffendingAncestor": "An ancestor of which a licence does not keep what it asks for.",
     "ReachedArtifact": "An artifact that a lineage comes to.",
     "Key": "The API key that a request came with.",
     "MapProof": "The way from a consent map's root to a data subject's place in it, in base64.",

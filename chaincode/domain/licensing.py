@@ -9,12 +9,18 @@ and only for licences that data, models and code are commonly under. Any other l
 ``AdditionRef`` is *unclassified*: the same identifier keeps it, and nothing else can be compared with it. This finds
 contradictions between declared licences; it is not legal advice, and it knows nothing of fair use, of versions of the
 law or of private agreements.
+
+**The meet** of several licences is what something may be under that was made from works under all of them. It is
+looked for among those licences: one that none of the works is under is not made up. Each of them is compared with the
+one work at the end, whatever was made in between, so that steps are not joined: terms that a licence in between takes
+on and a later one shuts out are found.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from chaincode.domain import copyleft
@@ -69,6 +75,26 @@ class Objection:
     about: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A licence that asks something of what was made."""
+
+    licence: Licence
+    result: bool = False
+    """Whether it is that of data, and what was made is a result of computing with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """What some licences come to."""
+
+    licence: Licence | None
+    """The first of them that keeps what all of them ask for; None where none does, or where there are none."""
+    decided: bool
+    """False where none is known to, and one may that cannot be compared with another."""
+
+
+@lru_cache(maxsize=4_096)
 def conditions(term: Term) -> Conditions | None:
     """What a licence asks for; None for one that is not classified."""
     if term.addition is not None and not term.listed_addition:
@@ -84,14 +110,39 @@ def objection(licence: Licence, source: Licence, *, result: bool = False) -> Obj
 
     `result` says that the source is data and that what was made is a result of computing with it.
     """
-    theirs = [_asking(way) if result else way for way in source.ways]
-    found: list[Objection] = []
-    for mine in licence.ways:
-        objections = [_way_objection(mine, way) for way in theirs]
-        sure = [one for one in objections if one is not None]
-        if len(sure) == len(objections):
-            found.append(min(sure, key=lambda one: one.weight))
-    return max(found, key=lambda one: one.weight, default=None)
+    return _objection(licence.ways, _ways_asked(Asked(source, result)))
+
+
+def asks(licence: Licence) -> Conditions | None:
+    """What a licence asks for whichever way one complies with it; None where some of it is not classified."""
+    ways = []
+    for way in licence.ways:
+        known = [asked for term in way if (asked := conditions(term)) is not None]
+        if len(known) < len(way):
+            return None
+        ways.append(Conditions().union(*known))
+    return frozenset.intersection(*ways)
+
+
+def terms_of(licence: Licence) -> int:
+    """How many terms the ways of a licence have together: comparing two costs the product."""
+    return sum(map(len, licence.ways))
+
+
+def meet(licences: Sequence[Asked]) -> Meet:
+    """What something may be under that was made from works under these licences, or is itself under one of them.
+
+    Every one is compared with every other: who calls bounds the sum of `terms_of`.
+    """
+    asked = [_ways_asked(each) for each in licences]
+    decided = True
+    for each in licences:
+        mine = each.licence.ways
+        objections = [one for theirs in asked if (one := _objection(mine, theirs)) is not None]
+        if not objections:
+            return Meet(each.licence, decided=True)
+        decided = decided and any(one.weight is not Weight.UNCLASSIFIED for one in objections)
+    return Meet(None, decided)
 
 
 def check_licence(licence: Licence, reference: Ref, sources: Iterable[tuple[tuple[Ref, ...], Licence]]) -> None:
@@ -105,10 +156,11 @@ def check_licence(licence: Licence, reference: Ref, sources: Iterable[tuple[tupl
             licence, asked, result=reference.kind == "model-version" and path[-1].kind == "dataset-version"
         )
         if found is not None:
-            raise _refusal(found, licence, asked, (reference, *path))
+            raise refusal(found, licence, asked, (reference, *path))
 
 
-def _refusal(found: Objection, licence: Licence, asked: Licence, path: tuple[Ref, ...]) -> LedgerError:
+def refusal(found: Objection, licence: Licence, asked: Licence, path: tuple[Ref, ...]) -> LedgerError:
+    """An objection as the law words it; the path leads from what is under `licence` to what is under `asked`."""
     if found.weight is Weight.FORBIDDEN:
         return DerivativesForbidden(path[-1], asked, path)
     if found.weight is Weight.BROKEN:
@@ -116,9 +168,22 @@ def _refusal(found: Objection, licence: Licence, asked: Licence, path: tuple[Ref
     return LicenceUnclassified(licence, asked, found.about, path[-1], path)
 
 
-def _asking(way: Way) -> Way:
-    """The licences of a way that ask something of a result."""
-    return tuple(term for term in way if term.identifier not in _SILENT_ON_RESULTS)
+def _ways_asked(source: Asked) -> tuple[Way, ...]:
+    """The ways of a licence; of data, for a result, without the licences that ask nothing of a result."""
+    ways = source.licence.ways
+    if not source.result:
+        return ways
+    return tuple(tuple(term for term in way if term.identifier not in _SILENT_ON_RESULTS) for way in ways)
+
+
+def _objection(licence: Iterable[Way], source: Sequence[Way]) -> Objection | None:
+    found: list[Objection] = []
+    for mine in licence:
+        objections = [_way_objection(mine, way) for way in source]
+        sure = [one for one in objections if one is not None]
+        if len(sure) == len(objections):
+            found.append(min(sure, key=lambda one: one.weight))
+    return max(found, key=lambda one: one.weight, default=None)
 
 
 def _way_objection(mine: Way, theirs: Way) -> Objection | None:

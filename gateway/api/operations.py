@@ -760,6 +760,20 @@ LINEAGE: Final = (
         verb=Verb("edges", help="List the edges from or to an artifact.", columns=("child", "relation", "parent")),
         odd={"rest": "which end of an edge is asked for depends on the direction"},
     ),
+    Operation(
+        name="getEffectiveLicence",
+        does="What the licences of a version and of all its ancestors come to, and the path to what does not fit.",
+        path="/v1/lineage/{reference}/licence",
+        about="{reference}",
+        parameters=(
+            Parameter("limit", "Most ancestors to look at; 1000 by default.", "number", most=10_000, default="1000"),
+            _AS_OF,
+        ),
+        answer=report("EffectiveLicence"),
+        sdk="effective_licence",
+        verb=Verb("licence show", help="Show what the licences along a lineage come to."),
+        odd={"rest": "a walk over many records", "cli": "says it in words"},
+    ),
 )
 
 SEARCH: Final = (
@@ -853,6 +867,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "run": "Record and show training runs.",
         "evaluation": "Record how a model version did on a data set.",
         "policy": "The consortium's endorsement policy.",
+        "licence": "Read what licences come to along a lineage.",
         "list": "List records of a kind, with filters and a count.",
     }
 )

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pedigree lineage` and `pedigree impact`: what an artifact was made from, and what was made from it."""
+"""`pedigree lineage`, `impact` and `licence show`: what an artifact was made from, what from it, and what is asked."""
 
 from functools import partial
 from typing import Any, Final
 
 import click
 
-from gateway.cli.console import Json, lineage_tree, show
+from gateway.cli.console import Json, fields, lineage_tree, plain, show, table
 from gateway.cli.options import using_gateway
 from gateway.cli.verbs import CURSOR, LIMIT, gather, print_list
 
@@ -61,6 +61,52 @@ def impact(
         print_list(shown, answer["next"], *columns, counted=answer)
 
     show(answer, as_json, render)
+
+
+@click.command()
+@click.argument("reference")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=1_000, show_default=True, help="Most ancestors.")
+@AS_OF
+@using_gateway
+def effective_licence(pedigree: Any, reference: str, limit: int, as_of: int | None, as_json: bool) -> None:
+    """Show what the licences along a lineage come to.
+
+    REFERENCE is a version of a data set or a model. Its effective licence is the one, of its own and of those of all
+    that it was made from, that keeps what each of them asks for. This finds contradictions between declared licences;
+    it is not legal advice.
+    """
+    answer = pedigree.effective_licence(reference, limit=limit, as_of=as_of)
+    show(answer, as_json, lambda: _print_licence(answer))
+
+
+_WITHOUT: Final = {
+    "none": "none: none of these licences keeps what each of the others asks for",
+    "undecided": "undecided: some of these licences cannot be compared",
+}
+
+
+def _print_licence(answer: Json) -> None:
+    asked = answer["conditions"]
+    told = {
+        "declared": answer["declared"] or "not known here",
+        "effective": answer["licence"] or _WITHOUT[answer["verdict"]],
+        "asks for": "not classified" if asked is None else ", ".join(asked) or "nothing",
+        "ancestors alone": answer["inherited"] or ("none" if answer["ancestors"] else "no ancestor is recorded"),
+    }
+    if answer["licence"] is None:
+        del told["asks for"]
+    fields(told)
+    if answer["ancestors"]:
+        click.echo()
+        table(answer["licences"], "licence", "count", "nearest")
+    if answer["offending"] is not None:
+        click.echo(f"\n{click.style('Does not fit:', fg='red')} {plain(answer['offending']['detail'])}")
+    if not answer["complete"]:
+        unknown = ", ".join(map(plain, answer["unknown"]))
+        click.echo(
+            f"\nIncomplete: {answer['ancestors']:,} ancestors were looked at"
+            + (f", and the licences of these are not known: {unknown}." if unknown else ", and there are more.")
+        )
 
 
 def _shown(item: Json) -> Json:

@@ -22,7 +22,7 @@ from gateway.cli.evidence import verify
 from gateway.cli.exits import Exit
 from gateway.cli.finding import add_lists, search, show_record
 from gateway.cli.identity.verbs import identity
-from gateway.cli.lineage import impact, lineage
+from gateway.cli.lineage import effective_licence, impact, lineage
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.records import records
 from gateway.cli.runs import run_record
@@ -225,6 +225,7 @@ add_verbs(
         "dataset verify": dataset_verify,
         "impact": impact,
         "inbox": inbox,
+        "licence show": effective_licence,
         "lineage": lineage,
         "model record": model_record,
         "model verify": model_verify,

@@ -7,10 +7,11 @@ from chaincode.domain.lineage import DEFAULT_LIMIT, MOST_NODES
 from gateway.api.operations import DEEPEST, HIGHEST
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View
+from gateway.services.licences import LicenceReader
 from gateway.services.lineage import DIRECTIONS, DOWN, UP, LineageReader
 
 
-def views(reader: LineageReader) -> Mapping[str, View]:
+def views(reader: LineageReader, licences: LicenceReader) -> Mapping[str, View]:
     """The operations on lineage, by name."""
 
     def direction_of(call: Call, default: str = UP) -> str:
@@ -44,4 +45,8 @@ def views(reader: LineageReader) -> Mapping[str, View]:
             )
         )
 
-    return {"getLineage": lineage, "listLineage": reached, "listEdges": edges}
+    def licence(call: Call) -> Reply:
+        limit = call.number("limit", MOST_NODES) or DEFAULT_LIMIT
+        return Reply(licences.effective(call.path["reference"], as_of=as_of(call), limit=limit))
+
+    return {"getLineage": lineage, "listLineage": reached, "listEdges": edges, "getEffectiveLicence": licence}

@@ -281,6 +281,58 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "kinds": {"type": "array", "items": reference("KindCount")},
         }
     ),
+    "EffectiveLicence": _object(
+        {
+            "of": _TEXT,
+            "as_of": {"type": "integer", "minimum": 1, "description": "The height that it is as of."},
+            "declared": {"type": ["string", "null"], "description": "The version's own; null for one not known here."},
+            "licence": {
+                "type": ["string", "null"],
+                "description": "The one of all these licences that keeps what each of them asks for; null where none "
+                "does, or where that cannot be decided.",
+            },
+            "verdict": reference("LicenceVerdict"),
+            "conditions": {
+                "type": ["array", "null"],
+                "items": _TEXT,
+                "description": "What that licence asks for in any case; null where it is not classified.",
+            },
+            "inherited": {
+                "type": ["string", "null"],
+                "description": "The same of the ancestors alone: null too where none has a licence.",
+            },
+            "offending": _perhaps(
+                "OffendingAncestor", "The nearest of which the declared licence does not keep what it asks for."
+            ),
+            "licences": {"type": "array", "items": reference("LicenceOnPath")},
+            "ancestors": {"type": "integer", "minimum": 0, "description": "How many were looked at."},
+            "unknown": {"type": "array", "items": _TEXT, "description": "Whose licence was not compared."},
+            "complete": {
+                "type": "boolean",
+                "description": "False where there are more ancestors, or where the licence of one was not compared.",
+            },
+        }
+    ),
+    "LicenceVerdict": {
+        "description": "Whether there is such a licence; `undecided`: some cannot be compared.",
+        "type": "string",
+        "enum": ["met", "none", "undecided"],
+    },
+    "OffendingAncestor": _object(
+        {
+            "licence": _TEXT,
+            "path": {"type": "array", "items": _TEXT, "description": "From the version up to the ancestor."},
+            "code": {"type": "string", "description": "That of the refusal by the law that this would meet."},
+            "detail": _TEXT,
+        }
+    ),
+    "LicenceOnPath": _object(
+        {
+            "licence": _TEXT,
+            "nearest": {"type": "string", "description": "The nearest that is under it."},
+            "count": {"type": "integer", "minimum": 1, "description": "How many are, the version itself included."},
+        }
+    ),
     "Direction": {"type": "string", "enum": ["up", "down"]},
     "ReachedArtifact": _object(
         {

@@ -30,6 +30,7 @@ from gateway.services.consenting import Consents
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Drafts
 from gateway.services.ledgerview import LedgerView
+from gateway.services.licences import LicenceReader
 from gateway.services.lineage import LineageReader
 from gateway.services.numbering import Numbering
 from gateway.services.ports import BlockSource, Ledger, ReadModel, Records, Submissions
@@ -215,7 +216,7 @@ def _nouns(
         **models.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),
-        **lineage.views(LineageReader(parts.readmodel, graph, time.time)),
+        **lineage.views(LineageReader(parts.readmodel, graph, time.time), LicenceReader(parts.readmodel)),
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
         **ledger_routes.views(view, parts.readmodel),

@@ -6,8 +6,8 @@ Beside the edges on the ledger stand those of belonging, from a data set or mode
 **As of a height**: a height counts blocks, so that as of 7 is what blocks 0 to 6 say. Edges and versions are written
 once and are there from their block on; of an artifact's stages the last one that was written by then counts, and with
 it the quarantines and the paths to them; a version was superseded once its successor was there. A quarantine that
-lapses by itself is over as of a height where the last block below it is later than that; where no height is asked for,
-it is over by this gateway's clock.
+lapses by itself is over as of a height where the last block below it is not earlier than that; where no height is asked
+for, it is over by this gateway's clock.
 """
 
 import re
@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from chaincode.domain import codec
 from chaincode.domain.canonical import Json as Plain
-from chaincode.domain.errors import InvalidField, RecordNotFound
+from chaincode.domain.errors import InvalidField
 from chaincode.domain.lineage import DEFAULT_LIMIT, Edge, walk
 from chaincode.domain.policy import Stage
 from chaincode.domain.register import KIND, RECORDS, locate, successor
@@ -28,11 +28,13 @@ from gateway.services.catalogue import Catalogue, entries
 from gateway.services.conditions import Conditions, OneOf
 from gateway.services.cursors import closed, opened
 from gateway.services.filters import InvalidParameter, kind_cited
-from gateway.services.ports import Clock, Entry, ReadModel, Where
+from gateway.services.heights import DOWN as DOWN
+from gateway.services.heights import UP as UP
+from gateway.services.heights import Heights, own_end
+from gateway.services.ports import Clock, ReadModel
 from gateway.services.references import identifying
 from gateway.services.walks import LineageGraph, Standing, Walked
 
-UP, DOWN = "up", "down"
 _VERSION = Text("version")
 _LIST = "lineage"
 """What cursors call the list of all that a walk comes to."""
@@ -50,6 +52,7 @@ class LineageReader:
         self._graph = graph
         self._clock = clock
         self._catalogue = Catalogue(readmodel)
+        self._heights = Heights(readmodel)
 
     def lineage(
         self, reference: str, direction: str, limit: int = DEFAULT_LIMIT, *, as_of: int | None = None
@@ -59,12 +62,12 @@ class LineageReader:
         Raises `InvalidParameter` for a height that is not reached yet, and `RecordNotFound` for what was not there.
         """
         at, instant = self._moment(as_of)
-        of = self._known(reference, at)
+        of = self._heights.known(reference, at)
         _refuse_other(direction)
 
         def edges_of(node: Ref) -> Iterable[Edge]:
             # Lazily: a node may have very many, and the walk says how many of them it wants.
-            return chain(self._recorded(node, direction, at), self._belonging(node, direction, at))
+            return chain(self._heights.edges(node, direction, at), self._belonging(node, direction, at))
 
         return codec.to_plain(
             walk(
@@ -88,7 +91,7 @@ class LineageReader:
         _refuse_other(direction)
         asked = {"of": reference, "direction": direction, "depth": str(depth or "")}
         at, instant, start = self._place(cursor, asked, as_of)
-        of = self._known(reference, at)
+        of = self._heights.known(reference, at)
         found = self._graph.walk(
             of, down=direction == DOWN, as_of=at, instant=instant, depth=depth, start=start, limit=limit
         )
@@ -118,18 +121,12 @@ class LineageReader:
         at, instant, start = map(int, found.groups())
         if as_of not in (None, at):
             raise InvalidParameter("as_of", f"the cursor is of a list as of {at}: leave it out, or say the same")
-        return self._height(at), instant, start
+        return self._heights.reached(at), instant, start
 
     def _moment(self, as_of: int | None) -> tuple[int, int]:
         """The height that an answer is as of, and the time, in milliseconds since 1970."""
-        at = self._height(as_of)
+        at = self._heights.reached(as_of)
         return at, int(self._clock() * 1000) if as_of is None else self._readmodel.time_below(at)
-
-    def _height(self, as_of: int | None) -> int:
-        height = self._readmodel.height()
-        if as_of is not None and as_of > height:
-            raise InvalidParameter("as_of", f"it must be at most {height}, the height of the ledger as it is read here")
-        return height if as_of is None else as_of
 
     def _shown(self, each: Walked, at: int) -> dict[str, Plain]:
         after = self._superseded_by(Ref(each.reference), at)
@@ -150,38 +147,15 @@ class LineageReader:
 
         Of the filters `kind` is that of the other end; the others are as in every list.
         """
-        of = self._known(reference, self._readmodel.height())
+        of = self._heights.known(reference, self._readmodel.height())
         _refuse_other(direction)
-        asked: Conditions = (OneOf(_own_end(direction), (of,)),)
+        asked: Conditions = (OneOf(own_end(direction), (of,)),)
         if "kind" in filters:
             there = kind_cited(filters["kind"])
             pair = (there, of.kind) if direction == UP else (of.kind, there)
             asked = (*asked, OneOf(ENDS, (ends(*pair),)))
         others = {name: text for name, text in filters.items() if name != "kind"}
         return self._catalogue.page("edge", asked, cursor=cursor, limit=limit, filters=others)
-
-    def _known(self, reference: str, at: int) -> Ref:
-        of = Ref(reference)
-        if not self._there(of, at):
-            raise RecordNotFound(of)
-        return of
-
-    def _there(self, reference: Ref, at: int) -> bool:
-        """Whether the record that a reference cites was there at a height: such records are written once."""
-        entry = self._first(*identifying(reference))
-        return entry is not None and entry.block < at
-
-    def _recorded(self, node: Ref, direction: str, at: int) -> Iterable[Edge]:
-        """The edges that the ledger has."""
-        for entry in entries(self._readmodel, "edge", {_own_end(direction): node}):
-            if entry.block >= at:
-                return  # they come in the order of the ledger
-            # Not by the codec: of the edges of a large lineage the one end is known, and reading it again costs most.
-            relation = Text(entry.value["relation"])
-            if direction == UP:
-                yield Edge(Ref(entry.value["parent"]), node, relation)
-            else:
-                yield Edge(node, Ref(entry.value["child"]), relation)
 
     def _belonging(self, node: Ref, direction: str, at: int) -> Iterable[Edge]:
         """A version belongs to what it is a version of; the ledger says so by the name, not by an edge."""
@@ -198,7 +172,7 @@ class LineageReader:
 
     def _stage(self, node: Ref, at: int, instant: int) -> str | None:
         """The stage of an artifact as of a height and a time; `None` for what was not submitted by then."""
-        now = self._first("artifact-stage", {"artifact": node})
+        now = self._heights.first("artifact-stage", {"artifact": node})
         if now is None:
             return None
         written = [now] if now.block < at else [e for e in self._readmodel.history(now.key) if e.block < at]
@@ -208,21 +182,14 @@ class LineageReader:
         """Whether consent to a selection was withdrawn by a height; a mark is written once."""
         if locate(node)[0].record is not Selection:
             return False
-        mark = self._first("selection-mark", {"selection": node})
+        mark = self._heights.first("selection-mark", {"selection": node})
         return mark is not None and mark.block < at
 
     def _superseded_by(self, node: Ref, at: int) -> Ref | None:
         kind, _ = locate(node)
         after = successor(node)
-        found = None if after is None else self._first(*identifying(after))
+        found = None if after is None else self._heights.first(*identifying(after))
         return after if found is not None and found.block < at and kind.replaced_by(found.value.get) else None
-
-    def _first(self, kind: str, where: Where) -> Entry | None:
-        return next(entries(self._readmodel, kind, where, size=1), None)
-
-
-def _own_end(direction: str) -> str:
-    return "child" if direction == UP else "parent"
 
 
 def _refuse_other(direction: str) -> None:

@@ -55,6 +55,7 @@ __all__ = [
     "EdgeEntry",
     "EdgeFields",
     "EdgePage",
+    "EffectiveLicence",
     "EndorseArtifact",
     "Endorsement",
     "EndorsementEntry",
@@ -85,6 +86,8 @@ __all__ = [
     "LeafSchema",
     "Ledger",
     "LeftOut",
+    "LicenceOnPath",
+    "LicenceVerdict",
     "LiftQuarantine",
     "LiftVote",
     "Lineage",
@@ -103,6 +106,7 @@ __all__ = [
     "ModelVersionEntry",
     "ModelVersionPage",
     "Node",
+    "OffendingAncestor",
     "OpenConsent",
     "Origin",
     "Parameter",
@@ -254,6 +258,8 @@ LawfulBasis = Literal[
 ]
 
 LeafSchema = Literal["pedigree-record/v1", "pedigree-record/v2"]
+
+LicenceVerdict = Literal["met", "none", "undecided"]
 
 MediaType = Literal["text/csv", "application/jsonl", "application/vnd.apache.parquet"]
 
@@ -672,6 +678,34 @@ class EdgePage(TypedDict):
     """False where there are more than `count`, or may be."""
 
 
+class EffectiveLicence(TypedDict):
+    """What `effective_licence` answers."""
+
+    of: str
+    as_of: int
+    """The height that it is as of."""
+    declared: str | None
+    """The version's own; null for one not known here."""
+    licence: str | None
+    """The one of all these licences that keeps what each of them asks for; null where none does, or where that cannot
+    be decided.
+    """
+    verdict: "LicenceVerdict"
+    conditions: Sequence[str] | None
+    """What that licence asks for in any case; null where it is not classified."""
+    inherited: str | None
+    """The same of the ancestors alone: null too where none has a licence."""
+    offending: "OffendingAncestor | None"
+    """The nearest of which the declared licence does not keep what it asks for."""
+    licences: Sequence["LicenceOnPath"]
+    ancestors: int
+    """How many were looked at."""
+    unknown: Sequence[str]
+    """Whose licence was not compared."""
+    complete: bool
+    """False where there are more ancestors, or where the licence of one was not compared."""
+
+
 class EndorseArtifact(TypedDict):
     """What `endorse` sends."""
 
@@ -1000,6 +1034,16 @@ class LeftOut(TypedDict):
     count: int
 
 
+class LicenceOnPath(TypedDict):
+    """A licence along a lineage."""
+
+    licence: str
+    nearest: str
+    """The nearest that is under it."""
+    count: int
+    """How many are, the version itself included."""
+
+
 class LiftQuarantine(TypedDict):
     """Vote for the end of a quarantine, no matter which member imposed it."""
 
@@ -1187,6 +1231,17 @@ class Node(TypedDict):
     review_path: NotRequired[Sequence[str]]
     superseded_by: NotRequired[str]
     withdrawn: NotRequired[bool]
+
+
+class OffendingAncestor(TypedDict):
+    """An ancestor of which a licence does not keep what it asks for."""
+
+    licence: str
+    path: Sequence[str]
+    """From the version up to the ancestor."""
+    code: str
+    """That of the refusal by the law that this would meet."""
+    detail: str
 
 
 class OpenConsent(TypedDict):

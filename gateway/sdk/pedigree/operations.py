@@ -24,6 +24,7 @@ from pedigree.documents import (
     Direction,
     EdgeEntry,
     EdgePage,
+    EffectiveLicence,
     Endorsement,
     Envelope,
     EvaluationEntry,
@@ -1364,6 +1365,19 @@ class Operations(Calls):
             since=since,
             before=before,
         )
+
+    def effective_licence(
+        self, reference: str, *, as_of: int | None = None, limit: int | None = None
+    ) -> EffectiveLicence:
+        """What the licences of a version and of all its ancestors come to, and the path to what does not fit.
+
+        Args:
+            limit: Most ancestors to look at; 1000 by default.
+            as_of: Only what the blocks below this height say, at the time of the last of them; all, and now, by
+                default.
+        """
+        found: EffectiveLicence = self._get(f"/v1/lineage/{segment(reference)}/licence", as_of=as_of, limit=limit)
+        return found
 
     def search(
         self, query: str, *, kind: Kind | None = None, cursor: str | None = None, limit: int = 100

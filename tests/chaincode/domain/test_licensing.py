@@ -6,7 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaincode.domain.errors import DerivativesForbidden, LicenceTooWide, LicenceUnclassified
-from chaincode.domain.licensing import ATTRIBUTION, NON_COMMERCIAL, Weight, check_licence, conditions, objection
+from chaincode.domain.licensing import (
+    ATTRIBUTION,
+    NO_DERIVATIVES,
+    NON_COMMERCIAL,
+    SHARE_ALIKE,
+    Asked,
+    Weight,
+    asks,
+    check_licence,
+    conditions,
+    meet,
+    objection,
+    terms_of,
+)
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import Ref, model_version_ref
 
@@ -263,3 +276,70 @@ def test_a_refusal_says_which_terms_cannot_be_added():
 
 def test_what_has_no_source_may_be_under_any_licence():
     check_licence(Licence("LicenseRef-x"), Ref("model-version:net:1"), [])
+
+
+# --- What several come to ---------------------------------------------------------------------------------------
+
+
+def met(*licences, result=()):
+    return meet([Asked(Licence(each), each in result) for each in licences])
+
+
+@pytest.mark.parametrize(
+    ("licences", "expected", "decided"),
+    [
+        ((), None, True),
+        (("MIT",), "MIT", True),
+        (("MIT", "CC-BY-NC-4.0", "CC-BY-4.0"), "CC-BY-NC-4.0", True),
+        (("CC-BY-NC-SA-4.0", "MIT", "CC-BY-NC-4.0"), "CC-BY-NC-SA-4.0", True),
+        (("MIT", "LGPL-2.1-only", "MPL-2.0", "GPL-2.0-only"), "GPL-2.0-only", True),
+        (("CC-BY-SA-4.0", "CC-BY-NC-4.0"), None, True),
+        # No licence is made up: GPL 2.0 would keep both.
+        (("LGPL-2.1-only", "EUPL-1.1"), None, True),
+        (("LGPL-2.1-only", "EUPL-1.1", "GPL-2.0-only"), "GPL-2.0-only", True),
+        (("CC-BY-ND-4.0",), None, True),
+        # MPL 2.0 admits the terms of Apache 2.0, and GPL 2.0 may be taken instead of it; GPL 2.0 shuts them out.
+        (("GPL-2.0-only", "MPL-2.0", "Apache-2.0"), None, True),
+        # What cannot be compared decides nothing, unless everything else is out of the question anyway.
+        (("MIT", "LicenseRef-x"), None, False),
+        (("LicenseRef-x", "LicenseRef-X"), "LicenseRef-x", True),
+        (("LicenseRef-x", "CC-BY-SA-4.0", "CC-BY-NC-4.0"), None, False),
+        (("LicenseRef-x", "CC-BY-ND-4.0"), None, True),
+        (("LicenseRef-x AND CC-BY-4.0", "CC-BY-4.0", "LicenseRef-x"), "LicenseRef-x AND CC-BY-4.0", True),
+    ],
+)
+def test_licences_come_to_the_first_of_them_that_keeps_all(licences, expected, decided):
+    found = met(*licences)
+    assert (found.licence, found.decided) == (expected, decided)
+
+
+def test_licences_of_data_that_ask_nothing_of_a_result_do_not_count():
+    assert met("MIT", "CDLA-Sharing-1.0").licence == "CDLA-Sharing-1.0"
+    assert met("MIT", "CDLA-Sharing-1.0", result=["CDLA-Sharing-1.0"]).licence == "MIT"
+
+
+@given(st.lists(expressions, min_size=1, max_size=4))
+def test_what_licences_come_to_is_one_of_them_and_keeps_each(licences):
+    found = meet(list(map(Asked, licences)))
+    keeping = [each for each in licences if all(objection(each, other) is None for other in licences)]
+    assert found.licence == (keeping[0] if keeping else None)
+    assert found.decided or found.licence is None
+    # Whichever comes first, they are the same to each other.
+    assert all(objection(one, other) is None for one in keeping for other in keeping)
+
+
+@pytest.mark.parametrize(
+    ("licence", "expected", "terms"),
+    [
+        ("MIT", {ATTRIBUTION}, 1),
+        ("CC0-1.0", set(), 1),
+        ("CC-BY-NC-SA-4.0", {ATTRIBUTION, NON_COMMERCIAL, SHARE_ALIKE}, 1),
+        ("CC-BY-NC-4.0 OR CC-BY-ND-4.0", {ATTRIBUTION}, 2),
+        ("CC-BY-NC-4.0 AND CC-BY-ND-4.0", {ATTRIBUTION, NON_COMMERCIAL, NO_DERIVATIVES}, 2),
+        ("MIT OR LicenseRef-x", None, 2),
+        ("(MIT OR ISC) AND (MIT OR CC0-1.0)", {ATTRIBUTION}, 7),
+    ],
+)
+def test_a_licence_asks_for_what_every_way_asks_for(licence, expected, terms):
+    assert asks(Licence(licence)) == expected
+    assert terms_of(Licence(licence)) == terms

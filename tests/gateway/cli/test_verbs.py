@@ -294,6 +294,35 @@ def test_an_artifact_and_the_inbox_are_told_in_words(gateway: Gateway) -> None:
     assert gateway.requests[-1][0] == f"GET /v1/lineage/{REF}?direction=down&limit=1000"
 
 
+def test_an_effective_licence_is_told_in_words(gateway: Gateway) -> None:
+    answer = {"declared": "MIT", "licence": "MIT", "verdict": "met", "conditions": ["attribution"], "inherited": None,
+              "offending": None, "licences": [{"licence": "MIT", "nearest": REF, "count": 1}], "ancestors": 0,
+              "unknown": [], "complete": True}  # fmt: skip
+    gateway.answer = answer
+    told = [line.split(maxsplit=1) for line in gateway.run("licence", "show", REF).stdout.splitlines()]
+    assert gateway.requests[-1][0] == f"GET /v1/lineage/{REF}/licence?limit=1000"
+    assert [line[0] for line in told] == ["field", "declared", "effective", "asks", "ancestors"]
+    assert told[3][1].split() == ["for", "attribution"]
+    alone = gateway.run("licence", "show", REF, "--as-of", "7", "--limit", "5").stdout
+    assert gateway.requests[-1][0] == f"GET /v1/lineage/{REF}/licence?as_of=7&limit=5"
+    assert "no ancestor is recorded" in alone
+    assert "Incomplete" not in alone
+    gateway.answer = answer | {
+        "licence": None, "verdict": "none", "conditions": None, "inherited": "CC-BY-NC-4.0", "ancestors": 2_000,
+        "offending": {"detail": "It does not keep it.", "path": [REF, "run:r"]}, "complete": False,
+    }  # fmt: skip
+    wrong = gateway.run("licence", "show", REF).stdout
+    assert "none of these licences keeps what each of the others asks for" in wrong
+    assert "asks for " not in wrong.replace("others asks for", "")
+    assert "Does not fit: It does not keep it." in wrong
+    assert "Incomplete: 2,000 ancestors were looked at, and there are more." in wrong
+    gateway.answer |= {"unknown": ["run:x"], "declared": None, "verdict": "undecided"}
+    unknown = gateway.run("licence", "show", REF).stdout
+    assert "the licences of these are not known: run:x." in unknown
+    assert "not known here" in unknown
+    assert "some of these licences cannot be compared" in unknown
+
+
 def test_records_are_sent_as_they_are_and_differences_named(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "d.csv"
     file.write_bytes(b"id\n1\n")

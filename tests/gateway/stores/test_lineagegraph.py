@@ -23,7 +23,7 @@ from gateway.services.cursors import closed
 from gateway.services.filters import InvalidParameter
 from gateway.services.lineage import DOWN, UP, LineageReader
 from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite, Unavailable
-from gateway.services.walks import Links, Standing
+from gateway.services.walks import Link, Links, Standing
 from gateway.stores.database import Database
 from gateway.stores.lineagegraph import LineageGraph
 from gateway.stores.readmodel import ReadModelStore
@@ -385,3 +385,56 @@ def test_a_diamond_with_very_many_edges_is_walked_once(model: ReadModelStore) ->
     assert (len(climbed.below), climbed.complete) == (layers * wide + 1, True)
     few = graph.climb(run(layers * wide + 1), as_of=None, most=7)
     assert (len(few.below), few.complete) == (7, False)
+
+
+class Diamond:
+    """A read model whose links are complete layers between two ends: five of 500 runs, and a million edges."""
+
+    WIDE, LAYERS = 500, 5
+
+    def __init__(self, model: ReadModelStore) -> None:
+        self._model = model
+        self.edges = (self.LAYERS - 1) * self.WIDE**2 + 2 * self.WIDE
+        self.most = 0
+        self.names = [run(number) for number in range(2 + self.LAYERS * self.WIDE)]
+
+    def links(self, place: int, block: int, limit: int) -> Links:
+        found = [self._link(each) for each in range(place + 1, min(place + limit, self.edges) + 1)]
+        self.most = max(self.most, len(found))
+        return Links(self._model.height(), self.edges, found, place + limit < self.edges, ())
+
+    def _link(self, place: int) -> Link:
+        """The edges from the upper end, those between the layers, one layer after the other, and those to the lower."""
+        number, wide = place - 1, self.WIDE
+        layer, rest = divmod(number - wide, wide**2)
+        above, below = divmod(rest, wide)
+        if layer < 0:
+            above, below = 0, 1 + number
+        elif layer == self.LAYERS - 1:
+            above, below = 1 + layer * wide + rest, len(self.names) - 1
+        else:
+            above, below = 1 + layer * wide + above, 1 + (layer + 1) * wide + below
+        return Link(self.names[above], self.names[below], "merged", 0, place)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+def test_a_diamond_with_a_million_edges_is_read_in_pieces_and_listed_page_by_page(model: ReadModelStore) -> None:
+    append(model, [node(0)])
+    diamond: Any = Diamond(model)
+    assert diamond.edges == 1_001_000
+    graph = LineageGraph(diamond, wait=100, piece=10_000)
+    reader = LineageReader(diamond, graph, clock)
+    found: list[str] = []
+    cursor: Any = None
+    while True:
+        page: Any = reader.reached(run(0), DOWN, as_of=None, depth=None, cursor=cursor, limit=1_000)
+        found += [each["reference"] for each in page["items"]]
+        assert (page["count"], page["depth"], page["left"]) == (2_501, 6, 2_501 - len(found))
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert found == [run(number) for number in range(1, 2_502)]
+    assert (graph.size, diamond.most) == ((2_502, 1_001_000), 10_000)
+    assert graph.climb(run(2_501), as_of=None, most=10_000).complete

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import clients, embedded, endurance, finding, intake, noderest, records, rest, uploads
+from bench import clients, embedded, endurance, finding, intake, lineage, noderest, records, rest, uploads
 from bench.measure import Metric, record
 
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
@@ -30,9 +30,10 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "node-rest": noderest.measure,
     "uploads": uploads.measure,
     "intake": intake.measure,
+    "lineage": lineage.measure,
     "endurance": endurance.measure,
 }
-BY_NAME_ONLY = ("uploads", "intake", "endurance")
+BY_NAME_ONLY = ("uploads", "intake", "lineage", "endurance")
 """Take minutes, and a quarter of an hour and more."""
 
 
@@ -50,13 +51,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one timed run")
     parser.add_argument("--rows", type=int, default=intake.ROWS, help="rows of the files of the suite intake")
+    parser.add_argument("--nodes", type=int, default=lineage.NODES, help="artifacts in the suite lineage")
     options = parser.parse_args()
     console = Console()
     if options.ledger == "fabric" and not fabric_present():
         parser.error("no Fabric binaries in FABRIC_BIN or /opt/fabric/bin")
     if shutil.which("node") is None:
         console.print("[bold]NOT MEASURED: everything beside the Node client and runtime (no node on this machine)[/]")
-    suites = {**SUITES, "intake": partial(intake.measure, rows=options.rows)}
+    suites = {
+        **SUITES,
+        "intake": partial(intake.measure, rows=options.rows),
+        "lineage": partial(lineage.measure, nodes=options.nodes),
+    }
     found: list[Metric] = []
     for name in options.only or [suite for suite in SUITES if suite not in BY_NAME_ONLY]:
         console.print(f"[bold]{name}[/] on {options.ledger} …")

@@ -12,6 +12,14 @@ Feature: Training log and lineage
     And downstream of the data set version are the run and the model
     And every organisation's gateway gives the same lineage
 
+  Scenario: Lineage is answered as of an earlier height
+    Given the lab trained a model on the hospital's data
+    And the lab fine-tuned a second version from the first
+    When the regulator quarantines the first version
+    Then before the second version was recorded nothing was made from the first
+    And before the quarantine the second version needs no review
+    And the second version is marked for review, with the path to the first
+
   Scenario: A run cannot end before it starts
     When the lab records a run that ends before it starts
     Then it is refused as "run-ends-before-it-starts"
@@ -56,6 +64,21 @@ Feature: Training log and lineage
     Given the lab trained a model on what replaces the hospital's first version
     When the regulator quarantines the first version of the data
     Then the model needs no review, and the first version of the data is shown as superseded
+
+  Scenario: What descends from a withdrawn selection needs review
+    Given the hospital selected what a patient permitted for research
+    And the lab trained a model on the selection
+    When the patient withdraws, which affects the selection
+    Then the run and the model are marked for review, with the path to the selection
+
+  Scenario: The effective licence of a model is the meet of its ancestors'
+    Given the lab trained a model on data that credits its source and on data for non-commercial use
+    Then what its ancestors' licences come to is "CC-BY-NC-4.0"
+    And its effective licence is "CC-BY-NC-SA-4.0", for credit, non-commercial use and sharing alike
+
+  Scenario: A licence that a far ancestor does not fit is named with the path
+    Given the lab merged a model under "Apache-2.0" into one under "MPL-2.0" and that into one under "GPL-2.0-only"
+    Then no licence keeps all of them, and the path leads to the one under "Apache-2.0"
 
   Scenario: A licence wider than the ancestors allow is refused, and the path is named
     Given the lab trained a model on data of the hospital that may not be used commercially

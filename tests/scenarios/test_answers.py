@@ -232,6 +232,7 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     assert version in {each["reference"] for each in impact["items"]}
     ask("lab", "listLineage", query={"direction": "up", "depth": "1", "as_of": str(impact["as_of"])}, reference=version)
     ask("lab", "listEdges", reference=version)
+    ask("lab", "getEffectiveLicence", reference=version)
 
     policy = ask("lab", "getPolicy")["record"]
     proposed = {name: value for name, value in policy.items() if name not in ("kind", "schema", "set_at")}

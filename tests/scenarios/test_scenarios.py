@@ -127,12 +127,51 @@ def _(world: World) -> None:
     world.did(lab.record_run(f"run-{world.number}", **world.run_fields()))
 
 
+@given("the lab trained a model on the selection")
+def _(world: World) -> None:
+    lab = world.as_("lab")
+    lab.record_run(f"run-{world.number}", **run_over(world, selection_of(world), purpose=RESEARCH))
+    lab.register_model(world.model, title="A model")
+    files = world.files("first")
+    world.did(lab.record_model_version(world.model, files, licence="CC-BY-4.0", run=f"run-{world.number}"))
+
+
+@given("the lab trained a model on data that credits its source and on data for non-commercial use")
+def _(world: World, words: Any) -> None:
+    world.register("hospital", licence="CC-BY-4.0")
+    world.commit("a,b,c")
+    other = f"more-{world.number}"
+    world.register("hospital", name=other, licence="CC-BY-NC-4.0")
+    root = words.digest(f"more {world.number}")
+    world.as_("hospital").commit_version(other, root=root, size=2)
+    lab = world.as_("lab")
+    lab.register_model(world.model, title="A model")
+    inputs = [*world.run_fields()["inputs"], {"version": f"dataset-version:{other}:1", "root": root, "role": "train"}]
+    lab.record_run(f"run-{world.number}", **world.run_fields(inputs=inputs))
+    files = world.files("first")
+    world.did(lab.record_model_version(world.model, files, licence="CC-BY-NC-SA-4.0", run=f"run-{world.number}"))
+
+
+@given(
+    parsers.parse('the lab merged a model under "{first}" into one under "{second}" and that into one under "{third}"')
+)
+def _(world: World, first: str, second: str, third: str) -> None:
+    lab = world.as_("lab")
+    lab.register_model(world.model, title="A model")
+    parents: list[dict[str, str]] = []
+    for number, licence in enumerate((first, second, third), 1):
+        files = world.files(f"version {number}")
+        world.did(lab.record_model_version(world.model, files, licence=licence, parents=parents))
+        parents = [{"version": f"model-version:{world.model}:{number}", "relation": "merged"}]
+
+
 @given("the lab fine-tuned a second version from the first")
 def _(world: World) -> None:
     parents = [{"version": world.model_version, "relation": "fine-tuned"}]
-    world.did(
-        world.as_("lab").record_model_version(world.model, world.files("second"), licence="CC-BY-4.0", parents=parents)
+    second = world.as_("lab").record_model_version(
+        world.model, world.files("second"), licence="CC-BY-4.0", parents=parents
     )
+    world.proof["second"] = world.did(second).block
 
 
 @given("the lab submitted the model")
@@ -399,6 +438,23 @@ def _(world: World) -> None:
     world.as_("hospital").withdraw_consent(world.dataset, PATIENT)
 
 
+@when("the patient withdraws, which affects the selection")
+def _(world: World) -> None:
+    hospital = world.as_("hospital")
+    evidence = hospital.consent_proof(world.dataset, PATIENT)
+    now = time.time_ns() // 1_000_000
+    change = {
+        "subject": evidence["subject"],
+        "old": evidence["status"],
+        "new": {"status": "ConsentWithdrawn", "purposes": f"{0:016x}", "indicated_at": now},
+        "siblings": evidence["proof"]["siblings"],
+    }
+    body = {"number": 2, "previous_root": evidence["version"]["root"], "changes": [change]}
+    changed = {**body, "affects": [selection_of(world)]}
+    # As a controller sends it that keeps the map, and knows whose records are in which selection, by itself.
+    world.did(hospital._record(f"/v1/datasets/{world.dataset}/consent/changes", changed, None))
+
+
 @when("the patient withdraws while the lab records runs over the selection")
 def _(world: World) -> None:
     # Dated after the withdrawal, as clocks may differ: a run that knows of it is refused.
@@ -605,6 +661,77 @@ def _(world: World) -> None:
     nodes = world.as_("hospital").lineage(world.second_version, "up")["nodes"]
     paths = {node["reference"]: node["review_path"] for node in nodes}
     assert paths[world.second_version] == [world.second_version, world.model_version]
+
+
+@then("before the second version was recorded nothing was made from the first")
+def _(world: World) -> None:
+    for name in world.clients:
+        client, before = world.as_(name), world.proof["second"]
+        assert client.impact(world.model_version, as_of=before)["items"] == []
+        assert [node["reference"] for node in down(client, world.model_version, before)] == [world.model_version]
+        found = client.impact(world.model_version, as_of=before + 1)
+        assert [each["reference"] for each in found["items"]] == [world.second_version]
+        with pytest.raises(PedigreeError, match="not-found"):
+            client.lineage(world.second_version, "up", as_of=before)
+
+
+@then("before the quarantine the second version needs no review")
+def _(world: World) -> None:
+    assert world.recorded is not None
+    stopped = world.recorded.block
+    path = [world.second_version, world.model_version]
+    for name in world.clients:
+        client = world.as_(name)
+        for at, expected in ((stopped, []), (stopped + 1, path), (None, path)):
+            (item,) = client.impact(world.model_version, as_of=at)["items"]
+            assert item["review_path"] == expected
+            assert item["review_cause"] == ("quarantined" if expected else None)
+            assert down(client, world.model_version, at)[1]["review_path"] == expected
+
+
+def down(client: Any, of: str, as_of: int | None) -> Any:
+    """The artifacts of a walk down as of a height."""
+    return client.lineage(of, "down", as_of=as_of)["nodes"]
+
+
+@then("the run and the model are marked for review, with the path to the selection")
+def _(world: World) -> None:
+    run, selection = f"run:run-{world.number}", selection_of(world)
+    for name in world.clients:
+        client = world.as_(name)
+        found = {each["reference"]: each for each in client.impact(selection)["items"]}
+        walked = {node["reference"]: node for node in down(client, selection, None)}
+        for path in ([run, selection], [world.model_version, run, selection]):
+            assert found[path[0]]["review_path"] == walked[path[0]]["review_path"] == path
+            assert found[path[0]]["review_cause"] == "withdrawn"
+        assert walked[selection]["withdrawn"]
+        assert client.artifact(world.model_version)["tainted_by"] == [{"cause": "withdrawn", "path": path}]
+
+
+@then(parsers.parse('what its ancestors\' licences come to is "{licence}"'))
+def _(world: World, licence: str) -> None:
+    for name in world.clients:
+        found = world.as_(name).effective_licence(world.model_version)
+        assert (found["inherited"], found["ancestors"], found["complete"]) == (licence, 3, True)
+
+
+@then(parsers.parse('its effective licence is "{licence}", for credit, non-commercial use and sharing alike'))
+def _(world: World, licence: str) -> None:
+    for name in world.clients:
+        found = world.as_(name).effective_licence(world.model_version)
+        assert (found["licence"], found["verdict"], found["offending"]) == (licence, "met", None)
+        assert found["conditions"] == ["attribution", "non-commercial use", "share-alike"]
+
+
+@then(parsers.parse('no licence keeps all of them, and the path leads to the one under "{licence}"'))
+def _(world: World, licence: str) -> None:
+    last, *others = (f"model-version:{world.model}:{number}" for number in (3, 2, 1))
+    for name in world.clients:
+        found = world.as_(name).effective_licence(last)
+        assert (found["licence"], found["verdict"]) == (None, "none")
+        offending = found["offending"]
+        assert (offending["licence"], offending["code"]) == (licence, "licence-too-wide")
+        assert offending["path"] == [last, *others]
 
 
 @then("the model is marked for review, with the path through the version that extends it")

@@ -34,6 +34,7 @@ it, and a page is a list of entries. Instants are milliseconds since 1970-01-01T
 _INSTANT: Final = "Milliseconds since 1970-01-01T00:00:00Z."
 _PARTS: Final = {
     "ConsentIndication": "What a data subject said, and when.",
+    "ConsentStep": "A change of what a data subject indicated, and the version that made it.",
     "DifferenceCounts": "How many records differ, and how.",
     "DisabledMember": "A member whose definition on the channel this gateway does not understand.",
     "EvidenceRecord": "The one record that evidence is about; its content is base64.",

@@ -49,6 +49,10 @@ _CONSENT: Final = (
     Parameter("consent", "Consent of every record.", "choice", CONSENT_STATES, default="ConsentUnknown"),
     Parameter("purposes", f"Purposes that the consent covers, comma separated, of {', '.join(PURPOSES)}."),
 )
+_SUBJECT: Final = Parameter("subject", "Your own id of the data subject.", required=True)
+_MAP_NUMBER: Final = Parameter(
+    "number", "A version of the consent map; the last one by default.", "number", most=999_999_999
+)
 _COLUMNS: Final = (
     Parameter("subject_field", "Column or member that says whose record it is, by your own id of the data subject."),
     Parameter("consent_field", "Column or member that holds each record's consent state, such as ConsentGiven."),
@@ -287,7 +291,8 @@ CONSENT: Final = (
         parameters=_FROM,
         answer=entry("consent-map"),
         sdk="consent",
-        verb=Verb("consent show", help="Show the consent map of a data set."),
+        verb=Verb("consent show", help="Show a consent map, or what a subject indicated."),
+        odd={"cli": "shows one subject's state and history too, where a subject is named"},
     ),
     Operation(
         name="changeConsent",
@@ -308,15 +313,36 @@ CONSENT: Final = (
         does="Evidence of what a data subject's consent is, or that there is none; its controller's gateway has it.",
         path="/v1/datasets/{dataset}/consent/proof",
         role="recorder",
-        parameters=(
-            Parameter("subject", "Your own id of the data subject.", required=True),
-            Parameter("number", "A version of the consent map; the last one by default.", "number", most=999_999_999),
-        ),
+        parameters=(_SUBJECT, _MAP_NUMBER),
         answer=report("ConsentEvidence"),
         sdk="consent_proof",
         verb=Verb("consent proof", help="Print evidence of a data subject's consent."),
         codes={404: ("consent-map-not-held", "subject-unknown"), 409: ("consent-map-behind",)},
         odd={"rest": "computed from the map that this gateway holds", "cli": "takes the subject as an argument"},
+    ),
+    Operation(
+        name="getConsentHistory",
+        does="What a data subject's consent is, and every change of it; its controller's gateway has it.",
+        path="/v1/datasets/{dataset}/consent/history",
+        role="recorder",
+        parameters=(_SUBJECT,),
+        answer=report("ConsentHistory"),
+        sdk="consent_history",
+        verb=Verb("consent show"),
+        codes={404: ("consent-map-not-held", "subject-unknown"), 409: ("consent-map-behind",)},
+        odd={"rest": "read from the map that this gateway holds", "cli": "takes the subject as an argument"},
+    ),
+    Operation(
+        name="getConsentReceipt",
+        does="A receipt for a data subject (ISO/IEC TS 27560, in DPV's terms), with the proof of what it says.",
+        path="/v1/datasets/{dataset}/consent/receipt",
+        role="recorder",
+        parameters=(_SUBJECT, _MAP_NUMBER),
+        answer=report("ConsentReceipt"),
+        sdk="consent_receipt",
+        verb=Verb("consent receipt", help="Write a receipt for a data subject."),
+        codes={404: ("consent-map-not-held", "nothing-indicated", "subject-unknown"), 409: ("consent-map-behind",)},
+        odd={"rest": "made of what this gateway holds", "cli": "takes the subject as an argument, and writes a file"},
     ),
     Operation(
         name="listConsentVersions",

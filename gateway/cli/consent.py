@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import click
 
-from gateway.cli.answers import recorded
-from gateway.cli.console import dumps
+from gateway.cli.answers import found, recorded
+from gateway.cli.console import dumps, plain, show, table
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
 
 SAYINGS: Final = {
@@ -58,6 +58,48 @@ def consent_proof(pedigree: Any, dataset: str, subject: str, number: int | None,
     It shows the subject's random reference, and not your id of the subject.
     """
     click.echo(dumps(pedigree.consent_proof(dataset, subject=subject, number=number)))
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("subject", required=False)
+@click.option("--from", "source", type=click.Choice(["read-model", "ledger"]), help="Where the map is read from.")
+@using_gateway
+def consent_show(pedigree: Any, dataset: str, subject: str | None, source: str | None, as_json: bool) -> None:
+    """Show a consent map, or what one of its subjects indicated.
+
+    With a SUBJECT, by your own id: the state now, and every change of it, newest first.
+    """
+    if subject is None:
+        found(pedigree.consent(dataset, source=source), as_json)
+        return
+    answer = pedigree.consent_history(dataset, subject=subject)
+
+    def render() -> None:
+        state = "not in the map" if answer["status"] is None else answer["status"]["status"]
+        click.echo(plain(f"In version {answer['number']} of the consent map of {answer['dataset']}: {state}"))
+        steps = [{"version": each["number"], **each["status"], **each["transaction"]} for each in answer["history"]]
+        if steps:
+            table(steps, "version", "status", "purposes", "indicated_at", "block")
+        if answer["left"]:
+            click.echo(f"{answer['left']} changes are older than these")
+
+    show(answer, as_json, render)
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("subject")
+@click.option("-o", "--output", type=click.File("w"), default="-", help="The file; standard output by default.")
+@click.option("--number", type=click.IntRange(1), help="A version of the consent map; the last one by default.")
+@using_gateway
+def consent_receipt(pedigree: Any, dataset: str, subject: str, output: Any, number: int | None, as_json: bool) -> None:
+    """Write a receipt for a data subject.
+
+    It says what the subject indicated in the terms of ISO/IEC TS 27560, holds the proof of it, and is checked by
+    `pedigree verify`. It has the subject's random reference, and not your id of the subject.
+    """
+    click.echo(dumps(pedigree.consent_receipt(dataset, subject=subject, number=number)["receipt"]), file=output)
 
 
 def saying(verb: str) -> click.Command:

@@ -14,7 +14,15 @@ from typing import Any
 
 import click
 
-from gateway.cli.consent import SAYINGS, consent_change, consent_open, consent_proof, saying
+from gateway.cli.consent import (
+    SAYINGS,
+    consent_change,
+    consent_open,
+    consent_proof,
+    consent_receipt,
+    consent_show,
+    saying,
+)
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.cli.datasets import dataset_commit, dataset_proof, dataset_verify
 from gateway.cli.endorsing import artifact, inbox
@@ -220,6 +228,8 @@ add_verbs(
         "consent change": consent_change,
         "consent open": consent_open,
         "consent proof": consent_proof,
+        "consent receipt": consent_receipt,
+        "consent show": consent_show,
         "dataset commit": dataset_commit,
         "dataset proof": dataset_proof,
         "dataset verify": dataset_verify,

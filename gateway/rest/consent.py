@@ -8,11 +8,12 @@ from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View, recorded
 from gateway.services.consenting import Consents
 from gateway.services.drafting import Upload
+from gateway.services.receipts import Receipts
 from gateway.services.recording import Recorder
 from gateway.services.tables import LONGEST_ID
 
 
-def views(recorder: Recorder, consents: Consents) -> Mapping[str, View]:
+def views(recorder: Recorder, consents: Consents, receipts: Receipts) -> Mapping[str, View]:
     """The operations on consent that do not follow from their rows, by name."""
 
     def opened(call: Call) -> Reply:
@@ -31,7 +32,19 @@ def views(recorder: Recorder, consents: Consents) -> Mapping[str, View]:
     def proven(call: Call) -> Reply:
         return Reply(consents.proof(Name(call.path["dataset"]), _subject(call), call.number("number", Number.LAST)))
 
-    return {"openConsent": opened, "changeConsent": changed, "proveConsent": proven}
+    def history(call: Call) -> Reply:
+        return Reply(consents.history(Name(call.path["dataset"]), _subject(call)))
+
+    def receipt(call: Call) -> Reply:
+        return Reply(receipts.of(Name(call.path["dataset"]), _subject(call), call.number("number", Number.LAST)))
+
+    return {
+        "openConsent": opened,
+        "changeConsent": changed,
+        "proveConsent": proven,
+        "getConsentHistory": history,
+        "getConsentReceipt": receipt,
+    }
 
 
 def _subject(call: Call) -> str:

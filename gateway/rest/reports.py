@@ -199,6 +199,31 @@ REPORTS: Final[Mapping[str, Schema]] = {
         "description": "The way from the map's root to the subject's place in it.",
         **_object({name: {"type": "string", "contentEncoding": "base64"} for name in ("siblings", "leaf")}),
     },
+    "ConsentHistory": _object(
+        {
+            "dataset": _TEXT,
+            "number": {"type": "integer", "minimum": 1, "description": "The last version of the map."},
+            "subject": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The subject's reference."},
+            "status": _perhaps("ConsentIndication", "What it is now; null where the subject is not in the map."),
+            "history": {"type": "array", "items": reference("ConsentStep")},
+            "left": {"type": "integer", "minimum": 0, "description": "How many changes are older than these."},
+        }
+    ),
+    "ConsentStep": _object(
+        {"number": _WHOLE, "status": reference("ConsentIndication"), "transaction": reference("Transaction")}
+    ),
+    "ConsentReceipt": _object(
+        {
+            "dataset": _TEXT,
+            "number": {"type": "integer", "minimum": 1, "description": "The version of the map that it is of."},
+            "receipt": reference("ReceiptDocument"),
+        }
+    ),
+    "ReceiptDocument": {
+        "type": "object",
+        "description": "JSON-LD (profile dpv-27560), to be handed over as it is; docs/guide/"
+        "consent-receipt.schema.json has its form.",
+    },
     "EvidenceRecord": _object(
         {"id": _TEXT, "content": {"type": "string", "contentEncoding": "base64"}, "header": reference("Header")},
         "header",

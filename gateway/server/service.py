@@ -37,6 +37,7 @@ from gateway.services.ports import BlockSource, Ledger, ReadModel, Records, Subm
 from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
 from gateway.services.reading import Reader
+from gateway.services.receipts import Receipts
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
 from gateway.services.searching import Search
@@ -210,9 +211,10 @@ def _nouns(
     )
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
+    consents = Consents(recorder, catalogue, parts.maps, place.channel, time.time)
     by_hand = {
         **datasets.views(recorder, Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts)),
-        **consent.views(recorder, Consents(recorder, catalogue, parts.maps, place.channel, time.time)),
+        **consent.views(recorder, consents, Receipts(consents, catalogue, time.time)),
         **models.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from chaincode.domain.consent import MOST_CHANGES, STATUSES
+from chaincode.domain.consent import MOST_CHANGES
 from chaincode.domain.errors import MapMoved
-from chaincode.domain.values import Command, Name, Purposes, SignedInstant
+from chaincode.domain.values import Command, Name
 from gateway.services.catalogue import Catalogue, shown
 from gateway.services.drafting import Upload
 from gateway.services.failures import Category, PortError
@@ -27,6 +27,8 @@ from gateway.services.trees import batches
 
 EVIDENCE_KIND: Final = "consent-evidence"
 EVIDENCE_SCHEMA: Final = 1
+MOST_SHOWN: Final = 100
+"""How many changes of one subject its history shows: the last ones."""
 _ATTEMPTS: Final = 5
 """How often one change is made again because another was first."""
 
@@ -118,9 +120,7 @@ class Consents:
         nothing else of the subject.
         """
         head = self._head(dataset)
-        reference = self._maps.reference(dataset, subject)
-        if reference is None:
-            raise SubjectUnknown(f"this gateway knows no such subject of {dataset}", dataset=dataset)
+        reference = self.reference(dataset, subject)
         number = head.number if number is None else number
         way = self._maps.find(dataset, number, reference)
         own = way.value_of(reference)
@@ -133,12 +133,39 @@ class Consents:
             "version": entry["record"],
             "transaction": entry["transaction"],
             "subject": reference.hex(),
-            "status": None if own is None else _said(own),
+            "status": None if own is None else Status.decode(own).shown(),
             "proof": {
                 "siblings": _blob(way.siblings),
                 "leaf": _blob(way.terminal or ()),
             },
         }
+
+    def history(self, dataset: Name, subject: str) -> Json:
+        """What a subject has indicated over the versions of the map: as it is now, and every change, newest first."""
+        head = self._head(dataset)
+        reference = self.reference(dataset, subject)
+        changes, count = self._maps.history(dataset, reference, MOST_SHOWN)
+        return {
+            "dataset": dataset,
+            "number": head.number,
+            "subject": reference.hex(),
+            "status": Status.decode(changes[0][1]).shown() if changes else None,
+            "history": [self._change(dataset, number, value) for number, value in changes],
+            "left": count - len(changes),
+        }
+
+    def _change(self, dataset: Name, number: int, value: bytes) -> Json:
+        entry = self._catalogue.get("consent-map-version", f"consent-map-version:{dataset}:{number}",
+                                    dataset=dataset, number=str(number))  # fmt: skip
+        transaction = entry["transaction"]
+        return {"number": number, "status": Status.decode(value).shown(), "transaction": transaction}
+
+    def reference(self, dataset: Name, subject: str) -> bytes:
+        """The reference of a subject, by the controller's own id; raises `SubjectUnknown`."""
+        reference = self._maps.reference(dataset, subject)
+        if reference is None:
+            raise SubjectUnknown(f"this gateway knows no such subject of {dataset}", dataset=dataset)
+        return reference
 
     def follow(self, dataset: Name) -> MapState | None:
         """The last version of the map, once all that is known of the ledger's has been followed."""
@@ -164,11 +191,11 @@ def _plain(step: Step) -> Json:
     """A change as the law takes it."""
     change: Json = {
         "subject": step.reference.hex(),
-        "new": _said(step.value),
+        "new": Status.decode(step.value).shown(),
         "siblings": _blob(step.path.siblings),
     }
     if step.before is not None:
-        return {**change, "old": _said(step.before)}
+        return {**change, "old": Status.decode(step.before).shown()}
     if step.path.terminal is not None:
         change["other"] = _blob(step.path.terminal)
     return change
@@ -176,12 +203,3 @@ def _plain(step: Step) -> Json:
 
 def _blob(pieces: Iterable[bytes]) -> str:
     return base64.b64encode(b"".join(pieces)).decode()
-
-
-def _said(value: bytes) -> Json:
-    status = Status.decode(value)
-    return {
-        "status": STATUSES[status.state].value,
-        "purposes": str(Purposes(status.purposes)),
-        "indicated_at": int(SignedInstant(status.indicated_at)),
-    }

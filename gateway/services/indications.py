@@ -15,7 +15,7 @@ from chaincode.domain.consent import PERMITTING, STATUSES
 from chaincode.domain.errors import InvalidField
 from chaincode.domain.records import Consent
 from chaincode.domain.sparsemerkle import VALUE
-from chaincode.domain.values import Instant
+from chaincode.domain.values import Instant, Purposes, SignedInstant
 from gateway.services.consent import UnknownTerm, purposes_of, state_of
 from gateway.services.files import RecordFile
 from gateway.services.filters import instant_of
@@ -44,9 +44,22 @@ class Status:
             raise ValueError(f"a value has {VALUE} bytes, not {len(value)}")
         return cls(Consent(value[0]), int.from_bytes(value[1:9]), int.from_bytes(value[9:], signed=True))
 
+    @property
+    def permitted(self) -> int:
+        """The set of purposes for which processing is permitted."""
+        return self.purposes if STATUSES[self.state] in PERMITTING else 0
+
     def permits(self, purpose: int) -> bool:
         """Whether processing for the purpose with this bit (0 to 63) is permitted."""
-        return STATUSES[self.state] in PERMITTING and bool(self.purposes >> purpose & 1)
+        return bool(self.permitted >> purpose & 1)
+
+    def shown(self) -> dict[str, Any]:
+        """As documents of the law have it: `status`, `purposes` in hex and `indicated_at`."""
+        return {
+            "status": STATUSES[self.state].value,
+            "purposes": str(Purposes(self.purposes)),
+            "indicated_at": int(SignedInstant(self.indicated_at)),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,13 @@ class StatusMaps(Protocol):
         """The way to a reference in a version of the map; raises `MapUnknown`."""
         ...
 
+    def history(self, dataset: str, reference: bytes, limit: int) -> tuple[list[tuple[int, bytes]], int]:
+        """The last changes of a reference, newest first, each with the version that made it; and how many there are.
+
+        Raises `MapUnknown` where no map is open.
+        """
+        ...
+
     def state(self, dataset: str, number: int) -> MapState:
         """A version of the map; raises `MapUnknown`."""
         ...

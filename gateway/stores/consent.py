@@ -133,6 +133,14 @@ class ConsentStore:
         found = self._map(dataset, number)
         return self._crown(found, number).path(reference, partial(self._leaves, found, number))
 
+    def history(self, dataset: str, reference: bytes, limit: int) -> tuple[list[tuple[int, bytes]], int]:
+        found, head = self._opened(dataset) or (self._map(dataset, 1), 1)
+        of = "FROM leaf WHERE map = ? AND reference = ? AND version <= ?"
+        select = f"SELECT version, value {of} ORDER BY version DESC LIMIT ?"
+        rows = self._database.reader().execute(select, (found, reference, head, limit)).fetchall()
+        (count,) = self._one(f"SELECT count(*) {of}", (found, reference, head))
+        return rows, count
+
     def draft(self, dataset: str, base: int, changes: Sequence[Leaf]) -> Draft:
         found = self._map(dataset, base)
         sketch = self._sketch(found, base)

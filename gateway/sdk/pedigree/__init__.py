@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pedigree.files import digest_file, digest_files, manifest_digest
     from pedigree.folders import CODE_NAMES, GIT_PATHS
     from pedigree.proofs import Verdict, verify_record
+    from pedigree.receipts import verify_receipt
     from pedigree.recorded import Recorded
     from pedigree.runs import Run
     from pedigree.uploads import Progress
@@ -72,6 +73,7 @@ __all__ = [
     "parse_evidence",
     "read_evidence",
     "verify_consent",
+    "verify_receipt",
     "verify_record",
 ]
 
@@ -99,6 +101,7 @@ _NAMES = {
     "pedigree.folders": ("CODE_NAMES", "GIT_PATHS"),
     "pedigree.consentproofs": ("ConsentVerdict", "verify_consent"),
     "pedigree.proofs": ("Verdict", "verify_record"),
+    "pedigree.receipts": ("verify_receipt",),
     "pedigree.recorded": ("Recorded",),
     "pedigree.runs": ("Run",),
     "pedigree.uploads": ("Progress",),

@@ -21,6 +21,7 @@ from pedigree.errors import InvalidEvidence, InvalidInput, PedigreeError
 from pedigree.evidence import read_evidence
 from pedigree.exits import MEANINGS, Exit
 from pedigree.proofs import Verdict, verify_record
+from pedigree.receipts import is_receipt, verify_receipt
 
 _HELP: Final = """FILE is evidence of a record, or of the consent of a subject. It prints what that is about, and says
 in plain words what was proven, what a ledger's answer that you give adds, what only the file says, and what was not
@@ -56,10 +57,11 @@ def check_file(
         evidence = read_evidence(file)
         if _is_statement(evidence):
             raise ValueError(f"{file} is a signed statement, which Pedigree as a whole checks; the SDK alone does not")
-        if evidence.get("kind") == CONSENT_KIND:
+        if is_receipt(evidence) or evidence.get("kind") == CONSENT_KIND:
             if size is not None:
                 raise InvalidInput("--size is for the evidence of a record", field="size")
-            return verify_consent(evidence, root=root, version=answer)
+            check = verify_receipt if is_receipt(evidence) else verify_consent
+            return check(evidence, root=root, version=answer)
         return verify_record(evidence, root=root, size=size, version=answer)
     except InvalidEvidence as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc.detail}") from None

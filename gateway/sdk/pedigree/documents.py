@@ -30,13 +30,16 @@ __all__ = [
     "ConfirmQuarantine",
     "Consent",
     "ConsentEvidence",
+    "ConsentHistory",
     "ConsentIndication",
     "ConsentMap",
     "ConsentMapEntry",
     "ConsentMapVersion",
     "ConsentMapVersionEntry",
     "ConsentMapVersionPage",
+    "ConsentReceipt",
     "ConsentStatus",
+    "ConsentStep",
     "Dataset",
     "DatasetComparison",
     "DatasetEntry",
@@ -130,6 +133,7 @@ __all__ = [
     "Range",
     "ReachedArtifact",
     "Reading",
+    "ReceiptDocument",
     "RecordEvaluation",
     "RecordModelVersion",
     "RecordProof",
@@ -262,6 +266,8 @@ LeafSchema = Literal["pedigree-record/v1", "pedigree-record/v2"]
 LicenceVerdict = Literal["met", "none", "undecided"]
 
 MediaType = Literal["text/csv", "application/jsonl", "application/vnd.apache.parquet"]
+
+ReceiptDocument = Mapping[str, Any]
 
 Relation = Literal["fine-tuned", "distilled", "merged", "quantised", "adapter"]
 
@@ -410,6 +416,21 @@ class ConsentEvidence(TypedDict):
     proof: "MapProof"
 
 
+class ConsentHistory(TypedDict):
+    """What `consent_history` answers."""
+
+    dataset: str
+    number: int
+    """The last version of the map."""
+    subject: str
+    """The subject's reference."""
+    status: "ConsentIndication | None"
+    """What it is now; null where the subject is not in the map."""
+    history: Sequence["ConsentStep"]
+    left: int
+    """How many changes are older than these."""
+
+
 class ConsentIndication(TypedDict):
     """What a data subject said, and when."""
 
@@ -476,6 +497,23 @@ class ConsentMapVersionPage(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+
+
+class ConsentReceipt(TypedDict):
+    """What `consent_receipt` answers."""
+
+    dataset: str
+    number: int
+    """The version of the map that it is of."""
+    receipt: "ReceiptDocument"
+
+
+class ConsentStep(TypedDict):
+    """A change of what a data subject indicated, and the version that made it."""
+
+    number: int
+    status: "ConsentIndication"
+    transaction: "Transaction"
 
 
 class Dataset(TypedDict):

@@ -12,9 +12,11 @@ from pedigree.documents import (
     ArtifactStatus,
     Caller,
     ConsentEvidence,
+    ConsentHistory,
     ConsentMapEntry,
     ConsentMapVersionEntry,
     ConsentMapVersionPage,
+    ConsentReceipt,
     Dataset,
     DatasetEntry,
     DatasetPage,
@@ -510,6 +512,27 @@ class Operations(Calls):
         """
         found: ConsentEvidence = self._get(
             f"/v1/datasets/{segment(dataset)}/consent/proof", subject=subject, number=number
+        )
+        return found
+
+    def consent_history(self, dataset: str, subject: str) -> ConsentHistory:
+        """What a data subject's consent is, and every change of it; its controller's gateway has it.
+
+        Args:
+            subject: Your own id of the data subject.
+        """
+        found: ConsentHistory = self._get(f"/v1/datasets/{segment(dataset)}/consent/history", subject=subject)
+        return found
+
+    def consent_receipt(self, dataset: str, subject: str, *, number: int | None = None) -> ConsentReceipt:
+        """A receipt for a data subject (ISO/IEC TS 27560, in DPV's terms), with the proof of what it says.
+
+        Args:
+            subject: Your own id of the data subject.
+            number: A version of the consent map; the last one by default.
+        """
+        found: ConsentReceipt = self._get(
+            f"/v1/datasets/{segment(dataset)}/consent/receipt", subject=subject, number=number
         )
         return found
 

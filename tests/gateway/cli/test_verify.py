@@ -214,3 +214,16 @@ def test_evidence_of_consent_is_checked_by_both_commands(tmp_path: Path) -> None
             assert ended.exit_code == code, arguments
             assert run_sdk(arguments) == ended
             assert said in ended.stdout or code in (1, 2)
+
+
+def test_receipts_are_checked_by_both_commands(tmp_path: Path) -> None:
+    vectors = Path(__file__).resolve().parents[2] / "vectors" / "receipts"
+    for name, code in (("given", 0), ("withdrawn", 0), ("refused-status", 1), ("refused-path", 1)):
+        receipt = json.loads((vectors / f"{name}.json").read_text())
+        answered = tmp_path / "version.json"
+        answered.write_text(json.dumps({"record": receipt["pedigree:evidence"]["version"]}))
+        arguments = ["verify", str(vectors / f"{name}.json"), "--ledger", str(answered)]
+        ended = run_whole(arguments)
+        assert ended.exit_code == code, ended
+        assert run_sdk(arguments) == ended
+        assert ("What the receipt says of the consent is what its evidence shows." in ended.stdout) is (code == 0)

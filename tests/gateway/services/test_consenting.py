@@ -229,3 +229,38 @@ def test_what_is_not_here_is_said(consents: Consents, law: Law) -> None:
     many = b"subject,state\n" + b"".join(b"s%d,ConsentGiven\n" % each for each in range(501))
     with pytest.raises(UnreadableRecords, match="at most 500"):
         consents.change(intent("3"), DATASET, upload(many))
+
+
+def test_the_history_of_a_subject_is_its_own_changes_newest_first(consents: Consents, law: Law) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    consents.change(intent("3"), DATASET, said("bob", "ConsentWithdrawn"))
+    consents.change(intent("4"), DATASET, said("ann", "ConsentGiven", "2026-06-01"))
+    history = consents.history(DATASET, "ann")
+    assert [(each["number"], each["status"]["status"]) for each in history["history"]] == [
+        (4, "ConsentGiven"), (2, "ConsentWithdrawn"), (1, "ConsentGiven"),
+    ]  # fmt: skip
+    assert history["status"] == history["history"][0]["status"]
+    assert (history["number"], history["left"]) == (4, 0)
+    assert "'ann'" not in str(history)
+    with pytest.raises(SubjectUnknown):
+        consents.history(DATASET, "nobody")
+
+
+def test_a_long_history_ends_with_how_much_is_older(
+    consents: Consents, law: Law, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.services.consenting.MOST_SHOWN", 1)
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    history = consents.history(DATASET, "ann")
+    assert ([each["number"] for each in history["history"]], history["left"]) == ([2], 1)
+
+
+def test_a_subject_whose_records_came_after_the_map_has_no_history_yet(
+    consents: Consents, law: Law, store: ConsentStore
+) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    store.references(DATASET, ["eve"])
+    history = consents.history(DATASET, "eve")
+    assert (history["status"], history["history"], history["left"]) == (None, [], 0)

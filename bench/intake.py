@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.measure import Metric, alternate, median, paired_ratio
+from bench.processes import forget_peak, peak_bytes, resident_bytes
 from gateway.services.drafting import Drafts, Upload
 from gateway.services.parquet import PARQUET
 from gateway.services.progress import Progress
@@ -76,12 +77,13 @@ def measure(_kind: str, rounds: int, _seconds: float, *, rows: int = ROWS) -> Se
             theirs(columns, _parquet_rows),
         )
         proofs = _child("prove", stores[0])
-    return _metrics(rows, rounds, runs, proofs, table_bytes=len(_row(0)))
+        each = table.stat().st_size // rows
+    return _metrics(rows, rounds, runs, proofs, each)
 
 
-def _metrics(rows: int, rounds: int, runs: list[list[Spent]], proofs: Any, *, table_bytes: int) -> list[Metric]:
+def _metrics(rows: int, rounds: int, runs: list[list[Spent]], proofs: Any, each_bytes: int) -> list[Metric]:
     ours, naive, digest, ours_parquet, naive_parquet = runs
-    of = f"{rows:,} rows of {len(_NAMES)} columns and about {table_bytes} bytes, median of {rounds}"
+    of = f"{rows:,} rows of {len(_NAMES)} columns and about {each_bytes} bytes, median of {rounds}"
 
     def ratio(slow: list[Spent], fast: list[Spent]) -> tuple[float, float]:
         return (
@@ -202,13 +204,19 @@ def _opened(folder: Path) -> tuple[RecordStore, Trees, ConsentStore]:
 def _commit(file: Path, media_type: str, folder: Path) -> dict[str, float]:
     store, trees, maps = _opened(folder)
     drafts = Drafts(store, trees, maps, time.time)
-    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    forget_peak(os.getpid())
+    idle = resident_bytes(os.getpid())
     elapsed, processor = time.perf_counter(), _processor()
     with file.open("rb") as content:
         drafts.draft("bench", Upload(content, media_type, "id"), None, Progress())
     elapsed, processor = time.perf_counter() - elapsed, _processor() - processor
-    own, started = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"elapsed": elapsed, "processor": processor, "peak_mb": (own - idle + started) * 1024 / 1e6}
+    # Of the decoder; where none was started nothing.
+    started = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {
+        "elapsed": elapsed,
+        "processor": processor,
+        "peak_mb": (peak_bytes(os.getpid()) - idle + started) / 1e6,
+    }
 
 
 def _processor() -> float:

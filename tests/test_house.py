@@ -70,7 +70,7 @@ RULES: dict[str, Rule] = {
     ),
     "chaincode": Rule((), frozenset()),
     "gateway.fabric": Rule(("gateway.fabric",), FABRIC_WIRE),
-    "gateway.services.parquetdecoder": Rule((), frozenset({"pyarrow"})),
+    "gateway.services.parquetdecoder": Rule(("gateway.services.parquetdecoder",), frozenset({"pyarrow"})),
     "gateway.services": Rule(
         ("chaincode.domain", "gateway.services"), frozenset(), frozenset({"http", "urllib", "sqlite3", "ssl", "socket"})
     ),

@@ -26,7 +26,7 @@ from gateway.services.recording import Recorder, command_from
 from gateway.services.submitter import Answer, Intent, Lengthy
 from gateway.services.tables import CSV, UnreadableRecords
 from gateway.services.tiles import Growing
-from gateway.services.trees import NotHeld, batches, leaf_hashes
+from gateway.services.trees import NotHeld, in_batches, leaf_hashes
 
 EVIDENCE_KIND = "record-evidence"
 EVIDENCE_SCHEMA = 1
@@ -184,7 +184,7 @@ class Datasets:
         """The records of the store that are not what was committed, and whether the rest is whole."""
         tree = Growing()
         altered: list[str] = []
-        for batch in batches(self._records.all(root)):
+        for batch in in_batches(self._records.all(root)):
             leaves = b"".join(record.leaf for record in batch)
             tree.extend(leaves)
             if leaf_hashes(batch, held.leaf_schema) != leaves:

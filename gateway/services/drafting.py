@@ -5,23 +5,16 @@ What a crash leaves: a set of records without a root, which nobody sees. What a 
 be false, or be about one attempt only, and a root that a version names must never be without its records.
 """
 
-import io
-import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import chain
-from typing import BinaryIO, Final, NamedTuple, Self
+from itertools import chain, islice
 
-from chaincode.domain import merkle
 from chaincode.domain.errors import RecordIdRepeated
 from chaincode.domain.provenance import LeafSchema
-from chaincode.domain.records import Consent
 from chaincode.domain.tabular import header_digest
 from chaincode.domain.values import Digest
-from gateway.services.files import RecordFile, opened
-from gateway.services.indications import Columns, Interpreter, Status
+from gateway.services.intake import Batch, Intake, said_by
+from gateway.services.intake import Upload as Upload
 from gateway.services.ports import (
     Clock,
     Json,
@@ -33,64 +26,10 @@ from gateway.services.ports import (
     StoredRecord,
 )
 from gateway.services.progress import Progress
-from gateway.services.spooled import SpooledFile
 from gateway.services.statusmaps import StatusMaps
-from gateway.services.tables import RepeatedId, Row
+from gateway.services.tables import RepeatedId
 from gateway.services.tiles import Growing
-from gateway.services.trees import Trees, batches
-
-_SAYING_NOTHING: Final = Columns()
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file of records and how to read it."""
-
-    content: BinaryIO
-    """At its beginning, and seekable."""
-    media_type: str
-    id_field: str | None = None
-    delimiter: str | None = None
-    consent: Consent = Consent.UNKNOWN
-    purposes: int = 0
-    columns: Columns = _SAYING_NOTHING
-    """Which columns say whose record it is, and what that subject consented to."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        size = self.content.seek(0, io.SEEK_END)
-        self.content.seek(0)
-        return size
-
-    def table(self) -> RecordFile:
-        """The file from its beginning; raises `UnreadableRecords`."""
-        return opened(self.content, self.media_type, self.id_field, self.delimiter)
-
-    def interpreter(self, table: RecordFile) -> Interpreter:
-        """What reads subjects and their consent out of the rows of the table."""
-        default = Status(self.consent, self.purposes)
-        return Interpreter(table.reading, self.columns, default, required=self.columns.names)
-
-    def taken_over(self) -> Self:
-        """The same upload for as long as is wanted, even when this one's file is closed; the caller closes it."""
-        if isinstance(self.content, SpooledFile):
-            return replace(self, content=self.content.another())
-        self.content.seek(0)
-        try:
-            content: BinaryIO = os.fdopen(os.dup(self.content.fileno()), "rb")
-        except io.UnsupportedOperation:
-            content = io.BytesIO(self.content.read())
-        return replace(self, content=content)
-
-
-class _Told(NamedTuple):
-    """A row, whose it is and what that subject indicated."""
-
-    row: Row
-    subject: bytes
-    """Reference; empty where nobody says whose it is."""
-    status: Status
+from gateway.services.trees import Trees, in_batches
 
 
 def header_of(reading: Reading | None) -> Digest | None:
@@ -107,7 +46,7 @@ class Drafts:
         self._records = records
         self.trees = trees
         self._maps = maps
-        self._clock = clock
+        self._intake = Intake(maps, clock)
 
     def draft(self, dataset: str, upload: Upload, last: Json | None, progress: Progress) -> Json:
         """Keep the records of a file, and say what the version after `last` is: root, size and how it follows.
@@ -116,43 +55,23 @@ class Drafts:
         replaces it. Raises `UnreadableRecords`.
         """
         table = upload.table()
-        schema = LeafSchema.RECORD_V1 if upload.columns.subject is None else LeafSchema.RECORD_V2
         base = self._base(table.reading, last)
         if base is not None:
-            rows = self._told(dataset, table, upload, progress)
-            if self._begins_with(rows, base):
-                added = self._salted(dataset, rows, base.leaf_schema)
-                return self._written(dataset, table.reading, base.leaf_schema, added, base, last)
-            progress.records = 0
+            added = self._after(self._intake.batches(dataset, upload, table, progress), base)
+            if added is not None:
+                found = self._salted(dataset, added, base.leaf_schema)
+                return self._written(dataset, table.reading, base.leaf_schema, found, base, last)
             table = upload.table()
-        rows = self._told(dataset, table, upload, progress)
-        return self._written(dataset, table.reading, schema, self._salted(dataset, rows, schema), None, last)
+        batches = self._intake.batches(dataset, upload, table, progress)
+        schema = upload.leaf_schema
+        return self._written(dataset, table.reading, schema, self._salted(dataset, batches, schema), None, last)
 
-    def _told(self, dataset: str, table: RecordFile, upload: Upload, progress: Progress) -> Iterator["_Told"]:
-        """Each row with its subject's reference, empty where nobody says whose it is, and what that one indicated."""
-        interpreter = upload.interpreter(table)
-        numbered = enumerate(_watched(table, progress), start=1)
-        told = ((row, *interpreter.of(row, number)) for number, row in numbered)
-        if upload.columns.subject is None:
-            yield from (_Told(row, b"", status) for row, _, status in told)
-            return
-        for batch in batches(told):
-            subjects = self._maps.references(dataset, [subject for _, subject, _ in batch])
-            for (row, _, status), reference in zip(batch, subjects, strict=True):
-                yield _Told(row, reference, status)
-
-    def _salted(self, dataset: str, found: Iterator["_Told"], schema: LeafSchema) -> Iterator[list[StoredRecord]]:
-        """Records with fresh salts and their leaf hashes, in batches; what subjects indicated is kept for the map."""
-        now = int(self._clock() * 1_000)
-        for batch in batches(found):
-            yield _salted(batch, schema)
-            indicated = [
-                (told.subject, replace(told.status, indicated_at=told.status.indicated_at or now).encode())
-                for told in batch
-                if told.subject
-            ]
-            if indicated:
-                self._maps.collect(dataset, indicated)
+    def _salted(self, dataset: str, found: Iterator[Batch], schema: LeafSchema) -> Iterator[list[StoredRecord]]:
+        """Records with fresh salts and their leaf hashes; what subjects indicated is kept for the map."""
+        for batch in found:
+            yield batch.salted(schema)
+            if batch.indicated:
+                self._maps.collect(dataset, batch.indicated)
 
     def follow(self, dataset: str, root: str, last: Json) -> Json:
         """What the version is that has the records under `root`, where it comes after another one than it was made for.
@@ -165,12 +84,12 @@ class Drafts:
             return self._body(mine, None, last)
         same = True
         for theirs, ours in zip(self._records.all(base.root), self._records.all(root), strict=False):
-            if not _same(theirs, ours):
+            if said_by(theirs) != said_by(ours):
                 return self._body(mine, None, last)
             same = same and theirs.leaf == ours.leaf
         if same:
             return self._body(mine, base, last)
-        rest = batches(self._records.all(root, base.size))
+        rest = in_batches(self._records.all(root, base.size))
         return self._written(dataset, mine.reading, mine.leaf_schema, rest, base, last)
 
     def _held(self, root: str) -> RecordSet:
@@ -189,17 +108,17 @@ class Drafts:
         header = header_of(reading)
         return found if last.get("header") == (None if header is None else str(header)) else None
 
-    def _begins_with(self, rows: Iterator["_Told"], base: RecordSet) -> bool:
-        """Whether the rows begin with the records of `base`; that many of them are taken."""
-        for record in self._records.all(base.root):
-            told = next(rows, None)
-            if told is None or (told.row.id, told.row.content, told.subject) != (
-                record.id, record.content, record.subject,
-            ):  # fmt: skip
-                return False
-            if (told.status.state, told.status.purposes) != (record.consent, record.purposes):
-                return False
-        return True
+    def _after(self, found: Iterator[Batch], base: RecordSet) -> Iterator[Batch] | None:
+        """The records that come after those of `base`; `None` where the file does not begin with these."""
+        stored = map(said_by, self._records.all(base.root))
+        for batch in found:
+            said = batch.said()
+            expected = list(islice(stored, len(said)))
+            if said[: len(expected)] != expected:
+                return None
+            if len(expected) < len(said):
+                return chain([batch.after(len(expected))], found)
+        return None if next(stored, None) is not None else iter(())
 
     def _written(
         self,
@@ -255,41 +174,3 @@ def repeated(record_id: str, position: int, first: int) -> RepeatedId:
     facts = RecordIdRepeated(position, first).facts()
     text = f"record {position + 1} has the id {record_id!r}, which record {first + 1} has already"
     return RepeatedId(text, **facts)
-
-
-def _watched(table: RecordFile, progress: Progress) -> Iterator[Row]:
-    for row in table.rows():
-        progress.records += 1
-        progress.bytes_read = table.bytes_read
-        yield row
-
-
-def _salted(batch: Sequence["_Told"], schema: LeafSchema) -> list[StoredRecord]:
-    salt, size = merkle.SALT, merkle.HASH
-    drawn = secrets.token_bytes(salt * len(batch))
-    salts = [drawn[at : at + salt] for at in range(0, len(drawn), salt)]
-    said = [(int(told.status.state), told.status.purposes) for told in batch]
-    tails = {each: merkle.record_tail(*each) for each in set(said)}
-    found = zip(salts, batch, said, strict=True)
-    if schema is LeafSchema.RECORD_V1:
-        hashes = merkle.record_hashes((salt, r.row.id.encode(), r.row.content, tails[each]) for salt, r, each in found)
-    else:
-        hashes = merkle.subject_record_hashes(
-            (salt, r.row.id.encode(), r.row.content, r.subject, tails[each]) for salt, r, each in found
-        )
-    return [
-        StoredRecord(
-            told.row.id, salts[index], told.row.content, *said[index],
-            hashes[index * size : (index + 1) * size], told.subject,
-        )
-        for index, told in enumerate(batch)
-    ]  # fmt: skip
-
-
-def _same(one: StoredRecord, other: StoredRecord) -> bool:
-    """Whether two records say the same, whatever their salts."""
-    return _said_by(one) == _said_by(other)
-
-
-def _said_by(record: StoredRecord) -> tuple[object, ...]:
-    return record.id, record.content, record.consent, record.purposes, record.subject

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from gateway.services.parquet import PARQUET, ParquetTable
+from gateway.services.pieces import Piece, Row
 from gateway.services.ports import Reading
-from gateway.services.tables import Row, Table
+from gateway.services.tables import Table
 
 
 class RecordFile(Protocol):
@@ -18,8 +19,11 @@ class RecordFile(Protocol):
     def bytes_read(self) -> int:
         """How far the file has been read."""
 
+    def pieces(self) -> Iterator[Piece]:
+        """Every record, once, some at a time; raises `UnreadableRecords`."""
+
     def rows(self) -> Iterator[Row]:
-        """Every record, once; raises `UnreadableRecords`."""
+        """Every record, once, one at a time; raises `UnreadableRecords`."""
 
 
 def opened(

@@ -3,14 +3,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chaincode.domain.provenance import LeafSchema
 from gateway.services.tiles import Tile
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """One committed record as its owner keeps it."""
 
     id: str

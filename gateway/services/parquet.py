@@ -13,18 +13,19 @@ import tempfile
 from array import array
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
+from itertools import accumulate, pairwise
 from typing import BinaryIO, Final
 
+from gateway.services.pieces import Piece, Row, fault_of_id, may_be_ids
 from gateway.services.ports import Reading
-from gateway.services.tables import Row, UnreadableRecords, fault_of_id
+from gateway.services.tables import UnreadableRecords
 
 PARQUET: Final = "application/vnd.apache.parquet"
 MOST_ROWS: Final = 16_000_000
 MOST_CONTENT: Final = 1 << 30
 """Bytes of all rows of a file together: four times the greatest upload, so that no small file fills the disk."""
-_LONGEST_FRAME: Final = 160 << 20
-_DECODER: Final = Path(__file__).with_name("parquetdecoder.py")
+_LONGEST_FRAME: Final = 16 << 20
+_DECODER: Final = "gateway.services.parquetdecoder"
 _ENVIRONMENT: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -55,19 +56,25 @@ class ParquetTable:
         """How far the file has been read, by the part of its rows."""
         return self._size * min(self._done, self._stated) // self._stated
 
-    def rows(self) -> Iterator[Row]:
-        """Every record, once; there is at least one."""
+    def pieces(self) -> Iterator[Piece]:
+        """Every record, once, some at a time; there is at least one."""
         with closing(self._frames):
             for kind, payload in self._frames:
                 if kind != b"R":
                     raise _broken()
-                for record_id, content in _unpacked(payload):
-                    self._done += 1
-                    if (fault := fault_of_id(record_id)) is not None:
-                        raise _unreadable(self._done, fault)
-                    yield Row(record_id, content)
+                piece = _unpacked(payload)
+                if not may_be_ids(piece.ids):
+                    place, fault = next(filter(lambda each: each[1], enumerate(map(fault_of_id, piece.ids), start=1)))
+                    raise _unreadable(self._done + place, str(fault))
+                self._done += len(piece.ids)
+                yield piece
         if not self._done:
             raise _unreadable(0, "the file holds no record")
+
+    def rows(self) -> Iterator[Row]:
+        """Every record, once, one at a time; there is at least one."""
+        for piece in self.pieces():
+            yield from piece.rows()
 
 
 def _decoded(content: BinaryIO, id_field: str | None) -> "Frames":
@@ -80,7 +87,7 @@ def _decoded(content: BinaryIO, id_field: str | None) -> "Frames":
             copy.flush()
             descriptor = copy.fileno()
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", str(_DECODER), id_field or "", str(MOST_CONTENT), str(MOST_ROWS)],
+            [sys.executable, "-I", "-m", _DECODER, id_field or "", str(MOST_CONTENT), str(MOST_ROWS)],
             stdin=descriptor,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -143,8 +150,8 @@ class Frames:
         return head[:1], payload
 
 
-def _unpacked(payload: bytes) -> Iterator[tuple[str, bytes]]:
-    """Ids and contents of one frame; raises `UnreadableRecords` where its lengths are not those of its bytes."""
+def _unpacked(payload: bytes) -> Piece:
+    """The records of one frame; raises `UnreadableRecords` where its lengths are not those of its bytes."""
     lengths = array("I")
     count = int.from_bytes(payload[:4], "little")
     at = 4 * (2 * count + 1)
@@ -155,12 +162,8 @@ def _unpacked(payload: bytes) -> Iterator[tuple[str, bytes]]:
         lengths.byteswap()
     if at + sum(lengths) != len(payload):
         raise _broken()
-    ids = lengths[0::2]
-    start = at + sum(ids)
-    for own, length in zip(ids, lengths[1::2], strict=True):
-        yield payload[at : at + own].decode("utf-8", "replace"), payload[start : start + length]
-        at += own
-        start += length
+    found = [payload[start:end] for start, end in pairwise(accumulate(lengths, initial=at))]
+    return Piece([each.decode("utf-8", "replace") for each in found[:count]], found[count:])
 
 
 def _refused(payload: bytes) -> UnreadableRecords:

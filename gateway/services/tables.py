@@ -10,24 +10,27 @@ import codecs
 import csv
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from chaincode.domain import tabular
 from chaincode.domain.errors import RecordIdRepeated
 from chaincode.domain.tabular import DELIMITERS, RowError
+from gateway.services.pieces import AT_ONCE, LONGEST_RECORD, TOO_LONG, Piece, fault_of_id, together
+from gateway.services.pieces import LONGEST_ID as LONGEST_ID
+from gateway.services.pieces import Row as Row
+from gateway.services.plainrows import plain_rows
 from gateway.services.ports import Category, PortError, Reading
 
 CSV: Final = "text/csv"
 JSON_LINES: Final = "application/jsonl"
 MEDIA_TYPES: Final = (CSV, JSON_LINES)
-LONGEST_ID: Final = 256
 _NAMED: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SEP: Final = re.compile(rb"sep=(.)\r?\n?", re.IGNORECASE)
 _LINES_KEPT: Final = 64 * 1024
 """Bytes of a record of several lines that are kept while its end is looked for."""
+_BLOCK: Final = 512 * 1024
+"""Bytes that are read at once where that can be."""
 _SPACE: Final = b" \t\r\n"
 
 
@@ -49,14 +52,6 @@ class UnknownDelimiter(PortError):
 
     code = "unknown-delimiter"
     category = Category.UNACCEPTABLE
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record of a file."""
-
-    id: str
-    content: bytes
 
 
 def delimiter_of(text: str | None) -> str | None:
@@ -93,7 +88,7 @@ class Table:
         self._content = content
         self._id_field = id_field
         self._committed = committed
-        self._number = self._offset = 0
+        self._number = self._offset = self._position = 0
         self._line = self._first()
         self._blank: int | None = None
         if media_type == JSON_LINES:
@@ -115,14 +110,19 @@ class Table:
         """How far the file has been read."""
         return self._offset
 
-    def rows(self) -> Iterator[Row]:
-        """Every record, once; there is at least one."""
-        found = self._json_lines() if self.reading.media_type == JSON_LINES else self._csv_rows()
+    def pieces(self) -> Iterator[Piece]:
+        """Every record, once, some at a time; there is at least one."""
+        found = self._json_lines() if self.reading.media_type == JSON_LINES else self._csv_pieces()
         first = next(found, None)
         if first is None:
             raise _unreadable(1, "the file holds no record")
         yield first
         yield from found
+
+    def rows(self) -> Iterator[Row]:
+        """Every record, once, one at a time; there is at least one."""
+        for piece in self.pieces():
+            yield from piece.rows()
 
     # -- lines ----------------------------------------------------------------------------------------------
 
@@ -135,9 +135,11 @@ class Table:
         return self._advance()
 
     def _advance(self) -> bytes:
-        line = self._content.readline()
+        line = self._content.readline(LONGEST_RECORD + 3)
         self._offset += len(line)
         self._number += 1
+        if len(line) > LONGEST_RECORD + 2:
+            raise _unreadable(self._number, TOO_LONG)
         return line
 
     def _sep(self, wanted: str | None) -> str:
@@ -206,6 +208,8 @@ class Table:
             if self._offset - start <= _LINES_KEPT:
                 kept.append(line)
             quoted = tabular.open_after(line, delimiter, quoted=True)
+            if self._offset - start > LONGEST_RECORD + 2:
+                raise _unreadable(number, TOO_LONG)
         if self._offset - start <= _LINES_KEPT:
             return _without_line_end(b"".join(kept))
         # No more were kept on the way: a field that nobody closes would bring the whole file into memory.
@@ -228,20 +232,42 @@ class Table:
             return self._committed.index(id_field)
         raise _unreadable(number, f"there is no column {id_field!r}; there are {', '.join(names)[:200]}{self._hint}")
 
-    def _csv_rows(self) -> Iterator[Row]:
-        column, position = self._column, 0
-        while (found := self._next_row()) is not None:
+    def _csv_pieces(self) -> Iterator[Piece]:
+        while self._line:
+            start = self._offset - len(self._line)
+            self._content.seek(start)
+            block = self._content.read(_BLOCK)
+            lines = block.rfind(b"\n") + 1
+            found = plain_rows(block[:lines], self._delimiter, self._columns, self._column, self._position + 1)
+            if found is None or not lines:
+                self._content.seek(self._offset)
+                yield from together(self._csv_rows(start + max(lines, 1)))
+                continue
+            ids, contents = found
+            self._refuse_blank()
+            self._content.seek(start + lines)
+            self._offset = start + lines
+            self._number += len(ids) - 1
+            self._position += len(ids)
+            for at in range(0, len(ids), AT_ONCE):
+                yield Piece(ids[at : at + AT_ONCE], contents[at : at + AT_ONCE])
+            self._line = self._advance()
+        self._refuse_blank()
+
+    def _csv_rows(self, end: int) -> Iterator[Row]:
+        """The rows that begin before a place of the file."""
+        column = self._column
+        while self._offset - len(self._line) < end and (found := self._next_row()) is not None:
             self._refuse_blank()
             number, row, fields = found
-            position += 1
+            self._position += 1
             if fields is None:
                 fields = _split(row, self._delimiter, number)
             if len(fields) != self._columns:
                 raise _unreadable(
                     number, f"it has {len(fields)} fields where the header has {self._columns}{self._hint}"
                 )
-            yield Row(str(position) if column is None else _identifier(fields[column], number), row)
-        self._refuse_blank()
+            yield Row(str(self._position) if column is None else _identifier(fields[column], number), row)
 
     def _refuse_blank(self) -> None:
         if self._blank is not None and self._columns == 1:
@@ -250,7 +276,10 @@ class Table:
 
     # -- JSON Lines -----------------------------------------------------------------------------------------
 
-    def _json_lines(self) -> Iterator[Row]:
+    def _json_lines(self) -> Iterator[Piece]:
+        return together(self._objects())
+
+    def _objects(self) -> Iterator[Row]:
         position = 0
         while self._line:
             number, line = self._number, _without_line_end(self._line)
@@ -336,15 +365,6 @@ def _object(line: bytes, number: int) -> dict[str, object]:
 
 def _without_line_end(line: bytes) -> bytes:
     return line[:-2] if line.endswith(b"\r\n") else line.removesuffix(b"\n")
-
-
-def fault_of_id(text: str) -> str | None:
-    """Why a text cannot be a record's id."""
-    if not 1 <= len(text) <= LONGEST_ID or not text.isprintable():
-        return f"a record id is 1 to {LONGEST_ID} printable characters"
-    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
-        return "the record id is not in Unicode normal form C"
-    return None
 
 
 def _identifier(text: str, number: int) -> str:

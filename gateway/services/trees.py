@@ -20,6 +20,8 @@ from gateway.services.tiles import Growing, TiledTree, TileMissing
 T = TypeVar("T")
 BATCH = 5_000
 """Records that are hashed, written and read at once."""
+_SIZE = 4 << 20
+"""Bytes of records after which no more are read at once."""
 
 
 class NotHeld(PortError):
@@ -99,7 +101,7 @@ class Trees:
             self._records.keep_tiles(held.key, tree.edge())
 
     def _leaves(self, held: RecordSet) -> Iterator[bytes]:
-        for batch in batches(self._records.all(held.root)):
+        for batch in in_batches(self._records.all(held.root)):
             yield b"".join(record.leaf for record in batch)
 
 
@@ -121,4 +123,18 @@ def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
     """The items, `size` at a time."""
     items = iter(items)
     while batch := list(islice(items, size)):
+        yield batch
+
+
+def in_batches(records: Iterable[StoredRecord]) -> Iterator[list[StoredRecord]]:
+    """Stored records, as many at a time as are near in memory whatever their size."""
+    batch: list[StoredRecord] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += len(record.content)
+        if len(batch) == BATCH or size >= _SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch

@@ -10,7 +10,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
+from itertools import count, repeat
 from typing import Any
 
 from chaincode.domain.provenance import LeafSchema
@@ -21,9 +23,13 @@ from gateway.stores.database import Database
 _SIGN = 1 << 63
 _READ = 500
 """Records that are read at once."""
+_READ_SIZE = 4 << 20
+"""Bytes of content after which no more are read at once."""
 _WRITTEN = 80 * WIDTH
 """Records that are copied or removed at once, those under whole tiles; others write in between."""
 _RECORD = "id, salt, content, consent, purposes, leaf, subject"
+_CONTENT = 2
+"""Its place among them."""
 _SET = "root, dataset, size, created, reading, key, leaf_schema"
 
 
@@ -43,10 +49,11 @@ class RecordStore:
         return self._database.write(work)
 
     def add(self, key: int, start: int, records: Sequence[StoredRecord], tiles: Sequence[Tile] = ()) -> None:
-        rows = [
-            (key, start + index, r.id, r.salt, r.content, r.consent, _signed(r.purposes), r.leaf, r.subject or None)
-            for index, r in enumerate(records)
-        ]
+        ids, salts, contents, consents, purposes, leaves, subjects = zip(*records, strict=True) if records else [()] * 7
+        about = [subject or None for subject in subjects] if any(subjects) else repeat(None)
+        signed = purposes if max(purposes, default=0) < _SIGN else map(_signed, purposes)
+        columns = (repeat(key), count(start), ids, salts, contents, consents, signed, leaves, about)
+        rows = list(zip(*columns, strict=False))  # more than once: what is written together may be tried again
         insert = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
         def work(connection: sqlite3.Connection) -> None:
@@ -114,11 +121,23 @@ class RecordStore:
         )
         found = self.held(root)
         while found is not None and start < found.size:
-            rows = self._database.reader().execute(select, (found.key, start, _READ)).fetchall()
+            rows = self._near(select, (found.key, start, _READ))
             if not rows:
                 return
             yield from map(_record, rows)
             start += len(rows)
+
+    def _near(self, select: str, values: tuple[Any, ...]) -> list[Any]:
+        """The first rows that a query gives, about `_READ_SIZE` bytes of content."""
+        rows: list[Any] = []
+        size = 0
+        with closing(self._database.reader().execute(select, values)) as cursor:
+            for row in cursor:
+                rows.append(row)
+                size += len(row[_CONTENT])
+                if size >= _READ_SIZE:
+                    break
+        return rows
 
     def find(self, root: str, record_id: str) -> tuple[int, StoredRecord] | None:
         row = self._one(

@@ -5,8 +5,12 @@ import base64
 import io
 import json
 import math
+import subprocess
+import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +22,7 @@ from hypothesis import strategies as st
 from gateway.services import parquet
 from gateway.services.files import opened
 from gateway.services.parquet import PARQUET, ParquetTable
+from gateway.services.pieces import LONGEST_RECORD
 from gateway.services.tables import Row, UnreadableRecords
 
 
@@ -129,11 +134,59 @@ def test_text_that_is_not_utf_8_is_refused() -> None:
         rows(written({"a": bad}))
 
 
-def test_ten_thousand_columns_and_a_row_of_a_hundred_megabytes_are_records() -> None:
+def test_ten_thousand_columns_are_a_record() -> None:
     wide = rows(written({f"c{number:05}": [number] for number in range(10_000)}))
     assert len(json.loads(wide[0].content)) == 10_000
-    long = rows(written({"id": ["a", "b"], "text": ["x" * (100 << 20), "y"]}), "id")
-    assert [len(row.content) >> 20 for row in long] == [100, 0]
+
+
+LONGEST = "x" * (LONGEST_RECORD - len('{"a":""}'))
+
+
+def test_a_row_may_have_eight_mebibytes() -> None:
+    found = rows(written({"a": ["y", LONGEST]}))
+    assert [len(row.content) for row in found] == [9, LONGEST_RECORD]
+    with pytest.raises(UnreadableRecords, match="row 2: it is longer than the 8 MiB that a record may have"):
+        rows(written({"a": ["y", LONGEST + "x"]}))
+    with pytest.raises(UnreadableRecords, match="row 1: it is longer"):
+        rows(written({"a": ["\n" * (5 << 20)]}))
+
+
+MEASURED = """
+import resource, sys
+from gateway.services.files import opened
+from gateway.services.parquet import PARQUET
+from gateway.services.tables import UnreadableRecords
+try:
+    with open(sys.argv[1], "rb") as content:
+        list(opened(content, PARQUET).rows())
+except UnreadableRecords as refusal:
+    print(refusal.message)
+with open("/proc/self/status") as status:
+    print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) >> 10)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        lambda: ["y", "x" * (100 << 20)],
+        lambda: [*"yyyyyyyyy", "x" * (100 << 20)],
+        lambda: [*[b"y"] * 9, b"x" * (100 << 20)],
+        lambda: pa.array([*[[1]] * 9, range(12 << 20)], pa.list_(pa.int64())),
+        lambda: [*[{"a": ["y"]}] * 9, {"a": ["x" * (50 << 20), "x" * (50 << 20)]}],
+    ],
+    ids=["stated", "text", "binary", "list", "nested"],
+)
+def test_a_row_of_a_hundred_megabytes_is_refused_in_bounded_memory(column: Callable[[], Any], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(written({"a": column()}))
+    program = [sys.executable, "-c", MEASURED, str(tmp_path / "file")]
+    found = subprocess.run(program, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    said, gateway, decoder = found.splitlines()
+    stated = "Parquet: its rows have 50 MiB each, as it states; a record has at most 8 MiB"
+    assert said in (stated, "row 10: it is longer than the 8 MiB that a record may have")
+    assert int(gateway) < 150
+    assert int(decoder) < 700
 
 
 def test_a_small_file_cannot_become_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +205,7 @@ def test_a_value_larger_than_the_memory_that_a_decoder_may_have_is_refused() -> 
         {"a": [b"\0" * (1 << 20)] * 700}, use_dictionary=False, compression="zstd", data_page_size=1 << 30
     )
     assert len(content) < 1 << 20
-    with pytest.raises(UnreadableRecords, match="its values need more than 1024 MiB of memory at once"):
+    with pytest.raises(UnreadableRecords, match="its values need more than 512 MiB of memory at once"):
         rows(content)
 
 
@@ -213,3 +266,21 @@ def test_what_is_written_is_what_was_given_however_it_is_grouped(columns: tuple[
         if real[index] is not None and math.isfinite(real[index]):
             assert said["real"] == real[index]
             assert math.copysign(1, said["real"]) == math.copysign(1, real[index])
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    values=st.lists(
+        st.fixed_dictionaries({
+            "whole": st.none() | st.integers(-(2**63), 2**63 - 1), "yes": st.none() | st.booleans(),
+            "text": st.none() | st.text(max_size=6),
+            "real": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        }),
+        min_size=1, max_size=9,
+    )
+)  # fmt: skip
+def test_a_row_is_written_as_python_writes_it(values: list[dict[str, Any]]) -> None:
+    kinds = {"whole": pa.int64(), "real": pa.float64(), "text": pa.string(), "yes": pa.bool_()}
+    table = pa.table({name: pa.array([each[name] for each in values], kind) for name, kind in kinds.items()})
+    expected = [json.dumps(each, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for each in values]
+    assert [row.content.decode() for row in rows(written(table))] == expected

@@ -118,6 +118,33 @@ def test_what_is_taken_is_what_csv_reader_reads(text: str, delimiter: str) -> No
     assert all(row.content in content for row in found)
 
 
+PLAIN = st.text(st.sampled_from("ab1;\n\ré"), max_size=60)
+
+
+def taken(content: bytes, delimiter: str, block: int) -> list[Row] | str:
+    """The rows of a file that is read in blocks of so many bytes, or why there are none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "_BLOCK", block)
+        patch.setattr(tables, "AT_ONCE", 3)
+        try:
+            return list(tables.rows(io.BytesIO(content), CSV, "a" if content.startswith(b"a") else None, delimiter))
+        except UnreadableRecords as refusal:
+            return refusal.message
+
+
+@given(text=PLAIN | TEXTS | st.text(max_size=40), block=st.integers(2, 70))
+@example(text="a;b\n1;2\n3;4\n5;6\n7;8\n", block=60)
+@example(text="a;b\r\n1;2\r\n\r\n3;4\r\n5;6", block=60)
+@example(text='a;b\n1;2\n"3";4\n5;6\n7;8\n', block=8)
+@example(text="b;a\n1;2\n3;4;5\n5;6\n", block=60)
+@example(text="a\n1\n2\n\n3\n", block=60)
+def test_blocks_of_plain_rows_are_what_is_read_row_by_row(text: str, block: int) -> None:
+    content = text.encode()
+    assert taken(content, ";", block) == taken(content, ";", 1)
+    bad = content + b"\n\xff;1\n"
+    assert taken(bad, ";", block) == taken(bad, ";", 1)
+
+
 HOSTILE = st.text(st.sampled_from('ab",;|\t\r\n\0\x85\u2028é'), max_size=20)
 
 
@@ -224,10 +251,38 @@ def test_a_field_that_nobody_closes_does_not_bring_the_file_into_memory() -> Non
             self.most = max(self.most, size if size is not None and size >= 0 else len(self.getbuffer()))
             return super().read(size)
 
-    content = Counting(b'id,a\n1,"x\n' + b"2,y\n" * 100_000)
+    content = Counting(b'id,a\n1,"x\n' + (b"2," + b"y" * 1_000 + b"\n") * 4_000)
     with pytest.raises(UnreadableRecords, match="line 2: a quoted field is never closed"):
         list(tables.rows(content, CSV, "id"))
-    assert content.most < 100
+    assert content.most <= 1 << 19
+
+
+@pytest.mark.parametrize(
+    ("start", "line"),
+    [
+        (b"id,a\n1,2\n2,", 3),
+        (b'id,a\n1,2\n2,"', 3),
+        (b'id,a\n1,"' + b"x\n" * 1_000, 2),
+        (b"id,", 1),
+        (b'{"id":"1"}\n{"id":"', 2),
+    ],
+)
+def test_a_record_that_is_too_long_is_refused_before_it_is_read(start: bytes, line: int) -> None:
+    lines = b"\n" if start.endswith(b"\n") else b"x"
+    content = io.BytesIO(start + (b"x" * 99 + lines) * (1 << 18))
+    media_type = JSON_LINES if start.startswith(b"{") else CSV
+    with pytest.raises(UnreadableRecords, match=f"line {line}: it is longer than the 8 MiB that a record may have"):
+        list(tables.rows(content, media_type))
+    assert content.tell() < 10 << 20
+
+
+def test_a_record_may_have_eight_mebibytes() -> None:
+    longest = b"1," + b"x" * (tables.LONGEST_RECORD - 2)
+    for end in (b"\n", b"\r\n", b""):
+        (row,) = tables.rows(io.BytesIO(b"id,a\n" + longest + end), CSV)
+        assert row.content == longest
+    with pytest.raises(UnreadableRecords, match="line 2: it is longer"):
+        list(tables.rows(io.BytesIO(b"id,a\n" + longest + b"yyy\n"), CSV))
 
 
 def test_a_byte_order_mark_is_treated_alike() -> None:

@@ -5,7 +5,7 @@ import io
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from gateway.services.indications import Columns
 from gateway.services.progress import Progress
 from gateway.services.tables import CSV
 from gateway.services.tiles import WIDTH
-from gateway.services.trees import NotHeld, Trees, leaf_hashes
+from gateway.services.trees import NotHeld, Trees, in_batches, leaf_hashes
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.records import RecordStore
@@ -107,7 +107,7 @@ def test_the_leaf_commits_to_the_subject_where_the_file_says_who_that_is(owner: 
     held, records = owner.held(body), list(owner.store.all(body["root"]))
     assert len({record.subject for record in records}) == 7
     assert leaf_hashes(records, held.leaf_schema) == b"".join(record.leaf for record in records)
-    other = replace(records[0], subject=records[1].subject)
+    other = records[0]._replace(subject=records[1].subject)
     with pytest.raises(NotHeld):
         owner.trees.inclusion(held, 0, other)
     assert "leaf_schema" not in owner.commit(table(10), subjects=False)
@@ -173,6 +173,15 @@ def test_a_set_is_extended_also_where_its_tiles_were_lost(owner: Owner) -> None:
     longer = owner.commit(table(ROWS + 1), first)
     assert longer["change"] == "extends"
     owner.prove(owner.held(longer), ROWS)
+
+
+def test_long_records_are_few_at_a_time_in_memory(owner: Owner) -> None:
+    content = b"".join(b"r%d," % number + b"x" * (1 << 20) + b"\n" for number in range(12))
+    held = owner.held(owner.commit(b"id,patient\n" + content, subjects=False))
+    sizes = [sum(len(record.content) for record in batch) for batch in in_batches(owner.store.all(held.root))]
+    assert max(sizes) < 6 << 20 < sum(sizes)
+    assert [len(batch) for batch in in_batches(owner.store.all(held.root, 9))] == [3]
+    owner.prove(held, 11)
 
 
 def test_tiles_go_with_their_set(owner: Owner) -> None:

@@ -228,46 +228,6 @@ def _inline(name: str, value: Any) -> str:
     )
 
 
-def lineage_tree(lineage: Json, direction: str) -> None:
-    """Print a lineage as a tree; what was unfolded above is named again and not unfolded a second time."""
-    near, far = ("child", "parent") if direction == "up" else ("parent", "child")
-    edges: dict[str, list[tuple[str, str]]] = {}
-    for edge in lineage["edges"]:
-        edges.setdefault(edge[near], []).append((edge[far], edge["relation"]))
-    nodes = {node["reference"]: node for node in lineage["nodes"]}
-    seen: set[str] = set()
-    waiting = [("", "", lineage["of"], "")]
-    while waiting:
-        before, branch, reference, relation = waiting.pop()
-        repeated = reference in seen and reference in edges
-        click.echo(before + branch + _label(reference, relation, nodes.get(reference, {}), repeated=repeated))
-        if reference in seen:
-            continue
-        seen.add(reference)
-        before += {"": "", "├── ": "│   ", "└── ": "    "}[branch]
-        below = sorted(edges.get(reference, ()), reverse=True)
-        waiting += [(before, "├── " if index else "└── ", *edge) for index, edge in enumerate(below)]
-    if not lineage.get("complete", True):
-        click.echo("There is more than this: the walk ended at its limit.")
-
-
-def _label(reference: str, relation: str, node: Mapping[str, Any], *, repeated: bool) -> str:
-    parts = [plain(reference)]
-    if relation:
-        parts.append(click.style(f"({plain(relation)})", dim=True))
-    if node.get("quarantined"):
-        parts.append(click.style("quarantined", fg="red"))
-    if node.get("withdrawn"):
-        parts.append(click.style("consent withdrawn", fg="red"))
-    if node.get("review_path"):
-        parts.append(click.style("review required", fg="yellow"))
-    if node.get("superseded_by"):
-        parts.append(click.style(f"superseded by {plain(node['superseded_by'])}", fg="yellow"))
-    if repeated:
-        parts.append(click.style("see above", dim=True))
-    return " ".join(parts)
-
-
 def _console() -> "Console":
     from rich.console import Console
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import click
 
-from gateway.cli.console import Json, fields, lineage_tree, plain, show, table
+from gateway.cli.console import Json, fields, plain, show, table
 from gateway.cli.options import using_gateway
+from gateway.cli.trees import lineage_tree
 from gateway.cli.verbs import CURSOR, LIMIT, gather, print_list
 
 AS_OF: Final = click.option(
@@ -25,7 +26,13 @@ def lineage(pedigree: Any, reference: str, down: bool, limit: int, as_of: int | 
     """Show the lineage of an artifact as a tree."""
     direction = "down" if down else "up"
     answer = pedigree.lineage(reference, direction, limit=limit, as_of=as_of)
-    show(answer, as_json, lambda: lineage_tree(answer, direction))
+
+    def render() -> None:
+        if as_of is not None:
+            click.echo(f"As of height {as_of}:")
+        lineage_tree(answer, direction)
+
+    show(answer, as_json, render)
 
 
 @click.command()
@@ -53,9 +60,10 @@ def impact(
     answer = gather(ask, limit, cursor)
 
     def render() -> None:
-        kinds = ", ".join(f"{each['count']:,} of {each['kind']}" for each in answer["kinds"]) or "nothing"
-        words = "was made from" if direction == "down" else "is what went into"
-        click.echo(f"As of height {answer['as_of']}, {words} {reference}: {kinds}.")
+        kinds = ", ".join(f"{each['count']:,} × {each['kind']}" for each in answer["kinds"])
+        count = f"{answer['count']:,} artifact{'' if answer['count'] == 1 else 's'}"
+        words = "came of" if direction == "down" else "went into"
+        click.echo(f"As of height {answer['as_of']}, {count} {words} {reference}{f': {kinds}' if kinds else ''}.")
         shown = [_shown(each) for each in answer["items"]]
         columns = ("reference", "distance", "stage", *(("review",) if any(each["review"] for each in shown) else ()))
         print_list(shown, answer["next"], *columns, counted=answer)

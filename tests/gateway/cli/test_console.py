@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.console import fields, lineage_tree, plain, table
+from gateway.cli.console import fields, plain, table
+from gateway.cli.trees import lineage_tree
 from pedigree.command import wrapped
 
 
@@ -84,17 +85,33 @@ def test_a_lineage_unfolds_each_node_once_and_points_up_at_it(capsys: pytest.Cap
         "├── model-version:net:1 (fine-tuned) quarantined",
         "│   └── dataset-version:d:1 (input:train) superseded by dataset-version:d:2",
         "│       └── dataset:d (version)",
-        "└── run:b (trained) review required",
+        "└── run:b (trained) review required, for model-version:net:1",
         "    ├── dataset-version:d:1 (input:train) superseded by dataset-version:d:2 see above",
         "    └── selection:d:1:train (input:train) consent withdrawn",
-        "There is more than this: the walk ended at its limit.",
+        "",
+        "Of 4 artifacts: 1 quarantined, 1 with their consent withdrawn, 1 to be reviewed.",
+        "",
+        "Cut at 4 artifacts: there is more than this, perhaps also stopped. --limit shows more;",
+        "pedigree impact model-version:net:2 --direction up lists all, and says how many there are.",
     ]
 
 
 def test_a_lineage_may_be_deep(capsys: pytest.CaptureFixture[str]) -> None:
     edges = [{"parent": f"n{i + 1}", "child": f"n{i}", "relation": "r"} for i in range(300)]
     lineage_tree({"of": "n0", "nodes": [], "edges": edges}, "up")
-    assert "n300" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 301
+    assert max(map(len, lines)) < 80
+    assert lines[16] == " " * 60 + "└── n16 (r)"
+    assert lines[17] == "16: " + " " * 60 + "└── n17 (r)"
+    assert lines[300] == "299:" + " " * 60 + "└── n300 (r)"
+
+
+def test_versions_are_in_the_order_of_their_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    edges = [{"parent": "dataset:d", "child": f"dataset-version:d:{n}", "relation": "version"} for n in (10, 9, 1, 100)]
+    lineage_tree({"of": "dataset:d", "nodes": [], "edges": edges}, "down")
+    shown = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert shown == [f"dataset-version:d:{n}" for n in (1, 9, 10, 100)]
 
 
 def test_long_values_are_cut_for_people(capsys: pytest.CaptureFixture[str]) -> None:

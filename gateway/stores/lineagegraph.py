@@ -53,6 +53,34 @@ class _Walk:
         self.kinds = _counted(self.nodes[1:], kinds)
 
 
+class _Side:
+    """The edges in one direction: from every artifact to those below it, or to those above it."""
+
+    __slots__ = ("graph", "newest")
+
+    def __init__(self) -> None:
+        self.graph: Any = rustworkx.PyDiGraph()
+        """The weight of an edge is its block."""
+        self.newest = array("q")
+        """For every artifact the block of its last edge, or `_NEVER`."""
+
+    def add(self, edges: Sequence[tuple[int, int, int]], nodes: int) -> None:
+        """Add edges in the order of their blocks, and the artifacts up to a number of them."""
+        missing = nodes - len(self.newest)
+        self.graph.add_nodes_from([None] * missing)
+        self.newest.extend([_NEVER] * missing)
+        self.graph.add_edges_from(edges)
+        for here, _, block in edges:
+            self.newest[here] = block
+
+    def next(self, here: int, at: int) -> Iterable[int]:
+        """Where the edges of an artifact lead that are below a height."""
+        if self.newest[here] < at:
+            found: Iterable[int] = self.graph.successor_indices(here)
+            return found
+        return (there for _, there, block in self.graph.out_edges(here) if block < at)
+
+
 class LineageGraph:
     """Implements `services.walks.LineageGraph` over a read model."""
 
@@ -117,7 +145,7 @@ class LineageGraph:
             below: dict[int, int] = {node: node}
             waiting, complete = [node], True
             for here in waiting:  # grows while it is walked over
-                for above in sorted(self._next(self._up, here, at)):
+                for above in sorted(self._up.next(here, at)):
                     if above in below:
                         continue
                     if len(below) > most:
@@ -185,8 +213,7 @@ class LineageGraph:
     def _forget(self) -> None:
         self._height = self._place = 0
         self._genesis = None
-        self._down: Any = rustworkx.PyDiGraph()
-        self._up: Any = rustworkx.PyDiGraph()
+        self._down, self._up = _Side(), _Side()
         self._names: list[str] = []
         self._number: dict[str, int] = {}
         self._kinds: list[str] = []
@@ -218,11 +245,8 @@ class LineageGraph:
         return number
 
     def _flush(self) -> None:
-        missing = len(self._names) - self._down.num_nodes()
-        for graph in (self._down, self._up):
-            graph.add_nodes_from([None] * missing)
-        self._down.add_edges_from(self._pending)
-        self._up.add_edges_from([(child, parent, block) for parent, child, block in self._pending])
+        self._down.add(self._pending, len(self._names))
+        self._up.add([(child, parent, block) for parent, child, block in self._pending], len(self._names))
         self._pending = []
 
     def _stand(self, standing: Standing) -> None:
@@ -241,29 +265,17 @@ class LineageGraph:
         key = (node, down, links)
         found = self._walks.pop(key, None)
         if found is None:
-            graph = self._down if down else self._up
-            found = _Walk(self._layers(graph, [node], at), self._kinds)
+            found = _Walk(self._layers(self._down if down else self._up, [node], at), self._kinds)
         self._walks[key] = found
         if len(self._walks) > _KEPT:
             self._walks.popitem(last=False)
         return found
 
-    def _layers(self, graph: Any, sources: list[int], at: int) -> Iterable[Sequence[int]]:
+    def _layers(self, side: _Side, sources: list[int], at: int) -> Iterable[Sequence[int]]:
         """The nodes at each distance from the sources, nearest first; each node and each edge is looked at once."""
         if bisect_left(self._blocks, at) == len(self._blocks):
-            return iter(rustworkx.bfs_layers(graph, sources))
-        return self._past_layers(graph, sources, at)
-
-    def _past_layers(self, graph: Any, sources: list[int], at: int) -> Iterator[Sequence[int]]:
-        seen, layer = set(sources), sources
-        while layer:
-            yield layer
-            reached = {there for here in layer for there in self._next(graph, here, at)} - seen
-            seen |= reached
-            layer = list(reached)
-
-    def _next(self, graph: Any, here: int, at: int) -> Iterator[int]:
-        return (there for _, there, block in graph.out_edges(here) if block < at)
+            return iter(rustworkx.bfs_layers(side.graph, sources))
+        return _past_layers(side, sources, at)
 
     # --- Stages, and what follows from quarantines and withdrawals ----------------------------------------------------
 
@@ -302,12 +314,24 @@ class LineageGraph:
             return []
         path = [node]
         while taint[node]:
-            node = min(above for above in self._next(self._up, node, at) if taint[above] == taint[node] - 1)
+            node = min(above for above in self._up.next(node, at) if taint[above] == taint[node] - 1)
             if len(path) < LONGEST_PATH - 1:
                 path.append(node)
         if path[-1] != node:
             path.append(node)
         return path
+
+
+def _past_layers(side: _Side, sources: list[int], at: int) -> Iterator[Sequence[int]]:
+    seen, layer = set(sources), sources
+    while layer:
+        yield layer
+        reached: set[int] = set()
+        for here in layer:
+            reached.update(side.next(here, at))
+        reached -= seen
+        seen |= reached
+        layer = list(reached)
 
 
 def _counted(nodes: Iterable[int], kinds: Sequence[str]) -> dict[str, int]:

@@ -23,7 +23,8 @@ settings.load_profile("pedigree")
 
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers a terminal's width, which what is printed would follow
-sys.path.insert(0, str(Path(__file__).parent / "harness"))  # what tests of several folders make
+_HARNESS = str(Path(__file__).parent / "harness")
+sys.path.insert(0, _HARNESS)  # what tests of several folders make
 
 if importlib.util.find_spec("pedigree") is None:
     pytest.exit("The package `pedigree` (gateway/sdk) is not installed here: run `make install-dev`", returncode=4)
@@ -102,7 +103,7 @@ def start_memory_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         with log.open("w") as errors:
             program = subprocess.Popen(
                 [sys.executable, str(file), json.dumps({"folder": str(folder), **options})],
-                stdout=subprocess.PIPE, stderr=errors, text=True,
+                stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, "PYTHONPATH": _HARNESS},
             )  # fmt: skip
         assert program.stdout is not None
         told = program.stdout.readline()

@@ -156,11 +156,13 @@ class RequestPipeline:
         media_type = _media_type(route.operation, incoming)
         intent = _intent(incoming, client, self.members()) if route.operation.records else None
         self._wait_for_height(incoming)
-        digest = _begin_digest(incoming, media_type, () if intent is None else intent.organisations)
-        received = self._receive(route, incoming, client, media_type, digest.update)
+        if intent is None:
+            received = self._receive(route, incoming, client, media_type, _forget)
+        else:
+            digest = _begin_digest(incoming, media_type, intent.organisations)
+            received = self._receive(route, incoming, client, media_type, digest.update)
+            intent = replace(intent, digest=digest.hexdigest())
         try:
-            if intent is not None:
-                intent = replace(intent, digest=digest.hexdigest())
             return self.render(route.view(Call(client, path, query, received, media_type, intent)))
         finally:
             if isinstance(received, SpooledFile):
@@ -313,6 +315,10 @@ def _begin_digest(incoming: Request, media_type: str, organisations: tuple[str, 
     """A hash that recognises the same request again, over all of it but the body, which follows."""
     head = [incoming.method, incoming.path, incoming.query_string.decode("latin-1"), media_type, *organisations]
     return hashlib.sha256(_JSON.encode(head).encode("utf-8", "surrogatepass"))
+
+
+def _forget(_content: bytes) -> None:
+    """Note nothing of a body: what records nothing is not recognised again."""
 
 
 def _json(operation: Operation, incoming: Request, note: Callable[[bytes], None]) -> Json | None:

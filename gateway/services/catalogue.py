@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from chaincode.domain import keys
 from chaincode.domain.errors import RecordNotFound
+from chaincode.domain.register import KIND, Kind, Part
 from gateway.services.conditions import Conditions, Where, conditions
 from gateway.services.cursors import closed, opened
 from gateway.services.filters import InvalidParameter, conditions_of
 from gateway.services.ports import Entry, Json, Page, ReadModel
 
-_READ_AT_ONCE = 200
+_READ_AT_ONCE: Final = 200
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -29,8 +31,16 @@ class Catalogue:
         return shown(entry)
 
     def find(self, kind: str, **where: str) -> Entry | None:
-        """The same as an entry, or `None`."""
-        return next(entries(self._readmodel, kind, where, size=1), None)
+        """The same as an entry, or `None`; `where` has the fields of the kind's key, all of them and no others."""
+        row = KIND[kind]
+        if where.keys() != row.key.keys():
+            raise ValueError(f"a {kind} is identified by {', '.join(row.key) or 'nothing'}")
+        return self.under(row, row.read_key([where[field] for field in row.key]))
+
+    def under(self, kind: Kind, parts: tuple[Part, ...]) -> Entry | None:
+        """The entry under a key: one query, where conditions take six."""
+        entry = self._readmodel.get(keys.key(kind.record, *parts))
+        return entry if entry is not None and entry.kind == kind.name else None
 
     def last(self, kind: str, **where: str) -> Json | None:
         """The record of a kind with these fields that was written last, or `None`."""

@@ -7,12 +7,11 @@ from typing import Final
 from chaincode.domain import codec
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.reading import GetRecord
-from chaincode.domain.register import FUNCTION_OF
+from chaincode.domain.register import FUNCTION_OF, KIND, Kind, Part, locate
 from chaincode.domain.values import Ref, Text
 from gateway.services.catalogue import Catalogue, shown
 from gateway.services.filters import InvalidParameter
 from gateway.services.ports import Json, Ledger, ReadModel, Refused
-from gateway.services.references import identifying
 
 READ_MODEL: Final = "read-model"
 LEDGER: Final = "ledger"
@@ -29,8 +28,8 @@ class Reader:
 
     def read(self, reference: str, source: str = READ_MODEL) -> Json:
         """The record that a reference cites; raises `RecordNotFound`. See `find`."""
-        kind, where = identifying(Ref(reference))
-        return self.find(kind, where, reference, source)
+        kind, parts = locate(Ref(reference))
+        return self._read(kind, parts, reference, source)
 
     def find(self, kind: str, where: Mapping[str, str], reference: str, source: str = READ_MODEL) -> Json:
         """The record of a kind with these key fields, in the order of its key; its `source`, and its `height`.
@@ -39,16 +38,23 @@ class Reader:
         `transaction` where the read model has the very same record. Raises `RecordNotFound`, which names `reference`,
         `InvalidParameter` for another source, and what `Ledger.evaluate` raises.
         """
+        row = KIND[kind]
+        return self._read(row, row.read_key(tuple(where.values())), reference, source)
+
+    def _read(self, kind: Kind, parts: tuple[Part, ...], reference: str, source: str) -> Json:
         if source == LEDGER:
-            return self._from_ledger(kind, where, reference)
+            return self._from_ledger(kind, parts, reference)
         if source != READ_MODEL:
             raise InvalidParameter("from", f"it must be one of {', '.join(SOURCES)}")
         # Before the record is read: the answer is then never older than it says.
         height = self._readmodel.height()
-        return {**self._catalogue.get(kind, reference, **where), "source": READ_MODEL, "height": height}
+        entry = self._catalogue.under(kind, parts)
+        if entry is None:
+            raise RecordNotFound(reference)
+        return {**shown(entry), "source": READ_MODEL, "height": height}
 
-    def _from_ledger(self, kind: str, where: Mapping[str, str], reference: str) -> Json:
-        query = GetRecord(Text(kind), tuple(map(Text, where.values())))
+    def _from_ledger(self, kind: Kind, parts: tuple[Part, ...], reference: str) -> Json:
+        query = GetRecord(Text(kind.name), tuple(Text(str(part)) for part in parts))
         try:
             found = self._ledger.evaluate(FUNCTION_OF[GetRecord], codec.to_json(query).decode())
         except Refused as refusal:
@@ -56,7 +62,7 @@ class Reader:
                 raise RecordNotFound(reference) from None
             raise
         record = found.answer["record"]
-        entry = self._catalogue.find(kind, **where)
+        entry = self._catalogue.under(kind, parts)
         same = entry is not None and entry.value == record
         transaction = {"transaction": shown(entry)["transaction"]} if entry is not None and same else {}
         return {"record": record, **transaction, "source": LEDGER, "height": found.height}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recordkeys
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 
@@ -126,11 +127,7 @@ def written(function: str, command: Json) -> list[LedgerWrite]:
     """The command itself as a record of the kind that it makes, owned by the caller."""
     kind = register.ACTION[function][0].name
     record = {**command, "kind": kind, "owner": "LabMSP"}
-    name = "/".join(str(command[field]) for field in sorted(command) if field in _IDENTIFYING)
-    return [LedgerWrite(f"{kind}/{name}", record)]
-
-
-_IDENTIFYING = {"dataset", "number", "model", "run", "evaluation", "artifact", "child"}
+    return [recordkeys.written(record)]
 
 
 class FixedSigner:

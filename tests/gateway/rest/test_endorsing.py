@@ -5,10 +5,11 @@ import base64
 import hashlib
 from typing import Any
 
+from recordkeys import written
+
 from chaincode.domain.evidence import PAYLOAD_TYPE, pre_authentication_encoding
 from chaincode.domain.intoto import decode_statement
 from chaincode.domain.values import Digest
-from gateway.services.ports import LedgerWrite
 
 NET = "model-version:net:1"
 DIGEST = "cd" * 32
@@ -16,7 +17,7 @@ DIGEST = "cd" * 32
 
 def on_ledger(api: Any, *records: dict[str, Any]) -> None:
     """Write records as another organisation's transaction would, and wait until they are read."""
-    writes = [LedgerWrite(f"{record['kind']}/{index}", {"schema": 1, **record}) for index, record in enumerate(records)]
+    writes = [written({"schema": 1, **record}) for record in records]
     api.ledger.append(hashlib.sha256(b"%d" % len(api.ledger.chain)).hexdigest(), {}, writes)
     assert api.get("/v1/ledger", Min_Ledger_Height=str(len(api.ledger.chain))).status_code == 200
 

@@ -4,9 +4,10 @@
 from typing import Any
 
 import pytest
+from recordkeys import written
 
 from gateway.api.operations import OPERATIONS
-from gateway.services.ports import LedgerWrite, Unavailable
+from gateway.services.ports import Unavailable
 
 LISTS = [operation for operation in OPERATIONS if operation.answer.form == "page" and not operation.places]
 CARD = "ab" * 32
@@ -15,8 +16,7 @@ CARD = "ab" * 32
 def record(api: Any, *records: dict[str, Any]) -> None:
     """Put records on the ledger and let the gateway read them."""
     number = len(api.ledger.chain)
-    writes = [LedgerWrite(f"{record['kind']}/{number}/{index}", record) for index, record in enumerate(records)]
-    api.ledger.append(f"{number:064x}", {}, writes)
+    api.ledger.append(f"{number:064x}", {}, list(map(written, records)))
     assert api.get("/v1/ledger", Min_Ledger_Height=str(number + 1)).status_code == 200
 
 
@@ -163,9 +163,7 @@ def test_what_the_ledger_has_and_the_read_model_has_not_read_bears_no_transactio
     record(api, RECORDS[2])
     api.service.projector.stop()
     newer = {**RECORDS[2], "title": "Written again"}
-    api.ledger.append(
-        "e" * 64, {}, [LedgerWrite("model/0/0", newer), LedgerWrite("model/new", {**newer, "model": "m"})]
-    )
+    api.ledger.append("e" * 64, {}, [written(newer), written({**newer, "model": "m"})])
     found = api.get("/v1/models/net?from=ledger").json
     assert found == {"record": newer, "source": "ledger", "height": 3}
     assert api.get("/v1/models/m?from=ledger").json["record"]["model"] == "m"
@@ -179,7 +177,7 @@ def test_parents_that_were_declared_later_come_from_the_same_source(api: Any) ->
     api.service.projector.stop()
     parents = [{"version": "model-version:base:1", "relation": "fine-tuned"}]
     declared = {"kind": "later-parents", "child": "model-version:net:1", "owner": "LabMSP", "parents": parents}
-    api.ledger.append("d" * 64, {}, [LedgerWrite("later", declared)])
+    api.ledger.append("d" * 64, {}, [written(declared)])
     assert api.get("/v1/models/net/versions/1?from=ledger").json["later_parents"] == parents
     assert api.get("/v1/models/net/versions/1").json["later_parents"] == []
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from recordkeys import written
 
 from chaincode.domain.errors import AlreadyExists, NotTheOwner
 from chaincode.domain.tabular import header_digest
@@ -277,9 +278,7 @@ def test_evidence_says_what_it_does_not_prove(api: Any) -> None:
 
 
 def _full_version(function: str, command: Any) -> Any:
-    from gateway.services.ports import LedgerWrite
-
     fields = ("dataset", "number", "root", "size", "leaf_schema", "change", "schema", "header")
     record = {name: command[name] for name in fields if name in command}
     record |= {"kind": "dataset-version", "owner": "LabMSP", "committed_at": 1, "licence": "CC-BY-4.0"}
-    return [LedgerWrite(f"dataset-version/{command['number']}", record)]
+    return [written(record)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recordkeys import written
 
 from chaincode.domain.values import Ref
 from gateway.services.artifacts import MOST_COUNTED, MOST_EXAMINED, Artifacts, Speaker
@@ -17,7 +18,6 @@ from gateway.services.ports import (
     Json,
     LedgerBlock,
     LedgerTransaction,
-    LedgerWrite,
     Page,
     ReadModel,
     Signature,
@@ -74,7 +74,7 @@ def filled(tmp_path: Path) -> Iterator[Callable[..., Counting]]:
 
     def fill(*records: Json) -> Counting:
         model = ReadModelStore(database)
-        writes = tuple(LedgerWrite(f"k{number:06}", record) for number, record in enumerate(records))
+        writes = tuple(map(written, records))
         transaction = LedgerTransaction("ab" * 32, 0, 0, "HospitalMSP", "2026-01-01T00:00:00Z", None, writes)
         model.apply(LedgerBlock(0, "00", "", (transaction,)))
         return Counting(model)

@@ -4,10 +4,14 @@
 import fcntl
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["Disk", "make_folder", "publish_file", "publish_folder", "write_file"]
+
+_AT_ONCE = 8
+"""How many files of a folder are synced at once."""
 
 
 class Disk:
@@ -83,10 +87,14 @@ def publish_folder(new: Path, place: Path, *, disk: Disk = _DISK) -> None:
 
     After a crash `place` is not there, or there with all that `new` holds. A failure leaves `new`. Raises `OSError`.
     """
+    files, folders = [], []
     for folder, _, names in os.walk(new):
-        for name in names:
-            disk.sync(Path(folder, name))
-        disk.sync_folder(Path(folder))
+        folders.append(Path(folder))
+        files += [Path(folder, name) for name in names]
+    # At once: one commit of the file system's journal then holds many of them.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(disk.sync, files))
+        list(pool.map(disk.sync_folder, folders))
     disk.rename(new, place)
     disk.sync_folder(place.parent)
 

@@ -25,7 +25,7 @@ function call(method, path, body) {
     const request = http.request({ host: '127.0.0.1', port: options.port, agent, method, path, headers }, (response) => {
       const parts = [];
       response.on('data', (part) => parts.push(part));
-      response.on('end', () => resolve([response.statusCode, Buffer.concat(parts).toString()]));
+      response.on('end', () => resolve([response.statusCode, Buffer.concat(parts).toString(), response.headers]));
     });
     request.on('error', reject);
     request.end(body);
@@ -40,9 +40,11 @@ function once(name) {
 async function worker(end) {
   while (Date.now() < end) {
     const from = process.hrtime.bigint();
-    const [status, text] = await once(`${prefix}-${next++}`);
-    if (status === 503 || status === 429) refused++;  // busy, or more than the share of one client
-    else if (status >= 300) throw new Error(`${status}: ${text.slice(0, 300)}`);
+    const [status, text, headers] = await once(`${prefix}-${next++}`);
+    if (status === 503 || status === 429) { // busy, or more than the share of one client: come back when asked to
+      refused++;
+      await new Promise((resolve) => { setTimeout(resolve, 1000 * Number(headers['retry-after'] ?? 1)); });
+    } else if (status >= 300) throw new Error(`${status}: ${text.slice(0, 300)}`);
     else latencies.push(Number(process.hrtime.bigint() - from) / 1e6);
   }
 }

@@ -8,29 +8,23 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
+from typing import Any, NoReturn, ParamSpec
 
 import click
 
 from gateway.cli.exits import EPILOG, exit_of
 from gateway.cli.exits import Exit as Exit
+from gateway.cli.layout import fields as fields
+from gateway.cli.layout import table as table
 from gateway.printable import plain as plain
-
-if TYPE_CHECKING:  # rich is imported where something is printed, so that `--help` need not wait for it
-    from rich.console import Console
 
 P = ParamSpec("P")
 Json = dict[str, Any]
 
 LARGEST_JSON = 64 * 1024 * 1024
 """The largest JSON file that is read, in bytes."""
-_WIDTH_OF_A_PIPE = 160
-_INSTANTS = frozenset({"at", "since", "started", "finished", "collected_from", "collected_until"})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST_SHOWN = 200
 _MEASURED = frozenset({"hashing", "sending", "reading"})
 
 
@@ -172,67 +166,6 @@ def show(value: Any, as_json: bool, render: Callable[[], None]) -> None:
         click.echo(dumps(value))
     else:
         render()
-
-
-def table(rows: Sequence[Mapping[str, Any]], *columns: str) -> None:
-    """Print rows under column names."""
-    from rich.table import Table
-    from rich.text import Text
-
-    printed = Table(box=None, pad_edge=False)
-    for column in columns:
-        printed.add_column(column, overflow="fold")
-    for row in rows:
-        printed.add_row(*(Text(plain(_words(column, row.get(column, "")))) for column in columns))
-    _console().print(printed)
-
-
-def fields(value: Mapping[str, Any]) -> None:
-    """Print a record, one field a line; of a list, each item on a line of its own."""
-    rows = [{"field": name, "value": _words(name, item)} for name, item in value.items() if name != "schema"]
-    table(rows, "field", "value")
-
-
-def _words(name: str, value: Any) -> str:
-    """A value of a record as people read it."""
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int() if name.endswith("_at") or name in _INSTANTS:
-            return (_EPOCH + timedelta(milliseconds=value)).isoformat(" ", "milliseconds")
-        case None:
-            return "none"
-        case list() | dict() if not value:
-            return "none"
-        case list() if name == "earlier_claims":
-            return "\n".join(map(_claim, value))
-        case list():
-            return "\n".join(_words("", item) for item in value)
-        case dict():
-            return ", ".join(f"{key} {_inline(key, item)}" for key, item in value.items())
-    text = str(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:60]}… ({len(text)} characters; --json shows all)"
-
-
-def _claim(claim: Mapping[str, Any]) -> str:
-    """A claim of another organisation to bytes that this record names too."""
-    when = _words("claimed_at", claim["claimed_at"])
-    return (
-        f"the same bytes ({claim['digest']}) were recorded by {claim['owner']} first, as {claim['reference']}, {when}"
-    )
-
-
-def _inline(name: str, value: Any) -> str:
-    return (
-        " and ".join(_words("", item) for item in value) or "none" if isinstance(value, list) else _words(name, value)
-    )
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    known = sys.stdout.isatty() or "COLUMNS" in os.environ  # what rich goes by
-    return Console(highlight=False, width=None if known else _WIDTH_OF_A_PIPE)
 
 
 @contextmanager

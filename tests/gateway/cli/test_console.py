@@ -22,6 +22,8 @@ def test_a_record_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
             "members": [{"organisation": "LabMSP", "roles": ["trainer", "auditor"]}],
             "code": {"digest": "ab" * 32},
             "origin": {"source": "White Star Line", "collected_from": -1_820_534_400_000},
+            "roles": ["reader", "recorder"],
+            "metrics": [{"name": "loss", "value": "0.7", "step": 1}, {"name": "accuracy", "value": "0.97"}],
         }
     )
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
@@ -35,8 +37,34 @@ def test_a_record_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
         "             path b, size 2",
         "members      organisation LabMSP, roles trainer and auditor",
         "code         digest " + "ab" * 32,
-        "origin       source White Star Line, collected_from 1912-04-24 00:00:00.000+00:00",
+        "origin       source White Star Line",
+        "             collected_from 1912-04-24 00:00:00.000+00:00",
+        "roles        reader, recorder",
+        "metrics      loss 0.7 at step 1",
+        "             accuracy 0.97",
     ]
+
+
+def test_a_record_keeps_to_the_columns_that_there_are_and_breaks_no_digest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    fields({"title": "word " * 30, "genesis_hash": "ab" * 32, "note": "one\n\ntwo", "files": list("abc") * 40})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "title         word word word word word word word word word word word"
+    assert lines[2].startswith("              word")
+    assert lines[4:8] == [f"genesis_hash  {'ab' * 32}", "note          one", "", "              two"]
+    assert lines[-1] == "              … (120 of them; --json shows all)"
+
+
+def test_a_list_cuts_digests_where_there_is_no_room_for_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"dataset": "wdbc", "root": "ab" * 32, "stage": None}]
+    for columns, root in (("80", "ab" * 32), ("79", "ab" * 8 + "…"), ("none", "ab" * 32)):
+        monkeypatch.setenv("COLUMNS", columns)
+        table(rows, "dataset", "root", "stage")
+        assert capsys.readouterr().out.splitlines()[1].split() == ["wdbc", root, "none"]
 
 
 def test_bytes_that_another_organisation_recorded_first_are_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +143,8 @@ def test_versions_are_in_the_order_of_their_numbers(capsys: pytest.CaptureFixtur
 
 
 def test_long_values_are_cut_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    fields({"envelope": {"payload": "x" * 5_000, "payloadType": "t", "signatures": []}})
+    assert capsys.readouterr().out.splitlines()[1:] == ["envelope  a signed statement; --json shows it"]
     fields({"envelope": {"payload": "x" * 5_000}})
     shown = capsys.readouterr().out
     assert "(5000 characters; --json shows all)" in shown

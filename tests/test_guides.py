@@ -169,9 +169,8 @@ def _made(folder: Path) -> Path:
 def test_a_page_does_what_it_says(page: str, clone: Path, elsewhere: dict[str, str]) -> None:
     reader = Reader(clone, elsewhere, READY)
     try:
-        for block in _blocks(page):
-            if block.reason is None and block.language in RUN:
-                wrong = reader.follow(block)
-                assert wrong is None, wrong
+        run = [block for block in _blocks(page) if block.reason is None and block.language in RUN]
+        wrong = [found for block in run if (found := reader.follow(block)) is not None]
+        assert wrong == [], "\n".join(wrong)
     finally:
         reader.close()

@@ -62,7 +62,7 @@ def check_input(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Reco
     if not isinstance(version, DatasetVersion):
         raise ParentMissing(use.by, used.version)
     selection = _selection(used, pointer, use, cited)
-    _check_found(used, pointer, version if selection is None else selection)
+    _check_found(used, pointer, version, version if selection is None else selection)
     if selection is not None:
         _check_terms(used, selection, use)
     dataset = cited[dataset_ref(version.dataset)]
@@ -81,9 +81,10 @@ def _selection(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Recor
     return selection
 
 
-def _check_found(used: RunInput, pointer: str, recorded: DatasetVersion | Selection) -> None:
+def _check_found(used: RunInput, pointer: str, version: DatasetVersion, recorded: DatasetVersion | Selection) -> None:
     if used.found is Found.DIFFERS:
-        if used.root == recorded.root:
+        # Where the version commits to columns too, these can be others over the very same records.
+        if used.root == recorded.root and version.header is None:
             raise InvalidField(f"{pointer}/found", "the root that was found is the recorded one: it does not differ")
     elif used.root != recorded.root:
         raise ArtifactAltered(used.selection or used.version, str(recorded.root), str(used.root))

@@ -187,6 +187,14 @@ def test_what_is_said_to_differ_does(clinic):
         assert refusal.pointer == pointer
 
 
+def test_a_copy_under_other_columns_differs_over_the_same_records(clinic):
+    clinic.dataset(HOSPITAL, "table")
+    clinic.submit(HOSPITAL, clinic.commit_version("table", header=ZERO))
+    version = Ref("dataset-version:table:1")
+    clinic.submit(LAB, run(clinic, RunInput(version, clinic.digest_of("table:1"), found=Found.DIFFERS)))
+    assert clinic.shown("training-run", "r-1")["inputs"][0]["found"] == "differs"
+
+
 # --- What its subjects gave -------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,29 @@ from gateway.api.rows import PAGE_LIMIT, Operation, Parameter, report
 from gateway.rest.reports import OUTCOMES
 from gateway.rest.schemas import Components
 
-SDK: Final = Path(__file__).resolve().parents[1] / "gateway" / "sdk" / "pedigree"
+ROOT: Final = Path(__file__).resolve().parents[1]
+SDK: Final = ROOT / "gateway" / "sdk" / "pedigree"
+COPIED: Final = (
+    "chaincode/domain/characters.py",
+    "chaincode/domain/merkle.py",
+    "chaincode/domain/tabular.py",
+    "gateway/services/copies.py",
+    "gateway/services/parquet.py",
+    "gateway/services/parquetdecoder/__init__.py",
+    "gateway/services/parquetdecoder/__main__.py",
+    "gateway/services/parquetdecoder/rows.py",
+    "gateway/services/parquetdecoder/values.py",
+    "gateway/services/pieces.py",
+    "gateway/services/plainrows.py",
+    "gateway/services/tables.py",
+)
+"""What the SDK has copies of; where one imports another, its copy imports the copy."""
+_SURROUNDINGS: Final = {
+    "chaincode.domain.values": "pedigree.recordfiles",
+    "chaincode.domain": "pedigree",
+    "gateway.services": "pedigree",
+}
+"""What a copy imports instead of what the original does, the more particular first."""
 _LICENCE: Final = "# SPDX-License-Identifier: Apache-2.0"
 _WRITTEN: Final = "`make generate` writes this file from the table of operations."
 _ABOUT_DOCUMENTS: Final = """A record has the fields of its kind; an entry is a record with the transaction that wrote
@@ -81,10 +103,9 @@ def files() -> dict[Path, str]:
     schemas["Event"] = _event(components)
     schemas["Facts"] = {**schemas["Facts"], "properties": {**schemas["Facts"]["properties"], **_OWN_FACTS}}
     methods = "".join(line for row in OPERATIONS if "sdk" not in row.odd for line in _methods(row, components))
-    characters = SDK.parents[2] / "chaincode" / "domain" / "characters.py"
     return {
-        SDK / "characters.py": characters.read_text(encoding="utf-8"),
-        SDK.parent / "LICENSE": (SDK.parents[2] / "LICENSE").read_text(encoding="utf-8"),
+        **{copy_of(each): _copied(each) for each in COPIED},
+        SDK.parent / "LICENSE": (ROOT / "LICENSE").read_text(encoding="utf-8"),
         SDK / "documents.py": _formatted(_documents(schemas)),
         SDK / "operations.py": _formatted(_operations(methods, schemas)),
         SDK / "__init__.py": _formatted(_public(SDK / "__init__.py")),
@@ -96,6 +117,19 @@ def differences() -> list[str]:
     return [
         path.name for path, text in files().items() if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
+
+
+def copy_of(name: str) -> Path:
+    """Where the SDK has the copy of a file."""
+    return SDK / name.removeprefix("chaincode/domain/").removeprefix("gateway/services/")
+
+
+def _copied(name: str) -> str:
+    """The text of a copy."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    for package, own in _SURROUNDINGS.items():
+        lines = [re.sub(rf"^from {re.escape(package)}\b", f"from {own}", line) for line in lines]
+    return _formatted("".join(lines))
 
 
 # -- names ---------------------------------------------------------------------------------------------------------

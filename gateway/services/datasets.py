@@ -5,8 +5,9 @@ Records and salts stay in the owner's record store. The ledger receives a root, 
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
+from typing import Final
 
 from chaincode.domain import codec
 from chaincode.domain.errors import InvalidField, RecordNotFound
@@ -14,7 +15,9 @@ from chaincode.domain.merkle import HASH
 from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import RecordProof
 from chaincode.domain.values import Blob, Command, Count, Digest, Name, Number, Purposes, dataset_version_ref
+from gateway.services import bundles
 from gateway.services.catalogue import Catalogue
+from gateway.services.comparing import HeldRecords
 from gateway.services.copies import Comparison, column_differences
 from gateway.services.drafting import Drafts, Upload, header_of
 from gateway.services.files import RecordFile, opened
@@ -26,10 +29,11 @@ from gateway.services.recording import Recorder, command_from
 from gateway.services.submitter import Answer, Intent, Lengthy
 from gateway.services.tables import CSV, UnreadableRecords
 from gateway.services.tiles import Growing
-from gateway.services.trees import NotHeld, in_batches, leaf_hashes
+from gateway.services.trees import NotHeld, in_batches, leads_elsewhere, leaf_hashes
 
 EVIDENCE_KIND = "record-evidence"
 EVIDENCE_SCHEMA = 1
+_NAMED: Final = ("columns", "changed", "added", "removed", "moved")
 
 
 class Datasets:
@@ -145,11 +149,25 @@ class Datasets:
         }
         if held.reading is not None and held.reading.fields:
             report["fields"] = list(held.reading.fields)
-        differences: Json = {kind: [] for kind in ("columns", "changed", "added", "removed", "moved")}
+        differences: Json = {kind: [] for kind in _NAMED}
         if upload is not None:
             differences |= self._differences(held, upload)
-        clean = complete and not altered and not any(differences[kind] for kind in differences if kind != "counts")
+        clean = complete and not altered and not any(differences[kind] for kind in _NAMED)
         return {**report, "verified": clean, **differences}
+
+    def bundle(self, dataset: str, number: str) -> Iterator[bytes]:
+        """What somebody who has a copy of a version needs to check it, piece by piece; see `bundles`.
+
+        Raises `NotHeld`, also where the records that are kept no longer lead to the root.
+        """
+        version = self._shown(dataset, number)
+        root = str(version["record"]["root"])
+        held = self._held(root, dataset, number)
+        altered, complete = self._check_store(root, version["record"], held)
+        if altered or not complete:
+            raise leads_elsewhere(held)
+        head = bundles.head_of(self._channel, version, held.reading)
+        return bundles.pieces(head, held.leaf_schema, self._records.all(root))
 
     def version(self, dataset: str, number: str, source: str = READ_MODEL) -> Json:
         """A version with the transaction that committed it, and how its file was read where the records are here."""
@@ -205,7 +223,8 @@ class Datasets:
         try:
             if held.reading is not None:
                 columns = column_differences(reading, table(None).reading)
-            return {"columns": columns, **Comparison(self._records, held).run(table(id_field).rows())}
+            compared = Comparison(HeldRecords(self._records, held)).run(table(id_field).rows())
+            return {"columns": columns, **compared}
         except UnreadableRecords as exc:
             if not columns:
                 raise

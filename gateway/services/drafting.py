@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 
-from chaincode.domain.errors import RecordIdRepeated
 from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.tabular import header_digest
 from chaincode.domain.values import Digest
@@ -26,8 +25,8 @@ from gateway.services.ports import (
     StoredRecord,
 )
 from gateway.services.progress import Progress
+from gateway.services.recordfiles import repeated
 from gateway.services.statusmaps import StatusMaps
-from gateway.services.tables import RepeatedId
 from gateway.services.tiles import Growing
 from gateway.services.trees import Trees, in_batches
 
@@ -167,10 +166,3 @@ class Drafts:
             body["consistency"] = [node.hex() for node in self.trees.consistency(base, held)]
         header = header_of(held.reading)
         return body if header is None else {**body, "header": str(header)}
-
-
-def repeated(record_id: str, position: int, first: int) -> RepeatedId:
-    """The refusal of a file in which two records have the same id; both positions count from 0."""
-    facts = RecordIdRepeated(position, first).facts()
-    text = f"record {position + 1} has the id {record_id!r}, which record {first + 1} has already"
-    return RepeatedId(text, **facts)

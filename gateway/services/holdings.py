@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from chaincode.domain.provenance import LeafSchema
+from gateway.services.recordfiles import Reading as Reading
 from gateway.services.tiles import Tile
 
 
@@ -22,19 +23,6 @@ class StoredRecord(NamedTuple):
     """The leaf hash that was committed, so that a later change can be pinned to this record."""
     subject: bytes = b""
     """The reference of its data subject (32 bytes); empty where the file did not say who that is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a file is read as records, and its columns; kept with the records, so that it need be said once."""
-
-    media_type: str
-    id_field: str | None = None
-    """The column or member that holds each record's id; `None` where records are numbered."""
-    delimiter: str | None = None
-    """What separates fields; `None` where records are not rows."""
-    fields: tuple[str, ...] = ()
-    """The names of the columns, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

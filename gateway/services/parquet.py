@@ -17,15 +17,14 @@ from itertools import accumulate, pairwise
 from typing import BinaryIO, Final
 
 from gateway.services.pieces import Piece, Row, fault_of_id, may_be_ids
-from gateway.services.ports import Reading
-from gateway.services.tables import UnreadableRecords
+from gateway.services.recordfiles import Reading, UnreadableRecords
 
 PARQUET: Final = "application/vnd.apache.parquet"
 MOST_ROWS: Final = 16_000_000
 MOST_CONTENT: Final = 1 << 30
 """Bytes of all rows of a file together: four times the greatest upload, so that no small file fills the disk."""
 _LONGEST_FRAME: Final = 16 << 20
-_DECODER: Final = "gateway.services.parquetdecoder"
+_DECODER: Final = f"{__package__}.parquetdecoder"
 _ENVIRONMENT: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
 
 

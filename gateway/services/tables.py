@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 from chaincode.domain import tabular
-from chaincode.domain.errors import RecordIdRepeated
 from chaincode.domain.tabular import DELIMITERS, RowError
 from gateway.services.pieces import AT_ONCE, LONGEST_RECORD, TOO_LONG, Piece, fault_of_id, together
 from gateway.services.pieces import LONGEST_ID as LONGEST_ID
 from gateway.services.pieces import Row as Row
 from gateway.services.plainrows import plain_rows
-from gateway.services.ports import Category, PortError, Reading
+from gateway.services.recordfiles import Reading, UnknownDelimiter
+from gateway.services.recordfiles import UnreadableRecords as UnreadableRecords
 
 CSV: Final = "text/csv"
 JSON_LINES: Final = "application/jsonl"
@@ -32,26 +32,6 @@ _LINES_KEPT: Final = 64 * 1024
 _BLOCK: Final = 512 * 1024
 """Bytes that are read at once where that can be."""
 _SPACE: Final = b" \t\r\n"
-
-
-class UnreadableRecords(PortError):
-    """The file cannot be taken as records; the facts name line and reason."""
-
-    code = "unreadable-records"
-    category = Category.UNACCEPTABLE
-
-
-class RepeatedId(UnreadableRecords):
-    """Two records have the same id: the law's own refusal, in words that name the id."""
-
-    code = RecordIdRepeated.code
-
-
-class UnknownDelimiter(PortError):
-    """What is to stand between fields is nothing that may."""
-
-    code = "unknown-delimiter"
-    category = Category.UNACCEPTABLE
 
 
 def delimiter_of(text: str | None) -> str | None:

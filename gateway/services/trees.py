@@ -46,7 +46,7 @@ class Trees:
         """The path from a record, as it is stored at a position of the set, to the root."""
         leaf = leaf_hashes([record], held.leaf_schema)
         if leaf != record.leaf:
-            raise _leads_elsewhere(held)  # it was altered, and no tile can help
+            raise leads_elsewhere(held)  # it was altered, and no tile can help
 
         def make() -> list[bytes]:
             path = TiledTree(held.size, partial(self._records.tile, held.key)).inclusion(index)
@@ -85,7 +85,7 @@ class Trees:
         try:
             return make()
         except (TileMissing, merkle.ProofError):
-            raise _leads_elsewhere(held) from None
+            raise leads_elsewhere(held) from None
 
     def _tile_again(self, held: RecordSet) -> None:
         with self._lock:
@@ -94,7 +94,7 @@ class Trees:
             for hashes in self._leaves(held):
                 tree.extend(hashes)
             if tree.root().hex() != held.root:
-                raise _leads_elsewhere(held)
+                raise leads_elsewhere(held)
             tree = Growing()
             for hashes in self._leaves(held):
                 self._records.keep_tiles(held.key, tree.extend(hashes))
@@ -105,7 +105,8 @@ class Trees:
             yield b"".join(record.leaf for record in batch)
 
 
-def _leads_elsewhere(held: RecordSet) -> NotHeld:
+def leads_elsewhere(held: RecordSet) -> NotHeld:
+    """The refusal of what cannot be shown any more, because the store was altered."""
     return NotHeld("the stored records no longer lead to the committed root; run dataset verify", root=held.root)
 
 

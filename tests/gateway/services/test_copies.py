@@ -2,22 +2,32 @@
 """A copy beside the committed records: the walk that needs little memory finds what a plain comparison finds."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any, cast
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from chaincode.domain import merkle
+from gateway.services.comparing import HeldRecords
 from gateway.services.copies import MOST_NAMED, Comparison
 from gateway.services.ports import Records, RecordSet, StoredRecord
-from gateway.services.tables import RepeatedId, Row
+from gateway.services.recordfiles import RepeatedId
+from gateway.services.tables import Row
+
+TAIL = merkle.record_tail(0, 0)
 
 
 class Held:
     """The records of one root, in memory."""
 
     def __init__(self, rows: list[Row]) -> None:
-        self.records = [StoredRecord(row.id, b"", row.content, 0, 0, b"") for row in rows]
+        salts = [sha256(b"salt %d" % number).digest()[:16] for number in range(len(rows))]
+        self.records = [
+            StoredRecord(row.id, salt, row.content, 0, 0, leaf(salt, row))
+            for salt, row in zip(salts, rows, strict=True)
+        ]
 
     def all(self, root: str, start: int = 0) -> Iterator[StoredRecord]:
         return iter(self.records[start:])
@@ -26,9 +36,24 @@ class Held:
         return next(((at, record) for at, record in enumerate(self.records) if record.id == record_id), None)
 
 
+def leaf(salt: bytes, row: Row) -> bytes:
+    return merkle.record_hashes([(salt, row.id.encode(), row.content, TAIL)])
+
+
 def compared(committed: list[Row], given_rows: list[Row]) -> Any:
     held = RecordSet("root", "d", len(committed), 0.0, None, 1)
-    return Comparison(cast("Records", Held(committed)), held).run(given_rows)
+    return Comparison(HeldRecords(cast("Records", Held(committed)), held)).run(given_rows)
+
+
+def root_of(committed: list[Row], given_rows: list[Row]) -> str:
+    """The root of the copy, by the definition in docs/records.md."""
+    records = {record.id: record for record in Held(committed).records}
+    seed = sha256(b"pedigree-copy/v1" + b"".join(record.salt for record in records.values())).digest()
+    salts = [
+        records[row.id].salt if row.id in records else sha256(seed + row.id.encode()).digest()[:16]
+        for row in given_rows
+    ]
+    return merkle.root_of_hashes(b"".join(leaf(*each) for each in zip(salts, given_rows, strict=True))).hex()
 
 
 def plainly(committed: list[Row], given_rows: list[Row]) -> Any:
@@ -42,7 +67,8 @@ def plainly(committed: list[Row], given_rows: list[Row]) -> Any:
         "removed": [i for i in before if i not in after],
         "moved": [a for a, b in zip(kept, present, strict=True) if a != b],
     }
-    return {**found, "counts": {kind: len(ids) for kind, ids in found.items()}}
+    counts = {kind: len(ids) for kind, ids in found.items()}
+    return {**found, "counts": counts, "copy_root": root_of(committed, given_rows)}
 
 
 def table(numbers: list[int]) -> list[Row]:

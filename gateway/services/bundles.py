@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles: what somebody needs to check a copy of a version without its owner, in one file.
+
+A bundle holds for every record its id, and what its leaf is made of beside that id and its content: the salt, the
+digest of the content, the digest of the subject where there is one, consent and purposes. No content is in it. Its
+reader computes every leaf, and with them the root that the ledger has, so that nothing in it need be believed.
+`docs/records.md` has the layout.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from itertools import islice
+from typing import Final
+
+from chaincode.domain import merkle
+from chaincode.domain.provenance import LeafSchema
+from gateway.services.ports import Json, Reading, StoredRecord
+
+KIND: Final = "version-bundle"
+SCHEMA: Final = 1
+MEDIA_TYPE: Final = "application/vnd.pedigree.bundle"
+MAGIC: Final = b"\x89PEDBUN\n"
+FORMAT: Final = 1
+BLOCK: Final = 4_096
+"""Records of every block but the last."""
+MOST_COLUMNS: Final = 10_000
+"""How many column names a bundle holds at most, of 1 MiB together; a copy names its own."""
+_LONGEST_NAMES: Final = 1 << 20
+
+
+def head_of(channel: str, version: Json, reading: Reading | None) -> Json:
+    """What a bundle says of itself, before its records.
+
+    Args:
+        version: the version's record and transaction, as a `Reader` answers.
+        reading: how the committed file was read; None where nobody knows it any more.
+    """
+    head: Json = {
+        "kind": KIND,
+        "schema": SCHEMA,
+        "channel": channel,
+        "version": version["record"],
+        "transaction": version["transaction"],
+        "numbered": reading is not None and reading.id_field is None,
+    }
+    if reading is not None:
+        said: Json = {"media_type": reading.media_type}
+        if reading.id_field is not None:
+            said["id_field"] = reading.id_field
+        if reading.delimiter is not None:
+            said["delimiter"] = reading.delimiter
+        if 0 < len(reading.fields) <= MOST_COLUMNS and sum(map(len, reading.fields)) <= _LONGEST_NAMES:
+            said["fields"] = list(reading.fields)
+        head["reading"] = said
+    return head
+
+
+def pieces(head: Json, schema: LeafSchema, records: Iterable[StoredRecord]) -> Iterator[bytes]:
+    """The bytes of a bundle, a block of records at a time."""
+    whole = sha256()
+    for piece in _before_the_end(head, schema, records):
+        whole.update(piece)
+        yield piece
+    yield whole.digest()
+
+
+def _before_the_end(head: Json, schema: LeafSchema, records: Iterable[StoredRecord]) -> Iterator[bytes]:
+    text = json.dumps(head, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    yield MAGIC + struct.pack(">HI", FORMAT, len(text)) + text
+    rows = ((record.id.encode(), _row(record, schema)) for record in records)  # contents may be long: one at a time
+    while block := list(islice(rows, BLOCK)):
+        ids = b"" if head["numbered"] else _joined([each for each, _ in block])
+        yield struct.pack(">II", len(block), len(ids)) + ids + b"".join([row for _, row in block])
+    yield struct.pack(">I", 0)
+
+
+def _joined(ids: Sequence[bytes]) -> bytes:
+    return struct.pack(f">{len(ids)}H", *map(len, ids)) + b"".join(ids)
+
+
+def _row(record: StoredRecord, schema: LeafSchema) -> bytes:
+    salt, tail = record.salt, merkle.record_tail(record.consent, record.purposes)
+    content = sha256(salt + b"\x01" + record.content).digest()
+    if schema is LeafSchema.RECORD_V1:
+        return salt + content + tail
+    return salt + content + sha256(salt + b"\x02" + record.subject).digest() + tail

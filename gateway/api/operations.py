@@ -10,11 +10,13 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from gateway.api.rows import Answer, Body, Operation, Parameter, Verb, entry, outcome, page, report
+from gateway.api.rows import Answer, Body, Operation, Parameter, Verb, entry, file, outcome, page, report
 
 TABLES_OF: Final = ("text/csv", "application/jsonl")
 RECORDS_OF: Final = (*TABLES_OF, "application/vnd.apache.parquet")
 """Media types of files of records."""
+BUNDLE: Final = "application/vnd.pedigree.bundle"
+"""Media type of what checks a copy of a version."""
 
 OWNER: Final = Parameter(
     "owner", "Only those of this organisation; none where no record is of it. An id that is not an MSP id is refused."
@@ -199,6 +201,18 @@ DATASETS: Final = (
         verb=Verb("dataset proof"),
         codes={404: ("records-not-held",)},
         odd={"rest": "computed from the records that this gateway holds", "cli": "writes a file of evidence"},
+    ),
+    Operation(
+        name="getBundle",
+        does="What checks a copy of a version without its owner: a salt and a digest for each record, no content.",
+        path="/v1/datasets/{dataset}/versions/{number}/bundle",
+        about="dataset-version:{dataset}:{number}",
+        role="recorder",
+        answer=file(BUNDLE),
+        sdk="save_bundle",
+        verb=Verb("dataset bundle"),
+        codes={404: ("records-not-held",), 429: ("too-many-requests",), 503: ("capacity",)},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), "answers a file in pieces, and keeps it whole or not at all"),
     ),
     Operation(
         name="verifyDatasetVersion",

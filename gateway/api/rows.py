@@ -64,15 +64,20 @@ class Answer:
     """What is answered, as one named component of the OpenAPI document.
 
     `form` is "outcome" (what a transaction recorded), "entry" (a record and the transaction that wrote it), "page" (of
-    entries), "document" (a document of the ledger's as it is) or "report" (a component of the gateway's own, in
-    `gateway/rest/reports.py`). `kinds` names the record or, where it may be one of several, the records; of a report,
-    the component.
+    entries), "document" (a document of the ledger's as it is), "report" (a component of the gateway's own, in
+    `gateway/rest/reports.py`) or "file" (bytes, in pieces). `kinds` names the record or, where it may be one of
+    several, the records; of a report, the component; of a file, its media type.
     """
 
-    form: Literal["outcome", "entry", "page", "document", "report"]
+    form: Literal["outcome", "entry", "page", "document", "report", "file"]
     kinds: tuple[str, ...]
     paged: bool = False
     """Whether it is one page of a list, with a `next` to pass as `cursor`."""
+
+    @property
+    def media_type(self) -> str:
+        """What the body of the answer is."""
+        return self.kinds[0] if self.form == "file" else "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +190,8 @@ def page(kind: str) -> Answer:
 def report(component: str, *, paged: bool = False) -> Answer:
     """An answer of the gateway's own."""
     return Answer("report", (component,), paged)
+
+
+def file(media_type: str) -> Answer:
+    """A file, which is answered in pieces."""
+    return Answer("file", (media_type,))

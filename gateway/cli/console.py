@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 LARGEST_JSON = 64 * 1024 * 1024
 """The largest JSON file that is read, in bytes."""
-_MEASURED = frozenset({"hashing", "sending", "reading"})
+_MEASURED = frozenset({"hashing", "sending", "reading", "checking", "comparing"})
 
 
 class Failure(click.ClickException):
@@ -194,7 +194,7 @@ def continued(key: str) -> Iterator[None]:
 
 @contextmanager
 def uploading(path: Path | None, quiet: bool, key: str | None = None) -> Iterator[Callable[[Any], None] | None]:
-    """A progress bar over what a gateway does with a file: it is sent, read and recorded; none for programs.
+    """A progress bar over what is done with a file: it is sent, read and recorded, or compared; none for programs.
 
     Once the gateway has accepted it, the operation is named, and the idempotency key that continues it.
     """
@@ -211,6 +211,7 @@ def uploading(path: Path | None, quiet: bool, key: str | None = None) -> Iterato
 
         def watch(progress: Any) -> None:
             records = f", {progress.records} records" if progress.records else ""
+            records = f", {progress.done >> 20} MiB" if progress.stage == "receiving" else records
             total = progress.total if progress.stage in _MEASURED else None
             bar.update(task, description=f"{progress.stage}{records}", completed=progress.done, total=total)
             if progress.operation is not None and progress.operation not in said:

@@ -4,6 +4,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import click
 
 from gateway.api.operations import ACTIVITIES
 from gateway.cli.answers import print_comparison, recorded
-from gateway.cli.console import Failure, continued, dumps, uploading
+from gateway.cli.console import Failure, continued, dumps, plain, read_json, show, uploading
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
 
+_NUMBER: click.ParamType[Any] = click.INT
 _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ; | or tab; a comma by default.")
 
 
@@ -92,25 +94,77 @@ def dataset_proof(pedigree: Any, name: str, number: int, record_id: str, output:
 @click.command()
 @click.argument("name")
 @click.argument("number", type=int)
-@click.argument("file", type=FILE, required=False)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
+)
+@using_gateway
+def dataset_bundle(pedigree: Any, name: str, number: int, output: Path, as_json: bool) -> None:
+    """Write what checks a copy of a version without you.
+
+    OUTPUT holds ids and salts of all records, and no content: with it, `pedigree dataset verify FILE --bundle OUTPUT`
+    compares a copy with any organisation's ledger. It is as confidential as the records are: give it to those who may
+    have a copy. It is compared with the ledger before it is there; what had its name is replaced.
+    """
+    with uploading(output, as_json) as progress:
+        path = pedigree.save_bundle(name, number, output, progress=progress)
+    size = path.stat().st_size
+    show({"file": str(path), "bytes": size}, as_json, lambda: click.echo(plain(f"{path}: {size} bytes")))
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, required=True, metavar="NAME NUMBER [FILE] | FILE --bundle BUNDLE")
+@click.option("--bundle", type=FILE, help="What `pedigree dataset bundle` wrote: FILE is a copy of that version.")
+@click.option("--ledger", type=FILE, help="With it: what `pedigree dataset show NAME NUMBER --json` printed.")
 @click.option("--id-field", help="Column or member that holds the record id, if not the committed one.")
 @click.option("--delimiter", help="What separates fields in CSV, if not what did in the committed file.")
-@using_gateway
+@partial(using_gateway, unless="ledger")
 def dataset_verify(
-    pedigree: Any,
-    name: str,
-    number: int,
-    file: Path | None,
-    id_field: str | None,
-    delimiter: str | None,
-    as_json: bool,
+    pedigree: Any, arguments: tuple[str, ...], bundle: Path | None, ledger: Path | None, as_json: bool, **reading: Any
 ) -> None:
     """Compare records with the ledger.
 
-    FILE is a copy of the records, read as the committed file was; without it the gateway's own store is checked.
-    Columns that are called otherwise are named, and every record that was changed, added, removed or moved; exit code 1
-    when there is one.
+    FILE is a copy of the records, or a folder of files, read as the committed file was. Columns that are called
+    otherwise are named, and every record that was changed, added, removed or moved; exit code 1 when there is one.
+
+    With NAME and NUMBER the owner's gateway compares them; without FILE it checks its own store. With --bundle they are
+    compared here, and any organisation's gateway says what the ledger has of the version; with --ledger, no gateway is
+    asked.
     """
+    if bundle is not None:
+        _verify_with(bundle, ledger, pedigree, arguments, reading, as_json)
+        return
+    if ledger is not None:
+        raise click.UsageError("--ledger is of use with --bundle", click.get_current_context())
+    name, number, file = _copy_of(arguments)
     with _reading(file), uploading(file, as_json) as progress:
-        report = pedigree.verify_dataset(name, number, file, id_field=id_field, delimiter=delimiter, progress=progress)
+        report = pedigree.verify_dataset(name, number, file, progress=progress, **reading)
+    print_comparison(report, as_json)
+
+
+def _copy_of(arguments: tuple[str, ...]) -> tuple[str, int, Path | None]:
+    context = click.get_current_context()
+    if not 2 <= len(arguments) <= 3:
+        raise click.UsageError("name the version, NAME and NUMBER, and perhaps a FILE; or a FILE and --bundle", context)
+    number = _NUMBER.convert(arguments[1], None, context)
+    return arguments[0], number, FILE.convert(arguments[2], None, context) if len(arguments) == 3 else None
+
+
+def _verify_with(
+    bundle: Path, ledger: Path | None, pedigree: Any, arguments: tuple[str, ...], reading: Any, as_json: bool
+) -> None:
+    """Compare a copy here."""
+    from pedigree import verify_copy
+
+    context = click.get_current_context()
+    if len(arguments) != 1:
+        raise click.UsageError("with --bundle name the FILE alone; the bundle says of which version it is", context)
+    file = Path(FILE.convert(arguments[0], None, context))
+    report: Any
+    with _reading(file), uploading(file, as_json) as progress:
+        if ledger is not None:
+            report = verify_copy(file, bundle, version=read_json(ledger), progress=progress, **reading)
+        else:
+            report = pedigree.verify_copy(file, bundle, progress=progress, **reading)
+    if not as_json:
+        click.echo(plain(f"beside dataset-version:{report['dataset']}:{report['number']}, root {report['root']}"))
     print_comparison(report, as_json)

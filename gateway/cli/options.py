@@ -27,12 +27,19 @@ IDEMPOTENCY_KEY = click.option(
 )
 
 
-def using_gateway(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which gateway, and open a client on it as the first argument."""
+def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callable[..., None]:
+    """Add the options that say which gateway, and open a client on it as the first argument.
+
+    Args:
+        unless: an option with which no gateway is asked: the first argument is None where it is given.
+    """
 
     def opened(url: str | None, key: str | None, key_file: Path | None, timeout: float, **arguments: Any) -> None:
         from pedigree import Pedigree
 
+        if arguments.get(unless) is not None:
+            function(None, **arguments)
+            return
         url, key = _address(url, key, key_file)
         with Pedigree(url, key, timeout=timeout) as pedigree:
             function(pedigree, **arguments)

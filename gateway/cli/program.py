@@ -24,7 +24,7 @@ from gateway.cli.consent import (
     saying,
 )
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
-from gateway.cli.datasets import dataset_commit, dataset_proof, dataset_verify
+from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_verify
 from gateway.cli.endorsing import artifact, inbox
 from gateway.cli.evidence import verify
 from gateway.cli.exits import Exit
@@ -231,6 +231,7 @@ add_verbs(
         "consent receipt": consent_receipt,
         "consent show": consent_show,
         "dataset commit": dataset_commit,
+        "dataset bundle": dataset_bundle,
         "dataset proof": dataset_proof,
         "dataset verify": dataset_verify,
         "impact": impact,

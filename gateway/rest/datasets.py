@@ -37,8 +37,15 @@ def views(recorder: Recorder, datasets: Datasets) -> Mapping[str, View]:
         upload = None if call.upload is None else _upload(call, call.upload)
         return Reply(datasets.verify(Name(call.path["dataset"]), call.path["number"], upload))
 
+    def bundle(call: Call) -> Reply:
+        dataset, number = Name(call.path["dataset"]), call.path["number"]
+        pieces = datasets.bundle(dataset, number)
+        named = f'attachment; filename="{dataset}-{number}.pedigree-bundle"'
+        return Reply({}, headers={"Content-Disposition": named}, pieces=pieces)
+
     return {
         "commitDatasetVersion": commit,
+        "getBundle": bundle,
         "getDatasetVersion": version,
         "proveRecord": proof,
         "verifyDatasetVersion": verify,

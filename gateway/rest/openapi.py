@@ -81,7 +81,7 @@ def _operation(operation: Operation, components: Components) -> Schema:
         str(operation.status): {
             "description": "Done." if operation.records else "Found.",
             "headers": {"Ledger-Height": {"$ref": "#/components/headers/LedgerHeight"}},
-            "content": {"application/json": {"schema": components.answer(operation.answer)}},
+            "content": {operation.answer.media_type: {"schema": components.answer(operation.answer)}},
         },
         **{str(status): _refused(status, codes, problem) for status, codes in codes_of(operation).items()},
         "default": _PROBLEM_REFERENCE,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a request is answered with, before it is put into bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.services.ports import Json
@@ -14,3 +14,5 @@ class Reply:
     body: Json
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    pieces: Iterator[bytes] | None = None
+    """Instead of a JSON body: the bytes of a file, which are sent as they are made."""

@@ -238,6 +238,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "transaction": reference("Transaction"),
             "verified": {"type": "boolean"},
             "store_complete": {"type": "boolean"},
+            "copy_root": {"type": "string", "description": "The root over the records of the copy, in its order."},
             "unreadable": {
                 "type": "string",
                 "description": "Why the records could not be compared under other columns.",
@@ -247,6 +248,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
         },
         "transaction",
         "store_complete",
+        "copy_root",
         "unreadable",
         "counts",
         "fields",

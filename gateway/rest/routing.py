@@ -123,7 +123,7 @@ class RequestPipeline:
     spool: Spool
     """Where uploads are kept while they are read."""
     bodies: Shares
-    """How many bodies may be read at once: a client that sends them slowly keeps as many threads."""
+    """How many bodies may be read, and files sent, at once: a client that is slow about them keeps as many threads."""
     members: Callable[[], Collection[str]] = tuple
     """MSP ids of the channel's members; none where they are not known."""
 
@@ -163,10 +163,23 @@ class RequestPipeline:
             received = self._receive(route, incoming, client, media_type, digest.update)
             intent = replace(intent, digest=digest.hexdigest())
         try:
-            return self.render(route.view(Call(client, path, query, received, media_type, intent)))
+            return self._view(route, Call(client, path, query, received, media_type, intent))
         finally:
             if isinstance(received, SpooledFile):
                 received.close()
+
+    def _view(self, route: Route, call: Call) -> Response:
+        """Answer a call; one that is answered in pieces keeps a thread for as long as the client takes to read them."""
+        if route.operation.answer.form != "file":
+            return self.render(route.view(call))
+        self.bodies.take(call.client.id)
+        try:
+            response = self.render(route.view(call), route.operation.answer.media_type)
+        except BaseException:
+            self.bodies.give_back(call.client.id)
+            raise
+        response.call_on_close(lambda: self.bodies.give_back(call.client.id))
+        return response
 
     def _receive(
         self, route: Route, incoming: Request, client: Client, media_type: str, note: Callable[[bytes], None]
@@ -195,7 +208,7 @@ class RequestPipeline:
         self.commits.wait_for_height(int(asked), self.wait)
 
     def render(self, reply: Reply, media_type: str = "application/json") -> Response:
-        """The HTTP response: canonical JSON, the ledger height it reflects, and the reply's own header fields."""
+        """The HTTP response: canonical JSON or a file, the ledger height it reflects, and the reply's own headers."""
         headers = {
             "Content-Type": media_type,
             "Ledger-Height": str(self.commits.height),
@@ -203,7 +216,8 @@ class RequestPipeline:
             "Cache-Control": "no-store",
             **reply.headers,
         }
-        return Response(_JSON.encode(reply.body), reply.status, Headers(list(headers.items())))
+        body = _JSON.encode(reply.body) if reply.pieces is None else reply.pieces
+        return Response(body, reply.status, Headers(list(headers.items())))
 
     def refuse(self, error: Exception) -> Response:
         """The one error shape, whatever went wrong; what is not a refusal of ours is logged and answered with 500."""

@@ -96,6 +96,8 @@ class Components:
                 return self.record(answer.kinds[0])
             case "report":
                 return self.report(answer.kinds[0])
+            case "file":
+                return {}
 
     def record(self, kind: str) -> Schema:
         """A document of the ledger as it is: its kind, its schema's version, and its fields."""

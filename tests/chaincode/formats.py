@@ -104,6 +104,9 @@ def made() -> dict[str, Any]:
             {"fields": fields, "delimiter": delimiter, "digest": columns(fields, delimiter).hex()}
             for fields, delimiter in COLUMNS
         ],
+        "bundles": [
+            bundle(9, subjects=subjects, numbered=numbered) for subjects in (False, True) for numbered in (False, True)
+        ],
         "statements": [signed(statement(decision=decision, genesis=genesis))
                        for decision in ("endorse", "reject") for genesis in (None, "ab" * 32)],
     }  # fmt: skip
@@ -118,6 +121,62 @@ def about(number: int) -> dict[str, Any]:
         "salt": salt.hex(), "id": identifier.hex(), "content": content.hex(), "subject": subject.hex(),
         "consent": consent, "purposes": purposes, "leaf": found.hex(), "hash": digest(b"\x00", found).hex(),
     }  # fmt: skip
+
+
+def bundle(size: int, *, subjects: bool, numbered: bool) -> dict[str, Any]:
+    """A file that checks copies of a version of so many records, and the version."""
+    contents, rows, leaves = [], [], []
+    ids = [b"%d" % (number + 1) if numbered else b"id-%d" % number for number in range(size)]
+    for number, identifier in enumerate(ids):
+        salt, content = digest(b"salt %d" % number)[:16], b"row %d, \xc3\xa4" % number
+        said = CONSENT[number % 5], PURPOSES[number % 5]
+        subject = digest(b"subject %d" % (number % 4))
+        found = (
+            subject_leaf(salt, identifier, content, subject, *said)
+            if subjects
+            else leaf(salt, identifier, content, *said)
+        )
+        leaves.append(found)
+        contents.append(content.hex())
+        rows.append(found[1:17] + found[49:])  # the leaf without its first byte and the digest of the id
+    version = {
+        "kind": "dataset-version",
+        "schema": 1,
+        "dataset": "wdbc",
+        "number": 3,
+        "owner": "LabMSP",
+        "committed_at": 1_767_225_600_000,
+        "licence": "CC-BY-4.0",
+        "root": root(leaves).hex(),
+        "size": size,
+        "leaf_schema": f"pedigree-record/v{2 if subjects else 1}",
+        "change": "first",
+    }
+    head = {
+        "channel": "pedigree",
+        "kind": "version-bundle",
+        "numbered": numbered,
+        "schema": 1,
+        "version": version,
+        "transaction": {"at": "2026-01-01T00:00:00.000Z", "block": 7, "id": "5f" * 32},
+        "reading": {"media_type": "application/jsonl"} | ({} if numbered else {"id_field": "id"}),
+    }
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    named = b"" if numbered else b"".join(len(each).to_bytes(2, "big") for each in ids) + b"".join(ids)
+    whole = b"".join(
+        (
+            b"\x89PEDBUN\n",
+            (1).to_bytes(2, "big"),
+            len(text).to_bytes(4, "big"),
+            text,
+            size.to_bytes(4, "big"),
+            len(named).to_bytes(4, "big"),
+            named,
+            *rows,
+            bytes(4),
+        )
+    )
+    return {"version": version, "contents": contents, "bundle": (whole + digest(whole)).hex()}
 
 
 def changes() -> Iterator[dict[str, Any]]:

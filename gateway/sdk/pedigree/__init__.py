@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Conflict,
         Disagreement,
         Forbidden,
+        InvalidBundle,
         InvalidEvidence,
         InvalidInput,
         InvalidRequest,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from pedigree.recorded import Recorded
     from pedigree.runs import Run
     from pedigree.uploads import Progress
+    from pedigree.using import Used
+    from pedigree.verifying import verify_copy
 
 __all__ = [
     "CODE_NAMES",
@@ -50,6 +53,7 @@ __all__ = [
     "ConsentVerdict",
     "Disagreement",
     "Forbidden",
+    "InvalidBundle",
     "InvalidEvidence",
     "InvalidInput",
     "InvalidRequest",
@@ -66,6 +70,7 @@ __all__ = [
     "Unavailable",
     "Unmet",
     "Unreachable",
+    "Used",
     "Verdict",
     "digest_file",
     "digest_files",
@@ -73,6 +78,7 @@ __all__ = [
     "parse_evidence",
     "read_evidence",
     "verify_consent",
+    "verify_copy",
     "verify_receipt",
     "verify_record",
 ]
@@ -83,6 +89,7 @@ _NAMES = {
         "Conflict",
         "Disagreement",
         "Forbidden",
+        "InvalidBundle",
         "InvalidEvidence",
         "InvalidInput",
         "InvalidRequest",
@@ -105,6 +112,8 @@ _NAMES = {
     "pedigree.recorded": ("Recorded",),
     "pedigree.runs": ("Run",),
     "pedigree.uploads": ("Progress",),
+    "pedigree.using": ("Used",),
+    "pedigree.verifying": ("verify_copy",),
 }
 """Where each public name is; `make generate` writes the imports and `__all__` above out of it.
 

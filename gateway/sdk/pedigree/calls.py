@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from pedigree.comparisons import ModelComparison
-from pedigree.documents import DatasetComparison
-from pedigree.errors import Disagreement
+from pedigree.errors import AnyComparison, Disagreement
 from pedigree.recorded import Recorded
 from pedigree.transport import Transport
 from pedigree.uploads import Upload
@@ -78,7 +76,7 @@ class Calls:
         )
 
 
-def refuse_difference(report: DatasetComparison | ModelComparison, what: str) -> None:
+def refuse_difference(report: AnyComparison, what: str) -> None:
     """Raise `Disagreement` where the report on `what` says that something differs."""
     if not report["verified"]:
         raise Disagreement(f"{what} differs from what the ledger names", report=report)

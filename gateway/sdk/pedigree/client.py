@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Self
 
 from pedigree.connections import Connections
 from pedigree.consent import ConsentCalls
-from pedigree.datasets import DatasetCalls
 from pedigree.models import ModelCalls
 from pedigree.trainings import RunCalls
 from pedigree.transport import Transport
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Pedigree(ConsentCalls, DatasetCalls, ModelCalls, RunCalls):
+class Pedigree(ConsentCalls, ModelCalls, RunCalls):
     """One organisation's gateway; thread-safe.
 
     Recording methods return once the transaction is committed and valid. Those that take fields also take

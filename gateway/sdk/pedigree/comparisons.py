@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this client says of a comparison that it makes itself; a gateway's is in `documents`."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
 
 
 class ModelComparison(TypedDict):
@@ -14,3 +14,26 @@ class ModelComparison(TypedDict):
     changed: Sequence[str]
     added: Sequence[str]
     removed: Sequence[str]
+
+
+class CopyComparison(TypedDict):
+    """What `verify_copy` answers: how a copy differs from a version, by the ids of the records."""
+
+    dataset: str
+    number: int
+    root: str
+    """The version's, as the ledger has it."""
+    size: int
+    verified: bool
+    columns: Sequence[str]
+    """How the columns differ, a sentence each."""
+    changed: Sequence[str]
+    added: Sequence[str]
+    removed: Sequence[str]
+    moved: Sequence[str]
+    counts: NotRequired[Mapping[str, int]]
+    """How many differ in each way, where not all are named."""
+    copy_root: NotRequired[str]
+    """The root over the records of the copy, in its order; it is `root` where they are the committed ones."""
+    unreadable: NotRequired[str]
+    """Why the records could not be compared under other columns."""

@@ -8,6 +8,8 @@ httpx is imported where a client is made: it takes longer than the rest of the S
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pedigree.errors import Unreachable
@@ -35,11 +37,22 @@ class Connections:
 
     def request(self, method: str, path: str, **request: Any) -> "httpx.Response":
         """Send one request and read the whole answer; raises `Unreachable`."""
+        with self._client() as client:
+            return client.request(method, path, **request)
+
+    @contextmanager
+    def stream(self, method: str, path: str, **request: Any) -> "Iterator[httpx.Response]":
+        """Send one request, and read the answer in the block, piece by piece; raises `Unreachable` there too."""
+        with self._client() as client, client.stream(method, path, **request) as response:
+            yield response
+
+    @contextmanager
+    def _client(self) -> "Iterator[httpx.Client]":
         import httpx
 
         client = self._take()
         try:
-            return client.request(method, path, **request)
+            yield client
         except httpx.HTTPError as exc:
             reason = f"{self.url} does not answer: {str(exc) or type(exc).__name__}"
             raise Unreachable(reason, code="unreachable", retryable=True) from None

@@ -4,14 +4,18 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pedigree.bundles import Bundle
 from pedigree.calls import refuse_difference, segment
+from pedigree.comparisons import CopyComparison
 from pedigree.documents import Activity, Change, Consent, DatasetComparison, DatasetVersion, Derivation, LeafSchema
 from pedigree.documents import Evidence as EvidenceDocument
 from pedigree.evidence import Evidence
 from pedigree.operations import Operations
 from pedigree.proofs import Verdict, verify_record
 from pedigree.recorded import Recorded
+from pedigree.saving import replacing
 from pedigree.uploads import Progress, Upload
+from pedigree.verifying import verify_copy
 
 
 class DatasetCalls(Operations):
@@ -125,6 +129,51 @@ class DatasetCalls(Operations):
         if check:
             refuse_difference(report, f"dataset-version:{dataset}:{number}")
         return report
+
+    def save_bundle(
+        self, dataset: str, number: int, path: Path | str, *, progress: Callable[[Progress], None] | None = None
+    ) -> Path:
+        """Write what checks a copy of a version without its owner to a file; only its owner's gateway has it.
+
+        The file holds the salts and ids of all records and no content. It is as confidential as the records: give it to
+        those who may have a copy. It is there when all of it came, was compared with the ledger and is on the disk;
+        what was at `path` before is replaced then.
+        """
+        watcher = progress or (lambda _: None)
+        version = self.dataset_version(dataset, number)
+        path = Path(path)
+        with replacing(path) as file:
+            self._transport.fetch(
+                f"/v1/datasets/{segment(dataset)}/versions/{number}/bundle",
+                file,
+                lambda done: watcher(Progress("receiving", done)),
+            )
+            file.flush()
+            with Bundle(str(file.name)) as bundle:
+                bundle.check(version, lambda done, records: watcher(Progress("checking", done, bundle.size, records)))
+        return path
+
+    def verify_copy(
+        self,
+        source: Path | str | bytes,
+        bundle: Path | str,
+        *,
+        media_type: str | None = None,
+        id_field: str | None = None,
+        delimiter: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        check: bool = False,
+    ) -> CopyComparison:
+        """Compare a copy of the version that a bundle names with the ledger, by that bundle and without the owner.
+
+        This gateway says what the ledger has; see `pedigree.verify_copy`.
+        """
+        with Bundle(bundle) as opened:
+            version = self.dataset_version(opened.head.dataset, opened.head.number)
+            return verify_copy(
+                source, opened, version=version, media_type=media_type, id_field=id_field, delimiter=delimiter,
+                progress=progress, check=check,
+            )  # fmt: skip
 
     def verify_record(self, evidence: EvidenceDocument, *, root: str | None = None, size: int | None = None) -> Verdict:
         """Check evidence against the version that it names, as this gateway has it from the ledger.

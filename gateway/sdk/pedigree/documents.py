@@ -547,6 +547,8 @@ class DatasetComparison(TypedDict):
     transaction: NotRequired["Transaction"]
     verified: bool
     store_complete: NotRequired[bool]
+    copy_root: NotRequired[str]
+    """The root over the records of the copy, in its order."""
     unreadable: NotRequired[str]
     """Why the records could not be compared under other columns."""
     counts: NotRequired["DifferenceCounts"]

@@ -15,6 +15,7 @@ PedigreeError
 ├─ Unreachable          no gateway answered
 ├─ Disagreement         what was checked differs from the ledger; `report` says where
 │  └─ InvalidEvidence   a file does not prove what it says
+├─ InvalidBundle        a bundle is damaged, or not of the version on the ledger: nothing was compared
 └─ InvalidInput         an argument that will not be recorded; nothing was sent (also a ValueError)
 
 `code` tells apart what one class holds. The `pedigree` command has an exit code for each class below PedigreeError.
@@ -25,8 +26,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
-from pedigree.comparisons import ModelComparison
+from pedigree.comparisons import CopyComparison, ModelComparison
 from pedigree.documents import UNMET, DatasetComparison, Facts
+
+AnyComparison = DatasetComparison | CopyComparison | ModelComparison
 
 
 class PedigreeError(Exception):
@@ -109,15 +112,13 @@ class Unreachable(PedigreeError):
 class Disagreement(PedigreeError):
     """What was checked is not what the ledger names; `report` says what differs."""
 
-    def __init__(
-        self, detail: str, *, code: str = "disagrees", report: DatasetComparison | ModelComparison | None = None
-    ) -> None:
+    def __init__(self, detail: str, *, code: str = "disagrees", report: AnyComparison | None = None) -> None:
         super().__init__(detail, code=code, facts=cast("Facts | None", report))
 
     @property
-    def report(self) -> DatasetComparison | ModelComparison:
-        """What `verify_dataset` and `verify_model` answer; empty where something else was checked."""
-        return cast("DatasetComparison | ModelComparison", self.facts)
+    def report(self) -> AnyComparison:
+        """What `verify_dataset`, `verify_copy` and `verify_model` answer; empty where something else was checked."""
+        return cast("AnyComparison", self.facts)
 
 
 class InvalidEvidence(Disagreement):
@@ -125,6 +126,13 @@ class InvalidEvidence(Disagreement):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, code="invalid-evidence")
+
+
+class InvalidBundle(PedigreeError):
+    """A bundle cannot be used: it is cut off, altered or of another version, and says nothing about any copy."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, code="invalid-bundle")
 
 
 class InvalidInput(PedigreeError, ValueError):

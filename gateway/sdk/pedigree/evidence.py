@@ -254,24 +254,24 @@ class Fields:
     def expect(self, name: str, *wanted: str) -> None:
         """Refuse a field that does not hold one of these texts."""
         if self.text(name) not in wanted:
-            self._refuse(name, " or ".join(repr(each) for each in wanted))
+            self.refuse(name, " or ".join(repr(each) for each in wanted))
 
     def text(self, name: str) -> str:
         found = self._get(name)
         if not isinstance(found, str) or not _is_unicode(found):
-            self._refuse(name, "text")
+            self.refuse(name, "text")
         return found
 
     def matching(self, name: str, pattern: str, what: str) -> str:
         found = self.text(name)
         if re.fullmatch(pattern, found) is None:
-            self._refuse(name, what)
+            self.refuse(name, what)
         return found
 
     def number(self, name: str, *, least: int = 0, most: int = _LARGEST_NUMBER) -> int:
         found = self._get(name)
         if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
-            self._refuse(name, f"a whole number from {least} to {most}")
+            self.refuse(name, f"a whole number from {least} to {most}")
         return found
 
     def digest(self, name: str) -> bytes:
@@ -281,9 +281,9 @@ class Fields:
         try:
             found = base64.b64decode(self.text(name), validate=True)
         except ValueError:
-            self._refuse(name, "base64")
+            self.refuse(name, "base64")
         if size is not None and len(found) != size:
-            self._refuse(name, f"base64 of {size} bytes")
+            self.refuse(name, f"base64 of {size} bytes")
         return found
 
     def path(self, name: str) -> tuple[bytes, ...]:
@@ -294,18 +294,18 @@ class Fields:
     def texts(self, name: str, most: int, allowed: Callable[[str], object]) -> tuple[str, ...]:
         found = self._get(name)
         if not isinstance(found, list) or len(found) > most:
-            self._refuse(name, f"a list of at most {most}")
+            self.refuse(name, f"a list of at most {most}")
         if not all(isinstance(each, str) and _is_unicode(each) and allowed(each) for each in found):
-            self._refuse(name, "a list of texts of the right form")
+            self.refuse(name, "a list of texts of the right form")
         return tuple(found)
 
     def inner(self, name: str, names: str | None = None, optional: str = "") -> "Fields":
         found = self._get(name)
         if not isinstance(found, dict):
-            self._refuse(name, "an object")
+            self.refuse(name, "an object")
         fields = Fields(found, f"{self._place}/{name}", names, optional, self._kind)
         if "schema" in (names or "schema").split() and not is_schema(found.get("schema")):
-            fields._refuse("schema", str(SCHEMA))
+            fields.refuse("schema", str(SCHEMA))
         return fields
 
     def _get(self, name: str) -> Any:
@@ -313,7 +313,8 @@ class Fields:
             raise InvalidEvidence(f"the field {self._place}/{name} is missing")
         return self.value[name]
 
-    def _refuse(self, name: str, wanted: str) -> NoReturn:
+    def refuse(self, name: str, wanted: str) -> NoReturn:
+        """Say what a field must be."""
         raise InvalidEvidence(f"the field {self._place}/{name} must be {wanted}")
 
 

@@ -62,12 +62,13 @@ def _unchanged_digest(path: Path) -> str:
         before = os.fstat(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     after = path.stat(follow_symlinks=False)
-    if _identity(before) != _identity(after):
+    if identity(before) != identity(after):
         raise ValueError(f"{path} was changed while it was read")
     return digest
 
 
-def _identity(status: os.stat_result) -> tuple[int, ...]:
+def identity(status: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from another one, and from itself before it was written to."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -7,6 +7,7 @@ import platform
 import re
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import distributions
@@ -20,11 +21,13 @@ from pedigree.files import digest_code
 from pedigree.folders import ignored_in_code
 from pedigree.numbers import as_number, plain_value
 from pedigree.saving import replace_key, save_run
+from pedigree.using import Snapshot, Used, is_unchanged, snapshot, split_reference
 
 if TYPE_CHECKING:
     from pedigree.documents import Code as CodeRecord
     from pedigree.documents import Environment, Found, InputRole, Metric, Parameter, RecordRun, RunInput, TrainingRun
     from pedigree.recorded import Recorded
+    from pedigree.uploads import Progress
 
 Code = Path | str | Mapping[str, object] | None
 FOUND = ("verified", "unverified", "differs")
@@ -55,6 +58,7 @@ class Run:
         folder: Path,
         save: "Callable[[str, RecordRun], Recorded[TrainingRun]]",
         purpose: str | None = None,
+        compare: "Callable[..., Used] | None" = None,
     ) -> None:
         self.name = rules.check_name(name, "the run's name")
         self.recorded: Recorded[TrainingRun] | None = None
@@ -73,6 +77,9 @@ class Run:
         self._folder = folder.absolute()
         self._key = str(uuid.uuid4())
         self._save = save
+        self._compare = compare
+        self._read: list[tuple[RunInput, Used, Snapshot]] = []
+        """The inputs that were compared, and what was there then."""
         self._started = self._clock = 0
         self._logged = False
         self._unsaved: OSError | None = None
@@ -127,12 +134,69 @@ class Run:
             found: what comparing the copy with the ledger came to: `verified`, `unverified` or `differs`.
         """
         entry = check_input(version, root, role, selection, found)
-        read = selection or version
+        self._refuse_repeated(selection or version, role)
+        self._inputs.append(entry)
+
+    def use(
+        self,
+        reference: str,
+        path: Path | str,
+        *,
+        role: str = "train",
+        bundle: Path | str | None = None,
+        media_type: str | None = None,
+        id_field: str | None = None,
+        delimiter: str | None = None,
+        progress: "Callable[[Progress], None] | None" = None,
+    ) -> Used:
+        """Compare what the training reads with a data set version, or a selection from it, and note what was found.
+
+        With a bundle from the owner it is compared here, with what this gateway says of the ledger; without one by this
+        gateway, if the records are its organisation's. Where neither can, the run says `unverified`. A copy that
+        differs is noted with its own root, and may be used all the same: the answer says what differs. When the block
+        ends, what was changed after it was compared is noted as `unverified`, and warned of.
+
+        Args:
+            reference: such as `dataset-version:wdbc:1` or `selection:wdbc:1:training`, whose records are those of its
+                version in that one's order, without the others.
+            path: the file, or the folder whose files are the records.
+            bundle: what `Pedigree.save_bundle` has written, of the version.
+            media_type: what the file's name says, by default; `id_field` and `delimiter`: as it was committed.
+
+        Raises `InvalidInput` for what is an input already, `InvalidBundle`, `UnreadableRecords`, `Disagreement` for a
+        copy under columns by which no record can be distinguished, and `ValueError` for a file that changes while
+        it is read.
+        """
+        path = Path(path)
+        version, selection = split_reference(reference)
+        rules.check_version(version, "dataset-version", "an input")
+        self._refuse_repeated(reference, rules.check_role(role, f"input {version}"))
+        if self._compare is None:
+            raise ValueError("a run that no client made can compare nothing")
+        before = snapshot(path)
+        used = self._compare(
+            version, selection, path, bundle=bundle, media_type=media_type, id_field=id_field, delimiter=delimiter,
+            progress=progress,
+        )  # fmt: skip
+        if not is_unchanged(path, before):
+            raise ValueError(f"{path} was changed while it was read")
+        self.log_input(version, used.root, role, selection=selection, found=used.found)
+        self._read.append((self._inputs[-1], used, before))
+        return used
+
+    def _refuse_repeated(self, read: str, role: str) -> None:
         if any((used.get("selection", used["version"]), used["role"]) == (read, role) for used in self._inputs):
             raise InvalidInput(f"{read} is an input for {role} already", field="inputs")
         if len(self._inputs) == rules.MOST_INPUTS:
             raise InvalidInput(f"a run names at most {rules.MOST_INPUTS} inputs", field="inputs")
-        self._inputs.append(entry)
+
+    def _doubt_what_changed(self) -> None:
+        """Nobody has compared what was written after it was compared."""
+        for entry, used, before in self._read:
+            if entry.get("found") == "verified" and not is_unchanged(used.path, before):
+                entry["found"] = "unverified"
+                said = f"{used.path} was changed after it was compared; the run says that it is unverified"
+                warnings.warn(said, stacklevel=3)
 
     def __enter__(self) -> Self:
         self._started, self._clock = time.time_ns(), time.monotonic_ns()
@@ -141,6 +205,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._doubt_what_changed()
         fields = self._fields()
         if error is not None:
             if self._logged:

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs in files: what is kept of a run until it is recorded, so that no end of a program loses it."""
+"""Files that are whole or not there: what is kept of a run until it is recorded, and what a gateway sends.
+
+A run is kept so that no end of a program loses it.
+"""
 
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from pedigree.errors import InvalidInput
 
@@ -51,6 +56,33 @@ def read_run(path: Path | str) -> tuple[str, str | None, dict[str, object]]:
     if not isinstance(saved, dict) or not isinstance(saved.get("run"), str):
         raise InvalidInput(f"{path} is not a saved run: it must be an object that names its run", field=str(path))
     return saved.pop("run"), saved.pop("idempotency_key", None), saved
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` when the block ends without an error, and then survives a power cut.
+
+    Until then it is beside it, with a name that ends with `.part`; an error removes it. Only its owner may read it.
+    Raises `OSError`, before anything is written where `path` is a folder or its folder is not there.
+    """
+    path = path.absolute()
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name the file to write")
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.", suffix=".part", delete=False) as file:
+        part = Path(file.name)
+        try:
+            yield cast("BinaryIO", file.file)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    try:
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
 
 
 def _write(folder: Path, name: str, text: str) -> Path:

@@ -3,26 +3,30 @@
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from pedigree import rules
 from pedigree.calls import Fields, version_of
+from pedigree.comparisons import CopyComparison
+from pedigree.datasets import DatasetCalls
 from pedigree.documents import Code as CodeDocument
-from pedigree.documents import Environment, Evaluation, RunInput, TrainingRun
+from pedigree.documents import DatasetComparison, Environment, Evaluation, RunInput, TrainingRun
 from pedigree.errors import Conflict, Disagreement, InvalidInput, NotFound
 from pedigree.numbers import as_number, plain_value
-from pedigree.operations import Operations
 from pedigree.recorded import Recorded
 from pedigree.runs import Code, Run, code_of, environment_of
 from pedigree.saving import read_run
+from pedigree.uploads import Progress
+from pedigree.using import Used, judged
+from pedigree.verifying import verify_copy
 
 Values = Mapping[str, object] | Sequence[Mapping[str, object]] | None
 """Values by their names: a mapping, or objects of `name`, `value` and, of a metric, `step`."""
 
 
-class RunCalls(Operations):
+class RunCalls(DatasetCalls):
     """Calls that record runs and evaluations."""
 
     def record_run(
@@ -109,6 +113,7 @@ class RunCalls(Operations):
             purpose=purpose,
             folder=Path() if save_in is None else Path(save_in),
             save=lambda key, fields: self._record_run(run.name, fields, key),
+            compare=self._compare,
         )
         if name is not None:
             self._refuse_taken(name)
@@ -160,6 +165,41 @@ class RunCalls(Operations):
             read = selection or entry["version"]
             raise Disagreement(f"{read} has the root {recorded}, not {root}", code="artifact-altered")
         return cast("RunInput", {"role": "train", "root": root, **entry})
+
+    def _compare(
+        self,
+        version: str,
+        selection: str | None,
+        path: Path,
+        *,
+        bundle: Path | str | None,
+        media_type: str | None,
+        id_field: str | None,
+        delimiter: str | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> Used:
+        """A copy beside a version or a selection from it, by a bundle or by this gateway."""
+        name, number = version_of(version, "dataset-version")
+        entry = self.dataset_version(name, number)
+        recorded = entry["record"]["root"]
+        if selection is not None:
+            recorded = self.selection(name, number, selection.rpartition(":")[2])["record"]["root"]
+        report: CopyComparison | DatasetComparison | None
+        if bundle is not None:
+            report = verify_copy(
+                path, bundle, version=entry, media_type=media_type, id_field=id_field, delimiter=delimiter,
+                progress=progress,
+            )  # fmt: skip
+        else:
+            try:
+                report = self.verify_dataset(
+                    name, number, path, media_type=media_type, id_field=id_field, delimiter=delimiter, progress=progress
+                )
+            except NotFound as exc:
+                if exc.code != "records-not-held":
+                    raise
+                report = None
+        return judged(path, report, recorded, selected=selection is not None)
 
     def _parent(self, reference: str) -> None:
         name, number = version_of(reference, "model-version")

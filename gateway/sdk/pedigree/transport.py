@@ -4,13 +4,16 @@
 import random
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pedigree.connections import Connections
 from pedigree.errors import OutcomeUnknown, PedigreeError, Unavailable, Unreachable, from_problem
 from pedigree.uploads import Progress, Upload
+
+if TYPE_CHECKING:
+    import httpx
 
 Json = dict[str, Any]
 _FIRST_PAUSE = 0.1
@@ -64,6 +67,27 @@ class Transport:
         request = {"params": dict(query), "headers": {**headers, **upload.headers}, "content": upload.pieces}
         return self._patiently("POST", path, deadline=deadline, **request).body
 
+    def fetch(self, path: str, file: BinaryIO, watch: Callable[[int], None]) -> None:
+        """Read an answer into a file, from its beginning again after a lost connection; `watch` is given its bytes."""
+        headers = {"Min-Ledger-Height": str(self._height)} if self._height else {}
+
+        def once(remaining: float) -> tuple[Received | PedigreeError, float]:
+            file.seek(0)
+            file.truncate()
+            try:
+                with self._connections.stream("GET", path, timeout=remaining, headers=headers) as response:
+                    if response.status_code >= 400:
+                        response.read()
+                        return _received(response)
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+                        watch(file.tell())
+            except Unreachable as error:
+                return error, 0.0
+            return Received(response.status_code, {}, response.headers), 0.0
+
+        self._repeated(once, None)
+
     def record(self, path: str, key: str | None, *, upload: Upload | None = None, **request: Any) -> Received:
         """A POST that records, exactly once; waits for the outcome of what was accepted for later.
 
@@ -115,10 +139,16 @@ class Transport:
 
     def _patiently(self, method: str, path: str, *, deadline: float | None = None, **request: Any) -> Received:
         """Repeat what may be repeated: every request here is either a read or carries a key."""
+        return self._repeated(lambda remaining: self._once(method, path, remaining, request), deadline)
+
+    def _repeated(
+        self, once: Callable[[float], tuple[Received | PedigreeError, float]], deadline: float | None
+    ) -> Received:
+        """Do something with so many seconds left, until it is answered or time is up."""
         deadline = time.monotonic() + self._timeout if deadline is None else deadline
         pause = _FIRST_PAUSE
         while True:
-            error, wait = self._once(method, path, deadline, request)
+            error, wait = once(max(0.1, deadline - time.monotonic()))
             if isinstance(error, Received):
                 return error
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -128,20 +158,24 @@ class Transport:
             time.sleep(wait)
 
     def _once(
-        self, method: str, path: str, deadline: float, request: Mapping[str, Any]
+        self, method: str, path: str, remaining: float, request: Mapping[str, Any]
     ) -> tuple[Received | PedigreeError, float]:
-        remaining = max(0.1, deadline - time.monotonic())
         if callable(request.get("content")):  # a body in pieces, which are made anew for each attempt
             request = {**request, "content": request["content"]()}
         try:
             response = self._connections.request(method, path, timeout=remaining, **request)
         except Unreachable as error:
             return error, 0.0
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if response.status_code < 400 and isinstance(body, dict):
-            return Received(response.status_code, body, response.headers), 0.0
-        after = response.headers.get("Retry-After", "")
-        return from_problem(response.status_code, body), float(after) if after.isdecimal() else 0.0
+        return _received(response)
+
+
+def _received(response: "httpx.Response") -> tuple[Received | PedigreeError, float]:
+    """A successful answer, or the error for another one and how long to wait before it is asked again."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if response.status_code < 400 and isinstance(body, dict):
+        return Received(response.status_code, body, response.headers), 0.0
+    after = response.headers.get("Retry-After", "")
+    return from_problem(response.status_code, body), float(after) if after.isdecimal() else 0.0

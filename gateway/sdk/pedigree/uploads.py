@@ -27,13 +27,13 @@ class Progress:
 
     stage: str
     """`hashing` (the files of a folder), `sending`, then what the gateway says: `reading` (and hashing records), then
-    `recording` (the transaction)."""
+    `recording` (the transaction). Of a bundle `receiving` and `checking`, and `comparing` of a copy with it."""
     done: int = 0
-    """Bytes that were sent, or that the gateway has read."""
+    """Bytes that were sent or received, or that were read."""
     total: int = 0
-    """The size of the file in bytes."""
+    """The size of the file in bytes; 0 where it is not known yet."""
     records: int = 0
-    """Records that the gateway has hashed."""
+    """Records that were hashed."""
     operation: str | None = None
     """The gateway's operation, once it has accepted the file: `GET /v1/operations/{operation}`."""
 

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles: files with which anybody who has a copy of a data set version checks it, without its owner.
+
+Strangers write such files. A bundle is read within bounds and believed in nothing: every leaf is computed from it, and
+only where they lead to the root that the ledger has for the version is anything in it used. Then each record's id, salt
+and digest are those that were committed to. `docs/records.md` in the repository has the layout.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from pedigree.bundled import LEAVES, BundledRecords, Source, Watch
+from pedigree.errors import InvalidBundle, InvalidEvidence
+from pedigree.evidence import LARGEST_FILE, Columns, Fields, escaped, parse_evidence
+from pedigree.files import identity
+from pedigree.given import given_record
+from pedigree.recordfiles import Reading
+
+KIND: Final = "version-bundle"
+MAGIC: Final = b"\x89PEDBUN\n"
+FORMAT: Final = 1
+LARGEST_HEAD: Final = LARGEST_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class BundleHead:
+    """What a bundle says of itself; until it is checked, nothing but that."""
+
+    channel: str
+    dataset: str
+    number: int
+    version: Mapping[str, Any]
+    """The ledger's record as the bundle has it."""
+    numbered: bool
+    """Whether the ids of the records are `1`, `2`, …"""
+    reading: Reading | None
+    """How the committed file was read; None where the bundle does not say."""
+
+    @property
+    def reference(self) -> str:
+        """How other records name the version."""
+        return f"dataset-version:{self.dataset}:{self.number}"
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        """Take the head of a bundle apart; raises `InvalidEvidence` that names the field."""
+        whole = Fields(parse_evidence(content), "", None)
+        whole.expect("kind", KIND)
+        version = whole.inner("version")
+        version.expect("kind", "dataset-version")
+        if not isinstance(whole.value.get("numbered"), bool):
+            whole.refuse("numbered", "true or false")
+        return cls(
+            channel=whole.text("channel"),
+            dataset=version.text("dataset"),
+            number=version.number("number", least=1),
+            version=version.value,
+            numbered=whole.value["numbered"],
+            reading=_reading(Fields(whole.value["reading"], "/reading", None)) if whole.has("reading") else None,
+        )
+
+
+def _reading(said: Fields) -> Reading:
+    if not isinstance(said.value, dict):
+        raise InvalidEvidence("the field /reading must be an object")
+    return Reading(
+        said.text("media_type"),
+        said.text("id_field") if said.has("id_field") else None,
+        said.matching("delimiter", "[,;\t|]", "one of , ; tab |") if said.has("delimiter") else None,
+        said.texts("fields", LARGEST_HEAD, lambda _: True) if said.has("fields") else (),
+    )
+
+
+class Bundle:
+    """A bundle in a file, which stays open until this is closed; raises `InvalidBundle` and `OSError`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not stat.S_ISREG(self.path.stat().st_mode):  # to open a pipe would wait for its writer
+            raise InvalidBundle(f"{self.path} is not a plain file")
+        self._file = self.path.open("rb")
+        try:
+            status = os.fstat(self._file.fileno())
+            self.size = status.st_size
+            """Bytes."""
+            self._before = identity(status)
+            source = Source(self._file, str(self.path))
+            self.head = self._read_head(source)
+            self._source = source
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read_head(self, source: "Source") -> BundleHead:
+        if source.file.read(len(MAGIC)) != MAGIC:
+            raise InvalidBundle(f"{self.path} is not a bundle: it begins with other bytes than one")
+        source.noted(MAGIC)
+        number, length = source.unpacked(">HI", "in its head")
+        if number != FORMAT:
+            raise InvalidBundle(f"{self.path} is a bundle of format {number}; this program reads format {FORMAT}")
+        if length > LARGEST_HEAD:
+            raise InvalidBundle(f"{self.path}: its head is larger than {LARGEST_HEAD >> 20} MiB")
+        try:
+            return BundleHead.of(source.exactly(length, "in its head"))
+        except InvalidEvidence as exc:
+            raise InvalidBundle(f"{self.path}: in its head, {exc.detail}") from None
+
+    def check(self, version: Mapping[str, Any], watch: Watch | None = None) -> "BundledRecords":
+        """Read all of it, and show that its records are those under the root of the version; once.
+
+        Args:
+            version: the ledger's answer for the version that the bundle names (`Pedigree.dataset_version`), or the
+                record in it. Root, size, leaves and columns are taken from there and not from the bundle.
+        """
+        recorded = given_record(version, "dataset-version", "data set version")
+        self._refuse_another(recorded)
+        kind = LEAVES.get(str(recorded.get("leaf_schema")))
+        if kind is None:
+            raise InvalidBundle(
+                f"{self.path}: leaves of the schema {escaped(str(recorded.get('leaf_schema')))} are new"
+            )
+        records = BundledRecords(self._file, kind, numbered=self.head.numbered)
+        records.load(self._source, int(recorded["size"]), watch or (lambda _bytes, _records: None))
+        if records.root != recorded["root"]:
+            raise InvalidBundle(
+                f"{self.path}: its records lead to the root {records.root}, and the ledger has {recorded['root']}: "
+                f"it was altered, or is not of {self.head.reference}"
+            )
+        header = recorded.get("header")
+        if header is not None and self._header() not in (None, header):
+            raise InvalidBundle(f"{self.path}: it names other columns than the version commits to")
+        return records
+
+    def refuse_change(self) -> None:
+        """Raise `InvalidBundle` where the file is not the one that was opened, or was written to since."""
+        if identity(os.fstat(self._file.fileno())) != self._before:
+            raise InvalidBundle(f"{self.path} was changed while it was read")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _header(self) -> str | None:
+        """The digest of the columns that it names; None where it names none."""
+        reading = self.head.reading
+        if reading is None or reading.delimiter is None or not reading.fields:
+            return None
+        return Columns(reading.delimiter, reading.fields).digest
+
+    def _refuse_another(self, recorded: Mapping[str, Any]) -> None:
+        named = f"dataset-version:{recorded.get('dataset')}:{recorded.get('number')}"
+        if named != self.head.reference:
+            raise InvalidBundle(f"{self.path} is of {escaped(self.head.reference)}, and not of {escaped(named)}")
+        for name in sorted({*self.head.version, *recorded}):
+            # A member without a value may be left out.
+            if self.head.version.get(name) != recorded.get(name):
+                raise InvalidBundle(
+                    f"{self.path} says something else of {escaped(name)!r} than the ledger has of "
+                    f"{self.head.reference}: it is of another ledger, or was altered"
+                )

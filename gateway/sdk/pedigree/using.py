@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training reads, beside what the ledger commits to: verified, unverified, or another one than the recorded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pedigree.errors import Disagreement, InvalidInput
+from pedigree.files import identity
+from pedigree.folders import list_files
+
+if TYPE_CHECKING:
+    from pedigree.comparisons import CopyComparison
+    from pedigree.documents import DatasetComparison, Found
+
+_RECORDS: Final = ("changed", "added", "removed", "moved")
+
+Snapshot = tuple[tuple[object, ...], ...]
+"""What tells the files at a path from others, and from themselves before they were written to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A copy of data that a run reads, and what comparing it with the ledger came to."""
+
+    path: Path
+    """The file, or the folder of files."""
+    found: "Found"
+    """`verified`, `differs`, or `unverified` where nothing could compare it."""
+    root: str
+    """The root that was found in the copy; it is `recorded` unless the copy differs."""
+    recorded: str
+    """The root of the version or of the selection, as the ledger has it."""
+    report: "CopyComparison | DatasetComparison | None" = None
+    """What differs, beside the whole version; None where nothing was compared."""
+
+    @property
+    def columns(self) -> list[str]:
+        """How the columns of the copy differ from those of the version, a sentence each."""
+        return [] if self.report is None else [*self.report["columns"]]
+
+
+def judged(path: Path, report: "CopyComparison | DatasetComparison | None", recorded: str, *, selected: bool) -> Used:
+    """What a comparison of a copy with a version comes to.
+
+    Args:
+        recorded: the root that the copy should have.
+        selected: whether that is the root of a selection, which has some of the version's records, in their order.
+
+    Raises `Disagreement` for a copy that has no root, because under its columns no record could be distinguished.
+    """
+    if report is None:
+        return Used(path, "unverified", recorded, recorded)
+    root = report.get("copy_root")
+    if root is None:
+        reason = report.get("unreadable", "the gateway does not say which root it has")
+        raise Disagreement(f"{path} cannot be compared: {reason}", report=report)
+    same = root == recorded if selected else not any(report[kind] for kind in _RECORDS)
+    if not same or report["columns"]:
+        return Used(path, "differs", root, recorded, report)
+    # Nothing of the copy differs, so what does is the owner's own store, and that shows nothing then.
+    store = report["verified"] or (selected and not _is_damaged(report))
+    return Used(path, "verified" if store else "unverified", root, recorded, report)
+
+
+def _is_damaged(report: "CopyComparison | DatasetComparison") -> bool:
+    return bool(report.get("altered_in_store")) or report.get("store_complete") is False
+
+
+def snapshot(path: Path) -> Snapshot:
+    """What is at a path now; raises `OSError`, and `ValueError` for what is not a plain file or a folder of such."""
+    return tuple((each.path, *identity(each.file.stat())) for each in list_files(path, ()))
+
+
+def is_unchanged(path: Path, before: Snapshot) -> bool:
+    """Whether what is at a path is what was there; what is gone cannot be said to be."""
+    try:
+        return snapshot(path) == before
+    except (OSError, ValueError):
+        return False
+
+
+def split_reference(reference: str) -> tuple[str, str | None]:
+    """The version, and the selection from it where the reference is to one; raises `InvalidInput`."""
+    parts = str(reference).split(":")
+    if len(parts) == 4 and parts[0] == "selection":
+        return f"dataset-version:{parts[1]}:{parts[2]}", reference
+    if len(parts) != 3 or parts[0] != "dataset-version":
+        raise InvalidInput(
+            f"{str(reference)[:80]!r} is neither 'dataset-version:name:1' nor 'selection:name:1:part'", field="inputs"
+        )
+    return reference, None

@@ -97,16 +97,6 @@ class Linked:
     """How many of all are of each kind of reference."""
 
 
-@dataclass(frozen=True, slots=True)
-class Climb:
-    """The ancestors of an artifact, nearest first, each with what is one step nearer to it."""
-
-    height: int
-    as_of: int
-    below: Mapping[str, str]
-    complete: bool
-
-
 class LineageGraph(Protocol):
     """The lineage in memory: what is walked over as a whole.
 
@@ -122,8 +112,4 @@ class LineageGraph(Protocol):
         Stages are those of the height `as_of`, but for quarantines that had lapsed at `instant`, in milliseconds since
         1970.
         """
-        ...
-
-    def climb(self, of: str, *, as_of: int | None, most: int) -> Climb:
-        """What an artifact was made from, at most so many."""
         ...

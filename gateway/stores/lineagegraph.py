@@ -27,7 +27,7 @@ from chaincode.domain.lineage import LONGEST_PATH, REPLACES
 from chaincode.domain.policy import Stage
 from chaincode.domain.taint import Cause
 from gateway.services.ports import ReadModel, Unavailable
-from gateway.services.walks import Climb, Linked, Mark, Standing, Walked
+from gateway.services.walks import Linked, Mark, Standing, Walked
 
 WAIT: Final = 5.0
 """Seconds that a question waits for a graph that is being read."""
@@ -135,25 +135,6 @@ class LineageGraph:
                     )
                 )
             return Linked(height, at, tuple(items), whole, len(ends) - 1, kinds)
-
-    def climb(self, of: str, *, as_of: int | None, most: int) -> Climb:
-        with self._current() as height:
-            at = height if as_of is None else min(as_of, height)
-            node = self._number.get(of)
-            if node is None:
-                return Climb(height, at, {}, complete=True)
-            below: dict[int, int] = {node: node}
-            waiting, complete = [node], True
-            for here in waiting:  # grows while it is walked over
-                for above in sorted(self._up.next(here, at)):
-                    if above in below:
-                        continue
-                    if len(below) > most:
-                        complete = False
-                        break
-                    below[above] = here
-                    waiting.append(above)
-            return Climb(height, at, {self._names[a]: self._names[b] for a, b in below.items() if a != node}, complete)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -188,3 +188,68 @@ def test_a_peer_that_cannot_be_asked_is_a_listed_problem(api: Any, path: str) ->
     refused = api.get(f"/v1/{path}?from=ledger")
     assert (refused.status_code, refused.json["code"]) == (503, "peer-unavailable")
     assert refused.headers["Retry-After"]
+
+
+# --- Lineage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("inbox?kind=edge", "kind"),
+        ("inbox?owner=A%20B", "owner"),
+        ("inbox?since=soon", "since"),
+        ("lineage/model-version:net:1/edges?kind=run", "kind"),
+        ("lineage/model-version:net:1/edges?relation=X", "relation"),
+        ("lineage/model-version:net:1/licence?as_of=99", "as_of"),
+        ("lineage/model-version:net:1/licence?limit=10001", "limit"),
+    ],
+)
+def test_a_question_about_lineage_that_cannot_be_understood_is_refused_by_name(
+    filled: Any, path: str, parameter: str
+) -> None:
+    refused = filled.get(f"/v1/{path}")
+    assert (refused.status_code, refused.json["code"]) == (400, "invalid-parameter")
+    assert refused.json["facts"] == {"parameter": parameter}
+
+
+@pytest.mark.parametrize(
+    ("reference", "status", "code"),
+    [("model:net", 422, "invalid-field"), ("model-version:net:9", 404, "not-found"), ("net", 422, "invalid-field")],
+)
+def test_only_a_version_that_is_there_has_an_effective_licence(
+    filled: Any, reference: str, status: int, code: str
+) -> None:
+    refused = filled.get(f"/v1/lineage/{reference}/licence")
+    assert (refused.status_code, refused.json["code"]) == (status, code)
+    assert filled.get("/v1/lineage/model-version:net:1/licence").json["licence"] == "MIT"
+
+
+def test_the_inbox_is_filtered_and_counted_over_http(api: Any) -> None:
+    standing = {"kind": "artifact-stage", "schema": 1, "owner": "HospitalMSP", "digest": CARD, "stage": "submitted",
+                "since": 1, "round": 1}  # fmt: skip
+    names = ("model-version:net:1", "dataset-version:d:1")
+    record(api, *({**standing, "artifact": each} for each in names))
+    members = [{"organisation": each, "roles": []} for each in ("HospitalMSP", "LabMSP")]
+    rules = [{"artifact_kind": each.partition(":")[0], "threshold": 1, "stage": "approved"} for each in names]
+    policy = {"number": 1, "set_at": 1, "amendment_threshold": 1, "amendment_roles": [], "members": members}
+    record(api, {"kind": "policy", "schema": 1, **policy, "rules": rules})
+    for more, found in (("", names), ("?kind=model-version", names[:1]), ("?name=d", names[1:]), ("?owner=LabMSP", ())):
+        answer = api.get(f"/v1/inbox{more}").json
+        assert [item["artifact"] for item in answer["items"]] == list(found)
+        assert (answer["count"], answer["count_exact"]) == (len(found), True)
+
+
+def test_the_edges_of_an_artifact_are_filtered_over_http(filled: Any) -> None:
+    edge = {"kind": "edge", "schema": 1, "parent": "model-version:net:1", "relation": "merged"}
+    record(
+        filled, {**edge, "child": "model-version:net:2"}, {**edge, "child": "evaluation:e-1", "relation": "evaluated"}
+    )
+    path = "/v1/lineage/model-version:net:1/edges?direction=down"
+    for more, children in (
+        ("", ["model-version:net:2", "evaluation:e-1"]),
+        ("&kind=evaluation", ["evaluation:e-1"]),
+        ("&relation=merged", ["model-version:net:2"]),
+        ("&relation=merged&kind=evaluation", []),
+    ):
+        assert names(filled.get(path + more), "child") == children

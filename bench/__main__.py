@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import clients, embedded, endurance, finding, intake, lineage, noderest, records, rest, uploads
+from bench import clients, consent, embedded, endurance, finding, intake, lineage, noderest, records, rest, uploads
 from bench.measure import Metric, record
 
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
@@ -29,11 +29,12 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "finding": finding.measure,
     "node-rest": noderest.measure,
     "uploads": uploads.measure,
+    "consent": consent.measure,
     "intake": intake.measure,
     "lineage": lineage.measure,
     "endurance": endurance.measure,
 }
-BY_NAME_ONLY = ("uploads", "intake", "lineage", "endurance")
+BY_NAME_ONLY = ("uploads", "intake", "consent", "lineage", "endurance")
 """Take minutes, and a quarter of an hour and more."""
 
 
@@ -52,6 +53,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one timed run")
     parser.add_argument("--rows", type=int, default=intake.ROWS, help="rows of the files of the suite intake")
     parser.add_argument("--nodes", type=int, default=lineage.NODES, help="artifacts in the suite lineage")
+    parser.add_argument(
+        "--subjects", type=int, default=consent.SUBJECTS, help="subjects in the map of the suite consent"
+    )
     options = parser.parse_args()
     console = Console()
     if options.ledger == "fabric" and not fabric_present():
@@ -62,6 +66,7 @@ def main() -> None:
         **SUITES,
         "intake": partial(intake.measure, rows=options.rows),
         "lineage": partial(lineage.measure, nodes=options.nodes),
+        "consent": partial(consent.measure, subjects=options.subjects),
     }
     found: list[Metric] = []
     for name in options.only or [suite for suite in SUITES if suite not in BY_NAME_ONLY]:

@@ -108,10 +108,11 @@ class Crown:
     def over(cls, subtrees: Iterable[tuple[int, bytes, int]]) -> "Crown":
         """The crown over these subtrees: the place of each, its hash and how many leaves are in it."""
         crown = cls()
+        level: list[int] = []
         for place, digest, size in subtrees:
             crown._set(PLACES + place, digest, size)
-        for node in range(PLACES - 1, 0, -1):
-            crown._join(node)
+            level.append(PLACES + place)
+        crown._join_above(level)
         return crown
 
     @property
@@ -155,6 +156,12 @@ class Crown:
             siblings.append(self.hash_of(node ^ 1))
         below = descend(leaves_of(place), reference, DEPTH)
         return Path((*siblings, *below.siblings), below.terminal)
+
+    def _join_above(self, level: Iterable[int]) -> None:
+        """Compute every node above these, which are all on one level, each once."""
+        while level := {node >> 1 for node in level} - {0}:
+            for node in level:
+                self._join(node)
 
     def _only(self, node: int, leaves_of: Callable[[int], Sequence[Leaf]]) -> Leaf | None:
         """The one leaf below a node, where there is any."""

@@ -12,9 +12,8 @@ from typing import Final
 
 from gateway.api.rows import Answer, Body, Operation, Parameter, Verb, entry, file, outcome, page, report
 
-TABLES_OF: Final = ("text/csv", "application/jsonl")
-RECORDS_OF: Final = (*TABLES_OF, "application/vnd.apache.parquet")
-"""Media types of files of records."""
+RECORDS_OF: Final = ("text/csv", "application/jsonl", "application/vnd.apache.parquet")
+"""Media types of files of records, and of indications."""
 BUNDLE: Final = "application/vnd.pedigree.bundle"
 """Media type of what checks a copy of a version."""
 
@@ -49,7 +48,11 @@ CONSENT_STATES: Final = (
 PURPOSES: Final = ("research", "model-training", "model-evaluation", "care", "public-health", "commercial")
 _CONSENT: Final = (
     Parameter("consent", "Consent of every record.", "choice", CONSENT_STATES, default="ConsentUnknown"),
-    Parameter("purposes", f"Purposes that the consent covers, comma separated, of {', '.join(PURPOSES)}."),
+    Parameter(
+        "purposes",
+        f"Purposes that the consent covers, comma separated: {', '.join(PURPOSES)}, and those that your organisation "
+        "registered, by title or IRI.",
+    ),
 )
 _SUBJECT: Final = Parameter("subject", "Your own id of the data subject.", required=True)
 _MAP_NUMBER: Final = Parameter(
@@ -158,6 +161,7 @@ DATASETS: Final = (
         answer=outcome("dataset-version"),
         sdk="commit_records",
         verb=Verb("dataset commit"),
+        codes={409: ("consent-subjects-elsewhere",)},
         odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_A_FILE),
     ),
     Operation(
@@ -290,11 +294,12 @@ CONSENT: Final = (
         path="/v1/datasets/{dataset}/consent",
         role="recorder",
         body=Body("consent:open", bound={"dataset": "{dataset}"}, filled=("root", "size")),
-        uploads=TABLES_OF,
+        uploads=RECORDS_OF,
         optional_body=True,
         answer=outcome("consent-map-version"),
         sdk="open_consent",
         verb=Verb("consent open", help="Open the consent map of a data set of yours."),
+        codes={409: ("consent-subjects-elsewhere",)},
         odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_INDICATIONS),
     ),
     Operation(
@@ -315,11 +320,11 @@ CONSENT: Final = (
         path="/v1/datasets/{dataset}/consent/changes",
         role="recorder",
         body=Body("consent:change", bound={"dataset": "{dataset}"}),
-        uploads=TABLES_OF,
+        uploads=RECORDS_OF,
         answer=outcome("consent-map-version"),
         sdk="change_consent",
         verb=Verb("consent change"),
-        codes={404: ("consent-map-not-held",), 409: ("consent-map-behind",)},
+        codes={404: ("consent-map-not-held",), 409: ("consent-map-behind", "consent-subjects-elsewhere")},
         odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_INDICATIONS),
     ),
     Operation(
@@ -915,6 +920,8 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
 
 BESIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "consent adopt": "takes over what another gateway of the organisation keeps, and asks none",
+        "consent copy": "copies what a gateway keeps, and asks none",
         "consent give": "calls `changeConsent` with that state",
         "consent refuse": "calls `changeConsent` with that state",
         "consent renew": "calls `changeConsent` with that state",

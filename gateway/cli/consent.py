@@ -28,8 +28,8 @@ SAYINGS: Final = {
 def consent_open(pedigree: Any, dataset: str, file: Path | None, idempotency_key: str | None, as_json: bool) -> None:
     """Open the consent map of a data set of yours, once.
 
-    It begins with what the columns of the records said (`dataset commit --subject-field`), and with what FILE says: CSV
-    or JSON Lines with subject, state, purposes and indicated_at. Ids of subjects stay with your gateway.
+    It begins with what the columns of the records said (`dataset commit --subject-field`), and with what FILE says:
+    CSV, JSON Lines or Parquet with subject, state, purposes and indicated_at. Ids of subjects stay with your gateway.
     """
     recorded(pedigree.open_consent(dataset, file or (), idempotency_key=idempotency_key), as_json)
 
@@ -42,7 +42,7 @@ def consent_open(pedigree: Any, dataset: str, file: Path | None, idempotency_key
 def consent_change(pedigree: Any, dataset: str, file: Path, idempotency_key: str | None, as_json: bool) -> None:
     """Record what up to 500 data subjects indicated.
 
-    FILE is CSV or JSON Lines with subject, state, purposes and indicated_at.
+    FILE is CSV, JSON Lines or Parquet with subject, state, purposes and indicated_at.
     """
     recorded(pedigree.change_consent(dataset, file, idempotency_key=idempotency_key), as_json)
 
@@ -118,7 +118,9 @@ def saying(verb: str) -> click.Command:
     for parameter in (
         IDEMPOTENCY_KEY,
         click.option("--at", help="When they indicated it (RFC 3339, or a date); now by default."),
-        click.option("--purpose", "purposes", multiple=True, help="What it covers, such as research; may be repeated."),
+        click.option(
+            "--purpose", "purposes", multiple=True, help="What it covers: a name, or yours by title or IRI; repeatable."
+        ),
         click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT..."),
         click.argument("dataset"),
     ):

@@ -27,7 +27,9 @@ _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ;
 @click.option(
     "--consent", default="ConsentUnknown", show_default=True, help="State of every record, such as ConsentGiven."
 )
-@click.option("--purpose", "purposes", multiple=True, help="What it permits, such as research; may be repeated.")
+@click.option(
+    "--purpose", "purposes", multiple=True, help="What it permits: a name, or yours by title or IRI; repeatable."
+)
 @click.option("--subject-field", help="Column or member that says whose record it is, by your own id.")
 @click.option("--consent-field", help="Column or member that holds each record's consent state.")
 @click.option("--purposes-field", help="Column or member that holds the purposes that each consent covers.")

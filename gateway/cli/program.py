@@ -23,6 +23,7 @@ from gateway.cli.consent import (
     consent_show,
     saying,
 )
+from gateway.cli.consentstore import consent_adopt, consent_copy
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_verify
 from gateway.cli.endorsing import artifact, inbox
@@ -225,7 +226,9 @@ add_verbs(
     {
         "artifact": artifact,
         **{f"consent {verb}": saying(verb) for verb in SAYINGS},
+        "consent adopt": consent_adopt,
         "consent change": consent_change,
+        "consent copy": consent_copy,
         "consent open": consent_open,
         "consent proof": consent_proof,
         "consent receipt": consent_receipt,

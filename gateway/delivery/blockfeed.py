@@ -24,6 +24,7 @@ from gateway.services.ports import Json, LedgerBlock, LedgerMisuse, LedgerTransa
 
 _LOG = logging.getLogger(__name__)
 _TIP_WITHIN = 3.0
+_BLOCK_WITHIN = 10.0
 _NOT_FOUND = 404
 # Every recording leaves one such entry for the chaincode to read; nobody asks a gateway for it.
 _OF_THE_CHAINCODE_ALONE = f"\x00{codec.kind_of(Idempotency)}\x00"
@@ -57,6 +58,20 @@ class FabricBlocks:
             self._fail(peer, connection, exc)
         self._peers.told(peer, height)
         return self._peers.known_height
+
+    def command(self, transaction_id: str, block: int) -> str | None:
+        peer = self._peers.choose()
+        connection = peer.connect()
+        try:
+            request = connection.network.new_block_events_request(start_block=block, stop_block=block)
+            with request.events(_BLOCK_WITHIN) as blocks:
+                found = decode_block(next(blocks))
+        except (FabricError, ValueError) as exc:
+            self._fail(peer, connection, exc)
+        for transaction in found.transactions:
+            if transaction.transaction_id == transaction_id and len(transaction.arguments) > 1:
+                return transaction.arguments[1].decode("utf-8", "replace")
+        return None
 
     def blocks(
         self, start: int, stop: Callable[[], bool], *, previous_hash: str | None, config: bytes | None = None

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consent of data subjects: their controller's map, its changes and proofs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
 
 from chaincode.domain.values import Name, Number
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View, recorded
+from gateway.services.consent import Vocabulary
 from gateway.services.consenting import Consents
 from gateway.services.drafting import Upload
 from gateway.services.receipts import Receipts
@@ -13,21 +15,26 @@ from gateway.services.recording import Recorder
 from gateway.services.tables import LONGEST_ID
 
 
-def views(recorder: Recorder, consents: Consents, receipts: Receipts) -> Mapping[str, View]:
+def views(
+    recorder: Recorder, consents: Consents, receipts: Receipts, vocabulary: Callable[[], Vocabulary]
+) -> Mapping[str, View]:
     """The operations on consent that do not follow from their rows, by name."""
+
+    def indicated(call: Call, content: BinaryIO) -> Upload:
+        return Upload(content, call.media_type, vocabulary=vocabulary())
 
     def opened(call: Call) -> Reply:
         name = Name(call.path["dataset"])
         if call.upload is None and call.json:
             return recorded(recorder.record(call.recording, "consent:open", call.json, dataset=name))
-        upload = None if call.upload is None else Upload(call.upload, call.media_type)
+        upload = None if call.upload is None else indicated(call, call.upload)
         return recorded(consents.open(call.recording, name, upload))
 
     def changed(call: Call) -> Reply:
         name = Name(call.path["dataset"])
         if call.upload is None:
             return recorded(recorder.record(call.recording, "consent:change", call.json, dataset=name))
-        return recorded(consents.change(call.recording, name, Upload(call.upload, call.media_type)))
+        return recorded(consents.change(call.recording, name, indicated(call, call.upload)))
 
     def proven(call: Call) -> Reply:
         return Reply(consents.proof(Name(call.path["dataset"]), _subject(call), call.number("number", Number.LAST)))

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets, their versions, and proofs of single records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 from chaincode.domain.values import Name
 from gateway.api.operations import ACTIVITIES
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View, recorded
-from gateway.services.consent import purposes_of, state_of
+from gateway.services.consent import Vocabulary, state_of
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Upload
 from gateway.services.indications import Columns
@@ -17,13 +17,13 @@ from gateway.services.recording import Recorder
 from gateway.services.tables import LONGEST_ID, delimiter_of
 
 
-def views(recorder: Recorder, datasets: Datasets) -> Mapping[str, View]:
+def views(recorder: Recorder, datasets: Datasets, vocabulary: Callable[[], Vocabulary]) -> Mapping[str, View]:
     """The operations on data sets that do not follow from their rows, by name."""
 
     def commit(call: Call) -> Reply:
         name = Name(call.path["dataset"])
         if call.upload is not None:
-            upload, derivation = _upload(call, call.upload), _derivation(call)
+            upload, derivation = _upload(call, call.upload, vocabulary()), _derivation(call)
             return recorded(datasets.commit(call.recording, name, upload, derivation))
         return recorded(recorder.record(call.recording, "dataset:commit-version", call.json, dataset=name))
 
@@ -34,7 +34,7 @@ def views(recorder: Recorder, datasets: Datasets) -> Mapping[str, View]:
         return Reply(datasets.proof(Name(call.path["dataset"]), call.path["number"], _record_id(call)))
 
     def verify(call: Call) -> Reply:
-        upload = None if call.upload is None else _upload(call, call.upload)
+        upload = None if call.upload is None else _upload(call, call.upload, vocabulary())
         return Reply(datasets.verify(Name(call.path["dataset"]), call.path["number"], upload))
 
     def bundle(call: Call) -> Reply:
@@ -61,15 +61,16 @@ def _record_id(call: Call) -> str:
     return record_id
 
 
-def _upload(call: Call, content: BinaryIO) -> Upload:
+def _upload(call: Call, content: BinaryIO, vocabulary: Vocabulary) -> Upload:
     named = call.query.get("purposes", "")
-    purposes = purposes_of(name.strip() for name in named.split(",")) if named else 0
+    purposes = int(vocabulary.set_of(name.strip() for name in named.split(","))) if named else 0
     state = state_of(call.query.get("consent", "ConsentUnknown"))
     delimiter = delimiter_of(call.query.get("delimiter"))
     columns = Columns(
         *(call.query.get(f"{name}_field") or None for name in ("subject", "consent", "purposes", "indicated"))
     )
-    return Upload(content, call.media_type, call.query.get("id_field"), delimiter, state, int(purposes), columns)
+    id_field = call.query.get("id_field")
+    return Upload(content, call.media_type, id_field, delimiter, state, purposes, columns, vocabulary)
 
 
 def _derivation(call: Call) -> Json | None:

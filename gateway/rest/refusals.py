@@ -15,6 +15,7 @@ from gateway.api.rows import Operation
 from gateway.rest import problems
 from gateway.services import dispositions
 from gateway.services.endings import category_of
+from gateway.services.recording import names_purpose
 
 Codes = dict[int, set[str]]
 
@@ -48,6 +49,7 @@ _UPLOAD: Mapping[int, tuple[str, ...]] = {
     422: ("unreadable-records", "record-id-repeated", "unknown-term", "unknown-delimiter"),
     507: ("storage-full",),
 }
+_PURPOSE: Mapping[int, tuple[str, ...]] = {422: ("unknown-term",)}
 _ASKING: Mapping[int, tuple[str, ...]] = {
     # What `from=ledger` adds: the peer is asked, and may not answer.
     401: ("identity-expired",),
@@ -106,6 +108,8 @@ def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:
         yield _UPLOAD
     if operation.records:
         yield _RECORDING
+    if operation.body is not None and names_purpose(operation.body.command):
+        yield _PURPOSE
 
 
 def _of_the_law(operation: Operation) -> Iterable[type[LedgerError]]:

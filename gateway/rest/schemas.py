@@ -16,6 +16,7 @@ from chaincode.domain import codec, float64, text, values
 from chaincode.domain.register import COMMANDS
 from gateway.api.rows import Answer, Operation
 from gateway.rest.reports import COUNT, HEIGHT, OUTCOMES, REPORTS, Schema, outcome_of, reference
+from gateway.services.recording import names_purpose
 
 # What the scalar types look like in JSON; a type that is not here is described by its base alone.
 _FORMS: Mapping[str, Schema] = {
@@ -63,6 +64,11 @@ _DIGEST: Schema = {
     "pattern": "^[0-9a-f]{64}$",
     "description": "The digest that was examined; the recorded one by default.",
 }
+_PURPOSE: Schema = {
+    "type": "string",
+    "description": "The purpose's IRI, or its name: `research`, or the title that it was registered with.",
+    "examples": ["https://w3id.org/dpv#ScientificResearch"],
+}
 
 
 class Components:
@@ -77,6 +83,8 @@ class Components:
         if body is None:
             raise TypeError(f"{operation.name} takes no JSON")
         schema = self._members(COMMANDS[body.command])
+        if names_purpose(body.command):
+            schema["properties"]["purpose"] = _PURPOSE
         if body.examined:
             schema["properties"]["digest"] = _DIGEST
         schema["properties"] = {name: each for name, each in schema["properties"].items() if name not in body.bound}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 from flask import Flask
@@ -26,6 +27,7 @@ from gateway.services.artifacts import Artifacts, Speaker
 from gateway.services.attempts import Attempts, Limits
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
+from gateway.services.consent import Vocabulary, vocabulary_of
 from gateway.services.consenting import Consents
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Drafts
@@ -146,7 +148,9 @@ def assemble(
     projector = Projector(parts.blocks, parts.readmodel, commits)
     secret = Secret(parts.secret)
     drafts = Drafts(parts.records, Trees(parts.records), parts.maps, time.time)
-    numbering = Numbering(Catalogue(parts.readmodel), drafts.follow)
+    catalogue = Catalogue(parts.readmodel)
+    numbering = Numbering(catalogue, drafts.follow)
+    vocabulary = partial(vocabulary_of, catalogue, place.organisation)
     attempts = Attempts(
         parts.ledger, parts.submissions, parts.readmodel, commits,
         secret=secret, meter=metrics, streaming=lambda: projector.streaming, limits=limits,
@@ -157,7 +161,9 @@ def assemble(
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
     pipeline = RequestPipeline(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
     api = create_app(
-        _nouns(parts, place, Recorder(submitter, numbering), submitter, projector, drafts, graph),
+        _nouns(
+            parts, place, Recorder(submitter, numbering, vocabulary), vocabulary, submitter, projector, drafts, graph
+        ),
         pipeline,
         metrics=metrics,
         version=version("pedigree"),
@@ -192,6 +198,7 @@ def _nouns(
     parts: Parts,
     place: Place,
     recorder: Recorder,
+    vocabulary: Callable[[], Vocabulary],
     submitter: Submitter,
     projector: Projector,
     drafts: Drafts,
@@ -211,10 +218,12 @@ def _nouns(
     )
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
-    consents = Consents(recorder, catalogue, parts.maps, place.channel, time.time)
+    consents = Consents(recorder, catalogue, parts.maps, parts.blocks, place.channel, time.time)
     by_hand = {
-        **datasets.views(recorder, Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts)),
-        **consent.views(recorder, consents, Receipts(consents, catalogue, time.time)),
+        **datasets.views(
+            recorder, Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts), vocabulary
+        ),
+        **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), vocabulary),
         **models.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),

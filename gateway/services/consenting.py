@@ -1,26 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consent at its controller: the map is opened, changed and proven, and follows what the ledger holds of it.
 
-Where another change was first, one that was made for the version before is made again for the new one, as long as the
-new one is known here. Ids of subjects are in files and queries only; the ledger gets references.
+Where another change was first, one that was made for the version before is made again for the new one. A version that
+another gateway of the organisation made is followed by what its transaction says. Ids of subjects are in files and
+queries only; the ledger gets references.
 """
 
 import base64
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
-from chaincode.domain.consent import MOST_CHANGES
-from chaincode.domain.errors import MapMoved
+from chaincode.domain import codec
+from chaincode.domain.consent import MOST_CHANGES, ChangeConsent
+from chaincode.domain.errors import LedgerError, MapMoved
 from chaincode.domain.values import Command, Name
-from gateway.services.catalogue import Catalogue, shown
+from gateway.services.catalogue import Catalogue
 from gateway.services.drafting import Upload
 from gateway.services.failures import Category, PortError
 from gateway.services.indications import Status, indications
-from gateway.services.ports import Clock, Failed, Json
+from gateway.services.ports import BlockSource, Clock, Entry, Failed, Json
 from gateway.services.recording import Recorder, command_from
-from gateway.services.statusmaps import MapState, MapUnknown, StatusMaps, Step
+from gateway.services.statusmaps import MapBehind, MapState, MapUnknown, StatusMaps, Step
+from gateway.services.statustree import Leaf
 from gateway.services.submitter import Answer, Intent
 from gateway.services.tables import UnreadableRecords
 from gateway.services.trees import batches
@@ -43,10 +48,19 @@ class SubjectUnknown(PortError):
 class Consents:
     """Opens, changes and proves the consent maps of this organisation's data sets; thread-safe."""
 
-    def __init__(self, recorder: Recorder, catalogue: Catalogue, maps: StatusMaps, channel: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        catalogue: Catalogue,
+        maps: StatusMaps,
+        blocks: BlockSource,
+        channel: str,
+        clock: Clock,
+    ) -> None:
         self._recorder = recorder
         self._catalogue = catalogue
         self._maps = maps
+        self._blocks = blocks
         self._channel = channel
         self._clock = clock
         self._turn = threading.Lock()
@@ -56,16 +70,14 @@ class Consents:
 
         def build() -> Command:
             if upload is not None:
-                for batch in batches(indications(upload.table(), self._now())):
-                    references = self._maps.references(dataset, [subject for subject, _ in batch])
-                    values = zip(references, (status.encode() for _, status in batch), strict=True)
-                    self._maps.collect(dataset, values)
+                self._collect(dataset, upload)
             state = self._maps.build(dataset)
             return command_from("consent:open", {"root": state.root.hex(), "size": state.size}, {"dataset": dataset})
 
         with self._turn:
             answer = self._recorder.submit(intent, "consent:open", build)
-        self.follow(dataset)
+        with suppress(MapBehind):  # another gateway's map was first, which is what the answer says
+            self.follow(dataset)
         return answer
 
     def change(self, intent: Intent, dataset: Name, upload: Upload) -> Answer:
@@ -73,11 +85,10 @@ class Consents:
 
         Raises `MapUnknown`, `MapBehind`, and what `Recorder.submit` raises.
         """
-        said: list[tuple[str, Status]] = []
-        for each in indications(upload.table(), self._now()):
-            if len(said) == MOST_CHANGES:
-                raise UnreadableRecords(f"one transaction changes at most {MOST_CHANGES} subjects", limit=MOST_CHANGES)
-            said.append(each)
+        with closing(self._indications(upload)) as found:
+            said = list(islice(found, MOST_CHANGES + 1))
+        if len(said) > MOST_CHANGES:
+            raise UnreadableRecords(f"one transaction changes at most {MOST_CHANGES} subjects", limit=MOST_CHANGES)
 
         def build() -> Command:
             head = self._head(dataset)
@@ -95,6 +106,17 @@ class Consents:
             answer = self._made_again(intent, dataset, build)
         self.follow(dataset)
         return answer
+
+    def _collect(self, dataset: Name, upload: Upload) -> None:
+        """Keep what a file says for the map that is to be opened."""
+        with closing(self._indications(upload)) as found:
+            for batch in batches(found):
+                references = self._maps.references(dataset, [subject for subject, _ in batch])
+                values = zip(references, (status.encode() for _, status in batch), strict=True)
+                self._maps.collect(dataset, values)
+
+    def _indications(self, upload: Upload) -> Generator[tuple[str, Status]]:
+        return indications(upload.table(), int(self._clock() * 1_000), upload.vocabulary)
 
     def _made_again(self, intent: Intent, dataset: Name, build: Callable[[], Command]) -> Answer:
         """The answer to a change, or to what was made of it where another was first.
@@ -126,6 +148,7 @@ class Consents:
         own = way.value_of(reference)
         entry = self._catalogue.get("consent-map-version", f"consent-map-version:{dataset}:{number}",
                                     dataset=dataset, number=str(number))  # fmt: skip
+        self._maps.settle(dataset, number, bytes.fromhex(entry["record"]["root"]))
         return {
             "kind": EVIDENCE_KIND,
             "schema": EVIDENCE_SCHEMA,
@@ -175,7 +198,18 @@ class Consents:
             entry = self._catalogue.find("consent-map-version", dataset=dataset, number=str(number))
             if entry is None:
                 return head
-            head = self._maps.settle(dataset, number, bytes.fromhex(shown(entry)["record"]["root"]))
+            head = self._followed(dataset, number, entry)
+
+    def _followed(self, dataset: Name, number: int, entry: Entry) -> MapState:
+        """The ledger's version: as it was made here, or as another gateway of this organisation made it."""
+        root = bytes.fromhex(entry.value["root"])
+        try:
+            return self._maps.settle(dataset, number, root)
+        except MapBehind:
+            command = self._blocks.command(entry.transaction_id, entry.block) if number > 1 else None
+            if command is None:
+                raise
+        return self._maps.settle(dataset, number, root, changes_in(command))
 
     def _head(self, dataset: Name) -> MapState:
         head = self.follow(dataset)
@@ -183,8 +217,14 @@ class Consents:
             raise MapUnknown(f"no consent map of {dataset} is open", dataset=dataset)
         return head
 
-    def _now(self) -> int:
-        return int(self._clock() * 1_000)
+
+def changes_in(command: str) -> list[Leaf]:
+    """The references and new values in a change of a map; none where it is no such command."""
+    try:
+        change = codec.from_json(command.encode())
+    except LedgerError:
+        return []
+    return [(each.subject, each.new.value()) for each in change.changes] if isinstance(change, ChangeConsent) else []
 
 
 def _plain(step: Step) -> Json:

@@ -25,6 +25,9 @@ class RecordFile(Protocol):
     def rows(self) -> Iterator[Row]:
         """Every record, once, one at a time; raises `UnreadableRecords`."""
 
+    def close(self) -> None:
+        """Let go of what reads it; nothing is read any more. A second time nothing happens."""
+
 
 def opened(
     content: BinaryIO,

@@ -6,7 +6,8 @@ time in milliseconds since 1970 (UTC). Ids of subjects are never part of it.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -16,11 +17,14 @@ from chaincode.domain.errors import InvalidField
 from chaincode.domain.records import Consent
 from chaincode.domain.sparsemerkle import VALUE
 from chaincode.domain.values import Instant, Purposes, SignedInstant
-from gateway.services.consent import UnknownTerm, purposes_of, state_of
+from gateway.services.consent import EVERYBODYS, UnknownTerm, Vocabulary, state_of
 from gateway.services.files import RecordFile
 from gateway.services.filters import instant_of
+from gateway.services.parquet import PARQUET
 from gateway.services.ports import Reading
 from gateway.services.tables import LONGEST_ID, Row, UnreadableRecords, fields_of
+
+_DAY: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,12 @@ INDICATIONS: Final = Columns("subject", "state", "purposes", "indicated_at")
 class Interpreter:
     """Reads subject and status out of each row of a table.
 
-    Purposes are names or IRIs with blanks, commas or semicolons between them, or a JSON list of them. What no column
-    says is as in `default`. Refusals name the record's number in the file, and never a subject.
+    Purposes are names or IRIs with blanks, commas or semicolons between them, or a list of them. A time is text, or in
+    Parquet a date or a timestamp in UTC. What no column says is as in `default`. Refusals name the record's number in
+    the file, and never a subject.
 
     Args:
-        named: the set of these purposes; raises `UnknownTerm`.
+        vocabulary: what purposes are called.
         required: columns that must be there.
     """
 
@@ -98,16 +103,18 @@ class Interpreter:
         columns: Columns,
         default: Status,
         *,
-        named: Callable[[tuple[str, ...]], int] = purposes_of,
+        vocabulary: Vocabulary = EVERYBODYS,
         required: tuple[str, ...] = (),
     ) -> None:
         self._reading = reading
         self._columns = columns
         self._default = default
-        self._named = lru_cache(1_024)(named)
-        missing = [name for name in required if name not in reading.fields] if reading.delimiter is not None else []
+        self._named = lru_cache(1_024)(vocabulary.set_of)
+        missing = [name for name in required if name not in reading.fields] if reading.fields else []
         if missing:
             reason = f"there is no column {missing[0]!r}; there are {', '.join(reading.fields)[:200]}"
+            if reading.media_type == PARQUET:
+                raise UnreadableRecords(f"Parquet: {reason}", row=0, reason=reason)
             raise UnreadableRecords(f"line 1: {reason}", line=1, reason=reason)
 
     def of(self, row: Row, number: int) -> tuple[str, Status]:
@@ -143,13 +150,24 @@ class Interpreter:
         if state is not None and not isinstance(state, str):
             raise ValueError(f"{columns.state!r} must be a consent state such as ConsentGiven")
         at = members.get(columns.indicated_at) if columns.indicated_at else None
-        if at is not None and not isinstance(at, str):
-            raise ValueError(f"{columns.indicated_at!r} must be an instant of RFC 3339, or a date, as text")
         return Status(
             state_of(state) if state else default.state,
             default.purposes if columns.purposes is None else self._purposes(members.get(columns.purposes) or ()),
-            int(Instant(instant_of(at))) if at else default.indicated_at,
+            default.indicated_at if at in (None, "") else self._instant(at),
         )
+
+    def _instant(self, said: object) -> Instant:
+        """A time in milliseconds; what is finer is rounded up, as everywhere."""
+        if isinstance(said, str):
+            return Instant(instant_of(said))
+        match said if self._reading.media_type == PARQUET else None:
+            case {"$timestamp": int(nanoseconds)}:
+                return Instant(-(-nanoseconds // 1_000_000))
+            case {"$date": int(days)}:
+                return Instant(days * _DAY)
+            case {"$datetime": _}:
+                raise ValueError(f"{self._columns.indicated_at!r} has no time zone; write it as a timestamp in UTC")
+        raise ValueError(f"{self._columns.indicated_at!r} must be an instant of RFC 3339, or a date, as text")
 
     def _purposes(self, said: object) -> int:
         if isinstance(said, str):
@@ -159,18 +177,19 @@ class Interpreter:
         raise ValueError(f"{self._columns.purposes!r} must be a list of purposes, or a text with blanks between them")
 
 
-def indications(
-    table: RecordFile, now: int, named: Callable[[tuple[str, ...]], int] = purposes_of
-) -> Iterator[tuple[str, Status]]:
+def indications(table: RecordFile, now: int, vocabulary: Vocabulary = EVERYBODYS) -> Generator[tuple[str, Status]]:
     """Every indication of a file with the columns `INDICATIONS`, in its order; one record is in memory at a time.
 
     The last two columns may be left out: what has no time is of `now` (milliseconds).
     """
     unknown = Status(Consent.UNKNOWN, 0, now)
-    interpreter = Interpreter(table.reading, INDICATIONS, unknown, named=named, required=INDICATIONS.names[:2])
-    for number, row in enumerate(table.rows(), start=1):
-        subject, status = interpreter.of(row, number)
-        if status.state == Consent.UNKNOWN:
-            reason = f"it has no {INDICATIONS.state!r} that anyone indicated"
-            raise UnreadableRecords(f"record {number}: {reason}", index=number, reason=reason)
-        yield subject, status
+    with closing(table):
+        interpreter = Interpreter(
+            table.reading, INDICATIONS, unknown, vocabulary=vocabulary, required=INDICATIONS.names[:2]
+        )
+        for number, row in enumerate(table.rows(), start=1):
+            subject, status = interpreter.of(row, number)
+            if status.state == Consent.UNKNOWN:
+                reason = f"it has no {INDICATIONS.state!r} that anyone indicated"
+                raise UnreadableRecords(f"record {number}: {reason}", index=number, reason=reason)
+            yield subject, status

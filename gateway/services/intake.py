@@ -12,6 +12,7 @@ from typing import BinaryIO, Final, Self
 from chaincode.domain import merkle
 from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import Consent
+from gateway.services.consent import EVERYBODYS, Vocabulary
 from gateway.services.files import RecordFile, opened
 from gateway.services.holdings import StoredRecord
 from gateway.services.indications import Columns, Interpreter, Status
@@ -38,6 +39,8 @@ class Upload:
     purposes: int = 0
     columns: Columns = _SAYING_NOTHING
     """Which columns say whose record it is, and what that subject consented to."""
+    vocabulary: Vocabulary = EVERYBODYS
+    """What the file calls purposes."""
 
     @property
     def size(self) -> int:
@@ -132,7 +135,7 @@ class Intake:
     def batches(self, dataset: str, upload: Upload, table: RecordFile, progress: Progress) -> Iterator[Batch]:
         """Every record of the upload's file, in its order; raises `UnreadableRecords`."""
         columns, default = upload.columns, Status(upload.consent, upload.purposes)
-        interpreter = Interpreter(table.reading, columns, default, required=columns.names)
+        interpreter = Interpreter(table.reading, columns, default, vocabulary=upload.vocabulary, required=columns.names)
         now = int(self._clock() * 1_000)
         progress.records = 0
         for piece in table.pieces():

@@ -55,6 +55,10 @@ class ParquetTable:
         """How far the file has been read, by the part of its rows."""
         return self._size * min(self._done, self._stated) // self._stated
 
+    def close(self) -> None:
+        """End the decoder; nothing is read any more."""
+        self._frames.close()
+
     def pieces(self) -> Iterator[Piece]:
         """Every record, once, some at a time; there is at least one."""
         with closing(self._frames):

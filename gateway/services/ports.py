@@ -211,6 +211,9 @@ class Seen:
 class BlockSource(Protocol):
     """The one stream of committed blocks."""
 
+    def command(self, transaction_id: str, block: int) -> str | None:
+        """A committed command in canonical JSON, as its block has it; nobody compared it with what was done."""
+
     def tip(self) -> int | None:
         """How many blocks the ledger is known to hold; `None` when nobody knows. Raises as `blocks` does."""
         ...

@@ -2,11 +2,13 @@
 """From what a client sends to a command of the law, and into the ledger."""
 
 from collections.abc import Callable
+from typing import get_type_hints
 
 from chaincode.domain import codec
 from chaincode.domain.errors import UnknownField
 from chaincode.domain.register import COMMANDS
 from chaincode.domain.values import Command
+from gateway.services.consent import EVERYBODYS, Vocabulary
 from gateway.services.numbering import NUMBER, Numbering
 from gateway.services.ports import Json
 from gateway.services.submitter import Answer, Intent, Lengthy, Submitter
@@ -31,15 +33,31 @@ def command_from(function: str, body: Json, bound: Json | None = None) -> Comman
     return command
 
 
+def names_purpose(function: str) -> bool:
+    """Whether a command of this function says what data is used for."""
+    return "purpose" in get_type_hints(COMMANDS[function])
+
+
 class Recorder:
     """Has commands recorded; every decision about them is the chaincode's."""
 
-    def __init__(self, submitter: Submitter, numbering: Numbering | None = None) -> None:
+    def __init__(
+        self,
+        submitter: Submitter,
+        numbering: Numbering | None = None,
+        vocabulary: Callable[[], Vocabulary] = lambda: EVERYBODYS,
+    ) -> None:
         self._submitter = submitter
         self._numbering = numbering
+        self._vocabulary = vocabulary
 
     def record(self, intent: Intent, function: str, body: Json, **bound: str | int) -> Answer:
-        """Record the command that the body describes, exactly once; a version without a number is the next one."""
+        """Record the command that the body describes, exactly once; a version without a number is the next one.
+
+        A purpose may be called by its name, for which the ledger gets the IRI; raises `UnknownTerm`.
+        """
+        if names_purpose(function) and isinstance(purpose := body.get("purpose"), str):
+            body = {**body, "purpose": self._vocabulary().iri_of(purpose)}
         numbering = self._numbering
         filled = () if numbering is None else numbering.filled(function, body)
         if numbering is None or not filled:

@@ -6,7 +6,10 @@ The ledger decides which version a map has; the store only ever follows it:
 1.  Changes are kept as a draft, on disk, before the ledger is asked to record them.
 2.  A draft becomes a version when the ledger is seen to hold a version with its number and its root, in one
     transaction of the store's own. A process that died in between leaves this to the next one that looks.
-3.  A version is never changed, and a draft whose base has a successor on the ledger can never become one: it goes.
+3.  Where no draft leads to the ledger's version, another gateway of the organisation made it. The changes are in the
+    transaction, by references; they are taken where they lead to the ledger's root. Whose references they are, only
+    that gateway knows: until it is known here too, nobody can be brought into the map.
+4.  A version is never changed, and a draft whose base has a successor on the ledger can never become one: it goes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,6 +69,16 @@ class MapBehind(PortError):
     category = Category.CONFLICT
 
 
+class SubjectsElsewhere(PortError):
+    """Another gateway of this organisation brought subjects into the map whose ids are not here.
+
+    A subject that is not known here may be one of them, who must not come into the map a second time.
+    """
+
+    code = "consent-subjects-elsewhere"
+    category = Category.CONFLICT
+
+
 class StatusMaps(Protocol):
     """Consent maps with all their versions, and the references of the subjects in them; thread-safe.
 
@@ -73,7 +86,10 @@ class StatusMaps(Protocol):
     """
 
     def references(self, dataset: str, subjects: Sequence[str]) -> list[bytes]:
-        """The reference of each subject, 32 random bytes that are drawn the first time it is asked for."""
+        """The reference of each subject, 32 random bytes that are drawn the first time it is asked for.
+
+        Raises `SubjectsElsewhere` where one would be drawn that another gateway may have drawn already.
+        """
         ...
 
     def reference(self, dataset: str, subject: str) -> bytes | None:
@@ -99,7 +115,8 @@ class StatusMaps(Protocol):
     def draft(self, dataset: str, base: int, changes: Sequence[Leaf]) -> Draft:
         """Keep changes for the version after `base`; each of its steps is as the ledger wants to see it.
 
-        Raises `MapUnknown` where `base` is not a version of the map that is here.
+        Raises `MapUnknown` where `base` is not a version of the map that is here, and `SubjectsElsewhere` where they
+        bring a subject into it whom another gateway may have brought into it already.
         """
         ...
 
@@ -107,10 +124,13 @@ class StatusMaps(Protocol):
         """The changes of a draft; `None` where there is no such draft."""
         ...
 
-    def settle(self, dataset: str, number: int, root: bytes) -> MapState:
+    def settle(self, dataset: str, number: int, root: bytes, changes: Sequence[Leaf] | None = None) -> MapState:
         """Follow the ledger, which holds this version; nothing happens where it is here already.
 
-        Raises `MapBehind` where no draft leads to it, or where a version before it is not here.
+        Args:
+            changes: those that the ledger's transaction names, where no draft leads to it.
+
+        Raises `MapBehind` where neither leads to it, or where a version before it is not here.
         """
         ...
 

@@ -90,6 +90,9 @@ class Table:
         """How far the file has been read."""
         return self._offset
 
+    def close(self) -> None:
+        """Nothing is held open: the content is the caller's."""
+
     def pieces(self) -> Iterator[Piece]:
         """Every record, once, some at a time; there is at least one."""
         found = self._json_lines() if self.reading.media_type == JSON_LINES else self._csv_pieces()

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from chaincode.domain.sparsemerkle import HASH, VALUE
-from gateway.services.statusmaps import Draft, MapBehind, MapState, MapUnknown, Step
+from gateway.services.statusmaps import Draft, MapBehind, MapState, MapUnknown, Step, SubjectsElsewhere
 from gateway.services.statustree import Crown, Leaf, Path, Sketch, bounds, subtrees
 from gateway.services.trees import batches
 from gateway.stores.database import Database
@@ -36,6 +36,7 @@ _LEAVES = (
 _SUBTREES = (
     "SELECT place, hash, size, max(version) FROM subtree WHERE map = ? AND version <= ? GROUP BY place ORDER BY place"
 )
+_ADOPT = "let this one adopt a copy of the other's store (`pedigree consent adopt`)"
 
 
 class ConsentStore:
@@ -59,11 +60,13 @@ class ConsentStore:
             self._look_up(known, key, asked[start : start + _ASKED])
         missing = [subject for subject in asked if subject not in known]
         if missing:
-            drawn = [(key, subject, secrets.token_bytes(HASH)) for subject in missing]
-            # Another thread may have drawn one in between; then that one holds.
+            self._refuse_strangers(dataset, key)
+            drawn = secrets.token_bytes(HASH * len(missing))
+            known |= {subject: drawn[at * HASH : (at + 1) * HASH] for at, subject in enumerate(missing)}
             insert = "INSERT INTO subject VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-            self._write_many(insert, drawn)
-            for start in range(0, len(missing), _ASKED):
+            written = self._write_many(insert, [(key, subject, known[subject]) for subject in missing])
+            # Another thread may have drawn one in between; then that one holds.
+            for start in range(0, len(missing) if written < len(missing) else 0, _ASKED):
                 self._look_up(known, key, missing[start : start + _ASKED])
         return [known[subject] for subject in subjects]
 
@@ -147,6 +150,8 @@ class ConsentStore:
         steps = []
         for reference, value in changes:
             steps.append(Step(reference, sketch.change(reference, _checked(value)), value))
+        if any(step.before is None for step in steps):
+            self._refuse_strangers(dataset, self._dataset(dataset))
         row = (found, base, sketch.crown.root, b"".join(reference + value for reference, value in changes))
         insert = "INSERT OR REPLACE INTO draft VALUES (?, ?, ?, ?)"
         self._database.write(lambda connection: connection.execute(insert, row))
@@ -159,25 +164,48 @@ class ConsentStore:
     def drafted(self, dataset: str, base: int, root: bytes) -> Sequence[Leaf] | None:
         return self._drafted(self._map(dataset, base), base, root)
 
-    def settle(self, dataset: str, number: int, root: bytes) -> MapState:
+    def settle(self, dataset: str, number: int, root: bytes, changes: Sequence[Leaf] | None = None) -> MapState:
         if number == 1:
             return self._open(dataset, root)
         found, head = self._opened(dataset) or (0, 0)
         if number <= head:
             return self._same(self._state(found, number), root, dataset)
-        changes = self._drafted(found, head, root) if number == head + 1 else None
-        if changes is None:
+        drafted = self._drafted(found, head, root) if number == head + 1 else None
+        changes = drafted or changes
+        if not changes or number != head + 1:
             raise _behind(dataset, head, number)
         with self._lock:
             sketch = self._sketches.pop((found, head, root), None)
+        new: list[bytes] = []
         if sketch is None:
             sketch = self._sketch(found, head)
-            for change in changes:
-                sketch.change(*change)
-        self._same(MapState(number, sketch.crown.root, sketch.crown.size), root, dataset)
-        self._database.write(partial(_follow, found, number, changes, list(sketch.changed), sketch.crown))
+            new = [each[0] for each in changes if sketch.change(*each).value_of(each[0]) is None]
+        if sketch.crown.root != root:
+            raise _behind(dataset, head, number)
+        strangers = [] if drafted else self._strangers(dataset, new)
+        self._database.write(partial(_follow, found, number, changes, list(sketch.changed), sketch.crown, strangers))
         self._keep((found, number), sketch.crown)
         return self._same(self._state(found, number), root, dataset)
+
+    def _strangers(self, dataset: str, references: Sequence[bytes]) -> list[bytes]:
+        """Those of the references whose subjects are not known here; each subject of the data set is looked at."""
+        if not references:
+            return []
+        places = ", ".join("?" * len(references))
+        select = f"SELECT reference FROM subject WHERE dataset = ? AND reference IN ({places})"  # noqa: S608 - places
+        found = self._database.reader().execute(select, (self._dataset(dataset), *references)).fetchall()
+        return sorted(set(references) - {reference for (reference,) in found})
+
+    def _refuse_strangers(self, dataset: str, key: int) -> None:
+        """Refuse that a subject is given a reference, or a place in the map, where it may have one already."""
+        (count,) = self._one("SELECT count(*) FROM stranger WHERE dataset = ?", (key,))
+        if count:
+            raise SubjectsElsewhere(
+                f"another gateway of yours brought {count} subjects into the consent map of {dataset} whose ids are "
+                f"not here, so nobody can be added: a new id may be one of theirs; {_ADOPT}",
+                dataset=dataset,
+                count=count,
+            )
 
     def _open(self, dataset: str, root: bytes) -> MapState:
         opened = self._opened(dataset)
@@ -267,8 +295,9 @@ class ConsentStore:
         root, size = self._one("SELECT root, size FROM version WHERE map = ? AND number = ?", (found, number))
         return MapState(number, root, size)
 
-    def _write_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._database.write(lambda connection: connection.executemany(statement, rows))
+    def _write_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Run a statement for each row, and return how many rows it wrote."""
+        return self._database.write(lambda connection: connection.executemany(statement, rows).rowcount)
 
     def _one(self, query: str, values: tuple[Any, ...]) -> Any:
         return self._database.reader().execute(query, values).fetchone()
@@ -313,6 +342,7 @@ def _follow(
     changes: Sequence[Leaf],
     below: Sequence[tuple[int, bytes, int]],
     crown: Crown,
+    strangers: Sequence[bytes],
     connection: sqlite3.Connection,
 ) -> None:
     """Write a version of the ledger's as a whole; a second time nothing changes."""
@@ -331,6 +361,10 @@ def _follow(
         "DELETE FROM collected WHERE dataset = (SELECT dataset FROM map WHERE key = ?) AND reference = ? AND value = ?",
         [(found, *change) for change in changes],
     )
+    connection.executemany(
+        "INSERT INTO stranger SELECT dataset, ? FROM map WHERE key = ? ON CONFLICT DO NOTHING",
+        [(reference, found) for reference in strangers],
+    )
     connection.execute("DELETE FROM draft WHERE map = ? AND base < ?", (found, number))
 
 
@@ -345,8 +379,8 @@ def _remove(connection: sqlite3.Connection, found: int) -> None:
 
 def _behind(dataset: str, head: int, number: int) -> MapBehind:
     return MapBehind(
-        f"the ledger holds version {number} of the consent map of {dataset}, and this gateway has no changes that lead "
-        f"from version {head} to it",
+        f"the ledger holds version {number} of the consent map of {dataset}, which another gateway of yours made, and "
+        f"nothing leads this one from version {head} to it: {_ADOPT}",
         dataset=dataset,
         number=number,
         held=head,

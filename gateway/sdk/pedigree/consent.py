@@ -22,13 +22,13 @@ class Indication(_Required, total=False):
     """What one data subject indicated."""
 
     purposes: Sequence[str]
-    """What the consent covers, such as `research`."""
+    """What the consent covers: `research`, or a purpose of your organisation's by its title or IRI."""
     indicated_at: str
     """When (RFC 3339, or a date); now by default."""
 
 
 Indications = Sequence[Indication] | Path | str
-"""Indications, or a CSV or JSON Lines file with the columns `subject`, `state`, `purposes` and `indicated_at`."""
+"""Indications, or a file (CSV, JSON Lines, Parquet) with columns `subject`, `state`, `purposes` and `indicated_at`."""
 
 
 class ConsentCalls(Operations):

@@ -53,7 +53,7 @@ class DatasetCalls(Operations):
                 it is `path`.
             delimiter: what separates fields in CSV; a comma by default.
             consent: of every record.
-            purposes: that the consent covers.
+            purposes: that the consent covers; your organisation's own by title or IRI.
             subject_field: column or member that says whose record it is, by your own id of the data subject. The id
                 stays with your gateway; the ledger never has more than a random reference.
             consent_field: column or member that holds each record's consent state.

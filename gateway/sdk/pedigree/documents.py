@@ -389,6 +389,7 @@ class CommitSelection(TypedDict):
     size: int
     parent: NotRequired[str]
     purpose: NotRequired[str]
+    """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
     role: NotRequired["InputRole"]
     left_out: NotRequired[Sequence["LeftOut"]]
     note: NotRequired[str]
@@ -1532,6 +1533,7 @@ class RecordEvaluation(TypedDict):
     evaluated_at: int
     note: NotRequired[str]
     purpose: NotRequired[str]
+    """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
 
 
 class RecordModelVersion(TypedDict):
@@ -1578,6 +1580,7 @@ class RecordRun(TypedDict):
     metrics: NotRequired[Sequence["Metric"]]
     note: NotRequired[str]
     purpose: NotRequired[str]
+    """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
 
 
 class RecordedArtifactStage(TypedDict):

@@ -49,7 +49,7 @@ class RunCalls(DatasetCalls):
         """Record a training run that is over.
 
         Args:
-            purpose: what it was for, by its IRI; needed where data is used that its subjects gave for purposes.
+            purpose: what it was for, by name or IRI; needed where data is used that its subjects gave for purposes.
             started: milliseconds since 1970-01-01T00:00:00Z, as `finished` is.
             parameters: a mapping of names to values, or what the record lists.
             metrics: a mapping of names to numbers, or what the record lists.
@@ -97,7 +97,7 @@ class RunCalls(DatasetCalls):
                 digest, repository and commit.
             ignored: names in the folder of code that are not part of it, beside `CODE_NAMES`; the record names them.
             environment: digest and description; by default, of the installed packages.
-            purpose: what it is for, by its IRI; needed where data is used that its subjects gave for purposes.
+            purpose: what it is for, by name or IRI; needed where data is used that its subjects gave for purposes.
             save_in: the folder for the file that is left when the run cannot be recorded; by default, the current one.
         """
         if name is None and model is None:
@@ -141,7 +141,7 @@ class RunCalls(DatasetCalls):
             subject: the model version, such as `model-version:net:1`, and `digest` that of its files.
             metrics: a mapping of names to numbers, or what the record lists.
             evaluated_at: milliseconds since 1970-01-01T00:00:00Z.
-            purpose: what it was for, by its IRI; needed where data is used that its subjects gave for purposes.
+            purpose: what it was for, by name or IRI; needed where data is used that its subjects gave for purposes.
         """
         fields = {
             "evaluation": evaluation, "subject": subject, "digest": digest, "data": data, "metrics": metrics,

@@ -379,6 +379,17 @@ def test_a_peer_with_fewer_blocks_than_were_read_is_no_source(make_site: Callabl
     assert caught.value.code == "peer-behind"
 
 
+def test_what_a_transaction_was_asked_to_do_is_read_from_its_block(make_site: Callable[..., Any]) -> None:
+    site = make_site(1)
+    recorded = site.record()
+    commands = [site.feed.command(recorded.transaction_id, number) for number in range(len(site.fakes[0].chain))]
+    assert [command for command in commands if command is not None] == ["{}"]
+    assert site.feed.command("ab" * 32, commands.index("{}")) is None
+    site.endpoints[0].kill()
+    with pytest.raises(Unavailable):
+        site.feed.command(recorded.transaction_id, 0)
+
+
 def test_a_stream_that_falls_silent_is_opened_again(site: Any, reader: Any, until: Callable[..., Any]) -> None:
     site.probe.start()
     until(lambda: reader.whole)

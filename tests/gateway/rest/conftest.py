@@ -47,6 +47,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.chain: list[LedgerBlock] = [LedgerBlock(0, "00", "", ())]
         self.index: dict[str, Outcome] = {}
+        self.commands: dict[str, str] = {}
         self.prepared = 0
         self.refusal: Exception | None = None
         self.writes: Callable[[str, Json], list[LedgerWrite]] = written
@@ -61,6 +62,7 @@ class MemoryLedger:
         transaction_id = hashlib.sha256(nonce).hexdigest()
         if transaction_id in self.index:
             raise AlreadyProposed(transaction_id)
+        self.commands[transaction_id] = command
         writes = self.writes(function, json.loads(command))
         reply: Json = {"record": writes[0].value, "event": {"name": function, "schema": 1}}
         envelope = json.dumps(
@@ -101,6 +103,9 @@ class MemoryLedger:
                 if function == "record:get" and value.get("kind") == row.name and key == asked.get("key", []):
                     return Evaluated({"record": value}, len(self.chain))
         raise Refused("It is not on the ledger.", code="not-found", reference=":".join(asked.get("key", [])))
+
+    def command(self, transaction_id: str, block: int) -> str | None:
+        return self.commands.get(transaction_id)
 
     def tip(self) -> int | None:
         return len(self.chain)

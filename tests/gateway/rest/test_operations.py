@@ -22,15 +22,16 @@ from gateway.api.operations import (
     KINDS,
     OPERATIONS,
     PURPOSES,
+    RECORDS_OF,
     SENSITIVITIES,
     STAGES,
-    TABLES_OF,
 )
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree
 from gateway.rest.auth import RANKS
 from gateway.services import consent, tables
 from gateway.services.filters import FILTERS
+from gateway.services.parquet import PARQUET
 from pedigree import Pedigree
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -169,7 +170,7 @@ def test_the_table_uses_the_words_of_the_rules() -> None:
     assert tuple(consent.STATES) == CONSENT_STATES
     assert tuple(Activity) == ACTIVITIES
     assert consent.PURPOSES == PURPOSES
-    assert tuple(tables.MEDIA_TYPES) == TABLES_OF
+    assert (*tables.MEDIA_TYPES, PARQUET) == RECORDS_OF
 
 
 def test_what_is_written_by_hand_says_why() -> None:

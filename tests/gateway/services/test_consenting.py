@@ -3,7 +3,9 @@
 
 import base64
 import io
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,9 +22,9 @@ from gateway.services.consenting import Consents, SubjectUnknown
 from gateway.services.drafting import Upload
 from gateway.services.endings import Failed, Recorded, failed
 from gateway.services.indications import Status
-from gateway.services.ports import Entry, Json
+from gateway.services.ports import BlockSource, Entry, Json
 from gateway.services.recording import Recorder
-from gateway.services.statusmaps import MapBehind, MapUnknown
+from gateway.services.statusmaps import MapBehind, MapUnknown, SubjectsElsewhere
 from gateway.services.submitter import Answer, Intent
 from gateway.services.tables import CSV, UnreadableRecords
 from gateway.stores.consent import ConsentStore
@@ -44,6 +46,8 @@ class Law:
         self.dataset = cast("Dataset", _Owned())
         self.head: ConsentMap | None = None
         self.versions: dict[str, Json] = {}
+        self.commands: dict[str, str] = {}
+        """What the transactions were asked to do, by their ids; the id of each is the number of its version."""
         self.answers: dict[str, Answer] = {}
         self.before: Callable[[], None] | None = None
         """Happens once, between the making of a command and its decision."""
@@ -71,12 +75,17 @@ class Law:
         version, self.head = outcome.writes[0], cast("ConsentMap", outcome.writes[1])
         plain = cast("Json", codec.to_plain(version))
         self.versions[str(plain["number"])] = plain
+        self.commands[str(plain["number"])] = codec.to_json(command).decode()
         return Recorded({"record": plain}, 1)
 
     def find(self, kind: str, *, dataset: str, number: str) -> Entry | None:
         assert (kind, dataset) == ("consent-map-version", DATASET)
         found = self.versions.get(number)
-        return None if found is None else Entry("key", kind, found, "ab" * 32, 1, "2026-11-29T00:00:00Z")
+        return None if found is None else Entry("key", kind, found, number, 1, "2026-11-29T00:00:00Z")
+
+    def command(self, transaction_id: str, block: int) -> str | None:
+        assert block == 1
+        return self.commands.get(transaction_id)
 
     def get(self, kind: str, reference: str, *, dataset: str, number: str) -> Json:
         found = self.find(kind, dataset=dataset, number=number)
@@ -108,7 +117,9 @@ def consents(law: Law, store: ConsentStore) -> Consents:
 
 
 def over(law: Law, store: ConsentStore) -> Consents:
-    return Consents(cast("Recorder", law), cast("Catalogue", law), store, "pedigree", lambda: NOW)
+    return Consents(
+        cast("Recorder", law), cast("Catalogue", law), store, cast("BlockSource", law), "pedigree", lambda: NOW
+    )
 
 
 def intent(key: str) -> Intent:
@@ -179,6 +190,111 @@ def test_a_change_after_another_gateways_is_refused_with_the_root_to_build_on(co
 
 def _moved(head: ConsentMap) -> ConsentMap:
     return replace(head, number=Number(7), root=Digest(bytes.fromhex("ab" * 32)))
+
+
+@pytest.fixture
+def second(law: Law, store: ConsentStore, tmp_path: Path) -> Iterator[Callable[[], Consents]]:
+    """A second gateway of the controller, whose store begins as a copy of the first one's."""
+    opened: list[Database] = []
+
+    def made() -> Consents:
+        copy = tmp_path / "second.db"
+        with closing(sqlite3.connect(tmp_path / "consent.db")) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        opened.append(Database.open(copy, "consent", durable=False))
+        return over(law, ConsentStore(opened[0]))
+
+    yield made
+    for database in opened:
+        database.close()
+
+
+def test_a_gateway_that_is_behind_follows_another_by_what_is_on_the_ledger(
+    consents: Consents, law: Law, second: Callable[[], Consents]
+) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    other = second()
+    consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    mine = other.change(intent("3"), DATASET, said("bob", "ConsentWithdrawn")).ending
+    assert isinstance(mine, Recorded)
+    assert mine.body["record"]["number"] == 3
+    for gateway in (consents, other):
+        for number, states in ((1, "given given"), (2, "withdrawn given"), (3, "withdrawn withdrawn")):
+            evidence = [gateway.proof(DATASET, subject, number) for subject in ("ann", "bob")]
+            assert [each["status"]["status"] for each in evidence] == [f"Consent{w.title()}" for w in states.split()]
+            assert all(shown_by(each) is not None for each in evidence)
+
+
+def test_of_two_gateways_that_change_at_once_the_second_builds_on_the_first(
+    consents: Consents, law: Law, second: Callable[[], Consents]
+) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    other = second()
+    law.before = lambda: cast("None", other.change(intent("other"), DATASET, said("bob", "ConsentWithdrawn")))
+    ending = consents.change(intent("mine"), DATASET, said("ann", "ConsentWithdrawn")).ending
+    assert isinstance(ending, Recorded)
+    assert ending.body["record"]["number"] == 3
+    assert other.proof(DATASET, "ann")["status"]["status"] == "ConsentWithdrawn"
+
+
+def test_where_another_gateway_added_a_subject_nobody_is_added_a_second_time(
+    consents: Consents, law: Law, second: Callable[[], Consents]
+) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    other = second()
+    consents.change(intent("2"), DATASET, said("eve", "ConsentGiven"))
+    for key in ("3", "4"):
+        with pytest.raises(SubjectsElsewhere, match="consent adopt") as refusal:
+            other.change(intent(key), DATASET, said("eve", "ConsentWithdrawn"))
+        assert refusal.value.facts == {"dataset": DATASET, "count": 1}
+    with pytest.raises(SubjectUnknown):
+        other.proof(DATASET, "eve")
+    assert isinstance(other.change(intent("5"), DATASET, said("ann", "ConsentWithdrawn")).ending, Recorded)
+    assert consents.proof(DATASET, "ann")["version"]["number"] == 3
+
+
+def test_a_reference_that_was_drawn_in_time_is_brought_into_the_map_by_nobody_else(
+    consents: Consents, law: Law, store: ConsentStore, second: Callable[[], Consents]
+) -> None:
+    """Both gateways know the new subject, each by a reference of its own: only one of them gets into the map."""
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    other = second()
+    store.references(DATASET, ["eve"])
+    other.change(intent("2"), DATASET, said("eve", "ConsentGiven"))
+    with pytest.raises(SubjectsElsewhere):
+        consents.change(intent("3"), DATASET, said("eve", "ConsentWithdrawn"))
+    assert law.head is not None
+    assert law.head.size == 3
+
+
+def test_what_a_transaction_claims_is_taken_only_where_it_leads_to_the_root(
+    consents: Consents, law: Law, second: Callable[[], Consents]
+) -> None:
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    other = second()
+    consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    true = law.commands["2"]
+    for false in ("", "{}", law.commands["1"], true.replace("ConsentWithdrawn", "ConsentExpired")):
+        law.commands["2"] = false
+        with pytest.raises(MapBehind, match="consent adopt"):
+            other.proof(DATASET, "ann")
+    del law.commands["2"]
+    with pytest.raises(MapBehind):
+        other.proof(DATASET, "ann")
+    law.commands["2"] = true
+    assert other.proof(DATASET, "ann")["status"]["status"] == "ConsentWithdrawn"
+
+
+def test_a_map_that_another_gateway_opened_is_named(law: Law, store: ConsentStore, tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "other.db", "consent", durable=False)
+    over(law, ConsentStore(database)).open(intent("1"), DATASET, upload(OPENED))
+    database.close()
+    mine = over(law, store)
+    ending = mine.open(intent("2"), DATASET, upload(OPENED)).ending
+    assert isinstance(ending, Failed)
+    assert ending.code == "already-exists"
+    with pytest.raises(MapBehind, match="consent adopt"):
+        mine.change(intent("3"), DATASET, said("ann", "ConsentWithdrawn"))
 
 
 def test_what_the_ledger_recorded_before_a_crash_is_followed_by_the_next_process(

@@ -2,17 +2,26 @@
 """Whose records they are and what subjects indicated, out of the columns of files."""
 
 import io
+import os
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaincode.domain.consent import STATUSES, Indication
 from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import Consent
+from chaincode.domain.values import Purposes, SignedInstant
 from gateway.services.drafting import Drafts, Upload
+from gateway.services.files import opened
 from gateway.services.indications import Columns, Status, indications
+from gateway.services.parquet import PARQUET
 from gateway.services.progress import Progress
 from gateway.services.tables import CSV, JSON_LINES, Table, UnreadableRecords
 from gateway.services.trees import Trees, leaf_hashes
@@ -30,6 +39,17 @@ def test_a_status_is_read_as_it_was_written(state: Consent, purposes: int, at: i
     assert Status.decode(status.encode()) == status
     assert len(status.encode()) == 17
     assert status.permits(63) == (state in (Consent.GIVEN, Consent.RENEWED) and purposes >= 2**63)
+
+
+@pytest.mark.parametrize("state", Consent)
+@given(st.integers(0, 2**64 - 1), st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_a_status_has_the_bytes_of_the_laws_own_indication(state: Consent, purposes: int, at: int) -> None:
+    law = Indication(STATUSES[state], Purposes(purposes), SignedInstant(at))
+    assert Status(state, purposes, at).encode() == law.value()
+
+
+def test_the_law_knows_as_many_states_as_there_are_bytes() -> None:
+    assert [state.value for state in Consent] == list(range(len(STATUSES)))
 
 
 def read(text: str, media_type: str = CSV) -> list[tuple[str, Status]]:
@@ -67,6 +87,80 @@ def test_what_is_wrong_is_named_by_its_place_and_no_subject_is(text: str, said: 
         read(text)
     assert str(refusal.value).startswith(said)
     assert "p1" not in str(refusal.value)
+
+
+def children() -> list[int]:
+    """Processes of this one that have not ended."""
+    return [int(each) for each in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+def parquet(**columns: Any) -> list[tuple[str, Status]]:
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
+    return list(indications(opened(out, PARQUET), NOW))
+
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        pa.array([AT, None], pa.timestamp("ns", "UTC")),
+        pa.array([AT, None], pa.timestamp("s", "Europe/Berlin")),
+        pa.array([date(2026, 1, 1), None], pa.date32()),
+        pa.array([date(2026, 1, 1), None], pa.date64()),
+        ["2026-01-01", ""],
+        ["2026-01-01T01:00:00+01:00", None],
+    ],
+    ids=["nanoseconds", "seconds", "days", "days in milliseconds", "text", "text with an offset"],
+)
+@pytest.mark.parametrize(
+    "purposes", [[["research", "model-training"], None], ["research;model-training", ""]], ids=["list", "text"]
+)
+def test_parquet_says_who_what_and_when_in_its_own_types(at: Any, purposes: Any) -> None:
+    found = parquet(
+        subject=["p1", "p2"],
+        state=pa.array(["ConsentGiven", "ConsentWithdrawn"]).dictionary_encode(),
+        purposes=purposes,
+        indicated_at=at,
+    )
+    assert found == [("p1", Status(Consent.GIVEN, 0b11, DAY)), ("p2", Status(Consent.WITHDRAWN, 0, NOW))]
+    assert [subject for subject, _ in parquet(subject=[17], state=["ConsentGiven"])] == ["17"]
+
+
+def test_a_part_of_a_millisecond_is_rounded_up_in_parquet_as_in_text() -> None:
+    at = pa.array([DAY * 1_000_000 + 1], pa.timestamp("ns", "UTC"))
+    (found,) = parquet(subject=["p1"], state=["ConsentGiven"], indicated_at=at)
+    assert found[1].indicated_at == DAY + 1
+    text = '{"subject":"p1","state":"ConsentGiven","indicated_at":"2026-01-01T00:00:00.000001Z"}'
+    assert read(text, JSON_LINES)[0][1].indicated_at == DAY + 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"subject": ["p1"]}, "Parquet: there is no column 'state'"),
+        ({"indicated_at": pa.array([AT.replace(tzinfo=None)])}, "record 1: 'indicated_at' has no time zone"),
+        ({"indicated_at": [1_767_225_600]}, "record 1: 'indicated_at' must be an instant"),
+        ({"indicated_at": pa.array([-1], pa.date32())}, "record 1: "),
+        ({"purposes": [["research", None]]}, "record 1: 'purposes' must be a list of purposes"),
+        ({"subject": pa.array([None], pa.string())}, "record 1: 'subject' must hold the id of a subject"),
+        ({"subject": [b"p1"]}, "record 1: 'subject' must hold the id of a subject"),
+    ],
+)
+def test_what_is_wrong_in_parquet_is_named_by_its_place(columns: dict[str, Any], said: str) -> None:
+    given = columns if columns == {"subject": ["p1"]} else {"subject": ["p1"], "state": ["ConsentGiven"], **columns}
+    with pytest.raises(UnreadableRecords) as refusal:
+        parquet(**given)
+    assert not children()
+    assert str(refusal.value).startswith(said)
+    assert "p1" not in str(refusal.value)
+
+
+def test_json_lines_have_no_times_but_texts() -> None:
+    with pytest.raises(UnreadableRecords, match="as text"):
+        read('{"subject":"p1","state":"ConsentGiven","indicated_at":{"$timestamp":1}}', JSON_LINES)
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_a_stored_tree_that_was_altered_is_never_proven_from(database: Database)
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_FSYNC])
 def test_a_version_is_written_whole_or_not_at_all(tmp_path: Path, code: int) -> None:
     """The disk fails at each statement of a change in turn; the ledger's version is followed afterwards."""
-    for at in range(7):
+    for at in range(9):
         path = tmp_path / f"{code}-{at}" / "consent.db"
         database = Database.open(path, "consent", durable=True)
         store = ConsentStore(database)

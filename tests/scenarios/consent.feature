@@ -35,3 +35,56 @@ Feature: Consent
     Given the hospital selected what a patient permitted for research
     When the patient withdraws while the lab records runs over the selection
     Then every run that stands was ordered before the withdrawal
+
+  Scenario: A subject's consent is proven given, withdrawn and absent, as of any version of the map
+    Given the hospital opened a consent map with the patients "ann, bob"
+    When the patient "eve" gives consent
+    And the patient "ann" withdraws consent
+    Then versions 1 to 3 prove that the consent of "ann" is "given, given, withdrawn"
+    And versions 1 to 3 prove that the consent of "bob" is "given, given, given"
+    And versions 1 to 3 prove that the consent of "eve" is "absent, given, given"
+
+  Scenario: A controller changes the consent of many subjects in one transaction
+    Given the hospital opened a consent map with 500 patients
+    When the hospital records that all of them withdrew, except the first
+    Then one transaction changed the consent of 499 patients
+    And versions 1 to 2 prove that the consent of "patient 0" is "given, given"
+    And versions 1 to 2 prove that the consent of "patient 499" is "given, withdrawn"
+
+  Scenario: A purpose that an organisation registered is called by its title
+    Given the hospital registered a purpose
+    And the hospital opened a consent map with a patient who consents to that purpose
+    When the hospital selects for that purpose, and the lab records a run for it
+    Then the selection and the run have the purpose's term
+
+  Scenario: Only the controller changes consent
+    Given the hospital opened a consent map with the patients "ann, bob"
+    When the lab withdraws the consent of "ann" with the hospital's proof
+    Then it is refused as "not-the-owner"
+
+  Scenario: A change over a map that has moved is refused
+    Given the hospital opened a consent map with the patients "ann, bob"
+    When the hospital withdraws the consent of "ann" as of before "bob" withdrew
+    Then it is refused as "consent-map-moved"
+    And the refusal names the root to build on
+
+  Scenario: Of two changes of one map at once exactly one holds
+    Given the hospital opened a consent map with the patients "ann, bob"
+    When "ann" and "bob" withdraw at once, each over version 1
+    Then it is refused as "consent-map-moved"
+    And the refusal names the root to build on
+
+  Scenario: A change whose proof does not hold is refused
+    Given the hospital opened a consent map with the patients "ann, bob"
+    When the hospital withdraws the consent of "ann" with a proof that does not hold
+    Then it is refused as "consent-proof-fails"
+
+  Scenario: A withdrawal dated before its consent is refused
+    Given the hospital opened a consent map with the patients "ann, bob"
+    When the hospital records that "ann" withdrew on "2025-12-31"
+    Then it is refused as "consent-backdated"
+
+  Scenario: A withdrawal dated in the future is refused
+    Given the hospital opened a consent map with the patients "ann, bob"
+    When the hospital records that "ann" withdrew on "2999-12-31"
+    Then it is refused as "dated-in-the-future"

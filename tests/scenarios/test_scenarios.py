@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,10 @@ import pytest
 from pytest_bdd import given, parsers, scenarios, then, when
 from sklearn.linear_model import LogisticRegression
 
-from pedigree import PedigreeError
+from chaincode.domain import sparsemerkle
+from chaincode.domain.consent import STATUSES
+from chaincode.domain.sparsemerkle import Proof
+from pedigree import PedigreeError, Recorded
 
 if TYPE_CHECKING:
     from scenarios.conftest import World
@@ -53,6 +58,41 @@ def run_over(world: World, selection: str | None, *, purpose: str, after: int = 
     return world.run_fields(started=now, finished=now, inputs=[used], purpose=purpose)
 
 
+def open_map(world: World, subjects: list[str], purposes: list[str]) -> None:
+    """Open a map of what these subjects of the hospital consented to on New Year's Day of 2026."""
+    world.register("hospital", sensitivity="personal", basis="consent")
+    world.commit("a,b,c")
+    said = {"state": "ConsentGiven", "purposes": purposes, "indicated_at": "2026-01-01"}
+    opened = world.as_("hospital").open_consent(world.dataset, [{"subject": each, **said} for each in subjects])
+    world.proof["map"] = {name: opened.record[name] for name in ("number", "root")}
+    world.did(opened)
+
+
+def withdrawal(world: World, subject: str) -> dict[str, Any]:
+    """A change of the map as the ledger takes it, made of what the hospital's gateway proves of it now."""
+    proven = world.as_("hospital").consent_proof(world.dataset, subject=subject)
+    withdrawn = {"status": "ConsentWithdrawn", "purposes": "0" * 16, "indicated_at": time.time_ns() // 1_000_000}
+    change = {
+        "subject": proven["subject"],
+        "old": proven["status"],
+        "new": withdrawn,
+        "siblings": proven["proof"]["siblings"],
+    }
+    version = proven["version"]
+    return {"number": version["number"] + 1, "previous_root": version["root"], "changes": [change]}
+
+
+def is_given(change: dict[str, Any]) -> bool:
+    """Whether the subject of a change had given its consent before."""
+    return bool(change["changes"][0]["old"]["status"] == "ConsentGiven")
+
+
+def send(world: World, organisation: str, change: dict[str, Any]) -> Recorded:
+    """Have the ledger decide about a change, past what the gateway itself looks at."""
+    path = f"/v1/datasets/{world.dataset}/consent/changes"
+    return world.as_(organisation)._record(path, change, None)
+
+
 # --- What is given -------------------------------------------------------------------------------------------------
 
 
@@ -89,6 +129,33 @@ def _(world: World) -> None:
         left_out=[{"reason": "no consent for this purpose", "count": 2}],
     )  # fmt: skip
     assert selected.record["consent_map"] == world.proof["map"]
+
+
+@given(parsers.parse('the hospital opened a consent map with the patients "{names}"'))
+def _(world: World, names: str) -> None:
+    open_map(world, names.split(", "), ["research"])
+
+
+@given(parsers.parse("the hospital opened a consent map with {count:d} patients"))
+def _(world: World, count: int) -> None:
+    open_map(world, [f"patient {number}" for number in range(count)], ["research"])
+
+
+@given("the hospital registered a purpose")
+def _(world: World) -> None:
+    hospital = world.as_("hospital")
+    bits = [each["record"]["bit"] for each in hospital.iterate_purposes(owner="HospitalMSP")]
+    iri = f"https://hospital.example/purposes#{world.dataset}"
+    made = hospital.register_purpose(max(bits, default=31) + 1, iri=iri, title=f"studies {world.number}")
+    world.proof["purpose"] = made.record
+
+
+@given("the hospital opened a consent map with a patient who consents to that purpose")
+def _(world: World) -> None:
+    purpose = world.proof["purpose"]
+    open_map(world, ["ann"], [purpose["title"], purpose["iri"], "care"])
+    said = world.as_("hospital").consent_proof(world.dataset, subject="ann")["status"]
+    assert int(said["purposes"], 16) == 1 << purpose["bit"] | 0b1000
 
 
 @given("the lab trained a model on the hospital's data")
@@ -476,6 +543,81 @@ def _(world: World) -> None:
     world.proof["runs"].append(record(4))
 
 
+@when(parsers.parse('the patient "{name}" gives consent'))
+def _(world: World, name: str) -> None:
+    said = {"subject": name, "state": "ConsentGiven", "purposes": ["research"]}
+    world.did(world.as_("hospital").change_consent(world.dataset, [said]))
+
+
+@when(parsers.parse('the patient "{name}" withdraws consent'))
+def _(world: World, name: str) -> None:
+    world.did(world.as_("hospital").withdraw_consent(world.dataset, name))
+
+
+@when("the hospital records that all of them withdrew, except the first")
+def _(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "withdrawn.csv"
+    rows = (f"patient {number},ConsentWithdrawn\n" for number in range(1, 500))
+    file.write_text("".join(["subject,state\n", *rows]), encoding="utf-8")
+    world.did(world.as_("hospital").change_consent(world.dataset, file))
+
+
+@when("the hospital selects for that purpose, and the lab records a run for it")
+def _(world: World) -> None:
+    title = world.proof["purpose"]["title"]
+    selected = world.as_("hospital").commit_selection(
+        world.data_version, "permitted", root="5e" * 32, size=1, purpose=title, consent_map=world.proof["map"],
+        left_out=[{"reason": "no consent for this purpose", "count": 2}],
+    )  # fmt: skip
+    world.proof["selected"] = selected.record["purpose"]
+    world.did(world.as_("lab").record_run(f"run-{world.number}", **run_over(world, selection_of(world), purpose=title)))
+
+
+@when(parsers.parse('the lab withdraws the consent of "{name}" with the hospital\'s proof'))
+def _(world: World, name: str) -> None:
+    change = withdrawal(world, name)
+    world.attempt(lambda: send(world, "lab", change))
+
+
+@when(parsers.parse('the hospital withdraws the consent of "{name}" as of before "{other}" withdrew'))
+def _(world: World, name: str, other: str) -> None:
+    change = withdrawal(world, name)
+    world.proof["now"] = world.as_("hospital").withdraw_consent(world.dataset, other).record
+    world.attempt(lambda: send(world, "hospital", change))
+
+
+@when(parsers.parse('"{name}" and "{other}" withdraw at once, each over version 1'))
+def _(world: World, name: str, other: str) -> None:
+    changes = [withdrawal(world, each) for each in (name, other)]
+
+    def sent(change: dict[str, Any]) -> Recorded | PedigreeError:
+        try:
+            return send(world, "hospital", change)
+        except PedigreeError as refusal:
+            return refusal
+
+    with ThreadPoolExecutor(2) as pool:
+        became = list(pool.map(sent, changes))
+    (held,) = (each for each in became if not isinstance(each, PedigreeError))
+    (world.refusal,) = (each for each in became if isinstance(each, PedigreeError))
+    world.proof["now"] = held.record
+    assert world.as_("hospital").consent(world.dataset)["record"]["root"] == held.record["root"]
+
+
+@when(parsers.parse('the hospital withdraws the consent of "{name}" with a proof that does not hold'))
+def _(world: World, name: str) -> None:
+    change = withdrawal(world, name)
+    siblings = bytearray(base64.b64decode(change["changes"][0]["siblings"]))
+    siblings[0] ^= 1
+    change["changes"][0]["siblings"] = base64.b64encode(siblings).decode()
+    world.attempt(lambda: send(world, "hospital", change))
+
+
+@when(parsers.parse('the hospital records that "{name}" withdrew on "{day}"'))
+def _(world: World, name: str, day: str) -> None:
+    world.attempt(lambda: world.as_("hospital").withdraw_consent(world.dataset, name, indicated_at=day))
+
+
 @when("the hospital registers personal data without a lawful basis")
 def _(world: World) -> None:
     world.attempt(lambda: world.register("hospital", sensitivity="personal"))
@@ -538,6 +680,46 @@ def _(world: World) -> None:
     blocks = [each for each in world.proof["runs"] if isinstance(each, int)]
     stand = world.as_("regulator").lineage(selection_of(world), direction="down")["nodes"]
     assert sum(node["reference"].startswith("run:") for node in stand) == len(blocks)
+
+
+@then(parsers.parse('versions {first:d} to {last:d} prove that the consent of "{name}" is "{states}"'))
+def _(world: World, first: int, last: int, name: str, states: str) -> None:
+    words = {"ConsentGiven": "given", "ConsentWithdrawn": "withdrawn", None: "absent"}
+    found = []
+    for number in range(first, last + 1):
+        evidence = world.as_("hospital").consent_proof(world.dataset, subject=name, number=number)
+        assert f'"{name}"' not in json.dumps(evidence)
+        # The root is read where the regulator is, and the proof checked by the law's own lines.
+        root = world.as_("regulator").consent_version(world.dataset, number)["record"]["root"]
+        proof = Proof(*(base64.b64decode(evidence["proof"][part]) for part in ("siblings", "leaf")))
+        value = sparsemerkle.verify(bytes.fromhex(root), bytes.fromhex(evidence["subject"]), proof)
+        status = None if value is None else STATUSES[value[0]]
+        assert status == (evidence["status"] or {}).get("status")
+        found.append(words[status])
+    assert ", ".join(found) == states
+
+
+@then(parsers.parse("one transaction changed the consent of {count:d} patients"))
+def _(world: World, count: int) -> None:
+    version = world.as_("regulator").consent_version(world.dataset, 2)["record"]
+    assert version["changed"] == count
+    assert version["counts"] == [{"status": "ConsentWithdrawn", "count": count}]
+    assert world.as_("regulator").consent(world.dataset)["record"]["number"] == 2
+
+
+@then("the selection and the run have the purpose's term")
+def _(world: World) -> None:
+    assert world.recorded is not None
+    assert world.proof["selected"] == world.recorded.record["purpose"] == world.proof["purpose"]["iri"]
+
+
+@then("the refusal names the root to build on")
+def _(world: World) -> None:
+    assert world.refusal is not None
+    now = world.proof["now"]
+    assert (world.refusal.facts["number"], world.refusal.facts["root"]) == (now["number"], now["root"])
+    (change,) = (each for each in map(partial(withdrawal, world), ("ann", "bob")) if is_given(each))
+    assert send(world, "hospital", change).record["previous_root"] == now["root"]
 
 
 @then("it says that the hospital recorded the same bytes first")

@@ -34,6 +34,8 @@ EVIDENCE_KIND: Final = "consent-evidence"
 EVIDENCE_SCHEMA: Final = 1
 MOST_SHOWN: Final = 100
 """How many changes of one subject its history shows: the last ones."""
+_COLLECTED: Final = 20_000
+"""Indications that are kept at once, in one commit for their subjects and one for what they said."""
 _ATTEMPTS: Final = 5
 """How often one change is made again because another was first."""
 
@@ -110,7 +112,7 @@ class Consents:
     def _collect(self, dataset: Name, upload: Upload) -> None:
         """Keep what a file says for the map that is to be opened."""
         with closing(self._indications(upload)) as found:
-            for batch in batches(found):
+            for batch in batches(found, _COLLECTED):
                 references = self._maps.references(dataset, [subject for subject, _ in batch])
                 values = zip(references, (status.encode() for _, status in batch), strict=True)
                 self._maps.collect(dataset, values)

@@ -109,7 +109,10 @@ class Interpreter:
         self._reading = reading
         self._columns = columns
         self._default = default
-        self._named = lru_cache(1_024)(vocabulary.set_of)
+        self._named = vocabulary.set_of
+        self._of_texts = lru_cache(1_024)(self._status)
+        self._names = (columns.subject, columns.state, columns.purposes, columns.indicated_at)
+        self._places = [reading.fields.index(name) if name in reading.fields else None for name in self._names]
         missing = [name for name in required if name not in reading.fields] if reading.fields else []
         if missing:
             reason = f"there is no column {missing[0]!r}; there are {', '.join(reading.fields)[:200]}"
@@ -122,37 +125,38 @@ class Interpreter:
         if not self._columns.names:
             return "", self._default
         try:
-            members = self._members(row)
-            return self._subject(members), self._status(members)
+            subject, state, purposes, at = self._said(row)
+            # Of many rows few say anything that none before them said.
+            status = self._of_texts if isinstance(purposes, str | None) and isinstance(at, str | None) else self._status
+            return self._subject(subject), status(state, purposes, at)
         except (UnknownTerm, InvalidField, ValueError) as exc:
             reason = exc.message if isinstance(exc, UnknownTerm) else str(exc)
             raise UnreadableRecords(f"record {number}: {reason}", index=number, reason=reason) from None
 
-    def _members(self, row: Row) -> Mapping[str, Any]:
+    def _said(self, row: Row) -> list[Any]:
+        """What the row has in each of the four columns; `None` where it has nothing, or no column says it."""
         if self._reading.delimiter is None:
             members: Mapping[str, Any] = json.loads(row.content)
-            return members
-        return dict(zip(self._reading.fields, fields_of(row, self._reading), strict=True))
+            return [None if name is None else members.get(name) for name in self._names]
+        fields = fields_of(row, self._reading)
+        return [None if place is None else fields[place] for place in self._places]
 
-    def _subject(self, members: Mapping[str, Any]) -> str:
+    def _subject(self, subject: object) -> str:
         if self._columns.subject is None:
             return ""
-        subject = members.get(self._columns.subject)
         if isinstance(subject, int) and not isinstance(subject, bool):
             subject = str(subject)
         if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_ID or not subject.isprintable():
             raise ValueError(f"{self._columns.subject!r} must hold the id of a subject, 1 to {LONGEST_ID} characters")
         return subject
 
-    def _status(self, members: Mapping[str, Any]) -> Status:
+    def _status(self, state: object, purposes: object, at: object) -> Status:
         default, columns = self._default, self._columns
-        state = members.get(columns.state) if columns.state else None
         if state is not None and not isinstance(state, str):
             raise ValueError(f"{columns.state!r} must be a consent state such as ConsentGiven")
-        at = members.get(columns.indicated_at) if columns.indicated_at else None
         return Status(
             state_of(state) if state else default.state,
-            default.purposes if columns.purposes is None else self._purposes(members.get(columns.purposes) or ()),
+            default.purposes if columns.purposes is None else self._purposes(purposes or ()),
             default.indicated_at if at in (None, "") else self._instant(at),
         )
 

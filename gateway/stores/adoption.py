@@ -19,7 +19,7 @@ from gateway.services.statustree import Crown, subtrees
 from gateway.stores.database import Database
 
 _AT_ONCE = 10_000
-_SCHEMAS = (1, 2)
+_SCHEMAS = (1, 2, 3)
 _NOW = "SELECT reference, value, max(version) FROM leaf WHERE map = ? GROUP BY reference ORDER BY reference"
 
 

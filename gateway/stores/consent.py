@@ -6,7 +6,6 @@ holds; what is above them is computed when a version is first asked for, and the
 """
 
 import secrets
-import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from chaincode.domain.sparsemerkle import HASH, VALUE
 from gateway.services.statusmaps import Draft, MapBehind, MapState, MapUnknown, Step, SubjectsElsewhere
 from gateway.services.statustree import Crown, Leaf, Path, Sketch, bounds, subtrees
 from gateway.services.trees import batches
+from gateway.stores import consentwrites
 from gateway.stores.database import Database
 
 _ASKED = 500
@@ -85,25 +85,32 @@ class ConsentStore:
 
     def collect(self, dataset: str, values: Iterable[Leaf]) -> None:
         key = self._dataset(dataset)
-        insert = "INSERT OR REPLACE INTO collected VALUES (?, ?, ?)"
+        insert = "INSERT INTO said (dataset, reference, value) VALUES (?, ?, ?)"
         for batch in batches(values, _WRITTEN):
             rows = [(key, reference, _checked(value)) for reference, value in batch]
             self._write_many(insert, rows)
 
     def collected(self, dataset: str) -> Iterator[Leaf]:
         key = self._dataset(dataset)
+        self._merge()
         select = "SELECT reference, value FROM collected WHERE dataset = ? AND reference > ? ORDER BY reference LIMIT ?"
         after = b""
         while rows := self._database.reader().execute(select, (key, after, _WRITTEN)).fetchall():
             yield from rows
             after = rows[-1][0]
 
+    def _merge(self) -> None:
+        """Bring what was said to its references, many of them at once and in their order."""
+        while self._one("SELECT 1 FROM said LIMIT 1", ()) is not None:
+            self._database.write(consentwrites.merge_said)
+
     def build(self, dataset: str) -> MapState:
         key = self._dataset(dataset)
         with self._building:
-            found = self._database.write(partial(_begin, key))
+            found = self._database.write(partial(consentwrites.begin_map, key))
             crown = Crown.over(self._written(found, self.collected(dataset)))
-            state = self._database.write(partial(_finish, key, found, crown))
+            built, state = self._database.write(partial(consentwrites.finish_map, key, found, crown))
+        self._keep((built, 1), crown)
         self._database.shorten_log()
         return state
 
@@ -182,8 +189,11 @@ class ConsentStore:
             new = [each[0] for each in changes if sketch.change(*each).value_of(each[0]) is None]
         if sketch.crown.root != root:
             raise _behind(dataset, head, number)
+        self._merge()
         strangers = [] if drafted else self._strangers(dataset, new)
-        self._database.write(partial(_follow, found, number, changes, list(sketch.changed), sketch.crown, strangers))
+        self._database.write(
+            partial(consentwrites.write_version, found, number, changes, list(sketch.changed), sketch.crown, strangers)
+        )
         self._keep((found, number), sketch.crown)
         return self._same(self._state(found, number), root, dataset)
 
@@ -217,7 +227,8 @@ class ConsentStore:
         )
         if row is None:
             raise _behind(dataset, 0, 1)
-        self._database.write(partial(_open, row[0], root, row[1]))
+        self._merge()
+        self._database.write(partial(consentwrites.open_map, row[0], root, row[1]))
         return MapState(1, root, row[1])
 
     def _same(self, state: MapState, root: bytes, dataset: str) -> MapState:
@@ -301,80 +312,6 @@ class ConsentStore:
 
     def _one(self, query: str, values: tuple[Any, ...]) -> Any:
         return self._database.reader().execute(query, values).fetchone()
-
-
-def _begin(key: int, connection: sqlite3.Connection) -> int:
-    """Begin a map without a root, which nobody sees; what a crash left of one goes."""
-    for (found,) in connection.execute("SELECT key FROM map WHERE dataset = ? AND root IS NULL", (key,)).fetchall():
-        _remove(connection, found)
-    return connection.execute("INSERT INTO map (dataset, size) VALUES (?, 0)", (key,)).lastrowid or 0
-
-
-def _finish(key: int, found: int, crown: Crown, connection: sqlite3.Connection) -> MapState:
-    """Give a map its root; the same one that was built before is taken instead of it."""
-    same = connection.execute("SELECT key FROM map WHERE dataset = ? AND root = ?", (key, crown.root)).fetchone()
-    if same is not None:
-        _remove(connection, found)
-    else:
-        connection.execute("UPDATE map SET root = ?, size = ? WHERE key = ?", (crown.root, crown.size, found))
-    return MapState(0, crown.root, crown.size)
-
-
-def _open(found: int, root: bytes, size: int, connection: sqlite3.Connection) -> None:
-    """The ledger holds this map. What was collected for it is in it; what came later stays collected."""
-    opened = connection.execute("UPDATE map SET head = 1 WHERE key = ? AND head = 0", (found,))
-    if not opened.rowcount:
-        return
-    connection.execute("INSERT INTO version VALUES (?, 1, ?, ?)", (found, root, size))
-    connection.execute(
-        "DELETE FROM collected WHERE dataset = (SELECT dataset FROM map WHERE key = ?) AND value = "
-        "(SELECT value FROM leaf WHERE map = ? AND leaf.reference = collected.reference AND version = 1)",
-        (found, found),
-    )
-    others = "SELECT other.key FROM map AS other JOIN map ON map.dataset = other.dataset AND map.key = ?"
-    for (other,) in connection.execute(f"{others} WHERE other.root != map.root", (found,)).fetchall():
-        _remove(connection, other)
-
-
-def _follow(
-    found: int,
-    number: int,
-    changes: Sequence[Leaf],
-    below: Sequence[tuple[int, bytes, int]],
-    crown: Crown,
-    strangers: Sequence[bytes],
-    connection: sqlite3.Connection,
-) -> None:
-    """Write a version of the ledger's as a whole; a second time nothing changes."""
-    changed = connection.execute("UPDATE map SET head = ? WHERE key = ? AND head = ?", (number, found, number - 1))
-    if not changed.rowcount:
-        return
-    connection.execute("INSERT INTO version VALUES (?, ?, ?, ?)", (found, number, crown.root, crown.size))
-    connection.executemany(
-        "INSERT OR REPLACE INTO leaf VALUES (?, ?, ?, ?)",
-        [(found, reference, number, value) for reference, value in changes],
-    )
-    connection.executemany(
-        "INSERT INTO subtree VALUES (?, ?, ?, ?, ?)", [(found, place, number, *rest) for place, *rest in below]
-    )
-    connection.executemany(
-        "DELETE FROM collected WHERE dataset = (SELECT dataset FROM map WHERE key = ?) AND reference = ? AND value = ?",
-        [(found, *change) for change in changes],
-    )
-    connection.executemany(
-        "INSERT INTO stranger SELECT dataset, ? FROM map WHERE key = ? ON CONFLICT DO NOTHING",
-        [(reference, found) for reference in strangers],
-    )
-    connection.execute("DELETE FROM draft WHERE map = ? AND base < ?", (found, number))
-
-
-def _remove(connection: sqlite3.Connection, found: int) -> None:
-    for statement in (
-        "DELETE FROM leaf WHERE map = ?",
-        "DELETE FROM subtree WHERE map = ?",
-        "DELETE FROM map WHERE key = ?",
-    ):
-        connection.execute(statement, (found,))
 
 
 def _behind(dataset: str, head: int, number: int) -> MapBehind:

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the store of consent maps writes, each function in one transaction of its own."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from gateway.services.statusmaps import MapState
+from gateway.services.statustree import Crown, Leaf
+
+_MERGED = 250_000
+"""Rows that were collected and are brought to their references at once."""
+
+
+def begin_map(key: int, connection: sqlite3.Connection) -> int:
+    """Begin a map without a root, which nobody sees; what a crash left of one goes."""
+    for (found,) in connection.execute("SELECT key FROM map WHERE dataset = ? AND root IS NULL", (key,)).fetchall():
+        remove_map(connection, found)
+    return connection.execute("INSERT INTO map (dataset, size) VALUES (?, 0)", (key,)).lastrowid or 0
+
+
+def merge_said(connection: sqlite3.Connection) -> None:
+    """Of what was said first, let the last for each reference hold."""
+    said = "SELECT number FROM said ORDER BY number LIMIT ?"
+    last = connection.execute(f"SELECT max(number) FROM ({said})", (_MERGED,)).fetchone()  # noqa: S608 - words of ours
+    connection.execute(
+        "INSERT OR REPLACE INTO collected SELECT dataset, reference, value FROM "
+        "(SELECT dataset, reference, value, max(number) FROM said WHERE number <= ? GROUP BY dataset, reference)",
+        last,
+    )
+    connection.execute("DELETE FROM said WHERE number <= ?", last)
+
+
+def finish_map(key: int, found: int, crown: Crown, connection: sqlite3.Connection) -> tuple[int, MapState]:
+    """Give a map its root; the same one that was built before is taken instead of it. Returns its key too."""
+    state = MapState(0, crown.root, crown.size)
+    same = connection.execute("SELECT key FROM map WHERE dataset = ? AND root = ?", (key, crown.root)).fetchone()
+    if same is not None:
+        remove_map(connection, found)
+        return int(same[0]), state
+    connection.execute("UPDATE map SET root = ?, size = ? WHERE key = ?", (crown.root, crown.size, found))
+    return found, state
+
+
+def open_map(found: int, root: bytes, size: int, connection: sqlite3.Connection) -> None:
+    """The ledger holds this map. What was collected for it is in it; what came later stays collected."""
+    opened = connection.execute("UPDATE map SET head = 1 WHERE key = ? AND head = 0", (found,))
+    if not opened.rowcount:
+        return
+    connection.execute("INSERT INTO version VALUES (?, 1, ?, ?)", (found, root, size))
+    connection.execute(
+        "DELETE FROM collected WHERE dataset = (SELECT dataset FROM map WHERE key = ?) AND value = "
+        "(SELECT value FROM leaf WHERE map = ? AND leaf.reference = collected.reference AND version = 1)",
+        (found, found),
+    )
+    others = "SELECT other.key FROM map AS other JOIN map ON map.dataset = other.dataset AND map.key = ?"
+    for (other,) in connection.execute(f"{others} WHERE other.root != map.root", (found,)).fetchall():
+        remove_map(connection, other)
+
+
+def write_version(
+    found: int,
+    number: int,
+    changes: Sequence[Leaf],
+    below: Sequence[tuple[int, bytes, int]],
+    crown: Crown,
+    strangers: Sequence[bytes],
+    connection: sqlite3.Connection,
+) -> None:
+    """Write a version of the ledger's as a whole; a second time nothing changes."""
+    changed = connection.execute("UPDATE map SET head = ? WHERE key = ? AND head = ?", (number, found, number - 1))
+    if not changed.rowcount:
+        return
+    connection.execute("INSERT INTO version VALUES (?, ?, ?, ?)", (found, number, crown.root, crown.size))
+    connection.executemany(
+        "INSERT OR REPLACE INTO leaf VALUES (?, ?, ?, ?)",
+        [(found, reference, number, value) for reference, value in changes],
+    )
+    connection.executemany(
+        "INSERT INTO subtree VALUES (?, ?, ?, ?, ?)", [(found, place, number, *rest) for place, *rest in below]
+    )
+    connection.executemany(
+        "DELETE FROM collected WHERE dataset = (SELECT dataset FROM map WHERE key = ?) AND reference = ? AND value = ?",
+        [(found, *change) for change in changes],
+    )
+    connection.executemany(
+        "INSERT INTO stranger SELECT dataset, ? FROM map WHERE key = ? ON CONFLICT DO NOTHING",
+        [(reference, found) for reference in strangers],
+    )
+    connection.execute("DELETE FROM draft WHERE map = ? AND base < ?", (found, number))
+
+
+def remove_map(connection: sqlite3.Connection, found: int) -> None:
+    for statement in (
+        "DELETE FROM leaf WHERE map = ?",
+        "DELETE FROM subtree WHERE map = ?",
+        "DELETE FROM map WHERE key = ?",
+    ):
+        connection.execute(statement, (found,))

@@ -20,7 +20,7 @@ _DATA = click.option("--data", required=True, type=click.Path(path_type=Path), h
 @_DATA
 @told
 def consent_copy(output: Path, data: Path) -> None:
-    """Copy the consent maps that a gateway keeps, for another gateway of yours.
+    """Copy a gateway's consent maps for another one of yours.
 
     The gateway may run meanwhile. OUTPUT holds the ids of your data subjects: keep it as you keep those, and delete it
     once it was adopted.

@@ -221,7 +221,7 @@ class Consents:
 
 
 def changes_in(command: str) -> list[Leaf]:
-    """The references and new values in a change of a map; none where it is no such command."""
+    """The references and new values in a change of a map; none where it is another command."""
     try:
         change = codec.from_json(command.encode())
     except LedgerError:

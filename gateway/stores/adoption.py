@@ -24,7 +24,7 @@ _NOW = "SELECT reference, value, max(version) FROM leaf WHERE map = ? GROUP BY r
 
 
 class NotAConsentStore(PortError):
-    """A file that is no copy of a consent store, or one that does not agree with itself."""
+    """A file that is not a consent store, or one that does not agree with itself."""
 
     code = "not-a-consent-store"
     category = Category.UNACCEPTABLE

@@ -4,6 +4,8 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import pytest
 from hypothesis import example, given
@@ -14,8 +16,14 @@ from gateway.services import tables
 from gateway.services.tables import CSV, JSON_LINES, MEDIA_TYPES, Row, Table, UnreadableRecords
 
 
+def rows_of(
+    content: BinaryIO, media_type: str, id_field: str | None = None, delimiter: str | None = None
+) -> Iterator[Row]:
+    return Table(content, media_type, id_field, delimiter).rows()
+
+
 def rows(content: bytes, media_type: str, id_field: str | None, delimiter: str | None = None) -> list[Row]:
-    return list(tables.rows(io.BytesIO(content), media_type, id_field, delimiter))
+    return list(rows_of(io.BytesIO(content), media_type, id_field, delimiter))
 
 
 def test_a_record_is_its_line_without_the_line_end() -> None:
@@ -127,7 +135,7 @@ def taken(content: bytes, delimiter: str, block: int) -> list[Row] | str:
         patch.setattr(tables, "_BLOCK", block)
         patch.setattr(tables, "AT_ONCE", 3)
         try:
-            return list(tables.rows(io.BytesIO(content), CSV, "a" if content.startswith(b"a") else None, delimiter))
+            return list(rows_of(io.BytesIO(content), CSV, "a" if content.startswith(b"a") else None, delimiter))
         except UnreadableRecords as refusal:
             return refusal.message
 
@@ -224,7 +232,7 @@ def test_rows_that_only_seem_open_are_read_twice_at_most() -> None:
             return super().readline(size)
 
     content = Counting(b"id,part,stock\n" + b'1,pipe 5",12\n2,elbow,3\n3,"a, b",4\n' * 1_000)
-    assert len(list(tables.rows(content, CSV))) == 3_000
+    assert len(list(rows_of(content, CSV))) == 3_000
     assert content.lines < 2 * 3_000 + 100
 
 
@@ -253,7 +261,7 @@ def test_a_field_that_nobody_closes_does_not_bring_the_file_into_memory() -> Non
 
     content = Counting(b'id,a\n1,"x\n' + (b"2," + b"y" * 1_000 + b"\n") * 4_000)
     with pytest.raises(UnreadableRecords, match="line 2: a quoted field is never closed"):
-        list(tables.rows(content, CSV, "id"))
+        list(rows_of(content, CSV, "id"))
     assert content.most <= 1 << 19
 
 
@@ -272,17 +280,17 @@ def test_a_record_that_is_too_long_is_refused_before_it_is_read(start: bytes, li
     content = io.BytesIO(start + (b"x" * 99 + lines) * (1 << 18))
     media_type = JSON_LINES if start.startswith(b"{") else CSV
     with pytest.raises(UnreadableRecords, match=f"line {line}: it is longer than the 8 MiB that a record may have"):
-        list(tables.rows(content, media_type))
+        list(rows_of(content, media_type))
     assert content.tell() < 10 << 20
 
 
 def test_a_record_may_have_eight_mebibytes() -> None:
     longest = b"1," + b"x" * (tables.LONGEST_RECORD - 2)
     for end in (b"\n", b"\r\n", b""):
-        (row,) = tables.rows(io.BytesIO(b"id,a\n" + longest + end), CSV)
+        (row,) = rows_of(io.BytesIO(b"id,a\n" + longest + end), CSV)
         assert row.content == longest
     with pytest.raises(UnreadableRecords, match="line 2: it is longer"):
-        list(tables.rows(io.BytesIO(b"id,a\n" + longest + b"yyy\n"), CSV))
+        list(rows_of(io.BytesIO(b"id,a\n" + longest + b"yyy\n"), CSV))
 
 
 def test_a_byte_order_mark_is_treated_alike() -> None:

@@ -78,7 +78,15 @@ def consent_show(pedigree: Any, dataset: str, subject: str | None, source: str |
     def render() -> None:
         state = "not in the map" if answer["status"] is None else answer["status"]["status"]
         click.echo(plain(f"In version {answer['number']} of the consent map of {answer['dataset']}: {state}"))
-        steps = [{"version": each["number"], **each["status"], **each["transaction"]} for each in answer["history"]]
+        steps = [
+            {
+                "version": each["number"],
+                **each["status"],
+                **each["transaction"],
+                "purposes": ", ".join(each["purposes"]),
+            }
+            for each in answer["history"]
+        ]
         if steps:
             table(steps, "version", "status", "purposes", "indicated_at", "block")
         if answer["left"]:

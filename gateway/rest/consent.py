@@ -40,7 +40,12 @@ def views(
         return Reply(consents.proof(Name(call.path["dataset"]), _subject(call), call.number("number", Number.LAST)))
 
     def history(call: Call) -> Reply:
-        return Reply(consents.history(Name(call.path["dataset"]), _subject(call)))
+        answer = consents.history(Name(call.path["dataset"]), _subject(call))
+        names = vocabulary()
+        for each in (answer, *answer["history"]):
+            status = each["status"]
+            each["purposes"] = [] if status is None else names.names_of(int(status["purposes"], 16))
+        return Reply(answer)
 
     def receipt(call: Call) -> Reply:
         return Reply(receipts.of(Name(call.path["dataset"]), _subject(call), call.number("number", Number.LAST)))

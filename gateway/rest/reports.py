@@ -114,6 +114,7 @@ _FACTS_OF_THE_GATEWAY: Final[Mapping[str, Schema]] = {
 }
 """Facts of failures that are not refusals by the law; a test compares them with what is raised."""
 
+_PURPOSES: Schema = {"type": "array", "items": {"type": "string"}, "description": "What it covers, by name or IRI."}
 REPORTS: Final[Mapping[str, Schema]] = {
     "Problem": _object(
         {
@@ -205,12 +206,18 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "number": {"type": "integer", "minimum": 1, "description": "The last version of the map."},
             "subject": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The subject's reference."},
             "status": _perhaps("ConsentIndication", "What it is now; null where the subject is not in the map."),
+            "purposes": _PURPOSES,
             "history": {"type": "array", "items": reference("ConsentStep")},
             "left": {"type": "integer", "minimum": 0, "description": "How many changes are older than these."},
         }
     ),
     "ConsentStep": _object(
-        {"number": _WHOLE, "status": reference("ConsentIndication"), "transaction": reference("Transaction")}
+        {
+            "number": _WHOLE,
+            "status": reference("ConsentIndication"),
+            "purposes": _PURPOSES,
+            "transaction": reference("Transaction"),
+        }
     ),
     "ConsentReceipt": _object(
         {

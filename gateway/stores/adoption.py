@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.services.failures import Category, PortError
+from gateway.services.failures import PortError
 from gateway.services.statustree import Crown, subtrees
 from gateway.stores.database import Database
 
@@ -25,9 +25,6 @@ _NOW = "SELECT reference, value, max(version) FROM leaf WHERE map = ? GROUP BY r
 
 class NotAConsentStore(PortError):
     """A file that is not a consent store, or one that does not agree with itself."""
-
-    code = "not-a-consent-store"
-    category = Category.UNACCEPTABLE
 
 
 @dataclass(frozen=True, slots=True)

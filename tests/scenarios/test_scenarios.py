@@ -156,6 +156,8 @@ def _(world: World) -> None:
     open_map(world, ["ann"], [purpose["title"], purpose["iri"], "care"])
     said = world.as_("hospital").consent_proof(world.dataset, subject="ann")["status"]
     assert int(said["purposes"], 16) == 1 << purpose["bit"] | 0b1000
+    history = world.as_("hospital").consent_history(world.dataset, subject="ann")
+    assert history["purposes"] == history["history"][0]["purposes"] == ["care", purpose["title"]]
 
 
 @given("the lab trained a model on the hospital's data")

@@ -427,6 +427,8 @@ class ConsentHistory(TypedDict):
     """The subject's reference."""
     status: "ConsentIndication | None"
     """What it is now; null where the subject is not in the map."""
+    purposes: Sequence[str]
+    """What it covers, by name or IRI."""
     history: Sequence["ConsentStep"]
     left: int
     """How many changes are older than these."""
@@ -514,6 +516,8 @@ class ConsentStep(TypedDict):
 
     number: int
     status: "ConsentIndication"
+    purposes: Sequence[str]
+    """What it covers, by name or IRI."""
     transaction: "Transaction"
 
 

@@ -86,6 +86,7 @@ def _facts_of_the_law() -> Iterator[tuple[str, Schema]]:
 _FACTS_OF_THE_GATEWAY: Final[Mapping[str, Schema]] = {
     "asked": _WHOLE,
     "block": _WHOLE,
+    "count": _WHOLE,
     "dataset": _TEXT,
     "delimiter": _TEXT,
     "first": _WHOLE,

@@ -910,6 +910,7 @@ class Facts(TypedDict):
     by: NotRequired[str]
     cause: NotRequired[str]
     confirmed_by: NotRequired[str]
+    count: NotRequired[int]
     dataset: NotRequired[str]
     delimiter: NotRequired[str]
     digest: NotRequired[str]

@@ -280,13 +280,6 @@ class Table:
         return _identifier(found, number)
 
 
-def rows(
-    content: BinaryIO, media_type: str, id_field: str | None = None, delimiter: str | None = None
-) -> Iterator[Row]:
-    """Every record of the file, in its order; see `Table`."""
-    return Table(content, media_type, id_field, delimiter).rows()
-
-
 def fields_of(row: Row, reading: Reading) -> list[str]:
     """The fields of a row of CSV that a `Table` has read."""
     return _split(row.content, reading.delimiter or ",", 0)

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from itertools import chain, count, repeat
+from functools import cache
+from itertools import chain
 from typing import Any
 
 from chaincode.domain.provenance import LeafSchema
@@ -29,8 +30,6 @@ _WRITTEN = 80 * WIDTH
 """Records that are copied or removed at once, those under whole tiles; others write in between."""
 _INSERTED = 50
 """Records of one statement, which takes less time than a statement for each."""
-_INSERT = "INSERT INTO record VALUES "
-_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RECORD = "id, salt, content, consent, purposes, leaf, subject"
 _CONTENT = 2
 """Its place among them."""
@@ -53,17 +52,15 @@ class RecordStore:
         return self._database.write(work)
 
     def add(self, key: int, start: int, records: Sequence[StoredRecord], tiles: Sequence[Tile] = ()) -> None:
-        ids, salts, contents, consents, purposes, leaves, subjects = zip(*records, strict=True) if records else [()] * 7
-        about = [subject or None for subject in subjects] if any(subjects) else repeat(None)
-        signed = purposes if max(purposes, default=0) < _SIGN else map(_signed, purposes)
-        columns = (repeat(key), count(start), ids, salts, contents, consents, signed, leaves, about)
-        rows = list(zip(*columns, strict=False))  # more than once: what is written together may be tried again
-        whole = len(rows) // _INSERTED * _INSERTED
+        if any(record.purposes >= _SIGN for record in records):
+            records = [record._replace(purposes=_signed(record.purposes)) for record in records]
+        whole = len(records) // _INSERTED * _INSERTED
 
         def work(connection: sqlite3.Connection) -> None:
-            several = (list(chain.from_iterable(rows[at : at + _INSERTED])) for at in range(0, whole, _INSERTED))
-            connection.executemany(f"{_INSERT}{', '.join([_ROW] * _INSERTED)}", several)
-            connection.executemany(f"{_INSERT}{_ROW}", rows[whole:])
+            for inserted, first, end in ((_INSERTED, 0, whole), (1, whole, len(records))):
+                runs = range(first, end, inserted)
+                rows = ((key, start + at, *chain.from_iterable(records[at : at + inserted])) for at in runs)
+                connection.executemany(_insert(inserted), rows)
             _keep(connection, key, tiles)
 
         try:
@@ -212,6 +209,17 @@ def _record(row: Sequence[Any]) -> StoredRecord:
 def _signed(value: int) -> int:
     """SQLite keeps signed 64-bit integers; purposes are unsigned."""
     return value - (1 << 64) if value >= _SIGN else value
+
+
+@cache
+def _insert(records: int) -> str:
+    """The statement that takes a set's key, the position of the first of so many records, and then what these say."""
+    fields = len(StoredRecord._fields)
+    rows = []
+    for index in range(records):
+        *said, subject = (f"?{3 + fields * index + field}" for field in range(fields))
+        rows.append(f"(?1, ?2 + {index}, {', '.join(said)}, nullif({subject}, x''))")
+    return f"INSERT INTO record VALUES {', '.join(rows)}"  # noqa: S608 - numbers of parameters
 
 
 def _keep(connection: sqlite3.Connection, key: int, tiles: Sequence[Tile]) -> None:

@@ -21,6 +21,7 @@ import pytest
 from gateway.api import guide
 from gateway.api.operations import OPERATIONS
 from gateway.cli import main as pedigree
+from gateway.cli.exits import EPILOG
 from network.cli import main as pedigree_network
 from network.topology import default_topology, loads
 
@@ -195,10 +196,23 @@ def _leaves(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tup
 def test_every_command_and_option_says_what_it_is_in_one_line_of_help(program: str) -> None:
     for path, command in _leaves(PROGRAMS[program], (program,)):
         assert command.get_short_help_str(200).strip(), path
-        assert len(command.get_short_help_str(200)) <= 60, f"{path}: cut in a list that is 80 columns wide"
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help, f"{path}: {parameter.name} has no help"
+
+
+@pytest.mark.parametrize("program", sorted(PROGRAMS))
+def test_a_list_of_commands_has_room_for_what_each_does_in_80_columns(program: str) -> None:
+    waiting: list[tuple[str, click.Command]] = [(program, PROGRAMS[program])]
+    while waiting:
+        path, group = waiting.pop()
+        if not isinstance(group, click.Group):
+            continue
+        room = 80 - 2 - len("  ") - len("  ") - 2 - max(map(len, group.commands))  # as click reckons
+        for name, command in group.commands.items():
+            assert not command.get_short_help_str(room).endswith("..."), f"{path} {name}: at most {room} characters"
+            waiting.append((f"{path} {name}", command))
+    assert max(map(len, EPILOG.splitlines())) <= 78
 
 
 # -- the rest ------------------------------------------------------------------------------------------------------

@@ -868,7 +868,7 @@ LEDGER: Final = (
         path="/v1/whoami",
         answer=report("Caller"),
         sdk="whoami",
-        verb=Verb("whoami", help="Show who you are to the gateway, and which ledger it serves."),
+        verb=Verb("whoami", help="Show who you are here, and which ledger this is."),
         odd={"rest": "about the caller, not about a record"},
     ),
     Operation(
@@ -906,7 +906,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "dataset": "Register data sets, commit to and verify records.",
         "selection": "Commit to some of the records of a version.",
-        "consent": "Keep and read what the subjects of data sets have said.",
+        "consent": "Keep and read what data subjects have said.",
         "purpose": "Register what consent is given for.",
         "model": "Register models, record and verify versions.",
         "run": "Record and show training runs.",

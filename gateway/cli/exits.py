@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which exit code of `pedigree.exits` each failure of the `pedigree` command has."""
 
+from textwrap import fill
+
 from pedigree.exits import MEANINGS as MEANINGS
 from pedigree.exits import Exit as Exit
 
-EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {int(code):<4} {meaning}" for code, meaning in MEANINGS.items())
-"""The table for `--help`."""
+EPILOG = "\b\nExit codes:\n" + "\n".join(
+    fill(meaning, 76, initial_indent=f"  {int(code):<4} ", subsequent_indent=" " * 7)
+    for code, meaning in MEANINGS.items()
+)
+"""The table for `--help`, for 80 columns of which click takes two."""
 
 
 def exit_of(error: BaseException) -> Exit:

@@ -48,7 +48,7 @@ def search(
 @click.argument("reference")
 @using_gateway
 def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
-    """Show a record, its versions, its stage, its evaluations.
+    """Show a record, its versions, stage and evaluations.
 
     Such as dataset:wdbc, model-version:net:1, run:r-7 or evaluation:e-3: its fields and its place on the ledger;
     of data sets and models their versions, of versions their stage, of model versions their evaluations.

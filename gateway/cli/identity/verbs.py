@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # imported where used, so that `--help` answers at once
 
 @click.group()
 def identity() -> None:
-    """Enrol with a Fabric CA; keep, renew, revoke and look at identities."""
+    """Enrol with a Fabric CA; keep, renew, revoke."""
 
 
 @identity.command("enrol")

@@ -25,6 +25,16 @@ class StoredRecord(NamedTuple):
     """The reference of its data subject (32 bytes); empty where the file did not say who that is."""
 
 
+class RecordHead(NamedTuple):
+    """What a stored record says beside its content."""
+
+    id: str
+    consent: int
+    purposes: int
+    leaf: bytes
+    subject: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class RecordSet:
     """The records under one root."""
@@ -83,6 +93,18 @@ class Records(Protocol):
 
     def find(self, root: str, record_id: str) -> tuple[int, StoredRecord] | None:
         """Position in the tree and record."""
+        ...
+
+    def heads(self, root: str) -> Iterator[RecordHead]:
+        """Every record without its content, in tree order; read piece by piece."""
+        ...
+
+    def positions(self, root: str, ids: Sequence[str]) -> Sequence[int | None]:
+        """The position in the tree of each of these records; `None` for an id that no record has."""
+        ...
+
+    def leaves(self, root: str, positions: Sequence[int]) -> bytes:
+        """The leaf hashes of the records at these positions, joined, in tree order."""
         ...
 
     def of_subject(self, root: str, subject: bytes) -> Sequence[tuple[int, str]]:

@@ -68,10 +68,13 @@ from gateway.services.failures import (
     Unavailable as Unavailable,
 )
 from gateway.services.holdings import Reading as Reading
+from gateway.services.holdings import RecordHead as RecordHead
 from gateway.services.holdings import Records as Records
 from gateway.services.holdings import RecordSet as RecordSet
 from gateway.services.holdings import RepeatedRecord as RepeatedRecord
 from gateway.services.holdings import StoredRecord as StoredRecord
+from gateway.services.memberships import Memberships as Memberships
+from gateway.services.memberships import Whereabouts as Whereabouts
 from gateway.services.walks import Links
 
 Json = dict[str, Any]

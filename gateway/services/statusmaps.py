@@ -134,6 +134,13 @@ class StatusMaps(Protocol):
         """
         ...
 
+    def values(self, dataset: str, number: int, references: Sequence[bytes]) -> list[bytes | None]:
+        """What each of these references has in a version of the map, `None` where it is not in it.
+
+        Raises `MapUnknown`.
+        """
+        ...
+
     def find(self, dataset: str, number: int, reference: bytes) -> Path:
         """The way to a reference in a version of the map; raises `MapUnknown`."""
         ...

@@ -33,6 +33,10 @@ _LEAVES = (
     "SELECT reference, value, max(version) FROM leaf WHERE map = ? AND reference BETWEEN ? AND ? AND version <= ? "
     "GROUP BY reference ORDER BY reference"
 )
+_VALUES = (
+    "SELECT reference, value, max(version) FROM leaf WHERE map = ? AND version <= ? AND reference IN ({}) "
+    "GROUP BY reference"
+)
 _SUBTREES = (
     "SELECT place, hash, size, max(version) FROM subtree WHERE map = ? AND version <= ? GROUP BY place ORDER BY place"
 )
@@ -138,6 +142,16 @@ class ConsentStore:
 
     def state(self, dataset: str, number: int) -> MapState:
         return self._state(self._map(dataset, number), number)
+
+    def values(self, dataset: str, number: int, references: Sequence[bytes]) -> list[bytes | None]:
+        found = self._map(dataset, number)
+        known: dict[bytes, bytes] = {}
+        for start in range(0, len(references), _ASKED):
+            asked = references[start : start + _ASKED]
+            select = _VALUES.format(", ".join("?" * len(asked)))
+            rows = self._database.reader().execute(select, (found, number, *asked)).fetchall()
+            known.update((reference, value) for reference, value, _ in rows)
+        return [known.get(each) for each in references]
 
     def find(self, dataset: str, number: int, reference: bytes) -> Path:
         found = self._map(dataset, number)

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from chaincode.domain.provenance import LeafSchema
-from gateway.services.ports import Reading, RecordSet, RepeatedRecord, StoredRecord
+from gateway.services.ports import Reading, RecordHead, RecordSet, RepeatedRecord, StoredRecord
 from gateway.services.tiles import COMPLETE, WIDTH, Tile
 from gateway.stores.database import Database
 
@@ -26,6 +26,8 @@ _READ = 500
 """Records that are read at once."""
 _READ_SIZE = 4 << 20
 """Bytes of content after which no more are read at once."""
+_HEADS = 5_000
+"""Records whose content is left out that are read at once."""
 _WRITTEN = 80 * WIDTH
 """Records that are copied or removed at once, those under whole tiles; others write in between."""
 _INSERTED = 50
@@ -149,6 +151,44 @@ class RecordStore:
             (root, record_id),
         )
         return None if row is None else (row[0], _record(row[1:]))
+
+    def heads(self, root: str) -> Iterator[RecordHead]:
+        select = (
+            "SELECT id, consent, purposes, leaf, subject FROM record WHERE set_key = ? "
+            "AND position >= ? ORDER BY position LIMIT ?"
+        )
+        found = self.held(root)
+        start = 0
+        while found is not None and start < found.size:
+            rows = self._database.reader().execute(select, (found.key, start, _HEADS)).fetchall()
+            if not rows:
+                return
+            for record_id, consent, purposes, leaf, subject in rows:
+                yield RecordHead(record_id, consent, purposes % (1 << 64), leaf, subject or b"")
+            start += len(rows)
+
+    def positions(self, root: str, ids: Sequence[str]) -> list[int | None]:
+        held = self.held(root)
+        if held is None:
+            return [None] * len(ids)
+        known: dict[str, int] = {}
+        for start in range(0, len(ids), _READ):
+            asked = ids[start : start + _READ]
+            places = ", ".join("?" * len(asked))
+            select = f"SELECT id, position FROM record WHERE set_key = ? AND id IN ({places})"  # noqa: S608 - places
+            known.update(self._database.reader().execute(select, (held.key, *asked)).fetchall())
+        return [known.get(each) for each in ids]
+
+    def leaves(self, root: str, positions: Sequence[int]) -> bytes:
+        select = "SELECT leaf FROM record WHERE set_key = (SELECT key FROM record_set WHERE root = ?) AND position IN "
+        ordered = sorted(positions)
+        found: list[bytes] = []
+        for start in range(0, len(ordered), _READ):
+            asked = ordered[start : start + _READ]
+            places = f"({', '.join('?' * len(asked))}) ORDER BY position"
+            rows = self._database.reader().execute(select + places, (root, *asked)).fetchall()
+            found += (leaf for (leaf,) in rows)
+        return b"".join(found)
 
     def of_subject(self, root: str, subject: bytes) -> Sequence[tuple[int, str]]:
         rows = self._database.reader().execute(

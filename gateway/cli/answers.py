@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.console import Json, fields, plain, show
+from gateway.cli.console import Json, fields, plain, show, table
 from gateway.cli.exits import Exit
 
 
@@ -15,12 +15,15 @@ def recorded(outcome: Any, as_json: bool) -> None:
         "record": outcome.record,
         "event": outcome.event,
         "transaction": {"id": outcome.transaction_id, "block": outcome.block},
+        **({} if outcome.impact is None else {"impact": outcome.impact}),
     }
 
     def render() -> None:
         click.echo(f"{outcome.event['name']} in block {outcome.block}, transaction")
         click.echo(outcome.transaction_id)
         fields(outcome.record)
+        if outcome.impact is not None:
+            print_impact(outcome.impact)
 
     show(value, as_json, render)
 
@@ -42,6 +45,39 @@ def print_place(answer: Json) -> None:
         click.echo(answer["transaction"]["id"])
     else:
         click.echo(f"On the ledger, at height {answer['height']}")
+
+
+def print_impact(impact: Json) -> None:
+    """Print what a withdrawal comes to: records, what they reached, and what each organisation has to do."""
+    click.echo(f"As of height {impact['as_of']}, records of {_many(len(impact['subjects']), 'subject')}:")
+    for each in impact["versions"]:
+        count = each["count"] if each["certain"] else "any"
+        click.echo(plain(f"  {each['version']}: {count} of its records, in {_many(each['selections'], 'selection')}"))
+    if not impact["versions"]:
+        click.echo("  none is in any version")
+    rows = [{**each, "role": _word(each), "duty": each["duty"] or ""} for each in impact["items"]]
+    if rows:
+        table(rows, "reference", "owner", "role", "duty")
+    if impact["count"] > len(rows) or not impact["count_exact"]:
+        more = "" if impact["count_exact"] else "at least "
+        click.echo(f"{len(rows)} of {more}{impact['count']}; `pedigree consent impact` goes on")
+    if impact.get("next") is not None:
+        click.echo(plain(f"There may be more: go on with --cursor {impact['next']}"))
+    for each in impact["duties"]:
+        rest = f" and {each['count'] - 1} more" if each["count"] > 1 else ""
+        click.echo(plain(f"{each['organisation']}: {each['duty']} {each['first']}{rest}"))
+    if impact["permitted"]:
+        click.echo("Every subject permits something: nobody has to do anything.")
+    click.echo(f"Not on the ledger yet, so not looked for: {', '.join(impact['not_covered'])}.")
+
+
+def _word(item: Json) -> str:
+    """How the records reached an artifact."""
+    return str(item["role"]) if item["certain"] else f"{item['role']}?"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def print_comparison(report: Json, as_json: bool) -> None:

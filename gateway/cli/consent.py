@@ -2,14 +2,17 @@
 """`pedigree consent`: open a data set's consent map, record what subjects indicate, prove it."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from gateway.cli.answers import found, recorded
+from gateway.cli.answers import found, print_impact, recorded
 from gateway.cli.console import dumps, plain, show, table
+from gateway.cli.lineage import AS_OF
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
+from gateway.cli.verbs import CURSOR, LIMIT, gather
 
 SAYINGS: Final = {
     "give": ("ConsentGiven", "Record that subjects gave their consent."),
@@ -108,6 +111,31 @@ def consent_receipt(pedigree: Any, dataset: str, subject: str, output: Any, numb
     `pedigree verify`. It has the subject's random reference, and not your id of the subject.
     """
     click.echo(dumps(pedigree.consent_receipt(dataset, subject=subject, number=number)["receipt"]), file=output)
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("subject")
+@click.option("-o", "--output", type=click.File("w"), help="Write it as a signed statement to a file.")
+@AS_OF
+@LIMIT
+@CURSOR
+@using_gateway
+def consent_impact(
+    pedigree: Any, dataset: str, subject: str, output: Any, as_of: int | None, limit: int, cursor: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Show what a data subject's withdrawal comes to.
+
+    It names the subject's records, every selection, run and model that they reached, whether they reached training or
+    were only held out, and what each owner has to do. The signed statement has the subject's random reference and the
+    positions of the records in place of your ids; `pedigree verify` checks it.
+    """
+    if output is not None:
+        click.echo(dumps(pedigree.consent_impact_statement(dataset, subject=subject, as_of=as_of)), file=output)
+        return
+    answer = gather(partial(pedigree.consent_impact, dataset, subject=subject, as_of=as_of), limit, cursor)
+    show(answer, as_json, lambda: print_impact(answer))
 
 
 def saying(verb: str) -> click.Command:

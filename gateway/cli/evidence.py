@@ -11,6 +11,7 @@ from gateway.cli.exits import Exit
 from gateway.cli.options import FILE
 
 if TYPE_CHECKING:
+    from gateway.verifier.impacts import ImpactVerdict
     from gateway.verifier.statements import StatementVerdict
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -84,8 +85,9 @@ def _is_statement(file: Path) -> bool:
         return False  # `check_file` says what is wrong with it
 
 
-def _check_statement(file: Path, certificate: Path | None, msp: Path | None) -> "StatementVerdict":
+def _check_statement(file: Path, certificate: Path | None, msp: Path | None) -> "StatementVerdict | ImpactVerdict":
     from gateway.fabric.certificates import load_certificate
+    from gateway.verifier.impacts import is_impact, verify_impact
     from gateway.verifier.statements import RefutedStatement, is_statement, verify_statement
     from pedigree import InvalidEvidence
     from pedigree.evidence import read_evidence
@@ -97,6 +99,8 @@ def _check_statement(file: Path, certificate: Path | None, msp: Path | None) -> 
         value = read_evidence(file)
         if not is_statement(value):
             raise click.UsageError("--certificate and --msp are for a signed statement")
+        if is_impact(value):
+            return verify_impact(value, certificate=signer, msp=msp)
         return verify_statement(value, certificate=signer, msp=msp)
     except InvalidEvidence as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc.detail}") from None

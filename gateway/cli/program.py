@@ -17,6 +17,7 @@ import click
 from gateway.cli.consent import (
     SAYINGS,
     consent_change,
+    consent_impact,
     consent_open,
     consent_proof,
     consent_receipt,
@@ -231,6 +232,7 @@ add_verbs(
         "consent copy": consent_copy,
         "consent open": consent_open,
         "consent proof": consent_proof,
+        "consent impact": consent_impact,
         "consent receipt": consent_receipt,
         "consent show": consent_show,
         "dataset commit": dataset_commit,

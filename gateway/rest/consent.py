@@ -1,22 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consent of data subjects: their controller's map, its changes and proofs."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
+from chaincode.domain.errors import LedgerError
 from chaincode.domain.values import Name, Number
+from gateway.api.operations import HIGHEST
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View, recorded
 from gateway.services.consent import Vocabulary
 from gateway.services.consenting import Consents
 from gateway.services.drafting import Upload
+from gateway.services.impact import Impacts
+from gateway.services.impactstatements import ImpactStatements
+from gateway.services.ports import Json, PortError
 from gateway.services.receipts import Receipts
 from gateway.services.recording import Recorder
 from gateway.services.tables import LONGEST_ID
 
+_LOG = logging.getLogger(__name__)
+
 
 def views(
-    recorder: Recorder, consents: Consents, receipts: Receipts, vocabulary: Callable[[], Vocabulary]
+    recorder: Recorder,
+    consents: Consents,
+    receipts: Receipts,
+    impacts: Impacts,
+    vocabulary: Callable[[], Vocabulary],
 ) -> Mapping[str, View]:
     """The operations on consent that do not follow from their rows, by name."""
 
@@ -34,7 +47,9 @@ def views(
         name = Name(call.path["dataset"])
         if call.upload is None:
             return recorded(recorder.record(call.recording, "consent:change", call.json, dataset=name))
-        return recorded(consents.change(call.recording, name, indicated(call, call.upload)))
+        change = consents.change(call.recording, name, indicated(call, call.upload))
+        reply = recorded(change)
+        return replace(reply, body={**reply.body, **_beside(impacts, name, change.ended)}) if change.ended else reply
 
     def proven(call: Call) -> Reply:
         return Reply(consents.proof(Name(call.path["dataset"]), _subject(call), call.number("number", Number.LAST)))
@@ -57,6 +72,35 @@ def views(
         "getConsentHistory": history,
         "getConsentReceipt": receipt,
     }
+
+
+def views_of_impact(impacts: Impacts, statements: ImpactStatements) -> Mapping[str, View]:
+    """The operations that say what a withdrawal comes to, by name."""
+
+    def impact(call: Call) -> Reply:
+        found = impacts.of_subject(
+            Name(call.path["dataset"]),
+            _subject(call),
+            as_of=call.number("as_of", HIGHEST),
+            cursor=call.query.get("cursor"),
+            limit=call.limit,
+        )
+        return Reply(found)
+
+    def statement(call: Call) -> Reply:
+        name, as_of = Name(call.path["dataset"]), call.number("as_of", HIGHEST)
+        return Reply(statements.of_subject(name, _subject(call), as_of=as_of))
+
+    return {"getConsentImpact": impact, "signConsentImpact": statement}
+
+
+def _beside(impacts: Impacts, name: Name, ended: Sequence[bytes]) -> Json:
+    """The first page of what the withdrawal comes to; what was recorded is answered without it where that fails."""
+    try:
+        return {"impact": impacts.of(name, ended)}
+    except (PortError, LedgerError):
+        _LOG.warning("the impact of a withdrawal could not be found", exc_info=True)
+        return {}
 
 
 def _subject(call: Call) -> str:

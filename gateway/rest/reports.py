@@ -30,6 +30,10 @@ def outcome_of(kinds: tuple[str, ...]) -> str:
     return "Recorded" + "Or".join(KIND[kind].record.__name__ for kind in kinds)
 
 
+BESIDE: Final[Mapping[tuple[str, ...], Schema]] = {
+    ("consent-map-version",): {"impact": {"$ref": "#/components/schemas/ConsentImpact"}}
+}
+"""What may be answered beside what was recorded, by the kinds of that: the impact where subjects withdrew."""
 OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
     outcome_of(row.answer.kinds): row.answer.kinds for row in OPERATIONS if row.records
 }
@@ -231,6 +235,76 @@ REPORTS: Final[Mapping[str, Schema]] = {
         "type": "object",
         "description": "JSON-LD (profile dpv-27560), to be handed over as it is; docs/guide/"
         "consent-receipt.schema.json has its form.",
+    },
+    "ConsentImpact": _object(
+        {
+            "dataset": _TEXT,
+            "as_of": {"type": "integer", "minimum": 1, "description": "The height that all of it is as of."},
+            "map": _perhaps("ImpactMap", "The version of the consent map that was in force; null before the first."),
+            "subjects": {"type": "array", "items": reference("ImpactSubject")},
+            "permitted": {"type": "boolean", "description": "Whether every subject permits something: then no duties."},
+            "versions": {"type": "array", "items": reference("ImpactVersion")},
+            "items": {"type": "array", "items": reference("ImpactItem")},
+            "next": {"type": ["string", "null"]},
+            **COUNT,
+            "duties": {"type": "array", "items": reference("ImpactDuty")},
+            "covered": {"description": "The kinds of record that were followed.", **_TEXTS},
+            "not_covered": {"description": "What models go on to that is on no ledger yet.", **_TEXTS},
+        }
+    ),
+    "ImpactMap": _object({"number": _WHOLE, "root": _TEXT}),
+    "ImpactSubject": _object(
+        {
+            "subject": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The subject's reference."},
+            "status": _perhaps(
+                "ConsentIndication", "What the subject had indicated; null where it was not in the map."
+            ),
+        }
+    ),
+    "ImpactVersion": _object(
+        {
+            "version": _TEXT,
+            "certain": {
+                "type": "boolean",
+                "description": "False where the records are not here, or do not say whose they are.",
+            },
+            "count": {"type": "integer", "minimum": 0, "description": "How many records of the subjects it holds."},
+            "records": {"type": "array", "items": reference("ImpactRecord")},
+            "selections": {"type": "integer", "minimum": 0, "description": "How many selections hold any of them."},
+        }
+    ),
+    "ImpactRecord": _object({"index": _WHOLE, "id": _TEXT}, "id"),
+    "ImpactItem": _object(
+        {
+            **dict.fromkeys(("reference", "kind", "owner"), _TEXT),
+            "distance": {"type": "integer", "minimum": 1},
+            "role": reference("ImpactRole"),
+            "certain": {"type": "boolean", "description": "False where it can only not be ruled out."},
+            "path": {"type": "array", "items": _TEXT, "description": "From it up to a version that holds the records."},
+            "duty": _perhaps("ImpactWord", "What its owner has to do; null where every subject permits something."),
+            "because": {"type": ["string", "null"]},
+        }
+    ),
+    "ImpactRole": {
+        "description": "Whether the records reached training, or were held out only; `data` where they are in it.",
+        "type": "string",
+        "enum": ["train", "held-out", "data"],
+    },
+    "ImpactWord": {
+        "description": "What an owner has to do.",
+        "type": "string",
+        "enum": ["leave-out", "stop-using", "retrain-or-document", "re-evaluate"],
+    },
+    "ImpactDuty": _object({"organisation": _TEXT, "duty": reference("ImpactWord"), "count": _WHOLE, "first": _TEXT}),
+    "SignedImpact": {
+        "description": "A DSSE envelope of an in-toto statement with the predicate impact-report/v1.",
+        **_object(
+            {
+                "payload": {"type": "string", "contentEncoding": "base64"},
+                "payloadType": _TEXT,
+                "signatures": {"type": "array", "items": reference("Signature")},
+            }
+        ),
     },
     "EvidenceRecord": _object(
         {"id": _TEXT, "content": {"type": "string", "contentEncoding": "base64"}, "header": reference("Header")},

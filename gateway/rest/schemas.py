@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from chaincode.domain import codec, float64, text, values
 from chaincode.domain.register import COMMANDS
 from gateway.api.rows import Answer, Operation
-from gateway.rest.reports import COUNT, HEIGHT, OUTCOMES, REPORTS, Schema, outcome_of, reference
+from gateway.rest.reports import BESIDE, COUNT, HEIGHT, OUTCOMES, REPORTS, Schema, outcome_of, reference
 from gateway.services.recording import names_purpose
 
 # What the scalar types look like in JSON; a type that is not here is described by its base alone.
@@ -155,16 +155,17 @@ class Components:
 
     def _outcome(self, kinds: tuple[str, ...]) -> Schema:
         records = [self.record(kind) for kind in kinds]
-        return self._named(
-            outcome_of(kinds),
-            _object(
-                {
-                    "record": records[0] if len(records) == 1 else {"anyOf": records},
-                    "event": self.report("Event"),
-                    "transaction": self.report("Transaction"),
-                }
-            ),
+        outcome = _object(
+            {
+                "record": records[0] if len(records) == 1 else {"anyOf": records},
+                "event": self.report("Event"),
+                "transaction": self.report("Transaction"),
+            }
         )
+        beside = BESIDE.get(kinds, {})
+        self._follow(beside)
+        outcome["properties"] |= beside
+        return self._named(outcome_of(kinds), outcome)
 
     def _named(self, name: str, schema: Schema) -> Schema:
         if self.schemas.setdefault(name, schema) != schema:

@@ -31,11 +31,15 @@ from gateway.services.consent import Vocabulary, vocabulary_of
 from gateway.services.consenting import Consents
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Drafts
+from gateway.services.heights import Heights
+from gateway.services.impact import Impacts
+from gateway.services.impactstatements import ImpactStatements
 from gateway.services.ledgerview import LedgerView
 from gateway.services.licences import LicenceReader
 from gateway.services.lineage import LineageReader
 from gateway.services.numbering import Numbering
-from gateway.services.ports import BlockSource, Ledger, ReadModel, Records, Submissions
+from gateway.services.places import Places
+from gateway.services.ports import BlockSource, Ledger, Memberships, ReadModel, Records, Submissions
 from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
 from gateway.services.reading import Reader
@@ -48,6 +52,7 @@ from gateway.services.shares import Shares
 from gateway.services.statusmaps import StatusMaps
 from gateway.services.submitter import Submitter
 from gateway.services.trees import Trees
+from gateway.services.whereabouts import RecordPlaces
 from gateway.stores.lineagegraph import LineageGraph
 
 _LOG = logging.getLogger(__name__)
@@ -65,6 +70,7 @@ class Parts:
     submissions: Submissions
     records: Records
     maps: StatusMaps
+    memberships: Memberships
     keys: Keys
     signer: StatementSigner
     secret: bytes
@@ -218,16 +224,21 @@ def _nouns(
     )
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
-    consents = Consents(recorder, catalogue, parts.maps, parts.blocks, place.channel, time.time)
+    places = Places(catalogue, parts.records, RecordPlaces(catalogue, parts.records, parts.memberships))
+    consents = Consents(recorder, catalogue, parts.maps, places, parts.blocks, place.channel, time.time)
+    ancestry = LineageReader(parts.readmodel, graph, time.time)
+    impacts = Impacts(catalogue, Heights(parts.readmodel), ancestry, consents, places)
+    signed = ImpactStatements(impacts, consents, catalogue, parts.signer, speaker, time.time)
     by_hand = {
         **datasets.views(
             recorder, Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts), vocabulary
         ),
-        **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), vocabulary),
+        **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), impacts, vocabulary),
+        **consent.views_of_impact(impacts, signed),
         **models.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),
-        **lineage.views(LineageReader(parts.readmodel, graph, time.time), LicenceReader(parts.readmodel)),
+        **lineage.views(ancestry, LicenceReader(parts.readmodel)),
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
         **ledger_routes.views(view, parts.readmodel),

@@ -28,6 +28,7 @@ from gateway.services.ports import ReadModel
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
+from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
@@ -89,6 +90,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         submissions=SubmissionStore(_open(guard, data, "submissions", durable=True), pinned),
         records=RecordStore(_open(guard, data, "records", durable=True)),
         maps=ConsentStore(_open(guard, data, "consent", durable=True)),
+        memberships=MemberStore(_open(guard, data, "members", durable=True)),
         keys=open_keys(data, guard),
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),

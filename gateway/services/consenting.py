@@ -8,9 +8,9 @@ queries only; the ledger gets references.
 
 import base64
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -21,8 +21,9 @@ from chaincode.domain.values import Command, Name
 from gateway.services.catalogue import Catalogue
 from gateway.services.drafting import Upload
 from gateway.services.failures import Category, PortError
-from gateway.services.indications import Status, indications
-from gateway.services.ports import BlockSource, Clock, Entry, Failed, Json
+from gateway.services.indications import Status, indications, lost
+from gateway.services.places import Places
+from gateway.services.ports import BlockSource, Clock, Entry, Failed, Json, Recorded
 from gateway.services.recording import Recorder, command_from
 from gateway.services.statusmaps import MapBehind, MapState, MapUnknown, StatusMaps, Step
 from gateway.services.statustree import Leaf
@@ -47,6 +48,14 @@ class SubjectUnknown(PortError):
     category = Category.NOT_FOUND
 
 
+@dataclass(frozen=True, slots=True)
+class Changed(Answer):
+    """How a change of consent ended."""
+
+    ended: tuple[bytes, ...] = ()
+    """The references of the subjects who permit less than before, where it was recorded."""
+
+
 class Consents:
     """Opens, changes and proves the consent maps of this organisation's data sets; thread-safe."""
 
@@ -55,6 +64,7 @@ class Consents:
         recorder: Recorder,
         catalogue: Catalogue,
         maps: StatusMaps,
+        places: Places,
         blocks: BlockSource,
         channel: str,
         clock: Clock,
@@ -62,6 +72,7 @@ class Consents:
         self._recorder = recorder
         self._catalogue = catalogue
         self._maps = maps
+        self._places = places
         self._blocks = blocks
         self._channel = channel
         self._clock = clock
@@ -82,8 +93,12 @@ class Consents:
             self.follow(dataset)
         return answer
 
-    def change(self, intent: Intent, dataset: Name, upload: Upload) -> Answer:
+    def change(self, intent: Intent, dataset: Name, upload: Upload) -> Changed:
         """Record what up to 500 subjects indicated, each proven against the map as it is.
+
+        Where that ends what subjects permitted, it names the selections that hold records of theirs, or may, so that
+        the ledger marks them. One that is recorded meanwhile is not among them: no run over it is permitted either,
+        since the map has moved.
 
         Raises `MapUnknown`, `MapBehind`, and what `Recorder.submit` raises.
         """
@@ -97,17 +112,41 @@ class Consents:
             references = self._maps.references(dataset, [subject for subject, _ in said])
             values = [(each, status.encode()) for each, (_, status) in zip(references, said, strict=True)]
             draft = self._maps.draft(dataset, head.number, values)
-            body = {
+            body: Json = {
                 "number": head.number + 1,
                 "previous_root": head.root.hex(),
                 "changes": list(map(_plain, draft.steps)),
             }
+            if affected := self._affected(dataset, draft.steps):
+                body["affects"] = affected
             return command_from("consent:change", body, {"dataset": dataset})
 
         with self._turn:
             answer = self._made_again(intent, dataset, build)
         self.follow(dataset)
-        return answer
+        ended = self._ended(dataset, answer, [subject for subject, _ in said])
+        return Changed(answer.ending, answer.submission_id, answer.replayed, ended)
+
+    def _affected(self, dataset: Name, steps: Iterable[Step]) -> list[str]:
+        """The selections that a change has to mark."""
+        ended: dict[bytes, int] = {}
+        every = 0
+        for step in steps:
+            before = None if step.before is None else Status.decode(step.before)
+            if purposes := lost(before, Status.decode(step.value)):
+                ended[step.reference] = purposes
+                every |= purposes
+        return [str(each) for each in self._places.affected(dataset, list(ended), every)] if ended else []
+
+    def _ended(self, dataset: Name, answer: Answer, subjects: Sequence[str]) -> tuple[bytes, ...]:
+        """The subjects who permit less in the version that was recorded than in the one before it."""
+        if not isinstance(answer.ending, Recorded):
+            return ()
+        number = int(answer.ending.body["record"]["number"])
+        references = self._maps.references(dataset, subjects)
+        before, after = (self.said(dataset, each, references) for each in (number - 1, number))
+        changes = zip(references, before, after, strict=True)
+        return tuple(reference for reference, was, now in changes if lost(was, now))
 
     def _collect(self, dataset: Name, upload: Upload) -> None:
         """Keep what a file says for the map that is to be opened."""
@@ -191,6 +230,24 @@ class Consents:
         if reference is None:
             raise SubjectUnknown(f"this gateway knows no such subject of {dataset}", dataset=dataset)
         return reference
+
+    def said(self, dataset: Name, number: int, references: Sequence[bytes]) -> list[Status | None]:
+        """What subjects had indicated in a version of the map; `None` for one who is not in it."""
+        values = self._maps.values(dataset, number, references)
+        return [None if value is None else Status.decode(value) for value in values]
+
+    def as_of(self, dataset: Name, height: int) -> MapState | None:
+        """The version of the map that was in force at a height (a count of blocks); `None` before the first."""
+        head = self.follow(dataset)
+        low, high = 0, 0 if head is None else head.number
+        while low < high:
+            middle = (low + high + 1) // 2
+            entry = self._catalogue.find("consent-map-version", dataset=dataset, number=str(middle))
+            if entry is not None and entry.block < height:
+                low = middle
+            else:
+                high = middle - 1
+        return self._maps.state(dataset, low) if low else None
 
     def follow(self, dataset: Name) -> MapState | None:
         """The last version of the map, once all that is known of the ledger's has been followed."""

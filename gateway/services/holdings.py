@@ -119,6 +119,10 @@ class Records(Protocol):
         """Keep tiles of a set's tree in the place of those that there are."""
         ...
 
+    def names_subjects(self, root: str) -> bool:
+        """Whether the records under a root say whose each of them is; False also where they are not here."""
+        ...
+
     def sets(self) -> Sequence[RecordSet]:
         """Every set, those without a root too."""
         ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Self
 
-from chaincode.domain.consent import PERMITTING, STATUSES
+from chaincode.domain.consent import PERMITTING, STATUSES, ConsentStatus
 from chaincode.domain.errors import InvalidField
 from chaincode.domain.records import Consent
 from chaincode.domain.sparsemerkle import VALUE
@@ -64,6 +64,28 @@ class Status:
             "purposes": str(Purposes(self.purposes)),
             "indicated_at": int(SignedInstant(self.indicated_at)),
         }
+
+
+EVERY_PURPOSE: Final = (1 << 64) - 1
+"""The set of all purposes."""
+_ENDED: Final = frozenset(
+    {ConsentStatus.REFUSED, ConsentStatus.WITHDRAWN, ConsentStatus.EXPIRED, ConsentStatus.INVALIDATED,
+     ConsentStatus.TERMINATED}
+)  # fmt: skip
+
+
+def lost(before: Status | None, after: Status | None) -> int:
+    """The set of purposes that a subject no longer permits.
+
+    These are all where consent has just ended: records may have been selected for no purpose of the map's.
+    """
+    if _ended(after) and not _ended(before):
+        return EVERY_PURPOSE
+    return (0 if before is None else before.permitted) & ~(0 if after is None else after.permitted)
+
+
+def _ended(status: Status | None) -> bool:
+    return status is not None and STATUSES[status.state] in _ENDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,9 @@ from gateway.services.conditions import Where as Where
 from gateway.services.endings import Ending as Ending
 from gateway.services.endings import Failed as Failed
 from gateway.services.endings import Recorded as Recorded
-from gateway.services.failures import (
-    AlreadyProposed as AlreadyProposed,
-)
-from gateway.services.failures import (
-    Category as Category,
-)
-from gateway.services.failures import (
-    Damaged as Damaged,
-)
+from gateway.services.failures import AlreadyProposed as AlreadyProposed
+from gateway.services.failures import Category as Category
+from gateway.services.failures import Damaged as Damaged
 from gateway.services.failures import (
     EndorsementMismatch as EndorsementMismatch,
 )

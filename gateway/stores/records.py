@@ -206,6 +206,15 @@ class RecordStore:
     def keep_tiles(self, key: int, tiles: Sequence[Tile]) -> None:
         self._database.write(lambda connection: _keep(connection, key, tiles))
 
+    def names_subjects(self, root: str) -> bool:
+        # One file has a column of subjects or has none, and what extends a version says it of every record again.
+        select = (
+            "SELECT subject IS NOT NULL FROM record WHERE set_key = (SELECT key FROM record_set WHERE root = ?) "
+            "AND position = 0"
+        )
+        row = self._one(select, (root,))
+        return row is not None and bool(row[0])
+
     def sets(self) -> Sequence[RecordSet]:
         rows = self._database.reader().execute(f"SELECT {_SET} FROM record_set ORDER BY key")  # noqa: S608 - constants
         return [_set(row) for row in rows.fetchall()]

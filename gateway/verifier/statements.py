@@ -5,39 +5,29 @@ What is proven follows from the certificate, and from the organisation's MSP, th
 else is what the statement or the record around it says.
 """
 
-import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from chaincode.crypto import check_signature
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.evidence import (
-    PAYLOAD_TYPE,
     PREDICATE_TYPE,
     STATEMENT_TYPE,
     Decision,
     Statement,
-    pre_authentication_encoding,
 )
 from chaincode.domain.intoto import decode_statement
 from gateway.fabric.certificates import Certificate
-from gateway.fabric.errors import InvalidIdentity
-from gateway.fabric.mspfolder import msp_from_folder
 from gateway.fabric.texts import said
+from gateway.verifier.envelopes import RefutedStatement, open_envelope, prove_signer
 
 __all__ = ["RefutedStatement", "StatementVerdict", "is_statement", "verify_statement"]
 
 _DECISIONS: Final = {"endorsement": Decision.ENDORSE, "rejection": Decision.REJECT}
 """The kinds of record that hold an envelope, and the decision that its statement must have."""
 _LARGEST_PAYLOAD: Final = 65_536
-_MOST_SIGNATURES: Final = 8
 _VERBS: Final = {Decision.ENDORSE: "endorses", Decision.REJECT: "rejects"}
-
-
-class RefutedStatement(Exception):
-    """It is not a signed statement, or what was given contradicts it; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,55 +107,14 @@ def verify_statement(
         raise RefutedStatement("it is the answer for an artifact: take one item of its `endorsements` or `rejections`")
     kind = record.get("kind")
     envelope = record.get("envelope") if kind in _DECISIONS else record
-    payload, signature = _envelope(envelope)
+    payload, signature = open_envelope(envelope, _LARGEST_PAYLOAD)
     statement = _statement(payload)
     if kind in _DECISIONS:
         _compare(record, statement)
     if certificate is None:
         return _verdict(statement, record, None, proven=[], member=False)
-    try:
-        check_signature(certificate.public_key, pre_authentication_encoding(PAYLOAD_TYPE, payload), signature)
-    except LedgerError:
-        raise RefutedStatement(f"the key of {certificate.name} did not sign it") from None
-    serial = f"{certificate.serial:x}"
-    proven = [f"The key of your certificate signed exactly this statement: {certificate.name}, serial number {serial}."]
-    if msp is not None:
-        try:
-            msp_from_folder(statement.organisation, msp).accept(certificate, b"")
-        except InvalidIdentity as exc:
-            raise RefutedStatement(f"the certificate is not one of {said(statement.organisation)}: {exc}") from None
-        proven.append(
-            f"It is a certificate of {said(statement.organisation)} by the MSP that you gave: issued under one of its"
-            " roots, and on none of its revocation lists."
-        )
+    proven = prove_signer(payload, signature, statement.organisation, certificate, msp)
     return _verdict(statement, record, certificate, proven=proven, member=msp is not None)
-
-
-def _envelope(value: Any) -> tuple[bytes, bytes]:
-    """Payload and signature of an envelope with one signature, as the ledger takes them."""
-    if not isinstance(value, Mapping):
-        raise RefutedStatement("the field /envelope must be an object")
-    if value.get("payloadType") != PAYLOAD_TYPE:
-        raise RefutedStatement(f"its payloadType is not {PAYLOAD_TYPE}")
-    signatures = value.get("signatures")
-    if not isinstance(signatures, list) or not 1 <= len(signatures) <= _MOST_SIGNATURES:
-        raise RefutedStatement("the field /signatures must be a list of signatures")
-    if len(signatures) != 1 or not isinstance(signatures[0], Mapping):
-        raise RefutedStatement("it must bear one signature, that of its submitter")
-    payload = _base64(value, "payload")
-    if len(payload) > _LARGEST_PAYLOAD:
-        raise RefutedStatement(f"its payload has more than {_LARGEST_PAYLOAD} bytes")
-    return payload, _base64(signatures[0], "sig")
-
-
-def _base64(value: Mapping[str, Any], name: str) -> bytes:
-    found = value.get(name)
-    try:
-        if not isinstance(found, str):
-            raise ValueError
-        return base64.b64decode(found, validate=True)
-    except ValueError:
-        raise RefutedStatement(f"its {name} must be base64") from None
 
 
 def _statement(payload: bytes) -> Statement:

@@ -73,6 +73,7 @@ class Calls:
             height=body["transaction"]["block"] + 1,
             seconds=time.perf_counter() - started,
             replayed=received.headers.get("Idempotent-Replayed") == "true",
+            impact=body.get("impact"),
         )
 
 

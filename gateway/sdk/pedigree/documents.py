@@ -31,6 +31,7 @@ __all__ = [
     "Consent",
     "ConsentEvidence",
     "ConsentHistory",
+    "ConsentImpact",
     "ConsentIndication",
     "ConsentMap",
     "ConsentMapEntry",
@@ -76,6 +77,14 @@ __all__ = [
     "FoundDigest",
     "From",
     "Header",
+    "ImpactDuty",
+    "ImpactItem",
+    "ImpactMap",
+    "ImpactRecord",
+    "ImpactRole",
+    "ImpactSubject",
+    "ImpactVersion",
+    "ImpactWord",
     "Inbox",
     "InboxItem",
     "Indication",
@@ -173,6 +182,7 @@ __all__ = [
     "SelectionPage",
     "Sensitivity",
     "Signature",
+    "SignedImpact",
     "Source",
     "Stage",
     "Status",
@@ -234,6 +244,10 @@ Direction = Literal["up", "down"]
 Found = Literal["verified", "unverified", "differs"]
 
 From = Literal["read-model", "ledger"]
+
+ImpactRole = Literal["train", "held-out", "data"]
+
+ImpactWord = Literal["leave-out", "stop-using", "retrain-or-document", "re-evaluate"]
 
 InputRole = Literal["train", "validation", "test"]
 
@@ -432,6 +446,31 @@ class ConsentHistory(TypedDict):
     history: Sequence["ConsentStep"]
     left: int
     """How many changes are older than these."""
+
+
+class ConsentImpact(TypedDict):
+    """What `consent_impact` answers."""
+
+    dataset: str
+    as_of: int
+    """The height that all of it is as of."""
+    map: "ImpactMap | None"
+    """The version of the consent map that was in force; null before the first."""
+    subjects: Sequence["ImpactSubject"]
+    permitted: bool
+    """Whether every subject permits something: then no duties."""
+    versions: Sequence["ImpactVersion"]
+    items: Sequence["ImpactItem"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+    duties: Sequence["ImpactDuty"]
+    covered: Sequence[str]
+    """The kinds of record that were followed."""
+    not_covered: Sequence[str]
+    """What models go on to that is on no ledger yet."""
 
 
 class ConsentIndication(TypedDict):
@@ -997,6 +1036,68 @@ class Header(TypedDict):
 
     delimiter: str
     fields: Sequence[str]
+
+
+class ImpactDuty(TypedDict):
+    """What an organisation has to do, and for how many artifacts."""
+
+    organisation: str
+    duty: "ImpactWord"
+    count: int
+    first: str
+
+
+class ImpactItem(TypedDict):
+    """An artifact that a subject's records reached, or may have."""
+
+    reference: str
+    kind: str
+    owner: str
+    distance: int
+    role: "ImpactRole"
+    certain: bool
+    """False where it can only not be ruled out."""
+    path: Sequence[str]
+    """From it up to a version that holds the records."""
+    duty: "ImpactWord | None"
+    """What its owner has to do; null where every subject permits something."""
+    because: str | None
+
+
+class ImpactMap(TypedDict):
+    """A version of a consent map."""
+
+    number: int
+    root: str
+
+
+class ImpactRecord(TypedDict):
+    """A record of a subject, by its place in the version."""
+
+    index: int
+    id: NotRequired[str]
+
+
+class ImpactSubject(TypedDict):
+    """A data subject, and what it had indicated."""
+
+    subject: str
+    """The subject's reference."""
+    status: "ConsentIndication | None"
+    """What the subject had indicated; null where it was not in the map."""
+
+
+class ImpactVersion(TypedDict):
+    """A version that holds records of the subjects, or may."""
+
+    version: str
+    certain: bool
+    """False where the records are not here, or do not say whose they are."""
+    count: int
+    """How many records of the subjects it holds."""
+    records: Sequence["ImpactRecord"]
+    selections: int
+    """How many selections hold any of them."""
 
 
 class Inbox(TypedDict):
@@ -1610,6 +1711,7 @@ class RecordedConsentMapVersion(TypedDict):
     record: "ConsentMapVersion"
     event: "Event"
     transaction: "Transaction"
+    impact: NotRequired["ConsentImpact"]
 
 
 class RecordedDataset(TypedDict):
@@ -1886,6 +1988,14 @@ class Signature(TypedDict):
 
     sig: str
     keyid: NotRequired[str]
+
+
+class SignedImpact(TypedDict):
+    """A DSSE envelope of an in-toto statement with the predicate impact-report/v1."""
+
+    payload: str
+    payloadType: str
+    signatures: Sequence["Signature"]
 
 
 class Status(TypedDict):

@@ -13,6 +13,7 @@ from pedigree.documents import (
     Caller,
     ConsentEvidence,
     ConsentHistory,
+    ConsentImpact,
     ConsentMapEntry,
     ConsentMapVersionEntry,
     ConsentMapVersionPage,
@@ -33,6 +34,7 @@ from pedigree.documents import (
     EvaluationPage,
     Evidence,
     From,
+    ImpactItem,
     Inbox,
     InboxItem,
     InputRole,
@@ -73,6 +75,7 @@ from pedigree.documents import (
     SelectionEntry,
     SelectionPage,
     Sensitivity,
+    SignedImpact,
     Stage,
     Submission,
     TaintRules,
@@ -533,6 +536,38 @@ class Operations(Calls):
         """
         found: ConsentReceipt = self._get(
             f"/v1/datasets/{segment(dataset)}/consent/receipt", subject=subject, number=number
+        )
+        return found
+
+    def consent_impact(
+        self, dataset: str, subject: str, *, as_of: int | None = None, cursor: str | None = None, limit: int = 100
+    ) -> ConsentImpact:
+        """What was made with a data subject's records, whether they trained it, and what each owner has to do.
+
+        Args:
+            subject: Your own id of the data subject.
+            as_of: Only what the blocks below this height say, at the time of the last of them; all, and now, by
+                default.
+        """
+        found: ConsentImpact = self._get(
+            f"/v1/datasets/{segment(dataset)}/consent/impact", subject=subject, as_of=as_of, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_consent_impact(self, dataset: str, subject: str, *, as_of: int | None = None) -> Iterator[ImpactItem]:
+        """All that `consent_impact` lists, page after page as they are needed."""
+        return self._iterate(f"/v1/datasets/{segment(dataset)}/consent/impact", subject=subject, as_of=as_of)
+
+    def consent_impact_statement(self, dataset: str, subject: str, *, as_of: int | None = None) -> SignedImpact:
+        """The impact of a data subject's withdrawal as a statement that this organisation signs, without ids.
+
+        Args:
+            subject: Your own id of the data subject.
+            as_of: Only what the blocks below this height say, at the time of the last of them; all, and now, by
+                default.
+        """
+        found: SignedImpact = self._get(
+            f"/v1/datasets/{segment(dataset)}/consent/impact/statement", subject=subject, as_of=as_of
         )
         return found
 

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from pedigree.documents import REFERENCES, Event
+from pedigree.documents import REFERENCES, ConsentImpact, Event
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -23,6 +23,8 @@ class Recorded(Generic[R_co]):
     """From sending the request to its committed outcome."""
     replayed: bool
     """Whether this is the first answer to an earlier request with the same key."""
+    impact: ConsentImpact | None = None
+    """What a withdrawal comes to; None for all else that is recorded."""
 
     @property
     def reference(self) -> str:

@@ -36,6 +36,7 @@ from gateway.services.ports import (
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
+from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
@@ -206,7 +207,7 @@ def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[
     """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "keys"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         keys = KeyStore(opened["keys"])
@@ -218,6 +219,7 @@ def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[
             submissions=SubmissionStore(opened["submissions"]),
             records=RecordStore(opened["records"]),
             maps=ConsentStore(opened["consent"]),
+            memberships=MemberStore(opened["members"]),
             keys=keys,
             signer=FixedSigner(),
             secret=b"s" * 32,

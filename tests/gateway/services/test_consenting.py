@@ -4,7 +4,7 @@
 import base64
 import io
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +13,16 @@ from typing import Any, cast
 import pytest
 
 from chaincode.domain import codec, sparsemerkle
-from chaincode.domain.consent import ChangeConsent, ConsentMap, OpenConsent, change_consent, open_consent
+from chaincode.domain.consent import ChangeConsent, ConsentMap, OpenConsent, SelectionMark, change_consent, open_consent
 from chaincode.domain.errors import LedgerError, RecordNotFound
 from chaincode.domain.provenance import Dataset, LawfulBasis
-from chaincode.domain.values import Command, Digest, Instant, Name, Number, OrgId
+from chaincode.domain.values import Command, Digest, Instant, Name, Number, OrgId, Ref
 from gateway.services.catalogue import Catalogue
 from gateway.services.consenting import Consents, SubjectUnknown
 from gateway.services.drafting import Upload
 from gateway.services.endings import Failed, Recorded, failed
-from gateway.services.indications import Status
+from gateway.services.indications import EVERY_PURPOSE, Status
+from gateway.services.places import Places
 from gateway.services.ports import BlockSource, Entry, Json
 from gateway.services.recording import Recorder
 from gateway.services.statusmaps import MapBehind, MapUnknown, SubjectsElsewhere
@@ -31,6 +32,7 @@ from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 
 DATASET = Name("cohort")
+SELECTION = Ref("selection:cohort:1:training")
 OWNER = OrgId("HospitalMSP")
 NOW = 1_800_000_000.0
 OPENED = b"""subject,state,purposes,indicated_at
@@ -49,6 +51,9 @@ class Law:
         self.commands: dict[str, str] = {}
         """What the transactions were asked to do, by their ids; the id of each is the number of its version."""
         self.answers: dict[str, Answer] = {}
+        self.selections: tuple[Ref, ...] = ()
+        self.marked: list[Ref] = []
+        self.asked: list[tuple[int, int]] = []
         self.before: Callable[[], None] | None = None
         """Happens once, between the making of a command and its decision."""
 
@@ -69,7 +74,8 @@ class Law:
             if isinstance(command, OpenConsent):
                 outcome = open_consent(command, existing=self.head, **known)
             else:
-                outcome = change_consent(command, head=self.head, selections=(), marks=(), **known)
+                outcome = change_consent(command, head=self.head, selections=self.selections, marks=(), **known)
+                self.marked += [write.selection for write in outcome.writes if isinstance(write, SelectionMark)]
         except LedgerError as refusal:
             return failed(refusal)
         version, self.head = outcome.writes[0], cast("ConsentMap", outcome.writes[1])
@@ -81,10 +87,12 @@ class Law:
     def find(self, kind: str, *, dataset: str, number: str) -> Entry | None:
         assert (kind, dataset) == ("consent-map-version", DATASET)
         found = self.versions.get(number)
-        return None if found is None else Entry("key", kind, found, number, 1, "2026-11-29T00:00:00Z")
+        if found is None:
+            return None
+        return Entry("key", kind, found, number, int(number), "2026-11-29T00:00:00Z")
 
     def command(self, transaction_id: str, block: int) -> str | None:
-        assert block == 1
+        assert block == int(transaction_id)
         return self.commands.get(transaction_id)
 
     def get(self, kind: str, reference: str, *, dataset: str, number: str) -> Json:
@@ -92,6 +100,17 @@ class Law:
         if found is None:
             raise RecordNotFound(reference)
         return {"record": found.value, "transaction": {"id": found.transaction_id}}
+
+
+class _Places:
+    """Finds the selections that it is told to, whatever is asked."""
+
+    def __init__(self, law: Law) -> None:
+        self._law = law
+
+    def affected(self, dataset: str, references: Sequence[bytes], lost: int) -> tuple[Ref, ...]:
+        self._law.asked.append((len(references), lost))
+        return self._law.selections
 
 
 class _Owned:
@@ -117,9 +136,9 @@ def consents(law: Law, store: ConsentStore) -> Consents:
 
 
 def over(law: Law, store: ConsentStore) -> Consents:
-    return Consents(
-        cast("Recorder", law), cast("Catalogue", law), store, cast("BlockSource", law), "pedigree", lambda: NOW
-    )
+    places = cast("Places", _Places(law))
+    blocks = cast("BlockSource", law)
+    return Consents(cast("Recorder", law), cast("Catalogue", law), store, places, blocks, "pedigree", lambda: NOW)
 
 
 def intent(key: str) -> Intent:
@@ -380,3 +399,33 @@ def test_a_subject_whose_records_came_after_the_map_has_no_history_yet(
     store.references(DATASET, ["eve"])
     history = consents.history(DATASET, "eve")
     assert (history["status"], history["history"], history["left"]) == (None, [], 0)
+
+
+def test_a_change_that_ends_consent_marks_what_it_affects_and_says_whose_it_ended(
+    consents: Consents, law: Law, store: ConsentStore
+) -> None:
+    law.selections = (SELECTION,)
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    given = consents.change(intent("2"), DATASET, said("eve", "ConsentGiven"))
+    assert (given.ended, law.marked, law.asked) == ((), [], [])
+    both = said("ann", "ConsentWithdrawn").content.read() + b"bob,ConsentGiven,care,2026-05-01\n"
+    withdrawn = consents.change(intent("3"), DATASET, upload(both))
+    assert withdrawn.ended == (store.reference(DATASET, "ann"),)
+    assert law.marked == [SELECTION]
+    assert law.asked == [(1, EVERY_PURPOSE)]
+    again = consents.change(intent("3"), DATASET, upload(both))
+    assert (again.replayed, again.ended) == (True, withdrawn.ended)
+    refused = consents.change(intent("4"), DATASET, said("ann", "ConsentRequested", "2099-01-01"))
+    assert refused.ended == ()
+
+
+def test_the_map_as_of_a_height_is_the_one_that_was_in_force(consents: Consents, law: Law) -> None:
+    assert consents.as_of(DATASET, 9) is None
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    for number in range(2, 6):
+        consents.change(
+            intent(str(number)), DATASET, said("ann" if number % 2 else "bob", "ConsentGiven", f"2026-0{number}-01")
+        )
+    # The fake ledger has each version in the block of its number.
+    found = [consents.as_of(DATASET, height) for height in range(1, 7)]
+    assert [None if each is None else each.number for each in found] == [None, 1, 2, 3, 4, 5]

@@ -208,6 +208,8 @@ def test_an_upload_says_whose_each_record_is_and_what_they_agreed_to(
     assert leaf_hashes(found, LeafSchema.RECORD_V2) == b"".join(record.leaf for record in found)
     assert store.of_subject(body["root"], ann) == [(0, "r1"), (2, "r3")]
     assert store.of_subject(body["root"], bytes(32)) == []
+    assert store.names_subjects(body["root"])
+    assert not store.names_subjects("00" * 32)
     assert dict(maps.collected("cohort")) == {
         ann: Status(Consent.GIVEN, 3, DAY).encode(),
         bob: Status(Consent.REFUSED, 0, DAY).encode(),

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The signed impact of a withdrawal, checked offline.
+
+A signature shows whose word it is. That the word is true, and that it is the whole of it, only a ledger shows.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chaincode.domain.canonical import MAX_BYTES, Json, parse
+from chaincode.domain.errors import LedgerError
+from chaincode.domain.evidence import STATEMENT_TYPE
+from gateway.fabric.certificates import Certificate
+from gateway.fabric.texts import said
+from gateway.verifier.envelopes import RefutedStatement, open_envelope, prove_signer
+
+__all__ = ["ImpactVerdict", "is_impact", "verify_impact"]
+
+IMPACT_PREDICATE: Final = "https://pedigree.example/impact-report/v1"
+_ROLES: Final = {"train": "reached training", "held-out": "was held out only", "data": "is in it"}
+_DUTIES: Final = ("leave-out", "stop-using", "retrain-or-document", "re-evaluate")
+_MOST_SHOWN: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactVerdict:
+    """What a signed impact proves, what it says, and what nobody has shown."""
+
+    verified: bool
+    """Whether the key of the certificate that the caller gave signed the report."""
+    report: Mapping[str, Json]
+    signer: Certificate | None
+    proven: tuple[str, ...]
+    said: tuple[str, ...]
+    not_proven: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one line."""
+        if self.verified:
+            return "Verified: the key of your certificate signed this impact of a withdrawal."
+        return "Nothing is proven yet: the signature was not checked, as no certificate was given."
+
+    def text(self) -> str:
+        """The verdict for people; whatever the file says in it is escaped."""
+        parts = (
+            ("Shown by the signature:", self.proven),
+            ("The report says, and nothing here shows it:", self.said),
+            ("Not proven:", self.not_proven),
+        )
+        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
+        return "\n".join([self.summary, *lines])
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for programs."""
+        return {
+            "verified": self.verified,
+            "verdict": "verified" if self.verified else "signature-not-checked",
+            "report": dict(self.report),
+            "signer": None
+            if self.signer is None
+            else {"subject": self.signer.name, "serial": f"{self.signer.serial:x}"},
+            "proven": list(self.proven),
+            "said": list(self.said),
+            "not_proven": list(self.not_proven),
+        }
+
+
+def is_impact(value: Mapping[str, Any]) -> bool:
+    """Whether a file is an envelope whose statement is meant to be an impact."""
+    payload = value.get("payload")
+    if not isinstance(payload, str) or "payloadType" not in value:
+        return False
+    try:
+        statement = parse(base64.b64decode(payload, validate=True))
+    except (ValueError, LedgerError):
+        return False
+    return isinstance(statement, dict) and statement.get("predicateType") == IMPACT_PREDICATE
+
+
+def verify_impact(
+    value: Mapping[str, Any], *, certificate: Certificate | None = None, msp: Path | None = None
+) -> ImpactVerdict:
+    """Check a signed impact; raises `RefutedStatement`, and `MalformedData` for a folder that is not an MSP.
+
+    Args:
+        value: the DSSE envelope.
+        certificate: of the user who is to have signed it. Without it nothing is proven.
+        msp: the MSP folder of the organisation that speaks, as the caller has it; the certificate must be a member's.
+    """
+    payload, signature = open_envelope(value, MAX_BYTES)
+    try:
+        statement = parse(payload)
+    except LedgerError as exc:
+        raise RefutedStatement(said(str(exc).removesuffix("."))) from None
+    report = _report(statement)
+    organisation = _text(report, "organisation")
+    proven: list[str] = []
+    if certificate is not None:
+        proven = prove_signer(payload, signature, organisation, certificate, msp)
+    return ImpactVerdict(
+        verified=certificate is not None,
+        report=report,
+        signer=certificate,
+        proven=tuple(proven),
+        said=tuple(_repeated(report)),
+        not_proven=tuple(_missing(said(organisation), signed=certificate is not None, member=msp is not None)),
+    )
+
+
+def _report(statement: Json) -> Mapping[str, Json]:
+    """The predicate of a statement of the right form, which speaks of its own subjects."""
+    if not isinstance(statement, dict) or statement.get("_type") != STATEMENT_TYPE:
+        raise RefutedStatement(f"it is not an in-toto statement: its _type is not {STATEMENT_TYPE}")
+    if statement.get("predicateType") != IMPACT_PREDICATE:
+        raise RefutedStatement("it is not an impact of the version that is known here")
+    report = statement.get("predicate")
+    if not isinstance(report, dict):
+        raise RefutedStatement("its predicate is not an object")
+    for name in ("channel", "organisation", "dataset", "genesis"):
+        _text(report, name)
+    for name in ("as_of", "count", "made_at"):
+        _number(report, name)
+    for name in ("permitted", "count_exact"):
+        if not isinstance(report.get(name), bool):
+            raise RefutedStatement(f"its '{name}' must be true or false")
+    for item in _objects(report, "items"):
+        _check_item(item)
+    if _number(report, "count") < len(_objects(report, "items")):
+        raise RefutedStatement("it names more artifacts than it counts")
+    _check_subjects(statement.get("subject"), report)
+    return report
+
+
+def _check_item(item: Mapping[str, Json]) -> None:
+    for name in ("reference", "owner"):
+        _text(item, name)
+    if item.get("role") not in _ROLES:
+        raise RefutedStatement(f"its '{said(_text(item, 'reference'))}' has a role that is none of {', '.join(_ROLES)}")
+    if item.get("duty") not in (None, *_DUTIES):
+        raise RefutedStatement(
+            f"its '{said(_text(item, 'reference'))}' has a duty that is none of {', '.join(_DUTIES)}"
+        )
+    if not isinstance(item.get("certain"), bool):
+        raise RefutedStatement("an artifact of it does not say whether it is certain")
+
+
+def _check_subjects(subjects: Json, report: Mapping[str, Json]) -> None:
+    """Whether the statement's subjects are the versions that the report speaks of, the map's by its root."""
+    state = report.get("map")
+    wanted = (
+        []
+        if state is None
+        else [f"consent-map-version:{report['dataset']}:{_number(_object(report, 'map'), 'number')}"]
+    )
+    wanted += [_text(each, "version") for each in _objects(report, "versions")]
+    named = [each.get("name") for each in subjects if isinstance(each, dict)] if isinstance(subjects, list) else None
+    if named != wanted:
+        raise RefutedStatement("its subjects are not the versions that it speaks of")
+    if state is None or not isinstance(subjects, list):
+        return
+    first = subjects[0]
+    if not isinstance(first, dict) or first.get("digest") != {"sha256": _text(_object(report, "map"), "root")}:
+        raise RefutedStatement("its first subject has another root than the consent map that it speaks of")
+
+
+def _repeated(report: Mapping[str, Json]) -> Iterator[str]:
+    subjects = len(_objects(report, "subjects"))
+    yield (
+        f"{said(_text(report, 'organisation'))}, on the channel '{said(_text(report, 'channel'))}', as of height"
+        f" {report['as_of']}: what was made with the records of {subjects} subject{'' if subjects == 1 else 's'} of the"
+        f" data set '{said(_text(report, 'dataset'))}'."
+    )
+    for each in _objects(report, "versions"):
+        how = (
+            f"{each.get('count')} of its records" if each.get("certain") is True else "any of its records may be theirs"
+        )
+        yield f"{said(_text(each, 'version'))}: {said(how)}."
+    items = _objects(report, "items")
+    for item in items[:_MOST_SHOWN]:
+        role = _ROLES[str(item["role"])]
+        sure = "" if item["certain"] else " (it cannot be ruled out)"
+        duty = "" if item.get("duty") is None else f"; {said(_text(item, 'owner'))}: {item['duty']}"
+        yield f"{said(_text(item, 'reference'))}: the record {role}{sure}{duty}."
+    rest = _number(report, "count") - len(items[:_MOST_SHOWN])
+    if rest > 0 or not report["count_exact"]:
+        yield f"{'At least ' if not report['count_exact'] else ''}{rest} more artifacts."
+
+
+def _missing(organisation: str, *, signed: bool, member: bool) -> Iterator[str]:
+    if not signed:
+        yield "Who signed it: give the certificate of the user who did with --certificate."
+    if not member:
+        yield f"That the signer is of {organisation}: give that organisation's MSP folder with --msp."
+    yield "When it was signed, and that the certificate was valid at that time."
+    yield "That the records are where it says: only the controller knows whose each of them is."
+    yield "That nothing else was made with them: what is on no ledger, and what came after that height, is not in it."
+
+
+def _objects(value: Mapping[str, Json], name: str) -> Sequence[Mapping[str, Json]]:
+    found = value.get(name)
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise RefutedStatement(f"its '{name}' must be a list of objects")
+    return [each for each in found if isinstance(each, dict)]
+
+
+def _object(value: Mapping[str, Json], name: str) -> Mapping[str, Json]:
+    found = value.get(name)
+    if not isinstance(found, dict):
+        raise RefutedStatement(f"its '{name}' must be an object")
+    return found
+
+
+def _text(value: Mapping[str, Json], name: str) -> str:
+    found = value.get(name)
+    if not isinstance(found, str):
+        raise RefutedStatement(f"its '{name}' must be a text")
+    return found
+
+
+def _number(value: Mapping[str, Json], name: str) -> int:
+    found = value.get(name)
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise RefutedStatement(f"its '{name}' must be a whole number")
+    return found

@@ -43,6 +43,8 @@ with Pedigree(url, key) as hospital:
     hospital.commit_records("installed", b"id,age\\np1,61\\np2,44\\n", id_field="id")
     evidence = hospital.record_proof("installed", 1, "p1")
     assert hospital.verify_record(evidence).verified
+    bundle = hospital.save_bundle("installed", 1, file + ".bundle")
+    assert hospital.verify_copy(b"id,age\\np1,61\\np2,45\\n", bundle)["changed"] == ["p2"]
     Path(file).write_text(json.dumps(evidence))
     print(hospital.dataset_version("installed", 1)["record"]["root"])
 print(sorted(name for name in sys.modules if name.split(".")[0] in {"chaincode", "gateway", "network", "click"}))
@@ -130,7 +132,11 @@ def test_it_brings_httpx_and_nothing_else_of_its_own(installed: Installed) -> No
 def test_the_wheel_holds_the_files_of_the_repository(installed: Installed) -> None:
     with zipfile.ZipFile(installed.wheel) as wheel:
         packed = {name: wheel.read(name) for name in wheel.namelist() if name.startswith("pedigree/")}
-    files = {f"pedigree/{path.name}": path.read_bytes() for path in (SDK / "pedigree").iterdir() if path.is_file()}
+    files = {
+        path.relative_to(SDK).as_posix(): path.read_bytes()
+        for path in (SDK / "pedigree").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     assert packed == files
     assert packed["pedigree/characters.py"] == (ROOT / "chaincode" / "domain" / "characters.py").read_bytes()
 

@@ -73,3 +73,22 @@ def test_a_store_that_was_altered_gives_no_bundle(api: Any, tmp_path: Path) -> N
         assert store.execute("UPDATE record SET content = ? WHERE id = 'r1'", (b"r1,9",)).rowcount == 1
     refused = api.get(f"{PATH}/bundle", role="recorder")
     assert (refused.status_code, refused.json["code"]) == (404, "records-not-held")
+
+
+def test_a_client_that_reads_bundles_slowly_has_its_share_and_no_more(api: Any, bundle: Path) -> None:
+    """The share is given back when the answer is closed, read or not, and when nothing was answered at all."""
+    keeps = []
+    refused = None
+    while refused is None and len(keeps) < 100:
+        response = api.client.get(f"{PATH}/bundle", headers=api.headers("recorder"), buffered=False)
+        if response.status_code != 200:
+            refused = response.json["code"]
+        else:
+            keeps.append(response)
+    assert refused in {"too-many-requests", "capacity"}
+    assert next(iter(keeps[0].response)).startswith(b"\x89PEDBUN\n")
+    for response in keeps:
+        response.close()
+    for _ in range(len(keeps) + 1):
+        assert api.get("/v1/datasets/wdbc/versions/9/bundle", role="recorder").status_code == 404
+    assert api.get(f"{PATH}/bundle", role="recorder").data == bundle.read_bytes()

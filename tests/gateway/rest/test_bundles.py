@@ -48,6 +48,21 @@ def test_a_bundle_says_of_a_copy_what_its_owner_says(api: Any, bundle: Path, cop
     assert set(owner) - set(report) == {"transaction", "store_complete", "altered_in_store", "fields"}
 
 
+def test_records_about_subjects_are_compared_alike(api: Any, tmp_path: Path) -> None:
+    made = api.post(
+        "/v1/datasets/wdbc/versions?id_field=id&subject_field=x&consent=ConsentGiven&purposes=research",
+        csv(ROWS[:50]),
+        Content_Type="text/csv",
+    )
+    assert made.json["record"]["leaf_schema"] == "pedigree-record/v2"
+    (bundle := tmp_path / "a.bundle").write_bytes(api.get(f"{PATH}/bundle", role="recorder").data)
+    for rows in (ROWS[:50], [*ROWS[:7], b"r7,8", *ROWS[9:50], b"new,1"]):
+        owner = api.post(f"{PATH}/verify", csv(rows), key=None, Content_Type="text/csv").json
+        report: Any = verify_copy(csv(rows), bundle, version=api.get(PATH).json)
+        assert report == {name: owner[name] for name in report}
+    assert (report["changed"], report["removed"], report["added"]) == (["r7"], ["r8"], ["new"])
+
+
 def test_a_bundle_holds_no_content(api: Any, bundle: Path) -> None:
     content = bundle.read_bytes()
     assert b"r4999" in content

@@ -16,6 +16,8 @@ RECORDS_OF: Final = ("text/csv", "application/jsonl", "application/vnd.apache.pa
 """Media types of files of records, and of indications."""
 BUNDLE: Final = "application/vnd.pedigree.bundle"
 """Media type of what checks a copy of a version."""
+IDS_OF: Final = ("text/plain", "text/csv", "application/jsonl")
+"""Media types of lists of record ids."""
 
 OWNER: Final = Parameter(
     "owner", "Only those of this organisation; none where no record is of it. An id that is not an MSP id is refused."
@@ -71,6 +73,17 @@ _DERIVED: Final = (
     ),
     Parameter("activity", "How they were made from them.", "choice", ACTIVITIES),
 )
+_CHOOSING: Final = (
+    Parameter("selection", "What it is called; needed where the gateway is to choose the records."),
+    Parameter("purpose", "Only records whose consent permits this purpose, by its name or IRI."),
+    Parameter("role", "Which part of a split it is: `train`, `validation` or `test`."),
+    Parameter("split", "Only those in the part `role` of this split, such as train=0.8,validation=0.1,test=0.1."),
+    Parameter("seed", "Of the split, 1 to 100 characters: with the record's id it says in which part a record is."),
+    Parameter("parent", "Reference of a selection from the same version: only records of that one."),
+    Parameter("note", "What the ledger is to keep about it."),
+    Parameter("id_field", "Column or member that holds the ids, where they come as CSV or JSON Lines."),
+    Parameter("delimiter", "What separates fields in CSV: `,`, `;`, `|` or `tab`; a comma by default."),
+)
 STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined")
 _STAGE: Final = Parameter("stage", "Only versions at this stage; of data sets and models, those with such a version.",
                          "choice", STAGES)  # fmt: skip
@@ -101,6 +114,7 @@ _VOUCHING: Final = ("vouching",)
 _REASON: Final = ("reason",)
 _TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gateway's work on it"
 _TAKES_INDICATIONS: Final = "takes what subjects indicated, and proves it against the map that this gateway holds"
+_CHOOSES: Final = "chooses among the records that this gateway holds, and follows the gateway's work on it"
 _FILLED_IN: Final = "the gateway looks up the digest of what is recorded, or signs the statement"
 
 DATASETS: Final = (
@@ -241,12 +255,15 @@ DATASETS: Final = (
 SELECTIONS: Final = (
     Operation(
         name="commitSelection",
-        does="Commit to some of the records of a version of your data set: for a purpose, or as a part of a split.",
+        does="Commit to some records of a version: by their ids, a purpose or a split, or a root computed elsewhere.",
         method="POST",
         path="/v1/datasets/{dataset}/versions/{number}/selections",
         about="dataset-version:{dataset}:{number}",
         role="recorder",
         body=Body("selection:commit", bound={"version": "dataset-version:{dataset}:{number}"}),
+        uploads=IDS_OF,
+        optional_body=True,
+        parameters=_CHOOSING,
         answer=outcome("selection"),
         sdk="commit_selection",
         verb=Verb(
@@ -255,6 +272,12 @@ SELECTIONS: Final = (
             arguments=("selection",),
             file="argument",
         ),
+        codes={
+            404: ("records-not-held", "selection-not-held", "consent-map-not-held"),
+            409: ("consent-map-behind",),
+            422: ("nothing-selected", "records-unknown"),
+        },
+        odd=dict.fromkeys(("rest", "sdk"), _CHOOSES),
     ),
     Operation(
         name="listSelections",
@@ -283,6 +306,19 @@ SELECTIONS: Final = (
         answer=entry("selection"),
         sdk="selection",
         verb=Verb("selection show", help="Show a selection."),
+    ),
+    Operation(
+        name="proveSelected",
+        does="Evidence that a record is in a selection, by the leaf that it has in the version; its owner has it.",
+        path="/v1/datasets/{dataset}/versions/{number}/selections/{selection}/proof",
+        about="selection:{dataset}:{number}:{selection}",
+        role="recorder",
+        parameters=(Parameter("id", "The record's id.", required=True, argument="record_id"),),
+        answer=report("SelectionEvidence"),
+        sdk="selection_proof",
+        verb=Verb("selection proof"),
+        codes={404: ("records-not-held", "selection-not-held", "record-not-selected")},
+        odd={"rest": "computed from the records that this gateway holds", "cli": "writes a file of evidence"},
     ),
 )
 
@@ -952,6 +988,7 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "consent refuse": "calls `changeConsent` with that state",
         "consent renew": "calls `changeConsent` with that state",
         "consent withdraw": "calls `changeConsent` with that state",
+        "dataset select": "calls `commitSelection` without a root, once or for each part of a split",
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
         "show": "joins what several operations answer about one reference",
         "verify": "checks a file of evidence offline, and asks no gateway",

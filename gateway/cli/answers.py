@@ -11,21 +11,26 @@ from gateway.cli.exits import Exit
 
 def recorded(outcome: Any, as_json: bool) -> None:
     """Print what a recording wrote, and where it stands."""
-    value = {
+    show(outcome_of(outcome), as_json, lambda: render_outcome(outcome))
+
+
+def outcome_of(outcome: Any) -> Json:
+    """What a recording wrote, and where it stands, for programs."""
+    return {
         "record": outcome.record,
         "event": outcome.event,
         "transaction": {"id": outcome.transaction_id, "block": outcome.block},
         **({} if outcome.impact is None else {"impact": outcome.impact}),
     }
 
-    def render() -> None:
-        click.echo(f"{outcome.event['name']} in block {outcome.block}, transaction")
-        click.echo(outcome.transaction_id)
-        fields(outcome.record)
-        if outcome.impact is not None:
-            print_impact(outcome.impact)
 
-    show(value, as_json, render)
+def render_outcome(outcome: Any) -> None:
+    """The same for people."""
+    click.echo(f"{outcome.event['name']} in block {outcome.block}, transaction")
+    click.echo(outcome.transaction_id)
+    fields(outcome.record)
+    if outcome.impact is not None:
+        print_impact(outcome.impact)
 
 
 def found(answer: Json, as_json: bool) -> None:

@@ -25,6 +25,7 @@ Json = dict[str, Any]
 
 LARGEST_JSON = 64 * 1024 * 1024
 """The largest JSON file that is read, in bytes."""
+_OF_THE_FILE = frozenset({"unreadable-records", "record-id-repeated", "records-unknown"})
 _MEASURED = frozenset({"hashing", "sending", "reading", "checking", "comparing"})
 
 
@@ -198,7 +199,14 @@ def uploading(path: Path | None, quiet: bool, key: str | None = None) -> Iterato
 
     Once the gateway has accepted it, the operation is named, and the idempotency key that continues it.
     """
-    if quiet or path is None:
+    with following(quiet or path is None, key) as watch:
+        yield watch
+
+
+@contextmanager
+def following(quiet: bool, key: str | None = None) -> Iterator[Callable[[Any], None] | None]:
+    """The same over any work that a gateway does by itself."""
+    if quiet:
         yield None
         return
     from rich.console import Console
@@ -212,7 +220,7 @@ def uploading(path: Path | None, quiet: bool, key: str | None = None) -> Iterato
         def watch(progress: Any) -> None:
             records = f", {progress.records} records" if progress.records else ""
             records = f", {progress.done >> 20} MiB" if progress.stage == "receiving" else records
-            total = progress.total if progress.stage in _MEASURED else None
+            total = (progress.total or None) if progress.stage in _MEASURED else None
             bar.update(task, description=f"{progress.stage}{records}", completed=progress.done, total=total)
             if progress.operation is not None and progress.operation not in said:
                 said.add(progress.operation)
@@ -227,6 +235,19 @@ def _how_to_follow(operation: str, key: str | None) -> Iterator[str]:
     yield f"operation: {plain(operation)}"
     if key is not None:
         yield f"idempotency key: {key} (to continue from another terminal: --idempotency-key {key})"
+
+
+@contextmanager
+def reading_file(file: Path | None) -> Iterator[None]:
+    """Name the file where the gateway names a line of it."""
+    from pedigree import Refused
+
+    try:
+        yield
+    except Refused as exc:
+        if file is None or exc.code not in _OF_THE_FILE:
+            raise
+        raise Failure.of(exc, str(file)) from None
 
 
 def read_json(path: Path) -> Json:

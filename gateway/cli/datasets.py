@@ -2,8 +2,6 @@
 """`pedigree dataset`: register data sets, commit to their records, prove and verify."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import click
 
 from gateway.api.operations import ACTIVITIES
 from gateway.cli.answers import print_comparison, recorded
-from gateway.cli.console import Failure, continued, dumps, plain, read_json, show, uploading
+from gateway.cli.console import continued, dumps, plain, read_json, reading_file, show, uploading
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
 
 _NUMBER: click.ParamType[Any] = click.INT
@@ -61,22 +59,9 @@ def dataset_commit(
     the idempotency key that it then printed continues it.
     """
     key = idempotency_key or str(uuid.uuid4())
-    with continued(key), _reading(file), uploading(file, as_json, key) as progress:
+    with continued(key), reading_file(file), uploading(file, as_json, key) as progress:
         outcome = pedigree.commit_records(name, file, progress=progress, idempotency_key=key, **reading)
     recorded(outcome, as_json)
-
-
-@contextmanager
-def _reading(file: Path | None) -> Iterator[None]:
-    """Name the file where the gateway names a line of it."""
-    from pedigree import Refused
-
-    try:
-        yield
-    except Refused as exc:
-        if file is None or exc.code not in {"unreadable-records", "record-id-repeated"}:
-            raise
-        raise Failure.of(exc, str(file)) from None
 
 
 @click.command()
@@ -138,7 +123,7 @@ def dataset_verify(
     if ledger is not None:
         raise click.UsageError("--ledger is of use with --bundle", click.get_current_context())
     name, number, file = _copy_of(arguments)
-    with _reading(file), uploading(file, as_json) as progress:
+    with reading_file(file), uploading(file, as_json) as progress:
         report = pedigree.verify_dataset(name, number, file, progress=progress, **reading)
     print_comparison(report, as_json)
 
@@ -162,7 +147,7 @@ def _verify_with(
         raise click.UsageError("with --bundle name the FILE alone; the bundle says of which version it is", context)
     file = Path(FILE.convert(arguments[0], None, context))
     report: Any
-    with _reading(file), uploading(file, as_json) as progress:
+    with reading_file(file), uploading(file, as_json) as progress:
         if ledger is not None:
             report = verify_copy(file, bundle, version=read_json(ledger), progress=progress, **reading)
         else:

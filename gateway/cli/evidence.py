@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree verify`: check a file of evidence, without a gateway and offline."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,10 @@ def _root(_context: click.Context, _option: click.Parameter, value: str | None) 
 @click.option("--root", callback=_root, help="Root of its version, as a ledger that you trust has it (64 hex digits).")
 @click.option("--size", type=click.IntRange(1), help="The number of records under that root, from the same ledger.")
 @click.option(
-    "--ledger", type=FILE, help="Instead: what `dataset show` or `consent version NAME NUMBER --json` printed."
+    "--ledger",
+    type=FILE,
+    multiple=True,
+    help="Instead: what `dataset show` or `consent version NAME NUMBER --json` printed; and `selection show`.",
 )
 @click.option("--certificate", type=FILE, help="Of a statement: the certificate (PEM) of the user who signed it.")
 @click.option("--msp", type=FOLDER, help="With it: the MSP folder of the organisation that speaks.")
@@ -41,22 +45,23 @@ def verify(
     file: Path,
     root: str | None,
     size: int | None,
-    ledger: Path | None,
+    ledger: Sequence[Path],
     certificate: Path | None,
     msp: Path | None,
     as_json: bool,
 ) -> None:
     """Check a file of evidence offline.
 
-    FILE holds the evidence of a record or of a subject's consent, or the signed statement of an endorsement or a
-    rejection: its envelope, or one item of `endorsements` or `rejections` in what `pedigree artifact REFERENCE --json`
-    printed.
+    FILE holds the evidence of a record in a version, or in a selection from it too, or of a subject's consent, or the
+    signed statement of an endorsement or a rejection: its envelope, or one item of `endorsements` or `rejections` in
+    what `pedigree artifact REFERENCE --json` printed.
 
     It prints what the file is about and says in plain words what was proven, what a ledger's answer that you give
     adds, what only the file says, and what was not proven. A root does not bind how many records are under it: only
-    with --size or --ledger is the record's position proven. A signature proves what the holder of a certificate said;
-    whose certificate that is, only --msp proves. Without any of these the file agrees with itself only, which anyone
-    can arrange, and the exit code is 3.
+    with --size or --ledger is the record's position proven. A file about a selection is verified with a --ledger for
+    each, the version and the selection. A signature proves what the holder of a certificate said; whose certificate
+    that is, only --msp proves. Without any of these the file agrees with itself only, which anyone can arrange, and the
+    exit code is 3.
     """
     from pedigree.command import check_file, shown, wrapped
 

@@ -36,6 +36,7 @@ from gateway.cli.lineage import effective_licence, impact, lineage
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.records import records
 from gateway.cli.runs import run_record
+from gateway.cli.selections import dataset_select, selection_proof
 from gateway.cli.verbs import add_verbs
 from gateway.server.options import Options
 
@@ -238,6 +239,7 @@ add_verbs(
         "dataset commit": dataset_commit,
         "dataset bundle": dataset_bundle,
         "dataset proof": dataset_proof,
+        "dataset select": dataset_select,
         "dataset verify": dataset_verify,
         "impact": impact,
         "inbox": inbox,
@@ -247,6 +249,7 @@ add_verbs(
         "model verify": model_verify,
         "run record": run_record,
         "search": search,
+        "selection proof": selection_proof,
         "show": show_record,
         "verify": verify,
     },

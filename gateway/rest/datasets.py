@@ -7,14 +7,14 @@ from typing import BinaryIO
 from chaincode.domain.values import Name
 from gateway.api.operations import ACTIVITIES
 from gateway.rest.problems import HttpProblem
-from gateway.rest.routing import Call, Reply, View, recorded
+from gateway.rest.routing import Call, Reply, View, record_id, recorded
 from gateway.services.consent import Vocabulary, state_of
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Upload
 from gateway.services.indications import Columns
 from gateway.services.ports import Json
 from gateway.services.recording import Recorder
-from gateway.services.tables import LONGEST_ID, delimiter_of
+from gateway.services.tables import delimiter_of
 
 
 def views(recorder: Recorder, datasets: Datasets, vocabulary: Callable[[], Vocabulary]) -> Mapping[str, View]:
@@ -31,7 +31,7 @@ def views(recorder: Recorder, datasets: Datasets, vocabulary: Callable[[], Vocab
         return Reply(datasets.version(Name(call.path["dataset"]), call.path["number"], call.source))
 
     def proof(call: Call) -> Reply:
-        return Reply(datasets.proof(Name(call.path["dataset"]), call.path["number"], _record_id(call)))
+        return Reply(datasets.proof(Name(call.path["dataset"]), call.path["number"], record_id(call)))
 
     def verify(call: Call) -> Reply:
         upload = None if call.upload is None else _upload(call, call.upload, vocabulary())
@@ -50,15 +50,6 @@ def views(recorder: Recorder, datasets: Datasets, vocabulary: Callable[[], Vocab
         "proveRecord": proof,
         "verifyDatasetVersion": verify,
     }
-
-
-def _record_id(call: Call) -> str:
-    """An id in the query: in a path, servers would take some ids apart."""
-    record_id = call.query.get("id", "")
-    if not 1 <= len(record_id) <= LONGEST_ID:
-        detail = f"id is the id of a record, 1 to {LONGEST_ID} characters."
-        raise HttpProblem(400, "invalid-parameter", detail, parameter="id")
-    return record_id
 
 
 def _upload(call: Call, content: BinaryIO, vocabulary: Vocabulary) -> Upload:

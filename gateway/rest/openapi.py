@@ -11,6 +11,7 @@ from gateway.rest.reports import Schema
 from gateway.rest.schemas import Components
 
 _UPLOADS = {
+    "text/plain": "p1\np2\n",
     "text/csv": "id,age\r\np1,61\r\n",
     "application/jsonl": '{"id": "p1", "age": 61}\n',
     "application/vnd.apache.parquet": "PAR1…PAR1",

@@ -188,6 +188,20 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "record": reference("EvidenceRecord"),
         }
     ),
+    "SelectionEvidence": _object(
+        {
+            "kind": {"const": "selection-evidence"},
+            "schema": _WHOLE,
+            "channel": _TEXT,
+            "version": reference("DatasetVersion"),
+            "transaction": reference("Transaction"),
+            "proof": reference("RecordProof"),
+            "record": reference("EvidenceRecord"),
+            "selection": reference("Selection"),
+            "selection_transaction": reference("Transaction"),
+            "selection_proof": reference("SelectionProof"),
+        }
+    ),
     "ConsentEvidence": _object(
         {
             "kind": {"const": "consent-evidence"},

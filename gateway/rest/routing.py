@@ -32,6 +32,7 @@ from gateway.services.reading import READ_MODEL
 from gateway.services.shares import Shares
 from gateway.services.spooled import SpooledFile
 from gateway.services.submitter import Answer, Intent
+from gateway.services.tables import LONGEST_ID
 
 _LOG = logging.getLogger(__name__)
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -254,6 +255,15 @@ def recorded(answer: Answer) -> Reply:
 def paged(call: Call, catalogue: Catalogue, kind: str, **where: str) -> Reply:
     """A page of records of a kind; query parameters other than those of paging are filters."""
     return Reply(catalogue.page(kind, where, cursor=call.query.get("cursor"), limit=call.limit, filters=call.filters))
+
+
+def record_id(call: Call) -> str:
+    """The id of a record in the query: in a path, servers would take some ids apart."""
+    found = call.query.get("id", "")
+    if not 1 <= len(found) <= LONGEST_ID:
+        detail = f"id is the id of a record, 1 to {LONGEST_ID} characters."
+        raise HttpProblem(400, "invalid-parameter", detail, parameter="id")
+    return found
 
 
 def version_number(call: Call) -> int:

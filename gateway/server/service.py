@@ -14,7 +14,7 @@ from flask import Flask
 
 from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
-from gateway.rest import artifacts, consent, datasets, lineage, models, operations, policies, search
+from gateway.rest import artifacts, consent, datasets, lineage, models, operations, policies, search, selections
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
@@ -48,6 +48,7 @@ from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
 from gateway.services.searching import Search
 from gateway.services.secret import Secret
+from gateway.services.selecting import Selections
 from gateway.services.shares import Shares
 from gateway.services.statusmaps import StatusMaps
 from gateway.services.submitter import Submitter
@@ -225,14 +226,17 @@ def _nouns(
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     places = Places(catalogue, parts.records, RecordPlaces(catalogue, parts.records, parts.memberships))
+    committed = Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts)
     consents = Consents(recorder, catalogue, parts.maps, places, parts.blocks, place.channel, time.time)
+    selecting = Selections(
+        recorder, catalogue, parts.records, parts.memberships, datasets=committed, consents=consents, maps=parts.maps
+    )
     ancestry = LineageReader(parts.readmodel, graph, time.time)
     impacts = Impacts(catalogue, Heights(parts.readmodel), ancestry, consents, places)
     signed = ImpactStatements(impacts, consents, catalogue, parts.signer, speaker, time.time)
     by_hand = {
-        **datasets.views(
-            recorder, Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts), vocabulary
-        ),
+        **datasets.views(recorder, committed, vocabulary),
+        **selections.views(recorder, selecting),
         **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), impacts, vocabulary),
         **consent.views_of_impact(impacts, signed),
         **models.views(reader),

@@ -13,7 +13,7 @@ from typing import Final
 from chaincode.domain import purposes
 from chaincode.domain.consent import STATUSES
 from chaincode.domain.records import Consent
-from chaincode.domain.values import OrgId, Purposes
+from chaincode.domain.values import Iri, OrgId, Purposes
 from gateway.services.catalogue import Catalogue
 from gateway.services.ports import Category, Json, PortError
 
@@ -82,6 +82,13 @@ class Vocabulary:
                 raise _unknown(term, self.known)
             bits |= 1 << bit
         return Purposes(bits)
+
+    def purpose(self, term: str) -> tuple[Iri, int]:
+        """The IRI and the bit of a purpose, by name or IRI; raises `UnknownTerm`."""
+        iri = self._iris.get(term, term)
+        if iri not in self._bits:
+            raise _unknown(term, self.known)
+        return Iri(iri), self._bits[iri]
 
     def names_of(self, found: int) -> list[str]:
         """Each purpose of a set by its name or else its IRI; `bit-40` for one that nobody has registered."""

@@ -16,7 +16,8 @@ from typing import Any, Final, Self
 
 from pedigree.bundled import LEAVES, BundledRecords, Source, Watch
 from pedigree.errors import InvalidBundle, InvalidEvidence
-from pedigree.evidence import LARGEST_FILE, Columns, Fields, escaped, parse_evidence
+from pedigree.evidence import LARGEST_FILE, Columns, parse_evidence
+from pedigree.fields import Fields, escaped
 from pedigree.files import identity
 from pedigree.given import given_record
 from pedigree.recordfiles import Reading

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from pedigree.connections import Connections
 from pedigree.consent import ConsentCalls
 from pedigree.models import ModelCalls
+from pedigree.selections import SelectionCalls
 from pedigree.trainings import RunCalls
 from pedigree.transport import Transport
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Pedigree(ConsentCalls, ModelCalls, RunCalls):
+class Pedigree(ConsentCalls, ModelCalls, RunCalls, SelectionCalls):
     """One organisation's gateway; thread-safe.
 
     Recording methods return once the transaction is committed and valid. Those that take fields also take

@@ -26,33 +26,35 @@ from pedigree.receipts import is_receipt, verify_receipt
 _HELP: Final = """FILE is evidence of a record, or of the consent of a subject. It prints what that is about, and says
 in plain words what was proven, what a ledger's answer that you give adds, what only the file says, and what was not
 proven. A root does not bind how many records are under it: only with --size or --ledger is the position of a record
-proven. Without any of these the file agrees with itself only, which anyone can arrange, and the exit code is 3."""
+proven. A file about a selection is verified with a --ledger for each, the version and the selection. Without any of
+these the file agrees with itself only, which anyone can arrange, and the exit code is 3."""
 _CODES: Final = (Exit.DONE, Exit.DISAGREES, Exit.USAGE, Exit.UNPROVEN, Exit.FAILED)
 _WIDEST_TEXT: Final = 110
 
 
 def check_file(
-    file: Path | str, *, root: str | None = None, size: int | None = None, ledger: Path | str | None = None
+    file: Path | str,
+    *,
+    root: str | None = None,
+    size: int | None = None,
+    ledger: Path | str | Sequence[Path | str] | None = None,
 ) -> Verdict | ConsentVerdict:
     """The verdict on a file of evidence.
 
     Args:
-        file: what `Pedigree.record_proof` or `Pedigree.consent_proof` answered.
+        file: what `Pedigree.record_proof`, `Pedigree.selection_proof` or `Pedigree.consent_proof` answered.
         root: the root of its version in hex, from a ledger that the caller trusts.
         size: the number of records under it, from the same ledger; only for the evidence of a record.
-        ledger: instead of both, a file with the ledger's answer for the version.
+        ledger: instead of both, a file with the ledger's answer for the version; and one with that for the selection.
 
     Raises `InvalidEvidence`, which names the file, where it is refuted or malformed, `InvalidInput` for what cannot be
     combined, `ValueError` for a `ledger` that holds no answer and for a signed statement, and `OSError`.
     """
     if size is not None and root is None:
         raise InvalidInput("--size is of use with its --root only", field="size")
-    if ledger is not None and root is not None:
+    version, selection = _answers([ledger] if isinstance(ledger, Path | str) else ledger or ())
+    if version is not None and root is not None:
         raise InvalidInput("give --ledger, or --root and --size, and not both", field="ledger")
-    try:
-        answer = None if ledger is None else read_evidence(ledger)
-    except InvalidEvidence as exc:
-        raise ValueError(f"{ledger}: {exc.detail}") from None
     try:
         evidence = read_evidence(file)
         if _is_statement(evidence):
@@ -60,11 +62,29 @@ def check_file(
         if is_receipt(evidence) or evidence.get("kind") == CONSENT_KIND:
             if size is not None:
                 raise InvalidInput("--size is for the evidence of a record", field="size")
+            if selection is not None:
+                raise InvalidInput("a selection is of use with the evidence of a record", field="ledger")
             check = verify_receipt if is_receipt(evidence) else verify_consent
-            return check(evidence, root=root, version=answer)
-        return verify_record(evidence, root=root, size=size, version=answer)
+            return check(evidence, root=root, version=version)
+        return verify_record(evidence, root=root, size=size, version=version, selection=selection)
     except InvalidEvidence as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc.detail}") from None
+
+
+def _answers(files: Sequence[Path | str]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The ledger's answer for a version and that for a selection, out of files in any order."""
+    found: dict[bool, dict[str, Any]] = {}
+    for file in files:
+        try:
+            answer = read_evidence(file)
+        except InvalidEvidence as exc:
+            raise ValueError(f"{file}: {exc.detail}") from None
+        record = answer.get("record", answer)
+        is_selection = isinstance(record, dict) and record.get("kind") == "selection"
+        if is_selection in found:
+            raise InvalidInput("give --ledger once for the version, and once for the selection", field="ledger")
+        found[is_selection] = answer
+    return found.get(False), found.get(True)
 
 
 def _is_statement(value: dict[str, Any]) -> bool:
@@ -168,7 +188,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     verify = verbs.add_parser("verify", help="check a file of evidence offline", description=_HELP)
     verify.add_argument(
-        "file", type=_file, metavar="FILE", help="what `pedigree dataset proof` or `consent proof` wrote"
+        "file",
+        type=_file,
+        metavar="FILE",
+        help="what `pedigree dataset proof`, `selection proof` or `consent proof` wrote",
     )
     verify.add_argument(
         "--root", type=_root, help="root of the version, as a ledger that you trust has it (64 hex digits)"
@@ -177,8 +200,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--ledger",
         type=_file,
+        action="append",
         metavar="FILE",
-        help="instead: what `pedigree dataset show NAME NUMBER --json` or `consent version NAME NUMBER --json` printed",
+        help="instead: what `dataset show` or `consent version NAME NUMBER --json` printed; and `selection show`",
     )
     verify.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     return parser

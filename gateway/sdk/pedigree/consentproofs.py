@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 
 from pedigree.errors import InvalidEvidence, InvalidInput
-from pedigree.evidence import Fields, is_schema
+from pedigree.fields import Fields, is_schema
 from pedigree.given import compare, given_record, given_root, quoted, same_transaction
 from pedigree.proofs import PURPOSES
 

@@ -7,7 +7,16 @@ from pathlib import Path
 from pedigree.bundles import Bundle
 from pedigree.calls import refuse_difference, segment
 from pedigree.comparisons import CopyComparison
-from pedigree.documents import Activity, Change, Consent, DatasetComparison, DatasetVersion, Derivation, LeafSchema
+from pedigree.documents import (
+    Activity,
+    Change,
+    Consent,
+    DatasetComparison,
+    DatasetVersion,
+    Derivation,
+    LeafSchema,
+    SelectionEvidence,
+)
 from pedigree.documents import Evidence as EvidenceDocument
 from pedigree.evidence import Evidence
 from pedigree.operations import Operations
@@ -175,8 +184,10 @@ class DatasetCalls(Operations):
                 progress=progress, check=check,
             )  # fmt: skip
 
-    def verify_record(self, evidence: EvidenceDocument, *, root: str | None = None, size: int | None = None) -> Verdict:
-        """Check evidence against the version that it names, as this gateway has it from the ledger.
+    def verify_record(
+        self, evidence: EvidenceDocument | SelectionEvidence, *, root: str | None = None, size: int | None = None
+    ) -> Verdict:
+        """Check evidence against the version and the selection that it names, as this gateway has them from the ledger.
 
         With a root that was read before (and its size) nothing is asked, as with `pedigree.verify_record`. Raises
         `InvalidEvidence`.
@@ -184,4 +195,8 @@ class DatasetCalls(Operations):
         if root is not None:
             return verify_record(evidence, root=root, size=size)
         named = Evidence.of(evidence)
-        return verify_record(evidence, version=self.dataset_version(named.dataset, named.number))
+        version = self.dataset_version(named.dataset, named.number)
+        if (selected := named.selected) is None:
+            return verify_record(evidence, version=version)
+        selection = self.selection(selected.dataset, selected.number, selected.name)
+        return verify_record(evidence, version=version, selection=selection)

@@ -179,7 +179,9 @@ __all__ = [
     "SearchResults",
     "Selection",
     "SelectionEntry",
+    "SelectionEvidence",
     "SelectionPage",
+    "SelectionProof",
     "Sensitivity",
     "Signature",
     "SignedImpact",
@@ -1972,6 +1974,21 @@ class SelectionEntry(TypedDict):
     """How many blocks the answer reflects, at least."""
 
 
+class SelectionEvidence(TypedDict):
+    """What `selection_proof` answers."""
+
+    kind: Literal["selection-evidence"]
+    schema: int
+    channel: str
+    version: "DatasetVersion"
+    transaction: "Transaction"
+    proof: "RecordProof"
+    record: "EvidenceRecord"
+    selection: "Selection"
+    selection_transaction: "Transaction"
+    selection_proof: "SelectionProof"
+
+
 class SelectionPage(TypedDict):
     """A page of entries; `next` is the `cursor` of the page after it."""
 
@@ -1981,6 +1998,17 @@ class SelectionPage(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+
+
+class SelectionProof(TypedDict):
+    """That a record is in a selection: the place of its leaf there and the path to the root; kept and sent off chain."""
+
+    kind: Literal["selection-proof"]
+    schema: int
+    selection: str
+    index: int
+    size: int
+    path: Sequence[str]
 
 
 class Signature(TypedDict):

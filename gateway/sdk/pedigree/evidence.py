@@ -2,36 +2,34 @@
 """Files of evidence: read within bounds, and taken apart into what `proofs` checks.
 
 A file is a JSON object of `kind`, `schema`, `channel`, `version` (the ledger's record of the data set version),
-`transaction`, `proof` and `record`; docs/guide/evidence.md describes each member. Strangers write such files, so
-nothing in them is believed here and nothing is shown without being escaped.
+`transaction`, `proof` and `record`, and where it is about a selection too, of `selection` (the ledger's record),
+`selection_transaction` and `selection_proof`; docs/guide/evidence.md describes each member. Strangers write such
+files, so nothing in them is believed here and nothing is shown without being escaped.
 """
 
-import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
 from pedigree.errors import InvalidEvidence
+from pedigree.fields import LARGEST_NUMBER, SCHEMA, Fields, is_schema
+from pedigree.selected import Selected
 
 KIND: Final = "record-evidence"
-SCHEMA: Final = 1
+KIND_SELECTED: Final = "selection-evidence"
+"""Evidence that a record is in a selection besides."""
 LARGEST_FILE: Final = 16 * 1024 * 1024
 """The largest file of evidence that is read, in bytes; it holds one record."""
 MOST_VALUES: Final = 50_000
 """How many values and members a file may hold; a proof has at most 64 steps, so only column names are many."""
-LONGEST_PATH: Final = 64
 LEAF_SCHEMA: Final = "pedigree-record/v1"
 SUBJECT_LEAF_SCHEMA: Final = "pedigree-record/v2"
 """The leaf of a record that is about a subject, whose reference it commits to."""
 _SALT_SIZE: Final = 16
-_LARGEST_NUMBER: Final = 2**53 - 1
-_LONGEST_SHOWN: Final = 200
-# Printable to Python, and nothing on a screen: fillers, joiners and variation selectors.
-_INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,8 @@ class Evidence:
     id: str
     content: bytes
     columns: Columns | None
+    selected: Selected | None = None
+    """Where the file is about a selection too."""
 
     @property
     def leaf(self) -> bytes:
@@ -114,9 +114,12 @@ class Evidence:
     @classmethod
     def of(cls, value: Any) -> Self:
         """Take a document apart; raises `InvalidEvidence` that names the field."""
-        if not isinstance(value, dict) or value.get("kind") != KIND or not is_schema(value.get("schema")):
-            raise InvalidEvidence(f"it is not a {KIND} of schema {SCHEMA} (fields /kind and /schema)")
-        whole = Fields(value, "", "kind schema channel version transaction proof record")
+        kind = value.get("kind") if isinstance(value, dict) and is_schema(value.get("schema")) else None
+        if not isinstance(kind, str) or kind not in (KIND, KIND_SELECTED):
+            said = f"it is not a {KIND} of schema {SCHEMA}, or a {KIND_SELECTED} (fields /kind and /schema)"
+            raise InvalidEvidence(said)
+        more = " selection selection_transaction selection_proof" if kind == KIND_SELECTED else ""
+        whole = Fields(value, "", f"kind schema channel version transaction proof record{more}", kind=kind)
         version = _version(whole.inner("version"))
         transaction = whole.inner("transaction", "id block at")
         proof = whole.inner(
@@ -156,6 +159,7 @@ class Evidence:
             id=record.text("id"),
             content=record.blob("content"),
             columns=_columns(record.inner("header", "delimiter fields")) if record.has("header") else None,
+            selected=Selected.of(whole) if more else None,
         )
 
 
@@ -191,23 +195,6 @@ def parse_evidence(content: bytes) -> dict[str, Any]:
     return value
 
 
-def escaped(text: str, longest: int = _LONGEST_SHOWN) -> str:
-    """`text` in one line, with everything that a terminal would obey or not show as `\\x…`, and cut where long."""
-    cut = text if len(text) <= longest else text[:longest] + "…"
-    if cut.isprintable() and not _INVISIBLE.search(cut) and "\\" not in cut:
-        return cut
-    return "".join(
-        each if each.isprintable() and each != "\\" and not _INVISIBLE.match(each) else _escape(each) for each in cut
-    )
-
-
-def _escape(character: str) -> str:
-    if character == "\\":
-        return "\\\\"
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 def _split(row: str, delimiter: str) -> list[str] | None:
     """The fields of a row as RFC 4180 has them, without a limit on their length; `None` where it is not such a row."""
     fields: list[str] = []
@@ -230,95 +217,6 @@ def _split(row: str, delimiter: str) -> list[str] | None:
         at += 1
 
 
-class Fields:
-    """An object of the file, read field by field; every reading refuses what has another form."""
-
-    def __init__(
-        self, value: dict[str, Any], place: str, names: str | None, optional: str = "", kind: str = KIND
-    ) -> None:
-        self.value = value
-        self._place = place
-        self._kind = kind
-        if names is None:
-            return
-        for name in value:
-            if name not in {*names.split(), *optional.split()}:
-                raise InvalidEvidence(f"the field {place}/{escaped(name[:60])} is not one of a {kind}")
-        for name in names.split():
-            self._get(name)
-
-    def has(self, name: str) -> bool:
-        """Whether the field is there and says something."""
-        return self.value.get(name) is not None
-
-    def expect(self, name: str, *wanted: str) -> None:
-        """Refuse a field that does not hold one of these texts."""
-        if self.text(name) not in wanted:
-            self.refuse(name, " or ".join(repr(each) for each in wanted))
-
-    def text(self, name: str) -> str:
-        found = self._get(name)
-        if not isinstance(found, str) or not _is_unicode(found):
-            self.refuse(name, "text")
-        return found
-
-    def matching(self, name: str, pattern: str, what: str) -> str:
-        found = self.text(name)
-        if re.fullmatch(pattern, found) is None:
-            self.refuse(name, what)
-        return found
-
-    def number(self, name: str, *, least: int = 0, most: int = _LARGEST_NUMBER) -> int:
-        found = self._get(name)
-        if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
-            self.refuse(name, f"a whole number from {least} to {most}")
-        return found
-
-    def digest(self, name: str) -> bytes:
-        return bytes.fromhex(self.matching(name, "[0-9a-f]{64}", "64 lower-case hexadecimal digits"))
-
-    def blob(self, name: str, *, size: int | None = None) -> bytes:
-        try:
-            found = base64.b64decode(self.text(name), validate=True)
-        except ValueError:
-            self.refuse(name, "base64")
-        if size is not None and len(found) != size:
-            self.refuse(name, f"base64 of {size} bytes")
-        return found
-
-    def path(self, name: str) -> tuple[bytes, ...]:
-        return tuple(
-            bytes.fromhex(node) for node in self.texts(name, LONGEST_PATH, lambda node: _DIGEST.fullmatch(node))
-        )
-
-    def texts(self, name: str, most: int, allowed: Callable[[str], object]) -> tuple[str, ...]:
-        found = self._get(name)
-        if not isinstance(found, list) or len(found) > most:
-            self.refuse(name, f"a list of at most {most}")
-        if not all(isinstance(each, str) and _is_unicode(each) and allowed(each) for each in found):
-            self.refuse(name, "a list of texts of the right form")
-        return tuple(found)
-
-    def inner(self, name: str, names: str | None = None, optional: str = "") -> "Fields":
-        found = self._get(name)
-        if not isinstance(found, dict):
-            self.refuse(name, "an object")
-        fields = Fields(found, f"{self._place}/{name}", names, optional, self._kind)
-        if "schema" in (names or "schema").split() and not is_schema(found.get("schema")):
-            fields.refuse("schema", str(SCHEMA))
-        return fields
-
-    def _get(self, name: str) -> Any:
-        if name not in self.value:
-            raise InvalidEvidence(f"the field {self._place}/{name} is missing")
-        return self.value[name]
-
-    def refuse(self, name: str, wanted: str) -> NoReturn:
-        """Say what a field must be."""
-        raise InvalidEvidence(f"the field {self._place}/{name} must be {wanted}")
-
-
-_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _QUOTED: Final = re.compile('"((?:[^"]|"")*+)"')
 
 
@@ -328,22 +226,13 @@ def _version(fields: Fields) -> Fields:
         raise InvalidEvidence("the field /version must hold a dataset-version")
     fields.expect("leaf_schema", LEAF_SCHEMA, SUBJECT_LEAF_SCHEMA)
     fields.expect("change", "first", "extends", "replaces")
-    fields.number("committed_at", least=-_LARGEST_NUMBER)
+    fields.number("committed_at", least=-LARGEST_NUMBER)
     return fields
 
 
 def _columns(fields: Fields) -> Columns:
     delimiter = fields.matching("delimiter", "[,;\t|]", "one of , ; tab |")
     return Columns(delimiter, fields.texts("fields", MOST_VALUES, lambda _: True))
-
-
-def is_schema(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value == SCHEMA
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether UTF-8 can carry it: JSON can hold one half of a surrogate pair."""
-    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _no_fraction(text: str) -> NoReturn:

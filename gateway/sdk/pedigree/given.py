@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pedigree.errors import InvalidEvidence, InvalidInput
-from pedigree.evidence import escaped
+from pedigree.fields import escaped
 
 
 def given_root(root: Any) -> str | None:
@@ -21,30 +21,33 @@ def given_root(root: Any) -> str | None:
     return root.lower()
 
 
-def given_record(version: Mapping[str, Any], kind: str, what: str) -> Mapping[str, Any]:
-    """The record in a ledger's answer for a version, or the record itself; raises `InvalidInput` for another kind."""
-    record = version.get("record", version)
+def given_record(answer: Mapping[str, Any], kind: str, what: str, field: str = "version") -> Mapping[str, Any]:
+    """The record in a ledger's answer, such as that for a version, or the record itself.
+
+    Raises `InvalidInput`, which names `field`, for another kind.
+    """
+    record = answer.get("record", answer)
     if not isinstance(record, Mapping) or record.get("kind") != kind:
-        raise InvalidInput(f"what you gave as the ledger's version is not about a {what}", field="version")
+        raise InvalidInput(f"what you gave as the ledger's {field} is not about a {what}", field=field)
     return record
 
 
-def compare(said: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-    """Refuse a version that says of any field something else than the record that was given."""
+def compare(said: Mapping[str, Any], record: Mapping[str, Any], field: str = "version") -> None:
+    """Refuse a file whose `field` says of anything something else than the record that was given."""
     for name in sorted({*said, *record}):
         # A field without a value may be left out.
         if said.get(name) != record.get(name):
-            raise InvalidEvidence(f"its version says something else of {quoted(name)} than the one that you gave")
+            raise InvalidEvidence(f"its {field} says something else of {quoted(name)} than the one that you gave")
 
 
-def same_transaction(said: Mapping[str, Any], version: Mapping[str, Any] | None) -> bool:
+def same_transaction(said: Mapping[str, Any], answer: Mapping[str, Any] | None, field: str = "transaction") -> bool:
     """Whether the ledger's answer names the transaction, which then is the file's; a record alone does not."""
-    answered = (version or {}).get("transaction")
+    answered = (answer or {}).get("transaction")
     if not isinstance(answered, Mapping) or not said.keys() <= answered.keys():
         return False
     for name, value in said.items():
         if answered[name] != value:
-            raise InvalidEvidence(f"its transaction has another {name} than the one that you gave")
+            raise InvalidEvidence(f"its {field} has another {name} than the one that you gave")
     return True
 
 

@@ -37,16 +37,13 @@ from pedigree.documents import (
     ImpactItem,
     Inbox,
     InboxItem,
-    InputRole,
     Kind,
     LaterParents,
     LawfulBasis,
     Ledger,
-    LeftOut,
     LiftVote,
     Lineage,
     LineagePage,
-    MapState,
     Member,
     Model,
     ModelEntry,
@@ -71,8 +68,8 @@ from pedigree.documents import (
     Relation,
     SearchResult,
     SearchResults,
-    Selection,
     SelectionEntry,
+    SelectionEvidence,
     SelectionPage,
     Sensitivity,
     SignedImpact,
@@ -346,43 +343,6 @@ class Operations(Calls):
         found: Evidence = self._get(f"/v1/datasets/{segment(dataset)}/versions/{number}/proof", id=record_id)
         return found
 
-    def commit_selection(
-        self,
-        version: str,
-        selection: str,
-        *,
-        root: str,
-        size: int,
-        parent: str | None = None,
-        purpose: str | None = None,
-        role: InputRole | None = None,
-        left_out: Sequence[LeftOut] | None = None,
-        note: str | None = None,
-        consent_map: MapState | None = None,
-        endorsing_organisations: Sequence[str] | None = None,
-        idempotency_key: str | None = None,
-    ) -> Recorded[Selection]:
-        """Commit to some of the records of a version of your data set: for a purpose, or as a part of a split."""
-        dataset, number = version_of(version, "dataset-version")
-        fields = {
-            "selection": selection,
-            "root": root,
-            "size": size,
-            "parent": parent,
-            "purpose": purpose,
-            "role": role,
-            "left_out": left_out,
-            "note": note,
-            "consent_map": consent_map,
-        }
-        return self._record(
-            f"/v1/datasets/{segment(dataset)}/versions/{number}/selections",
-            fields,
-            idempotency_key,
-            endorsing_organisations,
-            reads=True,
-        )
-
     def selections(
         self,
         dataset: str,
@@ -493,6 +453,17 @@ class Operations(Calls):
         """
         found: SelectionEntry = self._get(
             f"/v1/datasets/{segment(dataset)}/versions/{number}/selections/{segment(selection)}", **{"from": source}
+        )
+        return found
+
+    def selection_proof(self, dataset: str, number: int, selection: str, record_id: str) -> SelectionEvidence:
+        """Evidence that a record is in a selection, by the leaf that it has in the version; its owner has it.
+
+        Args:
+            record_id: The record's id.
+        """
+        found: SelectionEvidence = self._get(
+            f"/v1/datasets/{segment(dataset)}/versions/{number}/selections/{segment(selection)}/proof", id=record_id
         )
         return found
 

@@ -9,11 +9,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pedigree.errors import InvalidEvidence, InvalidInput
-from pedigree.evidence import Evidence, escaped
+from pedigree.evidence import Evidence
+from pedigree.fields import escaped
+from pedigree.given import compare, given_record, given_root, quoted, same_transaction
+from pedigree.selected import Selected
 
 CONSENT: Final = (
     "unknown", "requested", "given", "renewed", "refused", "withdrawn", "expired", "invalidated", "terminated",
@@ -30,7 +33,8 @@ class Verdict:
     """What a file proves, what the ledger's answer adds, what the file merely says, and what nobody has shown."""
 
     verified: bool
-    """Whether the root came from the caller; if not, the file agrees with itself only, which anyone can arrange."""
+    """Whether every root came from the caller; if none did, the file agrees with itself only, which anyone can
+    arrange."""
     id: str
     content: bytes
     fields: Mapping[str, str] | None
@@ -42,17 +46,15 @@ class Verdict:
     said: tuple[str, ...]
     """What only the file says."""
     not_proven: tuple[str, ...]
-
-    @property
-    def summary(self) -> str:
-        """The verdict in one line."""
-        if self.verified:
-            return f"Verified: the record {_quoted(self.id)} is under the root that you gave."
-        return "The file agrees with itself only: no ledger confirms it yet."
+    summary: str
+    """The verdict in one line."""
+    partly: bool = False
+    """Whether the caller gave one of two roots that the file is about."""
 
     def text(self) -> str:
         """The verdict for people; whatever the file says in it is escaped."""
-        shown = "Shown by SHA-256" + ("" if self.verified else ", for the root in this file only")
+        of_the_file = ", where you gave a root for that one" if self.partly else ", for the root in this file only"
+        shown = "Shown by SHA-256" + ("" if self.verified else of_the_file)
         parts = (
             ("The record:", self._lines()),
             (f"{shown}:", self.proven),
@@ -67,7 +69,7 @@ class Verdict:
         """The verdict for programs."""
         return {
             "verified": self.verified,
-            "verdict": "verified" if self.verified else "agrees-with-itself-only",
+            "verdict": "verified" if self.verified else "partly" if self.partly else "agrees-with-itself-only",
             "record": {
                 "id": self.id,
                 "content": base64.b64encode(self.content).decode(),
@@ -97,20 +99,24 @@ def verify_record(
     root: str | None = None,
     size: int | None = None,
     version: Mapping[str, Any] | None = None,
+    selection: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Check evidence of a record offline; raises `InvalidEvidence` where it is refuted or malformed.
 
     Args:
-        evidence: the document, as `record_proof` gives it or `read_evidence` reads it.
+        evidence: the document, as `record_proof` or `selection_proof` gives it or `read_evidence` reads it.
         root: the version's root in hex, read from a ledger that the caller trusts. A root does not bind how many
             records are under it, so that it proves membership and no position.
         size: the number of records under `root`, from the same place; with it the position is proven.
         version: instead of both, the ledger's answer for the version (`Pedigree.dataset_version`). Every field of the
             file's version must be as it says.
+        selection: where the file is about a selection too, the ledger's answer for it (`Pedigree.selection`).
 
-    Without any of them the verdict is not `verified`. Raises `InvalidInput` where what the caller gave is malformed.
+    Without any of them the verdict is not `verified`, nor with one of two that the file is about. Raises `InvalidInput`
+    where what the caller gave is malformed.
     """
-    recorded = None if version is None else _recorded(version)
+    recorded = None if version is None else given_record(version, "dataset-version", "data set version")
+    chosen = None if selection is None else given_record(selection, "selection", "selection", "selection")
     root, size = _anchor(root, size, recorded)
     found = Evidence.of(evidence)
     _check(found)
@@ -119,9 +125,22 @@ def verify_record(
     if size is not None and size != found.size:
         raise InvalidEvidence(f"its version has {found.size} records, and the size that you gave is {size}")
     if recorded is not None:
-        _compare(found, recorded)
-    placed = _same_transaction(found, version)
-    return _verdict(found, anchored=root is not None, sized=size is not None, whole=recorded is not None, placed=placed)
+        compare(found.version, recorded)
+    said = {"id": found.transaction, "block": found.block, "at": found.at}
+    placed = same_transaction(said, version)
+    verdict = _verdict(
+        found, anchored=root is not None, sized=size is not None, whole=recorded is not None, placed=placed
+    )
+    selected = found.selected
+    if selected is None:
+        if chosen is not None:
+            raise InvalidEvidence("it is about a record of a version, and says nothing of a selection")
+        return verdict
+    if chosen is not None:
+        compare(selected.record, chosen, "selection")
+    said = {"id": selected.transaction, "block": selected.block, "at": selected.at}
+    placed = same_transaction(said, selection, "selection_transaction")
+    return _with_selection(verdict, selected, anchored=chosen is not None, placed=placed)
 
 
 def _anchor(root: Any, size: Any, recorded: Mapping[str, Any] | None) -> tuple[str | None, int | None]:
@@ -136,37 +155,10 @@ def _anchor(root: Any, size: Any, recorded: Mapping[str, Any] | None) -> tuple[s
         if size is not None:
             raise InvalidInput("a size is of use with its root only", field="size")
         return None, None
-    if not isinstance(root, str) or re.fullmatch("[0-9a-fA-F]{64}", root) is None:
-        raise InvalidInput("a root has 64 hexadecimal digits", field="root")
+    root = given_root(root)
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
         raise InvalidInput("a size is a whole number from 1", field="size")
-    return root.lower(), size
-
-
-def _recorded(version: Mapping[str, Any]) -> Mapping[str, Any]:
-    record = version.get("record", version)
-    if not isinstance(record, Mapping) or record.get("kind") != "dataset-version":
-        raise InvalidInput("what you gave as the ledger's version is not about a data set version", field="version")
-    return record
-
-
-def _compare(found: Evidence, recorded: Mapping[str, Any]) -> None:
-    for name in sorted({*found.version, *recorded}):
-        # A field without a value may be left out.
-        if found.version.get(name) != recorded.get(name):
-            raise InvalidEvidence(f"its version says something else of {_quoted(name)} than the one that you gave")
-
-
-def _same_transaction(found: Evidence, version: Mapping[str, Any] | None) -> bool:
-    """Whether the ledger's answer names the transaction, which then is the file's; a record alone does not."""
-    answered = (version or {}).get("transaction")
-    said = {"id": found.transaction, "block": found.block, "at": found.at}
-    if not isinstance(answered, Mapping) or not said.keys() <= answered.keys():
-        return False
-    for name, value in said.items():
-        if answered[name] != value:
-            raise InvalidEvidence(f"its transaction has another {name} than the one that you gave")
-    return True
+    return root, size
 
 
 def _check(found: Evidence) -> None:
@@ -184,8 +176,23 @@ def _check(found: Evidence) -> None:
         raise InvalidEvidence("the record has another content than the one that the proof is about")
     if (None if found.columns is None else found.columns.digest) not in (None, found.header):
         raise InvalidEvidence("the column names are not those that the version commits to")
-    if _root(hashlib.sha256(b"\x00" + found.leaf).digest(), found.index, found.size, found.path) != found.root:
+    hashed = hashlib.sha256(b"\x00" + found.leaf).digest()
+    if _root(hashed, found.index, found.size, found.path) != found.root:
         raise InvalidEvidence("the path leads to another root than the version's")
+    if found.selected is not None:
+        _check_selected(found, found.selected, hashed)
+
+
+def _check_selected(found: Evidence, selected: Selected, hashed: bytes) -> None:
+    """Whether the record's own leaf leads to the root of the file's selection, and that is from the file's version."""
+    if (selected.dataset, selected.number) != (found.dataset, found.number):
+        raise InvalidEvidence("the selection is from another version than the file's")
+    if selected.proof_selection != selected.reference:
+        raise InvalidEvidence("the selection's proof speaks of another selection than the file")
+    if selected.proof_size != selected.size:
+        raise InvalidEvidence("the selection's proof speaks of a tree of another size than the selection")
+    if _root(hashed, selected.index, selected.size, selected.path) != selected.root:
+        raise InvalidEvidence("the record's leaf leads to another root than the selection's")
 
 
 def _root(hashed: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
@@ -212,7 +219,7 @@ def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, place
     place = f"number {found.index + 1} of the {found.size} records"
     under = f"{place if sized else 'one of the records'} under the root {found.root.hex()}"
     proven = [
-        f"The record {_quoted(found.id)}, with exactly the content shown here, is {under}.",
+        f"The record {quoted(found.id)}, with exactly the content shown here, is {under}.",
         f"It is committed with the consent state '{CONSENT[found.consent]}' for {_purposes(found.purposes)}.",
     ]
     if found.subject_digest is not None:
@@ -222,10 +229,10 @@ def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, place
     if anchored:
         proven.append("That root is the one that you gave.")
     named = (
-        f"The version is number {found.number} of the data set {_quoted(found.dataset)}, owned by"
-        f" {_quoted(found.owner)}, under the licence {_quoted(found.licence)}."
+        f"The version is number {found.number} of the data set {quoted(found.dataset)}, owned by"
+        f" {quoted(found.owner)}, under the licence {quoted(found.licence)}."
     )
-    where = f"The transaction {_quoted(found.transaction)} in block {found.block} committed it, {_quoted(found.at)}."
+    where = f"The transaction {quoted(found.transaction)} in block {found.block} committed it, {quoted(found.at)}."
     fields = None if found.columns is None else found.columns.of(found.content)
     recorded: list[str] = []
     said = [] if sized else [f"The record is {place}."]
@@ -234,7 +241,7 @@ def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, place
     if fields is not None:
         of_version.append("The columns are called as shown above.")
     (recorded if placed else said).append(where)
-    said.append(f"The channel is {_quoted(found.channel)}.")
+    said.append(f"The channel is {quoted(found.channel)}.")
     return Verdict(
         verified=anchored,
         id=found.id,
@@ -244,7 +251,63 @@ def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, place
         recorded=tuple(recorded),
         said=tuple(said),
         not_proven=tuple(_missing(found, anchored=anchored, sized=sized, whole=whole)),
+        summary=f"Verified: the record {quoted(found.id)} is under the root that you gave."
+        if anchored
+        else "The file agrees with itself only: no ledger confirms it yet.",
     )
+
+
+def _with_selection(verdict: Verdict, selected: Selected, *, anchored: bool, placed: bool) -> Verdict:
+    """The verdict on a record of a version, and on its being in a selection."""
+    reference = quoted(selected.reference)
+    place = f"number {selected.index + 1} of the {selected.size} records"
+    under = f"{place if anchored else 'one of the records'} under the root {selected.root.hex()} of a selection"
+    proven = [*verdict.proven, f"The same record, by the same leaf, is {under}."]
+    said, recorded, missing = list(verdict.said), list(verdict.recorded), list(verdict.not_proven)
+    if anchored:
+        proven.append(f"That is the root of the selection {reference} that you gave.")
+    else:
+        said.append(f"In the selection the record is {place}.")
+        missing.insert(0, _where_a_selection_is(selected))
+    purpose = "for no stated purpose" if selected.purpose is None else f"for the purpose {quoted(selected.purpose)}"
+    role = "" if selected.role is None else f", as the part '{selected.role}' of a split"
+    (recorded if anchored else said).append(f"The selection is {reference}, {purpose}{role}.")
+    (recorded if placed else said).append(
+        f"The transaction {quoted(selected.transaction)} in block {selected.block} committed the selection,"
+        f" {quoted(selected.at)}."
+    )
+    missing.append("That anyone used this selection, or nothing else besides it.")
+    return replace(
+        verdict,
+        verified=verdict.verified and anchored,
+        partly=verdict.verified is not anchored,
+        proven=tuple(proven),
+        recorded=tuple(recorded),
+        said=tuple(said),
+        not_proven=tuple(missing),
+        summary=_summary(verdict, reference, anchored=anchored),
+    )
+
+
+def _where_a_selection_is(selected: Selected) -> str:
+    words = (selected.dataset, str(selected.number), selected.name)
+    plain = all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", word) for word in words)
+    asked = f"pedigree selection show {' '.join(words) if plain else 'DATASET NUMBER SELECTION'} --json"
+    return (
+        f"That {quoted(selected.reference)} has this root on any ledger. Read it from a gateway that you trust with"
+        f" `{asked}`, and give the answer with a --ledger of its own."
+    )
+
+
+def _summary(verdict: Verdict, reference: str, *, anchored: bool) -> str:
+    record = f"the record {quoted(verdict.id)}"
+    if verdict.verified and anchored:
+        return f"Verified: {record} is in {reference}, and under the root of the version that you gave."
+    if verdict.verified:
+        return f"Partly verified: {record} is under the root that you gave; of the selection only the file speaks."
+    if anchored:
+        return f"Partly verified: {record} is in {reference}; of the version only the file speaks."
+    return verdict.summary
 
 
 def _missing(found: Evidence, *, anchored: bool, sized: bool, whole: bool) -> Iterable[str]:
@@ -266,8 +329,3 @@ def _missing(found: Evidence, *, anchored: bool, sized: bool, whole: bool) -> It
 def _purposes(purposes: int) -> str:
     bits = [bit for bit in range(64) if purposes >> bit & 1]
     return ", ".join(PURPOSES[bit] if bit < len(PURPOSES) else f"bit-{bit}" for bit in bits) or "no purpose"
-
-
-def _quoted(text: str) -> str:
-    inside = escaped(text).replace("'", "\\'")
-    return f"'{inside}'"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pedigree.consentproofs import ConsentEvidence, ConsentVerdict, Indicated, time_of, verify_consent
 from pedigree.errors import InvalidEvidence
-from pedigree.evidence import Fields
+from pedigree.fields import Fields
 from pedigree.given import quoted
 
 RECEIPT_TYPE: Final = "dpv:ConsentReceipt"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pedigree.connections import Connections
 from pedigree.errors import OutcomeUnknown, PedigreeError, Unavailable, Unreachable, from_problem
-from pedigree.uploads import Progress, Upload
+from pedigree.uploads import Progress, Upload, Watcher
 
 if TYPE_CHECKING:
     import httpx
@@ -88,8 +88,18 @@ class Transport:
 
         self._repeated(once, None)
 
-    def record(self, path: str, key: str | None, *, upload: Upload | None = None, **request: Any) -> Received:
+    def record(
+        self,
+        path: str,
+        key: str | None,
+        *,
+        upload: Upload | None = None,
+        watcher: Watcher | None = None,
+        **request: Any,
+    ) -> Received:
         """A POST that records, exactly once; waits for the outcome of what was accepted for later.
+
+        How far that is, the watcher hears, and without one that of the upload.
 
         An error that leaves the outcome open names the idempotency key, and the operation once there is one, in its
         `facts`.
@@ -103,7 +113,7 @@ class Transport:
         try:
             received = self._patiently("POST", path, headers=headers, deadline=deadline, **request)
             if received.status == 202:
-                received = self._operation(str(received.body["operation"]), deadline, upload)
+                received = self._operation(str(received.body["operation"]), deadline, upload, watcher)
         except (Unavailable, Unreachable) as error:
             error.facts.setdefault("idempotency_key", key)
             raise
@@ -115,10 +125,10 @@ class Transport:
     def _deadline(self, upload: Upload | None) -> float:
         return time.monotonic() + self._timeout + (0 if upload is None else upload.patience)
 
-    def _operation(self, operation: str, deadline: float, upload: Upload | None) -> Received:
+    def _operation(self, operation: str, deadline: float, upload: Upload | None, watcher: Watcher | None) -> Received:
         size = 0 if upload is None else upload.size
         progress = Progress("accepted", size, size, operation=operation)
-        watch = (lambda _: None) if upload is None else upload.watcher
+        watch = watcher or ((lambda _: None) if upload is None else upload.watcher)
         pause = _FIRST_POLL
         while True:
             watch(progress)

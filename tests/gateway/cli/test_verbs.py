@@ -245,7 +245,8 @@ def test_every_option_of_a_derived_verb_arrives(gateway: Gateway, tmp_path: Path
         assert gateway.run(*arguments_of(operation, file), f"--{inner}", "said").exit_code == 0
         body = gateway.requests[-1][1]
         assert (body[outer] if outer else body)[inner] == (["said"] if name in operation.verb.several else "said")
-    for parameter in (*operation.parameters, *operation.filters):
+    # Of what records, parameters say how an upload is taken, which no derived verb sends.
+    for parameter in (*(() if operation.records else operation.parameters), *operation.filters):
         value = {"number": "2", "text": "said", "choice": ("", *parameter.choices)[-1]}[parameter.form]
         assert gateway.run(*arguments_of(operation, file), f"--{parameter.name}", value).exit_code == 0
         assert parse_qs(urlsplit(gateway.requests[-1][0]).query)[parameter.name] == [value]
@@ -383,3 +384,55 @@ def test_a_refusal_of_a_file_names_the_file_and_a_wrong_key_is_told(gateway: Gat
     )  # fmt: skip
     gateway.status, gateway.answer = 401, {"code": "unauthenticated", "detail": "A valid API key is needed."}
     assert gateway.run("ledger").stderr == "pedigree: A valid API key is needed. [unauthenticated]\n"
+
+
+def test_records_are_selected_by_what_is_said(gateway: Gateway, tmp_path: Path) -> None:
+    (ids := tmp_path / "ids.txt").write_bytes(b"r1\nr2\n")
+    place = "/v1/datasets/d/versions/1/selections"
+    arguments = ("dataset", "select", "d", "1", "--as", "some", "--ids", str(ids), "--purpose", "research")
+    printed = gateway.run(*arguments, "--parent", "selection:d:1:all", "--role", "test", "--idempotency-key", "k")
+    assert printed.exit_code == 0, printed.output
+    asked = "selection=some&purpose=research&role=test&parent=selection%3Ad%3A1%3Aall"
+    assert gateway.requests == [(f"POST {place}?{asked}", b"r1\nr2\n")]
+    assert gateway.keys == ["k"]
+    split = ("dataset", "select", "d", "1", "--split", "train=0.8,test=0.2", "--seed", "7", "--idempotency-key", "k")
+    assert gateway.run(*split).exit_code == 0
+    shares = "split=train%3D0.8%2Ctest%3D0.2&seed=7"
+    assert [line for line, _ in gateway.requests[1:]] == [
+        f"POST {place}?selection={role}&role={role}&{shares}" for role in ("train", "test")
+    ]
+    assert gateway.keys[1:] == ["k-train", "k-test"]
+    told = gateway.run(*split, "--as", "first", "--json")
+    assert set(json.loads(told.stdout)) == {"train", "test"}
+    assert "selection=first-train&" in gateway.requests[3][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--purpose", "research"), "Missing option '--as'"),
+        (("--as", "x"), "say what to choose by"),
+        (("--split", "train=1"), "Missing option '--seed'"),
+        (("--split", "train=1", "--seed", "7", "--role", "train"), "a split records every part"),
+        (("--split", "train=1", "--seed", "7", "--ids", __file__), "select the list first"),
+        (("--split", "training=1", "--seed", "7"), "a split names shares"),
+    ],
+)
+def test_what_does_not_say_which_records_to_select_is_refused_here(
+    gateway: Gateway, options: tuple[str, ...], said: str
+) -> None:
+    refused = gateway.run("dataset", "select", "d", "1", *options)
+    assert refused.exit_code == Exit.USAGE
+    assert said in refused.stderr
+    assert gateway.requests == []
+
+
+def test_a_list_that_is_refused_is_named_and_evidence_is_written(gateway: Gateway, tmp_path: Path) -> None:
+    (ids := tmp_path / "ids.txt").write_bytes(b"r1\n")
+    output = tmp_path / "proof.json"
+    assert gateway.run("selection", "proof", "d", "1", "some", "a/b", str(output)).exit_code == 0
+    assert gateway.requests[-1][0] == "GET /v1/datasets/d/versions/1/selections/some/proof?id=a%2Fb"
+    assert json.loads(output.read_text()) == DONE
+    gateway.status, gateway.answer = 422, {"code": "records-unknown", "detail": "1 of the 1 ids …"}
+    refused = gateway.run("dataset", "select", "d", "1", "--as", "x", "--ids", str(ids))
+    assert refused.stderr == f"pedigree: {ids}: 1 of the 1 ids … [records-unknown]\n"

@@ -25,7 +25,8 @@ from chaincode.domain.tabular import RowError, header_digest, split
 from chaincode.domain.values import Purposes
 from gateway.services import consent
 from pedigree import InvalidEvidence, InvalidInput, Verdict, read_evidence, verify_record
-from pedigree.evidence import LARGEST_FILE, MOST_VALUES, Columns, Evidence, _split, escaped, parse_evidence
+from pedigree.evidence import LARGEST_FILE, MOST_VALUES, Columns, Evidence, _split, parse_evidence
+from pedigree.fields import escaped
 from pedigree.proofs import CONSENT, PURPOSES
 
 RECORDS = [(f"patient-{number:03}", f"patient-{number:03},{number},benign".encode()) for number in range(1, 6)]

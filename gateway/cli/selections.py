@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pedigree dataset select` and `selection proof`: choose some records of a version, and prove that one is chosen."""
+
+import uuid
+from collections.abc import Iterable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.answers import outcome_of, recorded, render_outcome
+from gateway.cli.console import continued, dumps, following, reading_file, show
+from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
+
+_ROLES = ("train", "validation", "test")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("number", type=int)
+@click.option("--as", "selection", metavar="SELECTION", help="What the selection is called; of a split, a prefix.")
+@click.option("--ids", type=FILE, help="Only records whose ids are in this file: one a line (.txt), .csv or .jsonl.")
+@click.option("--purpose", help="Only records whose consent permits it, such as research, or an IRI.")
+@click.option("--split", metavar="SHARES", help="Every part of a split, such as train=0.8,validation=0.1,test=0.1.")
+@click.option("--seed", help="Of the split: with a record's id it says in which part the record is.")
+@click.option("--role", type=click.Choice(_ROLES), help="Without a split: which part of one this is.")
+@click.option("--parent", metavar="REFERENCE", help="Only records of this selection from the same version.")
+@click.option("--note", help="What the ledger is to keep about it.")
+@click.option("--id-field", help="Column or member of the file that holds the ids, if not the version's.")
+@click.option("--delimiter", help="What separates fields in CSV: , ; | or tab; a comma by default.")
+@IDEMPOTENCY_KEY
+@using_gateway
+def dataset_select(
+    pedigree: Any,
+    name: str,
+    number: int,
+    selection: str | None,
+    split: str | None,
+    seed: str | None,
+    role: str | None,
+    ids: Path | None,
+    id_field: str | None,
+    delimiter: str | None,
+    idempotency_key: str | None,
+    as_json: bool,
+    **said: Any,
+) -> None:
+    """Commit to some records of a version.
+
+    Your gateway chooses among the records that it holds: by a list of ids, by what consent permits as it is now, or
+    each part of a split by a seed; several of these together choose what passes all of them. What is left out is
+    counted by reasons. The ledger receives a root over the leaves of the chosen records, so that `selection proof` can
+    show that a record is among them.
+
+    A split is recorded part by part, each a selection that is called train, validation or test, after the prefix and a
+    hyphen. A record's part follows from its id and the seed alone, whatever else is in the version.
+    """
+    key = idempotency_key or str(uuid.uuid4())
+    if split is None and selection is None:
+        raise click.UsageError("Missing option '--as': what the selection is called.")
+    if not any((ids, said["purpose"], split)):
+        raise click.UsageError("say what to choose by: --ids, --purpose or --split")
+    if split is not None:
+        _refuse_with_split(seed, role, ids)
+        prefix = "" if selection is None else f"{selection}-"
+        with continued(key), following(as_json, key) as progress:
+            parts = pedigree.split_records(
+                name, number, split, seed=seed, prefix=prefix, progress=progress, idempotency_key=key, **said
+            )
+        outcomes = {part: outcome_of(outcome) for part, outcome in parts.items()}
+        show(outcomes, as_json, partial(_render_each, parts.values()))
+        return
+    with ExitStack() as stack:
+        stack.enter_context(continued(key))
+        stack.enter_context(reading_file(ids))
+        progress = stack.enter_context(following(as_json, key))
+        outcome = pedigree.select_records(
+            name, number, selection, ids, role=role, seed=seed, id_field=id_field, delimiter=delimiter,
+            progress=progress, idempotency_key=key, **said,
+        )  # fmt: skip
+    recorded(outcome, as_json)
+
+
+def _render_each(outcomes: Iterable[Any]) -> None:
+    for outcome in outcomes:
+        render_outcome(outcome)
+
+
+def _refuse_with_split(seed: str | None, role: str | None, ids: Path | None) -> None:
+    if seed is None:
+        raise click.UsageError("Missing option '--seed': it says which records are in which part.")
+    if role is not None:
+        raise click.UsageError("--role is for a selection without a split; a split records every part of it")
+    if ids is not None:
+        raise click.UsageError("select the list first, then split that selection with --parent")
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("number", type=int)
+@click.argument("selection")
+@click.argument("record_id")
+@click.argument("output", type=click.File("w"), default="-")
+@using_gateway
+def selection_proof(
+    pedigree: Any, dataset: str, number: int, selection: str, record_id: str, output: Any, as_json: bool
+) -> None:
+    """Write evidence that a record is in a selection.
+
+    OUTPUT is a file, standard output by default. Anyone who has it sees that one record and no other.
+    """
+    click.echo(dumps(pedigree.selection_proof(dataset, number, selection, record_id)), file=output)

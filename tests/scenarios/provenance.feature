@@ -98,3 +98,48 @@ Feature: Data sets and provenance
     When the lab records a run that starts at a fraction of a millisecond
     Then it is refused as "float-refused"
     And the refusal names the field "/started"
+
+  Scenario: A split of a version is a selection of its records
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c,d,e,f,g,h"
+    When the hospital splits it into "train=0.5,test=0.5" by the seed "7"
+    Then each record is proven to be in one part, by its leaf in the version, and in no other
+    And a run of the lab over the training part has that part upstream, and not the other
+
+  Scenario: What consent permits is selected, as the map in force has it
+    Given the hospital registered a data set on the basis of consent
+    And the hospital committed records of "ann,bob,ann", who consent to research
+    When the subject "bob" withdraws
+    And the hospital selects what is permitted for "research"
+    Then the selection has 2 records, and 1 was left out as "ConsentWithdrawn"
+    And the record of bob is not in it
+
+  Scenario: A selection that names a record which the version does not have is refused
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c"
+    When the hospital selects the records "a,z"
+    Then it is refused as "records-unknown"
+
+  Scenario: A selection that names a record twice is refused
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c"
+    When the hospital selects the records "a,b,a"
+    Then it is refused as "record-id-repeated"
+
+  Scenario: A selection of nothing is refused
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c"
+    When the hospital selects what is permitted for "care"
+    Then it is refused as "nothing-selected"
+
+  Scenario: A selection for a purpose that nobody knows is refused
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c"
+    When the hospital selects what is permitted for "marketing"
+    Then it is refused as "unknown-term"
+
+  Scenario: Only who holds the records of a version chooses among them
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c"
+    When the lab selects the records "a,b"
+    Then it is refused as "records-not-held"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -268,6 +269,21 @@ def _(world: World, organisation: str) -> None:
     world.did(world.as_(organisation).endorse(world.second_version))
 
 
+@given("the hospital registered a data set on the basis of consent")
+def _(world: World) -> None:
+    world.did(world.register("hospital", sensitivity="personal", basis="consent"))
+
+
+@given(parsers.parse('the hospital committed records of "{people}", who consent to research'))
+def _(world: World, people: str) -> None:
+    rows = [f"{number},{person},ConsentGiven,research" for number, person in enumerate(people.split(","))]
+    content = "\n".join(["id,who,state,purposes", *rows]).encode()
+    columns = {"subject_field": "who", "consent_field": "state", "purposes_field": "purposes"}
+    hospital = world.as_("hospital")
+    world.did(hospital.commit_records(world.dataset, content, id_field="id", **columns))
+    hospital.open_consent(world.dataset)
+
+
 # --- What organisations do -------------------------------------------------------------------------------------------
 
 
@@ -522,6 +538,28 @@ def _(world: World) -> None:
     changed = {**body, "affects": [selection_of(world)]}
     # As a controller sends it that keeps the map, and knows whose records are in which selection, by itself.
     world.did(hospital._record(f"/v1/datasets/{world.dataset}/consent/changes", changed, None))
+
+
+@when(parsers.parse('the subject "{subject}" withdraws'))
+def _(world: World, subject: str) -> None:
+    world.as_("hospital").withdraw_consent(world.dataset, subject)
+
+
+@when(parsers.parse('the hospital splits it into "{shares}" by the seed "{seed}"'))
+def _(world: World, shares: str, seed: str) -> None:
+    parts = world.as_("hospital").split_records(world.dataset, 1, shares, seed=seed)
+    world.proof["parts"] = {role: recorded.record for role, recorded in parts.items()}
+
+
+@when(parsers.parse('the {organisation} selects the records "{letters}"'))
+def _(world: World, organisation: str, letters: str) -> None:
+    ids = letters.split(",")
+    world.attempt(lambda: world.as_(organisation).select_records(world.dataset, 1, "chosen", ids))
+
+
+@when(parsers.parse('the hospital selects what is permitted for "{purpose}"'))
+def _(world: World, purpose: str) -> None:
+    world.attempt(lambda: world.as_("hospital").select_records(world.dataset, 1, "permitted", purpose=purpose))
 
 
 @when("the patient withdraws while the lab records runs over the selection")
@@ -1015,6 +1053,58 @@ def _(world: World) -> None:
     for name in world.clients:
         with pytest.raises(Exception, match="not-found"):
             world.as_(name).model(f"{world.model}-x", source="ledger")
+
+
+@then("each record is proven to be in one part, by its leaf in the version, and in no other")
+def _(world: World) -> None:
+    hospital, regulator = world.as_("hospital"), world.as_("regulator")
+    found: Counter[str] = Counter()
+    for letter in "abcdefgh":
+        in_version = hospital.record_proof(world.dataset, 1, letter)
+        in_parts = {role: _proof_in(hospital, world.dataset, role, letter) for role in ("train", "test")}
+        (role,) = (role for role, evidence in in_parts.items() if evidence is not None)
+        evidence = in_parts[role]
+        assert regulator.verify_record(evidence).verified
+        assert evidence["proof"] == in_version["proof"]
+        found[role] += 1
+    assert found == {role: record["size"] for role, record in world.proof["parts"].items()} == {"train": 6, "test": 2}
+    assert "by the seed '7' (pedigree-split/v1)" in world.proof["parts"]["test"]["note"]
+
+
+def _proof_in(client: Any, dataset: str, selection: str, record_id: str) -> Any:
+    """The evidence that a record is in a selection; `None` where it is in the version only."""
+    try:
+        return client.selection_proof(dataset, 1, selection, record_id)
+    except PedigreeError as refusal:
+        if refusal.code != "record-not-selected":
+            raise
+        return None
+
+
+@then("a run of the lab over the training part has that part upstream, and not the other")
+def _(world: World) -> None:
+    part = world.proof["parts"]["train"]
+    selection = f"selection:{world.dataset}:1:train"
+    used = {"version": world.data_version, "selection": selection, "root": part["root"], "role": "train"}
+    world.as_("lab").record_run(f"run-{world.number}", **world.run_fields(inputs=[used]))
+    found = lineage(world, f"run:run-{world.number}", "up")
+    assert {selection, world.data_version} <= found
+    assert f"selection:{world.dataset}:1:test" not in found
+
+
+@then(parsers.parse('the selection has {size:d} records, and {count:d} was left out as "{reason}"'))
+def _(world: World, size: int, count: int, reason: str) -> None:
+    assert world.recorded is not None, str(world.refusal)
+    record = world.recorded.record
+    assert (record["size"], record["left_out"]) == (size, [{"reason": reason, "count": count}])
+    assert record["consent_map"]["number"] == 2
+
+
+@then("the record of bob is not in it")
+def _(world: World) -> None:
+    hospital = world.as_("hospital")
+    assert _proof_in(hospital, world.dataset, "permitted", "1") is None
+    assert world.as_("regulator").verify_record(hospital.selection_proof(world.dataset, 1, "permitted", "0")).verified
 
 
 @then("it commits to other columns than the one before")

@@ -22,6 +22,7 @@ from gateway.services.progress import Progress
 from gateway.services.spooled import SpooledFile
 from gateway.services.statusmaps import StatusMaps
 from gateway.services.statustree import Leaf
+from gateway.services.tables import UnreadableRecords
 
 _SAYING_NOTHING: Final = Columns()
 
@@ -135,7 +136,13 @@ class Intake:
     def batches(self, dataset: str, upload: Upload, table: RecordFile, progress: Progress) -> Iterator[Batch]:
         """Every record of the upload's file, in its order; raises `UnreadableRecords`."""
         columns, default = upload.columns, Status(upload.consent, upload.purposes)
-        interpreter = Interpreter(table.reading, columns, default, vocabulary=upload.vocabulary, required=columns.names)
+        try:
+            interpreter = Interpreter(
+                table.reading, columns, default, vocabulary=upload.vocabulary, required=columns.names
+            )
+        except UnreadableRecords:
+            table.close()  # nobody reads it, so nothing else ends its decoder soon
+            raise
         now = int(self._clock() * 1_000)
         progress.records = 0
         for piece in table.pieces():

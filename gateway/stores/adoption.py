@@ -19,7 +19,6 @@ from gateway.services.statustree import Crown, subtrees
 from gateway.stores.database import Database
 
 _AT_ONCE = 10_000
-_SCHEMAS = (1, 2, 3)
 _NOW = "SELECT reference, value, max(version) FROM leaf WHERE map = ? GROUP BY reference ORDER BY reference"
 
 
@@ -49,12 +48,18 @@ def adopt(database: Database, copy: Path) -> list[Adopted]:
     """
     try:
         with closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as other:
-            if (schema := other.execute("PRAGMA user_version").fetchone()[0]) not in _SCHEMAS:
-                raise NotAConsentStore(f"it has the schema {schema}; known are 1 to {_SCHEMAS[-1]}")
+            schema, known = (_schema(connection) for connection in (other, database.reader()))
+            if not 1 <= schema <= known:
+                raise NotAConsentStore(f"it has the schema {schema}; known are 1 to {known}")
             names = other.execute("SELECT key, name FROM dataset ORDER BY name").fetchall()
             return [_Adoption(database, other, theirs, name).run() for theirs, name in names]
     except sqlite3.DatabaseError as exc:
         raise NotAConsentStore(f"it cannot be read as a consent store: {exc}") from None
+
+
+def _schema(connection: sqlite3.Connection) -> int:
+    """The number of the last migration that a store has."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 class _Adoption:

@@ -233,3 +233,13 @@ def test_a_version_extends_the_last_only_where_subjects_and_consent_are_the_same
 def test_a_column_that_is_not_there_is_named(drafts: tuple[Drafts, RecordStore, ConsentStore]) -> None:
     with pytest.raises(UnreadableRecords, match="no column 'whose'"):
         drafts[0].draft("cohort", Upload(io.BytesIO(FILE), CSV, columns=Columns("whose")), None, Progress())
+
+
+def test_a_parquet_file_without_the_column_leaves_no_decoder(
+    drafts: tuple[Drafts, RecordStore, ConsentStore],
+) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"id": ["r1"]}), out)
+    with pytest.raises(UnreadableRecords, match="Parquet: there is no column 'whose'") as refusal:
+        drafts[0].draft("cohort", Upload(out, PARQUET, "id", columns=Columns("whose")), None, Progress())
+    assert not children(), refusal

@@ -88,3 +88,22 @@ Feature: Consent
     Given the hospital opened a consent map with the patients "ann, bob"
     When the hospital records that "ann" withdrew on "2999-12-31"
     Then it is refused as "dated-in-the-future"
+
+  Scenario: A withdrawal answers with its impact, from the subject to the models built on it
+    Given the lab trained a model on what four patients permitted, held one out, and built another model on it
+    When the patient of the record "a" withdraws
+    Then it is answered that "a" reached training, and that the lab has to retrain or document both models
+    And the training selection is marked, so that both models need review
+    And the hospital's signed statement of it verifies offline and names no patient
+
+  Scenario: The impact says whether a record reached training or only a hold-out
+    Given the lab trained a model on what four patients permitted, held one out, and built another model on it
+    When the patient of the record "d" withdraws
+    Then it is answered that "d" was held out only, and that the lab has to evaluate both models again
+    And as of the height before it nobody has to do anything
+
+  Scenario: A subject's receipt verifies offline
+    Given the lab trained a model on what four patients permitted, held one out, and built another model on it
+    When the patient of the record "b" withdraws
+    Then the receipts of "b" from before it and of now verify offline, and an altered one does not
+    And the hospital's gateway shows both states of "b"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from pytest_bdd import given, parsers, scenarios, then, when
 from sklearn.linear_model import LogisticRegression
 
 from chaincode.domain import sparsemerkle
 from chaincode.domain.consent import STATUSES
 from chaincode.domain.sparsemerkle import Proof
-from pedigree import PedigreeError, Recorded
+from gateway.cli import main as pedigree_command
+from pedigree import PedigreeError, Recorded, verify_receipt
 
 if TYPE_CHECKING:
     from scenarios.conftest import World
@@ -242,6 +245,34 @@ def _(world: World) -> None:
         world.model, world.files("second"), licence="CC-BY-4.0", parents=parents
     )
     world.proof["second"] = world.did(second).block
+
+
+@given("the lab trained a model on what four patients permitted, held one out, and built another model on it")
+def _(world: World) -> None:
+    world.register("hospital", sensitivity="personal", basis="consent")
+    hospital = world.as_("hospital")
+    rows = "\n".join(["id,value,patient", *(f"{letter},1,{name_of(world, letter)}" for letter in "abcd"), ""])
+    said = {"consent": "ConsentGiven", "purposes": ("research",), "subject_field": "patient"}
+    hospital.commit_records(world.dataset, rows.encode(), id_field="id", **said)
+    hospital.open_consent(world.dataset)
+    inputs = []
+    for role, ids in (("train", ["a", "b", "c"]), ("test", ["d"])):
+        chosen = hospital.select_records(world.dataset, 1, role, ids, purpose="research", role=role)
+        used = {"version": world.data_version, "root": chosen.record["root"], "role": role, "found": "verified"}
+        inputs.append({**used, "selection": chosen.reference})
+    lab, now = world.as_("lab"), time.time_ns() // 1_000_000
+    fields = world.run_fields(started=now, finished=now, inputs=inputs, purpose=RESEARCH)
+    lab.record_run(f"run-{world.number}", **fields)
+    lab.register_model(world.model, title="A model")
+    lab.record_model_version(world.model, world.files("first"), licence="CC-BY-4.0", run=f"run-{world.number}")
+    parents = [{"version": world.model_version, "relation": "fine-tuned"}]
+    built = lab.record_model_version(world.model, world.files("second"), licence="CC-BY-4.0", parents=parents)
+    world.proof["height"] = built.height
+
+
+def name_of(world: World, letter: str) -> str:
+    """The hospital's own id of the patient whose record this is."""
+    return f"patient-{letter}-{world.number}"
 
 
 @given("the lab submitted the model")
@@ -658,6 +689,12 @@ def _(world: World, name: str, day: str) -> None:
     world.attempt(lambda: world.as_("hospital").withdraw_consent(world.dataset, name, indicated_at=day))
 
 
+@when(parsers.parse('the patient of the record "{letter}" withdraws'))
+def _(world: World, letter: str) -> None:
+    world.attempt(lambda: world.as_("hospital").withdraw_consent(world.dataset, name_of(world, letter)))
+    assert world.refusal is None, str(world.refusal)
+
+
 @when("the hospital registers personal data without a lawful basis")
 def _(world: World) -> None:
     world.attempt(lambda: world.register("hospital", sensitivity="personal"))
@@ -760,6 +797,108 @@ def _(world: World) -> None:
     assert (world.refusal.facts["number"], world.refusal.facts["root"]) == (now["number"], now["root"])
     (change,) = (each for each in map(partial(withdrawal, world), ("ann", "bob")) if is_given(each))
     assert send(world, "hospital", change).record["previous_root"] == now["root"]
+
+
+def impact_of(world: World) -> tuple[dict[str, Any], dict[str, tuple[str, bool, str | None]]]:
+    """What the withdrawal was answered with, and of each artifact how the record reached it and what that asks for."""
+    assert world.recorded is not None
+    impact = world.recorded.impact
+    assert impact is not None
+    return impact, {item["reference"]: (item["role"], item["certain"], item["duty"]) for item in impact["items"]}
+
+
+@then(
+    parsers.parse(
+        'it is answered that "{letter}" reached training, and that the lab has to retrain or document both models'
+    )
+)
+def _(world: World, letter: str) -> None:
+    impact, found = impact_of(world)
+    selection = f"selection:{world.dataset}:1:train"
+    assert found == {
+        selection: ("data", True, "stop-using"),
+        f"run:run-{world.number}": ("train", True, "stop-using"),
+        world.model_version: ("train", True, "retrain-or-document"),
+        world.second_version: ("train", True, "retrain-or-document"),
+    }
+    (version,) = impact["versions"]
+    assert (version["version"], [each["id"] for each in version["records"]]) == (world.data_version, [letter])
+    duties = {(each["organisation"], each["duty"]): each["count"] for each in impact["duties"]}
+    assert duties["LabMSP", "retrain-or-document"] == 2
+    assert duties["HospitalMSP", "stop-using"] == 1
+    path = next(item["path"] for item in impact["items"] if item["reference"] == world.second_version)
+    assert path == [
+        world.second_version, world.model_version, f"run:run-{world.number}", selection, world.data_version,
+    ]  # fmt: skip
+
+
+@then("the training selection is marked, so that both models need review")
+def _(world: World) -> None:
+    for version in (world.model_version, world.second_version):
+        causes = {each["cause"]: each["path"][-1] for each in world.as_("regulator").artifact(version)["tainted_by"]}
+        assert causes == {"withdrawn": f"selection:{world.dataset}:1:train"}
+
+
+@then("the hospital's signed statement of it verifies offline and names no patient")
+def _(world: World, consortium: Any, tmp_path: Path) -> None:
+    hospital = world.as_("hospital")
+    envelope = hospital.consent_impact_statement(world.dataset, subject=name_of(world, "a"))
+    assert b"patient-" not in base64.b64decode(envelope["payload"])
+    file = tmp_path / "impact.json"
+    file.write_text(json.dumps(envelope))
+    folder = Path(os.environ.get("PEDIGREE_NETWORK") or consortium.directory)
+    (member,) = (each for each in consortium.network()["organisations"] if each["name"] == "hospital")
+    (certificate,) = (folder / member["user_msp"] / "signcerts").iterdir()
+    given = ["--certificate", str(certificate), "--msp", str(folder / member["msp"])]
+    answer = CliRunner().invoke(pedigree_command, ["verify", str(file), *given])
+    assert answer.exit_code == 0, answer.output
+    assert f"{world.model_version}: the record reached training; LabMSP: retrain-or-document." in answer.output
+    lab = CliRunner().invoke(pedigree_command, ["verify", str(file), *given[:3], str(folder)])
+    assert lab.exit_code != 0
+
+
+@then(
+    parsers.parse(
+        'it is answered that "{letter}" was held out only, and that the lab has to evaluate both models again'
+    )
+)
+def _(world: World, letter: str) -> None:
+    impact, found = impact_of(world)
+    assert found[world.model_version] == found[world.second_version] == ("held-out", True, "re-evaluate")
+    assert f"selection:{world.dataset}:1:train" not in found
+    assert [each["id"] for each in impact["versions"][0]["records"]] == [letter]
+    asked = world.as_("hospital").consent_impact(world.dataset, subject=name_of(world, "a"))
+    assert {item["role"] for item in asked["items"] if item["kind"] == "model-version"} == {"train"}
+
+
+@then("as of the height before it nobody has to do anything")
+def _(world: World) -> None:
+    subject, height = name_of(world, "d"), world.proof["height"]
+    before = world.as_("hospital").consent_impact(world.dataset, subject=subject, as_of=height)
+    assert (before["permitted"], before["duties"], before["as_of"]) == (True, [], height)
+    assert world.second_version in {item["reference"] for item in before["items"]}
+
+
+@then(parsers.parse('the receipts of "{letter}" from before it and of now verify offline, and an altered one does not'))
+def _(world: World, letter: str) -> None:
+    hospital, regulator = world.as_("hospital"), world.as_("regulator")
+    for number, status in ((1, "ConsentGiven"), (2, "ConsentWithdrawn")):
+        answer = hospital.consent_receipt(world.dataset, subject=name_of(world, letter), number=number)
+        receipt = json.loads(json.dumps(answer["receipt"]))
+        assert "patient-" not in json.dumps(receipt)
+        verdict = verify_receipt(receipt, version=regulator.consent_version(world.dataset, number))
+        assert verdict.verified
+        assert verdict.indicated is not None
+        assert verdict.indicated.status == status
+        receipt["dct:hasPart"]["dpv:hasConsentStatus"]["@id"] = "dpv:RenewedConsentGiven"
+        with pytest.raises(PedigreeError, match="another status than its evidence"):
+            verify_receipt(receipt)
+
+
+@then(parsers.parse('the hospital\'s gateway shows both states of "{letter}"'))
+def _(world: World, letter: str) -> None:
+    history = world.as_("hospital").consent_history(world.dataset, subject=name_of(world, letter))
+    assert [each["status"]["status"] for each in history["history"]] == ["ConsentWithdrawn", "ConsentGiven"]
 
 
 @then("it says that the hospital recorded the same bytes first")

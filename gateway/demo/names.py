@@ -20,6 +20,25 @@ class Names:
         """The reference of its first version."""
         return f"dataset-version:{self.dataset}:1"
 
+    def selection(self, role: str) -> str:
+        """The reference of the part of that data set that trains, or is held out."""
+        return f"selection:{self.consented}:1:{role}"
+
+    @property
+    def consented(self) -> str:
+        """The hospital's data set that rests on consent."""
+        return f"consented-biopsies{self._suffix}"
+
+    @property
+    def consented_model(self) -> str:
+        """The model that the lab trained on it."""
+        return f"consented-classifier{self._suffix}"
+
+    @property
+    def consented_run(self) -> str:
+        """The run that trained it."""
+        return f"{self.consented_model}-run-1"
+
     @property
     def model(self) -> str:
         """The lab's model."""

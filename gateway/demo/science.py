@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -17,6 +18,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from pedigree.documents import InputRole
 
 PARAMETERS = {"penalty": "l2", "C": "1.0", "max_iter": "1000", "test_size": "0.25", "random_state": "7"}
 
@@ -41,16 +44,34 @@ def write_records(path: Path) -> int:
     return len(bunch.target)
 
 
-def train(records: Path, folder: Path) -> Trained:
-    """Train a classifier on the records of a file and write it as two files of plain JSON."""
-    with records.open(encoding="utf-8", newline="") as source:
-        rows = list(csv.DictReader(source))
-    names = [name for name in rows[0] if name not in ("id", "diagnosis")]
-    features = np.array([[float(row[name]) for name in names] for row in rows])
-    labels = np.array([int(row["diagnosis"]) for row in rows])
-    seen, unseen, seen_labels, unseen_labels = train_test_split(
-        features, labels, test_size=float(PARAMETERS["test_size"]), random_state=int(PARAMETERS["random_state"])
+def split(records: Path) -> dict[InputRole, list[str]]:
+    """The ids of the records of a file that train, and of those that are held out to test."""
+    ids = [row["id"] for row in _rows(records)]
+    seen, unseen = train_test_split(
+        ids, test_size=float(PARAMETERS["test_size"]), random_state=int(PARAMETERS["random_state"])
     )
+    return {"train": seen, "test": unseen}
+
+
+def _rows(records: Path) -> list[dict[str, str]]:
+    with records.open(encoding="utf-8", newline="") as source:
+        return list(csv.DictReader(source))
+
+
+def train(records: Path, folder: Path, selection: str | None = None) -> Trained:
+    """Train a classifier on a part of the records of a file, and write it as two files of plain JSON.
+
+    `selection` is what that part is called on the ledger.
+    """
+    by_id = {row["id"]: row for row in _rows(records)}
+    names = [name for name in next(iter(by_id.values())) if name not in ("id", "diagnosis")]
+
+    def part(ids: list[str]) -> tuple[Any, Any]:
+        features = np.array([[float(by_id[each][name]) for name in names] for each in ids])
+        return features, np.array([int(by_id[each]["diagnosis"]) for each in ids])
+
+    parts = split(records)
+    (seen, seen_labels), (unseen, unseen_labels) = part(parts["train"]), part(parts["test"])
     model = make_pipeline(
         StandardScaler(), LogisticRegression(C=float(PARAMETERS["C"]), max_iter=int(PARAMETERS["max_iter"]))
     )
@@ -65,8 +86,9 @@ def train(records: Path, folder: Path) -> Trained:
         "coefficients": classifier.coef_[0].tolist(),
         "intercept": float(classifier.intercept_[0]),
     }
+    named = {} if selection is None else {"selection": selection}
     (folder / "weights.json").write_text(json.dumps(weights), encoding="utf-8")
-    (folder / "config.json").write_text(json.dumps({"features": names, **PARAMETERS}), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps({"features": names, **PARAMETERS, **named}), encoding="utf-8")
     return Trained(folder, {"accuracy": f"{accuracy:.6f}", "roc_auc": f"{area:.6f}"})
 
 

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The six steps of the main job. Each does real work through the organisations' gateways and checks what comes back.
+"""The seven steps of the main job. Each does real work through the organisations' gateways and checks what comes back.
 
 A step that finds anything else than it should raises `Disagreement`; nothing is printed as done that was not checked.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import time
@@ -16,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.tree import Tree
 
 from gateway.demo import science
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
+from gateway.demo.drawing import references, tree
+from gateway.demo.forging import forged
 from gateway.demo.names import Names
-from pedigree import Pedigree, Recorded, Refused
-from pedigree.documents import Envelope, Lineage, Origin
+from pedigree import Pedigree, Recorded, Refused, Run
+from pedigree.documents import Origin
 
 RECORD = "patient-017"
+TRAINING = "https://pedigree.example/purposes#ModelTraining"
+"""What the patients consented to, and the lab's run is for."""
 
 ORIGIN: Origin = {
     "source": "University of Wisconsin Hospitals, Madison; as distributed with scikit-learn",
@@ -105,6 +107,7 @@ class Story:
             ("The lab submits the model; regulator and hospital endorse it", self.endorse),
             ("Anyone asks where the model came from; the regulator checks a record and the files", self.trace),
             ("A record is altered, an endorsement forged, a write made by one organisation alone", self.attack),
+            ("One patient withdraws: what was made with the record, and who has to do what", self.withdraw),
             ("Everything is killed with kill -9 and started again", self.survive),
         ]
 
@@ -262,6 +265,69 @@ class Story:
 
     # 6
 
+    def withdraw(self) -> None:
+        """Let a patient withdraw from data on consent that a model was trained on; the answer says what that means."""
+        hospital, lab = self._clients["hospital"], self._clients["lab"]
+        self._select()
+        lab.at_least(hospital.height)
+        lab.register_model(self._names.consented_model, title="Classifier, on consent", task="classification")
+        trained = science.train(self._records, self._files / "lab" / "consented", self._names.selection("train"))
+        with self._run(self._names.consented_run) as run:
+            run.log_metrics(trained.metrics)
+        version = lab.record_model_version(
+            self._names.consented_model, trained.folder, licence="CC-BY-4.0", run=run.name
+        )
+        self._say("the lab trains a model on the selection", version)
+        hospital.at_least(lab.height)
+        withdrawn = hospital.withdraw_consent(self._names.consented, RECORD)
+        self._say(f"{RECORD} withdraws", withdrawn)
+        found = [] if withdrawn.impact is None else withdrawn.impact["items"]
+        item = next((each for each in found if each["reference"] == version.reference), None)
+        expect(item is not None, f"the impact does not name {version.reference}: {found}")
+        assert item is not None
+        expect(item["role"] == "train" and item["certain"], f"the record was in the training split, and not: {item}")
+        self._note(f"the impact names {item['reference']}: the record was in its training split")
+        self._note(f"{item['owner']} has to do this: {item['duty']}")
+        lab.at_least(hospital.height)
+        self._refused("a new run over the old selection", self._run_again)
+
+    def _select(self) -> None:
+        """Register the same records on consent, open the map of it, and select what trains and what tests."""
+        hospital, name = self._clients["hospital"], self._names.consented
+        hospital.register_dataset(
+            name, title="Biopsies, on consent", licence="CC-BY-4.0", origin=ORIGIN,
+            sensitivity="special-category", basis="consent", jurisdictions=["US"],
+        )  # fmt: skip
+        hospital.commit_records(
+            name, self._records, id_field="id", subject_field="id", consent="ConsentGiven", purposes=("model-training",)
+        )
+        opened = hospital.open_consent(name)
+        self._say(f"the hospital keeps what {opened.record['size']} patients consented to", opened)
+        for role, ids in science.split(self._records).items():
+            chosen = hospital.select_records(name, 1, role, ids, purpose="model-training", role=role)
+            self._say(f"{chosen.record['size']} records to {role}, as consent permits", chosen)
+
+    def _run(self, name: str) -> Run:
+        """A run of the lab's over the selections."""
+        version = f"dataset-version:{self._names.consented}:1"
+        return self._clients["lab"].run(
+            name=name,
+            datasets=[
+                {"version": version, "selection": self._names.selection(role), "role": role}
+                for role in ("train", "test")
+            ],
+            code={"digest": science.code_digest()},
+            environment={"digest": science.environment_digest()},
+            purpose=TRAINING,
+            save_in=self._files,
+        )
+
+    def _run_again(self) -> None:
+        with self._run(f"{self._names.consented_run}-again"):
+            pass
+
+    # 7
+
     def survive(self) -> None:
         """Kill every process without warning, start again, and ask the same questions."""
         self._clients["regulator"].at_least(self._clients["lab"].ledger()["height"])
@@ -321,38 +387,6 @@ class Story:
             )
             return
         raise Disagreement(f"{what} was accepted")
-
-
-def references(lineage: Lineage) -> set[str]:
-    """The references of every artifact in a lineage."""
-    return {node["reference"] for node in lineage["nodes"]}
-
-
-def tree(title: str, lineage: Lineage, *, up: bool) -> Tree:
-    """A lineage as a tree for the terminal; an artifact that was reached twice is drawn once in full."""
-    children: dict[str, list[tuple[str, str]]] = {}
-    for edge in lineage["edges"]:
-        here, there = (edge["child"], edge["parent"]) if up else (edge["parent"], edge["child"])
-        children.setdefault(here, []).append((there, edge["relation"]))
-    root = Tree(f"   [bold]{title}[/]", guide_style="dim")
-    drawn: set[str] = set()
-    pending = [(root.add(lineage["of"]), lineage["of"])]
-    while pending:
-        branch, reference = pending.pop()
-        if reference in drawn:
-            continue
-        drawn.add(reference)
-        for other, relation in sorted(children.get(reference, [])):
-            pending.append((branch.add(f"{other}  [dim]{relation}[/]"), other))
-    return root
-
-
-def forged(envelope: Envelope, swaps: dict[str, str]) -> Envelope:
-    """A genuine DSSE envelope with other words in its statement, under the signature that it had."""
-    statement = base64.b64decode(envelope["payload"]).decode()
-    for genuine, false in swaps.items():
-        statement = statement.replace(genuine, false)
-    return {**envelope, "payload": base64.b64encode(statement.encode()).decode()}
 
 
 @contextmanager

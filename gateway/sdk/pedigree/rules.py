@@ -19,6 +19,8 @@ MOST_IGNORED = 64
 """Names that a digest of code leaves out, and paths that a model leaves out."""
 MOST_INPUTS = 64
 """Data set versions that a run used, and model versions that it began from."""
+WITHDRAWABLE = frozenset({"consent", "hipaa-authorisation"})
+"""The lawful bases that a subject gives and takes back: data on these is used through a selection."""
 MOST_PARAMETERS = 1_024
 MOST_METRICS = 10_000
 """Metrics of a run or an evaluation, each step of each counted."""

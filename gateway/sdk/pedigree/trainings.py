@@ -13,7 +13,7 @@ from pedigree.comparisons import CopyComparison
 from pedigree.datasets import DatasetCalls
 from pedigree.documents import Code as CodeDocument
 from pedigree.documents import DatasetComparison, Environment, Evaluation, RunInput, TrainingRun
-from pedigree.errors import Conflict, Disagreement, InvalidInput, NotFound
+from pedigree.errors import Conflict, Disagreement, InvalidInput, NotFound, Unmet
 from pedigree.numbers import as_number, plain_value
 from pedigree.recorded import Recorded
 from pedigree.runs import Code, Run, code_of, environment_of
@@ -85,7 +85,8 @@ class RunCalls(DatasetCalls):
         """A training run as a context manager, recorded when the block ends without an error.
 
         What the ledger would refuse of what is given here is refused here, before anything is trained: a name that is
-        taken, a data set version or a parent that is not there, a root that is another.
+        taken, a data set version or a parent that is not there, a root that is another, data under consent without a
+        selection.
 
         Args:
             name: the run's identifier; without one it is made of `model` and the time.
@@ -158,7 +159,9 @@ class RunCalls(DatasetCalls):
         entry: Mapping[str, object] = {"version": given} if isinstance(given, str) else given
         name, number = version_of(str(entry.get("version")), "dataset-version")
         recorded = self.dataset_version(name, number)["record"]["root"]
-        if (selection := entry.get("selection")) is not None:
+        if (selection := entry.get("selection")) is None:
+            self._refuse_whole(name, number)
+        else:
             recorded = self.selection(name, number, str(selection).rpartition(":")[2])["record"]["root"]
         root = entry.get("root", recorded)
         if root != recorded and entry.get("found") != "differs":
@@ -182,7 +185,9 @@ class RunCalls(DatasetCalls):
         name, number = version_of(version, "dataset-version")
         entry = self.dataset_version(name, number)
         recorded = entry["record"]["root"]
-        if selection is not None:
+        if selection is None:
+            self._refuse_whole(name, number)
+        else:
             recorded = self.selection(name, number, selection.rpartition(":")[2])["record"]["root"]
         report: CopyComparison | DatasetComparison | None
         if bundle is not None:
@@ -200,6 +205,16 @@ class RunCalls(DatasetCalls):
                     raise
                 report = None
         return judged(path, report, recorded, selected=selection is not None)
+
+    def _refuse_whole(self, name: str, number: int) -> None:
+        """Of data that its subjects gave for purposes, a selection of those who gave it for this one is used."""
+        basis = self.dataset(name)["record"].get("basis")
+        if basis in rules.WITHDRAWABLE:
+            raise Unmet(
+                f"dataset-version:{name}:{number} is processed on {basis}: name a selection from it, which its owner "
+                f"made for the run's purpose; they are listed by `pedigree selection list {name} {number}`",
+                code="selection-missing",
+            )
 
     def _parent(self, reference: str) -> None:
         name, number = version_of(reference, "model-version")

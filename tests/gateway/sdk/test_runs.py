@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from chaincode.domain import codec
 from gateway.cli import main
-from pedigree import Disagreement, InvalidInput, NotFound, Pedigree, Refused, Run, Unavailable, Unreachable
+from pedigree import Disagreement, InvalidInput, NotFound, Pedigree, Refused, Run, Unavailable, Unmet, Unreachable
 from pedigree.saving import read_run
 
 ROOT = "ab" * 32
@@ -34,6 +34,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self.runs: dict[str, Any] = {}
+        self.basis = "public-task"
         self.answers: dict[str, httpx.Response] = {}
         self.failure: Callable[[], httpx.Response] | None = None
         self.lose_answers = 0
@@ -55,6 +56,7 @@ class Gateway:
 
     def read(self, path: str) -> httpx.Response:
         known = {"/v1/datasets/wdbc/versions/1": {"root": ROOT}, "/v1/models/base/versions/2": {}}
+        known["/v1/datasets/wdbc"] = {"basis": self.basis}
         known |= {"/v1/datasets/wdbc/versions/1/selections/training": {"root": PART}}
         known |= {f"/v1/runs/{name}": fields for name, fields in self.runs.items()}
         if path in known:
@@ -183,6 +185,13 @@ def test_what_the_ledger_says_of_a_runs_beginning_is_asked_before_anything_is_tr
         lab.run("r-1", datasets=[VERSION], parents=["model-version:base:3"], code=CODE)
     with pytest.raises(Disagreement, match="artifact-altered"):
         lab.run("r-1", datasets=[{"version": VERSION, "root": CODE}], code=CODE)
+
+
+def test_data_that_its_subjects_gave_is_not_trained_on_without_a_selection(gateway: Gateway, lab: Pedigree) -> None:
+    gateway.basis = "consent"
+    with pytest.raises(Unmet, match=r"selection list wdbc 1.*\[selection-missing\]"):
+        lab.run("r-1", datasets=[VERSION], code=CODE)
+    lab.run("r-1", datasets=[{"version": VERSION, "selection": SELECTION}], code=CODE)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from samplebundle import Sample, sample
 
 from chaincode.domain import codec, merkle
 from gateway.services.ports import Reading
-from pedigree import Disagreement, InvalidBundle, InvalidInput, Pedigree
+from pedigree import Disagreement, InvalidBundle, InvalidInput, Pedigree, Unmet
 from pedigree.bundles import Bundle
 from pedigree.tables import CSV
 
@@ -33,11 +33,14 @@ class Gateway:
     def __init__(self, made: Sample, part: str) -> None:
         self.made = made
         self.part = part
+        self.basis = "public-task"
         self.report: Any = None
         self.runs: list[Any] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         match request.method, request.url.path:
+            case "GET", "/v1/datasets/wdbc":
+                return httpx.Response(200, json={"record": {"basis": self.basis}, "transaction": {}})
             case "GET", path if path == PATH:
                 return httpx.Response(200, json=self.made.version)
             case "GET", path if path == f"{PATH}/selections/training":
@@ -107,6 +110,15 @@ def test_a_bundle_verifies_what_training_reads(train: Any, gateway: Gateway, bun
         assert used.report["verified"] is True
 
     assert train(read) == [{"version": VERSION, "root": root, "role": "test", "found": "verified"}]
+
+
+def test_data_that_its_subjects_gave_is_not_compared_without_a_selection(
+    train: Any, gateway: Gateway, bundle: Path, copy: Path
+) -> None:
+    gateway.basis = "consent"
+    with pytest.raises(Unmet, match="selection-missing"):
+        train(lambda run: run.use(VERSION, copy, bundle=bundle))
+    assert gateway.runs == []
 
 
 def test_a_copy_that_differs_is_recorded_as_that(train: Any, gateway: Gateway, bundle: Path, copy: Path) -> None:

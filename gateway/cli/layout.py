@@ -21,6 +21,7 @@ _LONGEST_SHOWN: Final = 200
 _MOST_SHOWN: Final = 20
 _ON_ONE_LINE: Final = 60
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\+00:00")
 _GAP: Final = 2
 
 
@@ -36,7 +37,7 @@ def width() -> int:
 
 
 def table(rows: Sequence[Mapping[str, Any]], *columns: str) -> None:
-    """Print rows under column names; digests are cut to 16 digits where there is no room for all of them."""
+    """Print rows under column names; where there is no room, digests are cut to 16 digits and times to seconds."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -45,13 +46,20 @@ def table(rows: Sequence[Mapping[str, Any]], *columns: str) -> None:
     room = width()
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if sum(widths) + _GAP * (len(columns) - 1) > room:
-        cells = [[f"{cell[:16]}…" if _DIGEST.fullmatch(cell) else cell for cell in row] for row in cells]
+        cells = [[_cut(cell) for cell in row] for row in cells]
     printed = Table(box=None, pad_edge=False)
     for column in columns:
         printed.add_column(column, overflow="fold")
     for row_of_cells in cells:
         printed.add_row(*map(Text, row_of_cells))
     Console(highlight=False, width=room).print(printed)
+
+
+def _cut(cell: str) -> str:
+    """What is enough of a digest or a time to know it by."""
+    if _DIGEST.fullmatch(cell):
+        return f"{cell[:16]}…"
+    return f"{cell[:19]}Z" if _TIME.fullmatch(cell) else cell
 
 
 def fields(value: Mapping[str, Any]) -> None:

@@ -65,6 +65,9 @@ def test_a_list_cuts_digests_where_there_is_no_room_for_them(
         monkeypatch.setenv("COLUMNS", columns)
         table(rows, "dataset", "root", "stage")
         assert capsys.readouterr().out.splitlines()[1].split() == ["wdbc", root, "none"]
+    monkeypatch.setenv("COLUMNS", "22")
+    table([{"at": 1_795_397_823_449}], "at")
+    assert capsys.readouterr().out.splitlines()[1].rstrip() == "2026-11-23 01:37:03Z"
 
 
 def test_bytes_that_another_organisation_recorded_first_are_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -369,16 +369,17 @@ def test_an_address_of_version_six_is_listened_on(listener: Callable[..., Listen
     dialled(listening).close()
 
 
-def with_a_stream(listening: Listener, connection: socket.socket) -> None:
-    """Open a stream as a peer does, and wait until the listener has heard of it."""
+def with_a_stream(connection: socket.socket) -> None:
+    """Open a stream as a peer does, and wait until it is answered: from then on it is among the open ones."""
     http = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
     http.initiate_connection()
     http.send_headers(1, list(HEADERS.items()))
     connection.sendall(http.data_to_send())
-    assert connection.recv(9)
-    late = time.monotonic() + 10
-    while all(each.is_quiet for each in listening._open()) and time.monotonic() < late:
-        time.sleep(0.01)  # the settings come before the peer's own words are read
+    events: list[Any] = []
+    while not any(isinstance(event, h2.events.ResponseReceived) for event in events):
+        data = connection.recv(4096)
+        assert data, "the connection was closed"
+        events = http.receive_data(data)
 
 
 def test_one_connection_too_many_is_closed_at_once(
@@ -387,7 +388,7 @@ def test_one_connection_too_many_is_closed_at_once(
     monkeypatch.setattr("chaincode.shim.listener._MOST_CONNECTIONS", 1)
     listening = listener()
     with dialled(listening) as first:
-        with_a_stream(listening, first)
+        with_a_stream(first)
         with dialled(listening) as second:
             assert second.recv(9) == b""
     assert "1 are open" in caplog.text
@@ -400,13 +401,13 @@ def test_a_connection_without_a_stream_makes_room_for_a_peer(
     monkeypatch.setattr("chaincode.shim.listener._MOST_CONNECTIONS", 2)
     listening = listener()
     with dialled(listening) as peer, dialled(listening) as silent:
-        with_a_stream(listening, peer)
+        with_a_stream(peer)
         assert silent.recv(9)
         late = time.monotonic() + 10
         while sum(each.is_quiet for each in listening._open()) < 1 and time.monotonic() < late:
             time.sleep(0.01)
         with dialled(listening) as second:
-            with_a_stream(listening, second)
+            with_a_stream(second)
             while silent.recv(4096):
                 pass
             late = time.monotonic() + 10
@@ -462,7 +463,7 @@ def test_an_exhausted_system_is_waited_for(caplog: pytest.LogCaptureFixture) -> 
 def test_stopping_waits_only_so_long_for_a_peer_that_does_not_read(listener: Callable[..., Listener]) -> None:
     listening = listener()
     with dialled(listening) as connection:
-        with_a_stream(listening, connection)
+        with_a_stream(connection)
         started = time.monotonic()
         listening.stop(0.2)
         assert 0.2 <= time.monotonic() - started < 5

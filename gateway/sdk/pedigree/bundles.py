@@ -18,7 +18,7 @@ from pedigree.bundled import LEAVES, BundledRecords, Source, Watch
 from pedigree.errors import InvalidBundle, InvalidEvidence
 from pedigree.evidence import LARGEST_FILE, Columns, parse_evidence
 from pedigree.fields import Fields, escaped
-from pedigree.files import identity
+from pedigree.folders import identity_of
 from pedigree.given import given_record
 from pedigree.recordfiles import Reading
 
@@ -89,7 +89,7 @@ class Bundle:
             status = os.fstat(self._file.fileno())
             self.size = status.st_size
             """Bytes."""
-            self._before = identity(status)
+            self._before = identity_of(status)
             source = Source(self._file, str(self.path))
             self.head = self._read_head(source)
             self._source = source
@@ -139,7 +139,7 @@ class Bundle:
 
     def refuse_change(self) -> None:
         """Raise `InvalidBundle` where the file is not the one that was opened, or was written to since."""
-        if identity(os.fstat(self._file.fileno())) != self._before:
+        if identity_of(os.fstat(self._file.fileno())) != self._before:
             raise InvalidBundle(f"{self.path} was changed while it was read")
 
     def close(self) -> None:

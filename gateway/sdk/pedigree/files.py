@@ -4,11 +4,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from pedigree.documents import FileEntry
-from pedigree.folders import PlainFile, ignored_paths, list_files
+from pedigree.folders import Identity, PlainFile, identity_of, ignored_paths, list_files
 from pedigree.rules import MOST_FILES, check_path
 
 Progress = Callable[[int], None] | None
@@ -16,7 +18,10 @@ _CHUNK = 1 << 20
 
 
 def digest_file(path: Path | str, progress: Progress = None) -> str:
-    """SHA-256 of a file in lowercase hex, as `sha256sum` prints it; `progress` is given the bytes of each step."""
+    """SHA-256 of a file in lowercase hex, as `sha256sum` prints it; `progress` is given the bytes of each step.
+
+    Raises `ValueError` for a file that changes while it is read; `OSError`.
+    """
     return _digest(Path(path), progress)[0]
 
 
@@ -25,22 +30,26 @@ def digest_files(root: Path | str, progress: Progress = None, *, ignore_paths: I
 
     Git's own files at the top of the folder are not part of a model, nor are `ignore_paths`: see `ignored_paths`.
     Raises `ValueError`, before anything is read, for what is not a plain file (what a link points at is not part of the
-    model) and for what the ledger would refuse; `OSError` for what cannot be read.
+    model) and for what the ledger would refuse; then where the folder or a file in it changes meanwhile. `OSError` for
+    what cannot be read.
     """
-    found = list_files(Path(root), (f"/{path}" for path in ignored_paths(ignore_paths)))
+    ignored = [f"/{path}" for path in ignored_paths(ignore_paths)]
+    found = list_files(Path(root), ignored)
     if len(found) > MOST_FILES:
         raise ValueError(f"{root} holds {len(found)} files; a model version names at most {MOST_FILES}")
     for one in found:
         check_path(one.path, str(one.file))
-    return [_entry(one, progress) for one in found]
+    entries = [_entry(one, progress) for one in found]
+    _refuse_other_folder(Path(root), ignored, found)
+    return entries
 
 
 def folder_records(root: Path, progress: Callable[[int, int, int], None]) -> bytes:
     """JSON Lines of a folder's files, a record each: ``{"path":"a/b.png","sha256":"…"}``, in the order of their paths.
 
     No file is left out. `progress` is given how many bytes are done, of how many, and how many files. Raises
-    `ValueError` for what is not a plain file, for a path that the ledger would refuse and for a file that changes while
-    it is read; `OSError`.
+    `ValueError` for what is not a plain file, for a path that the ledger would refuse, and where the folder or a file
+    in it changes while it is read; `OSError`.
     """
     found = list_files(root, ())
     for one in found:
@@ -48,52 +57,84 @@ def folder_records(root: Path, progress: Callable[[int, int, int], None]) -> byt
     lines: list[bytes] = []
     done, total = 0, sum(one.size for one in found)
     for number, one in enumerate(found, start=1):
-        digest = _unchanged_digest(one.file)
+        digest, _ = _digest_listed(one, None)
         line = {"path": one.path, "sha256": digest}
         lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
         done += one.size
         progress(done, total, number)
+    _refuse_other_folder(root, (), found)
     return b"".join(lines)
 
 
-def _unchanged_digest(path: Path) -> str:
-    """SHA-256 of a file that is the same before and after it is read: in size, time of change and place."""
+def _refuse_other_folder(root: Path, ignored: Iterable[str], before: Sequence[PlainFile]) -> None:
+    """Raise `ValueError` where a folder no longer holds the files that were listed, as they were then."""
+    now = {one.path: one for one in list_files(root, ignored)}
+    for one in before:
+        if one.path not in now:
+            raise ValueError(f"{one.file} was removed while {root} was read")
+        if now.pop(one.path) != one:
+            raise ValueError(f"{one.file} was changed while {root} was read")
+    for one in now.values():
+        raise ValueError(f"{one.file} was added while {root} was read")
+
+
+def read_unchanged(path: Path) -> Iterator[bytes]:
+    """The bytes of a file in pieces of at most a mebibyte.
+
+    Raises `ValueError` at the end for a file that is not what it was when it was opened: what was read of it may never
+    have been its content. `OSError` for what cannot be read.
+    """
     with path.open("rb") as file:
-        before = os.fstat(file.fileno())
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    after = path.stat(follow_symlinks=False)
-    if identity(before) != identity(after):
-        raise ValueError(f"{path} was changed while it was read")
-    return digest
+        status = os.fstat(file.fileno())
+        is_regular = stat.S_ISREG(status.st_mode)
+        left = status.st_size
+        while chunk := file.read(_CHUNK):
+            yield chunk
+            left -= len(chunk)
+            if is_regular and left < 0:
+                break  # somebody writes to it, perhaps without end
+        if is_regular:
+            refuse_change(path, file, identity_of(status), "read")
 
 
-def identity(status: os.stat_result) -> tuple[int, ...]:
-    """What tells a file from another one, and from itself before it was written to."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def refuse_change(path: Path, file: BinaryIO, before: Identity, doing: str) -> None:
+    """Raise `ValueError` where a path, or the file that was opened there, is not what it was."""
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        raise ValueError(f"{path} was removed while it was {doing}") from None
+    if before != identity_of(now) or before != identity_of(os.fstat(file.fileno())):
+        raise ValueError(f"{path} was changed while it was {doing}")
 
 
 def digest_code(root: Path, ignored: Iterable[str]) -> str:
     """SHA-256 of one file of code, or of a folder's files as `manifest_digest` has it, but for what is ignored."""
+    ignored = tuple(ignored)
     found = list_files(root, ignored)
-    if found[0].file == root:
-        return digest_file(root)
-    return manifest_digest([_entry(one, None) for one in found])
+    entries = [_entry(one, None) for one in found]
+    _refuse_other_folder(root, ignored, found)
+    return entries[0]["digest"] if found[0].file == root else manifest_digest(entries)
 
 
 def _entry(found: PlainFile, progress: Progress) -> FileEntry:
-    digest, size = _digest(found.file, progress)
+    digest, size = _digest_listed(found, progress)
     return {"path": found.path, "digest": digest, "size": size}
 
 
+def _digest_listed(found: PlainFile, progress: Progress) -> tuple[str, int]:
+    try:
+        return _digest(found.file, progress)
+    except FileNotFoundError:
+        raise ValueError(f"{found.file} was removed before it was read") from None
+
+
 def _digest(path: Path, progress: Progress) -> tuple[str, int]:
-    """Digest and size of the bytes that were read, whatever the file was when it was listed."""
     digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            if progress is not None:
-                progress(len(chunk))
+    for chunk in read_unchanged(path):
+        digest.update(chunk)
+        size += len(chunk)
+        if progress is not None:
+            progress(len(chunk))
     return digest.hexdigest(), size
 
 

@@ -38,13 +38,27 @@ _KINDS = (
 )
 
 
+Identity = tuple[int, int, int, int, int]
+"""What a file is known by: device and number there, size, and the times of its last two kinds of change."""
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """The identity of a file; while it stays the same, so do the file's bytes."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 @dataclass(frozen=True, slots=True)
 class PlainFile:
-    """A file of a folder: its path from there with forward slashes, where it is, and its size in bytes."""
+    """A file of a folder: its path from there with forward slashes, where it is, and what it is known by."""
 
     path: str
     file: Path
-    size: int
+    identity: Identity
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.identity[2]
 
 
 def ignored_paths(more: Iterable[str] = ()) -> list[str]:
@@ -112,4 +126,4 @@ def _plain(file: Path, path: str, status: os.stat_result) -> PlainFile:
     if not stat.S_ISREG(status.st_mode):
         kind = next((kind for holds, kind in _KINDS if holds(status.st_mode)), "a special file")
         raise ValueError(f"{file} is {kind}; only plain files can be recorded: remove it, or name it as ignored")
-    return PlainFile(path, file, status.st_size)
+    return PlainFile(path, file, identity_of(status))

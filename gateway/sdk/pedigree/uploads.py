@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of records on their way to a gateway: sent in pieces, and again from the beginning when it must be."""
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from pedigree.files import folder_records
+from pedigree.files import folder_records, refuse_change
+from pedigree.folders import Identity, identity_of
 
 _PIECE = 1 << 18
 _LARGE = 1 << 20
@@ -65,6 +67,8 @@ class Upload:
     size: int
     """Bytes."""
     watcher: Watcher = _ignore
+    identity: Identity | None = None
+    """What a file was when it was chosen; every attempt to send it sends the same bytes, or none."""
 
     @classmethod
     def of(cls, source: Path | str | bytes, media_type: str | None, watcher: Watcher | None = None) -> "Upload":
@@ -84,8 +88,9 @@ class Upload:
         status = source.stat()
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{source} is not a plain file; it could not be sent again after a lost connection")
-        with source.open("rb"):  # what cannot be read is said before anything is sent
-            return cls(source, found, status.st_size, watcher)
+        with source.open("rb") as file:  # what cannot be read is said before anything is sent
+            identity = identity_of(os.fstat(file.fileno()))
+        return cls(source, found, identity[2], watcher, identity)
 
     @classmethod
     def _of_folder(cls, folder: Path, media_type: str | None, watcher: Watcher) -> "Upload":
@@ -112,23 +117,31 @@ class Upload:
     def pieces(self) -> Iterator[bytes]:
         """Its bytes from the beginning; the watcher hears of each piece that was sent.
 
-        Raises `ValueError` when the file is not as long as it was: another version of it must not be taken for this.
+        Raises `ValueError` when the file is not what it was, and then before its last piece: no gateway takes what it
+        was sent for the whole.
         """
         sent = 0
-        for piece in self._read():
-            if sent + len(piece) > self.size:
-                break
+        for piece in self._of_bytes(self.source) if isinstance(self.source, bytes) else self._of_file(self.source):
             yield piece
             sent += len(piece)
             self.watcher(Progress("sending", sent, self.size))
-        if sent != self.size:
-            raise ValueError(f"{self.source!s} was changed while it was sent")
 
-    def _read(self) -> Iterator[bytes]:
-        if isinstance(self.source, bytes):
-            view = memoryview(self.source)
-            yield from (bytes(view[at : at + _PIECE]) for at in range(0, len(view), _PIECE))
-            return
-        with self.source.open("rb") as file:
-            while piece := file.read(_PIECE):
+    def _of_bytes(self, source: bytes) -> Iterator[bytes]:
+        view = memoryview(source)
+        yield from (bytes(view[at : at + _PIECE]) for at in range(0, len(view), _PIECE))
+
+    def _of_file(self, path: Path) -> Iterator[bytes]:
+        left = self.size
+        with path.open("rb") as file:
+            self._refuse_change(path, file)
+            while piece := file.read(min(_PIECE, left)):
+                left -= len(piece)
+                if not left:
+                    self._refuse_change(path, file)
                 yield piece
+            if left:
+                raise ValueError(f"{path} was changed while it was sent")
+
+    def _refuse_change(self, path: Path, file: BinaryIO) -> None:
+        if self.identity is not None:
+            refuse_change(path, file, self.identity, "sent")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pedigree.errors import Disagreement, InvalidInput
-from pedigree.files import identity
+from pedigree.folders import identity_of
 from pedigree.folders import list_files
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _is_damaged(report: "CopyComparison | DatasetComparison") -> bool:
 
 def snapshot(path: Path) -> Snapshot:
     """What is at a path now; raises `OSError`, and `ValueError` for what is not a plain file or a folder of such."""
-    return tuple((each.path, *identity(each.file.stat())) for each in list_files(path, ()))
+    return tuple((each.path, *identity_of(each.file.stat())) for each in list_files(path, ()))
 
 
 def is_unchanged(path: Path, before: Snapshot) -> bool:

@@ -15,7 +15,7 @@ from pedigree.comparisons import CopyComparison
 from pedigree.copies import Comparison, column_differences
 from pedigree.errors import InvalidInput
 from pedigree.evidence import Columns
-from pedigree.files import identity
+from pedigree.folders import identity_of
 from pedigree.given import given_record
 from pedigree.parquet import PARQUET, ParquetTable
 from pedigree.recordfiles import Reading, UnreadableRecords
@@ -156,10 +156,10 @@ class _Unchanged(io.BufferedReader):
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path, "rb"))
         self._path = path
-        self._before = identity(os.fstat(self.fileno()))
+        self._before = identity_of(os.fstat(self.fileno()))
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        after = identity(self._path.stat())
+        after = identity_of(self._path.stat())
         super().__exit__(kind, error, trace)
         if error is None and after != self._before:
             raise ValueError(f"{self._path} was changed while it was read")

@@ -988,6 +988,7 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "consent refuse": "calls `changeConsent` with that state",
         "consent renew": "calls `changeConsent` with that state",
         "consent withdraw": "calls `changeConsent` with that state",
+        "dataset check": "compares files here with the Croissant card that describes them, and asks no gateway",
         "dataset select": "calls `commitSelection` without a root, once or for each part of a split",
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
         "show": "joins what several operations answer about one reference",

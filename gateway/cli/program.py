@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.cards import dataset_check
 from gateway.cli.consent import (
     SAYINGS,
     consent_change,
@@ -236,6 +237,7 @@ add_verbs(
         "consent impact": consent_impact,
         "consent receipt": consent_receipt,
         "consent show": consent_show,
+        "dataset check": dataset_check,
         "dataset commit": dataset_commit,
         "dataset bundle": dataset_bundle,
         "dataset proof": dataset_proof,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this client says of a comparison that it makes itself; a gateway's is in `documents`."""
+"""What this client says of comparisons that it makes itself; a gateway's is in `documents`."""
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class ModelComparison(TypedDict):
@@ -37,3 +37,30 @@ class CopyComparison(TypedDict):
     """The root over the records of the copy, in its order; it is `root` where they are the committed ones."""
     unreadable: NotRequired[str]
     """Why the records could not be compared under other columns."""
+
+
+class CheckedFile(TypedDict):
+    """What `check_card` says of a file that a card lists, or that is in a set which it lists."""
+
+    name: str
+    """As the card identifies it."""
+    file: str | None
+    found: Literal["same", "differs", "unproven", "missing"]
+    reason: str
+    """Empty where it is the same."""
+
+
+class CardComparison(TypedDict):
+    """What `check_card` answers."""
+
+    card: str
+    """SHA-256 of the card in hex."""
+    verified: bool
+    """Whether every file is proven to be the one on the card, and has the columns that are read from it."""
+    files: Sequence[CheckedFile]
+    added: Sequence[str]
+    """Files that are not on the card."""
+    columns: Sequence[str]
+    """A sentence for every column that a record set reads and that its file does not have."""
+    remarks: Sequence[str]
+    """What was not compared, and what the card contradicts itself in."""

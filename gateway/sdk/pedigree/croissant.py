@@ -8,18 +8,17 @@ remarks, and nothing is made up in its place. Source: https://docs.mlcommons.org
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from pedigree.errors import InvalidInput
+from pedigree.rules import check_text
 
 LARGEST: Final = 64 << 20
 """Bytes of a card."""
-_LONGEST: Final = 4_000
-"""Characters of a text on the ledger."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 _TERRITORY: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,6 +68,8 @@ class Card:
     """SHA-256 in hex of each file that the card lists with one, by the name of the file."""
     record_sets: tuple[RecordSet, ...]
     remarks: tuple[Remark, ...]
+    said: Mapping[str, Any]
+    """The card itself."""
 
 
 def read_card(source: Path | str | bytes) -> Card:
@@ -113,7 +114,7 @@ class _Reader:
             "distributions": sorted(set(files.values())),
         }
         fields |= {name: value for name, value in found.items() if value}
-        return Card(digest, fields, files, self._record_sets(), tuple(self._remarks))
+        return Card(digest, fields, files, self._record_sets(), tuple(self._remarks), self._said)
 
     def _remark(self, pointer: str, given: Any, reason: str) -> None:
         text = given if isinstance(given, str) else "" if given is None else json.dumps(given, ensure_ascii=False)
@@ -127,13 +128,16 @@ class _Reader:
         if not isinstance(given, str) or not given.strip():
             self._remark(pointer, given, "the card does not say it as one text")
             return None
-        text = given.strip()
-        if len(text) > _LONGEST:
-            self._remark(
-                pointer, text, f"it has more than {_LONGEST} characters; the card keeps it, the ledger does not"
-            )
+        return self._fit(pointer, given.strip())
+
+    def _fit(self, pointer: str, text: str) -> str | None:
+        """A text, where the ledger takes it; else a remark that says why not."""
+        try:
+            return check_text(text, pointer)
+        except InvalidInput as exc:
+            reason = exc.detail.partition(": ")[2]
+            self._remark(pointer, text, f"the card keeps it, the ledger does not: {reason}")
             return None
-        return text
 
     def _creator(self) -> str | None:
         given = self._said.get("creator")
@@ -142,11 +146,10 @@ class _Reader:
             for one in _each(given)
             if isinstance(name := one.get("name") if isinstance(one, dict) else one, str) and name.strip()
         ]
-        text = ", ".join(names)
-        if not text or len(text) > _LONGEST:
-            self._remark("/creator", given, "the card names nobody" if not text else "the names are too long")
+        if not names:
+            self._remark("/creator", given, "the card names nobody")
             return None
-        return text
+        return self._fit("/creator", ", ".join(names))
 
     def _licence(self) -> str | None:
         given = self._said.get("license")
@@ -161,14 +164,16 @@ class _Reader:
             self._remark("/license", given, "the card does not say under which licence the data are")
             return None
         found = _spdx(one.strip())
-        if found is None:
+        if found is None or not (found.isascii() and found.isprintable()):
+            found = None
             self._remark("/license", given, "SPDX does not name it; say with --licence which one it is")
         return found
 
     def _origin(self) -> dict[str, Any]:
         origin: dict[str, Any] = {}
         if isinstance(url := self._said.get("url"), str) and url.strip().lower() not in _SAYS_NOTHING:
-            origin["source"] = url.strip()
+            if (source := self._fit("/url", url.strip())) is not None:
+                origin["source"] = source
         else:
             self._remark("/url", url, "the card does not say where the data are from")
         places = [place for one in _each(self._said.get("spatialCoverage")) for place in self._place(one)]

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pedigree.errors import Disagreement, InvalidInput
-from pedigree.folders import identity_of
-from pedigree.folders import list_files
+from pedigree.folders import identity_of, list_files
 
 if TYPE_CHECKING:
     from pedigree.comparisons import CopyComparison

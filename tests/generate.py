@@ -37,6 +37,7 @@ COPIED: Final = (
     "gateway/services/parquetdecoder/__main__.py",
     "gateway/services/parquetdecoder/rows.py",
     "gateway/services/parquetdecoder/values.py",
+    "gateway/services/jsonobjects.py",
     "gateway/services/pieces.py",
     "gateway/services/plainrows.py",
     "gateway/services/tables.py",

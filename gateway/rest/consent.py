@@ -16,10 +16,10 @@ from gateway.services.consenting import Consents
 from gateway.services.drafting import Upload
 from gateway.services.impact import Impacts
 from gateway.services.impactstatements import ImpactStatements
+from gateway.services.pieces import fault_of_id
 from gateway.services.ports import Json, PortError
 from gateway.services.receipts import Receipts
 from gateway.services.recording import Recorder
-from gateway.services.tables import LONGEST_ID
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def _beside(impacts: Impacts, name: Name, ended: Sequence[bytes]) -> Json:
 
 def _subject(call: Call) -> str:
     subject = call.query.get("subject", "")
-    if not 1 <= len(subject) <= LONGEST_ID:
-        detail = f"subject is your id of a data subject, 1 to {LONGEST_ID} characters."
+    if (fault := fault_of_id(subject, "subject")) is not None:
+        detail = f"subject is your id of a data subject; {fault}."
         raise HttpProblem(400, "invalid-parameter", detail, parameter="subject")
     return subject

@@ -27,12 +27,12 @@ from gateway.rest.problems import HttpProblem
 from gateway.rest.replies import Reply as Reply
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
+from gateway.services.pieces import fault_of_id
 from gateway.services.ports import Json, PortError, Recorded
 from gateway.services.reading import READ_MODEL
 from gateway.services.shares import Shares
 from gateway.services.spooled import SpooledFile
 from gateway.services.submitter import Answer, Intent
-from gateway.services.tables import LONGEST_ID
 
 _LOG = logging.getLogger(__name__)
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -260,8 +260,8 @@ def paged(call: Call, catalogue: Catalogue, kind: str, **where: str) -> Reply:
 def record_id(call: Call) -> str:
     """The id of a record in the query: in a path, servers would take some ids apart."""
     found = call.query.get("id", "")
-    if not 1 <= len(found) <= LONGEST_ID:
-        detail = f"id is the id of a record, 1 to {LONGEST_ID} characters."
+    if (fault := fault_of_id(found)) is not None:
+        detail = f"id is the id of a record; {fault}."
         raise HttpProblem(400, "invalid-parameter", detail, parameter="id")
     return found
 

@@ -149,7 +149,9 @@ class Consents:
         return tuple(reference for reference, was, now in changes if lost(was, now))
 
     def _collect(self, dataset: Name, upload: Upload) -> None:
-        """Keep what a file says for the map that is to be opened."""
+        """Keep what a file says for the map that is to be opened, once all of it was read without a refusal."""
+        for _ in self._indications(upload):
+            pass
         with closing(self._indications(upload)) as found:
             for batch in batches(found, _COLLECTED):
                 references = self._maps.references(dataset, [subject for subject, _ in batch])

@@ -51,26 +51,34 @@ class Drafts:
         """Keep the records of a file, and say what the version after `last` is: root, size and how it follows.
 
         It extends the last version where the file begins with that one's records, read in the same way; else it
-        replaces it. Raises `UnreadableRecords`.
+        replaces it. Raises `UnreadableRecords`, and then nothing of the file is kept.
         """
+        body = self._drafted(dataset, upload, last, progress)
+        if upload.columns.subject is not None:
+            # Only now: of a file that is refused at its end, nobody indicated anything.
+            known = int(last["size"]) if last is not None and body["change"] == "extends" else 0
+            self._collect(dataset, upload, known)
+        return body
+
+    def _drafted(self, dataset: str, upload: Upload, last: Json | None, progress: Progress) -> Json:
         table = upload.table()
         base = self._base(table.reading, last)
         if base is not None:
             added = self._after(self._intake.batches(dataset, upload, table, progress), base)
             if added is not None:
-                found = self._salted(dataset, added, base.leaf_schema)
+                found = (batch.salted(base.leaf_schema) for batch in added)
                 return self._written(dataset, table.reading, base.leaf_schema, found, base, last)
             table = upload.table()
-        batches = self._intake.batches(dataset, upload, table, progress)
-        schema = upload.leaf_schema
-        return self._written(dataset, table.reading, schema, self._salted(dataset, batches, schema), None, last)
+        found = (batch.salted(upload.leaf_schema) for batch in self._intake.batches(dataset, upload, table, progress))
+        return self._written(dataset, table.reading, upload.leaf_schema, found, None, last)
 
-    def _salted(self, dataset: str, found: Iterator[Batch], schema: LeafSchema) -> Iterator[list[StoredRecord]]:
-        """Records with fresh salts and their leaf hashes; what subjects indicated is kept for the map."""
-        for batch in found:
-            yield batch.salted(schema)
-            if batch.indicated:
-                self._maps.collect(dataset, batch.indicated)
+    def _collect(self, dataset: str, upload: Upload, known: int) -> None:
+        """Keep for the map what the subjects of a file indicated, but for its first records, which are known."""
+        for batch in self._intake.batches(dataset, upload, upload.table(), Progress()):
+            added = batch.after(known)
+            known = max(0, known - len(batch.ids))
+            if added.indicated:
+                self._maps.collect(dataset, added.indicated)
 
     def follow(self, dataset: str, root: str, last: Json) -> Json:
         """What the version is that has the records under `root`, where it comes after another one than it was made for.

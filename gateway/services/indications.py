@@ -5,12 +5,11 @@ In a consent map an indication is a value of 17 bytes: ``state u8 ‖ purposes u
 time in milliseconds since 1970 (UTC). Ids of subjects are never part of it.
 """
 
-import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeGuard
 
 from chaincode.domain.consent import PERMITTING, STATUSES, ConsentStatus
 from chaincode.domain.errors import InvalidField
@@ -20,11 +19,15 @@ from chaincode.domain.values import Instant, Purposes, SignedInstant
 from gateway.services.consent import EVERYBODYS, UnknownTerm, Vocabulary, state_of
 from gateway.services.files import RecordFile
 from gateway.services.filters import instant_of
+from gateway.services.jsonobjects import WholeNumber, typed_members
 from gateway.services.parquet import PARQUET
+from gateway.services.pieces import Row, fault_of_id
 from gateway.services.ports import Reading
-from gateway.services.tables import LONGEST_ID, Row, UnreadableRecords, fields_of
+from gateway.services.tables import UnreadableRecords, fields_of
 
 _DAY: Final = 86_400_000
+_LONGEST_SAID: Final = 1 << 16
+"""Characters of the purposes of one record: more than 64 of them, which is all that there can be, need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class Interpreter:
 
     Args:
         vocabulary: what purposes are called.
-        required: columns that must be there.
+        required: columns, or members of every record, that must be there; a member may be null.
     """
 
     def __init__(
@@ -132,8 +135,9 @@ class Interpreter:
         self._columns = columns
         self._default = default
         self._named = vocabulary.set_of
-        self._of_texts = lru_cache(1_024)(self._status)
+        self._of_texts = lru_cache(1_024, typed=True)(self._status)
         self._names = (columns.subject, columns.state, columns.purposes, columns.indicated_at)
+        self._required = required
         self._places = [reading.fields.index(name) if name in reading.fields else None for name in self._names]
         missing = [name for name in required if name not in reading.fields] if reading.fields else []
         if missing:
@@ -149,7 +153,8 @@ class Interpreter:
         try:
             subject, state, purposes, at = self._said(row)
             # Of many rows few say anything that none before them said.
-            status = self._of_texts if isinstance(purposes, str | None) and isinstance(at, str | None) else self._status
+            texts = all(isinstance(each, str | None) for each in (state, purposes, at))
+            status = self._of_texts if texts else self._status
             return self._subject(subject), status(state, purposes, at)
         except (UnknownTerm, InvalidField, ValueError) as exc:
             reason = exc.message if isinstance(exc, UnknownTerm) else str(exc)
@@ -158,7 +163,10 @@ class Interpreter:
     def _said(self, row: Row) -> list[Any]:
         """What the row has in each of the four columns; `None` where it has nothing, or no column says it."""
         if self._reading.delimiter is None:
-            members: Mapping[str, Any] = json.loads(row.content)
+            members = typed_members(row.content)
+            for name in self._required:
+                if name not in members:
+                    raise ValueError(f"it has no member {name!r}; where nothing is said that is null")
             return [None if name is None else members.get(name) for name in self._names]
         fields = fields_of(row, self._reading)
         return [None if place is None else fields[place] for place in self._places]
@@ -166,41 +174,51 @@ class Interpreter:
     def _subject(self, subject: object) -> str:
         if self._columns.subject is None:
             return ""
-        if isinstance(subject, int) and not isinstance(subject, bool):
-            subject = str(subject)
-        if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_ID or not subject.isprintable():
-            raise ValueError(f"{self._columns.subject!r} must hold the id of a subject, 1 to {LONGEST_ID} characters")
-        return subject
+        if not isinstance(subject, str):
+            raise ValueError(f"{self._columns.subject!r} must hold the id of a subject, as text or a whole number")
+        if (fault := fault_of_id(subject, "subject")) is not None:
+            raise ValueError(f"{self._columns.subject!r} must hold the id of a subject; {fault}")
+        return str(subject)
 
     def _status(self, state: object, purposes: object, at: object) -> Status:
         default, columns = self._default, self._columns
-        if state is not None and not isinstance(state, str):
+        if state is not None and not _is_text(state):
             raise ValueError(f"{columns.state!r} must be a consent state such as ConsentGiven")
         return Status(
             state_of(state) if state else default.state,
-            default.purposes if columns.purposes is None else self._purposes(purposes or ()),
+            default.purposes if columns.purposes is None else self._purposes(() if purposes is None else purposes),
             default.indicated_at if at in (None, "") else self._instant(at),
         )
 
     def _instant(self, said: object) -> Instant:
         """A time in milliseconds; what is finer is rounded up, as everywhere."""
-        if isinstance(said, str):
+        if _is_text(said):
             return Instant(instant_of(said))
         match said if self._reading.media_type == PARQUET else None:
-            case {"$timestamp": int(nanoseconds)}:
-                return Instant(-(-nanoseconds // 1_000_000))
-            case {"$date": int(days)}:
-                return Instant(days * _DAY)
+            case {"$timestamp": WholeNumber() as nanoseconds}:
+                return Instant(-(-int(nanoseconds) // 1_000_000))
+            case {"$date": WholeNumber() as days}:
+                return Instant(int(days) * _DAY)
             case {"$datetime": _}:
                 raise ValueError(f"{self._columns.indicated_at!r} has no time zone; write it as a timestamp in UTC")
         raise ValueError(f"{self._columns.indicated_at!r} must be an instant of RFC 3339, or a date, as text")
 
     def _purposes(self, said: object) -> int:
-        if isinstance(said, str):
+        if _is_text(said):
+            self._refuse_long(len(said))
             return self._named(tuple(said.replace(",", " ").replace(";", " ").split()))
-        if isinstance(said, list | tuple) and all(isinstance(each, str) for each in said):
+        if isinstance(said, list | tuple) and all(map(_is_text, said)):
+            self._refuse_long(sum(map(len, said)))
             return self._named(tuple(said))
         raise ValueError(f"{self._columns.purposes!r} must be a list of purposes, or a text with blanks between them")
+
+    def _refuse_long(self, characters: int) -> None:
+        if characters > _LONGEST_SAID:
+            raise ValueError(f"{self._columns.purposes!r} has more than {_LONGEST_SAID} characters")
+
+
+def _is_text(said: object) -> TypeGuard[str]:
+    return isinstance(said, str) and not isinstance(said, WholeNumber)
 
 
 def indications(table: RecordFile, now: int, vocabulary: Vocabulary = EVERYBODYS) -> Generator[tuple[str, Status]]:

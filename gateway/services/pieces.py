@@ -60,8 +60,8 @@ def may_be_ids(ids: Sequence[str]) -> bool:
     return all_of_them.isascii() or all(unicodedata.is_normalized("NFC", each) for each in ids)
 
 
-def fault_of_id(text: str) -> str | None:
-    """Why a text cannot be a record's id."""
+def fault_of_id(text: str, of: str = "record") -> str | None:
+    """Why a text cannot be the id of a record, or of what is said."""
     if not 1 <= len(text) <= LONGEST_ID or not text.isprintable():
-        return f"a record id is 1 to {LONGEST_ID} printable characters"
-    return None if may_be_ids((text,)) else "the record id is not in Unicode normal form C"
+        return f"a {of} id is 1 to {LONGEST_ID} printable characters"
+    return None if may_be_ids((text,)) else f"the {of} id is not in Unicode normal form C"

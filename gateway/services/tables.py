@@ -8,13 +8,13 @@ Files are read once from their beginning to their end; in memory is one record a
 
 import codecs
 import csv
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 from chaincode.domain import tabular
 from chaincode.domain.tabular import DELIMITERS, RowError
+from gateway.services.jsonobjects import plain_members
 from gateway.services.pieces import AT_ONCE, LONGEST_RECORD, TOO_LONG, Piece, fault_of_id, together
 from gateway.services.pieces import LONGEST_ID as LONGEST_ID
 from gateway.services.pieces import Row as Row
@@ -270,8 +270,14 @@ class Table:
             if not line.strip(_SPACE):
                 continue
             position += 1
-            value = _object(line, number)
+            value = self._object(line, number)
             yield Row(str(position) if self._id_field is None else self._member(value, number), line)
+
+    def _object(self, line: bytes, number: int) -> dict[str, object]:
+        try:
+            return plain_members(line)
+        except ValueError as exc:
+            raise _unreadable(number, str(exc)) from None
 
     def _member(self, value: dict[str, object], number: int) -> str:
         found = value.get(self._id_field or "")
@@ -325,20 +331,6 @@ def _hint(header: bytes) -> str:
     return f"; separated by {_NAMED[most]}? say --delimiter {'tab' if most == chr(9) else repr(most)}"
 
 
-def _object(line: bytes, number: int) -> dict[str, object]:
-    try:
-        value = _DECODER.decode(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise _unreadable(number, "it is not UTF-8") from None
-    except RecursionError:
-        raise _unreadable(number, "it is nested too deeply") from None
-    except ValueError as exc:
-        raise _unreadable(number, f"it is not one JSON object ({exc})") from None
-    if not isinstance(value, dict):
-        raise _unreadable(number, "it is not one JSON object")
-    return value
-
-
 def _without_line_end(line: bytes) -> bytes:
     return line[:-2] if line.endswith(b"\r\n") else line.removesuffix(b"\n")
 
@@ -349,25 +341,10 @@ def _identifier(text: str, number: int) -> str:
     return text
 
 
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is there twice")
-    return members
-
-
 def _unreadable(line: int, reason: str) -> UnreadableRecords:
     return UnreadableRecords(f"line {line}: {reason}", line=line, reason=reason)
 
 
-_DECODER: Final = json.JSONDecoder(
-    # Numbers are only looked at, never used: a whole one may be an id, and may have any number of digits.
-    parse_int=str, parse_float=float, parse_constant=_no_constant, object_pairs_hook=_members,
-)  # fmt: skip
 _DIALECTS: Final = {
     # Made once: to make one takes as long as to read a row.
     delimiter: csv.reader((), delimiter=delimiter, strict=True).dialect

@@ -99,7 +99,7 @@ def _check_statement(file: Path, certificate: Path | None, msp: Path | None) -> 
 
     if msp is not None and certificate is None:
         raise click.UsageError("--msp is of use with --certificate only")
-    signer = None if certificate is None else load_certificate(certificate.read_bytes(), str(certificate))
+    signer = None if certificate is None else load_certificate(_beginning(certificate), str(certificate))
     try:
         value = read_evidence(file)
         if not is_statement(value):
@@ -111,3 +111,9 @@ def _check_statement(file: Path, certificate: Path | None, msp: Path | None) -> 
         raise InvalidEvidence(f"{file} proves nothing: {exc.detail}") from None
     except RefutedStatement as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc}") from None
+
+
+def _beginning(file: Path) -> bytes:
+    """As much of a file as is more than any certificate has."""
+    with file.open("rb") as content:
+        return content.read(1 << 20)

@@ -13,8 +13,8 @@ import signal
 import time
 from pathlib import Path
 
+from network.directory import TOPOLOGY_FILE, NotRunning, RunningError, holder, last_description
 from network.profiles import write_json
-from network.running import TOPOLOGY_FILE, RunningError, description, holder
 from network.topology import Topology, load
 
 __all__ = ["SIGNAL", "answer", "ask", "digest_of", "followed", "wanted"]
@@ -51,8 +51,10 @@ def followed(directory: Path) -> dict[str, str | None]:
 
 def ask(directory: Path) -> None:
     """Have the process that runs on a directory follow its topology.json; raises `RunningError`."""
-    described, pid = description(directory), holder(directory)
-    if not described.get("follows_topology") or pid is None:
+    described, pid = last_description(directory), holder(directory)
+    if described is None or pid is None:
+        raise NotRunning(directory)
+    if not described.get("follows_topology"):
         raise RunningError("this network cannot change while it runs; restart it: topology.json is written already")
     (directory / _ANSWER_FILE).unlink(missing_ok=True)
     digest = digest_of(directory)

@@ -3,7 +3,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from network.admission import Admission
+from network.directory import TOPOLOGY_FILE, NotRunning, RunningError, holder, last_description, run_as
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.material import Material
 from network.openfiles import allow_files
@@ -47,7 +47,6 @@ __all__ = [
     "stop",
 ]
 
-TOPOLOGY_FILE = "topology.json"
 LOG_FILE = "network.log"
 _RECORDS = ("channels", "ledger", "ledgers", "gateways", "registrars", NETWORK_FILE)
 """What `reset` removes: ledgers of every kind, gateways' data, registrars, whom new CAs would not know any more."""
@@ -58,10 +57,6 @@ _STOP_SECONDS = 30.0
 _PAUSE = 0.05
 
 Ready = Callable[[dict[str, Any]], None]
-
-
-class RunningError(Exception):
-    """A network cannot be started, found or stopped; the message is one line for the operator."""
 
 
 def chosen_topology(file: Path | None, directory: Path) -> Topology:
@@ -230,7 +225,7 @@ def stop(directory: Path) -> bool:
                 raise RunningError(f"process {pid} did not stop within {_STOP_SECONDS:.0f} s")
             time.sleep(_PAUSE)
     if how == "containers":
-        from network import containers
+        from network.containers import lifetime as containers
 
         return containers.down(directory) or pid is not None
     if described is not None and described.get("ledger") == "fabric":
@@ -240,34 +235,12 @@ def stop(directory: Path) -> bool:
     return pid is not None
 
 
-def holder(directory: Path) -> int | None:
-    """The process that runs on a directory, None when there is none; raises `RunningError`."""
-    if not (directory / "lock").exists():
-        return None
-    try:
-        DirectoryLock(directory).release()
-    except DirectoryInUseError:
-        text = (directory / "lock").read_text(encoding="ascii", errors="replace").strip()
-        if not text.isdigit():
-            raise RunningError(f"{directory} is in use by an unknown process") from None
-        return int(text)
-    return None
-
-
 def description(directory: Path) -> dict[str, Any]:
     """The content of a running network's network.json; raises `RunningError` when none runs on the directory."""
     described = last_description(directory)
     if described is None or not is_running(directory):
-        raise RunningError(f"no network runs on {directory}; start one with: pedigree-network up --dir {directory}")
+        raise NotRunning(directory)
     return described
-
-
-def run_as(directory: Path) -> str | None:
-    """How a directory's network runs, or ran last: `process`, `processes` or `containers`; None where none ever did."""
-    described = last_description(directory)
-    if described is None:
-        return None
-    return str(described.get("run_as", "process" if described.get("ledger") == "embedded" else "processes"))
 
 
 def refuse_without_network(directory: Path) -> None:
@@ -307,7 +280,7 @@ def bring_back(directory: Path) -> list[str]:
 
 def containers(directory: Path) -> list[dict[str, str]]:
     """Name, state and health of each container of a directory's network; raises `RunningError`."""
-    from network import containers as package  # here, because other verbs should not wait for it
+    from network.containers import lifetime as package  # here, because other verbs should not wait for it
 
     return [{"name": each.name, "state": each.state, "health": each.health} for each in package.status(directory)]
 
@@ -334,19 +307,6 @@ def reset(directory: Path) -> list[str]:
         shutil.rmtree(folder)
         removed.append(f"fabric/{folder.parent.name}")
     return removed
-
-
-def last_description(directory: Path) -> dict[str, Any] | None:
-    """The content of network.json, of a network that runs or ran, None when there is none; raises `RunningError`."""
-    try:
-        described = json.loads((directory / NETWORK_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise RunningError(f"{directory / NETWORK_FILE} is not JSON") from error
-    if not isinstance(described, dict):
-        raise RunningError(f"{directory / NETWORK_FILE} holds no object")
-    return described
 
 
 def refuse_taken_ports(topology: Topology) -> None:

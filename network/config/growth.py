@@ -20,12 +20,12 @@ from network.config.errors import ConfigError
 from network.config.groups import peer_organisation
 from network.config.revocation import make_list, revokes
 from network.config.submit import Change, Done, change, first_answer
+from network.directory import TOPOLOGY_FILE
 from network.embedded.identity import Signer
 from network.lifecycle import definitions
 from network.material import Material, ensure_material
 from network.profiles import write_json
 from network.publicfiles import certificate_of
-from network.running import TOPOLOGY_FILE
 from network.topology import Endpoint, Organisation, Topology, load, parse
 
 __all__ = ["Network", "Outcome"]
@@ -202,7 +202,9 @@ class Network:
     def converge(self) -> None:
         """Have the nodes follow topology.json; raises `RunningError`."""
         if running.run_as(self.directory) == "containers":
-            from network import containers  # here, because a network of processes does not need it
+            from network.containers import (
+                lifetime as containers,  # here, because a network of processes does not need it
+            )
 
             containers.up(self.topology(), self.directory, say=self.say)
             return

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one error of this package: something that an operator must put right, in one line."""
 
-from network.running import RunningError
+from network.directory import RunningError
 
 
 class ContainersError(RunningError):

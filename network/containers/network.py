@@ -19,9 +19,9 @@ from network.containers.errors import ContainersError
 from network.containers.images import SOURCE_LABEL, is_checkout, source_digest
 from network.containers.plan import Plan, project_name
 from network.containers.ports import is_free
+from network.directory import TOPOLOGY_FILE
 from network.embedded.lock import DirectoryInUseError, DirectoryLock
 from network.profiles import NETWORK_FILE, write_connection_profiles, write_json
-from network.running import TOPOLOGY_FILE
 
 __all__ = ["Fabric", "Progress", "bring_up", "containers_of", "project_of", "take_down", "trouble_of"]
 

@@ -22,13 +22,13 @@ from network.containers.plan import Plan
 from network.containers.site import Choice, Site, agreement, refuse_moves
 from network.containers.sitefabric import SiteFabric, Waiting
 from network.containers.siteplan import make_site_plan, with_own_addresses
+from network.directory import TOPOLOGY_FILE, last_description
 from network.durable import write_file
 from network.embedded.blocks import header_hash
 from network.embedded.lock import held
 from network.material import ensure_material
 from network.operations import joinpackage
 from network.profiles import write_json
-from network.running import TOPOLOGY_FILE, last_description
 from network.topology import Topology, load
 
 __all__ = ["Options", "Outcome", "bring_site_up", "prepare", "up"]

@@ -6,15 +6,10 @@ at this moment, is put back from the undo maps that the store registers *before*
 a lock, no commit waits for a reader, however long a simulation lasts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from network.embedded.entries import Changes, Entry, HashEntry, HistoryEntry, PrivateEntry
-
-if TYPE_CHECKING:
-    from network.embedded.store import Store
 
 CHUNK = 256
 """Rows fetched at a time by a range: memory stays bounded, and no SQL cursor is left open between two steps."""
@@ -34,10 +29,20 @@ class Reader(Protocol):
     def history(self, ns: str, key: str, before: tuple[int, int], limit: int) -> list[tuple[Any, ...]]: ...
 
 
+class Keeper(Protocol):
+    """What a snapshot asks of the store that made it; used on the event loop's thread only."""
+
+    memo: dict[Any, Any]
+
+    def release(self, view: "Snapshot") -> None: ...
+    def public(self, ns: str, key: str) -> Entry | None: ...
+    def undone(self, height: int) -> list[Changes]: ...
+
+
 class Snapshot:
     """The ledger after block `height` - 1. Use it as a context manager, or drop it: nothing else holds it."""
 
-    def __init__(self, store: Store, reader: Reader, height: int) -> None:
+    def __init__(self, store: Keeper, reader: Reader, height: int) -> None:
         self._store = store
         self._reader = reader
         self.height = height

@@ -12,12 +12,12 @@ from network.containers.fabricside import RealFabric
 from network.containers.network import trouble_of
 from network.containers.plan import Orderer, Peer, Plan, make_plan
 from network.containers.rotationside import RealNodes
+from network.directory import TOPOLOGY_FILE
 from network.embedded.lock import held
 from network.material import USERS
 from network.operations.errors import OperationsError
 from network.operations.tlsrotation import Step, rotate
 from network.publicfiles import certificate_of
-from network.running import TOPOLOGY_FILE
 from network.topology import Organisation, load
 
 __all__ = ["ContainerNodes", "Ledger", "rotate_containers"]

@@ -19,12 +19,12 @@ from network.containers.errors import ContainersError
 from network.containers.generation import Generation
 from network.containers.network import service_names
 from network.containers.plan import CHAINCODE_HEALTH_PORT, Plan, make_plan
+from network.directory import TOPOLOGY_FILE
 from network.durable import write_file
 from network.embedded.lock import held
 from network.lifecycle import Deployed, install
 from network.operations.errors import OperationsError
 from network.operations.upgrading import Wanted, upgrade
-from network.running import TOPOLOGY_FILE
 from network.topology import load
 from network.wire import Administrator
 

@@ -7,11 +7,11 @@ One process plays everybody there and reads all certificates when it starts, so 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from network.directory import TOPOLOGY_FILE
 from network.embedded.lock import held
 from network.material import USERS, Material
 from network.operations.errors import OperationsError
 from network.operations.tlsrotation import Step, rotate
-from network.running import TOPOLOGY_FILE
 from network.topology import Topology, load
 
 __all__ = ["rotate_embedded"]

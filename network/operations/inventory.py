@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from network import running
+from network.directory import TOPOLOGY_FILE, RunningError
 from network.monitoring.targets import MonitoringError, find_targets
 from network.native import processes
-from network.running import RunningError
 from network.topology import Endpoint, Topology, TopologyError, default_topology, load
 from network.wire import Member
 
@@ -58,7 +58,7 @@ def survey(directory: Path, run_as: str | None = None) -> Site:
     described = running.last_description(directory)
     kind = running.run_as(directory) or run_as or "process"
     try:
-        file = directory / running.TOPOLOGY_FILE
+        file = directory / TOPOLOGY_FILE
         topology = load(file) if file.exists() else default_topology()
     except TopologyError as error:
         raise RunningError(str(error)) from error

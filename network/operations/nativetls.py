@@ -14,6 +14,7 @@ from cryptography import x509
 
 from network import overview, reloading, running
 from network.config.consenters import replaced
+from network.directory import TOPOLOGY_FILE
 from network.embedded.identity import Signer
 from network.embedded.lock import held
 from network.lifecycle import height
@@ -24,7 +25,6 @@ from network.operations.errors import OperationsError
 from network.operations.tlsrotation import Step, rotate
 from network.presented import presented
 from network.publicfiles import certificate_of
-from network.running import TOPOLOGY_FILE
 from network.topology import Endpoint, load
 from network.wire import WireError
 

@@ -13,12 +13,12 @@ import click
 from network import running
 from network.config.errors import ConfigError
 from network.console import one_line
+from network.directory import RunningError
 from network.embedded.policy import MalformedPolicy
 from network.kubernetes import KubernetesError
 from network.monitoring import MonitoringError
 from network.packaging import DefinitionError
 from network.publicfiles import PublicFileError
-from network.running import RunningError
 from network.topology import Topology, TopologyError
 from network.wire import WireError
 

@@ -10,8 +10,8 @@ from typing import NoReturn
 import click
 
 from network import running
+from network.directory import RunningError
 from network.exits import Exit
-from network.running import RunningError
 from network.verbs.common import directory_option, refusing
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -76,7 +76,7 @@ def logs(nodes: tuple[str, ...], *, follow: bool, tail: int | None, directory: P
     """
     directory = directory.absolute()
     if running.run_as(directory) == "containers":
-        from network import containers
+        from network.containers import lifetime as containers
 
         _end(containers.logs(directory, nodes, follow=follow, lines=tail))
     files = _log_files(directory, nodes)

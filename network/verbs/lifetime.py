@@ -13,8 +13,8 @@ from rich.table import Table
 
 from network import overview, running
 from network.admission import Admission
+from network.directory import RunningError
 from network.exits import Exit
-from network.running import RunningError
 from network.topology import Topology, TopologyError
 from network.verbs import sites
 from network.verbs.common import (
@@ -181,7 +181,7 @@ def _refuse_other_kinds(ledger: str, run_as: str) -> None:
 def _up_containers(
     ledger: str, file: Path | None, directory: Path, consensus: str | None, peers: int, *, as_json: bool
 ) -> None:
-    from network import containers  # here, because other verbs should not wait for it
+    from network.containers import lifetime as containers  # here, because other verbs should not wait for it
 
     if ledger != "fabric":
         raise RunningError("--run-as containers is for --ledger fabric")

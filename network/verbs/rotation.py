@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from network import running
+from network.directory import TOPOLOGY_FILE
 from network.operations.errors import OperationsError
 from network.topology import load
 from network.verbs.common import as_json_option, directory_option, refusing
@@ -74,7 +75,7 @@ def _domain(name: str | None, directory: Path) -> str:
     """The domain of an organisation that is given by its name, MSP id or domain; empty for all."""
     if name is None:
         return ""
-    topology = load(directory / running.TOPOLOGY_FILE)
+    topology = load(directory / TOPOLOGY_FILE)
     members = [(each.name, each.msp_id, each.domain) for each in topology.organisations]
     ordering = topology.orderer
     for known in (*members, (ordering.domain, ordering.msp_id, ordering.domain)):

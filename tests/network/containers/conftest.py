@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from network import containers
 from network.containers import files
+from network.containers import lifetime as containers
 from network.containers.engine import Container, Project
 from network.containers.errors import ContainersError
 from network.containers.images import SOURCE_LABEL, source_digest

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from network import containers, running
+from network import running
 from network.containers import couchdb
+from network.containers import lifetime as containers
 from network.containers.engine import Docker
 from network.topology import Topology, default_topology
 

@@ -20,7 +20,8 @@ from cryptography import x509
 from testcontainers.compose import DockerCompose
 
 from gateway.demo.story import FOUNDING_POLICY
-from network import containers, running
+from network import running
+from network.containers import lifetime as containers
 from network.containers.engine import Docker
 from pedigree import Pedigree
 

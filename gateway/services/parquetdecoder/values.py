@@ -87,6 +87,10 @@ def _same(kind: Any) -> tuple[Any, Convert | None]:
     return kind, None
 
 
+def _text(kind: Any) -> tuple[Any, Convert | None]:
+    return TEXT, None
+
+
 def _floating(kind: Any) -> tuple[Any, Convert | None]:
     return pa.float64(), _finite
 
@@ -179,8 +183,10 @@ _SIMPLE: Final = (
     (pa.types.is_floating, _floating),
     (pa.types.is_string, _same),
     (pa.types.is_large_string, _same),
+    (pa.types.is_string_view, _text),
     (pa.types.is_binary, _bytes),
     (pa.types.is_large_binary, _bytes),
+    (pa.types.is_binary_view, lambda _: _bytes(pa.binary())),
     (pa.types.is_fixed_size_binary, _bytes),
     (pa.types.is_decimal, _decimal),
     (pa.types.is_date, _date),
@@ -191,6 +197,8 @@ _SIMPLE: Final = (
 _NESTED: Final = (
     (pa.types.is_list, _list),
     (pa.types.is_large_list, _list),
+    (pa.types.is_list_view, _list),
+    (pa.types.is_large_list_view, _list),
     (pa.types.is_fixed_size_list, _list),
     (pa.types.is_struct, _struct),
     (pa.types.is_map, _map),

@@ -90,6 +90,73 @@ def test_every_kind_of_value_has_one_written_form() -> None:
     assert json.loads(row.content) == {str(place): expected for place, (_, expected) in enumerate(KINDS)}
 
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NESTED = [
+    (pa.array([NOON], pa.timestamp("ms", "UTC")).dictionary_encode(), {"$timestamp": 1_767_268_800 * 10**9}),
+    (pa.array([Decimal("1.50")], pa.decimal128(5, 2)).dictionary_encode(), {"$decimal": "1.50"}),
+    (pa.array([["x", None]], pa.list_(pa.dictionary(pa.int32(), pa.string()))), ["x", None]),
+    (pa.array([{"d": "x"}], pa.struct([("d", pa.dictionary(pa.int8(), pa.string()))])), {"d": "x"}),
+    (pa.array([[[math.nan, None], [], None]]), [[{"$float": "NaN"}, None], [], None]),
+    (pa.array([[1.5, math.inf]], pa.list_(pa.float16(), 2)), [1.5, {"$float": "Infinity"}]),
+    (pa.array([["a"]], pa.large_list(pa.large_string())), ["a"]),
+    (pa.array([[None]], pa.list_(pa.null())), [None]),
+    (pa.array([{"a": {"b": [{"c": -0.5}, None]}}]), {"a": {"b": [{"c": -0.5}, None]}}),
+    (
+        pa.array([[("k", NOON), ("k", None)]], pa.map_(pa.string(), pa.timestamp("us", "Europe/Berlin"))),
+        {"$map": [["k", {"$timestamp": 1_767_268_800 * 10**9}], ["k", None]]},
+    ),
+    (
+        pa.array([[(date(1970, 1, 2), [Decimal("-0.5")])]], pa.map_(pa.date32(), pa.list_(pa.decimal32(4, 1)))),
+        {"$map": [[{"$date": 1}, [{"$decimal": "-0.5"}]]]},
+    ),
+    (
+        pa.array([[{"t": time(0, 0, 1), "d": 5}]], pa.list_(pa.struct({"t": pa.time32("s"), "d": pa.duration("s")}))),
+        [{"t": {"$time": 10**9}, "d": {"$duration": 5 * 10**9}}],
+    ),
+]  # fmt: skip
+
+
+def test_values_within_values_have_the_same_written_forms() -> None:
+    columns = {f"{place:02}": array for place, (array, _) in enumerate(NESTED)}
+    (row,) = rows(written(columns))
+    assert json.loads(row.content) == {f"{place:02}": expected for place, (_, expected) in enumerate(NESTED)}
+
+
+@pytest.mark.parametrize(
+    ("plain", "hinted"),
+    [
+        (pa.string(), pa.large_string()),
+        (pa.string(), pa.string_view()),
+        (pa.string(), pa.dictionary(pa.int32(), pa.string())),
+        (pa.list_(pa.string()), pa.list_view(pa.string_view())),
+        (pa.list_(pa.string()), pa.large_list_view(pa.large_string())),
+        (pa.struct([("a", pa.binary())]), pa.struct([("a", pa.binary_view())])),
+    ],
+)
+def test_what_the_writer_had_in_memory_does_not_change_a_record(plain: Any, hinted: Any) -> None:
+    """Programs note beside the file how they held a column; the file's own types decide."""
+    values = {
+        "string": ["a", None, "é" * 40],
+        "list<": [["a", None], None, []],
+        "struct": [{"a": b"x"}, None, {"a": None}],
+    }
+    chosen = next(value for name, value in values.items() if str(plain).startswith(name))
+    assert rows(written({"a": pa.array(chosen, hinted)})) == rows(written({"a": pa.array(chosen, plain)}))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"0" * 16], pa.binary(16))),
+        pa.ExtensionArray.from_storage(pa.json_(), pa.array(["{}"])),
+        pa.ListArray.from_arrays([0, 1], pa.ExtensionArray.from_storage(pa.json_(), pa.array(["{}"]))),
+    ],
+)
+def test_a_type_that_has_no_written_form_is_refused_by_its_column(array: Any) -> None:
+    with pytest.raises(UnreadableRecords, match=r"column 'a' has the type extension<arrow\.\w+>, which is not read"):
+        rows(written({"a": array}))
+
+
 def test_an_instant_is_written_alike_in_every_unit_and_zone() -> None:
     found = {str(one(pa.array([10**3 * scale], pa.timestamp(unit, zone)))) for unit, scale, zone in (
         ("ms", 1, "UTC"), ("us", 1_000, "Europe/Berlin"), ("ns", 1_000_000, "+02:00"),

@@ -83,3 +83,37 @@ def evidence_of(
             **({"header": {"delimiter": ",", "fields": list(columns)}} if columns else {}),
         },
     }
+
+
+def selected_of(records: Sequence[tuple[str, bytes]], chosen: int, members: Sequence[int]) -> dict[str, Any]:
+    """The evidence that one of the records is in a selection of these positions, as a gateway writes it."""
+    whole = tree_of(records, 1)
+    tree = merkle.Tree(b"".join(whole.leaf(position) for position in members))
+    index = members.index(chosen)
+    return {
+        **evidence_of(records, chosen),
+        "kind": "selection-evidence",
+        "selection": {
+            "kind": "selection",
+            "schema": 1,
+            "committed_at": 1_795_397_961_506,
+            "dataset": "visits",
+            "left_out": [{"reason": "not on the list", "count": len(records) - len(members)}],
+            "number": 3,
+            "owner": "HospitalMSP",
+            "purpose": "https://w3id.org/dpv#ScientificResearch",
+            "role": "train",
+            "root": tree.root().hex(),
+            "selection": "training",
+            "size": len(members),
+        },
+        "selection_transaction": {"id": "cd" * 32, "block": 19, "at": "2026-11-23T01:39:21.506713Z"},
+        "selection_proof": {
+            "kind": "selection-proof",
+            "schema": 1,
+            "selection": "selection:visits:3:training",
+            "index": index,
+            "size": len(members),
+            "path": [node.hex() for node in tree.inclusion(index)],
+        },
+    }

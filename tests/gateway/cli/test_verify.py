@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 from sampleconsent import evidence_of_consent
-from sampleevidence import evidence_of
+from sampleevidence import evidence_of, selected_of
 
 from gateway.cli import main
 from pedigree import command, verify_record
@@ -227,3 +227,20 @@ def test_receipts_are_checked_by_both_commands(tmp_path: Path) -> None:
         assert ended.exit_code == code, ended
         assert run_sdk(arguments) == ended
         assert ("What the receipt says of the consent is what its evidence shows." in ended.stdout) is (code == 0)
+
+
+def test_evidence_of_a_selection_takes_the_ledgers_answer_for_each(verify: Any, tmp_path: Path) -> None:
+    evidence = selected_of(RECORDS, 1, (1,))
+    version, selection = tmp_path / "version.json", tmp_path / "selection.json"
+    version.write_text(json.dumps({"record": evidence["version"], "transaction": evidence["transaction"]}))
+    answer = {"record": evidence["selection"], "transaction": evidence["selection_transaction"]}
+    selection.write_text(json.dumps(answer))
+    both = verify(evidence, "--ledger", str(selection), "--ledger", str(version))
+    assert both.exit_code == 0
+    assert both.stdout.startswith("Verified: the record 'r1' is in 'selection:visits:3:training'")
+    for options in (("--ledger", str(version)), ("--ledger", str(selection)), ("--root", ROOT), ()):
+        assert verify(evidence, *options).exit_code == 3
+    assert verify(evidence, "--root", ROOT, "--size", "2", "--ledger", str(selection)).exit_code == 0
+    assert verify(evidence, "--ledger", str(version), "--ledger", str(version)).exit_code == 2
+    selection.write_text(json.dumps({**answer, "record": {**answer["record"], "root": "00" * 32}}))
+    assert verify(evidence, "--ledger", str(selection)).exit_code == 1

@@ -138,7 +138,7 @@ def _report(statement: Json) -> Mapping[str, Json]:
 def _check_item(item: Mapping[str, Json]) -> None:
     for name in ("reference", "owner"):
         _text(item, name)
-    if item.get("role") not in _ROLES:
+    if item.get("role") not in list(_ROLES):  # a file may hold anything in its place
         raise RefutedStatement(f"its '{said(_text(item, 'reference'))}' has a role that is none of {', '.join(_ROLES)}")
     if item.get("duty") not in (None, *_DUTIES):
         raise RefutedStatement(

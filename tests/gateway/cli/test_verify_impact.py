@@ -131,6 +131,7 @@ ALTERED: tuple[tuple[Callable[[dict[str, Any]], object], str], ...] = (
     (lambda said: said["subject"].pop(), "its subjects are not the versions that it speaks of"),
     (lambda said: said["subject"][0].update(digest={"sha256": "00" * 32}), "another root than the consent map"),
     (_item("role", "tested"), "has a role that is none of train, held-out, data"),
+    (_item("role", []), "has a role that is none of train"),
     (_item("duty", "destroy"), "has a duty that is none of leave-out, stop-using"),
     (_item("certain", "yes"), "does not say whether it is certain"),
     (_predicate("count", 1), "it names more artifacts than it counts"),

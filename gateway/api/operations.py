@@ -101,6 +101,14 @@ _FROM: Final = (
         "choice", ("read-model", "ledger"), default="read-model", argument="source",
     ),
 )  # fmt: skip
+_OF_SELECTIONS: Final = (
+    OWNER,
+    Parameter("role", "Only those that are this part of a split: `train`, `validation` or `test`."),
+    Parameter("purpose", "Only those for this purpose, by its IRI."),
+    _NAME,
+    _DIGEST,
+    *_TIMES,
+)
 _OF_RUNS: Final = (OWNER, _NAME, _DIGEST, *_TIMES)
 KINDS: Final = (
     "dataset", "dataset-version", "selection", "consent-map", "consent-map-version", "model", "model-version",
@@ -283,7 +291,7 @@ SELECTIONS: Final = (
         name="listSelections",
         does="List the selections from a version.",
         path="/v1/datasets/{dataset}/versions/{number}/selections",
-        filters=(OWNER, _NAME, _DIGEST, *_TIMES),
+        filters=_OF_SELECTIONS,
         answer=page("selection"),
         sdk="selections",
         verb=Verb("selection list", columns=("selection", "size", "role", "purpose", "root")),
@@ -292,7 +300,7 @@ SELECTIONS: Final = (
         name="listAllSelections",
         does="List selections from all data set versions.",
         path="/v1/selections",
-        filters=(OWNER, _NAME, _DIGEST, *_TIMES),
+        filters=_OF_SELECTIONS,
         answer=page("selection"),
         sdk="all_selections",
         verb=Verb("list selections", columns=("dataset", "number", "selection", "size", "role", "purpose")),

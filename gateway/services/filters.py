@@ -15,7 +15,8 @@ from chaincode.domain.policy import Stage
 from chaincode.domain.provenance import Sensitivity
 from chaincode.domain.register import KIND, RECORDS, locate
 from chaincode.domain.spdx import Licence
-from chaincode.domain.values import Number, OrgId, Ref
+from chaincode.domain.usage import InputRole
+from chaincode.domain.values import Iri, Number, OrgId, Ref
 from gateway.services.attributes import ABOUT, LICENCE, RELATION, SENSITIVITY, STAGE
 from gateway.services.conditions import CREATED, DIGEST, Begins, Condition, Conditions, OneOf, Within, prefixed
 from gateway.services.ports import Category, PortError
@@ -28,7 +29,7 @@ _RELATION: Final = re.compile(r"[a-z][a-z:-]{0,63}")
 SHORTEST_DIGEST: Final = 8
 WHOLE_DIGEST: Final = 64
 
-E = TypeVar("E", Stage, Sensitivity)
+E = TypeVar("E", Stage, Sensitivity, InputRole)
 
 
 class InvalidParameter(PortError):
@@ -151,6 +152,8 @@ _READERS: Final[Mapping[str, Callable[[str], Condition]]] = {
     "stage": _one_of(STAGE, Stage),
     "licence": lambda text: OneOf(LICENCE, (Licence(text),)),
     "sensitivity": _one_of(SENSITIVITY, Sensitivity),
+    "role": _one_of("role", InputRole),
+    "purpose": lambda text: OneOf("purpose", (Iri(text),)),
     "since": _since,
     "before": _before,
     "name": _name,

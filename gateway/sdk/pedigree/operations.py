@@ -349,6 +349,8 @@ class Operations(Calls):
         number: int,
         *,
         owner: str | None = None,
+        role: str | None = None,
+        purpose: str | None = None,
         name: str | None = None,
         digest: str | None = None,
         since: str | None = None,
@@ -361,6 +363,8 @@ class Operations(Calls):
         Args:
             owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
                 refused.
+            role: Only those that are this part of a split: `train`, `validation` or `test`.
+            purpose: Only those for this purpose, by its IRI.
             name: Only those whose name begins so; in the order of names.
             digest: Only those that name a digest which is this, or begins with these 8 digits or more.
             since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
@@ -369,6 +373,8 @@ class Operations(Calls):
         found: SelectionPage = self._get(
             f"/v1/datasets/{segment(dataset)}/versions/{number}/selections",
             owner=owner,
+            role=role,
+            purpose=purpose,
             name=name,
             digest=digest,
             since=since,
@@ -384,6 +390,8 @@ class Operations(Calls):
         number: int,
         *,
         owner: str | None = None,
+        role: str | None = None,
+        purpose: str | None = None,
         name: str | None = None,
         digest: str | None = None,
         since: str | None = None,
@@ -393,6 +401,8 @@ class Operations(Calls):
         return self._iterate(
             f"/v1/datasets/{segment(dataset)}/versions/{number}/selections",
             owner=owner,
+            role=role,
+            purpose=purpose,
             name=name,
             digest=digest,
             since=since,
@@ -403,6 +413,8 @@ class Operations(Calls):
         self,
         *,
         owner: str | None = None,
+        role: str | None = None,
+        purpose: str | None = None,
         name: str | None = None,
         digest: str | None = None,
         since: str | None = None,
@@ -415,6 +427,8 @@ class Operations(Calls):
         Args:
             owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
                 refused.
+            role: Only those that are this part of a split: `train`, `validation` or `test`.
+            purpose: Only those for this purpose, by its IRI.
             name: Only those whose name begins so; in the order of names.
             digest: Only those that name a digest which is this, or begins with these 8 digits or more.
             since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
@@ -423,6 +437,8 @@ class Operations(Calls):
         found: SelectionPage = self._get(
             "/v1/selections",
             owner=owner,
+            role=role,
+            purpose=purpose,
             name=name,
             digest=digest,
             since=since,
@@ -436,13 +452,24 @@ class Operations(Calls):
         self,
         *,
         owner: str | None = None,
+        role: str | None = None,
+        purpose: str | None = None,
         name: str | None = None,
         digest: str | None = None,
         since: str | None = None,
         before: str | None = None,
     ) -> Iterator[SelectionEntry]:
         """All that `all_selections` lists, page after page as they are needed."""
-        return self._iterate("/v1/selections", owner=owner, name=name, digest=digest, since=since, before=before)
+        return self._iterate(
+            "/v1/selections",
+            owner=owner,
+            role=role,
+            purpose=purpose,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+        )
 
     def selection(self, dataset: str, number: int, selection: str, source: From | None = None) -> SelectionEntry:
         """Read a selection.

@@ -3,6 +3,7 @@
 
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import recordkeys
@@ -133,3 +134,17 @@ def test_a_record_that_is_not_selected_has_no_proof(held: Any) -> None:
         assert (answer.status_code, answer.json["code"]) == (404, code), answer.json
     answer = held.get(f"{PLACE}/some/proof?id=", role="recorder")
     assert (answer.status_code, answer.json["facts"]) == (400, {"parameter": "id"})
+
+
+def test_selections_are_listed_by_their_role_and_their_purpose(held: Any) -> None:
+    research = "https://w3id.org/dpv#ScientificResearch"
+    for role in ("train", "test"):
+        held.post(f"{PLACE}?selection={role}&role={role}&seed=7&{SPLIT}", b"")
+    held.post(f"{PLACE}?selection=permitted&purpose=research", b"")
+    for place in (PLACE, "/v1/selections"):
+        for query, names in (("role=test", ["test"]), (f"purpose={quote(research)}", ["permitted"]), ("", None)):
+            found = [item["record"]["selection"] for item in held.get(f"{place}?{query}").json["items"]]
+            assert sorted(found) == (names or ["permitted", "test", "train"])
+        for query in ("role=training", "purpose=research"):
+            answer = held.get(f"{place}?{query}")
+            assert (answer.status_code, answer.json["code"]) == (400, "invalid-parameter")

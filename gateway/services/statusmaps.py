@@ -97,7 +97,10 @@ class StatusMaps(Protocol):
         ...
 
     def collect(self, dataset: str, values: Iterable[Leaf]) -> None:
-        """Keep values that are to come into the map; the last one for a reference holds."""
+        """Keep values that are to come into the map.
+
+        Of several for a reference the one that was indicated last holds, and of the same instant the one given last.
+        """
         ...
 
     def collected(self, dataset: str) -> Iterator[Leaf]:

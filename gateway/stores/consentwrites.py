@@ -9,6 +9,8 @@ from gateway.services.statustree import Crown, Leaf
 
 _MERGED = 250_000
 """Rows that were collected and are brought to their references at once."""
+_INSTANT = "(hex(substr(value, 10, 1)) < '80') || hex(substr(value, 10, 8))"
+"""When a value was indicated, as text that sorts by time: its last eight bytes, those before 1970 first."""
 
 
 def begin_map(key: int, connection: sqlite3.Connection) -> int:
@@ -19,12 +21,15 @@ def begin_map(key: int, connection: sqlite3.Connection) -> int:
 
 
 def merge_said(connection: sqlite3.Connection) -> None:
-    """Of what was said first, let the last for each reference hold."""
+    """Of what was said first, let what each reference indicated last hold; of the same instant what was said last."""
     said = "SELECT number FROM said ORDER BY number LIMIT ?"
     last = connection.execute(f"SELECT max(number) FROM ({said})", (_MERGED,)).fetchone()  # noqa: S608 - words of ours
+    ordered = f"row_number() OVER (PARTITION BY dataset, reference ORDER BY {_INSTANT} DESC, number DESC) AS place"
     connection.execute(
-        "INSERT OR REPLACE INTO collected SELECT dataset, reference, value FROM "
-        "(SELECT dataset, reference, value, max(number) FROM said WHERE number <= ? GROUP BY dataset, reference)",
+        "INSERT INTO collected SELECT dataset, reference, value FROM "  # noqa: S608 - words of ours
+        f"(SELECT dataset, reference, value, {ordered} FROM said WHERE number <= ?) WHERE place = 1 "
+        "ON CONFLICT (dataset, reference) DO UPDATE SET value = excluded.value WHERE "
+        f"({_INSTANT.replace('value', 'excluded.value')}) >= ({_INSTANT.replace('value', 'collected.value')})",
         last,
     )
     connection.execute("DELETE FROM said WHERE number <= ?", last)

@@ -216,6 +216,18 @@ def test_an_upload_says_whose_each_record_is_and_what_they_agreed_to(
     }
 
 
+def test_of_a_subject_what_was_indicated_last_holds_wherever_it_is_in_the_file(
+    drafts: tuple[Drafts, RecordStore, ConsentStore],
+) -> None:
+    maker, _, maps = drafts
+    later = b"r9,ann,ConsentWithdrawn,,2026-03-02\n"
+    header, *rows = FILE.splitlines(keepends=True)
+    for content in (header + later + b"".join(rows), FILE + later):
+        maker.draft("cohort", Upload(io.BytesIO(content), CSV, "id", columns=COLUMNS), None, Progress())
+        (ann,) = maps.references("cohort", ["ann"])
+        assert Status.decode(dict(maps.collected("cohort"))[ann]).state is Consent.WITHDRAWN
+
+
 def test_a_version_extends_the_last_only_where_subjects_and_consent_are_the_same(
     drafts: tuple[Drafts, RecordStore, ConsentStore],
 ) -> None:

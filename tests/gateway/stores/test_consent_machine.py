@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chaincode.domain import sparsemerkle
+from chaincode.domain.records import Consent
+from gateway.services.indications import Status
 from gateway.services.statusmaps import MapBehind, MapUnknown, SubjectsElsewhere
 from gateway.services.statustree import Path as Way
 from gateway.stores.consent import ConsentStore
@@ -19,7 +21,7 @@ from tests.harness.sparsemap import root_of
 
 DATASET = "cohort"
 Leaves = dict[bytes, bytes]
-VALUES = st.integers(0, 255).map(lambda number: bytes([number % 9]) + bytes(15) + bytes([number]))
+VALUES = st.integers(-300, 300).map(lambda time: Status(Consent(time % 9), 0, time).encode())
 SUBJECTS = st.integers(0, 11).map(lambda number: f"subject {number}")
 SAID = st.lists(st.tuples(SUBJECTS, VALUES), min_size=1, max_size=8)
 # Those that another gateway drew: few bits that differ, at both ends, so that their ways are long.
@@ -79,7 +81,10 @@ class Machine(RuleBasedStateMachine):
             references = self.known([subject for subject, _ in said])
             values = [(reference, value) for reference, (_, value) in zip(references, said, strict=True)]
             self.store.collect(DATASET, values)
-            self.collected.update(values)
+            for reference, value in values:
+                held = self.collected.get(reference)
+                if held is None or Status.decode(value).indicated_at >= Status.decode(held).indicated_at:
+                    self.collected[reference] = value
 
     @precondition(lambda self: not self.versions)
     @rule()

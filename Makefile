@@ -53,10 +53,10 @@ demo-stop: $(VENV)/.runtime  ## stop what make demo KEEP=1 left running
 	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) --stop
 
 test: $(VENV)/.dev  ## run the tests (no Docker, no Fabric)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) -m "not fabric" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(APART) -m "not fabric" $(ARGS)
 
 test-fabric: $(VENV)/.dev  ## run the tests that need Fabric's programs (FABRIC_BIN, else /opt/fabric/bin)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(APART) -m fabric tests/gateway tests/network $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(APART) -m fabric tests/gateway tests/network $(ARGS)
 
 coverage: $(VENV)/.dev  ## run the tests with coverage: chaincode whole, the rest at least 92 %
 	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"

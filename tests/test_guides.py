@@ -7,7 +7,7 @@ A block that cannot be run here says why above it, and the test prints that.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from rich.console import Console
 from gateway.demo.consortium import DEFAULT_PORTS, Consortium, held_ports
 from gateway.demo.story import Story
 
-pytestmark = [pytest.mark.xdist_group("guides"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages in the order in which they are to be read; what one leaves on the ledger, the next one may use.
@@ -165,12 +165,32 @@ def _made(folder: Path) -> Path:
     return folder / "read"
 
 
-@pytest.mark.parametrize("page", [page for page in _pages() if any(each.language in RUN for each in _blocks(page))])
-def test_a_page_does_what_it_says(page: str, clone: Path, elsewhere: dict[str, str]) -> None:
-    reader = Reader(clone, elsewhere, READY)
+_FOLLOWED = [page for page in _pages() if any(each.language in RUN for each in _blocks(page))]
+
+
+@pytest.fixture(scope="module")
+def follow(clone: Path, elsewhere: dict[str, str]) -> Callable[[str], list[str]]:
+    """Follows a page, once, after those to be read before it; answers what is wrong with the page."""
+    wrong: dict[str, list[str]] = {}
+
+    def follow(page: str) -> list[str]:
+        for each in _FOLLOWED[: _FOLLOWED.index(page) + 1]:
+            if each not in wrong:
+                wrong[each] = _wrong_with(each, Reader(clone, elsewhere, READY))
+        return wrong[page]
+
+    return follow
+
+
+def _wrong_with(page: str, reader: Reader) -> list[str]:
     try:
         run = [block for block in _blocks(page) if block.reason is None and block.language in RUN]
-        wrong = [found for block in run if (found := reader.follow(block)) is not None]
-        assert wrong == [], "\n".join(wrong)
+        return [found for block in run if (found := reader.follow(block)) is not None]
     finally:
         reader.close()
+
+
+@pytest.mark.parametrize("page", _FOLLOWED)
+def test_a_page_does_what_it_says(page: str, follow: Callable[[str], list[str]]) -> None:
+    wrong = follow(page)
+    assert wrong == [], "\n".join(wrong)

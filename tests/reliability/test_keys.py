@@ -23,7 +23,7 @@ Blocks = Callable[[], Any]
 Report = Callable[[str], None]
 Post = Callable[..., httpx.Response]
 
-pytestmark = [pytest.mark.xdist_group("reliability"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 
 AT_ONCE = 20
 

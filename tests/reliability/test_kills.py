@@ -19,7 +19,7 @@ Blocks = Callable[[], Any]
 Report = Callable[[str], None]
 LONG = os.environ.get("PEDIGREE_LONG", "0") != "0"
 
-pytestmark = [pytest.mark.xdist_group("reliability"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 CLIENTS = 50
 EACH = 20 if LONG else 4

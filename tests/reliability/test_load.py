@@ -23,7 +23,7 @@ Blocks = Callable[[], Any]
 Report = Callable[[str], None]
 LONG = os.environ.get("PEDIGREE_LONG", "0") != "0"
 
-pytestmark = [pytest.mark.xdist_group("reliability"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 CLIENTS = 50
 PROMPT, BOUND = "0.1", "0.5"

@@ -38,7 +38,7 @@ LONGEST_WORK = 1.5
 IDLE_STOP = 5.0
 LONGEST_START = 4.0
 
-pytestmark = [pytest.mark.xdist_group("reliability"), pytest.mark.timeout(180 + 60 * KILLS)]
+pytestmark = [pytest.mark.timeout(180 + 60 * KILLS)]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Hold = Callable[[bytes, int], list[socket.socket]]
 Report = Callable[[str], None]
 
-pytestmark = [pytest.mark.xdist_group("reliability"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 
 HEALTH_BOUND = 1.0
 """Seconds; the promise is 0.1 on a machine that has nothing else to do."""

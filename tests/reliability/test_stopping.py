@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Blocks = Callable[[], Any]
 Report = Callable[[str], None]
 
-pytestmark = [pytest.mark.xdist_group("reliability"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 
 GRACE = 15.0
 IDLE = 5.0

@@ -20,7 +20,6 @@ from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
 
 pytestmark = [
-    pytest.mark.xdist_group("scenarios"),
     pytest.mark.timeout(180),
     pytest.mark.story("F7", "The SDK is installed alone, with httpx only"),
 ]

@@ -25,7 +25,7 @@ from pedigree.evidence import Evidence
 if TYPE_CHECKING:
     from scenarios.conftest import World
 
-pytestmark = [pytest.mark.xdist_group("scenarios"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(900)]
 
 RECORDS = int(os.environ.get("PEDIGREE_RECORDS", "20000"))
 

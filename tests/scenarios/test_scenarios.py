@@ -27,7 +27,7 @@ from pedigree import PedigreeError, Recorded, verify_receipt
 if TYPE_CHECKING:
     from scenarios.conftest import World
 
-pytestmark = [pytest.mark.xdist_group("scenarios"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 
 scenarios(".")
 

@@ -37,7 +37,6 @@ ORDERS = {"secp256r1": ec.SECP256R1().group_order, "secp384r1": ec.SECP384R1().g
 
 pytestmark = [
     pytest.mark.skipif(MODULE is None or TOOL is None, reason="SoftHSM2 is not installed: keys in tokens go untested"),
-    pytest.mark.xdist_group("softhsm"),
 ]
 
 

@@ -64,7 +64,6 @@ pytestmark = [
         not os.access(SERVER, os.X_OK),
         reason=f"{SERVER} is missing (set FABRIC_BIN): the real Fabric CA goes untested",
     ),
-    pytest.mark.xdist_group("real-ca"),
 ]
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recordkeys import written
 
 from gateway.services import artifacts as module
 from gateway.services.artifacts import Artifacts, Speaker
 from gateway.services.catalogue import Catalogue
 from gateway.services.filters import InvalidParameter
-from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite
+from gateway.services.ports import LedgerBlock, LedgerTransaction
 from gateway.stores.database import Database
 from gateway.stores.readmodel import ReadModelStore
 
@@ -48,7 +49,7 @@ def inbox(tmp_path: Path) -> Iterator[Artifacts]:
         records.append({"kind": "artifact-stage", "schema": 1, **standing})
     for number, record in enumerate(records):
         at = f"2026-01-{number + 1:02}T00:00:00Z"
-        done = LedgerTransaction(f"{number:064x}", 0, 0, "LabMSP", at, None, (LedgerWrite(f"k{number}", record),))
+        done = LedgerTransaction(f"{number:064x}", 0, 0, "LabMSP", at, None, (written(record),))
         model.apply(LedgerBlock(number, f"{number + 1:02x}", f"{number:02x}" if number else "", (done,)))
     speaker = Speaker("RegulatorMSP", "pedigree", "00" * 32)
     yield Artifacts(None, Catalogue(model), None, speaker, lambda: 5.0)  # type: ignore[arg-type]

@@ -228,7 +228,7 @@ def test_what_was_stored_before_is_proven_and_extended_with_the_leaves_that_it_h
     assert (held.size, held.leaf_schema, owner.tiles()) == (ROWS, LeafSchema.RECORD_V1, [])
     owner.prove(held, ROWS - 1)
     assert len(owner.tiles()) == 5
-    last = {"root": held.root, "leaf_schema": "pedigree-record/v1", "header": None}
+    last = {"root": held.root, "size": held.size, "leaf_schema": "pedigree-record/v1", "header": None}
     header = owner.commit(table(1))["header"]
     longer = owner.commit(table(ROWS + 3), {**last, "header": header})
     assert (longer["change"], "leaf_schema" in longer) == ("extends", False)

@@ -27,6 +27,7 @@ from gateway.services.ports import LedgerBlock, Signature, Unavailable
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.keys import KeyStore
+from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
@@ -72,7 +73,7 @@ def make(folder: Path) -> tuple[Service, str]:
     """The gateway, and the key of a reader."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "keys"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         readmodel = ReadModelStore(opened["readmodel"])
@@ -84,6 +85,7 @@ def make(folder: Path) -> tuple[Service, str]:
             submissions=SubmissionStore(opened["submissions"], _GENESIS),
             records=RecordStore(opened["records"]),
             maps=ConsentStore(opened["consent"]),
+            memberships=MemberStore(opened["members"]),
             keys=keys,
             signer=_NoSigner(),
             secret=os.urandom(32),

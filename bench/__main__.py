@@ -62,7 +62,7 @@ def main() -> None:
         parser.error("no Fabric binaries in FABRIC_BIN or /opt/fabric/bin")
     if shutil.which("node") is None:
         console.print("[bold]NOT MEASURED: everything beside the Node client and runtime (no node on this machine)[/]")
-    suites = {
+    suites: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
         **SUITES,
         "intake": partial(intake.measure, rows=options.rows),
         "lineage": partial(lineage.measure, nodes=options.nodes),

@@ -26,6 +26,7 @@ from gateway.services.catalogue import Catalogue
 from gateway.services.consenting import Consents
 from gateway.services.drafting import Upload
 from gateway.services.endings import Recorded
+from gateway.services.places import Places
 from gateway.services.ports import BlockSource, Entry, Json
 from gateway.services.recording import Recorder
 from gateway.services.submitter import Answer, Intent
@@ -80,6 +81,13 @@ class _Ledger:
         return None
 
 
+class _Nowhere:
+    """No records of the subjects are in any selection."""
+
+    def affected(self, dataset: str, references: Sequence[bytes], lost: int) -> tuple[str, ...]:
+        return ()
+
+
 def measure(_kind: str, rounds: int, _seconds: float, subjects: int = SUBJECTS) -> Sequence[Metric]:
     """Collect and open a map of so many subjects, then change one and 500 of them, in turn."""
     console = Console()
@@ -91,6 +99,7 @@ def measure(_kind: str, rounds: int, _seconds: float, subjects: int = SUBJECTS) 
                 cast("Recorder", ledger),
                 cast("Catalogue", ledger),
                 store,
+                cast("Places", _Nowhere()),
                 cast("BlockSource", ledger),
                 "pedigree",
                 time.time,

@@ -26,7 +26,7 @@ def measure(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
             theirs = stack.enter_context(running("fabric"))
             theirs.deploy("bench", PYTHON_CHAINCODE)
             sides.append(theirs)
-        results = alternate(rounds, *(lambda side=side: _timed(side, seconds) for side in sides))  # type: ignore[misc]
+        results = alternate(rounds, *(lambda side=side: _timed(side, seconds) for side in sides))
         metrics.append(Metric("embedded.rss_mb", ours.memory_mb(), "MB", "the network's process after the runs below"))
     how = f"submit and wait, 200 in flight, 2-of-3 endorsement, {seconds:.0f} s × {rounds}, our unverifying client"
     mine = [tps(run) for run, _ in results[0]]

@@ -43,7 +43,7 @@ class _NoLedger:
         self._stopped = threading.Event()
 
     def __getattr__(self, name: str) -> Any:
-        raise Unavailable(f"there is no ledger here to {name} with")
+        raise Unavailable(f"there is no ledger here to {name} with", code="no-ledger")
 
     def outcome(self, transaction_id: str, timeout: float) -> None:
         """Nothing is known of any transaction."""
@@ -66,7 +66,7 @@ class _NoSigner:
     """Nothing is signed here."""
 
     def sign(self, message: bytes) -> Signature:
-        raise Unavailable("there is no key here to sign with")
+        raise Unavailable("there is no key here to sign with", code="no-key")
 
 
 def make(folder: Path) -> tuple[Service, str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from bench.consortia import founded
 from bench.measure import Metric
@@ -51,6 +51,9 @@ def _write(file: Path) -> None:
             sink.write(row + "x" * (_ROW - 1 - len(row)) + "\n")
 
 
+T = TypeVar("T")
+
+
 class _Memory:
     """Memory of the processes below one, together, above what they have when this is made."""
 
@@ -58,7 +61,7 @@ class _Memory:
         self._processes = with_children({root})
         self._idle = sum(resident_bytes(pid) for pid in self._processes)
 
-    def peak_of(self, work: Callable[[], dict[str, Any]]) -> tuple[float, dict[str, Any]]:
+    def peak_of(self, work: Callable[[], T]) -> tuple[float, T]:
         """The most while `work` ran, in MB (10^6 bytes), and what it returned."""
         for pid in self._processes:
             forget_peak(pid)

@@ -848,7 +848,9 @@ def _(world: World, consortium: Any, tmp_path: Path) -> None:
     file.write_text(json.dumps(envelope))
     folder = Path(os.environ.get("PEDIGREE_NETWORK") or consortium.directory)
     (member,) = (each for each in consortium.network()["organisations"] if each["name"] == "hospital")
-    (certificate,) = (folder / member["user_msp"] / "signcerts").iterdir()
+    # A gateway in a container has a user of its own, which it enrolled with the organisation's CA.
+    own = folder / "gateways" / "hospital" / "identity" / "msp"
+    (certificate,) = ((own if own.is_dir() else folder / member["user_msp"]) / "signcerts").iterdir()
     given = ["--certificate", str(certificate), "--msp", str(folder / member["msp"])]
     answer = CliRunner().invoke(pedigree_command, ["verify", str(file), *given])
     assert answer.exit_code == 0, answer.output

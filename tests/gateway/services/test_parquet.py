@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -351,3 +352,18 @@ def test_a_row_is_written_as_python_writes_it(values: list[dict[str, Any]]) -> N
     table = pa.table({name: pa.array([each[name] for each in values], kind) for name, kind in kinds.items()})
     expected = [json.dumps(each, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for each in values]
     assert [row.content.decode() for row in rows(written(table))] == expected
+
+
+def test_a_decoder_finds_modules_where_its_parent_does(tmp_path: Path) -> None:
+    """As in an image, whose Python knows of ours from PYTHONPATH alone."""
+    file = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"id": ["r1", "r2"], "age": [1, 2]}), file)
+    program = (
+        "from pathlib import Path; from gateway.services.files import opened; "
+        "from gateway.services.parquet import PARQUET; "
+        f"print([row.id for row in opened(Path({str(file)!r}).open('rb'), PARQUET, 'id').rows()])"
+    )
+    python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    environment = {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
+    ran = subprocess.run([python, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("['r1', 'r2']\n", "")

@@ -5,17 +5,15 @@ An endorsement is evidence that outlives this gateway: an in-toto Statement in a
 key of the organisation's own user, which is also the creator of the transaction.
 """
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from chaincode.domain import codec
 from chaincode.domain.endorsement import Ballot, Endorsement, Rejection
 from chaincode.domain.errors import InvalidField, PolicyMissing, RecordNotFound, RuleMissing
-from chaincode.domain.evidence import PAYLOAD_TYPE, Decision, pre_authentication_encoding, statement_about
+from chaincode.domain.evidence import PAYLOAD_TYPE, Decision, statement_about
 from chaincode.domain.intoto import encode_statement
 from chaincode.domain.lifecycle import Artifact, ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ANCESTORS, REPLACES
@@ -27,6 +25,7 @@ from chaincode.domain.taint import Cause, Seen, look_up
 from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref
 from gateway.services.catalogue import Catalogue
 from gateway.services.conditions import Conditions, conditions
+from gateway.services.envelopes import sign_statement
 from gateway.services.filters import conditions_of
 from gateway.services.ports import Clock, Json, Signer, Tally
 from gateway.services.recording import Recorder, command_from
@@ -277,15 +276,7 @@ class Artifacts:
             policy=policy.value["number"],
             genesis=Digest.parse(self._speaker.genesis),
         )
-        payload = encode_statement(statement)
-        signature = self._signer.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
-        return {
-            "payload": b64encode(payload).decode(),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [
-                {"sig": b64encode(signature.value).decode(), "keyid": sha256(signature.certificate).hexdigest()}
-            ],
-        }
+        return sign_statement(self._signer, encode_statement(statement))
 
 
 def _read(expected: type[R], value: Json) -> R:

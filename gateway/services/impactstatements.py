@@ -6,16 +6,15 @@ the version of the consent map and the versions that hold the records, by their 
 the positions of their records, and no ids.
 """
 
-from base64 import b64encode
-from hashlib import sha256
 from typing import Final
 
 from chaincode.domain.canonical import encode
-from chaincode.domain.evidence import PAYLOAD_TYPE, STATEMENT_TYPE, pre_authentication_encoding
+from chaincode.domain.evidence import STATEMENT_TYPE
 from chaincode.domain.values import Name, Ref
 from gateway.services.artifacts import Speaker
 from gateway.services.catalogue import Catalogue
 from gateway.services.consenting import Consents
+from gateway.services.envelopes import sign_statement
 from gateway.services.impact import Impacts
 from gateway.services.ports import Clock, Json, Signer
 from gateway.services.references import identifying
@@ -62,15 +61,7 @@ class ImpactStatements:
             "predicateType": IMPACT_PREDICATE,
             "predicate": predicate,
         }
-        payload = encode(statement)
-        signature = self._signer.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
-        return {
-            "payload": b64encode(payload).decode(),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [
-                {"sig": b64encode(signature.value).decode(), "keyid": sha256(signature.certificate).hexdigest()}
-            ],
-        }
+        return sign_statement(self._signer, encode(statement))
 
     def _subjects(self, dataset: Name, found: Json) -> list[Json]:
         state = found["map"]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from recordkeys import written
 
 from chaincode.domain import codec
 from chaincode.domain.errors import RecordNotFound
-from chaincode.domain.keys import key, key_of
+from chaincode.domain.keys import key_of
 from chaincode.domain.lineage import Edge
-from chaincode.domain.register import KIND
 from chaincode.domain.usage import InputRole
 from chaincode.domain.values import Name, Ref, Text
 from gateway.services.artifacts import Speaker
@@ -40,11 +40,6 @@ TRAIN, TEST, ELSE = (Ref(f"selection:d:1:{name}") for name in ("train", "test", 
 RUN, TESTED, UNTOUCHED = Ref("run:r"), Ref("run:tested"), Ref("run:untouched")
 MODEL, TUNED, HELD, CLEAN = (Ref(f"model-version:{name}:1") for name in ("net", "tuned", "held", "clean"))
 EVALUATION = Ref("evaluation:e")
-
-
-def _key(record: dict[str, Any]) -> str:
-    kind = KIND[record["kind"]]
-    return key(kind.record, *kind.read_key([str(record[name]) for name in kind.key]))
 
 
 def _input(version: Ref, selection: Ref | None, role: str) -> dict[str, Any]:
@@ -126,7 +121,7 @@ class Signer:
 def model(tmp_path: Path) -> Iterator[ReadModelStore]:
     database = Database.open(tmp_path / "readmodel.db", "readmodel", durable=False)
     model = ReadModelStore(database)
-    writes = [LedgerWrite(_key(record), record) for record in RECORDS]
+    writes = [written(record) for record in RECORDS]
     edges = [Edge(parent, child, Text(relation)) for parent, child, relation in EDGES]
     for number, content in enumerate((writes, [LedgerWrite(key_of(edge), codec.to_plain(edge)) for edge in edges])):
         transaction = LedgerTransaction("ab" * 32, 0, 0, "HospitalMSP", "2026-01-01T00:00:00Z", None, tuple(content))

@@ -12,6 +12,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: options.in_flight })
 const prefix = crypto.randomBytes(6).toString('hex');
 let next = 0;
 let refused = 0;
+let answered = process.hrtime.bigint(); // when the last answer came: waits to come back later are no part of the run
 const latencies = [];
 
 function call(method, path, body) {
@@ -45,7 +46,10 @@ async function worker(end) {
       refused++;
       await new Promise((resolve) => { setTimeout(resolve, 1000 * Number(headers['retry-after'] ?? 1)); });
     } else if (status >= 300) throw new Error(`${status}: ${text.slice(0, 300)}`);
-    else latencies.push(Number(process.hrtime.bigint() - from) / 1e6);
+    else {
+      answered = process.hrtime.bigint();
+      latencies.push(Number(answered - from) / 1e6);
+    }
   }
 }
 
@@ -53,7 +57,7 @@ async function main() {
   const started = process.hrtime.bigint();
   const end = Date.now() + options.seconds * 1000;
   await Promise.all(Array.from({ length: options.in_flight }, () => worker(end)));
-  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+  const seconds = Number(answered - started) / 1e9;
   latencies.sort((a, b) => a - b);
   const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? null;
   console.log(JSON.stringify({

@@ -7,6 +7,7 @@ normal form C, names that are not ASCII, depth beyond 32. Each refusal names the
 """
 
 import json
+from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from chaincode.domain.errors import (
@@ -53,8 +54,8 @@ class _Repeated:
 
 def encode(value: Json) -> bytes:
     """The canonical bytes of `value`; refuses what the ledger does not hold, and what `parse` would not read back."""
-    _check(value, "", 0)
-    data = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    _judge(value)
+    data = _ENCODER.encode(value).encode()
     if len(data) > MAX_BYTES:
         raise TooLarge("", MAX_BYTES)
     return data
@@ -65,21 +66,15 @@ def parse(data: bytes) -> Json:
     if len(data) > MAX_BYTES:
         raise TooLarge("", MAX_BYTES)
     try:
-        value = json.loads(
-            data.decode(),
-            parse_float=lambda _: _Float(),
-            parse_constant=lambda _: _Constant(),
-            parse_int=_integer,
-            object_pairs_hook=_object,
-        )
+        value = _DECODER.decode(data.decode())
     except UnicodeDecodeError:
         raise InvalidJson("it is not UTF-8") from None
     except RecursionError:
         raise TooDeep(MAX_DEPTH) from None
     except json.JSONDecodeError as exc:
         raise InvalidJson(f"{exc.msg} at line {exc.lineno}, column {exc.colno}") from None
-    _check(value, "", 0)
-    return value  # type: ignore[no-any-return]  # _check has seen every value in it
+    _judge(value)
+    return value  # type: ignore[no-any-return]  # every value in it was seen
 
 
 def _integer(digits: str) -> object:
@@ -92,6 +87,42 @@ def _object(pairs: list[tuple[str, object]]) -> object:
         return members
     seen: set[str] = set()
     return _Repeated(next(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_DECODER: Final = json.JSONDecoder(
+    parse_float=lambda _: _Float(),
+    parse_constant=lambda _: _Constant(),
+    parse_int=_integer,
+    object_pairs_hook=_object,
+)
+
+
+def _judge(value: object) -> None:
+    """Refuse what the ledger does not hold. Nearly everything is plain, and no pointer is made for what is."""
+    if not _is_plain(value, 0):
+        _check(value, "", 0)
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Whether `_check` would surely find nothing: not where a text is not ASCII, although it may be in order."""
+    if isinstance(value, str):
+        return value.isascii()
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str) or not name.isascii():
+                return False
+        return depth < MAX_DEPTH and _are_plain(value.values(), depth + 1)
+    if isinstance(value, list):
+        return depth < MAX_DEPTH and _are_plain(value, depth + 1)
+    return value is None or (isinstance(value, int) and abs(value) <= MAX_INTEGER)
+
+
+def _are_plain(values: Iterable[object], depth: int) -> bool:
+    for value in values:  # in a loop: most of what is done to a record is done here
+        if not _is_plain(value, depth):
+            return False
+    return True
 
 
 def _check(value: object, pointer: str, depth: int) -> None:

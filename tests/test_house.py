@@ -73,8 +73,11 @@ RULES: dict[str, Rule] = {
     "chaincode": Rule((), frozenset()),
     "gateway.fabric": Rule(("gateway.fabric",), FABRIC_WIRE),
     "gateway.services.parquetdecoder": Rule(("gateway.services.parquetdecoder",), frozenset({"pyarrow"})),
+    "gateway.tlog": Rule(("chaincode.domain", "gateway.tlog"), frozenset({"cryptography"})),
     "gateway.services": Rule(
-        ("chaincode.domain", "gateway.services"), frozenset(), frozenset({"http", "urllib", "sqlite3", "ssl", "socket"})
+        ("chaincode.domain", "gateway.services", "gateway.tlog"),
+        frozenset(),
+        frozenset({"http", "urllib", "sqlite3", "ssl", "socket"}),
     ),
     "gateway.delivery": Rule(
         ("chaincode.domain", "gateway.delivery", "gateway.fabric", "gateway.services.ports"), frozenset()
@@ -86,6 +89,7 @@ RULES: dict[str, Rule] = {
         (
             "chaincode.crypto",
             "chaincode.domain",
+            "gateway.tlog",
             "gateway.verifier",
             "gateway.fabric.certificates",
             "gateway.fabric.identity",
@@ -128,6 +132,7 @@ RULES: dict[str, Rule] = {
             "gateway.server",
             "gateway.services",
             "gateway.stores",
+            "gateway.tlog",
         ),
         frozenset({"cryptography", "flask", "gunicorn", "prometheus_client", "werkzeug"}),
     ),

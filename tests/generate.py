@@ -32,6 +32,7 @@ COPIED: Final = (
     "chaincode/domain/merkle.py",
     "chaincode/domain/tabular.py",
     "gateway/services/copies.py",
+    "gateway/services/members.py",
     "gateway/services/parquet.py",
     "gateway/services/parquetdecoder/__init__.py",
     "gateway/services/parquetdecoder/__main__.py",

@@ -234,10 +234,15 @@ DATASETS: Final = (
         path="/v1/datasets/{dataset}/versions/{number}/bundle",
         about="dataset-version:{dataset}:{number}",
         role="recorder",
+        parameters=(
+            Parameter(
+                "selections", "Names of selections, comma separated, whose records it is to tell from the others."
+            ),
+        ),
         answer=file(BUNDLE),
         sdk="save_bundle",
         verb=Verb("dataset bundle"),
-        codes={404: ("records-not-held",), 429: ("too-many-requests",), 503: ("capacity",)},
+        codes={404: ("records-not-held", "selection-not-held"), 429: ("too-many-requests",), 503: ("capacity",)},
         odd=dict.fromkeys(("rest", "sdk", "cli"), "answers a file in pieces, and keeps it whole or not at all"),
     ),
     Operation(
@@ -249,8 +254,14 @@ DATASETS: Final = (
         role="recorder",
         uploads=RECORDS_OF,
         optional_body=True,
-        parameters=tuple(
-            Parameter(each.name, f"{each.meaning} As the version was read, where nothing is said.") for each in _READING
+        parameters=(
+            *(
+                Parameter(each.name, f"{each.meaning} As the version was read, where nothing is said.")
+                for each in _READING
+            ),
+            Parameter(
+                "selection", "Name of a selection from the version: the copy should have its records, no others."
+            ),
         ),
         answer=report("DatasetComparison"),
         sdk="verify_dataset",

@@ -89,12 +89,14 @@ def print_comparison(report: Json, as_json: bool) -> None:
     """Print what differs between bytes and their record; ends with exit code 1 when anything does."""
 
     def render() -> None:
-        for what in ("columns", "changed", "added", "removed", "moved", "altered_in_store"):
+        for what in ("columns", "changed", "added", "removed", "moved", "outside", "altered_in_store"):
             for item in report.get(what, ()):
                 click.echo(plain(f"{what.replace('_', ' ')}: {item}"))
             more = report.get("counts", {}).get(what, 0) - len(report.get(what, ()))
             if more > 0:
                 click.echo(f"{what}: {more} more")
+        if "remark" in report:
+            click.echo(plain(f"not named: {report['remark']}"))
         if "unreadable" in report:
             click.echo(plain(f"not compared: {report['unreadable']}"))
         click.echo("verified" if report["verified"] else "NOT verified")

@@ -84,16 +84,22 @@ def dataset_proof(pedigree: Any, name: str, number: int, record_id: str, output:
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
 )
+@click.option(
+    "--selection", "selections", multiple=True, metavar="SELECTION", help="One that copies can be of; may be repeated."
+)
 @using_gateway
-def dataset_bundle(pedigree: Any, name: str, number: int, output: Path, as_json: bool) -> None:
+def dataset_bundle(
+    pedigree: Any, name: str, number: int, output: Path, selections: tuple[str, ...], as_json: bool
+) -> None:
     """Write what checks a copy of a version without you.
 
     OUTPUT holds ids and salts of all records, and no content: with it, `pedigree dataset verify FILE --bundle OUTPUT`
     compares a copy with any organisation's ledger. It is as confidential as the records are: give it to those who may
-    have a copy. It is compared with the ledger before it is there; what had its name is replaced.
+    have a copy. It is compared with the ledger before it is there; what had its name is replaced. With --selection it
+    says besides which records that selection from the version has.
     """
     with uploading(output, as_json) as progress:
-        path = pedigree.save_bundle(name, number, output, progress=progress)
+        path = pedigree.save_bundle(name, number, output, selections=selections, progress=progress)
     size = path.stat().st_size
     show({"file": str(path), "bytes": size}, as_json, lambda: click.echo(plain(f"{path}: {size} bytes")))
 
@@ -101,12 +107,24 @@ def dataset_bundle(pedigree: Any, name: str, number: int, output: Path, as_json:
 @click.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="NAME NUMBER [FILE] | FILE --bundle BUNDLE")
 @click.option("--bundle", type=FILE, help="What `pedigree dataset bundle` wrote: FILE is a copy of that version.")
-@click.option("--ledger", type=FILE, help="With it: what `pedigree dataset show NAME NUMBER --json` printed.")
+@click.option(
+    "--ledger",
+    type=FILE,
+    multiple=True,
+    help="With it: what `pedigree dataset show NAME NUMBER --json` printed; and `selection show`.",
+)
+@click.option("--selection", help="Name of a selection from the version: FILE should have its records, and no others.")
 @click.option("--id-field", help="Column or member that holds the record id, if not the committed one.")
 @click.option("--delimiter", help="What separates fields in CSV, if not what did in the committed file.")
 @partial(using_gateway, unless="ledger")
 def dataset_verify(
-    pedigree: Any, arguments: tuple[str, ...], bundle: Path | None, ledger: Path | None, as_json: bool, **reading: Any
+    pedigree: Any,
+    arguments: tuple[str, ...],
+    bundle: Path | None,
+    ledger: tuple[Path, ...],
+    selection: str | None,
+    as_json: bool,
+    **reading: Any,
 ) -> None:
     """Compare records with the ledger.
 
@@ -115,16 +133,18 @@ def dataset_verify(
 
     With NAME and NUMBER the owner's gateway compares them; without FILE it checks its own store. With --bundle they are
     compared here, and any organisation's gateway says what the ledger has of the version; with --ledger, no gateway is
-    asked.
+    asked. With --selection, records of the version that the selection does not have are named as outside.
     """
     if bundle is not None:
-        _verify_with(bundle, ledger, pedigree, arguments, reading, as_json)
+        _verify_with(bundle, ledger, pedigree, arguments, {**reading, "selection": selection}, as_json)
         return
-    if ledger is not None:
+    if ledger:
         raise click.UsageError("--ledger is of use with --bundle", click.get_current_context())
     name, number, file = _copy_of(arguments)
+    if selection is not None and file is None:
+        raise click.UsageError("--selection is for a copy: name its FILE", click.get_current_context())
     with reading_file(file), uploading(file, as_json) as progress:
-        report = pedigree.verify_dataset(name, number, file, progress=progress, **reading)
+        report = pedigree.verify_dataset(name, number, file, selection=selection, progress=progress, **reading)
     print_comparison(report, as_json)
 
 
@@ -137,7 +157,7 @@ def _copy_of(arguments: tuple[str, ...]) -> tuple[str, int, Path | None]:
 
 
 def _verify_with(
-    bundle: Path, ledger: Path | None, pedigree: Any, arguments: tuple[str, ...], reading: Any, as_json: bool
+    bundle: Path, ledger: tuple[Path, ...], pedigree: Any, arguments: tuple[str, ...], reading: Any, as_json: bool
 ) -> None:
     """Compare a copy here."""
     from pedigree import verify_copy
@@ -148,10 +168,30 @@ def _verify_with(
     file = Path(FILE.convert(arguments[0], None, context))
     report: Any
     with reading_file(file), uploading(file, as_json) as progress:
-        if ledger is not None:
-            report = verify_copy(file, bundle, version=read_json(ledger), progress=progress, **reading)
+        if ledger:
+            answers = _answers(ledger, reading.pop("selection"))
+            report = verify_copy(file, bundle, progress=progress, **answers, **reading)
         else:
             report = pedigree.verify_copy(file, bundle, progress=progress, **reading)
     if not as_json:
-        click.echo(plain(f"beside dataset-version:{report['dataset']}:{report['number']}, root {report['root']}"))
+        version = f"dataset-version:{report['dataset']}:{report['number']}"
+        beside, root = report.get("selection", version), report.get("selection_root", report["root"])
+        click.echo(plain(f"beside {beside}, root {root}"))
     print_comparison(report, as_json)
+
+
+def _answers(files: tuple[Path, ...], selection: str | None) -> dict[str, Any]:
+    """The ledger's answers for the version and for the selection that is named, out of files in any order."""
+    found: dict[str, Any] = {}
+    for file in files:
+        answer = read_json(file)
+        record = answer.get("record", answer)
+        is_selection = isinstance(record, dict) and record.get("kind") == "selection"
+        found["selection" if is_selection else "version"] = answer
+    context = click.get_current_context()
+    named = found.get("selection", {})
+    if named.get("record", named).get("selection") != selection:
+        raise click.UsageError("with --ledger, give the ledger's answer for the very --selection too", context)
+    if len(found) < len(files) or "version" not in found:
+        raise click.UsageError("give --ledger once for the version, and once for the selection", context)
+    return found

@@ -37,7 +37,7 @@ def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callabl
     def opened(url: str | None, key: str | None, key_file: Path | None, timeout: float, **arguments: Any) -> None:
         from pedigree import Pedigree
 
-        if arguments.get(unless) is not None:
+        if arguments.get(unless):
             function(None, **arguments)
             return
         url, key = _address(url, key, key_file)

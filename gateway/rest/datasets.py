@@ -34,14 +34,20 @@ def views(recorder: Recorder, datasets: Datasets, vocabulary: Callable[[], Vocab
         return Reply(datasets.proof(Name(call.path["dataset"]), call.path["number"], record_id(call)))
 
     def verify(call: Call) -> Reply:
+        selection = call.query.get("selection")
+        if call.upload is None and selection is not None:
+            detail = "selection is for a copy, which the request has to send."
+            raise HttpProblem(400, "invalid-parameter", detail, parameter="selection")
         upload = None if call.upload is None else _upload(call, call.upload, vocabulary())
-        return Reply(datasets.verify(Name(call.path["dataset"]), call.path["number"], upload))
+        return Reply(datasets.verify(Name(call.path["dataset"]), call.path["number"], upload, selection))
 
     def bundle(call: Call) -> Reply:
         dataset, number = Name(call.path["dataset"]), call.path["number"]
-        pieces = datasets.bundle(dataset, number)
-        named = f'attachment; filename="{dataset}-{number}.pedigree-bundle"'
-        return Reply({}, headers={"Content-Disposition": named}, pieces=pieces)
+        named = call.query.get("selections", "")
+        selections = list(dict.fromkeys(name.strip() for name in named.split(","))) if named else []
+        pieces = datasets.bundle(dataset, number, selections)
+        attached = f'attachment; filename="{dataset}-{number}.pedigree-bundle"'
+        return Reply({}, headers={"Content-Disposition": attached}, pieces=pieces)
 
     return {
         "commitDatasetVersion": commit,

@@ -340,17 +340,26 @@ REPORTS: Final[Mapping[str, Schema]] = {
                 "description": "Why the records could not be compared under other columns.",
             },
             "counts": reference("DifferenceCounts"),
-            **dict.fromkeys(("fields", "columns", "changed", "added", "removed", "moved", "altered_in_store"), _TEXTS),
+            "selection": {"type": "string", "description": "The selection that the copy was compared with."},
+            "selection_root": {"type": "string", "description": "That of the selection; the copy's, where it agrees."},
+            "remark": {"type": "string", "description": "What could not be named, and why."},
+            **dict.fromkeys(
+                ("fields", "columns", "changed", "added", "removed", "moved", "outside", "altered_in_store"), _TEXTS
+            ),
         },
         "transaction",
         "store_complete",
         "copy_root",
         "unreadable",
         "counts",
+        "selection",
+        "selection_root",
+        "remark",
         "fields",
+        "outside",
         "altered_in_store",
     ),
-    "DifferenceCounts": _object(dict.fromkeys(("changed", "added", "removed", "moved"), _WHOLE)),
+    "DifferenceCounts": _object(dict.fromkeys(("changed", "added", "removed", "moved", "outside"), _WHOLE), "outside"),
     "ArtifactStatus": _object(
         {
             "artifact": _TEXT,

@@ -226,7 +226,9 @@ def _nouns(
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     places = Places(catalogue, parts.records, RecordPlaces(catalogue, parts.records, parts.memberships))
-    committed = Datasets(recorder, catalogue, reader, parts.records, place.channel, drafts)
+    committed = Datasets(
+        recorder, catalogue, reader, parts.records, parts.memberships, channel=place.channel, drafts=drafts
+    )
     consents = Consents(recorder, catalogue, parts.maps, places, parts.blocks, place.channel, time.time)
     selecting = Selections(
         recorder, catalogue, parts.records, parts.memberships, datasets=committed, consents=consents, maps=parts.maps

@@ -7,15 +7,18 @@ reader computes every leaf, and with them the root that the ledger has, so that 
 `docs/records.md` has the layout.
 """
 
+import base64
 import json
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
 from typing import Final
 
 from chaincode.domain import merkle
+from chaincode.domain.errors import InvalidField
 from chaincode.domain.provenance import LeafSchema
+from gateway.services.members import Members
 from gateway.services.ports import Json, Reading, StoredRecord
 
 KIND: Final = "version-bundle"
@@ -28,14 +31,21 @@ BLOCK: Final = 4_096
 MOST_COLUMNS: Final = 10_000
 """How many column names a bundle holds at most, of 1 MiB together; a copy names its own."""
 _LONGEST_NAMES: Final = 1 << 20
+_MOST_MEMBERS: Final = 8 << 20
+"""Bytes of all sets of members together, a bit for each record: with the rest, what a reader takes of a head."""
 
 
-def head_of(channel: str, version: Json, reading: Reading | None) -> Json:
+def head_of(
+    channel: str, version: Json, reading: Reading | None, selections: Mapping[str, Members] | None = None
+) -> Json:
     """What a bundle says of itself, before its records.
 
     Args:
         version: the version's record and transaction, as a `Reader` answers.
         reading: how the committed file was read; None where nobody knows it any more.
+        selections: which records selections from the version have, by the names of these.
+
+    Raises `InvalidField` where their members are larger than `_MOST_MEMBERS`.
     """
     head: Json = {
         "kind": KIND,
@@ -54,6 +64,10 @@ def head_of(channel: str, version: Json, reading: Reading | None) -> Json:
         if 0 < len(reading.fields) <= MOST_COLUMNS and sum(map(len, reading.fields)) <= _LONGEST_NAMES:
             said["fields"] = list(reading.fields)
         head["reading"] = said
+    if selections:
+        if sum(len(members.bits) for members in selections.values()) > _MOST_MEMBERS:
+            raise InvalidField("/selections", f"the members of all have at most {_MOST_MEMBERS >> 20} MiB: name fewer")
+        head["selections"] = {name: base64.b64encode(each.bits).decode() for name, each in selections.items()}
     return head
 
 

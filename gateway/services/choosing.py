@@ -15,7 +15,7 @@ from chaincode.domain.records import Consent
 from chaincode.domain.usage import InputRole
 from gateway.services.holdings import RecordHead
 from gateway.services.indications import Status
-from gateway.services.memberships import Members
+from gateway.services.members import Members
 from gateway.services.ports import Records, RecordSet
 from gateway.services.progress import Progress
 from gateway.services.splits import Split, Splitter

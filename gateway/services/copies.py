@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A copy of a version's records beside the committed ones: what differs, by name, and the root of the copy.
+"""A copy of a version's records, or of a selection's, beside the committed ones: what differs, and the copy's root.
 
 Both are read once, in their order, and side by side. In memory are some 50 bytes for each record, and a digest of 16
 bytes for each record of the copy that the version does not have.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from chaincode.domain import merkle
+from gateway.services.members import Members
 from gateway.services.recordfiles import Reading, repeated
 from gateway.services.tables import Row
 
 MOST_NAMED = 10_000
 """Records of each kind of difference that a report names; `counts` says how many there are."""
+KINDS: Final = ("columns", "changed", "added", "removed", "moved", "outside")
+"""The ways in which a copy differs: its columns, and its records; `outside` beside a selection only."""
 _ALIGNED = 4
 """Records in a row that were found elsewhere, one after another, before reading goes on from there."""
 _SALTS = b"pedigree-copy/v1"
@@ -76,6 +80,17 @@ class LoneSalts:
         return sha256(self._seed.digest() + record_id.encode()).digest()[: merkle.SALT]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The selection from a version whose records a copy should have, and no others."""
+
+    reference: str
+    root: str
+    """In hex, as the ledger has it."""
+    members: Members | None
+    """The positions of its records in the version; None where nobody here knows them: then only roots are compared."""
+
+
 class _Names:
     """Ids of records, as many as a report names."""
 
@@ -90,11 +105,12 @@ class _Names:
 
 
 class Comparison(Generic[R]):
-    """Compares rows with the records of one version."""
+    """Compares rows with the records of one version, or with those of a selection from it."""
 
-    def __init__(self, committed: Committed[R]) -> None:
+    def __init__(self, committed: Committed[R], part: Part | None = None) -> None:
         self._committed = committed
-        self._changed, self._added, self._removed, self._moved = (_Names() for _ in range(4))
+        self._part = part
+        self._changed, self._added, self._removed, self._moved, self._outside = (_Names() for _ in range(5))
         self._given = array("q", bytes(8 * committed.size))
         """For each committed record its number in the copy, from 1; 0 where it is not there."""
         self._order = array("q")
@@ -112,17 +128,37 @@ class Comparison(Generic[R]):
 
         `copy_root` is the root (RFC 6962) over the records of the copy in its order, each with the salt, consent,
         purposes and subject that the version has for its id. It is the version's own where nothing differs.
+
+        Beside a selection, `removed` are those of its records that the copy does not have, and `outside` the records of
+        the version that the copy has and the selection does not. Where nobody knows which records it has, nothing is
+        said of either, but for a copy that differs in `remark`.
         """
         for number, row in enumerate(rows, start=1):
             self._note(number, row)
         if len(self._order) < self._committed.size or any(a > b for a, b in _pairs(self._order)):
             self._name_those_not_in_place()
         kinds = {"changed": self._changed, "added": self._added, "removed": self._removed, "moved": self._moved}
+        if self._part is not None and self._part.members is not None:
+            kinds["outside"] = self._outside
+        root = merkle.root_of_hashes(bytes(self._leaves)).hex()
         return {
             **{kind: names.first for kind, names in kinds.items()},
             "counts": {kind: names.count for kind, names in kinds.items()},
-            "copy_root": merkle.root_of_hashes(bytes(self._leaves)).hex(),
+            "copy_root": root,
+            **self._said_of_the_part(root),
         }
+
+    def _said_of_the_part(self, root: str) -> dict[str, str]:
+        part = self._part
+        if part is None:
+            return {}
+        said = {"selection": part.reference, "selection_root": part.root}
+        if part.members is None and root != part.root:
+            said["remark"] = (
+                f"it is not known here which records {part.reference} has: "
+                "those that are missing and those that lie outside cannot be named"
+            )
+        return said
 
     def _note(self, number: int, row: Row) -> None:
         found = self._match(row.id)
@@ -136,12 +172,18 @@ class Comparison(Generic[R]):
         position, record = found
         if self._given[position]:
             raise repeated(row.id, number - 1, self._given[position] - 1)
+        if self._part is not None and not self._expects(position):
+            self._outside.note(row.id)
         self._given[position] = number
         self._order.append(position)
         leaf = self._committed.leaf(record, row)
         self._leaves += leaf
         if leaf != record.leaf:
             self._changed.note(row.id)
+
+    def _expects(self, position: int) -> bool:
+        """Whether the record at a position is known to be one that the copy should have."""
+        return self._part is None or (self._part.members is not None and position in self._part.members)
 
     def _match(self, record_id: str) -> tuple[int, R] | None:
         ahead = self._ahead
@@ -169,11 +211,19 @@ class Comparison(Generic[R]):
         kept = 0
         for position, record in enumerate(self._committed.all()):
             if not self._given[position]:
-                self._removed.note(record.id)
+                if self._expects(position):
+                    self._removed.note(record.id)
                 continue
             if self._order[kept] != position:
                 self._moved.note(record.id)
             kept += 1
+
+
+def agrees(report: Mapping[str, Any]) -> bool:
+    """Whether a report names no difference of a copy; of a selection's, whether it has that one's root besides."""
+    if any(report.get(kind) for kind in KINDS):
+        return False
+    return report.get("selection_root") in (None, report.get("copy_root"))
 
 
 def column_differences(committed: Reading, given: Reading) -> list[str]:

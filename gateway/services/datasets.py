@@ -5,7 +5,7 @@ Records and salts stay in the owner's record store. The ledger receives a root, 
 """
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -14,13 +14,26 @@ from chaincode.domain.errors import InvalidField, RecordNotFound
 from chaincode.domain.merkle import HASH
 from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import RecordProof
-from chaincode.domain.values import Blob, Command, Count, Digest, Name, Number, Purposes, dataset_version_ref
+from chaincode.domain.values import (
+    Blob,
+    Command,
+    Count,
+    Digest,
+    Name,
+    Number,
+    Purposes,
+    Ref,
+    dataset_version_ref,
+    selection_ref,
+)
 from gateway.services import bundles
 from gateway.services.catalogue import Catalogue
 from gateway.services.comparing import HeldRecords
-from gateway.services.copies import Comparison, column_differences
+from gateway.services.copies import KINDS, Comparison, Part, agrees, column_differences
 from gateway.services.drafting import Drafts, Upload, header_of
 from gateway.services.files import RecordFile, opened
+from gateway.services.members import Members
+from gateway.services.memberships import Memberships, SelectionNotHeld
 from gateway.services.numbering import UPLOADED
 from gateway.services.ports import Json, Reading, Records, RecordSet
 from gateway.services.progress import Progress
@@ -33,19 +46,28 @@ from gateway.services.trees import NotHeld, in_batches, leads_elsewhere, leaf_ha
 
 EVIDENCE_KIND = "record-evidence"
 EVIDENCE_SCHEMA = 1
-_NAMED: Final = ("columns", "changed", "added", "removed", "moved")
+_NAMED: Final = KINDS[:-1]
 
 
 class Datasets:
     """Commits, proves and compares the records of data set versions."""
 
     def __init__(
-        self, recorder: Recorder, catalogue: Catalogue, reader: Reader, records: Records, channel: str, drafts: Drafts
+        self,
+        recorder: Recorder,
+        catalogue: Catalogue,
+        reader: Reader,
+        records: Records,
+        memberships: Memberships,
+        *,
+        channel: str,
+        drafts: Drafts,
     ) -> None:
         self._recorder = recorder
         self._catalogue = catalogue
         self._reader = reader
         self._records = records
+        self._memberships = memberships
         self._channel = channel
         self._drafts = drafts
         self._trees = drafts.trees
@@ -128,11 +150,14 @@ class Datasets:
             "record": shown,
         }
 
-    def verify(self, dataset: str, number: str, upload: Upload | None) -> Json:
+    def verify(self, dataset: str, number: str, upload: Upload | None, selection: str | None = None) -> Json:
         """Compare a copy of the records with what the ledger commits to, and name the records that differ.
 
         A copy is read as the committed file was, unless the upload says otherwise. Without an upload the owner's own
         store is checked: every leaf is computed again from id, content and salt.
+
+        Args:
+            selection: the name of a selection from the version, whose records, and no others, the copy should have.
         """
         version = self._shown(dataset, number)
         root = str(version["record"]["root"])
@@ -151,14 +176,19 @@ class Datasets:
             report["fields"] = list(held.reading.fields)
         differences: Json = {kind: [] for kind in _NAMED}
         if upload is not None:
-            differences |= self._differences(held, upload)
-        clean = complete and not altered and not any(differences[kind] for kind in _NAMED)
+            part = None if selection is None else self._part(dataset, number, held, selection)
+            differences |= self._differences(held, upload, part)
+        clean = complete and not altered and agrees(differences)
         return {**report, "verified": clean, **differences}
 
-    def bundle(self, dataset: str, number: str) -> Iterator[bytes]:
+    def bundle(self, dataset: str, number: str, selections: Sequence[str] = ()) -> Iterator[bytes]:
         """What somebody who has a copy of a version needs to check it, piece by piece; see `bundles`.
 
-        Raises `NotHeld`, also where the records that are kept no longer lead to the root.
+        Args:
+            selections: the names of those whose records it is to tell from the others.
+
+        Raises `NotHeld`, also where the records that are kept no longer lead to the root, `SelectionNotHeld`, and
+        `InvalidField` where the members of so many selections have no room in it.
         """
         version = self._shown(dataset, number)
         root = str(version["record"]["root"])
@@ -166,7 +196,8 @@ class Datasets:
         altered, complete = self._check_store(root, version["record"], held)
         if altered or not complete:
             raise leads_elsewhere(held)
-        head = bundles.head_of(self._channel, version, held.reading)
+        members = {name: self._members(dataset, number, held, name) for name in selections}
+        head = bundles.head_of(self._channel, version, held.reading, members)
         return bundles.pieces(head, held.leaf_schema, self._records.all(root))
 
     def version(self, dataset: str, number: str, source: str = READ_MODEL) -> Json:
@@ -198,6 +229,24 @@ class Datasets:
             )
         return held
 
+    def _part(self, dataset: str, number: str, held: RecordSet, selection: str) -> Part:
+        """A selection, as a copy is compared with it."""
+        reference, record = self._selection(dataset, number, selection)
+        root = str(record["root"])
+        return Part(reference, root, self._memberships.find(held.root, root))
+
+    def _members(self, dataset: str, number: str, held: RecordSet, selection: str) -> Members:
+        reference, record = self._selection(dataset, number, selection)
+        members = self._memberships.find(held.root, str(record["root"]))
+        if members is None:
+            raise SelectionNotHeld.of(reference)
+        return members
+
+    def _selection(self, dataset: str, number: str, selection: str) -> tuple[Ref, Json]:
+        reference = selection_ref(Name(dataset), int(number), Name(selection))
+        found = self._catalogue.get("selection", reference, dataset=dataset, number=number, selection=selection)
+        return reference, found["record"]
+
     def _check_store(self, root: str, version: Json, held: RecordSet) -> tuple[list[str], bool]:
         """The records of the store that are not what was committed, and whether the rest is whole."""
         tree = Growing()
@@ -210,7 +259,7 @@ class Datasets:
         committed = "header" not in version or (held.reading is not None and _is_header(version, held.reading))
         return altered, tree.root().hex() == root and committed
 
-    def _differences(self, held: RecordSet, upload: Upload) -> Json:
+    def _differences(self, held: RecordSet, upload: Upload, part: Part | None) -> Json:
         reading = held.reading or Reading(upload.media_type, upload.id_field)
         delimiter = reading.delimiter if upload.media_type == CSV else None
         id_field = reading.id_field if upload.id_field is None else upload.id_field
@@ -223,7 +272,7 @@ class Datasets:
         try:
             if held.reading is not None:
                 columns = column_differences(reading, table(None).reading)
-            compared = Comparison(HeldRecords(self._records, held)).run(table(id_field).rows())
+            compared = Comparison(HeldRecords(self._records, held), part).run(table(id_field).rows())
             return {"columns": columns, **compared}
         except UnreadableRecords as exc:
             if not columns:

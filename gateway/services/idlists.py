@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 from gateway.services.drafting import Upload
 from gateway.services.files import opened
-from gateway.services.memberships import Members
+from gateway.services.members import Members
 from gateway.services.pieces import LONGEST_ID, fault_of_id
 from gateway.services.ports import Category, PortError, Reading, Records, RecordSet
 from gateway.services.progress import Progress

@@ -6,67 +6,27 @@ records and that of the selection; it is true whether the ledger ever holds the 
 keeping it and recording the selection leaves nothing that is wrong.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 from chaincode.domain.usage import InputRole
 from chaincode.domain.values import Iri, Ref
+from gateway.services.failures import Category, PortError
+from gateway.services.members import Members
 from gateway.services.tiles import Tile
 
-_PIECE: Final = 1_024
-"""Bytes whose members are counted at once."""
-_BITS: Final = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
 
+class SelectionNotHeld(PortError):
+    """Nobody here knows which records that selection has: its root was computed elsewhere."""
 
-@dataclass(frozen=True, slots=True)
-class Members:
-    """Positions in a version, from 0; position `p` is bit ``p % 8``, from the lowest, of byte ``p // 8``."""
-
-    bits: bytes
+    code = "selection-not-held"
+    category = Category.NOT_FOUND
 
     @classmethod
-    def of(cls, positions: Iterable[int], size: int) -> Self:
-        """These positions of a version with `size` records; `IndexError` for one that is not in it."""
-        bits = bytearray((size + 7) // 8)
-        for position in positions:
-            if not 0 <= position < size:
-                raise IndexError(position)
-            bits[position >> 3] |= 1 << (position & 7)
-        return cls(bytes(bits))
-
-    def __contains__(self, position: int) -> bool:
-        return 0 <= position < 8 * len(self.bits) and bool(self.bits[position >> 3] >> (position & 7) & 1)
-
-    def __len__(self) -> int:
-        return int.from_bytes(self.bits, "little").bit_count()
-
-    def __iter__(self) -> Iterator[int]:
-        """Ascending."""
-        for place, byte in enumerate(self.bits):
-            if byte:
-                start = place << 3
-                yield from (start + bit for bit in _BITS[byte])
-
-    def numbered(self, first: int, last: int) -> list[int]:
-        """The positions of the members from number `first` to before `last`, counted from 0."""
-        found: list[int] = []
-        number = 0
-        for at in range(0, len(self.bits), _PIECE):
-            piece = self.bits[at : at + _PIECE]
-            count = int.from_bytes(piece, "little").bit_count()
-            if number < last and number + count > first:
-                positions = ((place << 3) + bit for place, byte in enumerate(piece, at) for bit in _BITS[byte])
-                found += islice(positions, max(0, first - number), last - number)
-            number += count
-        return found
-
-    def before(self, position: int) -> int:
-        """How many members come before a position: of a member, its own place among them."""
-        whole, rest = position >> 3, position & 7
-        partial = (self.bits[whole] & ((1 << rest) - 1)).bit_count() if rest else 0
-        return int.from_bytes(self.bits[:whole], "little").bit_count() + partial
+    def of(cls, selection: Ref) -> Self:
+        """Of this selection."""
+        return cls(f"this gateway does not know which records {selection} has: its root was computed elsewhere")
 
 
 class Memberships(Protocol):

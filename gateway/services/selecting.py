@@ -22,7 +22,8 @@ from gateway.services.consenting import Consents
 from gateway.services.datasets import Datasets
 from gateway.services.drafting import Upload
 from gateway.services.idlists import listed
-from gateway.services.memberships import Members, Memberships
+from gateway.services.members import Members
+from gateway.services.memberships import Memberships, SelectionNotHeld
 from gateway.services.ports import Category, Failed, Json, PortError, Records, RecordSet
 from gateway.services.progress import Progress
 from gateway.services.recording import Recorder, command_from
@@ -37,13 +38,6 @@ _FUNCTION: Final = "selection:commit"
 _ATTEMPTS: Final = 5
 """How often one selection is made again because the consent map was changed meanwhile."""
 _WITHDRAWABLE: Final = frozenset(basis.value for basis in WITHDRAWABLE)
-
-
-class SelectionNotHeld(PortError):
-    """Nobody here knows which records that selection has: its root was computed elsewhere."""
-
-    code = "selection-not-held"
-    category = Category.NOT_FOUND
 
 
 class RecordNotSelected(PortError):
@@ -239,9 +233,7 @@ class Selections:
     def _members(self, records: str, selection: Json, reference: Ref) -> Members:
         members = self._memberships.find(records, str(selection["root"]))
         if members is None:
-            raise SelectionNotHeld(
-                f"this gateway does not know which records {reference} has: its root was computed elsewhere"
-            )
+            raise SelectionNotHeld.of(reference)
         return members
 
     def _path(self, records: str, selection: Json, members: Members, position: int) -> list[bytes]:

@@ -4,7 +4,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-from gateway.services.memberships import Members
+from gateway.services.members import Members
 from gateway.services.tiles import Tile
 from gateway.stores.database import Database
 

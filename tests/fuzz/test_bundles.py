@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ROWS = [(f"r{number}", b"r%d,benign" % number) for number in range(30)]
 COPY = b"\n".join([b"id,finding", *(content for _, content in ROWS[:20]), b"new,benign"])
-GENUINE = {schema: sample(ROWS, Reading(CSV, "id", ",", ("id", "finding")), schema) for schema in LeafSchema}
+_TABLE = Reading(CSV, "id", ",", ("id", "finding"))
+GENUINE = {schema: sample(ROWS, _TABLE, schema, {"training": range(18)}) for schema in LeafSchema}
 _ODD: tuple[Any, ...] = (None, True, 0, -1, 2**70, "", "x" * 3_000, "\u202e", [], {}, [[]], {"kind": "x"})
 
 
@@ -47,10 +48,10 @@ def _altered(chance: random.Random, content: bytes) -> bytes:
     return bytes(body + seal)
 
 
-def _report(path: Path, genuine: Sample) -> CopyComparison | None:
+def _report(path: Path, genuine: Sample, selection: Any) -> CopyComparison | None:
     """What the bundle says of the copy; None where it is refused."""
     try:
-        return verify_copy(COPY, path, version=genuine.version, media_type=CSV)
+        return verify_copy(COPY, path, version=genuine.version, selection=selection, media_type=CSV)
     except InvalidBundle as exc:
         refusal = str(exc)
     except UnreadableRecords:
@@ -66,10 +67,14 @@ def test_a_bundle_is_refused_or_says_what_the_genuine_one_says(fuzzing: Fuzzing,
     for chance in fuzzing.rounds("bundles"):
         genuine = GENUINE[chance.choice(list(LeafSchema))]
         path.write_bytes(_altered(chance, genuine.content))
-        report = _report(path, genuine)
+        selection = genuine.selections["training"] if chance.random() < 0.5 else None
+        report = _report(path, genuine, selection)
         if report is None:
             continue
         assert report["verified"] is False
+        if selection is not None:
+            assert report.get("outside") in (None, ["r18", "r19"], [])  # unknown, as it is, or read by other ids
+            continue
         if report["counts"]["removed"] == 10:  # the ids were taken from their column
             assert (report["changed"], report["added"]) == ([], ["new"])
             assert report["removed"] == [record_id for record_id, _ in ROWS[20:]]
@@ -78,4 +83,8 @@ def test_a_bundle_is_refused_or_says_what_the_genuine_one_says(fuzzing: Fuzzing,
 def test_the_genuine_one_is_read(tmp_path: Path) -> None:
     for genuine in GENUINE.values():
         report = verify_copy(COPY, genuine.write(tmp_path / "a.bundle"), version=genuine.version)
+        part = verify_copy(
+            COPY, tmp_path / "a.bundle", version=genuine.version, selection=genuine.selections["training"]
+        )
+        assert (part["outside"], part["removed"], part["added"]) == (["r18", "r19"], [], ["new"])
         assert (report["added"], report["counts"]["removed"]) == (["new"], 10)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles of small versions, written by the gateway's own writer over the law's own leaves."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from chaincode.domain import merkle
 from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.tabular import header_digest
 from gateway.services import bundles
+from gateway.services.members import Members
 from gateway.services.ports import Reading, StoredRecord
 
 SAID = [(0, 0), (2, 3), (3, 2**64 - 1)]
@@ -24,6 +25,8 @@ class Sample:
 
     version: dict[str, Any]
     content: bytes
+    selections: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """The ledger's answers for the selections that the bundle is for, by their names."""
 
     def write(self, path: Path) -> Path:
         """The bundle as a file."""
@@ -35,9 +38,15 @@ def sample(
     records: Sequence[tuple[str, bytes]],
     reading: Reading | None = None,
     schema: LeafSchema = LeafSchema.RECORD_V1,
+    selected: Mapping[str, Sequence[int]] | None = None,
     **more: Any,
 ) -> Sample:
-    """The bundle of a version with these ids and contents; `more` are members of the version's record."""
+    """The bundle of a version with these ids and contents.
+
+    Args:
+        selected: the positions of the records that selections have, by the names of these.
+        more: members of the version's record.
+    """
     stored = [_stored(number, *record, schema) for number, record in enumerate(records)]
     record = {
         "kind": "dataset-version",
@@ -56,8 +65,26 @@ def sample(
     if reading is not None and reading.delimiter is not None:
         record = {"header": str(header_digest(reading.fields, reading.delimiter)), **record}
     version = {"record": record, "transaction": {"id": "5f" * 32, "block": 7, "at": "2026-01-01T00:00:00.000Z"}}
-    head = bundles.head_of("pedigree", version, reading)
-    return Sample(version, b"".join(bundles.pieces(head, schema, iter(stored))))
+    parts = {name: Members.of(positions, len(stored)) for name, positions in (selected or {}).items()}
+    head = bundles.head_of("pedigree", version, reading, parts)
+    selections = {name: _selection(record, name, [stored[at].leaf for at in parts[name]]) for name in parts}
+    return Sample(version, b"".join(bundles.pieces(head, schema, iter(stored))), selections)
+
+
+def _selection(version: Mapping[str, Any], name: str, leaves: Sequence[bytes]) -> dict[str, Any]:
+    """The ledger's answer for a selection."""
+    record = {
+        "kind": "selection",
+        "schema": 1,
+        "dataset": version["dataset"],
+        "number": version["number"],
+        "selection": name,
+        "owner": version["owner"],
+        "committed_at": version["committed_at"],
+        "root": merkle.root_of_hashes(b"".join(leaves)).hex(),
+        "size": len(leaves),
+    }
+    return {"record": record, "transaction": {"id": "6f" * 32, "block": 8, "at": "2026-01-01T00:00:00.000Z"}}
 
 
 def _stored(number: int, record_id: str, content: bytes, schema: LeafSchema) -> StoredRecord:

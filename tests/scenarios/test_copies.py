@@ -123,6 +123,25 @@ def test_training_reads_what_was_selected_or_says_that_it_did_not(
     assert _used(lab, version, copy, bundle)["found"] == "differs"
 
 
+@pytest.mark.story("F1", "A trainer names what it read outside of a selection, without the owner")
+def test_what_lies_outside_a_selection_is_named(clients: dict[str, Pedigree], dataset: str, tmp_path: Path) -> None:
+    hospital, lab = clients["hospital"], clients["lab"]
+    hospital.commit_records(dataset, csv(ROWS), id_field="id")
+    chosen = hospital.select_records(dataset, 1, "training", [f"p{number}" for number in range(0, 6_000, 2)])
+    bundle = hospital.save_bundle(dataset, 1, tmp_path / "version.bundle", selections=["training"])
+    lab.at_least(chosen.height)
+    (copy := tmp_path / "training.csv").write_bytes(csv(ROWS[::2]))
+    selection = f"selection:{dataset}:1:training"
+    assert lab.verify_copy(copy, bundle, selection="training")["verified"] is True
+    assert _used(lab, selection, copy, bundle) == {"root": chosen.record["root"], "found": "verified"}
+    copy.write_bytes(csv([*ROWS[:2], *ROWS[4::2]]))
+    report = lab.verify_copy(copy, bundle, selection="training")
+    assert (report["verified"], report["outside"], report["removed"]) == (False, ["p1"], ["p2"])
+    owner = hospital.verify_dataset(dataset, 1, copy, selection="training")
+    assert report == {name: owner[name] for name in report}
+    assert _used(lab, selection, copy, bundle)["found"] == "differs"
+
+
 def _used(lab: Pedigree, reference: str, copy: Path, bundle: Path | None) -> dict[str, Any]:
     """What a run says that it found, on the ledger."""
     with lab.run(model="screening", code="5f" * 32) as run:

@@ -8,7 +8,7 @@ import os
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from typing import BinaryIO, Final
@@ -75,6 +75,15 @@ class BundledRecords:
     def root(self) -> str:
         """The root over all of them, in hex."""
         return merkle.root_of_hashes(self._leaves).hex()
+
+    def root_of(self, positions: Iterable[int]) -> str | None:
+        """The root over the records at these positions, in hex; None where there is no record at one of them."""
+        leaves = bytearray()
+        for position in positions:
+            if position >= self.size:
+                return None
+            leaves += self._leaves[position * _HASH : (position + 1) * _HASH]
+        return merkle.root_of_hashes(bytes(leaves)).hex()
 
     def load(self, source: "Source", size: int, watch: Watch) -> None:
         """Read the blocks from where the source stands to the end of the file; `size` records are expected."""

@@ -3,7 +3,8 @@
 
 Strangers write such files. A bundle is read within bounds and believed in nothing: every leaf is computed from it, and
 only where they lead to the root that the ledger has for the version is anything in it used. Then each record's id, salt
-and digest are those that were committed to. `docs/records.md` in the repository has the layout.
+and digest are those that were committed to. Which records a selection has is used where their leaves lead to its root.
+`docs/records.md` in the repository has the layout.
 """
 
 import os
@@ -15,11 +16,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from pedigree.bundled import LEAVES, BundledRecords, Source, Watch
+from pedigree.copies import Part
 from pedigree.errors import InvalidBundle, InvalidEvidence
 from pedigree.evidence import LARGEST_FILE, Columns, parse_evidence
 from pedigree.fields import Fields, escaped
 from pedigree.folders import identity_of
 from pedigree.given import given_record
+from pedigree.members import Members
 from pedigree.recordfiles import Reading
 
 KIND: Final = "version-bundle"
@@ -41,6 +44,8 @@ class BundleHead:
     """Whether the ids of the records are `1`, `2`, …"""
     reading: Reading | None
     """How the committed file was read; None where the bundle does not say."""
+    selections: Mapping[str, bytes]
+    """By the names of selections from the version, which records they have; see `Members.bits`."""
 
     @property
     def reference(self) -> str:
@@ -63,6 +68,7 @@ class BundleHead:
             version=version.value,
             numbered=whole.value["numbered"],
             reading=_reading(Fields(whole.value["reading"], "/reading", None)) if whole.has("reading") else None,
+            selections=_selections(whole.value["selections"]) if whole.has("selections") else {},
         )
 
 
@@ -75,6 +81,13 @@ def _reading(said: Fields) -> Reading:
         said.matching("delimiter", "[,;\t|]", "one of , ; tab |") if said.has("delimiter") else None,
         said.texts("fields", LARGEST_HEAD, lambda _: True) if said.has("fields") else (),
     )
+
+
+def _selections(said: Any) -> dict[str, bytes]:
+    if not isinstance(said, dict):
+        raise InvalidEvidence("the field /selections must be an object")
+    fields = Fields(said, "/selections", None)
+    return {name: fields.blob(name) for name in said}
 
 
 class Bundle:
@@ -136,6 +149,30 @@ class Bundle:
         if header is not None and self._header() not in (None, header):
             raise InvalidBundle(f"{self.path}: it names other columns than the version commits to")
         return records
+
+    def part(self, records: BundledRecords, selection: Mapping[str, Any]) -> Part:
+        """A selection from the version, with its members where the bundle says them and they lead to its root.
+
+        Args:
+            records: what `check` answered.
+            selection: the ledger's answer for the selection (`Pedigree.selection`), or the record in it.
+        """
+        recorded = given_record(selection, "selection", "selection", "selection")
+        name, root = str(recorded.get("selection")), str(recorded.get("root"))
+        reference = f"selection:{recorded.get('dataset')}:{recorded.get('number')}:{name}"
+        if reference != f"selection:{self.head.dataset}:{self.head.number}:{name}":
+            raise InvalidBundle(
+                f"{self.path} is of {escaped(self.head.reference)}, which {escaped(reference)} is not of"
+            )
+        bits = self.head.selections.get(name)
+        if bits is None:
+            return Part(reference, root, None)
+        members = Members(bits)
+        if len(bits) != (records.size + 7) // 8 or records.root_of(members) != root:
+            raise InvalidBundle(
+                f"{self.path}: the records that it says {escaped(reference)} has do not lead to that one's root"
+            )
+        return Part(reference, root, members)
 
     def refuse_change(self) -> None:
         """Raise `InvalidBundle` where the file is not the one that was opened, or was written to since."""

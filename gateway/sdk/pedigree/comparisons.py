@@ -31,6 +31,14 @@ class CopyComparison(TypedDict):
     added: Sequence[str]
     removed: Sequence[str]
     moved: Sequence[str]
+    outside: NotRequired[Sequence[str]]
+    """Beside a selection: records of the version that the copy has, and the selection does not."""
+    selection: NotRequired[str]
+    """The selection that the copy was compared with."""
+    selection_root: NotRequired[str]
+    """That of the selection; the copy's, where it agrees."""
+    remark: NotRequired[str]
+    """What could not be named, and why."""
     counts: NotRequired[Mapping[str, int]]
     """How many differ in each way, where not all are named."""
     copy_root: NotRequired[str]

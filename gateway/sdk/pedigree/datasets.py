@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 from pedigree.bundles import Bundle
 from pedigree.calls import refuse_difference, segment
@@ -118,6 +119,7 @@ class DatasetCalls(Operations):
         number: int,
         source: Path | str | bytes | None = None,
         *,
+        selection: str | None = None,
         media_type: str | None = None,
         id_field: str | None = None,
         delimiter: str | None = None,
@@ -128,38 +130,55 @@ class DatasetCalls(Operations):
 
         A copy is read as the committed file was; `id_field` and `delimiter` are for one that is written otherwise. The
         report says `verified`, and names the `columns` that differ and the records that were `changed`, `added`,
-        `removed` or `moved`. With `check` a difference is raised as `Disagreement`.
+        `removed` or `moved`. With the name of a `selection` the copy should have its records and no others: those of
+        the version that it has besides are `outside`. With `check` a difference is raised as `Disagreement`.
         """
         upload = None if source is None else Upload.of(source, media_type, progress)
-        options = {"id_field": id_field, "delimiter": delimiter}
+        options = {"id_field": id_field, "delimiter": delimiter, "selection": selection}
         query = {name: value for name, value in options.items() if value is not None}
         path = f"/v1/datasets/{segment(dataset)}/versions/{number}/verify"
         report: DatasetComparison = self._send(path, upload, query)
         if check:
-            refuse_difference(report, f"dataset-version:{dataset}:{number}")
+            refuse_difference(report, report.get("selection", f"dataset-version:{dataset}:{number}"))
         return report
 
     def save_bundle(
-        self, dataset: str, number: int, path: Path | str, *, progress: Callable[[Progress], None] | None = None
+        self,
+        dataset: str,
+        number: int,
+        path: Path | str,
+        *,
+        selections: Sequence[str] = (),
+        progress: Callable[[Progress], None] | None = None,
     ) -> Path:
         """Write what checks a copy of a version without its owner to a file; only its owner's gateway has it.
 
         The file holds the salts and ids of all records and no content. It is as confidential as the records: give it to
         those who may have a copy. It is there when all of it came, was compared with the ledger and is on the disk;
         what was at `path` before is replaced then.
+
+        Args:
+            selections: the names of selections from the version: a copy can be compared with each of them then, and
+                what lies outside is named.
         """
         watcher = progress or (lambda _: None)
         version = self.dataset_version(dataset, number)
+        parts = [self.selection(dataset, number, name) for name in selections]
+        query = f"?{urlencode({'selections': ','.join(selections)})}" if selections else ""
         path = Path(path)
         with replacing(path) as file:
             self._transport.fetch(
-                f"/v1/datasets/{segment(dataset)}/versions/{number}/bundle",
+                f"/v1/datasets/{segment(dataset)}/versions/{number}/bundle{query}",
                 file,
                 lambda done: watcher(Progress("receiving", done)),
             )
             file.flush()
             with Bundle(str(file.name)) as bundle:
-                bundle.check(version, lambda done, records: watcher(Progress("checking", done, bundle.size, records)))
+                records = bundle.check(
+                    version, lambda done, read: watcher(Progress("checking", done, bundle.size, read))
+                )
+                for part in parts:
+                    bundle.part(records, part)
         return path
 
     def verify_copy(
@@ -167,6 +186,7 @@ class DatasetCalls(Operations):
         source: Path | str | bytes,
         bundle: Path | str,
         *,
+        selection: str | None = None,
         media_type: str | None = None,
         id_field: str | None = None,
         delimiter: str | None = None,
@@ -175,13 +195,15 @@ class DatasetCalls(Operations):
     ) -> CopyComparison:
         """Compare a copy of the version that a bundle names with the ledger, by that bundle and without the owner.
 
-        This gateway says what the ledger has; see `pedigree.verify_copy`.
+        This gateway says what the ledger has, of the version and of a `selection` from it that is named; see
+        `pedigree.verify_copy`.
         """
         with Bundle(bundle) as opened:
-            version = self.dataset_version(opened.head.dataset, opened.head.number)
+            dataset, number = opened.head.dataset, opened.head.number
             return verify_copy(
-                source, opened, version=version, media_type=media_type, id_field=id_field, delimiter=delimiter,
-                progress=progress, check=check,
+                source, opened, version=self.dataset_version(dataset, number),
+                selection=None if selection is None else self.selection(dataset, number, selection),
+                media_type=media_type, id_field=id_field, delimiter=delimiter, progress=progress, check=check,
             )  # fmt: skip
 
     def verify_record(

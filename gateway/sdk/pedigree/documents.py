@@ -598,12 +598,19 @@ class DatasetComparison(TypedDict):
     unreadable: NotRequired[str]
     """Why the records could not be compared under other columns."""
     counts: NotRequired["DifferenceCounts"]
+    selection: NotRequired[str]
+    """The selection that the copy was compared with."""
+    selection_root: NotRequired[str]
+    """That of the selection; the copy's, where it agrees."""
+    remark: NotRequired[str]
+    """What could not be named, and why."""
     fields: NotRequired[Sequence[str]]
     columns: Sequence[str]
     changed: Sequence[str]
     added: Sequence[str]
     removed: Sequence[str]
     moved: Sequence[str]
+    outside: NotRequired[Sequence[str]]
     altered_in_store: NotRequired[Sequence[str]]
 
 
@@ -707,6 +714,7 @@ class DifferenceCounts(TypedDict):
     added: int
     removed: int
     moved: int
+    outside: NotRequired[int]
 
 
 class DigestClaimFields(TypedDict):

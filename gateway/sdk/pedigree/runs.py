@@ -153,8 +153,9 @@ class Run:
 
         With a bundle from the owner it is compared here, with what this gateway says of the ledger; without one by this
         gateway, if the records are its organisation's. Where neither can, the run says `unverified`. A copy that
-        differs is noted with its own root, and may be used all the same: the answer says what differs. When the block
-        ends, what was changed after it was compared is noted as `unverified`, and warned of.
+        differs is noted with its own root, and may be used all the same: the answer says what differs, and which
+        records of the version lie `outside` a selection (where the bundle was made with it, or the gateway is the
+        owner's). When the block ends, what was changed after it was compared is noted as `unverified`, and warned of.
 
         Args:
             reference: such as `dataset-version:wdbc:1` or `selection:wdbc:1:training`, whose records are those of its

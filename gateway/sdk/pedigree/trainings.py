@@ -185,21 +185,24 @@ class RunCalls(DatasetCalls):
         name, number = version_of(version, "dataset-version")
         entry = self.dataset_version(name, number)
         recorded = entry["record"]["root"]
+        part = None
         if selection is None:
             self._refuse_whole(name, number)
         else:
-            recorded = self.selection(name, number, selection.rpartition(":")[2])["record"]["root"]
+            part = self.selection(name, number, selection.rpartition(":")[2])
+            recorded = part["record"]["root"]
         report: CopyComparison | DatasetComparison | None
         if bundle is not None:
             report = verify_copy(
-                path, bundle, version=entry, media_type=media_type, id_field=id_field, delimiter=delimiter,
-                progress=progress,
+                path, bundle, version=entry, selection=part, media_type=media_type, id_field=id_field,
+                delimiter=delimiter, progress=progress,
             )  # fmt: skip
         else:
             try:
                 report = self.verify_dataset(
-                    name, number, path, media_type=media_type, id_field=id_field, delimiter=delimiter, progress=progress
-                )
+                    name, number, path, selection=None if part is None else part["record"]["selection"],
+                    media_type=media_type, id_field=id_field, delimiter=delimiter, progress=progress,
+                )  # fmt: skip
             except NotFound as exc:
                 if exc.code != "records-not-held":
                     raise

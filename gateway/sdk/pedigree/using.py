@@ -3,16 +3,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pedigree.copies import agrees
 from pedigree.errors import Disagreement, InvalidInput
 from pedigree.folders import identity_of, list_files
 
 if TYPE_CHECKING:
     from pedigree.comparisons import CopyComparison
     from pedigree.documents import DatasetComparison, Found
-
-_RECORDS: Final = ("changed", "added", "removed", "moved")
 
 Snapshot = tuple[tuple[object, ...], ...]
 """What tells the files at a path from others, and from themselves before they were written to."""
@@ -31,12 +30,23 @@ class Used:
     recorded: str
     """The root of the version or of the selection, as the ledger has it."""
     report: "CopyComparison | DatasetComparison | None" = None
-    """What differs, beside the whole version; None where nothing was compared."""
+    """What differs, beside the version or the selection; None where nothing was compared."""
 
     @property
     def columns(self) -> list[str]:
         """How the columns of the copy differ from those of the version, a sentence each."""
         return [] if self.report is None else [*self.report["columns"]]
+
+    @property
+    def outside(self) -> list[str]:
+        """The ids of records of the version in the copy that the selection does not have, 10,000 of them at most."""
+        return [] if self.report is None else [*self.report.get("outside", ())]
+
+    @property
+    def count_outside(self) -> int | None:
+        """How many there are of these; None where that is not known, or the whole version was to be read."""
+        counts = None if self.report is None else self.report.get("counts")
+        return None if counts is None else counts.get("outside")
 
 
 def judged(path: Path, report: "CopyComparison | DatasetComparison | None", recorded: str, *, selected: bool) -> Used:
@@ -54,16 +64,10 @@ def judged(path: Path, report: "CopyComparison | DatasetComparison | None", reco
     if root is None:
         reason = report.get("unreadable", "the gateway does not say which root it has")
         raise Disagreement(f"{path} cannot be compared: {reason}", report=report)
-    same = root == recorded if selected else not any(report[kind] for kind in _RECORDS)
-    if not same or report["columns"]:
+    if not agrees(report) or (selected and root != recorded):
         return Used(path, "differs", root, recorded, report)
     # Nothing of the copy differs, so what does is the owner's own store, and that shows nothing then.
-    store = report["verified"] or (selected and not _is_damaged(report))
-    return Used(path, "verified" if store else "unverified", root, recorded, report)
-
-
-def _is_damaged(report: "CopyComparison | DatasetComparison") -> bool:
-    return bool(report.get("altered_in_store")) or report.get("store_complete") is False
+    return Used(path, "verified" if report["verified"] else "unverified", root, recorded, report)
 
 
 def snapshot(path: Path) -> Snapshot:

@@ -12,7 +12,7 @@ from pedigree.bundled import BundledRecords
 from pedigree.bundles import Bundle
 from pedigree.calls import refuse_difference
 from pedigree.comparisons import CopyComparison
-from pedigree.copies import Comparison, column_differences
+from pedigree.copies import KINDS, Comparison, Part, agrees, column_differences
 from pedigree.errors import InvalidInput
 from pedigree.evidence import Columns
 from pedigree.folders import identity_of
@@ -22,7 +22,7 @@ from pedigree.recordfiles import Reading, UnreadableRecords
 from pedigree.tables import CSV, Row, Table, delimiter_of
 from pedigree.uploads import Progress, Upload
 
-_DIFFERENCES: Final = ("columns", "changed", "added", "removed", "moved")
+_DIFFERENCES: Final = KINDS[:-1]
 _OFTEN: Final = 4_096
 """Records after which the progress is said again."""
 
@@ -32,6 +32,7 @@ def verify_copy(
     bundle: Path | str | Bundle,
     *,
     version: Mapping[str, Any],
+    selection: Mapping[str, Any] | None = None,
     media_type: str | None = None,
     id_field: str | None = None,
     delimiter: str | None = None,
@@ -44,10 +45,15 @@ def verify_copy(
     otherwise. The report names the `columns` that differ and the records that were `changed`, `added`, `removed` or
     `moved`, up to 10,000 of each. With `check` a difference is raised as `Disagreement`.
 
+    With a `selection` the copy should have its records and no others: those of the version that it has besides are
+    `outside`. Which records a selection has is in a bundle that was asked for it; with another one the roots are
+    compared, and a `remark` says what cannot be named.
+
     Args:
         source: the file's path, or its bytes; or a folder, each of whose files is a record: path and SHA-256.
         bundle: what `Pedigree.save_bundle` has written.
         version: the ledger's answer for the version (`Pedigree.dataset_version`), which is trusted; the bundle is not.
+        selection: the ledger's answer for a selection from it (`Pedigree.selection`), which is trusted too.
         media_type: `text/csv`, `application/jsonl` or `application/vnd.apache.parquet` (which needs pyarrow); by
             default, what the file's name says, and of bytes what the bundle says.
 
@@ -57,8 +63,8 @@ def verify_copy(
     if not isinstance(bundle, Bundle):
         with Bundle(bundle) as opened:
             return verify_copy(
-                source, opened, version=version, media_type=media_type, id_field=id_field, delimiter=delimiter,
-                progress=progress, check=check,
+                source, opened, version=version, selection=selection, media_type=media_type, id_field=id_field,
+                delimiter=delimiter, progress=progress, check=check,
             )  # fmt: skip
     reading = bundle.head.reading
     if media_type is None and isinstance(source, bytes) and reading is not None:
@@ -66,9 +72,10 @@ def verify_copy(
     watcher = progress or (lambda _: None)
     upload = Upload.of(source, media_type, watcher)
     records = bundle.check(version, lambda done, read: watcher(Progress("checking", done, bundle.size, read)))
+    part = None if selection is None else bundle.part(records, selection)
     copy = _Copy(upload, reading or Reading(upload.media_type), id_field, delimiter, watcher)
     differences = {kind: [] for kind in _DIFFERENCES} | copy.differences(
-        records, given_record(version, "dataset-version", "data set version").get("header")
+        records, given_record(version, "dataset-version", "data set version").get("header"), part
     )
     bundle.refuse_change()
     report = cast(
@@ -78,12 +85,12 @@ def verify_copy(
             "number": bundle.head.number,
             "root": records.root,
             "size": records.size,
-            "verified": not any(differences[kind] for kind in _DIFFERENCES),
+            "verified": agrees(differences),
             **differences,
         },
     )
     if check:
-        refuse_difference(report, bundle.head.reference)
+        refuse_difference(report, bundle.head.reference if part is None else part.reference)
     return report
 
 
@@ -104,7 +111,7 @@ class _Copy:
         self._delimiter = delimiter_of(delimiter) or (committed.delimiter if upload.media_type == CSV else None)
         self._watcher = watcher
 
-    def differences(self, records: BundledRecords, header: str | None) -> dict[str, Any]:
+    def differences(self, records: BundledRecords, header: str | None, part: Part | None) -> dict[str, Any]:
         """What differs, as `Comparison` says it, and the columns.
 
         Args:
@@ -116,7 +123,7 @@ class _Copy:
                 if header is not None:
                     columns = self._columns(self._table(content, None).reading, header)
                 rows = self._watched(self._table(content, self._id_field))
-                return {"columns": columns, **Comparison(records).run(rows)}
+                return {"columns": columns, **Comparison(records, part).run(rows)}
             except UnreadableRecords as exc:
                 if not columns:
                     raise

@@ -26,7 +26,12 @@ class Gateway:
     """Answers a version and its bundle."""
 
     def __init__(self, made: Sample) -> None:
-        self.answers = {VERSION: json.dumps(made.version).encode(), f"{VERSION}/bundle": made.content}
+        self.answers = {
+            VERSION: json.dumps(made.version).encode(),
+            f"{VERSION}/bundle": made.content,
+            f"{VERSION}/bundle?selections=training": made.content,
+            f"{VERSION}/selections/training": json.dumps(made.selections["training"]).encode(),
+        }
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,7 +55,7 @@ class Gateway:
 
 @pytest.fixture
 def made() -> Sample:
-    return sample(ROWS, Reading(CSV, "id", ",", ("id", "age")))
+    return sample(ROWS, Reading(CSV, "id", ",", ("id", "age")), selected={"training": range(4)})
 
 
 @pytest.fixture
@@ -116,6 +121,41 @@ def test_with_the_ledgers_answer_no_gateway_is_asked(made: Sample, tmp_path: Pat
     assert CliRunner().invoke(main, whole).exit_code == 2
 
 
+def test_a_copy_of_a_selection_is_compared_here(gateway: Gateway, made: Sample, tmp_path: Path) -> None:
+    path, whole = tmp_path / "a.bundle", (tmp_path / "copy.csv")
+    assert gateway.run("dataset", "bundle", "wdbc", "3", "--selection", "training", "-o", str(path)).exit_code == 0
+    whole.write_bytes(COPY)
+    ended = gateway.run("dataset", "verify", str(whole), "--bundle", str(path), "--selection", "training")
+    root = made.selections["training"]["record"]["root"]
+    assert (ended.exit_code, ended.stdout.splitlines()) == (
+        1,
+        [f"beside selection:wdbc:3:training, root {root}", *(f"outside: p{n}" for n in range(4, 10)), "NOT verified"],
+    )
+    whole.write_bytes(COPY[: COPY.index(b"\np4")])
+    ended = gateway.run("dataset", "verify", str(whole), "--bundle", str(path), "--selection", "training")
+    assert (ended.exit_code, ended.stdout.splitlines()[-1]) == (0, "verified")
+    files = []
+    for name, answer in (("version", made.version), ("selection", made.selections["training"])):
+        (file := tmp_path / f"{name}.json").write_text(json.dumps(answer))
+        files += ["--ledger", str(file)]
+    offline = ["dataset", "verify", str(whole), "--bundle", str(path)]
+    for given, code in (
+        ([*files, "--selection", "training"], 0),
+        ([*files[2:], *files[:2], "--selection", "training"], 0),
+        ([*files, "--selection", "other"], 2),
+        (files, 2),
+        ([*files[:2], "--selection", "training"], 2),
+        ([*files[2:], "--selection", "training"], 2),
+        ([*files[:2], *files[:2]], 2),
+    ):
+        ended = CliRunner().invoke(main, [*offline, *given])
+        assert (ended.exit_code, bool(ended.stderr)) == (code, code == 2)
+    without = sample(ROWS, Reading(CSV, "id", ",", ("id", "age"))).write(tmp_path / "b.bundle")
+    whole.write_bytes(COPY)
+    ended = gateway.run("dataset", "verify", str(whole), "--bundle", str(without), "--selection", "training")
+    assert (ended.exit_code, ended.stdout.splitlines()[1].startswith("not named: it is not known here")) == (1, True)
+
+
 def test_what_is_named_too_much_or_too_little_is_said(made: Sample, tmp_path: Path) -> None:
     bundle = made.write(tmp_path / "a.bundle")
     (copy := tmp_path / "copy.csv").write_bytes(COPY)
@@ -127,6 +167,7 @@ def test_what_is_named_too_much_or_too_little_is_said(made: Sample, tmp_path: Pa
         (["wdbc", "3", str(copy), "--bundle", str(bundle)], "with --bundle name the FILE alone"),
         ([str(tmp_path / "none"), "--bundle", str(bundle)], "does not exist"),
         (["wdbc", "3", "--ledger", str(copy)], "--ledger is of use with --bundle"),
+        (["wdbc", "3", "--selection", "training"], "--selection is for a copy"),
     ):
         ended = CliRunner().invoke(main, ["dataset", "verify", *arguments, *given])
         assert (ended.exit_code, reason in ended.stderr) == (2, True), ended.stderr

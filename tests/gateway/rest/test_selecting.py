@@ -2,6 +2,7 @@
 """Selections over HTTP: chosen by a list, a purpose or a split, and proven."""
 
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ import pytest
 import recordkeys
 
 from gateway.services.ports import Json, LedgerWrite
-from pedigree import verify_record
+from pedigree import verify_copy, verify_record
 
 CSV = b"id,x\n" + b"".join(b"r%d,%d\n" % (number, number) for number in range(20))
 PLACE = "/v1/datasets/visits/versions/1/selections"
@@ -148,3 +149,36 @@ def test_selections_are_listed_by_their_role_and_their_purpose(held: Any) -> Non
         for query in ("role=training", "purpose=research"):
             answer = held.get(f"{place}?{query}")
             assert (answer.status_code, answer.json["code"]) == (400, "invalid-parameter")
+
+
+def test_a_copy_of_a_selection_is_compared_by_its_owner_and_by_a_bundle(held: Any, tmp_path: Path) -> None:
+    version, rows = PLACE.removesuffix("/selections"), CSV.split(b"\n")[1:-1]
+    ids = "".join(f"r{number}\n" for number in range(0, 20, 2)).encode()
+    assert held.post(f"{PLACE}?selection=even", ids, Content_Type="text/plain").status_code == 201
+    answered = held.get(f"{version}/bundle?selections=even", role="recorder")
+    assert answered.status_code == 200, answered.json
+    (bundle := tmp_path / "a.bundle").write_bytes(answered.data)
+    answers = {"version": held.get(version).json, "selection": held.get(f"{PLACE}/even").json}
+    for copy in (rows[::2], [*rows[:5], b"r6,7", *rows[8::2], b"new,1"]):
+        content = b"\n".join([b"id,x", *copy])
+        owner = held.post(f"{version}/verify?selection=even", content, key=None, Content_Type="text/csv").json
+        report: Any = verify_copy(content, bundle, **answers)
+        assert report == {name: owner[name] for name in report}
+        assert report["verified"] is (copy == rows[::2])
+    assert (report["outside"], report["changed"], report["added"]) == (["r1", "r3"], ["r6"], ["new"])
+    assert (report["removed"], report["selection"]) == ([], "selection:visits:1:even")
+
+
+def test_what_is_asked_of_a_selection_that_is_not_there_or_not_known_is_said(held: Any) -> None:
+    version = PLACE.removesuffix("/selections")
+    assert held.get(f"{version}/bundle?selections=none", role="recorder").json["code"] == "not-found"
+    missing = held.post(f"{version}/verify?selection=none", CSV, key=None, Content_Type="text/csv")
+    assert missing.json["code"] == "not-found"
+    refused = held.post(f"{version}/verify?selection=none", key=None)
+    assert (refused.status_code, refused.json["code"]) == (400, "invalid-parameter")
+    said = {"selection": "given", "root": "5f" * 32, "size": 1, "left_out": [{"reason": "other", "count": 19}]}
+    assert held.post(PLACE, said).status_code == 201
+    assert held.get(f"{version}/bundle?selections=given", role="recorder").json["code"] == "selection-not-held"
+    owner = held.post(f"{version}/verify?selection=given", CSV, key=None, Content_Type="text/csv").json
+    assert (owner["verified"], "outside" in owner, owner["removed"]) == (False, False, [])
+    assert "cannot be named" in owner["remark"]

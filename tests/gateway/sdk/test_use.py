@@ -34,6 +34,7 @@ class Gateway:
         self.made = made
         self.part = part
         self.basis = "public-task"
+        self.asked: Any = None
         self.report: Any = None
         self.runs: list[Any] = []
 
@@ -44,8 +45,9 @@ class Gateway:
             case "GET", path if path == PATH:
                 return httpx.Response(200, json=self.made.version)
             case "GET", path if path == f"{PATH}/selections/training":
-                return httpx.Response(200, json={"record": {"root": self.part}, "transaction": {}})
+                return httpx.Response(200, json={"record": self.selected, "transaction": {}})
             case "POST", path if path == f"{PATH}/verify":
+                self.asked = dict(request.url.params)
                 return self.compared()
             case "POST", "/v1/runs":
                 fields = json.loads(request.content)
@@ -54,6 +56,10 @@ class Gateway:
                 done = {"record": fields, "event": {}, "transaction": {"id": "ab" * 32, "block": 6}}
                 return httpx.Response(201, json=done)
         return httpx.Response(404, json={"code": "not-found", "detail": "None.", "retryable": False})
+
+    @property
+    def selected(self) -> Any:
+        return {"kind": "selection", "dataset": "wdbc", "number": 3, "selection": "training", "root": self.part}
 
     def compared(self) -> httpx.Response:
         if self.report is None:
@@ -151,14 +157,43 @@ def test_a_selection_is_compared_by_the_bundle_of_its_version(
         assert entry["root"] != gateway.part
 
 
+def test_what_was_read_outside_of_a_selection_is_named(
+    train: Any, gateway: Gateway, copy: Path, bundle: Path, tmp_path: Path
+) -> None:
+    used: list[Any] = []
+
+    def read(bundle: Path | None) -> Any:
+        (entry,) = train(lambda run: used.append(run.use(SELECTION, copy, bundle=bundle)))
+        return entry["found"]
+
+    copy.write_bytes(csv([*ROWS[:3], *ROWS[6:8]]))
+    assert read(bundle) == "differs"
+    assert (used[-1].outside, used[-1].count_outside) == ([], None)
+    assert used[-1].report["remark"].startswith("it is not known here")
+    knowing = sample(ROWS, Reading(CSV, "id", ",", ("id", "age")), selected={"training": range(4)})
+    assert knowing.selections["training"]["record"]["root"] == gateway.part
+    assert read(knowing.write(tmp_path / "b.bundle")) == "differs"
+    assert (used[-1].outside, used[-1].count_outside, used[-1].report["removed"]) == (["p6", "p7"], 2, ["p3"])
+    gateway.report = {
+        "outside": ["p6"], "counts": {"outside": 12_000}, "verified": False, "copy_root": "5f" * 32,
+    }  # fmt: skip
+    assert read(None) == "differs"
+    assert (used[-1].outside, used[-1].count_outside) == (["p6"], 12_000)
+    gateway.report = None
+    assert read(None) == "unverified"
+    assert (used[-1].outside, used[-1].count_outside) == ([], None)
+
+
 @pytest.mark.parametrize(
     ("reference", "report", "found"),
     [
         (VERSION, {}, "verified"),
         (VERSION, {"changed": ["p1"], "verified": False, "copy_root": "5f" * 32}, "differs"),
         (VERSION, {"verified": False, "store_complete": False}, "unverified"),
-        (SELECTION, {"removed": ["p9"], "verified": False, "altered_in_store": []}, "verified"),
-        (SELECTION, {"removed": ["p9"], "verified": False, "altered_in_store": ["p0"]}, "unverified"),
+        (SELECTION, {"outside": []}, "verified"),
+        (SELECTION, {"outside": ["p9"], "verified": False, "copy_root": "5f" * 32}, "differs"),
+        (SELECTION, {"remark": "None knows.", "verified": False, "copy_root": "5f" * 32}, "differs"),
+        (SELECTION, {"verified": False, "altered_in_store": ["p0"]}, "unverified"),
         (VERSION, None, "unverified"),
         (SELECTION, None, "unverified"),
     ],
@@ -170,6 +205,7 @@ def test_without_a_bundle_the_owners_gateway_compares(
     gateway.report = None if report is None else {"copy_root": recorded, **report}
     (entry,) = train(lambda run: run.use(reference, copy))
     assert (entry["found"], entry["root"]) == (found, "5f" * 32 if found == "differs" else recorded)
+    assert gateway.asked == ({"selection": "training"} if reference == SELECTION else {})
 
 
 def test_a_gateway_that_says_no_root_of_the_copy_shows_nothing(train: Any, gateway: Gateway, copy: Path) -> None:

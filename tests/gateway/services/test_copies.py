@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from random import Random
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from chaincode.domain import merkle
 from gateway.services.comparing import HeldRecords
-from gateway.services.copies import MOST_NAMED, Comparison
+from gateway.services.copies import KINDS, MOST_NAMED, Comparison, Part, agrees
+from gateway.services.members import Members
 from gateway.services.ports import Records, RecordSet, StoredRecord
 from gateway.services.recordfiles import RepeatedId
 from gateway.services.tables import Row
@@ -40,9 +42,9 @@ def leaf(salt: bytes, row: Row) -> bytes:
     return merkle.record_hashes([(salt, row.id.encode(), row.content, TAIL)])
 
 
-def compared(committed: list[Row], given_rows: list[Row]) -> Any:
+def compared(committed: list[Row], given_rows: list[Row], part: Part | None = None) -> Any:
     held = RecordSet("root", "d", len(committed), 0.0, None, 1)
-    return Comparison(HeldRecords(cast("Records", Held(committed)), held)).run(given_rows)
+    return Comparison(HeldRecords(cast("Records", Held(committed)), held), part).run(given_rows)
 
 
 def root_of(committed: list[Row], given_rows: list[Row]) -> str:
@@ -86,6 +88,38 @@ def test_every_difference_is_named(committed: list[int], given_rows: list[int], 
     before = table(committed)
     after = [Row(row.id, b"!" if int(row.id[1:]) in altered else row.content) for row in table(given_rows)]
     assert compared(before, after) == plainly(before, after)
+
+
+@given(committed=SOME, given_rows=SOME, altered=st.sets(st.integers(0, 30), max_size=2), chosen=st.randoms())
+def test_beside_a_selection_its_records_are_missed_and_the_others_lie_outside(
+    committed: list[int], given_rows: list[int], altered: set[int], chosen: Random
+) -> None:
+    before = table(committed)
+    after = [Row(row.id, b"!" if int(row.id[1:]) in altered else row.content) for row in table(given_rows)]
+    positions = sorted(chosen.sample(range(len(before)), chosen.randint(0, len(before))))
+    held, selected = Held(before).records, {before[position].id for position in positions}
+    root = merkle.root_of_hashes(b"".join(held[position].leaf for position in positions)).hex()
+    plain = plainly(before, after)
+    plain["removed"] = [each for each in plain["removed"] if each in selected]
+    others = {row.id for row in before} - selected
+    plain["outside"] = [row.id for row in after if row.id in others]
+    found = compared(before, after, Part("selection:d:1:some", root, Members.of(positions, len(before))))
+    assert {kind: found[kind] for kind in KINDS[1:]} == {kind: plain[kind] for kind in KINDS[1:]}
+    assert found["counts"] == {kind: len(plain[kind]) for kind in KINDS[1:]}
+    assert (found["copy_root"], found["selection_root"]) == (plain["copy_root"], root)
+    assert agrees(found) is (after == [before[position] for position in positions])
+    unknown = compared(before, after, Part("selection:d:1:some", root, None))
+    assert agrees(unknown) is agrees(found)
+    assert ("remark" in unknown) is not agrees(found)
+    assert (unknown["removed"], "outside" in unknown) == ([], False)
+
+
+def test_what_lies_outside_is_named_up_to_a_bound_and_counted() -> None:
+    rows = table(list(range(MOST_NAMED + 8)))
+    part = Part("selection:d:1:some", "5f" * 32, Members.of([3], len(rows)))
+    found = compared(rows, rows, part)
+    assert (len(found["outside"]), found["counts"]["outside"]) == (MOST_NAMED, MOST_NAMED + 7)
+    assert found["outside"][:4] == ["r0", "r1", "r2", "r4"]
 
 
 @pytest.mark.parametrize(("numbers", "facts"), [([0, 1, 0], (2, 0)), ([9, 0, 9], (2, 0)), ([1, 9, 2, 1], (3, 0))])

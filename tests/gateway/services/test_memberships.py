@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.services.memberships import Members
+from gateway.services.members import Members
 
 SIZE = 70
 

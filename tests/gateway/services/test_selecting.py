@@ -45,14 +45,14 @@ from gateway.services.drafting import Drafts, Upload
 from gateway.services.endings import Failed, Recorded, failed
 from gateway.services.idlists import LINES, RecordsUnknown
 from gateway.services.indications import Columns
-from gateway.services.memberships import InSelection
+from gateway.services.memberships import InSelection, SelectionNotHeld
 from gateway.services.places import Places
 from gateway.services.ports import BlockSource, Entry, Json
 from gateway.services.progress import Progress
 from gateway.services.reading import Reader
 from gateway.services.recordfiles import RepeatedId, UnreadableRecords
 from gateway.services.recording import Recorder
-from gateway.services.selecting import Choice, NothingSelected, RecordNotSelected, SelectionNotHeld, Selections
+from gateway.services.selecting import Choice, NothingSelected, RecordNotSelected, Selections
 from gateway.services.splits import Split, Splitter
 from gateway.services.statusmaps import MapUnknown
 from gateway.services.submitter import Answer, Intent, Lengthy
@@ -255,7 +255,7 @@ def owner(tmp_path: Path) -> Iterator[Owner]:
     catalogue, recorder = cast("Catalogue", law), cast("Recorder", law)
     consents = Opened(maps, law)
     drafts = Drafts(records, Trees(records), maps, lambda: NOW)
-    datasets = Datasets(recorder, catalogue, cast("Reader", law), records, "pedigree", drafts)
+    datasets = Datasets(recorder, catalogue, cast("Reader", law), records, members, channel="pedigree", drafts=drafts)
     selections = Selections(recorder, catalogue, records, members, datasets=datasets, consents=consents, maps=maps)
     yield Owner(law, records, maps, members, consents, drafts, selections, RecordPlaces(catalogue, records, members))
     for database in databases.values():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.services.memberships import Members
+from gateway.services.members import Members
 from gateway.services.ports import Reading, RecordHead, StoredRecord
 from gateway.services.statusmaps import MapUnknown
 from gateway.services.tiles import Tile

@@ -17,11 +17,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import clients, consent, embedded, endurance, finding, intake, lineage, noderest, records, rest, uploads
+from bench import (
+    clients,
+    consent,
+    embedded,
+    endurance,
+    finding,
+    intake,
+    lineage,
+    models,
+    noderest,
+    records,
+    rest,
+    uploads,
+)
 from bench.measure import Metric, record
 
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "records": records.measure,
+    "models": models.measure,
     "embedded": embedded.measure,
     "client": clients.measure_client,
     "shim": clients.measure_shim,

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ settings.load_profile("pedigree")
 
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers a terminal's width, which what is printed would follow
+# What is remembered of folders belongs to the person who runs the tests, and is no part of them.
+_CACHE = tempfile.TemporaryDirectory(prefix="pedigree-tests-cache-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 _HARNESS = str(Path(__file__).parent / "harness")
 sys.path.insert(0, _HARNESS)  # what tests of several folders make
 

@@ -22,6 +22,7 @@ from gateway.cli.options import FIELDS, FILE, IDEMPOTENCY_KEY, merged, record, u
 @click.option(
     "--ignore", "ignored", multiple=True, metavar="PATH", help="Path in the folder that is not part of it; repeatable."
 )
+@click.option("--full", is_flag=True, help="Read every file, also those that are as they were when last recorded.")
 @FIELDS
 @IDEMPOTENCY_KEY
 @using_gateway
@@ -33,24 +34,33 @@ def model_record(
     number: int | None,
     run: str | None,
     ignored: tuple[str, ...],
+    full: bool,
     given: Path | None,
     idempotency_key: str | None,
     as_json: bool,
 ) -> None:
     """Record a version: every file of PATH by its SHA-256.
 
-    Git's own files at the top of the folder are left out. A link, or what is not a plain file, is refused.
+    Git's own files at the top of the folder are left out. A link, or what is not a plain file, is refused. A file that
+    is as it was when PATH was last recorded or verified is not read again.
     """
-    from pedigree import digest_files
+    from pedigree.files import hash_files
     from pedigree.folders import ignored_paths
+    from pedigree.remembering import Remembered
 
+    remembered = Remembered(path)
+    known = {} if full else remembered.recall()
     with hashing(path, ignored, as_json) as progress:
-        entries = digest_files(path, progress, ignore_paths=ignored)
+        hashed = hash_files(path, progress, ignore_paths=ignored, known=known)
+    entries = [each.entry for each in hashed]
+    if reused := sum(each.was_known for each in hashed):
+        click.echo(f"{reused} of {len(hashed)} files are as they were when last recorded; --full reads all", err=True)
     left_out = ignored_paths(ignored)
     rest = merged(given, "model", "files", "digest", "ignore_paths", "licence", "number", run=run)
     fields = {"licence": licence, "number": number, "ignore_paths": left_out, **rest}
     method = pedigree.record_model_version
     outcome = record(method, given, name, entries, idempotency_key=idempotency_key, **fields)
+    remembered.keep(hashed)
     recorded(outcome, as_json)
 
 

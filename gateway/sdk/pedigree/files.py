@@ -5,16 +5,38 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pedigree.documents import FileEntry
 from pedigree.folders import Identity, PlainFile, identity_of, ignored_paths, list_files
 from pedigree.rules import MOST_FILES, check_path
 
 Progress = Callable[[int], None] | None
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
+"""Bytes that are read and hashed at a time: few enough to be in the processor's cache still."""
+_MOST_THREADS = 8
+"""How many files are read at once, at most."""
+
+
+class Hashed(NamedTuple):
+    """A file, its SHA-256 in lowercase hex, and whether that was known before and the file not read."""
+
+    file: PlainFile
+    digest: str
+    was_known: bool = False
+
+    @property
+    def entry(self) -> FileEntry:
+        """The file as a model version names it."""
+        return {"path": self.file.path, "digest": self.digest, "size": self.file.size}
+
+
+Known = Mapping[str, tuple[Identity, str]]
+"""By the path of a file: what it was known by when it was read, and the digest that it had."""
 
 
 def digest_file(path: Path | str, progress: Progress = None) -> str:
@@ -33,15 +55,49 @@ def digest_files(root: Path | str, progress: Progress = None, *, ignore_paths: I
     model) and for what the ledger would refuse; then where the folder or a file in it changes meanwhile. `OSError` for
     what cannot be read.
     """
+    return [each.entry for each in hash_files(Path(root), progress, ignore_paths=ignore_paths)]
+
+
+def hash_files(
+    root: Path, progress: Progress = None, *, ignore_paths: Iterable[str] = (), known: Known | None = None
+) -> list[Hashed]:
+    """As `digest_files`; a file that is still what it is in `known` has the digest from there and is not read."""
     ignored = [f"/{path}" for path in ignored_paths(ignore_paths)]
-    found = list_files(Path(root), ignored)
+    found = list_files(root, ignored)
     if len(found) > MOST_FILES:
         raise ValueError(f"{root} holds {len(found)} files; a model version names at most {MOST_FILES}")
     for one in found:
         check_path(one.path, str(one.file))
-    entries = [_entry(one, progress) for one in found]
-    _refuse_other_folder(Path(root), ignored, found)
-    return entries
+    hashed = _hash_each(found, progress, known or {})
+    _refuse_other_folder(root, ignored, found)
+    return hashed
+
+
+def _hash_each(found: Sequence[PlainFile], progress: Progress, known: Known) -> list[Hashed]:
+    """Several at once: SHA-256 of a large piece holds no lock of the interpreter."""
+    lock = threading.Lock()
+    ended = threading.Event()
+
+    def report(done: int) -> None:
+        if ended.is_set():
+            raise CancelledError
+        if progress is not None:
+            with lock:
+                progress(done)
+
+    def hashed(one: PlainFile) -> Hashed:
+        before = known.get(one.path)
+        if before is not None and before[0] == one.identity:
+            report(one.size)
+            return Hashed(one, before[1], was_known=True)
+        return Hashed(one, _digest_listed(one, report)[0])
+
+    pool = ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1, len(found)))
+    try:
+        return list(pool.map(hashed, found))
+    finally:
+        ended.set()  # after an error, or Ctrl-C, nobody waits for the rest of what may be very large
+        pool.shutdown(cancel_futures=True)
 
 
 def folder_records(root: Path, progress: Callable[[int, int, int], None]) -> bytes:
@@ -78,19 +134,20 @@ def _refuse_other_folder(root: Path, ignored: Iterable[str], before: Sequence[Pl
         raise ValueError(f"{one.file} was added while {root} was read")
 
 
-def read_unchanged(path: Path) -> Iterator[bytes]:
-    """The bytes of a file in pieces of at most a mebibyte.
+def read_unchanged(path: Path) -> Iterator[memoryview]:
+    """The bytes of a file in pieces, each of which is there until the next one is asked for.
 
     Raises `ValueError` at the end for a file that is not what it was when it was opened: what was read of it may never
     have been its content. `OSError` for what cannot be read.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         is_regular = stat.S_ISREG(status.st_mode)
         left = status.st_size
-        while chunk := file.read(_CHUNK):
-            yield chunk
-            left -= len(chunk)
+        room = memoryview(bytearray(_CHUNK))
+        while length := file.readinto(room):
+            yield room[:length]
+            left -= length
             if is_regular and left < 0:
                 break  # somebody writes to it, perhaps without end
         if is_regular:
@@ -111,14 +168,9 @@ def digest_code(root: Path, ignored: Iterable[str]) -> str:
     """SHA-256 of one file of code, or of a folder's files as `manifest_digest` has it, but for what is ignored."""
     ignored = tuple(ignored)
     found = list_files(root, ignored)
-    entries = [_entry(one, None) for one in found]
+    entries = [each.entry for each in _hash_each(found, None, {})]
     _refuse_other_folder(root, ignored, found)
     return entries[0]["digest"] if found[0].file == root else manifest_digest(entries)
-
-
-def _entry(found: PlainFile, progress: Progress) -> FileEntry:
-    digest, size = _digest_listed(found, progress)
-    return {"path": found.path, "digest": digest, "size": size}
 
 
 def _digest_listed(found: PlainFile, progress: Progress) -> tuple[str, int]:

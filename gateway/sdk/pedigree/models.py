@@ -7,10 +7,11 @@ from pathlib import Path
 from pedigree.calls import refuse_difference, segment
 from pedigree.comparisons import ModelComparison
 from pedigree.documents import FileEntry, ModelParent, ModelVersion
-from pedigree.files import digest_files, manifest_digest
+from pedigree.files import Hashed, hash_files, manifest_digest
 from pedigree.folders import ignored_paths
 from pedigree.operations import Operations
 from pedigree.recorded import Recorded
+from pedigree.remembering import Remembered
 
 
 class ModelCalls(Operations):
@@ -28,6 +29,7 @@ class ModelCalls(Operations):
         parents: Sequence[ModelParent] | None = None,
         note: str | None = None,
         ignore_paths: Sequence[str] = (),
+        full: bool = False,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[ModelVersion]:
@@ -37,9 +39,17 @@ class ModelCalls(Operations):
         them. With entries, the record names `ignore_paths` as they are given. `digest` is for one that was computed
         elsewhere; the ledger compares it with the files. Without `number` the gateway gives it the
         next one, even when others record at the same time.
+
+        A file of a folder that is still what it was when the folder was last recorded or verified from here is not read
+        again (`pedigree.remembering`); with `full` every file is.
         """
+        hashed: list[Hashed] = []
+        remembered: Remembered | None = None
         if isinstance(files, Path | str):
-            entries, ignored = digest_files(files, ignore_paths=ignore_paths), ignored_paths(ignore_paths)
+            remembered = Remembered(Path(files))
+            known = {} if full else remembered.recall()
+            hashed = hash_files(Path(files), ignore_paths=ignore_paths, known=known)
+            entries, ignored = [each.entry for each in hashed], ignored_paths(ignore_paths)
         else:
             ignored = sorted(ignore_paths)
             entries = sorted(files, key=lambda file: str(file["path"]))
@@ -54,7 +64,10 @@ class ModelCalls(Operations):
             "note": note,
         }
         path = f"/v1/models/{segment(model)}/versions"
-        return self._record(path, body, idempotency_key, endorsing_organisations)
+        recorded: Recorded[ModelVersion] = self._record(path, body, idempotency_key, endorsing_organisations)
+        if remembered is not None:
+            remembered.keep(hashed)
+        return recorded
 
     def verify_model(
         self,
@@ -67,12 +80,14 @@ class ModelCalls(Operations):
     ) -> ModelComparison:
         """Compare a folder with the recorded version: `verified`, `changed`, `added` and `removed` paths.
 
-        What the record says was ignored is ignored again. With `check` a difference is raised as `Disagreement`.
+        What the record says was ignored is ignored again. Every file is read. With `check` a difference is raised as
+        `Disagreement`.
         """
+        remembered = Remembered(Path(files))
         record = self.model_version(model, number)["record"]
         recorded = {file["path"]: file["digest"] for file in record["files"]}
-        entries = digest_files(files, progress, ignore_paths=record.get("ignore_paths", ()))
-        found = {file["path"]: file["digest"] for file in entries}
+        hashed = hash_files(Path(files), progress, ignore_paths=record.get("ignore_paths", ()))
+        found = {each.file.path: each.digest for each in hashed}
         changed = [path for path in found if path in recorded and found[path] != recorded[path]]
         added = [path for path in found if path not in recorded]
         removed = [path for path in recorded if path not in found]
@@ -84,6 +99,8 @@ class ModelCalls(Operations):
             "added": added,
             "removed": removed,
         }
+        if report["verified"]:
+            remembered.keep(hashed)
         if check:
             refuse_difference(report, f"model-version:{model}:{number}")
         return report

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each verb of the command line asks the gateway for what it says, and prints the answer for people and programs."""
 
+import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -361,6 +363,32 @@ def test_model_files_are_digested_and_compared(gateway: Gateway, tmp_path: Path)
     assert gateway.run("model", "verify", "net", "1", str(tmp_path / "m")).stdout == "verified\n"
     (tmp_path / "m" / "w").write_bytes(b"others")
     assert gateway.run("model", "verify", "net", "1", str(tmp_path / "m")).stdout == "changed: w\nNOT verified\n"
+
+
+def test_files_that_are_as_they_were_when_recorded_are_not_read_again(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "m"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / name).write_bytes(name.encode())
+    now = time.time_ns
+    monkeypatch.setattr("pedigree.remembering.time.time_ns", lambda: now() + 10**10)
+    arguments = ("model", "record", "net", str(folder), "--licence", "MIT")
+    assert "as they were" not in gateway.run(*arguments).stderr
+    before = gateway.requests[-1][1]["files"]
+    (folder / "b").write_bytes(b"changed")
+    again = gateway.run(*arguments)
+    assert "1 of 2 files are as they were when last recorded; --full reads all" in again.stderr
+    assert gateway.requests[-1][1]["files"] == [
+        before[0], {"path": "b", "digest": hashlib.sha256(b"changed").hexdigest(), "size": 7}
+    ]  # fmt: skip
+    assert "as they were" not in gateway.run(*arguments, "--full").stderr
+    gateway.status, gateway.answer = 409, {"code": "already-exists", "detail": "It is there."}
+    (folder / "a").write_bytes(b"refused")
+    assert gateway.run(*arguments).exit_code == Exit.REFUSED
+    gateway.status, gateway.answer = 200, DONE
+    assert "1 of 2 files" in gateway.run(*arguments).stderr  # what the ledger refused is not remembered
 
 
 def test_evidence_is_written_to_a_file_only_when_there_is_some(gateway: Gateway, tmp_path: Path) -> None:

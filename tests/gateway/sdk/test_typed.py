@@ -47,7 +47,7 @@ BY_HAND: dict[str, tuple[str, tuple[str, ...]]] = {
     "commit_version": ("commitDatasetVersion", _RECORDING),
     "save_bundle": ("getBundle", ("path", "progress")),
     "verify_dataset": ("verifyDatasetVersion", (*_SENDING, "check")),
-    "record_model_version": ("recordModelVersion", _RECORDING),
+    "record_model_version": ("recordModelVersion", (*_RECORDING, "full")),
     "record_run": ("recordRun", _RECORDING),
     "record_evaluation": ("recordEvaluation", _RECORDING),
     "open_consent": ("openConsent", ("indications", "idempotency_key")),

@@ -285,7 +285,11 @@ def _reference(kind: Kind) -> tuple[str, ...]:
     if kind.reference:
         return (kind.reference, *kind.key)
     about = [name for name, what in kind.key.items() if what is Ref]
-    return ("", about[0]) if len(about) == 1 else ()
+    if len(about) == 1:
+        return ("", about[0])
+    # What is recorded later about one record, such as the end of a deployment, has that one's key.
+    whole = [each for each in KIND.values() if each.reference and kind.name.startswith(f"{each.name}-")]
+    return next(((each.reference, *each.key) for each in whole if each.key == kind.key), ())
 
 
 # -- methods -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from chaincode.contracts.lineage import parents_of
 from chaincode.contracts.state import Ledger
 from chaincode.domain.consent import SelectionMark
+from chaincode.domain.deployment import Deployment
 from chaincode.domain.lifecycle import ArtifactStage, standing_at
 from chaincode.domain.lineage import REPLACES, Edge
 from chaincode.domain.policy import Policy, Stage, Step, taint_rules
@@ -44,7 +45,8 @@ def _mark(ledger: Ledger, outcome: Outcome) -> Outcome:
     found = look_up(of, _above(edges), partial(_look, ledger))
     if not found:
         return outcome
-    refuse_tainted(Step.RECORD, of, found, taint_rules(ledger.get(Policy)))
+    step = Step.DEPLOY if isinstance(record, Deployment) else Step.RECORD
+    refuse_tainted(step, of, found, taint_rules(ledger.get(Policy)))
     # Every kind with a lineage has the field; a test goes through the register.
     marked: Any = record
     return replace(outcome, writes=(replace(marked, tainted_by=found), *others))

@@ -48,8 +48,8 @@ class Edge(Record):
     parent: Ref
     child: Ref
     relation: Text
-    """``extends``, ``replaces``, an activity, ``selected``, ``input:<role>``, ``trained``, ``evaluated`` or a model
-    relation.
+    """``extends``, ``replaces``, an activity, ``selected``, ``input:<role>``, ``trained``, ``evaluated``, ``deployed``
+    or a model relation.
 
     Where several hold between the same two, they are joined with ``+``.
     """

@@ -81,11 +81,12 @@ class Step(StrEnum):
     ENDORSE = "endorse"
     ADVANCE = "advance"
     RECORD = "record"
+    DEPLOY = "deploy"
 
 
 DEFAULT_LAPSE: Final = Seconds(14 * 86_400)
 """How long a quarantine by one member holds where the policy does not say."""
-_REFUSED: Final = (Step.SUBMIT, Step.ENDORSE, Step.ADVANCE)
+_REFUSED: Final = (Step.SUBMIT, Step.ENDORSE, Step.ADVANCE, Step.DEPLOY)
 
 
 @dataclass(frozen=True, slots=True)

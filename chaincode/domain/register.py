@@ -23,6 +23,7 @@ from typing import Any, Final
 from chaincode.domain import (
     claims,
     consent,
+    deployment,
     endorsement,
     evaluation,
     idempotency,
@@ -217,6 +218,21 @@ RECORDS: Final = (
             Action("evaluation:record", evaluation.RecordEvaluation, evaluation.record_evaluation,
                    events=(evaluation.EvaluationRecorded,), cites=evaluation.cited_by_evaluation,
                    then=permission.map_versions),
+        ),
+    ),
+    Kind(
+        "deployment", deployment.Deployment, key={"deployment": Name}, reference="deployment", guard="owner",
+        edges=deployment.parents_of_deployment,
+        actions=(
+            Action("deployment:record", deployment.RecordDeployment, deployment.record_deployment,
+                   events=(deployment.DeploymentRecorded,), cites=deployment.cited_by_deployment),
+        ),
+    ),
+    Kind(
+        "deployment-end", deployment.DeploymentEnd, key={"deployment": Name}, guard="owner",
+        actions=(
+            Action("deployment:end", deployment.EndDeployment, deployment.end_deployment,
+                   events=(deployment.DeploymentEnded,), cites=deployment.cited_by_end),
         ),
     ),
     Kind("edge", Edge, key={"parent": Ref, "child": Ref}),

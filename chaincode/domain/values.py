@@ -57,7 +57,7 @@ class OrgId(_Pattern):
 
 
 class Name(_Pattern):
-    """The identifier of a data set, a model, a run or an evaluation, unique in the consortium within its kind."""
+    """The identifier of a data set, a model, a run and the like, unique in the consortium within its kind."""
 
     __slots__ = ()
     _form = _NAME
@@ -295,7 +295,7 @@ class Ref(str):
 
     @property
     def name(self) -> Name:
-        """The name of the data set, model, run or evaluation."""
+        """The name of the data set, model, run, evaluation or deployment."""
         return Name(self.parts[0])
 
     @property
@@ -338,6 +338,11 @@ def run_ref(name: str) -> Ref:
 def evaluation_ref(name: str) -> Ref:
     """The reference to an evaluation."""
     return Ref.of("evaluation", name)
+
+
+def deployment_ref(name: str) -> Ref:
+    """The reference to a deployment."""
+    return Ref.of("deployment", name)
 
 
 SKEW: Final = 120_000

@@ -94,13 +94,12 @@ BASES: Final = (
 )  # fmt: skip
 _SENSITIVITY: Final = Parameter("sensitivity", "Only those that are so sensitive.", "choice", SENSITIVITIES)
 _OF_VERSIONS: Final = (OWNER, _STAGE, _LICENCE, _DIGEST, *_TIMES)
-_FROM: Final = (
-    Parameter(
-        "from",
-        "`ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from blocks.",
-        "choice", ("read-model", "ledger"), default="read-model", argument="source",
-    ),
+READ_FROM: Final = Parameter(
+    "from",
+    "`ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from blocks.",
+    "choice", ("read-model", "ledger"), default="read-model", argument="source",
 )  # fmt: skip
+_FROM: Final = (READ_FROM,)
 _OF_SELECTIONS: Final = (
     OWNER,
     Parameter("role", "Only those that are this part of a split: `train`, `validation` or `test`."),
@@ -112,7 +111,7 @@ _OF_SELECTIONS: Final = (
 _OF_RUNS: Final = (OWNER, _NAME, _DIGEST, *_TIMES)
 KINDS: Final = (
     "dataset", "dataset-version", "selection", "consent-map", "consent-map-version", "model", "model-version",
-    "training-run", "evaluation",
+    "training-run", "evaluation", "deployment",
 )  # fmt: skip
 _KIND_OF_ARTIFACT: Final = Parameter("kind", "Only artifacts of this kind.", "choice", KINDS)
 _KIND_OF_END: Final = Parameter("kind", "Only edges whose other end is of this kind.", "choice", KINDS)
@@ -650,6 +649,69 @@ RUNS: Final = (
     ),
 )
 
+DEPLOYMENTS: Final = (
+    Operation(
+        name="recordDeployment",
+        does="Record that your organisation puts a model version to use.",
+        method="POST",
+        path="/v1/deployments",
+        role="recorder",
+        body=Body("deployment:record"),
+        answer=outcome("deployment"),
+        sdk="record_deployment",
+        verb=Verb(
+            "deployment record",
+            more="The model may be another organisation's: who uses it records where, and when that ended.",
+            arguments=("deployment", "version"),
+            options=("location", "territories", "digest", "purpose", "note"),
+            required=("location",),
+            several=("territories",),
+            file="option",
+        ),
+    ),
+    Operation(
+        name="listDeployments",
+        does="List deployments.",
+        path="/v1/deployments",
+        filters=(*_OF_RUNS, Parameter("version", "Only those of this model version.")),
+        answer=page("deployment"),
+        sdk="deployments",
+        verb=Verb("deployment list", columns=("deployment", "version", "owner", "location", "started")),
+    ),
+    Operation(
+        name="getDeployment",
+        does="Read a deployment, and its end where it has ended.",
+        path="/v1/deployments/{deployment}",
+        about="deployment:{deployment}",
+        parameters=_FROM,
+        answer=report("DeploymentDetails"),
+        sdk="deployment",
+        verb=Verb("deployment show", help="Show a deployment, and when it ended."),
+        odd={"rest": "joins the end, which is a record of its own", "cli": "says whether it has ended"},
+    ),
+    Operation(
+        name="endDeployment",
+        does="Record that a deployment of yours ended; that is recorded once.",
+        method="POST",
+        path="/v1/deployments/{deployment}/end",
+        about="deployment:{deployment}",
+        role="recorder",
+        body=Body("deployment:end", bound={"deployment": "{deployment}"}),
+        answer=outcome("deployment-end"),
+        sdk="end_deployment",
+        verb=Verb("deployment end", help="Record that a deployment of yours ended.", options=_REASON),
+    ),
+    Operation(
+        name="listDeploymentEnds",
+        does="List which deployments ended, and when.",
+        path="/v1/deployment-ends",
+        filters=(OWNER, *_TIMES),
+        answer=page("deployment-end"),
+        sdk="deployment_ends",
+        verb=Verb("list deployment-ends", columns=("deployment", "owner", "ended", "reason")),
+    ),
+)
+
 POLICIES: Final = (
     Operation(
         name="voteForPolicy",
@@ -971,6 +1033,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "consent": CONSENT,
         "models": MODELS,
         "runs": RUNS,
+        "deployments": DEPLOYMENTS,
         "policies": POLICIES,
         "artifacts": ARTIFACTS,
         "lineage": LINEAGE,
@@ -992,6 +1055,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "model": "Register models, record and verify versions.",
         "run": "Record and show training runs.",
         "evaluation": "Record how a model version did on a data set.",
+        "deployment": "Record where a model is in use, and when that ended.",
         "policy": "The consortium's endorsement policy.",
         "licence": "Read what licences come to along a lineage.",
         "list": "List records of a kind, with filters and a count.",
@@ -1027,6 +1091,10 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "origin.method": "How they were collected.",
         "origin.geography": "Where: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "reason": "Why, in words that the ledger keeps.",
+        "location": "Where it is in use: a service, a device, a ward.",
+        "territories": "For whose people: a code of ISO 3166 such as DE or US-WI; may be repeated.",
+        "purpose": "What it is for, by its IRI.",
+        "note": "What the ledger is to keep about it.",
         "digest": "The bytes that you examined; the recorded ones by default.",
         "relation": "How the child was made: fine-tuned, distilled, merged, quantised or adapter.",
     }
@@ -1041,6 +1109,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "number": "1",
         "run": "r-7",
         "evaluation": "e-3",
+        "deployment": "ward-3",
         "reference": "model-version:net:1",
         "operation": "0b5f3e1c9d7a4c52",
         "transaction": "5f" * 32,

@@ -13,7 +13,7 @@ from gateway.cli.options import using_gateway
 from gateway.cli.verbs import CURSOR, LIMIT, gather, print_list
 
 _SHOWN: Final = 20
-"""How many versions and evaluations are shown beside a record."""
+"""How many versions, evaluations and deployments are shown beside a record."""
 _COLUMNS: Final = {row.answer.kinds[0]: row.verb.columns for row in OPERATIONS if row.answer.form == "page"}
 _OF_KIND: Final = {"dataset": "dataset_versions", "model": "model_versions"}
 
@@ -50,8 +50,8 @@ def search(
 def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
     """Show a record, its versions, stage and evaluations.
 
-    Such as dataset:wdbc, model-version:net:1, run:r-7 or evaluation:e-3: its fields and its place on the ledger;
-    of data sets and models their versions, of versions their stage, of model versions their evaluations.
+    Such as dataset:wdbc, model-version:net:1, run:r-7 or evaluation:e-3: its fields and its place on the ledger; of
+    data sets and models their versions, of versions their stage, of model versions their evaluations and deployments.
     """
     answer = pedigree.artifact(reference)
     kind, _, rest = reference.partition(":")
@@ -60,6 +60,7 @@ def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
         beside["versions"] = getattr(pedigree, _OF_KIND[kind])(rest, limit=_SHOWN)
     elif kind == "model-version":
         beside["evaluations"] = pedigree.evaluations(subject=reference, limit=_SHOWN)
+        beside["deployments"] = pedigree.deployments(version=reference, limit=_SHOWN)
 
     def render() -> None:
         print_place(answer)

@@ -15,7 +15,7 @@ from gateway.printable import plain
 
 WIDTH_OF_A_PIPE: Final = 160
 """Columns where the output is not a terminal and COLUMNS says nothing."""
-_INSTANTS: Final = frozenset({"at", "since", "started", "finished", "collected_from", "collected_until"})
+_INSTANTS: Final = frozenset({"at", "since", "started", "finished", "ended", "collected_from", "collected_until"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SHOWN: Final = 200
 _MOST_SHOWN: Final = 20

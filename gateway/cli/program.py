@@ -28,6 +28,7 @@ from gateway.cli.consent import (
 from gateway.cli.consentstore import consent_adopt, consent_copy
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_verify
+from gateway.cli.deployments import deployment_show
 from gateway.cli.endorsing import artifact, inbox
 from gateway.cli.evidence import verify
 from gateway.cli.exits import Exit
@@ -243,6 +244,7 @@ add_verbs(
         "dataset proof": dataset_proof,
         "dataset select": dataset_select,
         "dataset verify": dataset_verify,
+        "deployment show": deployment_show,
         "impact": impact,
         "inbox": inbox,
         "licence show": effective_licence,

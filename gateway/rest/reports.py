@@ -177,6 +177,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
     },
     "MediaType": {"type": "string", "enum": list(RECORDS_OF)},
     "ModelVersionDetails": _details("ModelVersion", later_parents={"type": "array", "items": reference("ModelParent")}),
+    "DeploymentDetails": _details("Deployment", end=_perhaps("DeploymentEnd", "Its end; null while it goes on.")),
     "Evidence": _object(
         {
             "kind": {"const": "record-evidence"},
@@ -295,7 +296,9 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "role": reference("ImpactRole"),
             "certain": {"type": "boolean", "description": "False where it can only not be ruled out."},
             "path": {"type": "array", "items": _TEXT, "description": "From it up to a version that holds the records."},
-            "duty": _perhaps("ImpactWord", "What its owner has to do; null where every subject permits something."),
+            "duty": _perhaps(
+                "ImpactWord", "What its owner has to do; null where every subject permits something, or it ended."
+            ),
             "because": {"type": ["string", "null"]},
         }
     ),
@@ -307,7 +310,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
     "ImpactWord": {
         "description": "What an owner has to do.",
         "type": "string",
-        "enum": ["leave-out", "stop-using", "retrain-or-document", "re-evaluate"],
+        "enum": ["leave-out", "stop-using", "retrain-or-document", "re-evaluate", "replace-or-stop"],
     },
     "ImpactDuty": _object({"organisation": _TEXT, "duty": reference("ImpactWord"), "count": _WHOLE, "first": _TEXT}),
     "SignedImpact": {

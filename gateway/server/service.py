@@ -14,7 +14,18 @@ from flask import Flask
 
 from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
-from gateway.rest import artifacts, consent, datasets, lineage, models, operations, policies, search, selections
+from gateway.rest import (
+    artifacts,
+    consent,
+    datasets,
+    deployments,
+    lineage,
+    models,
+    operations,
+    policies,
+    search,
+    selections,
+)
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
@@ -242,6 +253,7 @@ def _nouns(
         **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), impacts, vocabulary),
         **consent.views_of_impact(impacts, signed),
         **models.views(reader),
+        **deployments.views(reader),
         **policies.views(reader),
         **artifacts.views(endorsements),
         **lineage.views(ancestry, LicenceReader(parts.readmodel)),

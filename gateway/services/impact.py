@@ -30,13 +30,13 @@ MOST_REACHED: Final = 5_000
 """How many artifacts one impact looks at."""
 MOST_RECORDS: Final = 100
 """How many records of a version it names; all are counted."""
-COVERED: Final = ("dataset-version", "selection", "training-run", "model-version", "evaluation")
+COVERED: Final = ("dataset-version", "selection", "training-run", "model-version", "evaluation", "deployment")
 """The kinds of record that it follows."""
-NOT_COVERED: Final = ("deployment", "licensee")
+NOT_COVERED: Final = ("licensee",)
 """What a model goes on to that is on no ledger yet, and of which it therefore says nothing."""
 _LIST: Final = "consent-impact"
 _PLACE: Final = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})")
-_RUN, _EVALUATION = "run", "evaluation"
+_RUN, _EVALUATION, _DEPLOYMENT = "run", "evaluation", "deployment"
 
 
 class Reach(NamedTuple):
@@ -152,7 +152,7 @@ class Impacts:
             (node for node, reach in reached.items() if reach != _NOTHING and node not in graph.versions),
             key=lambda node: (graph.distance[node], node),
         )
-        items = [self._item(node, reached, graph, permitted=permitted) for node in found]
+        items = [self._item(node, reached, graph, permitted=permitted, at=at) for node in found]
         end = start + limit
         return {
             "dataset": dataset,
@@ -249,9 +249,9 @@ class Impacts:
             reach = reach.joined(Reach(train=data) if trained else Reach(held_out=data))
         return reach
 
-    def _item(self, node: Ref, reached: Mapping[Ref, Reach], graph: _Graph, *, permitted: bool) -> Json:
+    def _item(self, node: Ref, reached: Mapping[Ref, Reach], graph: _Graph, *, permitted: bool, at: int) -> Json:
         reach = reached[node]
-        duty, because = (None, None) if permitted else _duty(node, reach)
+        duty, because = (None, None) if permitted else self._duty(node, reach, at)
         return {
             "reference": node,
             "kind": identifying(node)[0],
@@ -263,6 +263,14 @@ class Impacts:
             "duty": duty,
             "because": because,
         }
+
+    def _duty(self, node: Ref, reach: Reach, at: int) -> tuple[str | None, str]:
+        """What the owner of an artifact has to do; nothing where it is a deployment that has ended."""
+        if node.kind == _DEPLOYMENT:
+            end = self._heights.first("deployment-end", {"deployment": node.name})
+            if end is not None and end.block < at:
+                return None, "It has ended."
+        return _duty(node, reach)
 
     def _version(self, held: InVersion, references: Sequence[bytes], *, named: bool) -> Json:
         shown = held.positions[:MOST_RECORDS]
@@ -317,6 +325,14 @@ def _duty(node: Ref, reach: Reach) -> tuple[str, str]:
             return "retrain-or-document", because + sure
         case ArtifactKind.MODEL_VERSION, _:
             return "re-evaluate", "Records of the subjects were held out, and did not reach training." + sure
+        case "deployment", "train":
+            because = (
+                "The model in use there was trained on records of the subjects: put another in its place, or end it."
+            )
+            return "replace-or-stop", because + sure
+        case "deployment", _:
+            because = "The model in use there was chosen or measured with records of the subjects."
+            return "re-evaluate", because + sure
         case _:
             return "re-evaluate", "It rests on records of the subjects, or on what was trained on them." + sure
 
@@ -329,7 +345,8 @@ def _duties(of: Ref, owner: str, items: Iterable[Json], held: Sequence[InVersion
     if held:
         counts[owner, "leave-out"] = [of]
     for item in items:
-        counts.setdefault((item["owner"], item["duty"]), []).append(item["reference"])
+        if item["duty"] is not None:
+            counts.setdefault((item["owner"], item["duty"]), []).append(item["reference"])
     return [
         {"organisation": organisation, "duty": duty, "count": len(found), "first": found[0]}
         for (organisation, duty), found in sorted(counts.items())

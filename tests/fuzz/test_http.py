@@ -22,7 +22,8 @@ HEAD = (
     b"Content-Type: {type}\r\n{framing}\r\n\r\n"
 )
 PATHS = (
-    "/v1/models", "/v1/datasets", "/v1/runs", "/v1/evaluations", "/v1/policies", "/v1/datasets/d/versions",
+    "/v1/models", "/v1/datasets", "/v1/runs", "/v1/evaluations", "/v1/deployments", "/v1/policies",
+    "/v1/datasets/d/versions",
     "/v1/datasets/d/versions?id_field=id", "/v1/datasets/d/versions?id_field=id&consent=Consented&purposes=Research",
     "/v1/datasets/d/versions/1/verify", "/v1/models/net/versions", "/v1/artifacts/model-version:net:1/endorsements",
     "/v1/datasets/%2e%2e/versions", "/v1/lineage/model-version%3Anet%3A1?limit=1&direction=up",

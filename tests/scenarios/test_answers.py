@@ -215,6 +215,13 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     )
     ask("regulator", "getEvaluation", evaluation="answers-evaluation")
     ask("regulator", "listEvaluations", query={"subject": version})
+    deployed = {"deployment": "answers-ward", "version": version, "location": "ward 3", "territories": ["DE"]}
+    ask("hospital", "recordDeployment", deployed)
+    assert ask("hospital", "getDeployment", deployment="answers-ward")["end"] is None
+    ask("hospital", "endDeployment", {"reason": "r"}, deployment="answers-ward")
+    assert ask("hospital", "getDeployment", deployment="answers-ward")["end"]["reason"] == "r"
+    ask("hospital", "listDeployments", query={"version": version})
+    ask("hospital", "listDeploymentEnds")
 
     ask("lab", "getArtifact", reference=version)
     ask("lab", "submitArtifact", reference=version)

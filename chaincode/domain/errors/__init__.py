@@ -39,11 +39,13 @@ from chaincode.domain.errors.common import (
     VersionOutOfOrder,
 )
 from chaincode.domain.errors.data import (
+    AlreadyEnded,
     ConsentBackdated,
     ConsentProofFails,
     ConsentStatusCannotFollow,
     ConsistencyProofFails,
     DatedInTheFuture,
+    DeploymentEndsBeforeItStarts,
     InclusionProofFails,
     MapMoved,
     NotOnConsent,
@@ -104,6 +106,7 @@ from chaincode.domain.errors.vouching import (
 )
 
 __all__ = [
+    "AlreadyEnded",
     "AlreadyEndorsed",
     "AlreadyExists",
     "AlreadyRecorded",
@@ -118,6 +121,7 @@ __all__ = [
     "ConsentStatusCannotFollow",
     "ConsistencyProofFails",
     "DatedInTheFuture",
+    "DeploymentEndsBeforeItStarts",
     "DerivativesForbidden",
     "DigestTaken",
     "DuplicateName",

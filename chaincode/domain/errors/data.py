@@ -77,6 +77,27 @@ class RunEndsBeforeItStarts(Unmet):
 
 
 @dataclass
+class DeploymentEndsBeforeItStarts(Unmet):
+    """A deployment that ended before it began."""
+
+    code = "deployment-ends-before-it-starts"
+    sentence = "'{reference}' started at {started} and is said to have ended at {ended} (milliseconds since 1970)."
+    reference: str
+    started: int
+    ended: int
+
+
+@dataclass
+class AlreadyEnded(Conflict):
+    """A deployment ends once."""
+
+    code = "already-ended"
+    sentence = "'{reference}' ended at {ended} (milliseconds since 1970); that is recorded once."
+    reference: str
+    ended: int
+
+
+@dataclass
 class DatedInTheFuture(Unmet):
     """Something is said to have happened after the transaction that reports it."""
 

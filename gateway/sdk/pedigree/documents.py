@@ -50,6 +50,13 @@ __all__ = [
     "DatasetVersionEntry",
     "DatasetVersionPage",
     "DeclareModelParent",
+    "Deployment",
+    "DeploymentDetails",
+    "DeploymentEnd",
+    "DeploymentEndEntry",
+    "DeploymentEndPage",
+    "DeploymentEntry",
+    "DeploymentPage",
     "Derivation",
     "DifferenceCounts",
     "DigestClaimFields",
@@ -60,6 +67,7 @@ __all__ = [
     "EdgeFields",
     "EdgePage",
     "EffectiveLicence",
+    "EndDeployment",
     "EndorseArtifact",
     "Endorsement",
     "EndorsementEntry",
@@ -143,6 +151,7 @@ __all__ = [
     "ReachedArtifact",
     "Reading",
     "ReceiptDocument",
+    "RecordDeployment",
     "RecordEvaluation",
     "RecordModelVersion",
     "RecordProof",
@@ -152,6 +161,8 @@ __all__ = [
     "RecordedConsentMapVersion",
     "RecordedDataset",
     "RecordedDatasetVersion",
+    "RecordedDeployment",
+    "RecordedDeploymentEnd",
     "RecordedEndorsement",
     "RecordedEndorsementOrArtifactStage",
     "RecordedEvaluation",
@@ -249,7 +260,7 @@ From = Literal["read-model", "ledger"]
 
 ImpactRole = Literal["train", "held-out", "data"]
 
-ImpactWord = Literal["leave-out", "stop-using", "retrain-or-document", "re-evaluate"]
+ImpactWord = Literal["leave-out", "stop-using", "retrain-or-document", "re-evaluate", "replace-or-stop"]
 
 InputRole = Literal["train", "validation", "test"]
 
@@ -265,6 +276,7 @@ Kind = Literal[
     "model-version",
     "training-run",
     "evaluation",
+    "deployment",
 ]
 
 LawfulBasis = Literal[
@@ -293,7 +305,7 @@ Source = Literal["read-model", "ledger"]
 
 Stage = Literal["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined"]
 
-Step = Literal["submit", "endorse", "advance", "record"]
+Step = Literal["submit", "endorse", "advance", "record", "deploy"]
 
 Stopped = Literal["quarantined", "withdrawn"]
 
@@ -334,7 +346,7 @@ class ArtifactStatus(TypedDict):
     """What `artifact` answers."""
 
     artifact: str
-    record: "Dataset | DatasetVersion | Selection | ConsentMap | ConsentMapVersion | Model | ModelVersion | TrainingRun | Evaluation"
+    record: "Dataset | DatasetVersion | Selection | ConsentMap | ConsentMapVersion | Model | ModelVersion | TrainingRun | Evaluation | Deployment"
     transaction: "Transaction"
     stage: "Stage"
     standing: "ArtifactStage | None"
@@ -697,6 +709,90 @@ class DeclareModelParent(TypedDict):
     relation: "Relation"
 
 
+class Deployment(TypedDict):
+    """A deployment; never rewritten."""
+
+    kind: Literal["deployment"]
+    schema: int
+    deployment: str
+    owner: str
+    recorded_at: int
+    version: str
+    location: str
+    territories: Sequence[str]
+    digest: NotRequired[str]
+    started: int
+    purpose: NotRequired[str]
+    note: NotRequired[str]
+    tainted_by: NotRequired[Sequence["Taint"]]
+
+
+class DeploymentDetails(TypedDict):
+    """What `deployment` answers."""
+
+    record: "Deployment"
+    transaction: NotRequired["Transaction"]
+    source: "Source"
+    height: int
+    """How many blocks the answer reflects, at least."""
+    end: "DeploymentEnd | None"
+    """Its end; null while it goes on."""
+
+
+class DeploymentEnd(TypedDict):
+    """The end of a deployment; never rewritten."""
+
+    kind: Literal["deployment-end"]
+    schema: int
+    deployment: str
+    owner: str
+    recorded_at: int
+    ended: int
+    reason: NotRequired[str]
+
+
+class DeploymentEndEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "DeploymentEnd"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class DeploymentEndPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["DeploymentEndEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class DeploymentEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Deployment"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class DeploymentPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["DeploymentEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
 class Derivation(TypedDict):
     """The data set versions that this one was made from, and how."""
 
@@ -798,6 +894,13 @@ class EffectiveLicence(TypedDict):
     """Whose licence was not compared."""
     complete: bool
     """False where there are more ancestors, or where the licence of one was not compared."""
+
+
+class EndDeployment(TypedDict):
+    """Record that a deployment of the caller's organisation ended."""
+
+    ended: NotRequired[int]
+    reason: NotRequired[str]
 
 
 class EndorseArtifact(TypedDict):
@@ -913,6 +1016,7 @@ class Event(TypedDict):
     run: NotRequired[str]
     evaluation: NotRequired[str]
     subject: NotRequired[str]
+    deployment: NotRequired[str]
     by: NotRequired[str]
     artifact: NotRequired[str]
     round: NotRequired[int]
@@ -963,6 +1067,7 @@ class Facts(TypedDict):
     dataset: NotRequired[str]
     delimiter: NotRequired[str]
     digest: NotRequired[str]
+    ended: NotRequired[int]
     entry: NotRequired[str]
     expected: NotRequired["int | str"]
     expression: NotRequired[str]
@@ -1070,7 +1175,7 @@ class ImpactItem(TypedDict):
     path: Sequence[str]
     """From it up to a version that holds the records."""
     duty: "ImpactWord | None"
-    """What its owner has to do; null where every subject permits something."""
+    """What its owner has to do; null where every subject permits something, or it ended."""
     because: str | None
 
 
@@ -1638,6 +1743,20 @@ class Reading(TypedDict):
     fields: NotRequired[Sequence[str]]
 
 
+class RecordDeployment(TypedDict):
+    """Record that the caller's organisation puts a model version to use."""
+
+    deployment: str
+    version: str
+    location: str
+    territories: NotRequired[Sequence[str]]
+    digest: NotRequired[str]
+    started: NotRequired[int]
+    purpose: NotRequired[str]
+    """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
+    note: NotRequired[str]
+
+
 class RecordEvaluation(TypedDict):
     """Record how a model version did on a data set version."""
 
@@ -1736,6 +1855,22 @@ class RecordedDatasetVersion(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
     record: "DatasetVersion"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedDeployment(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Deployment"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedDeploymentEnd(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "DeploymentEnd"
     event: "Event"
     transaction: "Transaction"
 
@@ -2210,6 +2345,8 @@ AnyRecord = (
     | LaterParents
     | TrainingRun
     | Evaluation
+    | Deployment
+    | DeploymentEnd
     | Policy
     | PolicyVote
     | ArtifactStage
@@ -2229,6 +2366,8 @@ Result = (
     | RecordedLaterParents
     | RecordedTrainingRun
     | RecordedEvaluation
+    | RecordedDeployment
+    | RecordedDeploymentEnd
     | RecordedPolicyOrPolicyVote
     | RecordedArtifactStage
     | RecordedEndorsement
@@ -2244,6 +2383,8 @@ REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
     "consent-map-version": ("consent-map-version", "dataset", "number"),
     "dataset": ("dataset", "dataset"),
     "dataset-version": ("dataset-version", "dataset", "number"),
+    "deployment": ("deployment", "deployment"),
+    "deployment-end": ("deployment", "deployment"),
     "endorsement": ("", "artifact"),
     "evaluation": ("evaluation", "evaluation"),
     "later-parents": ("", "child"),
@@ -2266,6 +2407,7 @@ UNMET: Final = frozenset(
         "consent-status-cannot-follow",
         "consistency-proof-fails",
         "dated-in-the-future",
+        "deployment-ends-before-it-starts",
         "derivatives-forbidden",
         "inclusion-proof-fails",
         "licence-too-wide",

@@ -24,6 +24,13 @@ from pedigree.documents import (
     DatasetVersionDetails,
     DatasetVersionEntry,
     DatasetVersionPage,
+    Deployment,
+    DeploymentDetails,
+    DeploymentEnd,
+    DeploymentEndEntry,
+    DeploymentEndPage,
+    DeploymentEntry,
+    DeploymentPage,
     Direction,
     EdgeEntry,
     EdgePage,
@@ -1007,6 +1014,140 @@ class Operations(Calls):
         """
         found: EvaluationEntry = self._get(f"/v1/evaluations/{segment(evaluation)}", **{"from": source})
         return found
+
+    def record_deployment(
+        self,
+        deployment: str,
+        version: str,
+        location: str,
+        *,
+        territories: Sequence[str] | None = None,
+        digest: str | None = None,
+        started: int | None = None,
+        purpose: str | None = None,
+        note: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Deployment]:
+        """Record that your organisation puts a model version to use."""
+        fields = {
+            "deployment": deployment,
+            "version": version,
+            "location": location,
+            "territories": territories,
+            "digest": digest,
+            "started": started,
+            "purpose": purpose,
+            "note": note,
+        }
+        return self._record("/v1/deployments", fields, idempotency_key, endorsing_organisations)
+
+    def deployments(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        version: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> DeploymentPage:
+        """List deployments.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+            version: Only those of this model version.
+        """
+        found: DeploymentPage = self._get(
+            "/v1/deployments",
+            owner=owner,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            version=version,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_deployments(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        version: str | None = None,
+    ) -> Iterator[DeploymentEntry]:
+        """All that `deployments` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/deployments", owner=owner, name=name, digest=digest, since=since, before=before, version=version
+        )
+
+    def deployment(self, deployment: str, source: From | None = None) -> DeploymentDetails:
+        """Read a deployment, and its end where it has ended.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: DeploymentDetails = self._get(f"/v1/deployments/{segment(deployment)}", **{"from": source})
+        return found
+
+    def end_deployment(
+        self,
+        deployment: str,
+        *,
+        ended: int | None = None,
+        reason: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[DeploymentEnd]:
+        """Record that a deployment of yours ended; that is recorded once."""
+        fields = {
+            "ended": ended,
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/deployments/{segment(deployment)}/end", fields, idempotency_key, endorsing_organisations, reads=True
+        )
+
+    def deployment_ends(
+        self,
+        *,
+        owner: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> DeploymentEndPage:
+        """List which deployments ended, and when.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: DeploymentEndPage = self._get(
+            "/v1/deployment-ends", owner=owner, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_deployment_ends(
+        self, *, owner: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[DeploymentEndEntry]:
+        """All that `deployment_ends` lists, page after page as they are needed."""
+        return self._iterate("/v1/deployment-ends", owner=owner, since=since, before=before)
 
     def set_policy(
         self,

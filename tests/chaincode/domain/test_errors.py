@@ -29,6 +29,7 @@ consent-backdated consent-map-moved consent-proof-fails consent-status-cannot-fo
 quarantine-confirmed quarantine-unconfirmed voted-to-lift
 tainted ancestry-too-large
 purpose-differs purpose-missing role-differs selection-missing selection-outdated selection-too-late
+already-ended deployment-ends-before-it-starts
 """
 
 

@@ -108,16 +108,32 @@ def test_show_joins_a_record_its_versions_its_stage_and_its_evaluations(client: 
     assert client.asked == [("artifact", ("model:net",), {}), ("model_versions", ("net",), {"limit": 20})]
     client.answers["artifact"]["record"] = {"kind": "model-version", "model": "net", "number": 1}
     client.answers["evaluations"] = page({"kind": "evaluation", "evaluation": "e-1", "subject": "model-version:net:1"})
+    client.answers["deployments"] = page({"kind": "deployment", "deployment": "ward-3"})
     printed = run("show", "model-version:net:1").stdout
     assert "draft" in printed
     assert "e-1" in printed
-    assert client.asked[-1] == ("evaluations", (), {"subject": "model-version:net:1", "limit": 20})
+    assert "ward-3" in printed
+    assert client.asked[-2:] == [
+        ("evaluations", (), {"subject": "model-version:net:1", "limit": 20}),
+        ("deployments", (), {"version": "model-version:net:1", "limit": 20}),
+    ]
     shown = json.loads(run("show", "model-version:net:1", "--json").stdout)
     assert shown["evaluations"]["count"] == 1
     client.answers["dataset_versions"] = page()
     assert "versions: 0" in run("show", "dataset:d").stdout
     client.answers["artifact"]["record"] = {"kind": "training-run", "run": "r"}
     assert "training-run" in run("show", "run:r").stdout
+
+
+def test_a_deployment_says_whether_it_has_ended(client: Client) -> None:
+    record = {"kind": "deployment", "deployment": "ward-3", "version": "model-version:net:1"}
+    client.answers["deployment"] = {"record": record, "transaction": TRANSACTION, "end": None}
+    assert "ended       no" in run("deployment", "show", "ward-3").stdout
+    client.answers["deployment"]["end"] = {"kind": "deployment-end", "ended": 0, "reason": "a better one"}
+    printed = run("deployment", "show", "ward-3", "--from", "ledger").stdout
+    assert "ended       1970-01-01" in printed
+    assert "a better one" in printed
+    assert client.asked[-1] == ("deployment", ("ward-3",), {"source": "ledger"})
 
 
 def test_whoami_is_a_table_for_people(client: Client) -> None:

@@ -101,6 +101,12 @@ def gateway() -> Iterator[Gateway]:
         (("advance", REF, "deployed"), f"POST /v1/artifacts/{REF}/stage", {"to": "deployed"}),
         (("run", "record", "r", "{run}"), "POST /v1/runs", {"run": "r", **RUN}),
         (("evaluation", "record", "e", "{evaluation}"), "POST /v1/evaluations", {"evaluation": "e", **EVALUATION}),
+        (
+            ("deployment", "record", "w", REF, "--location", "ward 3", "--territories", "DE", "--territories", "US-WI"),
+            "POST /v1/deployments",
+            {"deployment": "w", "version": REF, "location": "ward 3", "territories": ["DE", "US-WI"]},
+        ),
+        (("deployment", "end", "w", "--reason", "r"), "POST /v1/deployments/w/end", {"reason": "r"}),
         (("policy", "vote", "{policy}"), "POST /v1/policies", POLICY),
         (
             ("dataset", "register", "d", "--licence", "MIT", "--fields", "{dataset}"),

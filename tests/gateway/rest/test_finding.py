@@ -121,7 +121,7 @@ def test_whoami_knows_that_an_organisation_is_not_in_the_policy(api: Any) -> Non
 # --- One record, from the read model or from the ledger --------------------------------------------------------------
 
 READS = ("datasets/d", "datasets/d/versions/1", "models/net", "models/net/versions/1", "runs/r", "evaluations/e",
-         "policies/current")  # fmt: skip
+         "deployments/w", "policies/current")  # fmt: skip
 RECORDS = (
     {"kind": "dataset", "dataset": "d", "owner": "LabMSP"},
     {"kind": "dataset-version", "dataset": "d", "number": 1, "owner": "LabMSP", "root": CARD},
@@ -129,8 +129,20 @@ RECORDS = (
     {"kind": "model-version", "model": "net", "number": 1, "owner": "LabMSP"},
     {"kind": "training-run", "run": "r", "owner": "LabMSP"},
     {"kind": "evaluation", "evaluation": "e", "owner": "LabMSP", "subject": "model-version:net:1"},
+    {"kind": "deployment", "deployment": "w", "owner": "LabMSP", "version": "model-version:net:1"},
     {"kind": "policy", "number": 1, "members": []},
 )
+
+
+@pytest.mark.parametrize("source", ["read-model", "ledger"])
+def test_a_deployment_is_shown_with_its_end(api: Any, source: str) -> None:
+    record(api, *RECORDS)
+    assert api.get(f"/v1/deployments/w?from={source}").json["end"] is None
+    record(api, {"kind": "deployment-end", "deployment": "w", "owner": "LabMSP", "ended": 7})
+    assert api.get(f"/v1/deployments/w?from={source}").json["end"]["ended"] == 7
+    assert names(api.get("/v1/deployments?version=model-version:net:1"), "deployment") == ["w"]
+    assert names(api.get("/v1/deployments?version=model-version:net:2"), "deployment") == []
+    assert names(api.get("/v1/deployment-ends?owner=LabMSP"), "ended") == [7]
 
 
 def test_every_read_of_one_record_takes_from() -> None:

@@ -180,6 +180,8 @@ def test_what_was_recorded_knows_how_it_is_referred_to(kind: str) -> None:
     elif kind in {"policy", "policy-vote", "purpose"}:
         with pytest.raises(LookupError, match=f"a {kind} has no reference"):
             _ = recorded.reference
+    elif kind == "deployment-end":
+        assert recorded.reference == f"deployment:{record['deployment']}"
     else:
         assert recorded.reference == record.get("artifact", record.get("child"))
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pedigree deployment show`: where a model is in use, and when that ended."""
+
+from typing import Any
+
+import click
+
+from gateway.api.operations import READ_FROM
+from gateway.cli.answers import print_place
+from gateway.cli.console import fields, show
+from gateway.cli.options import using_gateway
+
+
+@click.command()
+@click.argument("name")
+@click.option("--from", "source", type=click.Choice(READ_FROM.choices), help=READ_FROM.meaning)
+@using_gateway
+def deployment_show(pedigree: Any, name: str, source: str | None, as_json: bool) -> None:
+    """Show a deployment, and when it ended."""
+    answer = pedigree.deployment(name, source=source)
+    end = answer["end"]
+
+    def render() -> None:
+        print_place(answer)
+        over = {"ended": "no"} if end is None else {name: end[name] for name in ("ended", "reason") if name in end}
+        fields({**answer["record"], **over})
+
+    show(answer, as_json, render)

@@ -109,7 +109,7 @@ RULES: dict[str, Rule] = {
     "pedigree": Rule(("pedigree",), frozenset({"httpx"})),
     "gateway.demo": Rule(("pedigree", "gateway.demo"), frozenset({"sklearn", "numpy", "joblib", "rich"})),
     "gateway.stores": Rule(
-        ("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography", "rustworkx"})
+        ("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography", "numpy", "rustworkx"})
     ),
     "gateway.rest": Rule(
         ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})

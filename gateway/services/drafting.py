@@ -5,7 +5,7 @@ What a crash leaves: a set of records without a root, which nobody sees. What a 
 be false, or be about one attempt only, and a root that a version names must never be without its records.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, islice
 
@@ -19,10 +19,10 @@ from gateway.services.ports import (
     Json,
     PortError,
     Reading,
+    RecordColumns,
     Records,
     RecordSet,
     RepeatedRecord,
-    StoredRecord,
 )
 from gateway.services.progress import Progress
 from gateway.services.recordfiles import repeated
@@ -96,7 +96,7 @@ class Drafts:
             same = same and theirs.leaf == ours.leaf
         if same:
             return self._body(mine, base, last)
-        rest = in_batches(self._records.all(root, base.size))
+        rest = map(RecordColumns.of, in_batches(self._records.all(root, base.size)))
         return self._written(dataset, mine.reading, mine.leaf_schema, rest, base, last)
 
     def _held(self, root: str) -> RecordSet:
@@ -132,7 +132,7 @@ class Drafts:
         dataset: str,
         reading: Reading,
         schema: LeafSchema,
-        found: Iterator[list[StoredRecord]],
+        found: Iterator[RecordColumns],
         base: RecordSet | None,
         last: Json | None,
     ) -> Json:
@@ -145,24 +145,20 @@ class Drafts:
         try:
             if base is not None:
                 self._records.copy(key, base.root)
-            for batch in chain([first or []], found):
-                self._add(key, tree, batch)
+            for batch in chain([] if first is None else [first], found):
+                start = tree.size
+                self._records.add(key, start, batch, tree.extend(batch.leaves))
             root = tree.root().hex()
             self._records.finish(key, root, tree.size, tree.edge())
+        except RepeatedRecord as exc:
+            self._records.abandon(key)
+            raise repeated(exc.id, exc.position, exc.first) from None
         except BaseException:
             # Nothing can name it: it never had a root. Where even this fails, it is found as a set without one.
             with suppress(PortError, RuntimeError):
                 self._records.abandon(key)
             raise
         return self._body(self._held(root), base, last)
-
-    def _add(self, key: int, tree: Growing, batch: Sequence[StoredRecord]) -> None:
-        start = tree.size
-        tiles = tree.extend(b"".join([record.leaf for record in batch]))
-        try:
-            self._records.add(key, start, batch, tiles)
-        except RepeatedRecord as exc:
-            raise repeated(batch[exc.position - start].id, exc.position, exc.first) from None
 
     def _body(self, held: RecordSet, base: RecordSet | None, last: Json | None) -> Json:
         body: Json = {"root": held.root, "size": held.size}

@@ -3,8 +3,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
+from chaincode.domain import merkle
 from chaincode.domain.provenance import LeafSchema
 from gateway.services.recordfiles import Reading as Reading
 from gateway.services.tiles import Tile
@@ -23,6 +24,38 @@ class StoredRecord(NamedTuple):
     """The leaf hash that was committed, so that a later change can be pinned to this record."""
     subject: bytes = b""
     """The reference of its data subject (32 bytes); empty where the file did not say who that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordColumns:
+    """Records that follow one another, by column: what is kept of thousands of them without an object for each."""
+
+    ids: Sequence[bytes]
+    """In UTF-8."""
+    contents: Sequence[bytes]
+    salts: bytes
+    """Joined, of 16 bytes each."""
+    leaves: bytes
+    """Leaf hashes, joined."""
+    tails: bytes
+    """Consent and purposes as `merkle.record_tail` has them: of each record, or once where they are alike."""
+    subjects: bytes = b""
+    """The references of their data subjects, joined; empty where the file did not say whose they are."""
+
+    @classmethod
+    def of(cls, records: Sequence[StoredRecord]) -> Self:
+        """Records one by one; `ValueError` where some are about subjects and others are not."""
+        if len({bool(record.subject) for record in records}) > 1:
+            raise ValueError("either all records are about subjects or none is")
+        tails = [merkle.record_tail(record.consent, record.purposes) for record in records]
+        return cls(
+            [record.id.encode() for record in records],
+            [record.content for record in records],
+            b"".join(record.salt for record in records),
+            b"".join(record.leaf for record in records),
+            tails[0] if len(set(tails)) == 1 else b"".join(tails),
+            b"".join(record.subject for record in records),
+        )
 
 
 class RecordHead(NamedTuple):
@@ -64,10 +97,10 @@ class Records(Protocol):
         """Begin a set without a root, which nobody sees; returns its key."""
         ...
 
-    def add(self, key: int, start: int, records: Sequence[StoredRecord], tiles: Sequence[Tile] = ()) -> None:
+    def add(self, key: int, start: int, records: RecordColumns, tiles: Sequence[Tile] = ()) -> None:
         """Append records, the first of them at position `start`, and the tiles that their leaves complete.
 
-        Raises `RepeatedRecord`.
+        They are on the disk only once the set is finished. May raise `RepeatedRecord`, as `finish` does.
         """
         ...
 
@@ -76,7 +109,10 @@ class Records(Protocol):
         ...
 
     def finish(self, key: int, root: str, size: int, tiles: Sequence[Tile] = ()) -> None:
-        """Give a set its root and its last tiles; when this returns, all of it would survive a power cut."""
+        """Give a set its root and its last tiles; when this returns, all of it would survive a power cut.
+
+        Raises `RepeatedRecord` where two of its records have one id.
+        """
         ...
 
     def abandon(self, key: int) -> None:
@@ -133,9 +169,10 @@ class Records(Protocol):
 
 
 class RepeatedRecord(Exception):
-    """A record has the id of one before it; the positions of both."""
+    """A record has the id of one before it: that id, and the positions of both."""
 
-    def __init__(self, position: int, first: int) -> None:
+    def __init__(self, record_id: str, position: int, first: int) -> None:
         super().__init__(f"record {position} has the id of record {first}")
+        self.id = record_id
         self.position = position
         self.first = first

@@ -19,6 +19,8 @@ from gateway.services.trees import batches
 LINES: Final = "text/plain"
 _LONGEST_LINE: Final = 4 * LONGEST_ID + 2
 """Bytes of an id and the line's end; what is longer cannot be an id."""
+_AT_ONCE: Final = 50_000
+"""Ids that are looked up at once: those that are in one block or bucket of the store are found together."""
 _NAMED: Final = 5
 """How many unknown ids a refusal names."""
 
@@ -43,7 +45,7 @@ def listed(
     numbers = array("q", bytes(8 * held.size))
     unknown: list[str] = []
     number = missing = 0
-    for batch in batches(ids_of(upload, held.reading)):
+    for batch in batches(ids_of(upload, held.reading), _AT_ONCE):
         for record_id, position in zip(batch, records.positions(held.root, batch), strict=True):
             number += 1
             if position is None or (within is not None and position not in within):

@@ -4,9 +4,8 @@
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
 from typing import BinaryIO, Final, Self
 
 from chaincode.domain import merkle
@@ -14,7 +13,7 @@ from chaincode.domain.provenance import LeafSchema
 from chaincode.domain.records import Consent
 from gateway.services.consent import EVERYBODYS, Vocabulary
 from gateway.services.files import RecordFile, opened
-from gateway.services.holdings import StoredRecord
+from gateway.services.holdings import RecordColumns, StoredRecord
 from gateway.services.indications import Columns, Interpreter, Status
 from gateway.services.pieces import Piece
 from gateway.services.ports import Clock
@@ -99,26 +98,25 @@ class Batch:
         """What each record says, as `said_by` has it of a stored one."""
         return list(zip(self.ids, self.contents, self.consents, self.purposes, self.subjects, strict=True))
 
-    def salted(self, schema: LeafSchema) -> list[StoredRecord]:
+    def salted(self, schema: LeafSchema) -> RecordColumns:
         """The records with fresh salts and their leaf hashes."""
         drawn = secrets.token_bytes(merkle.SALT * len(self.ids))
         salts = [drawn[at : at + merkle.SALT] for at in range(0, len(drawn), merkle.SALT)]
         kinds = set(zip(self.consents, self.purposes, strict=True))
         packed = {kind: merkle.record_tail(*kind) for kind in kinds}
         if len(kinds) == 1:
-            tails: Iterator[bytes] = repeat(next(iter(packed.values())), len(self.ids))
+            tails: Sequence[bytes] = list(packed.values()) * len(self.ids)
         else:
-            tails = map(packed.__getitem__, zip(self.consents, self.purposes, strict=True))
-        identifiers = map(str.encode, self.ids)
+            tails = [packed[kind] for kind in zip(self.consents, self.purposes, strict=True)]
+        identifiers = list(map(str.encode, self.ids))
         if schema is LeafSchema.RECORD_V1:
-            joined = merkle.record_hashes(zip(salts, identifiers, self.contents, tails, strict=True))
+            hashes = merkle.record_hashes(zip(salts, identifiers, self.contents, tails, strict=True))
         else:
-            joined = merkle.subject_record_hashes(
+            hashes = merkle.subject_record_hashes(
                 zip(salts, identifiers, self.contents, self.subjects, tails, strict=True)
             )
-        hashes = [joined[at : at + merkle.HASH] for at in range(0, len(joined), merkle.HASH)]
-        columns = (self.ids, salts, self.contents, self.consents, self.purposes, hashes, self.subjects)
-        return list(map(StoredRecord._make, zip(*columns, strict=True)))
+        said = tails[0] if len(kinds) == 1 else b"".join(tails)
+        return RecordColumns(identifiers, self.contents, drawn, hashes, said, b"".join(self.subjects))
 
 
 def said_by(record: StoredRecord) -> tuple[str, bytes, int, int, bytes]:

@@ -62,6 +62,7 @@ from gateway.services.failures import (
     Unavailable as Unavailable,
 )
 from gateway.services.holdings import Reading as Reading
+from gateway.services.holdings import RecordColumns as RecordColumns
 from gateway.services.holdings import RecordHead as RecordHead
 from gateway.services.holdings import Records as Records
 from gateway.services.holdings import RecordSet as RecordSet

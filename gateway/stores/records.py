@@ -1,91 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
 """The owner's record store: the records and salts behind each committed root, off the ledger.
 
-A set of records is written in batches, each a transaction of its own, so that large sets do not keep others from
-writing. It has no root until it is whole, and what has no root is seen by nobody. What a crash leaves is a set without
-a root, which `pedigree records gc` names and removes.
+A set of records is written in blocks, a few MiB in a transaction, so that large sets do not keep others from writing.
+It has no root until it is whole, and what has no root is seen by nobody. What a crash leaves is a set without a root,
+which `pedigree records gc` names and removes.
 """
 
 import json
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict
-from functools import cache
-from itertools import chain
 from typing import Any
 
 from chaincode.domain.provenance import LeafSchema
-from gateway.services.ports import Reading, RecordHead, RecordSet, RepeatedRecord, StoredRecord
+from gateway.services.ports import Reading, RecordColumns, RecordHead, RecordSet, StoredRecord
 from gateway.services.tiles import COMPLETE, WIDTH, Tile
 from gateway.stores.database import Database
+from gateway.stores.recordblocks import Block
+from gateway.stores.recordindex import HASH_KEY, Kind, RecordIndex, bits_for, name_hash
+from gateway.stores.recordpacking import pack_former
+from gateway.stores.recordwriting import Writing, keep_tiles
 
-_SIGN = 1 << 63
-_READ = 500
-"""Records that are read at once."""
-_READ_SIZE = 4 << 20
-"""Bytes of content after which no more are read at once."""
-_HEADS = 5_000
-"""Records whose content is left out that are read at once."""
 _WRITTEN = 80 * WIDTH
 """Records that are copied or removed at once, those under whole tiles; others write in between."""
-_INSERTED = 50
-"""Records of one statement, which takes less time than a statement for each."""
-_RECORD = "id, salt, content, consent, purposes, leaf, subject"
-_CONTENT = 2
-"""Its place among them."""
 _SET = "root, dataset, size, created, reading, key, leaf_schema"
+_HEADS = "start, size, heads"
 
 
 class RecordStore:
-    """Implements `services.ports.Records`."""
+    """Implements `services.ports.Records`. A set is written by one thread; all else is for any."""
 
     def __init__(self, database: Database) -> None:
+        """Open the store; records of a former version are packed first, which takes some seconds a million."""
         self._database = database
+        self._index = RecordIndex(database)
+        self._writing: dict[int, Writing] = {}
+        pack_former(database)
 
     def begin(self, dataset: str, reading: Reading, leaf_schema: LeafSchema = LeafSchema.RECORD_V1) -> int:
-        row = (dataset, time.time(), json.dumps(asdict(reading)), leaf_schema.value)
-        insert = "INSERT INTO record_set (dataset, size, created, reading, leaf_schema) VALUES (?, 0, ?, ?, ?)"
+        hash_key = secrets.token_bytes(HASH_KEY)
+        row = (dataset, time.time(), json.dumps(asdict(reading)), leaf_schema.value, hash_key)
+        insert = (
+            "INSERT INTO record_set (dataset, size, created, reading, leaf_schema, hash_key) VALUES (?, 0, ?, ?, ?, ?)"
+        )
 
         def work(connection: sqlite3.Connection) -> int:
             return connection.execute(insert, row).lastrowid or 0
 
-        return self._database.write(work)
+        key = self._database.write(work)
+        self._writing[key] = Writing(self._database, key, hash_key)
+        return key
 
-    def add(self, key: int, start: int, records: Sequence[StoredRecord], tiles: Sequence[Tile] = ()) -> None:
-        if any(record.purposes >= _SIGN for record in records):
-            records = [record._replace(purposes=_signed(record.purposes)) for record in records]
-        whole = len(records) // _INSERTED * _INSERTED
-
-        def work(connection: sqlite3.Connection) -> None:
-            for inserted, first, end in ((_INSERTED, 0, whole), (1, whole, len(records))):
-                runs = range(first, end, inserted)
-                rows = ((key, start + at, *chain.from_iterable(records[at : at + inserted])) for at in runs)
-                connection.executemany(_insert(inserted), rows)
-            _keep(connection, key, tiles)
-
-        try:
-            self._database.write(work)
-        except sqlite3.IntegrityError:
-            raise self._repeated(key, start, records) from None
-
-    def _repeated(self, key: int, start: int, records: Sequence[StoredRecord]) -> Exception:
-        seen: dict[str, int] = {}
-        for index, record in enumerate(records):
-            found = self._one("SELECT position FROM record WHERE set_key = ? AND id = ?", (key, record.id))
-            first = seen.setdefault(record.id, start + index) if found is None else int(found[0])
-            if first != start + index:
-                return RepeatedRecord(start + index, first)
-        return RuntimeError(f"set {key} holds records at {start} already")
+    def add(self, key: int, start: int, records: RecordColumns, tiles: Sequence[Tile] = ()) -> None:
+        self._writing[key].add(start, records, tiles)
 
     def copy(self, key: int, root: str) -> None:
         source = self.held(root)
         if source is None:
             raise KeyError(root)
-        insert = (
-            f"INSERT INTO record SELECT ?, position, {_RECORD} FROM record "  # noqa: S608 - constants
-            "WHERE set_key = ? AND position >= ? AND position < ?"
+        # The index is made of that set's entries too, so both hash in the same way.
+        (hash_key,) = self._one("SELECT hash_key FROM record_set WHERE key = ?", (source.key,))
+        update = "UPDATE record_set SET hash_key = ? WHERE key = ?"
+        self._database.write(lambda connection: connection.execute(update, (hash_key, key)))
+        blocks = (
+            "INSERT INTO record_block SELECT ?, start, size, heads, contents FROM record_block "
+            "WHERE set_key = ? AND start >= ? AND start < ?"
         )
         complete = "INSERT INTO tile SELECT ?, level, number, hashes FROM tile WHERE set_key = ?"
         for start in range(0, source.size, _WRITTEN):
@@ -93,7 +74,7 @@ class RecordStore:
             tiles = (key, source.key, start // WIDTH, (start + _WRITTEN) // WIDTH, COMPLETE)
 
             def work(connection: sqlite3.Connection, records: Any = records, tiles: Any = tiles) -> None:
-                connection.execute(insert, records)
+                connection.execute(blocks, records)
                 connection.execute(
                     f"{complete} AND level = 0 AND number >= ? AND number < ? AND length(hashes) = ?", tiles
                 )
@@ -101,14 +82,22 @@ class RecordStore:
             self._database.write(work)
         above = f"{complete} AND level > 0 AND length(hashes) = ?"
         self._database.write(lambda connection: connection.execute(above, (key, source.key, COMPLETE)))
+        self._writing[key] = Writing(self._database, key, hash_key)
+        self._writing[key].after(source.key, source.size)
 
     def finish(self, key: int, root: str, size: int, tiles: Sequence[Tile] = ()) -> None:
-        def work(connection: sqlite3.Connection) -> None:
-            _keep(connection, key, tiles)
-            connection.execute("UPDATE record_set SET root = ?, size = ? WHERE key = ?", (root, size, key))
-
-        self._database.write(work)
+        self._writing[key].finish(lambda position: self._id(key, position), tiles)
+        update = "UPDATE record_set SET root = ?, size = ? WHERE key = ?"
+        self._database.write(lambda connection: connection.execute(update, (root, size, key)))
+        del self._writing[key]
         self._database.shorten_log()
+
+    def _id(self, key: int, position: int) -> bytes:
+        """The id of a record that was written, also in a set that is not finished."""
+        block = self._heads(key, position)
+        if block is None:
+            raise KeyError(position)
+        return block.id(position - block.start)
 
     def abandon(self, key: int) -> None:
         if self._one("SELECT 1 FROM record_set WHERE key = ? AND root IS NULL", (key,)) is not None:
@@ -119,84 +108,73 @@ class RecordStore:
         return None if row is None else _set(row)
 
     def all(self, root: str, start: int = 0) -> Iterator[StoredRecord]:
-        # Piece by piece: a query that stays open would keep the log from being shortened as long as somebody reads.
-        select = (
-            f"SELECT {_RECORD} FROM record WHERE set_key = ? "  # noqa: S608 - constants
-            "AND position >= ? ORDER BY position LIMIT ?"
-        )
+        # A block at a time: a query that stays open would keep the log from being shortened as long as somebody reads.
         found = self.held(root)
-        while found is not None and start < found.size:
-            rows = self._near(select, (found.key, start, _READ))
-            if not rows:
-                return
-            yield from map(_record, rows)
-            start += len(rows)
-
-    def _near(self, select: str, values: tuple[Any, ...]) -> list[Any]:
-        """The first rows that a query gives, about `_READ_SIZE` bytes of content."""
-        rows: list[Any] = []
-        size = 0
-        with closing(self._database.reader().execute(select, values)) as cursor:
-            for row in cursor:
-                rows.append(row)
-                size += len(row[_CONTENT])
-                if size >= _READ_SIZE:
-                    break
-        return rows
+        while found is not None and (read := self._block(found.key, start)) is not None:
+            block, contents = read
+            yield from block.records(contents, start - block.start)
+            start = block.end
 
     def find(self, root: str, record_id: str) -> tuple[int, StoredRecord] | None:
-        row = self._one(
-            f"SELECT position, {_RECORD} FROM record "  # noqa: S608 - constants
-            "WHERE set_key = (SELECT key FROM record_set WHERE root = ?) AND id = ?",
-            (root, record_id),
-        )
-        return None if row is None else (row[0], _record(row[1:]))
+        for position in self._candidates(root, Kind.ID, name := record_id.encode()):
+            read = self._block(*position)
+            if read is not None and read[0].id(place := position[1] - read[0].start) == name:
+                return position[1], read[0].record(place, read[1])
+        return None
 
     def heads(self, root: str) -> Iterator[RecordHead]:
-        select = (
-            "SELECT id, consent, purposes, leaf, subject FROM record WHERE set_key = ? "
-            "AND position >= ? ORDER BY position LIMIT ?"
-        )
         found = self.held(root)
         start = 0
-        while found is not None and start < found.size:
-            rows = self._database.reader().execute(select, (found.key, start, _HEADS)).fetchall()
-            if not rows:
-                return
-            for record_id, consent, purposes, leaf, subject in rows:
-                yield RecordHead(record_id, consent, purposes % (1 << 64), leaf, subject or b"")
-            start += len(rows)
+        while found is not None and (block := self._heads(found.key, start)) is not None:
+            yield from block.all_heads()
+            start = block.end
 
     def positions(self, root: str, ids: Sequence[str]) -> list[int | None]:
-        held = self.held(root)
-        if held is None:
-            return [None] * len(ids)
-        known: dict[str, int] = {}
-        for start in range(0, len(ids), _READ):
-            asked = ids[start : start + _READ]
-            places = ", ".join("?" * len(asked))
-            select = f"SELECT id, position FROM record WHERE set_key = ? AND id IN ({places})"  # noqa: S608 - places
-            known.update(self._database.reader().execute(select, (held.key, *asked)).fetchall())
-        return [known.get(each) for each in ids]
+        known: list[int | None] = [None] * len(ids)
+        row = self._one("SELECT key, size, hash_key FROM record_set WHERE root = ?", (root,))
+        if row is None or not ids:
+            return known
+        key, size, hash_key = row
+        names = [each.encode() for each in ids]
+        found = self._index.many(key, bits_for(size), name_hash(hash_key).of_all(names))
+        block: Block | None = None
+        for number, position in sorted(found, key=lambda each: each[1]):
+            if block is None or position >= block.end:
+                block = self._heads(key, position)
+            if block is not None and block.id(position - block.start) == names[number]:
+                known[number] = position
+        return known
 
     def leaves(self, root: str, positions: Sequence[int]) -> bytes:
-        select = "SELECT leaf FROM record WHERE set_key = (SELECT key FROM record_set WHERE root = ?) AND position IN "
-        ordered = sorted(positions)
+        held = self.held(root)
+        if held is None:
+            return b""
         found: list[bytes] = []
-        for start in range(0, len(ordered), _READ):
-            asked = ordered[start : start + _READ]
-            places = f"({', '.join('?' * len(asked))}) ORDER BY position"
-            rows = self._database.reader().execute(select + places, (root, *asked)).fetchall()
-            found += (leaf for (leaf,) in rows)
+        block: Block | None = None
+        for position in sorted(positions):
+            if block is None or position >= block.end:
+                block = self._heads(held.key, position)
+            if block is not None:
+                found.append(block.leaf(position - block.start))
         return b"".join(found)
 
     def of_subject(self, root: str, subject: bytes) -> Sequence[tuple[int, str]]:
-        rows = self._database.reader().execute(
-            "SELECT position, id FROM record WHERE set_key = (SELECT key FROM record_set WHERE root = ?) "
-            "AND subject = ? ORDER BY position",
-            (root, subject),
-        )
-        return [(position, record_id) for position, record_id in rows.fetchall()]
+        found: list[tuple[int, str]] = []
+        block: Block | None = None
+        for key, position in self._candidates(root, Kind.SUBJECT, subject):
+            if block is None or position >= block.end:
+                block = self._heads(key, position)
+            if block is not None and block.subject(place := position - block.start) == subject:
+                found.append((position, block.id(place).decode()))
+        return found
+
+    def _candidates(self, root: str, kind: Kind, name: bytes) -> Iterator[tuple[int, int]]:
+        """Set and position of each record that may have an id or a subject, in tree order."""
+        row = self._one("SELECT key, size, hash_key FROM record_set WHERE root = ?", (root,))
+        if row is not None:
+            key, size, hash_key = row
+            for position in self._index.positions(key, kind, bits_for(size), name_hash(hash_key).of(name)):
+                yield key, position
 
     def tile(self, key: int, level: int, number: int) -> bytes:
         select = "SELECT hashes FROM tile WHERE set_key = ? AND level = ? AND number = ?"
@@ -204,16 +182,13 @@ class RecordStore:
         return b"" if row is None else bytes(row[0])
 
     def keep_tiles(self, key: int, tiles: Sequence[Tile]) -> None:
-        self._database.write(lambda connection: _keep(connection, key, tiles))
+        self._database.write(lambda connection: keep_tiles(connection, key, tiles))
 
     def names_subjects(self, root: str) -> bool:
         # One file has a column of subjects or has none, and what extends a version says it of every record again.
-        select = (
-            "SELECT subject IS NOT NULL FROM record WHERE set_key = (SELECT key FROM record_set WHERE root = ?) "
-            "AND position = 0"
-        )
-        row = self._one(select, (root,))
-        return row is not None and bool(row[0])
+        held = self.held(root)
+        block = None if held is None else self._heads(held.key, 0)
+        return block is not None and block.has_subjects
 
     def sets(self) -> Sequence[RecordSet]:
         rows = self._database.reader().execute(f"SELECT {_SET} FROM record_set ORDER BY key")  # noqa: S608 - constants
@@ -221,8 +196,9 @@ class RecordStore:
 
     def remove(self, key: int) -> None:
         # The set itself goes last: what a crash leaves of it can be removed again.
-        delete = "DELETE FROM record WHERE set_key = ? AND position >= ? AND position < ?"
-        last = self._one("SELECT max(position) FROM record WHERE set_key = ?", (key,))
+        self._writing.pop(key, None)
+        delete = "DELETE FROM record_block WHERE set_key = ? AND start >= ? AND start < ?"
+        last = self._one("SELECT max(start) FROM record_block WHERE set_key = ?", (key,))
         size = 0 if last is None or last[0] is None else int(last[0]) + 1
         self._database.write(
             lambda connection: connection.execute("UPDATE record_set SET root = NULL WHERE key = ?", (key,))
@@ -230,10 +206,28 @@ class RecordStore:
         for start in range(0, size, _WRITTEN):
             values = (key, start, start + _WRITTEN)
             self._database.write(lambda connection, values=values: connection.execute(delete, values))  # type: ignore[misc]
-        while self._database.write(lambda connection: _remove_tiles(connection, key)):
-            pass
+        for table, row in (("tile", "level, number"), ("record_index", "kind, run, bucket")):
+            while self._database.write(lambda connection, of=(table, row): _remove_some(connection, key, *of)):  # type: ignore[misc]
+                pass
         self._database.write(lambda connection: connection.execute("DELETE FROM record_set WHERE key = ?", (key,)))
         self._database.shorten_log()
+
+    def _block(self, key: int, position: int) -> tuple[Block, bytes] | None:
+        """The block that holds a position, and its contents."""
+        row = self._at(f"{_HEADS}, contents", key, position)
+        return None if row is None else (Block(*row[:3]), row[3])
+
+    def _heads(self, key: int, position: int) -> Block | None:
+        row = self._at(_HEADS, key, position)
+        return None if row is None else Block(*row)
+
+    def _at(self, columns: str, key: int, position: int) -> Any:
+        select = (
+            f"SELECT {columns} FROM record_block "  # noqa: S608 - constants
+            "WHERE set_key = ? AND start <= ? ORDER BY start DESC LIMIT 1"
+        )
+        row = self._one(select, (key, position))
+        return None if row is None or position >= row[0] + row[1] else row
 
     def _one(self, query: str, values: tuple[Any, ...]) -> Any:
         return self._database.reader().execute(query, values).fetchone()
@@ -250,33 +244,8 @@ def _reading(text: str) -> Reading:
     return Reading(**{**members, "fields": tuple(members["fields"])})
 
 
-def _record(row: Sequence[Any]) -> StoredRecord:
-    record_id, salt, content, consent, purposes, leaf, subject = row
-    return StoredRecord(record_id, salt, content, consent, purposes % (1 << 64), leaf, subject or b"")
-
-
-def _signed(value: int) -> int:
-    """SQLite keeps signed 64-bit integers; purposes are unsigned."""
-    return value - (1 << 64) if value >= _SIGN else value
-
-
-@cache
-def _insert(records: int) -> str:
-    """The statement that takes a set's key, the position of the first of so many records, and then what these say."""
-    fields = len(StoredRecord._fields)
-    rows = []
-    for index in range(records):
-        *said, subject = (f"?{3 + fields * index + field}" for field in range(fields))
-        rows.append(f"(?1, ?2 + {index}, {', '.join(said)}, nullif({subject}, x''))")
-    return f"INSERT INTO record VALUES {', '.join(rows)}"  # noqa: S608 - numbers of parameters
-
-
-def _keep(connection: sqlite3.Connection, key: int, tiles: Sequence[Tile]) -> None:
-    connection.executemany("INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?)", [(key, *tile) for tile in tiles])
-
-
-def _remove_tiles(connection: sqlite3.Connection, key: int) -> int:
-    """Remove some; how many they were."""
-    some = f"SELECT level, number FROM tile WHERE set_key = ? LIMIT {_WRITTEN // WIDTH}"  # noqa: S608 - a constant
-    delete = f"DELETE FROM tile WHERE set_key = ? AND (level, number) IN ({some})"  # noqa: S608 - a constant
+def _remove_some(connection: sqlite3.Connection, key: int, table: str, columns: str) -> int:
+    """Remove some of a set's rows of a table; how many they were."""
+    some = f"SELECT {columns} FROM {table} WHERE set_key = ? LIMIT {_WRITTEN // WIDTH}"  # noqa: S608 - constants
+    delete = f"DELETE FROM {table} WHERE set_key = ? AND ({columns}) IN ({some})"  # noqa: S608 - constants
     return connection.execute(delete, (key, key)).rowcount

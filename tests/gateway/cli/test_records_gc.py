@@ -20,6 +20,7 @@ from gateway.services.ports import (
     LedgerTransaction,
     LedgerWrite,
     Reading,
+    RecordColumns,
     Recorded,
     StoredRecord,
     Submission,
@@ -42,7 +43,7 @@ def data(tmp_path: Path) -> Path:
         records, readmodel, submissions = open_at_rest(tmp_path, guard)
         for root in (NAMED, REFUSED, RECORDED, PENDING, LATER, UNKNOWN, ""):
             key = records.begin("wdbc", Reading("application/jsonl"))
-            records.add(key, 0, [StoredRecord("1", b"s" * 16, b"{}", 0, 0, b"l" * 32)])
+            records.add(key, 0, RecordColumns.of([StoredRecord("1", b"s" * 16, b"{}", 0, 0, b"l" * 32)]))
             if root:
                 records.finish(key, root, 1)
         write = LedgerWrite("v", {"kind": "dataset-version", "dataset": "wdbc", "number": 1, "root": NAMED})

@@ -85,7 +85,8 @@ def test_only_a_recorder_of_the_owner_has_it(api: Any) -> None:
 def test_a_store_that_was_altered_gives_no_bundle(api: Any, tmp_path: Path) -> None:
     api.post("/v1/datasets/wdbc/versions?id_field=id", csv(ROWS[:3]), Content_Type="text/csv")
     with closing(sqlite3.connect(tmp_path / "records.db")) as store, store:
-        assert store.execute("UPDATE record SET content = ? WHERE id = 'r1'", (b"r1,9",)).rowcount == 1
+        update = "UPDATE record_block SET contents = CAST(replace(contents, 'r1,', 'r9,') AS BLOB)"
+        assert store.execute(update).rowcount > 0
     refused = api.get(f"{PATH}/bundle", role="recorder")
     assert (refused.status_code, refused.json["code"]) == (404, "records-not-held")
 

@@ -568,9 +568,10 @@ def test_a_crash_before_the_ledger_is_asked_leaves_nothing_wrong(owner: Owner) -
 def test_a_store_that_was_altered_selects_and_proves_nothing(owner: Owner) -> None:
     owner.commit(letters(4))
     owner.select(ids=lines("r000", "r001"))
-    owner.records._database.write(
-        lambda connection: connection.execute("UPDATE record SET leaf = zeroblob(32) WHERE id = 'r001'")
-    )
+    place = 2 + (6 + merkle.SALT) * 4 + merkle.HASH  # the leaf hash of r001 in the block of all four
+    altered = f"CAST(substr(heads, 1, {place}) || x'00' || substr(heads, {place + 2}) AS BLOB)"
+    update = f"UPDATE record_block SET heads = {altered}"
+    owner.records._database.write(lambda connection: connection.execute(update))
     with pytest.raises(NotHeld, match="no longer lead to the committed root"):
         owner.select("other", ids=lines("r000"))
     with pytest.raises(NotHeld, match="no longer lead to the"):

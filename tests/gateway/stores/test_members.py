@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.services.members import Members
-from gateway.services.ports import Reading, RecordHead, StoredRecord
+from gateway.services.ports import Reading, RecordColumns, RecordHead, StoredRecord
 from gateway.services.statusmaps import MapUnknown
 from gateway.services.tiles import Tile
 from gateway.stores.consent import ConsentStore
@@ -56,11 +56,11 @@ def test_members_outlive_the_process_and_are_written_once(members: Database, tmp
 def test_heads_and_positions_are_those_of_the_records(records: Database) -> None:
     store = RecordStore(records)
     rows = [
-        StoredRecord(f"r{n}", b"s" * 16, b"content %d" % n, n % 9, ALL_PURPOSES, bytes([n % 256]) * 32, b"w" * (n % 2))
+        StoredRecord(f"r{n}", b"s" * 16, b"content %d" % n, n % 9, ALL_PURPOSES, bytes([n % 256]) * 32, b"w" * 32)
         for n in range(12_000)
     ]
     key = store.begin("d", Reading("text/csv"))
-    store.add(key, 0, rows)
+    store.add(key, 0, RecordColumns.of(rows))
     assert list(store.heads("ab" * 32)) == []
     assert store.positions("ab" * 32, ["r1"]) == [None]
     store.finish(key, "ab" * 32, len(rows))

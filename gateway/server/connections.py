@@ -106,7 +106,7 @@ def arrived(conn: Any) -> str:
         return "too much" if len(found) >= _HEAD_LIMIT else "all" if _ended(conn.sock) else "part"
     if end == len(found) and found.startswith(b"GET "):
         return "question"
-    return "begun" if not kept and _lacks(found, end) else "all"
+    return "begun" if not kept and _lacks(found, end) and not _ended(conn.sock) else "all"
 
 
 def _ended(sock: socket.socket) -> bool:

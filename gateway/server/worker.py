@@ -73,6 +73,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Connections with a part of a head, and until when it may be completed; the oldest first."""
         self._sending: dict[Any, float] = {}
         """Connections whose short body has not come, and until when it may; the oldest first."""
+        self._woken: set[Any] = set()
+        """Those of them that the poller named too early; they are looked at again instead."""
         self._ending: deque[tuple[float, Any]] = deque()
         """Connections that were answered for the last time, and until when the client may read it."""
         self.crowd = Crowd(PER_ADDRESS)
@@ -300,12 +302,20 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             self._sending[conn] = time.monotonic() + HEAD_WITHIN
 
     def _on_body(self, conn: Any, _sock: Any) -> None:
+        if arrived(conn) == "begun":
+            # The kernel does so where it is short of memory; the poller would name it again and again.
+            self.poller.unregister(conn.sock)
+            self._woken.add(conn)
+            return
         self._stop_awaiting(conn)
         self._give_thread(conn)
 
     def _stop_awaiting(self, conn: Any) -> None:
         del self._sending[conn]
-        self.poller.unregister(conn.sock)
+        if conn in self._woken:
+            self._woken.remove(conn)
+        else:
+            self.poller.unregister(conn.sock)
         with suppress(OSError):
             wake_at_once(conn)
 
@@ -313,6 +323,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         for conn in [conn for conn, until in self._sending.items() if until <= now]:
             self._stop_awaiting(conn)
             self._refuse(conn, TOO_SLOW)
+        for conn in [conn for conn in self._woken if arrived(conn) != "begun"]:
+            self._stop_awaiting(conn)
+            self._give_thread(conn)
         waiting, self._beginning = self._beginning, deque()
         for until, conn in waiting:
             match arrived(conn):
@@ -352,6 +365,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 if address in (None, conn.address):
                     found.remove(entry)
                     self._sending.pop(conn, None)
+                    self._woken.discard(conn)
                     with suppress(OSError, KeyError, ValueError):
                         self.poller.unregister(conn.sock)
                     self._let_go(conn)

@@ -279,7 +279,8 @@ def test_short_bodies_that_do_not_come_keep_few_threads(gateway: Any, held: Exit
     for attempt in range(3):
         started = time.monotonic()
         key = f"prompt{attempt}{len(rest)}"
-        assert gateway.ask("POST", "/v1/models", MODEL, Idempotency_Key=key, Content_Type="application/json")[0] == 201
+        answer = gateway.ask("POST", "/v1/models", MODEL, Idempotency_Key=key, Content_Type="application/json")
+        assert answer[0] == 201, answer
         assert time.monotonic() - started < 5
     for sock in crowd:
         sock.sendall(rest)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -57,13 +58,29 @@ Server().run()
 """
 
 
+HASTY = """
+from gateway.server import worker
+worker.wake_when_whole = lambda conn: None
+"""
+"""What makes the poller name a connection at once, as a kernel that is short of memory does."""
+
+
+@contextmanager
+def serving(before: str = "") -> Iterator[int]:
+    with subprocess.Popen([sys.executable, "-c", before + SERVER], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield int(server.stdout.readline())
+        finally:
+            os.kill(server.pid, signal.SIGTERM)
+            code = server.wait(30)
+        assert code == 0
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield int(server.stdout.readline())
-        os.kill(server.pid, signal.SIGTERM)
-        assert server.wait(30) == 0
+    with serving() as found:
+        yield found
 
 
 def request(path: str, body: bytes = b"", extra: str = "") -> bytes:
@@ -182,3 +199,24 @@ def test_a_question_with_a_body_that_comes_later_waits_for_it_alone(port: int) -
         assert asked(port, "/asked?meanwhile") == b"meanwhilemeanwhile"
         late.sendall(b"late")
         assert everything(late).endswith(b"\r\n\r\nlatelate")
+
+
+@pytest.mark.parametrize("before", ["", HASTY], ids=("patient", "hasty"))
+def test_bodies_that_do_not_come_keep_no_thread_whenever_the_poller_names_them(before: str) -> None:
+    """There are two threads, and four clients that send their bodies late."""
+    with serving(before) as port, ExitStack() as held:
+        crowd = [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(4)]
+        for sock in crowd:
+            sock.sendall(request("/twice", b"late", "Connection: close\r\n")[:-3])
+        time.sleep(0.3)
+        started = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port)) as prompt:
+            prompt.sendall(request("/twice", b"soon", "Connection: close\r\n"))
+            assert everything(prompt).endswith(b"soonsoon")
+        assert time.monotonic() - started < 5
+        for sock in crowd[1:]:
+            sock.sendall(b"ate")
+        for sock in crowd[1:]:
+            assert everything(sock).endswith(b"latelate")
+        crowd[0].shutdown(socket.SHUT_WR)
+        assert everything(crowd[0]).endswith(b"ll")

@@ -203,7 +203,9 @@ class Api:
 ROLES = ("reader", "recorder", "endorser", "operator")
 
 
-def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[str, str], MemoryLedger]:
+def make_service(
+    folder: Path, *, in_flight: int = 8, height_wait: float = 10.0
+) -> tuple[Service, Mapping[str, str], MemoryLedger]:
     """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
         opened = {}
@@ -228,7 +230,7 @@ def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[
         service = assemble(
             parts,
             Place("LabMSP", "lab.example", "pedigree", "pedigree", "ab" * 32),
-            limits=Limits(wait=5.0, height_wait=0.3, fallback_after=0.1, in_flight=in_flight),
+            limits=Limits(wait=5.0, height_wait=height_wait, fallback_after=0.1, in_flight=in_flight),
             spool=Spool(folder / "uploads", limit=1 << 20),
             resources=resources.pop_all(),
         )
@@ -236,8 +238,14 @@ def make_service(folder: Path, *, in_flight: int = 8) -> tuple[Service, Mapping[
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    service, keys, ledger = make_service(tmp_path)
+def height_wait() -> float:
+    """Seconds that a request waits for the height it asks for; a test that asks for one that never comes says fewer."""
+    return 10.0
+
+
+@pytest.fixture
+def api(tmp_path: Path, height_wait: float) -> Iterator[Api]:
+    service, keys, ledger = make_service(tmp_path, height_wait=height_wait)
     service.start()
     deadline = time.monotonic() + 5
     while service.projector.progress().height < 1:

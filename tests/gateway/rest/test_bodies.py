@@ -106,6 +106,7 @@ def test_a_body_over_the_limit_is_refused_with_the_limit_before_it_is_read(
     assert stream.taken <= limit + (1 << 20)
 
 
+@pytest.mark.parametrize("height_wait", [0.3])
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

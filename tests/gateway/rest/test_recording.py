@@ -77,6 +77,7 @@ def test_trouble_before_ordering_can_be_repeated(api: Any) -> None:
     assert api.post("/v1/models", MODEL, key="k").status_code == 201
 
 
+@pytest.mark.parametrize("height_wait", [0.3])
 def test_a_height_that_does_not_come_is_503(api: Any) -> None:
     started = time.monotonic()
     response = api.get("/v1/ledger", Min_Ledger_Height="99")

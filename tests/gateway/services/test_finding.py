@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recordkeys
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,8 +58,8 @@ class Ledger:
         self.written: dict[str, tuple[Json, datetime]] = {}
 
     def write(self, *records: Json, at: datetime = FIRST) -> None:
-        """One block with one transaction; the key of a record is what identifies it."""
-        writes = tuple(LedgerWrite(key_of(record), record) for record in records)
+        """One block with one transaction."""
+        writes = tuple(recordkeys.written(record) for record in records)
         number, before = self.model.height(), self.model.last_hash() or ""
         transaction = LedgerTransaction(f"{number:064x}", 0, 0, "LabMSP", f"{at.isoformat()}", None, writes)
         self.blocks.append(LedgerBlock(number, f"{number + 1:x}", before, (transaction,)))
@@ -94,11 +95,6 @@ class Ledger:
             cursor = page["next"]
             if cursor is None:
                 return found
-
-
-def key_of(record: Json) -> str:
-    identifying = ("dataset", "model", "run", "evaluation", "number", "artifact")
-    return "/".join([record["kind"], *(str(record[name]) for name in identifying if name in record)])
 
 
 @pytest.fixture
@@ -354,7 +350,7 @@ def test_the_same_instant_may_be_written_in_several_ways(ledger: Ledger, text: s
 
 def test_an_entry_whose_transaction_says_no_time_is_in_no_range_of_times(ledger: Ledger) -> None:
     number, before = ledger.model.height(), ledger.model.last_hash() or ""
-    write = LedgerWrite("dataset/timeless", dataset("timeless"))
+    write = recordkeys.written(dataset("timeless"))
     ledger.model.apply(LedgerBlock(number, "1", before, (LedgerTransaction("t", 0, 0, "L", "", None, (write,)),)))
     assert ledger.names("dataset", "dataset") == ["timeless"]
     assert ledger.names("dataset", "dataset", since="0001-01-01") == []
@@ -481,7 +477,9 @@ def test_a_record_that_is_written_again_is_found_by_its_present_words_alone(ledg
 
 def test_what_is_deleted_is_found_no_longer_and_its_history_keeps_its_kind(ledger: Ledger) -> None:
     ledger.write(dataset("d", title="Words"), dataset("e"))
-    deletion = LedgerTransaction("t", 0, 0, "LabMSP", "", None, (LedgerWrite("dataset/d", None),))
+    deletion = LedgerTransaction(
+        "t", 0, 0, "LabMSP", "", None, (LedgerWrite(recordkeys.written(dataset("d")).key, None),)
+    )
     ledger.model.apply(LedgerBlock(1, "2", "1", (deletion,)))
     assert ledger.searched("words") == []
     assert ledger.names("dataset", "dataset") == ["e"]

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recordkeys
 
 from chaincode.domain import codec
-from chaincode.domain.keys import key_of
 from chaincode.domain.lineage import Edge
 from chaincode.domain.values import Ref, Text, run_ref
 from gateway.services.filters import InvalidParameter
 from gateway.services.lineage import DOWN, UP, LineageReader
-from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite
+from gateway.services.ports import LedgerBlock, LedgerTransaction
 from gateway.stores.database import Database
 from gateway.stores.lineagegraph import LineageGraph
 from gateway.stores.readmodel import ReadModelStore
@@ -29,15 +29,14 @@ def succession(tmp_path: Path) -> Iterator[Callable[[str], LineageReader]]:
     def make(relation: str) -> LineageReader:
         change = relation.partition("+")[0]
         edges = [Edge(FIRST, SECOND, Text(relation)), Edge(SECOND, RUN, Text("input:train"))]
-        records: dict[str, dict[str, Any]] = {
-            "dataset": {"dataset": "d"},
-            "one": {"dataset": "d", "number": 1, "change": "first", "kind": "dataset-version"},
-            "two": {"dataset": "d", "number": 2, "change": change, "kind": "dataset-version"},
-            "training-run": {"run": "r"},
-            "artifact-stage": {"artifact": FIRST, "stage": "quarantined"},
-        }
-        writes = [LedgerWrite(name, {"kind": name, **value}) for name, value in records.items()]
-        writes += [LedgerWrite(key_of(edge), codec.to_plain(edge)) for edge in edges]
+        records: list[dict[str, Any]] = [
+            {"kind": "dataset", "dataset": "d"},
+            {"kind": "dataset-version", "dataset": "d", "number": 1, "change": "first"},
+            {"kind": "dataset-version", "dataset": "d", "number": 2, "change": change},
+            {"kind": "training-run", "run": "r"},
+            {"kind": "artifact-stage", "artifact": FIRST, "stage": "quarantined"},
+        ]
+        writes = [recordkeys.written(each) for each in (*records, *map(codec.to_plain, edges))]
         transaction = LedgerTransaction("ab" * 32, 0, 0, "HospitalMSP", "2026-01-01T00:00:00Z", None, tuple(writes))
         model = ReadModelStore(database)
         model.apply(LedgerBlock(0, "00", "", (transaction,)))
@@ -88,11 +87,10 @@ def hub(tmp_path: Path) -> Iterator[LineageReader]:
     model = ReadModelStore(database)
     edges = [Edge(HUB, Ref(child), Text(RELATIONS[place % 4])) for place, child in enumerate(CHILDREN)]
     edges += [Edge(Ref(parent), HUB, Text(RELATIONS[place])) for place, parent in enumerate(PARENTS)]
-    records: list[tuple[str, Any]] = [("hub", {"kind": "model-version", "model": "hub", "number": 1})]
-    for number, (key, record) in enumerate(records + [(key_of(edge), codec.to_plain(edge)) for edge in edges]):
-        done = LedgerTransaction(
-            f"{number:064x}", 0, 0, "LabMSP", f"2026-01-{number + 1:02}T00:00:00Z", None, (LedgerWrite(key, record),)
-        )
+    hub: dict[str, Any] = {"kind": "model-version", "model": "hub", "number": 1}
+    for number, write in enumerate(map(recordkeys.written, (hub, *map(codec.to_plain, edges)))):
+        at = f"2026-01-{number + 1:02}T00:00:00Z"
+        done = LedgerTransaction(f"{number:064x}", 0, 0, "LabMSP", at, None, (write,))
         model.apply(LedgerBlock(number, f"{number + 1:02x}", f"{number:02x}" if number else "", (done,)))
     yield LineageReader(model, LineageGraph(model), lambda: 0)
     database.close()

@@ -9,6 +9,7 @@ from typing import Any, Final
 from chaincode.contracts import (
     consent,
     endorsement,
+    evaluation,
     idempotency,
     lineage,
     model,
@@ -38,7 +39,14 @@ _QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
 
 
 _LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
-    {**provenance.LOADS, **selection.LOADS, **consent.LOADS, **model.LOADS, **endorsement.LOADS}
+    {
+        **provenance.LOADS,
+        **selection.LOADS,
+        **consent.LOADS,
+        **model.LOADS,
+        **evaluation.LOADS,
+        **endorsement.LOADS,
+    }
 )
 """What loads for commands that are not of the standard form."""
 

@@ -1,9 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluations: how a model version did on the data that judged it; each is written once."""
+"""Evaluations: how a model version did on the data that judged it; each is written once.
+
+An evaluation that names criteria is pre-registered: `domain.criteria` says what that takes, and what it comes to.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from chaincode.domain.criteria import (
+    MOST_CRITERIA,
+    MOST_LOOKED_AT,
+    Criteria,
+    EvaluationVerdict,
+    Judged,
+    Look,
+    check_applies,
+    judge,
+    refuse_early,
+    refuse_late,
+    runs_that_made,
+    verdict_of,
+)
 from chaincode.domain.errors import AlreadyExists, ArtifactAltered, InvalidField, ParentMissing
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import ModelVersion
@@ -22,6 +39,7 @@ from chaincode.domain.values import (
     Record,
     Ref,
     Text,
+    criteria_ref,
     evaluation_ref,
     refuse_future,
 )
@@ -42,6 +60,8 @@ class RecordEvaluation(Command):
     note: Text | None = None
     purpose: Iri | None = None
     """What it was for; needed where data is used that its subjects gave for purposes."""
+    criteria: Name | None = None
+    """The criteria that were registered before the training; None where it is judged by none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +81,14 @@ class Evaluation(Record):
     tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
     """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
     purpose: Iri | None = None
+    criteria: Name | None = None
+    """The criteria by which it was judged; None: by none, or recorded before there were any."""
+    verdict: EvaluationVerdict | None = None
+    """Whether all of them are met, as the rule computed it; None where there are none."""
+    judged: tuple[Judged, ...] | None = field(default=None, metadata={"max": MOST_CRITERIA})
+    """Each criterion beside what was measured."""
+    runs: tuple[Name, ...] | None = field(default=None, metadata={"max": MOST_LOOKED_AT})
+    """The runs that made the model version, each started after the criteria were registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +107,9 @@ def record_evaluation(
     at: Instant,
     existing: Evaluation | None,
     cited: Mapping[Ref, Record],
+    look: Look,
 ) -> Outcome:
-    """Record an evaluation by `by`; `cited` holds the model version and the data where they exist."""
+    """Record an evaluation by `by`; `cited` holds the model version, the data and the criteria where they exist."""
     reference = evaluation_ref(command.evaluation)
     if existing is not None:
         raise AlreadyExists(reference)
@@ -105,23 +134,42 @@ def record_evaluation(
         evaluated_at=command.evaluated_at,
         note=command.note,
         purpose=command.purpose,
+        criteria=command.criteria,
     )
+    if command.criteria is not None:
+        evaluation = _judged(evaluation, criteria_ref(command.criteria), cited, look)
     return Outcome(
         writes=(evaluation, *parents_of_evaluation(evaluation)),
         event=EvaluationRecorded(command.evaluation, by, command.subject),
     )
 
 
+def _judged(evaluation: Evaluation, reference: Ref, cited: Mapping[Ref, Record], look: Look) -> Evaluation:
+    """The evaluation with what judging it by criteria comes to, where these came first and are about it."""
+    criteria = cited.get(reference)
+    if not isinstance(criteria, Criteria):
+        raise ParentMissing(evaluation_ref(evaluation.evaluation), reference)
+    check_applies(criteria, evaluation.subject, evaluation.data)
+    runs = runs_that_made(evaluation.subject, reference, look)
+    refuse_late(criteria, runs)
+    refuse_early(evaluation.evaluation, evaluation.evaluated_at, runs)
+    judged = judge(criteria, evaluation.metrics)
+    return replace(evaluation, verdict=verdict_of(judged), judged=judged, runs=tuple(run.run for run in runs))
+
+
 def cited_by_evaluation(command: RecordEvaluation) -> tuple[Ref, ...]:
-    """What an evaluation cites: the model version that is judged and the data that judge it."""
-    return (command.subject, *cited_by_input(command.data))
+    """What an evaluation cites: the model version that is judged, the data that judge it, and the criteria."""
+    criteria = () if command.criteria is None else (criteria_ref(command.criteria),)
+    return (command.subject, *cited_by_input(command.data), *criteria)
 
 
 def parents_of_evaluation(evaluation: Evaluation) -> tuple[Edge, ...]:
-    """The edges to the model version that was judged and to the data that judged it."""
+    """The edges to the model version that was judged, to the data that judged it, and to the criteria."""
     reference = evaluation_ref(evaluation.evaluation)
     data = filter(None, (evaluation.data.version, evaluation.data.selection))
+    criteria = () if evaluation.criteria is None else (criteria_ref(evaluation.criteria),)
     return (
         Edge(evaluation.subject, reference, Text("evaluated")),
         *(Edge(source, reference, Text(f"input:{evaluation.data.role}")) for source in data),
+        *(Edge(source, reference, Text("applied")) for source in criteria),
     )

@@ -41,7 +41,8 @@ class Float64(str):
         number = float(value)
         if not isfinite(number) or (number == 0 and _has_digits(value)):
             raise InvalidField("", "it is beyond what a float64 holds: 0, or 5e-324 to 1.7976931348623157e+308")
-        return super().__new__(cls, _spelling(number))
+        # Python finds the same shortest digits as the standard, and only sets them otherwise.
+        return super().__new__(cls, spelling(Decimal(repr(number))))
 
 
 def _has_digits(text: str) -> bool:
@@ -49,13 +50,13 @@ def _has_digits(text: str) -> bool:
     return any("1" <= character <= "9" for character in re.split("[eE]", text)[0])
 
 
-def _spelling(number: float) -> str:
-    """The text of RFC 8785 for a finite number; Python finds the same shortest digits and only sets them otherwise."""
-    parts = Decimal(repr(abs(number))).as_tuple()
+def spelling(number: Decimal) -> str:
+    """A finite number as ECMAScript sets it, with all its digits but for zeros at their end."""
+    parts = number.as_tuple()
     # The number is 0.DIGITS times ten to the power of `point`.
     point = len(parts.digits) + int(parts.exponent)
     digits = "".join(map(str, parts.digits)).rstrip("0")
-    sign = "-" if number < 0 else ""
+    sign = "-" if parts.sign else ""
     if not digits:
         return "0"
     if 0 < point <= 21:

@@ -23,6 +23,7 @@ from typing import Any, Final
 from chaincode.domain import (
     claims,
     consent,
+    criteria,
     deployment,
     endorsement,
     evaluation,
@@ -212,12 +213,19 @@ RECORDS: Final = (
         ),
     ),
     Kind(
+        "criteria", criteria.Criteria, key={"criteria": Name}, reference="criteria", guard="owner",
+        edges=criteria.parents_of_criteria,
+        actions=(
+            Action("criteria:register", criteria.RegisterCriteria, criteria.register_criteria,
+                   events=(criteria.CriteriaRegistered,), cites=criteria.cited_by_criteria),
+        ),
+    ),
+    Kind(
         "evaluation", evaluation.Evaluation, key={"evaluation": Name}, reference="evaluation", guard="owner",
         edges=evaluation.parents_of_evaluation,
         actions=(
             Action("evaluation:record", evaluation.RecordEvaluation, evaluation.record_evaluation,
-                   events=(evaluation.EvaluationRecorded,), cites=evaluation.cited_by_evaluation,
-                   then=permission.map_versions),
+                   events=(evaluation.EvaluationRecorded,)),
         ),
     ),
     Kind(

@@ -345,6 +345,11 @@ def deployment_ref(name: str) -> Ref:
     return Ref.of("deployment", name)
 
 
+def criteria_ref(name: str) -> Ref:
+    """The reference to the criteria of evaluations."""
+    return Ref.of("criteria", name)
+
+
 SKEW: Final = 120_000
 """How far clocks may differ, in milliseconds: what is dated later than a transaction by more was not yet."""
 

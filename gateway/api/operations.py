@@ -66,6 +66,7 @@ _COLUMNS: Final = (
     Parameter("purposes_field", "Column or member that holds the purposes that each consent covers."),
     Parameter("indicated_field", "Column or member that says when the subject indicated it (RFC 3339, or a date)."),
 )
+VERDICTS: Final = ("pass", "fail")
 ACTIVITIES: Final = ("filter", "split", "join", "label", "transform", "synthesise")
 _DERIVED: Final = (
     Parameter(
@@ -111,7 +112,7 @@ _OF_SELECTIONS: Final = (
 _OF_RUNS: Final = (OWNER, _NAME, _DIGEST, *_TIMES)
 KINDS: Final = (
     "dataset", "dataset-version", "selection", "consent-map", "consent-map-version", "model", "model-version",
-    "training-run", "evaluation", "deployment",
+    "training-run", "criteria", "evaluation", "deployment",
 )  # fmt: skip
 _KIND_OF_ARTIFACT: Final = Parameter("kind", "Only artifacts of this kind.", "choice", KINDS)
 _KIND_OF_END: Final = Parameter("kind", "Only edges whose other end is of this kind.", "choice", KINDS)
@@ -612,18 +613,57 @@ RUNS: Final = (
         verb=Verb("run show", help="Show a training run."),
     ),
     Operation(
+        name="registerCriteria",
+        does="Register what evaluations of a model have to reach, before the training that they judge.",
+        method="POST",
+        path="/v1/criteria",
+        role="recorder",
+        body=Body("criteria:register"),
+        answer=outcome("criteria"),
+        sdk="register_criteria",
+        verb=Verb("criteria register"),
+        odd={
+            "sdk": "takes criteria as text, such as `auc >= 0.95`, and thresholds as numbers",
+            "cli": "takes criteria as text, such as `auc >= 0.95`",
+        },
+    ),
+    Operation(
+        name="listCriteria",
+        does="List criteria of evaluations.",
+        path="/v1/criteria",
+        filters=(
+            *_OF_RUNS,
+            Parameter("version", "Only those that are measured on this data set version."),
+            Parameter("model", "Only those for this model."),
+        ),
+        answer=page("criteria"),
+        sdk="all_criteria",
+        verb=Verb("criteria list", columns=("criteria", "owner", "registered_at", "version", "all_of")),
+    ),
+    Operation(
+        name="getCriteria",
+        does="Read criteria of evaluations.",
+        path="/v1/criteria/{criteria}",
+        about="criteria:{criteria}",
+        parameters=_FROM,
+        answer=entry("criteria"),
+        sdk="criteria",
+        verb=Verb("criteria show", help="Show criteria of evaluations."),
+    ),
+    Operation(
         name="recordEvaluation",
         does="Record how a model version did on a data set version.",
         method="POST",
         path="/v1/evaluations",
         role="recorder",
-        body=Body("evaluation:record"),
+        body=Body("evaluation:record", refusals=("data", "judging")),
         answer=outcome("evaluation"),
         sdk="record_evaluation",
         verb=Verb(
             "evaluation record",
             help="Record an evaluation, from FILE (JSON).",
             arguments=("evaluation",),
+            options=("criteria",),
             file="argument",
         ),
         odd={"sdk": "takes a mapping of metrics, and floating-point numbers"},
@@ -632,10 +672,17 @@ RUNS: Final = (
         name="listEvaluations",
         does="List evaluations.",
         path="/v1/evaluations",
-        filters=(*_OF_RUNS, Parameter("subject", "Only those of this model version.")),
+        filters=(
+            *_OF_RUNS,
+            Parameter("subject", "Only those of this model version."),
+            Parameter("criteria", "Only those that these criteria judged."),
+            Parameter(
+                "verdict", "Only those whose criteria are all met (`pass`), or not (`fail`).", "choice", VERDICTS
+            ),
+        ),
         answer=page("evaluation"),
         sdk="evaluations",
-        verb=Verb("evaluation list", columns=("evaluation", "subject", "owner", "evaluated_at")),
+        verb=Verb("evaluation list", columns=("evaluation", "subject", "owner", "evaluated_at", "criteria", "verdict")),
     ),
     Operation(
         name="getEvaluation",
@@ -1054,6 +1101,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "purpose": "Register what consent is given for.",
         "model": "Register models, record and verify versions.",
         "run": "Record and show training runs.",
+        "criteria": "Register what evaluations have to reach.",
         "evaluation": "Record how a model version did on a data set.",
         "deployment": "Record where a model is in use, and when that ended.",
         "policy": "The consortium's endorsement policy.",
@@ -1091,6 +1139,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "origin.method": "How they were collected.",
         "origin.geography": "Where: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "reason": "Why, in words that the ledger keeps.",
+        "criteria": "Criteria that were registered before the training, by name; the ledger says whether they are met.",
         "location": "Where it is in use: a service, a device, a ward.",
         "territories": "For whose people: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "purpose": "What it is for, by its IRI.",
@@ -1108,6 +1157,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "model": "net",
         "number": "1",
         "run": "r-7",
+        "criteria": "bar",
         "evaluation": "e-3",
         "deployment": "ward-3",
         "reference": "model-version:net:1",

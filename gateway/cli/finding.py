@@ -51,7 +51,8 @@ def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
     """Show a record, its versions, stage and evaluations.
 
     Such as dataset:wdbc, model-version:net:1, run:r-7 or evaluation:e-3: its fields and its place on the ledger; of
-    data sets and models their versions, of versions their stage, of model versions their evaluations and deployments.
+    data sets and models their versions, of versions their stage, of model versions their evaluations and deployments,
+    of criteria the evaluations that they judged.
     """
     answer = pedigree.artifact(reference)
     kind, _, rest = reference.partition(":")
@@ -61,6 +62,8 @@ def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
     elif kind == "model-version":
         beside["evaluations"] = pedigree.evaluations(subject=reference, limit=_SHOWN)
         beside["deployments"] = pedigree.deployments(version=reference, limit=_SHOWN)
+    elif kind == "criteria":
+        beside["evaluations"] = pedigree.evaluations(criteria=rest, limit=_SHOWN)
 
     def render() -> None:
         print_place(answer)
@@ -103,4 +106,6 @@ def _within(main: click.Group, name: str) -> click.Group:
 
 
 def _plural(name: str) -> str:
+    if name.endswith("a"):  # it is a plural already
+        return name
     return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"

@@ -117,6 +117,9 @@ def _words(name: str, value: Any) -> str:
             return " and ".join(_words("", item) for item in value)
         case {"name": str(named), "value": str(said), **more} if more.keys() <= {"step"}:  # a parameter or a metric
             return f"{named} {_words('', said)}" + "".join(f" at step {step}" for step in more.values())
+        case {"metric": str(metric), "comparator": str(comparator), "threshold": str(threshold), **more}:
+            judged = f": {more['value']}, {more['verdict']}" if more.keys() == {"value", "verdict"} else ""
+            return f"{metric} {comparator} {threshold}{judged}"
         case dict():
             return ", ".join(f"{member} {_words(member, item)}" for member, item in value.items())
     text = str(value)

@@ -27,6 +27,7 @@ from gateway.cli.consent import (
 )
 from gateway.cli.consentstore import consent_adopt, consent_copy
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
+from gateway.cli.criteria import criteria_register
 from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_verify
 from gateway.cli.deployments import deployment_show
 from gateway.cli.endorsing import artifact, inbox
@@ -251,6 +252,7 @@ add_verbs(
         "lineage": lineage,
         "model record": model_record,
         "model verify": model_verify,
+        "criteria register": criteria_register,
         "run record": run_record,
         "search": search,
         "selection proof": selection_proof,

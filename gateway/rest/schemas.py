@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from chaincode.domain import codec, float64, text, values
+from chaincode.domain import codec, exactdecimal, float64, text, values
 from chaincode.domain.register import COMMANDS
 from gateway.api.rows import Answer, Operation
 from gateway.rest.reports import BESIDE, COUNT, HEIGHT, OUTCOMES, REPORTS, Schema, outcome_of, reference
@@ -30,6 +30,11 @@ _FORMS: Mapping[str, Schema] = {
     "Seconds": {"type": "integer", "minimum": 1, "maximum": 3_155_760_000},
     "Text": {"type": "string", "minLength": 1, "maxLength": text.MAX_TEXT},
     "Setting": {"type": "string", "maxLength": text.MAX_SETTING},
+    "ExactDecimal": {
+        "type": "string",
+        "maxLength": exactdecimal.LONGEST,
+        "description": "A decimal number as text, kept to the last digit: 0.95, 1e-7.",
+    },
     "Float64": {
         "type": "string",
         "maxLength": float64.MAX_LENGTH,
@@ -48,6 +53,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "Text": "Breast cancer features",
     "Setting": "0.001",
     "FilePath": "weights/model.onnx",
+    "ExactDecimal": "0.95",
     "Float64": "0.9736",
     "Licence": "CC-BY-4.0",
     "Ref": "model-version:net:1",

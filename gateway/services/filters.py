@@ -10,13 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar, get_type_hints
 
+from chaincode.domain.criteria import EvaluationVerdict
 from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.policy import Stage
 from chaincode.domain.provenance import Sensitivity
 from chaincode.domain.register import KIND, RECORDS, locate
 from chaincode.domain.spdx import Licence
 from chaincode.domain.usage import InputRole
-from chaincode.domain.values import Iri, Number, OrgId, Ref
+from chaincode.domain.values import Iri, Name, Number, OrgId, Ref
 from gateway.services.attributes import ABOUT, LICENCE, RELATION, SENSITIVITY, STAGE
 from gateway.services.conditions import CREATED, DIGEST, Begins, Condition, Conditions, OneOf, Within, prefixed
 from gateway.services.ports import Category, PortError
@@ -29,7 +30,7 @@ _RELATION: Final = re.compile(r"[a-z][a-z:-]{0,63}")
 SHORTEST_DIGEST: Final = 8
 WHOLE_DIGEST: Final = 64
 
-E = TypeVar("E", Stage, Sensitivity, InputRole)
+E = TypeVar("E", Stage, Sensitivity, InputRole, EvaluationVerdict)
 
 
 class InvalidParameter(PortError):
@@ -154,6 +155,9 @@ _READERS: Final[Mapping[str, Callable[[str], Condition]]] = {
     "sensitivity": _one_of(SENSITIVITY, Sensitivity),
     "role": _one_of("role", InputRole),
     "purpose": lambda text: OneOf("purpose", (Iri(text),)),
+    "criteria": lambda text: OneOf("criteria", (Name(text),)),
+    "model": lambda text: OneOf("model", (Name(text),)),
+    "verdict": _one_of("verdict", EvaluationVerdict),
     "since": _since,
     "before": _before,
     "name": _name,

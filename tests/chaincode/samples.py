@@ -18,7 +18,7 @@ from chaincode.domain.values import Event, Record
 
 _SCALARS = {
     "Digest": "5f" * 32, "Blob": "gQ==", "Purposes": "0000000000000003", "Text": "Brustkrebs: Größe",
-    "Setting": "0.001",
+    "Setting": "0.001", "ExactDecimal": "0.95",
     "FilePath": "weights/model.onnx", "Float64": "0.9736", "Licence": "CC-BY-4.0", "Ref": "model-version:net:1",
     "OrgId": "LabMSP", "Name": "wdbc", "Role": "auditor", "Territory": "US-WI", "CommitId": "5f" * 20,
     "Iri": "https://w3id.org/dpv#ScientificResearch",

@@ -201,6 +201,11 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     ask("lab", "declareModelParent", {"parent": version, "relation": "fine-tuned"}, model=net, number="2")
     ask("lab", "listModelVersions", model=net)
     ask("lab", "getModelVersion", model=net, number="2")
+    criterion = {"metric": "accuracy", "comparator": ">=", "threshold": "0.95"}
+    bar = {"criteria": "answers-bar", "title": "T", "version": used["version"], "all_of": [criterion], "model": net}
+    ask("regulator", "registerCriteria", bar)
+    ask("regulator", "getCriteria", criteria="answers-bar")
+    ask("regulator", "listCriteria", query={"model": net})
     ask(
         "regulator",
         "recordEvaluation",

@@ -80,6 +80,14 @@ from chaincode.domain.errors.form import (
     UnknownSchema,
     WrongArguments,
 )
+from chaincode.domain.errors.judging import (
+    CriteriaDataDiffers,
+    CriteriaMetricMissing,
+    CriteriaModelDiffers,
+    CriteriaTooLate,
+    CriteriaWithoutRun,
+    EvaluatedBeforeRun,
+)
 from chaincode.domain.errors.vouching import (
     AlreadyEndorsed,
     AlreadyRejected,
@@ -120,12 +128,18 @@ __all__ = [
     "ConsentProofFails",
     "ConsentStatusCannotFollow",
     "ConsistencyProofFails",
+    "CriteriaDataDiffers",
+    "CriteriaMetricMissing",
+    "CriteriaModelDiffers",
+    "CriteriaTooLate",
+    "CriteriaWithoutRun",
     "DatedInTheFuture",
     "DeploymentEndsBeforeItStarts",
     "DerivativesForbidden",
     "DigestTaken",
     "DuplicateName",
     "EndorsedAfterWithdrawal",
+    "EvaluatedBeforeRun",
     "Fact",
     "FloatRefused",
     "Forbidden",

@@ -27,6 +27,7 @@ __all__ = [
     "Code",
     "CommitDatasetVersion",
     "CommitSelection",
+    "Comparator",
     "ConfirmQuarantine",
     "Consent",
     "ConsentEvidence",
@@ -41,6 +42,10 @@ __all__ = [
     "ConsentReceipt",
     "ConsentStatus",
     "ConsentStep",
+    "Criteria",
+    "CriteriaEntry",
+    "CriteriaPage",
+    "Criterion",
     "Dataset",
     "DatasetComparison",
     "DatasetEntry",
@@ -76,6 +81,7 @@ __all__ = [
     "Evaluation",
     "EvaluationEntry",
     "EvaluationPage",
+    "EvaluationVerdict",
     "Event",
     "Evidence",
     "EvidenceRecord",
@@ -97,6 +103,7 @@ __all__ = [
     "InboxItem",
     "Indication",
     "InputRole",
+    "Judged",
     "Key",
     "KeyRole",
     "Kind",
@@ -159,6 +166,7 @@ __all__ = [
     "RecordedArtifactStage",
     "RecordedArtifactStageOrLiftVote",
     "RecordedConsentMapVersion",
+    "RecordedCriteria",
     "RecordedDataset",
     "RecordedDatasetVersion",
     "RecordedDeployment",
@@ -174,6 +182,7 @@ __all__ = [
     "RecordedRejection",
     "RecordedSelection",
     "RecordedTrainingRun",
+    "RegisterCriteria",
     "RegisterDataset",
     "RegisterModel",
     "RegisterPurpose",
@@ -216,6 +225,7 @@ __all__ = [
     "TransactionOutcome",
     "UnshownReply",
     "UploadStage",
+    "Verdict",
     "VoteForPolicy",
     "WithdrawEndorsement",
 ]
@@ -227,6 +237,8 @@ ArtifactKind = Literal["dataset-version", "model-version"]
 Cause = Literal["quarantined", "withdrawn", "not-looked-at"]
 
 Change = Literal["first", "extends", "replaces"]
+
+Comparator = Literal[">=", ">", "<=", "<", "=="]
 
 Consent = Literal[
     "ConsentUnknown",
@@ -254,6 +266,8 @@ ConsentStatus = Literal[
 
 Direction = Literal["up", "down"]
 
+EvaluationVerdict = Literal["pass", "fail"]
+
 Found = Literal["verified", "unverified", "differs"]
 
 From = Literal["read-model", "ledger"]
@@ -275,6 +289,7 @@ Kind = Literal[
     "model",
     "model-version",
     "training-run",
+    "criteria",
     "evaluation",
     "deployment",
 ]
@@ -315,6 +330,8 @@ UnshownReply = Mapping[str, Any]
 
 UploadStage = Literal["reading", "recording"]
 
+Verdict = Literal["pass", "fail"]
+
 
 class AdvanceArtifact(TypedDict):
     """What `advance` sends."""
@@ -346,7 +363,7 @@ class ArtifactStatus(TypedDict):
     """What `artifact` answers."""
 
     artifact: str
-    record: "Dataset | DatasetVersion | Selection | ConsentMap | ConsentMapVersion | Model | ModelVersion | TrainingRun | Evaluation | Deployment"
+    record: "Dataset | DatasetVersion | Selection | ConsentMap | ConsentMapVersion | Model | ModelVersion | TrainingRun | Criteria | Evaluation | Deployment"
     transaction: "Transaction"
     stage: "Stage"
     standing: "ArtifactStage | None"
@@ -572,6 +589,55 @@ class ConsentStep(TypedDict):
     purposes: Sequence[str]
     """What it covers, by name or IRI."""
     transaction: "Transaction"
+
+
+class Criteria(TypedDict):
+    """Criteria of evaluations; never rewritten."""
+
+    kind: Literal["criteria"]
+    schema: int
+    criteria: str
+    owner: str
+    registered_at: int
+    title: str
+    version: str
+    root: str
+    size: int
+    all_of: Sequence["Criterion"]
+    selection: NotRequired[str]
+    model: NotRequired[str]
+    note: NotRequired[str]
+    tainted_by: NotRequired[Sequence["Taint"]]
+
+
+class CriteriaEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "Criteria"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class CriteriaPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["CriteriaEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class Criterion(TypedDict):
+    """What one metric has to reach, such as ``auc >= 0.95``."""
+
+    metric: str
+    comparator: "Comparator"
+    threshold: str
+    """A decimal number as text, kept to the last digit: 0.95, 1e-7."""
 
 
 class Dataset(TypedDict):
@@ -970,6 +1036,10 @@ class Evaluation(TypedDict):
     note: NotRequired[str]
     tainted_by: NotRequired[Sequence["Taint"]]
     purpose: NotRequired[str]
+    criteria: NotRequired[str]
+    verdict: NotRequired["EvaluationVerdict"]
+    judged: NotRequired[Sequence["Judged"]]
+    runs: NotRequired[Sequence[str]]
 
 
 class EvaluationEntry(TypedDict):
@@ -1014,6 +1084,7 @@ class Event(TypedDict):
     parent: NotRequired[str]
     relation: NotRequired["Relation"]
     run: NotRequired[str]
+    criteria: NotRequired[str]
     evaluation: NotRequired[str]
     subject: NotRequired[str]
     deployment: NotRequired[str]
@@ -1064,11 +1135,14 @@ class Facts(TypedDict):
     cause: NotRequired[str]
     confirmed_by: NotRequired[str]
     count: NotRequired[int]
+    criteria: NotRequired[str]
     dataset: NotRequired[str]
     delimiter: NotRequired[str]
     digest: NotRequired[str]
     ended: NotRequired[int]
     entry: NotRequired[str]
+    evaluated_at: NotRequired[int]
+    evaluation: NotRequired[str]
     expected: NotRequired["int | str"]
     expression: NotRequired[str]
     finished: NotRequired[int]
@@ -1086,7 +1160,9 @@ class Facts(TypedDict):
     limit: NotRequired[int]
     line: NotRequired[int]
     list_version: NotRequired[str]
+    metrics: NotRequired[Sequence[str]]
     missing: NotRequired["int | str"]
+    model: NotRequired[str]
     needed: NotRequired[str]
     next: NotRequired[str]
     number: NotRequired[int]
@@ -1105,10 +1181,12 @@ class Facts(TypedDict):
     reason: NotRequired[str]
     recorded: NotRequired[bool]
     reference: NotRequired[str]
+    registered_at: NotRequired[int]
     replaced_at: NotRequired[int]
     roles: NotRequired[str]
     root: NotRequired[str]
     row: NotRequired[int]
+    run: NotRequired[str]
     said: NotRequired[Sequence["PeersWords"]]
     schema: NotRequired[int]
     selection: NotRequired[str]
@@ -1118,6 +1196,7 @@ class Facts(TypedDict):
     started: NotRequired[int]
     status: NotRequired[str]
     step: NotRequired[str]
+    subject: NotRequired[str]
     term: NotRequired[str]
     to: NotRequired[str]
     transaction: NotRequired[str]
@@ -1245,6 +1324,18 @@ class Indication(TypedDict):
     purposes: str
     indicated_at: int
     """Milliseconds since 1970-01-01T00:00:00Z, negative before."""
+
+
+class Judged(TypedDict):
+    """A criterion, what was measured, and whether it is met."""
+
+    metric: str
+    comparator: "Comparator"
+    threshold: str
+    """A decimal number as text, kept to the last digit: 0.95, 1e-7."""
+    value: str
+    """A float64 as text: 0.97, 1e-16, nan, inf or -inf; answered in the spelling of RFC 8785."""
+    verdict: "EvaluationVerdict"
 
 
 class Key(TypedDict):
@@ -1769,6 +1860,7 @@ class RecordEvaluation(TypedDict):
     note: NotRequired[str]
     purpose: NotRequired[str]
     """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
+    criteria: NotRequired[str]
 
 
 class RecordModelVersion(TypedDict):
@@ -1841,6 +1933,14 @@ class RecordedConsentMapVersion(TypedDict):
     event: "Event"
     transaction: "Transaction"
     impact: NotRequired["ConsentImpact"]
+
+
+class RecordedCriteria(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "Criteria"
+    event: "Event"
+    transaction: "Transaction"
 
 
 class RecordedDataset(TypedDict):
@@ -1961,6 +2061,18 @@ class RecordedTrainingRun(TypedDict):
     record: "TrainingRun"
     event: "Event"
     transaction: "Transaction"
+
+
+class RegisterCriteria(TypedDict):
+    """Say what evaluations on some data have to reach, before the training that they judge."""
+
+    criteria: str
+    title: str
+    version: str
+    all_of: Sequence["Criterion"]
+    selection: NotRequired[str]
+    model: NotRequired[str]
+    note: NotRequired[str]
 
 
 class RegisterDataset(TypedDict):
@@ -2344,6 +2456,7 @@ AnyRecord = (
     | ModelVersion
     | LaterParents
     | TrainingRun
+    | Criteria
     | Evaluation
     | Deployment
     | DeploymentEnd
@@ -2365,6 +2478,7 @@ Result = (
     | RecordedModelVersion
     | RecordedLaterParents
     | RecordedTrainingRun
+    | RecordedCriteria
     | RecordedEvaluation
     | RecordedDeployment
     | RecordedDeploymentEnd
@@ -2381,6 +2495,7 @@ Result = (
 REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
     "artifact-stage": ("", "artifact"),
     "consent-map-version": ("consent-map-version", "dataset", "number"),
+    "criteria": ("criteria", "criteria"),
     "dataset": ("dataset", "dataset"),
     "dataset-version": ("dataset-version", "dataset", "number"),
     "deployment": ("deployment", "deployment"),
@@ -2406,9 +2521,15 @@ UNMET: Final = frozenset(
         "consent-proof-fails",
         "consent-status-cannot-follow",
         "consistency-proof-fails",
+        "criteria-data-differs",
+        "criteria-metric-missing",
+        "criteria-model-differs",
+        "criteria-too-late",
+        "criteria-without-run",
         "dated-in-the-future",
         "deployment-ends-before-it-starts",
         "derivatives-forbidden",
+        "evaluated-before-run",
         "inclusion-proof-fails",
         "licence-too-wide",
         "licence-unclassified",

@@ -18,6 +18,8 @@ from pedigree.documents import (
     ConsentMapVersionEntry,
     ConsentMapVersionPage,
     ConsentReceipt,
+    CriteriaEntry,
+    CriteriaPage,
     Dataset,
     DatasetEntry,
     DatasetPage,
@@ -86,6 +88,7 @@ from pedigree.documents import (
     TrainingRunEntry,
     TrainingRunPage,
     TransactionOutcome,
+    Verdict,
 )
 from pedigree.recorded import Recorded
 
@@ -954,6 +957,78 @@ class Operations(Calls):
         found: TrainingRunEntry = self._get(f"/v1/runs/{segment(run)}", **{"from": source})
         return found
 
+    def all_criteria(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        version: str | None = None,
+        model: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> CriteriaPage:
+        """List criteria of evaluations.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            name: Only those whose name begins so; in the order of names.
+            digest: Only those that name a digest which is this, or begins with these 8 digits or more.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+            version: Only those that are measured on this data set version.
+            model: Only those for this model.
+        """
+        found: CriteriaPage = self._get(
+            "/v1/criteria",
+            owner=owner,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            version=version,
+            model=model,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_all_criteria(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        version: str | None = None,
+        model: str | None = None,
+    ) -> Iterator[CriteriaEntry]:
+        """All that `all_criteria` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/criteria",
+            owner=owner,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            version=version,
+            model=model,
+        )
+
+    def criteria(self, criteria: str, source: From | None = None) -> CriteriaEntry:
+        """Read criteria of evaluations.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: CriteriaEntry = self._get(f"/v1/criteria/{segment(criteria)}", **{"from": source})
+        return found
+
     def evaluations(
         self,
         *,
@@ -963,6 +1038,8 @@ class Operations(Calls):
         since: str | None = None,
         before: str | None = None,
         subject: str | None = None,
+        criteria: str | None = None,
+        verdict: Verdict | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> EvaluationPage:
@@ -976,6 +1053,8 @@ class Operations(Calls):
             since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
             before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
             subject: Only those of this model version.
+            criteria: Only those that these criteria judged.
+            verdict: Only those whose criteria are all met (`pass`), or not (`fail`).
         """
         found: EvaluationPage = self._get(
             "/v1/evaluations",
@@ -985,6 +1064,8 @@ class Operations(Calls):
             since=since,
             before=before,
             subject=subject,
+            criteria=criteria,
+            verdict=verdict,
             cursor=cursor,
             limit=limit,
         )
@@ -999,10 +1080,20 @@ class Operations(Calls):
         since: str | None = None,
         before: str | None = None,
         subject: str | None = None,
+        criteria: str | None = None,
+        verdict: Verdict | None = None,
     ) -> Iterator[EvaluationEntry]:
         """All that `evaluations` lists, page after page as they are needed."""
         return self._iterate(
-            "/v1/evaluations", owner=owner, name=name, digest=digest, since=since, before=before, subject=subject
+            "/v1/evaluations",
+            owner=owner,
+            name=name,
+            digest=digest,
+            since=since,
+            before=before,
+            subject=subject,
+            criteria=criteria,
+            verdict=verdict,
         )
 
     def evaluation(self, evaluation: str, source: From | None = None) -> EvaluationEntry:

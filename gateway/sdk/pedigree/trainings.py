@@ -10,9 +10,10 @@ from typing import cast
 from pedigree import rules
 from pedigree.calls import Fields, version_of
 from pedigree.comparisons import CopyComparison
+from pedigree.criteria import criteria_of, version_measured
 from pedigree.datasets import DatasetCalls
 from pedigree.documents import Code as CodeDocument
-from pedigree.documents import DatasetComparison, Environment, Evaluation, RunInput, TrainingRun
+from pedigree.documents import Criteria, Criterion, DatasetComparison, Environment, Evaluation, RunInput, TrainingRun
 from pedigree.errors import Conflict, Disagreement, InvalidInput, NotFound, Unmet
 from pedigree.numbers import as_number, plain_value
 from pedigree.recorded import Recorded
@@ -122,6 +123,33 @@ class RunCalls(DatasetCalls):
             self._parent(parent)
         return run
 
+    def register_criteria(
+        self,
+        criteria: str,
+        *,
+        title: str,
+        all_of: Sequence[str | Criterion | Mapping[str, object]],
+        version: str | None = None,
+        selection: str | None = None,
+        model: str | None = None,
+        note: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[Criteria]:
+        """Register what evaluations of a model have to reach, before the training that they judge.
+
+        Args:
+            all_of: each as text, such as `auc >= 0.95`, or as the record has it; thresholds are kept to the last digit.
+            version: the data set version that is measured on; that of the selection, where one is named.
+            selection: the selection from it that is measured on, such as `selection:wdbc:1:test`.
+            model: the model whose versions are judged; without one, those of any.
+        """
+        fields = {
+            "criteria": criteria, "title": title, "version": version_measured(version, selection),
+            "all_of": criteria_of(all_of), "selection": selection, "model": model, "note": note,
+        }  # fmt: skip
+        return self._record("/v1/criteria", fields, idempotency_key, endorsing_organisations)
+
     def record_evaluation(
         self,
         evaluation: str,
@@ -133,6 +161,7 @@ class RunCalls(DatasetCalls):
         evaluated_at: int,
         note: str | None = None,
         purpose: str | None = None,
+        criteria: str | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[Evaluation]:
@@ -143,10 +172,11 @@ class RunCalls(DatasetCalls):
             metrics: a mapping of names to numbers, or what the record lists.
             evaluated_at: milliseconds since 1970-01-01T00:00:00Z.
             purpose: what it was for, by name or IRI; needed where data is used that its subjects gave for purposes.
+            criteria: the name of criteria that were registered before the training; the record has the verdict.
         """
         fields = {
             "evaluation": evaluation, "subject": subject, "digest": digest, "data": data, "metrics": metrics,
-            "evaluated_at": evaluated_at, "note": note, "purpose": purpose,
+            "evaluated_at": evaluated_at, "note": note, "purpose": purpose, "criteria": criteria,
         }  # fmt: skip
         return self._record("/v1/evaluations", _listed(fields), idempotency_key, endorsing_organisations)
 

@@ -17,6 +17,7 @@ from chaincode.domain import codec, errors, intoto
 from chaincode.domain.canonical import encode, parse
 from chaincode.domain.characters import objection
 from chaincode.domain.evidence import Statement, Subject
+from chaincode.domain.exactdecimal import ExactDecimal
 from chaincode.domain.float64 import Float64
 from chaincode.domain.keys import key, key_of
 from chaincode.domain.model import FileEntry, RecordModelVersion
@@ -65,6 +66,9 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     OrgId: st.from_regex(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62}[A-Za-z0-9])?", fullmatch=True).map(OrgId),
     Name: names.map(Name),
     Role: st.from_regex(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True).map(Role),
+    ExactDecimal: st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-9, max_value=9).map(
+        lambda number: ExactDecimal(str(number))
+    ),
     Float64: st.floats().map(repr).map(Float64),
     Iri: st.sampled_from(["https://w3id.org/dpv#ScientificResearch", "http://a.example/b"]).map(Iri),
     Territory: st.sampled_from(["DE", "US-WI"]).map(Territory),

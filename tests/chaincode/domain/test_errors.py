@@ -30,6 +30,8 @@ quarantine-confirmed quarantine-unconfirmed voted-to-lift
 tainted ancestry-too-large
 purpose-differs purpose-missing role-differs selection-missing selection-outdated selection-too-late
 already-ended deployment-ends-before-it-starts
+criteria-data-differs criteria-metric-missing criteria-model-differs criteria-too-late criteria-without-run
+evaluated-before-run
 """
 
 

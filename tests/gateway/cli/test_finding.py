@@ -119,6 +119,9 @@ def test_show_joins_a_record_its_versions_its_stage_and_its_evaluations(client: 
     ]
     shown = json.loads(run("show", "model-version:net:1", "--json").stdout)
     assert shown["evaluations"]["count"] == 1
+    client.answers["artifact"]["record"] = {"kind": "criteria", "criteria": "bar"}
+    assert "e-1" in run("show", "criteria:bar").stdout
+    assert client.asked[-1] == ("evaluations", (), {"criteria": "bar", "limit": 20})
     client.answers["dataset_versions"] = page()
     assert "versions: 0" in run("show", "dataset:d").stdout
     client.answers["artifact"]["record"] = {"kind": "training-run", "run": "r"}

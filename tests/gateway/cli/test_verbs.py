@@ -107,6 +107,37 @@ def gateway() -> Iterator[Gateway]:
             {"deployment": "w", "version": REF, "location": "ward 3", "territories": ["DE", "US-WI"]},
         ),
         (("deployment", "end", "w", "--reason", "r"), "POST /v1/deployments/w/end", {"reason": "r"}),
+        (
+            ("evaluation", "record", "e", "{evaluation}", "--criteria", "bar"),
+            "POST /v1/evaluations",
+            {"evaluation": "e", "criteria": "bar", **EVALUATION},
+        ),
+        (
+            (
+                "criteria",
+                "register",
+                "bar",
+                "--title",
+                "T",
+                "--selection",
+                "selection:d:1:test",
+                "--criterion",
+                "top-1 accuracy >= 0.90",
+                "--criterion",
+                "loss<1e-3",
+            ),
+            "POST /v1/criteria",
+            {
+                "criteria": "bar",
+                "title": "T",
+                "version": "dataset-version:d:1",
+                "selection": "selection:d:1:test",
+                "all_of": [
+                    {"metric": "top-1 accuracy", "comparator": ">=", "threshold": "0.90"},
+                    {"metric": "loss", "comparator": "<", "threshold": "1e-3"},
+                ],
+            },
+        ),
         (("policy", "vote", "{policy}"), "POST /v1/policies", POLICY),
         (
             ("dataset", "register", "d", "--licence", "MIT", "--fields", "{dataset}"),

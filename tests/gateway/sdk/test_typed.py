@@ -50,6 +50,7 @@ BY_HAND: dict[str, tuple[str, tuple[str, ...]]] = {
     "record_model_version": ("recordModelVersion", (*_RECORDING, "full")),
     "record_run": ("recordRun", _RECORDING),
     "record_evaluation": ("recordEvaluation", _RECORDING),
+    "register_criteria": ("registerCriteria", _RECORDING),
     "open_consent": ("openConsent", ("indications", "idempotency_key")),
     "change_consent": ("changeConsent", ("indications", "idempotency_key")),
     "commit_selection": ("commitSelection", _RECORDING),

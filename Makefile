@@ -13,6 +13,7 @@ RUN_AS ?= containers
 NETWORK := $(if $(filter file,$(origin LEDGER)),fabric,$(LEDGER))
 VENV := .venv
 SDK_PY := tests/foreign/fabric_sdk_py
+RECEIPTS := tests/foreign/receipts
 BIN := $(VENV)/bin
 # These have targets of their own.
 APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliability --ignore=tests/containers \
@@ -88,7 +89,7 @@ conformance: $(VENV)/.dev  ## compare the ledger with Fabric's behaviour (LEDGER
 conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs on all three ledgers
 	@$(BIN)/python tests/conformance/table.py
 
-foreign: $(VENV)/.dev  ## drive the ledger with the Node client and chaincode, and fabric-sdk-py (LEDGER=fabric or containers)
+foreign: $(VENV)/.dev  ## drive the ledger with others' clients and chaincode, judge receipts with others' verifiers (LEDGER=fabric or containers)
 	@$(BIN)/python -m pytest -q tests/foreign --ledger=$(LEDGER) $(ARGS)
 
 containers: $(VENV)/.dev  ## bring Fabric up in containers and kill, stop and cut off its parts (needs Docker and Fabric)
@@ -169,6 +170,8 @@ lock:  ## renew the lock files with uv (no index address is written)
 	  $(SDK_PY)/build.in -o $(SDK_PY)/build.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --override $(SDK_PY)/overrides.txt $(SDK_PY)/requirements-fabric-sdk-py.in -o $(SDK_PY)/requirements-fabric-sdk-py.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  $(RECEIPTS)/requirements-receipts.in -o $(RECEIPTS)/requirements-receipts.lock
 
 clean:  ## remove the virtual environment, caches and demonstration data
 	rm -rf $(VENV) .pedigree build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

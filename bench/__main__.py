@@ -27,6 +27,7 @@ from bench import (
     lineage,
     models,
     noderest,
+    receipts,
     records,
     rest,
     uploads,
@@ -36,6 +37,7 @@ from bench.measure import Metric, record
 SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "records": records.measure,
     "models": models.measure,
+    "receipts": receipts.measure,
     "embedded": embedded.measure,
     "client": clients.measure_client,
     "shim": clients.measure_shim,

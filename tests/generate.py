@@ -42,12 +42,23 @@ COPIED: Final = (
     "gateway/services/pieces.py",
     "gateway/services/plainrows.py",
     "gateway/services/tables.py",
+    "gateway/tlog/__init__.py",
+    "gateway/tlog/checkpoints.py",
+    "gateway/tlog/entries.py",
+    "gateway/tlog/errors.py",
+    "gateway/tlog/keys.py",
+    "gateway/tlog/lexis.py",
+    "gateway/tlog/notes.py",
+    "gateway/tlog/policy.py",
+    "gateway/tlog/proofs.py",
+    "gateway/tlog/receipts.py",
 )
 """What the SDK has copies of; where one imports another, its copy imports the copy."""
 _SURROUNDINGS: Final = {
     "chaincode.domain.values": "pedigree.recordfiles",
     "chaincode.domain": "pedigree",
     "gateway.services": "pedigree",
+    "gateway.tlog": "pedigree.tlog",
 }
 """What a copy imports instead of what the original does, the more particular first."""
 _LICENCE: Final = "# SPDX-License-Identifier: Apache-2.0"
@@ -129,7 +140,7 @@ def differences() -> list[str]:
 
 def copy_of(name: str) -> Path:
     """Where the SDK has the copy of a file."""
-    return SDK / name.removeprefix("chaincode/domain/").removeprefix("gateway/services/")
+    return SDK / name.removeprefix("chaincode/domain/").removeprefix("gateway/services/").removeprefix("gateway/")
 
 
 def _copied(name: str) -> str:

@@ -106,6 +106,7 @@ RULES: dict[str, Rule] = {
     ),
     "gateway.api": Rule(("gateway.api",), frozenset()),
     "pedigree.parquetdecoder": Rule(("pedigree.parquetdecoder",), frozenset({"pyarrow"})),
+    "pedigree.tlog": Rule(("pedigree.merkle", "pedigree.tlog"), frozenset({"cryptography"})),
     "pedigree": Rule(("pedigree",), frozenset({"httpx"})),
     "gateway.demo": Rule(("pedigree", "gateway.demo"), frozenset({"sklearn", "numpy", "joblib", "rich"})),
     "gateway.stores": Rule(

@@ -37,6 +37,8 @@ def _root(_context: click.Context, _option: click.Parameter, value: str | None) 
     multiple=True,
     help="Instead: what `dataset show` or `consent version NAME NUMBER --json` printed; and `selection show`.",
 )
+@click.option("--policy", type=FILE, help="Of a receipt: the logs and witnesses that you trust (c2sp.org/tlog-policy).")
+@click.option("--transaction", help="With it: the id of the transaction that the receipt must be about.")
 @click.option("--certificate", type=FILE, help="Of a statement: the certificate (PEM) of the user who signed it.")
 @click.option("--msp", type=FOLDER, help="With it: the MSP folder of the organisation that speaks.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -46,6 +48,8 @@ def verify(
     root: str | None,
     size: int | None,
     ledger: Sequence[Path],
+    policy: Path | None,
+    transaction: str | None,
     certificate: Path | None,
     msp: Path | None,
     as_json: bool,
@@ -54,25 +58,25 @@ def verify(
 
     FILE holds the evidence of a record in a version, or in a selection from it too, or of a subject's consent, or the
     signed statement of an endorsement or a rejection: its envelope, or one item of `endorsements` or `rejections` in
-    what `pedigree artifact REFERENCE --json` printed.
+    what `pedigree artifact REFERENCE --json` printed. Or it is the receipt of a log, as `pedigree receipt` writes it.
 
     It prints what the file is about and says in plain words what was proven, what a ledger's answer that you give
     adds, what only the file says, and what was not proven. A root does not bind how many records are under it: only
     with --size or --ledger is the record's position proven. A file about a selection is verified with a --ledger for
     each, the version and the selection. A signature proves what the holder of a certificate said; whose certificate
-    that is, only --msp proves. Without any of these the file agrees with itself only, which anyone can arrange, and the
-    exit code is 3.
+    that is, only --msp proves. A receipt proves what the logs and witnesses of a --policy say. Without any of these the
+    file agrees with itself only, which anyone can arrange, and the exit code is 3.
     """
     from pedigree.command import check_file, shown, wrapped
 
     if certificate is not None or msp is not None or _is_statement(file):
-        if any((root, size, ledger)):
-            raise click.UsageError("--root, --size and --ledger are for the evidence of a record")
+        if any((root, size, ledger, policy, transaction)):
+            raise click.UsageError("--root, --size, --ledger, --policy and --transaction are not for a statement")
         found = _check_statement(file, certificate, msp)
         show(found.as_json(), as_json, lambda: click.echo(wrapped(plain(found.text()))))
         verified = found.verified
     else:
-        verdict = check_file(file, root=root, size=size, ledger=ledger)
+        verdict = check_file(file, root=root, size=size, ledger=ledger, policy=policy, transaction=transaction)
         click.echo(shown(verdict, as_json=as_json))
         verified = verdict.verified
     if not verified:

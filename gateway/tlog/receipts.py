@@ -8,7 +8,7 @@ known key is verified, so that an altered file is refused even where the rest of
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from chaincode.domain.merkle import ProofError, leaf_hash, verify_inclusion
 from gateway.tlog import notes
@@ -49,6 +49,8 @@ class Verdict:
     """The name of the policy's quorum, which is reached."""
     extra: bytes | None
     """Extra data of the file, which nothing authenticates."""
+
+    verified: ClassVar[bool] = True
 
     @property
     def entry(self) -> Entry | None:
@@ -108,12 +110,69 @@ class Verdict:
         }
 
 
-def verify(content: bytes, entry: Entry | bytes, policy: Policy) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a receipt says, as long as nobody has said whose signatures to believe."""
+
+    origin: str
+    size: int
+    index: int
+    entry: Entry | None
+    """From the file's extra data."""
+    signers: tuple[str, ...]
+    """The names in its signature lines."""
+    verified: ClassVar[bool] = False
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one line."""
+        return "Nothing is proven yet: no signature was checked, as no policy says whose signatures to believe."
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What the file says, in sentences."""
+        what = "an entry that it does not name"
+        if self.entry is not None:
+            what = f"the transaction {self.entry.transaction.hex()}"
+        return (
+            f"The log {shown(self.origin)} holds {what}, as number {self.index + 1} of {self.size} entries.",
+            f"Signed by {', '.join([shown(name) for name in self.signers])}.",
+        )
+
+    def text(self) -> str:
+        """The verdict for people; whatever the file says in it is escaped."""
+        wanted = "Any of it: give the policy of an organisation that you trust with --policy."
+        lines = ["The file says, and nothing here shows it:", *(f"  - {item}" for item in self.said)]
+        return "\n".join([self.summary, *lines, "Not proven:", f"  - {wanted}"])
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for programs."""
+        return {
+            "verified": False,
+            "verdict": "signatures-not-checked",
+            "log": {"origin": self.origin, "size": self.size},
+            "index": self.index,
+            "transaction": None if self.entry is None else self.entry.transaction.hex(),
+            "said": list(self.said),
+        }
+
+
+def read(content: bytes) -> Claim:
+    """What a receipt says; raises `TlogError` where it is malformed."""
+    proof = TlogProof.parse(content)
+    note = notes.parse(proof.checkpoint)
+    found = Checkpoint.parse(note.text)
+    entry = None if proof.extra is None or len(proof.extra) != LEAF else Entry.parse(proof.extra)
+    return Claim(found.origin, found.size, proof.index, entry, tuple([each.name for each in note.signatures]))
+
+
+def verify(content: bytes, entry: Entry | bytes | None, policy: Policy) -> Verdict:
     """Verify a receipt; raises `TlogError`, each reason in a sentence of its own.
 
     Args:
         content: the bytes of a `*.tlog-proof`, at most 16 MiB.
-        entry: what is to be in the log: a transaction of Pedigree's, or the bytes of a leaf of any other log.
+        entry: what is to be in the log: a transaction of Pedigree's, or the bytes of a leaf of any other log. With
+            None it is the file's extra data, which the path to the log's root then shows to be an entry.
         policy: the logs and witnesses that the caller trusts.
     """
     proof = TlogProof.parse(content)
@@ -132,7 +191,9 @@ def verify(content: bytes, entry: Entry | bytes, policy: Policy) -> Verdict:
     )  # fmt: skip
     if not policy.satisfied([each.witness.name for each in cosignatures]):
         raise RefutedReceipt(_short(policy, cosignatures))
-    leaf = entry if isinstance(entry, bytes) else entry.leaf
+    leaf = proof.extra if entry is None else entry if isinstance(entry, bytes) else entry.leaf
+    if leaf is None:
+        raise RefutedReceipt("it does not say which entry it is about: give the transaction, or the bytes of the leaf")
     try:
         verify_inclusion(leaf_hash(leaf), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
     except ProofError as exc:
@@ -169,7 +230,7 @@ def _not_proven(verdict: Verdict) -> Iterator[str]:
         yield "What the envelope says, beyond its SHA-256, and that this is true."
         yield "That the transaction is valid, other than that the log and those who cosigned recorded it as valid."
         yield "That nothing recorded later changes, withdraws or replaces what it recorded."
-    if verdict.extra is not None:
+    if verdict.extra is not None and verdict.extra != verdict.leaf:
         yield f"The file's extra data, {len(verdict.extra)} bytes: nothing signs it."
 
 

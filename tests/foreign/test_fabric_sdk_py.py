@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from fabricharness import blocks, pythonsdk
+from fabricharness import blocks, environments, pythonsdk
 from fabricharness.networks import MAIN, VALID, Network
 
 from network.material import Material, ensure_service
@@ -31,7 +31,7 @@ def python() -> Path:
     """The Python of the SDK's own environment; skips, where nobody overlooks it, when that cannot be made."""
     try:
         return pythonsdk.installed()
-    except pythonsdk.NotInstalled as problem:
+    except environments.NotInstalled as problem:
         said = f"NOT RUN: fabric-sdk-py was not tested, because it cannot be installed: {problem}"
         print(f"\n{'!' * 20} {said} {'!' * 20}", file=sys.__stderr__)
         pytest.skip(said)

@@ -14,20 +14,28 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pedigree.consentproofs import CONSENT_KIND, ConsentVerdict, verify_consent
 from pedigree.errors import InvalidEvidence, InvalidInput, PedigreeError
 from pedigree.evidence import read_evidence
 from pedigree.exits import MEANINGS, Exit
+from pedigree.logreceipts import is_log_receipt, verify_log_receipt
 from pedigree.proofs import Verdict, verify_record
 from pedigree.receipts import is_receipt, verify_receipt
 
-_HELP: Final = """FILE is evidence of a record, or of the consent of a subject. It prints what that is about, and says
-in plain words what was proven, what a ledger's answer that you give adds, what only the file says, and what was not
-proven. A root does not bind how many records are under it: only with --size or --ledger is the position of a record
-proven. A file about a selection is verified with a --ledger for each, the version and the selection. Without any of
-these the file agrees with itself only, which anyone can arrange, and the exit code is 3."""
+if TYPE_CHECKING:
+    from pedigree.tlog.receipts import Claim as ReceiptClaim
+    from pedigree.tlog.receipts import Verdict as ReceiptVerdict
+
+    AnyVerdict = Verdict | ConsentVerdict | ReceiptVerdict | ReceiptClaim
+
+_HELP: Final = """FILE is evidence of a record, or of the consent of a subject, or the receipt of a log. It prints what
+that is about, and says in plain words what was proven, what a ledger's answer that you give adds, what only the file
+says, and what was not proven. A root does not bind how many records are under it: only with --size or --ledger is the
+position of a record proven. A file about a selection is verified with a --ledger for each, the version and the
+selection. A receipt proves what the logs and witnesses of a --policy say. Without any of these the file agrees with
+itself only, which anyone can arrange, and the exit code is 3."""
 _CODES: Final = (Exit.DONE, Exit.DISAGREES, Exit.USAGE, Exit.UNPROVEN, Exit.FAILED)
 _WIDEST_TEXT: Final = 110
 
@@ -38,7 +46,9 @@ def check_file(
     root: str | None = None,
     size: int | None = None,
     ledger: Path | str | Sequence[Path | str] | None = None,
-) -> Verdict | ConsentVerdict:
+    policy: Path | str | None = None,
+    transaction: str | None = None,
+) -> "AnyVerdict":
     """The verdict on a file of evidence.
 
     Args:
@@ -46,10 +56,25 @@ def check_file(
         root: the root of its version in hex, from a ledger that the caller trusts.
         size: the number of records under it, from the same ledger; only for the evidence of a record.
         ledger: instead of both, a file with the ledger's answer for the version; and one with that for the selection.
+        policy: for the receipt of a log, a file that says which logs and witnesses the caller trusts.
+        transaction: with it, the id of the transaction that the receipt must be about.
 
     Raises `InvalidEvidence`, which names the file, where it is refuted or malformed, `InvalidInput` for what cannot be
     combined, `ValueError` for a `ledger` that holds no answer and for a signed statement, and `OSError`.
     """
+    if is_log_receipt(file):
+        if root is not None or size is not None or ledger:
+            raise InvalidInput("--root, --size and --ledger are for the evidence of a record", field="ledger")
+        return verify_log_receipt(file, policy=policy, transaction=transaction)
+    if policy is not None or transaction is not None:
+        raise InvalidInput("--policy and --transaction are for the receipt of a log", field="policy")
+    return _check_document(file, root, size, ledger)
+
+
+def _check_document(
+    file: Path | str, root: str | None, size: int | None, ledger: Path | str | Sequence[Path | str] | None
+) -> Verdict | ConsentVerdict:
+    """The verdict on a file that is a JSON object."""
     if size is not None and root is None:
         raise InvalidInput("--size is of use with its --root only", field="size")
     version, selection = _answers([ledger] if isinstance(ledger, Path | str) else ledger or ())
@@ -101,7 +126,7 @@ def parse_root(text: str) -> str:
     return text.lower()
 
 
-def shown(verdict: Verdict | ConsentVerdict, *, as_json: bool) -> str:
+def shown(verdict: "AnyVerdict", *, as_json: bool) -> str:
     """A verdict as JSON, or as text for people."""
     if as_json:
         return json.dumps(verdict.as_json(), ensure_ascii=False, indent=2, sort_keys=True)
@@ -135,7 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(given: Sequence[str]) -> Exit:
     try:
         options = _parser().parse_args(given)
-        verdict = check_file(options.file, root=options.root, size=options.size, ledger=options.ledger)
+        given_ones = {name: getattr(options, name) for name in ("root", "size", "ledger", "policy", "transaction")}
+        verdict = check_file(options.file, **given_ones)
     except InvalidEvidence as exc:
         return _fail(given, Exit.DISAGREES, exc.detail, exc)
     except InvalidInput as exc:
@@ -191,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
         "file",
         type=_file,
         metavar="FILE",
-        help="what `pedigree dataset proof`, `selection proof` or `consent proof` wrote",
+        help="what `pedigree dataset proof`, `selection proof`, `consent proof` or `receipt` wrote",
     )
     verify.add_argument(
         "--root", type=_root, help="root of the version, as a ledger that you trust has it (64 hex digits)"
@@ -204,6 +230,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="instead: what `dataset show` or `consent version NAME NUMBER --json` printed; and `selection show`",
     )
+    verify.add_argument(
+        "--policy", type=_file, metavar="FILE", help="of a receipt: the logs and witnesses that you trust (tlog-policy)"
+    )
+    verify.add_argument("--transaction", metavar="ID", help="with it: the transaction that the receipt must be about")
     verify.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     return parser
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 from packaging.requirements import Requirement
+from samplelog import SampleLog, entry, policy_text, witness
 
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
@@ -159,3 +160,24 @@ def test_a_program_records_and_checks_with_it_and_the_command_verifies(
     refuted = installed.run(installed.command, "verify", str(evidence), "--root", "00" * 32, folder=tmp_path)
     assert refuted.returncode == 1
     assert refuted.stderr.startswith(f"pedigree: {evidence} proves nothing: ")
+
+
+@pytest.mark.story("F7", "The SDK alone checks the receipt of a log, with cryptography beside it")
+def test_its_command_checks_receipts_with_cryptography_and_says_where_that_is_missing(
+    installed: Installed, tmp_path: Path
+) -> None:
+    log, witnesses = SampleLog(9), [witness("witness/lab"), witness("witness/maker", post_quantum=True)]
+    (file := tmp_path / "model.tlog-proof").write_bytes(log.receipt(4, witnesses, extra=entry(4).leaf))
+    (policy := tmp_path / "policy").write_bytes(policy_text(log.signer, witnesses, "group g all w1 w2", "quorum g"))
+    command = ("verify", str(file), "--policy", str(policy))
+    missing = installed.run(installed.command, *command, folder=tmp_path)
+    assert missing.returncode == 8
+    assert "receipts are checked with cryptography, which is not installed" in missing.stderr
+    (beside := tmp_path / "beside").mkdir()
+    for name in ("cryptography", "cffi"):
+        for each in {Path(part.parts[0]) for part in distribution(name).files or () if part.parts[0] != ".."}:
+            (beside / each).symlink_to(distribution(name).locate_file(each))
+    program = f"import sys; sys.path.append({str(beside)!r}); from pedigree.command import main; main(sys.argv[1:])"
+    checked = installed.run(installed.python, "-I", "-c", program, *command, folder=tmp_path)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout.startswith("Verified: the log 'pedigree/main/HospitalMSP' holds this entry and 2 of")

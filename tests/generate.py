@@ -33,6 +33,7 @@ COPIED: Final = (
     "chaincode/domain/tabular.py",
     "gateway/services/copies.py",
     "gateway/services/members.py",
+    "gateway/services/ownprocesses.py",
     "gateway/services/parquet.py",
     "gateway/services/parquetdecoder/__init__.py",
     "gateway/services/parquetdecoder/__main__.py",

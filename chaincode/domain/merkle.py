@@ -18,6 +18,7 @@ Where records are about subjects, it has 122 bytes; the subject is a reference o
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from struct import iter_unpack
 from typing import Final
 
 HASH: Final = 32
@@ -43,15 +44,19 @@ def record_hashes(records: Iterable[tuple[bytes, bytes, bytes, bytes]]) -> bytes
     Each record is (salt of 16 bytes, id, content, tail), where `tail` is consent and purposes as `record_tail` gives
     them: most records of a data set share theirs, and packing it once is what makes a million records cheap.
     """
-    digest = sha256
-    return b"".join(
+    digest, join = sha256, b"".join
+    return join(
         [
             digest(
-                b"\x00\x01"
-                + salt
-                + digest(salt + b"\x00" + identifier).digest()
-                + digest(salt + b"\x01" + content).digest()
-                + tail
+                join(
+                    (
+                        b"\x00\x01",
+                        salt,
+                        digest(salt + b"\x00" + identifier).digest(),
+                        digest(salt + b"\x01" + content).digest(),
+                        tail,
+                    )
+                )
             ).digest()
             for salt, identifier, content, tail in records
         ]
@@ -63,16 +68,20 @@ def subject_record_hashes(records: Iterable[tuple[bytes, bytes, bytes, bytes, by
 
     Each record is (salt of 16 bytes, id, content, subject reference of 32 bytes, tail).
     """
-    digest = sha256
-    return b"".join(
+    digest, join = sha256, b"".join
+    return join(
         [
             digest(
-                b"\x00\x02"
-                + salt
-                + digest(salt + b"\x00" + identifier).digest()
-                + digest(salt + b"\x01" + content).digest()
-                + digest(salt + b"\x02" + subject).digest()
-                + tail
+                join(
+                    (
+                        b"\x00\x02",
+                        salt,
+                        digest(salt + b"\x00" + identifier).digest(),
+                        digest(salt + b"\x01" + content).digest(),
+                        digest(salt + b"\x02" + subject).digest(),
+                        tail,
+                    )
+                )
             ).digest()
             for salt, identifier, content, subject, tail in records
         ]
@@ -222,8 +231,7 @@ def root_of_hashes(hashes: bytes) -> bytes:
 def _parents(level: bytes) -> bytes:
     """The hashes above an even number of nodes."""
     digest = sha256
-    two = 2 * HASH
-    return b"".join([digest(b"\x01" + level[at : at + two]).digest() for at in range(0, len(level), two)])
+    return b"".join([digest(b"\x01" + pair).digest() for (pair,) in iter_unpack("64s", level)])
 
 
 def _split(size: int) -> int:

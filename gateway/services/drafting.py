@@ -6,7 +6,7 @@ be false, or be about one attempt only, and a root that a version names must nev
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import chain, islice
 
 from chaincode.domain.provenance import LeafSchema
@@ -14,6 +14,7 @@ from chaincode.domain.tabular import header_digest
 from chaincode.domain.values import Digest
 from gateway.services.intake import Batch, Intake, said_by
 from gateway.services.intake import Upload as Upload
+from gateway.services.leafhashing import hashed
 from gateway.services.ports import (
     Clock,
     Json,
@@ -61,16 +62,19 @@ class Drafts:
         return body
 
     def _drafted(self, dataset: str, upload: Upload, last: Json | None, progress: Progress) -> Json:
+        size = upload.size
         table = upload.table()
         base = self._base(table.reading, last)
         if base is not None:
             added = self._after(self._intake.batches(dataset, upload, table, progress), base)
             if added is not None:
-                found = (batch.salted(base.leaf_schema) for batch in added)
-                return self._written(dataset, table.reading, base.leaf_schema, found, base, last)
+                salted = (batch.salted() for batch in added)
+                with closing(hashed(salted, base.leaf_schema, size)) as found:
+                    return self._written(dataset, table.reading, base.leaf_schema, found, base, last)
             table = upload.table()
-        found = (batch.salted(upload.leaf_schema) for batch in self._intake.batches(dataset, upload, table, progress))
-        return self._written(dataset, table.reading, upload.leaf_schema, found, None, last)
+        salted = (batch.salted() for batch in self._intake.batches(dataset, upload, table, progress))
+        with closing(hashed(salted, upload.leaf_schema, size)) as found:
+            return self._written(dataset, table.reading, upload.leaf_schema, found, None, last)
 
     def _collect(self, dataset: str, upload: Upload, known: int) -> None:
         """Keep for the map what the subjects of a file indicated, but for its first records, which are known."""

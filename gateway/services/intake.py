@@ -4,7 +4,7 @@
 import io
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final, Self
 
@@ -98,25 +98,16 @@ class Batch:
         """What each record says, as `said_by` has it of a stored one."""
         return list(zip(self.ids, self.contents, self.consents, self.purposes, self.subjects, strict=True))
 
-    def salted(self, schema: LeafSchema) -> RecordColumns:
-        """The records with fresh salts and their leaf hashes."""
-        drawn = secrets.token_bytes(merkle.SALT * len(self.ids))
-        salts = [drawn[at : at + merkle.SALT] for at in range(0, len(drawn), merkle.SALT)]
+    def salted(self) -> RecordColumns:
+        """The records with fresh salts, and without leaf hashes."""
+        salts = secrets.token_bytes(merkle.SALT * len(self.ids))
         kinds = set(zip(self.consents, self.purposes, strict=True))
         packed = {kind: merkle.record_tail(*kind) for kind in kinds}
         if len(kinds) == 1:
-            tails: Sequence[bytes] = list(packed.values()) * len(self.ids)
+            (tails,) = packed.values()
         else:
-            tails = [packed[kind] for kind in zip(self.consents, self.purposes, strict=True)]
-        identifiers = list(map(str.encode, self.ids))
-        if schema is LeafSchema.RECORD_V1:
-            hashes = merkle.record_hashes(zip(salts, identifiers, self.contents, tails, strict=True))
-        else:
-            hashes = merkle.subject_record_hashes(
-                zip(salts, identifiers, self.contents, self.subjects, tails, strict=True)
-            )
-        said = tails[0] if len(kinds) == 1 else b"".join(tails)
-        return RecordColumns(identifiers, self.contents, drawn, hashes, said, b"".join(self.subjects))
+            tails = b"".join([packed[kind] for kind in zip(self.consents, self.purposes, strict=True)])
+        return RecordColumns(list(map(str.encode, self.ids)), self.contents, salts, b"", tails, b"".join(self.subjects))
 
 
 def said_by(record: StoredRecord) -> tuple[str, bytes, int, int, bytes]:

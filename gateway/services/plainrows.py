@@ -4,6 +4,7 @@
 Only where a whole block is plain. What is not, and whatever would be refused, is left to be read row by row.
 """
 
+from itertools import repeat
 from typing import Final
 
 from gateway.services.pieces import may_be_ids
@@ -28,7 +29,7 @@ def plain_rows(
     contents = block.split(end)
     contents.pop()  # what is after the last line end: nothing
     separator, between = delimiter.encode(), columns - 1
-    if b"" in contents or any(content.count(separator) != between for content in contents):
+    if b"" in contents or set(map(bytes.count, contents, repeat(separator))) - {between}:
         return None
     try:
         texts = block.decode().split(end.decode())
@@ -37,7 +38,10 @@ def plain_rows(
     texts.pop()
     if column is None:
         return list(map(str, range(first, first + len(contents)))), contents
-    ids = [text.split(delimiter, column + 1)[column] for text in texts]
+    if column == 0:
+        ids = [text.partition(delimiter)[0] for text in texts]
+    else:
+        ids = [text.split(delimiter, column + 1)[column] for text in texts]
     return (ids, contents) if may_be_ids(ids) else None
 
 

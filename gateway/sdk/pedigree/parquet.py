@@ -16,6 +16,7 @@ from contextlib import closing
 from itertools import accumulate, pairwise
 from typing import BinaryIO, Final
 
+from pedigree.ownprocesses import started
 from pedigree.pieces import Piece, Row, fault_of_id, may_be_ids
 from pedigree.recordfiles import Reading, UnreadableRecords
 
@@ -25,12 +26,6 @@ MOST_CONTENT: Final = 1 << 30
 """Bytes of all rows of a file together: four times the greatest upload, so that no small file fills the disk."""
 _LONGEST_FRAME: Final = 16 << 20
 _DECODER: Final = f"{__package__}.parquetdecoder"
-_START: Final = (
-    "import json, runpy, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
-)
-"""Python isolated from its environment looks for modules where it is installed, which need not be where ours are."""
-_ENVIRONMENT: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
 
 
 class ParquetTable:
@@ -94,21 +89,9 @@ def _decoded(content: BinaryIO, id_field: str | None) -> "Frames":
             shutil.copyfileobj(content, copy)
             copy.flush()
             descriptor = copy.fileno()
-        given = (_places(), _DECODER, id_field or "", str(MOST_CONTENT), str(MOST_ROWS))
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-c", _START, *given],
-            stdin=descriptor,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            cwd="/",
-        )
+        limits = (str(MOST_CONTENT), str(MOST_ROWS))
+        process = started(_DECODER, id_field or "", *limits, stdin=descriptor)
     return Frames(process)
-
-
-def _places() -> str:
-    """Where this process finds its modules, for the decoder, which has no environment that would say so."""
-    return json.dumps([place for place in sys.path if place])
 
 
 class Frames:

@@ -1121,6 +1121,8 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "consent withdraw": "calls `changeConsent` with that state",
         "dataset check": "compares files here with the Croissant card that describes them, and asks no gateway",
         "dataset select": "calls `commitSelection` without a root, once or for each part of a split",
+        "model check-signature": "checks a signature over a model's files offline, and asks no gateway",
+        "model sign": "signs a model's files with a key that is here, and asks no gateway",
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
         "show": "joins what several operations answer about one reference",
         "verify": "checks a file of evidence offline, and asks no gateway",

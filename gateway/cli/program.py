@@ -37,6 +37,7 @@ from gateway.cli.finding import add_lists, search, show_record
 from gateway.cli.identity.verbs import identity
 from gateway.cli.lineage import effective_licence, impact, lineage
 from gateway.cli.models import model_record, model_verify
+from gateway.cli.modelsigning import model_check_signature, model_sign
 from gateway.cli.records import records
 from gateway.cli.runs import run_record
 from gateway.cli.selections import dataset_select, selection_proof
@@ -250,7 +251,9 @@ add_verbs(
         "inbox": inbox,
         "licence show": effective_licence,
         "lineage": lineage,
+        "model check-signature": model_check_signature,
         "model record": model_record,
+        "model sign": model_sign,
         "model verify": model_verify,
         "criteria register": criteria_register,
         "run record": run_record,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from rich.console import Console
 from bench.measure import Metric, median, paired_ratio
 from chaincode.domain import codec
 from chaincode.domain.consent import MOST_CHANGES, ChangeConsent, ConsentMap, OpenConsent, change_consent, open_consent
+from chaincode.domain.marking import Known
 from chaincode.domain.provenance import Dataset, LawfulBasis
 from chaincode.domain.values import Command, Instant, Name, OrgId
 from gateway.services.catalogue import Catalogue
@@ -66,7 +67,7 @@ class _Ledger:
             outcome = open_consent(command, existing=self.head, **known)
         else:
             command = cast("ChangeConsent", command)
-            outcome = change_consent(command, head=self.head, selections=(), marks=(), **known)
+            outcome = change_consent(command, head=self.head, known=Known({}, (), ()), **known)
         self.spent = time.process_time() - started
         self.head = cast("ConsentMap", outcome.writes[1])
         plain = cast("Json", codec.to_plain(outcome.writes[0]))
@@ -84,7 +85,7 @@ class _Ledger:
 class _Nowhere:
     """No records of the subjects are in any selection."""
 
-    def affected(self, dataset: str, references: Sequence[bytes], lost: int) -> tuple[str, ...]:
+    def affected(self, dataset: str, lost: Mapping[bytes, int]) -> tuple[str, ...]:
         return ()
 
 

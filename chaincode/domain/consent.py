@@ -12,9 +12,11 @@ under the root before, and the law computes the root after. The statuses are tho
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 from types import MappingProxyType
 from typing import Final
 
@@ -30,6 +32,7 @@ from chaincode.domain.errors import (
     NotTheOwner,
     RecordNotFound,
 )
+from chaincode.domain.marking import EVERY_PURPOSE, Known, affected
 from chaincode.domain.merkle import ProofError
 from chaincode.domain.provenance import Dataset, LawfulBasis
 from chaincode.domain.sparsemerkle import Proof
@@ -56,7 +59,7 @@ from chaincode.domain.values import (
 MOST_CHANGES: Final = 500
 """How many subjects one transaction can change."""
 MOST_AFFECTED: Final = 64
-"""How many selections one transaction can mark."""
+"""How many selections one transaction can mark; others are marked by transactions of their own."""
 
 WITHDRAWABLE: Final = frozenset({LawfulBasis.CONSENT, LawfulBasis.HIPAA_AUTHORISATION})
 """The lawful bases that a subject gives and takes back: data sets on these have a map."""
@@ -169,7 +172,20 @@ class ChangeConsent(Command):
     previous_root: Digest
     changes: tuple[SubjectChange, ...] = field(metadata={"max": MOST_CHANGES})
     affects: tuple[Ref, ...] = field(default=(), metadata={"max": MOST_AFFECTED})
-    """Selections of the data set's versions that hold records of these subjects, as the owner says."""
+    """Selections of the data set's versions that hold records of these subjects, as the owner says.
+
+    Those for a purpose that none of the subjects has stopped to permit are not marked.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class MarkSelections(Command):
+    """Mark more selections that a version of the consent map affects than the change that made it has named."""
+
+    dataset: Name
+    number: Number
+    """Of that version of the map."""
+    selections: tuple[Ref, ...] = field(metadata={"max": MOST_AFFECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +217,8 @@ class ConsentMapVersion(Record):
     """To which statuses it changed them."""
     previous_root: Digest | None = None
     """None for the first version only."""
+    ended: Purposes | None = None
+    """What a subject of it no longer permits; None for the first version, and where none was said yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +230,16 @@ class SelectionMark(Record):
     number: Number
     """The first version of the consent map that affects it."""
     marked_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionsMarked(Event):
+    """Selections of a data set are marked, for a change that was recorded before."""
+
+    dataset: Name
+    owner: OrgId
+    number: Number
+    marked: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,13 +294,9 @@ def change_consent(
     at: Instant,
     dataset: Dataset | None,
     head: ConsentMap | None,
-    selections: Collection[Ref],
-    marks: Collection[Ref],
+    known: Known,
 ) -> Outcome:
-    """Change what subjects have said.
-
-    `head` is the map as it is; of those affected, `selections` are on the ledger, and `marks` are marked already.
-    """
+    """Change what subjects have said; `head` is the map as it is, and `known` what there is of those affected."""
     _refuse_others(command.dataset, dataset, by)
     if head is None:
         raise RecordNotFound(consent_map_ref(command.dataset))
@@ -289,6 +313,7 @@ def change_consent(
         except ProofError as exc:
             raise ConsentProofFails(place, str(exc)) from None
     size = Count(head.size + sum(change.old is None for change in command.changes))
+    ended = Purposes(reduce(or_, (lost(change.old, change.new) for change in command.changes)))
     after = replace(head, number=command.number, root=Digest(root), size=size, changed_at=at)
     version = ConsentMapVersion(
         dataset=command.dataset,
@@ -300,9 +325,48 @@ def change_consent(
         changed=Count(len(command.changes)),
         counts=tuple(_counts(command)),
         previous_root=head.root,
+        ended=ended,
     )
     event = ConsentChanged(command.dataset, by, command.number, after.root, version.changed)
-    return Outcome(writes=(version, after, *_marks(command, by, at, selections, marks)), event=event)
+    found = affected("/affects", command.dataset, command.number, command.affects, ended, known)
+    marks = (SelectionMark(reference, by, command.number, at) for reference in found)
+    return Outcome(writes=(version, after, *marks), event=event)
+
+
+def mark_selections(
+    command: MarkSelections,
+    *,
+    by: OrgId,
+    at: Instant,
+    dataset: Dataset | None,
+    version: ConsentMapVersion | None,
+    known: Known,
+) -> Outcome:
+    """Mark selections that a version of the map affects; `version` is that one, and `known` what there is of them."""
+    _refuse_others(command.dataset, dataset, by)
+    if version is None:
+        raise RecordNotFound(consent_map_version_ref(command.dataset, command.number))
+    if version.previous_root is None:
+        raise InvalidField("/number", "the first version of a map changes nothing that a subject had said")
+    ended = EVERY_PURPOSE if version.ended is None else version.ended
+    found = tuple(affected("/selections", command.dataset, command.number, command.selections, ended, known))
+    if not found:
+        raise InvalidField("/selections", "it must name one that is not marked, for a purpose that the version ended")
+    return Outcome(
+        writes=tuple(SelectionMark(reference, by, command.number, at) for reference in found),
+        event=SelectionsMarked(command.dataset, by, command.number, Count(len(found))),
+    )
+
+
+def lost(before: Indication | None, after: Indication) -> int:
+    """The set of purposes that a subject no longer permits: all where consent has just ended."""
+    if after.status in _ENDS and (before is None or before.status not in _ENDS):
+        return EVERY_PURPOSE
+    return _permitted(before) & ~_permitted(after)
+
+
+def _permitted(said: Indication | None) -> int:
+    return said.purposes if said is not None and said.status in PERMITTING else 0
 
 
 def _refuse_others(name: Name, dataset: Dataset | None, by: OrgId) -> None:
@@ -312,19 +376,6 @@ def _refuse_others(name: Name, dataset: Dataset | None, by: OrgId) -> None:
         raise NotTheOwner(dataset_ref(name), dataset.owner, by)
     if dataset.basis not in WITHDRAWABLE:
         raise NotOnConsent(dataset_ref(name), dataset.basis or "none")
-
-
-def _marks(
-    command: ChangeConsent, by: OrgId, at: Instant, selections: Collection[Ref], marks: Collection[Ref]
-) -> Iterator[SelectionMark]:
-    refuse_repeats("/affects", command.affects)
-    for place, reference in enumerate(command.affects):
-        if reference.kind != "selection" or reference.name != command.dataset:
-            raise InvalidField(f"/affects/{place}", "it must be a selection from a version of this data set")
-        if reference not in selections:
-            raise RecordNotFound(reference)
-        if reference not in marks:
-            yield SelectionMark(reference, by, command.number, at)
 
 
 def _check_indication(place: int, change: SubjectChange, at: Instant) -> None:

@@ -173,7 +173,12 @@ RECORDS: Final = (
             Action("consent:change", consent.ChangeConsent, consent.change_consent, events=(consent.ConsentChanged,)),
         ),
     ),
-    Kind("selection-mark", consent.SelectionMark, key={"selection": Ref}, guard="owner"),
+    Kind(
+        "selection-mark", consent.SelectionMark, key={"selection": Ref}, guard="owner",
+        actions=(
+            Action("consent:mark", consent.MarkSelections, consent.mark_selections, events=(consent.SelectionsMarked,)),
+        ),
+    ),
     Kind(
         "purpose", purposes.Purpose, key={"owner": OrgId, "bit": Number}, guard="owner",
         actions=(

@@ -21,6 +21,7 @@ def outcome_of(outcome: Any) -> Json:
         "event": outcome.event,
         "transaction": {"id": outcome.transaction_id, "block": outcome.block},
         **({} if outcome.impact is None else {"impact": outcome.impact}),
+        **({"unmarked": outcome.unmarked} if outcome.unmarked else {}),
     }
 
 
@@ -31,6 +32,9 @@ def render_outcome(outcome: Any) -> None:
     fields(outcome.record)
     if outcome.impact is not None:
         print_impact(outcome.impact)
+    if outcome.unmarked:
+        left = _many(outcome.unmarked, "affected selection")
+        click.echo(f"Not marked yet: {left}. The same command with the same --idempotency-key marks them.")
 
 
 def found(answer: Json, as_json: bool) -> None:
@@ -71,8 +75,8 @@ def print_impact(impact: Json) -> None:
     for each in impact["duties"]:
         rest = f" and {each['count'] - 1} more" if each["count"] > 1 else ""
         click.echo(plain(f"{each['organisation']}: {each['duty']} {each['first']}{rest}"))
-    if impact["permitted"]:
-        click.echo("Every subject permits something: nobody has to do anything.")
+    if impact["permitted"] and not impact["duties"]:
+        click.echo("Every subject permits what its records are used for: nobody has to do anything.")
     click.echo(f"Not on the ledger yet, so not looked for: {', '.join(impact['not_covered'])}.")
 
 

@@ -25,6 +25,11 @@ _ROLES = ("train", "validation", "test")
 @click.option("--purpose", help="Only records whose consent permits it, such as research, or an IRI.")
 @click.option("--split", metavar="SHARES", help="Every part of a split, such as train=0.8,validation=0.1,test=0.1.")
 @click.option("--seed", help="Of the split: with a record's id it says in which part the record is.")
+@click.option(
+    "--by",
+    type=click.Choice(["record", "subject"]),
+    help="With subject, all records of one are in the same part.",
+)
 @click.option("--role", type=click.Choice(_ROLES), help="Without a split: which part of one this is.")
 @click.option("--parent", metavar="REFERENCE", help="Only records of this selection from the same version.")
 @click.option("--note", help="What the ledger is to keep about it.")
@@ -39,6 +44,7 @@ def dataset_select(
     selection: str | None,
     split: str | None,
     seed: str | None,
+    by: str | None,
     role: str | None,
     ids: Path | None,
     id_field: str | None,
@@ -55,11 +61,14 @@ def dataset_select(
     show that a record is among them.
 
     A split is recorded part by part, each a selection that is called train, validation or test, after the prefix and a
-    hyphen. A record's part follows from its id and the seed alone, whatever else is in the version.
+    hyphen. A record's part follows from its id and the seed alone, whatever else is in the version; with --by subject,
+    from its data subject and the seed, so that nobody is in training and test both.
     """
     key = idempotency_key or str(uuid.uuid4())
     if split is None and selection is None:
         raise click.UsageError("Missing option '--as': what the selection is called.")
+    if by is not None and split is None:
+        raise click.UsageError("--by is of use with --split only")
     if not any((ids, said["purpose"], split)):
         raise click.UsageError("say what to choose by: --ids, --purpose or --split")
     if split is not None:
@@ -67,7 +76,7 @@ def dataset_select(
         prefix = "" if selection is None else f"{selection}-"
         with continued(key), following(as_json, key) as progress:
             parts = pedigree.split_records(
-                name, number, split, seed=seed, prefix=prefix, progress=progress, idempotency_key=key, **said
+                name, number, split, seed=seed, by=by, prefix=prefix, progress=progress, idempotency_key=key, **said
             )
         outcomes = {part: outcome_of(outcome) for part, outcome in parts.items()}
         show(outcomes, as_json, partial(_render_each, parts.values()))

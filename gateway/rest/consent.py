@@ -2,7 +2,7 @@
 """Consent of data subjects: their controller's map, its changes and proofs."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -12,7 +12,7 @@ from gateway.api.operations import HIGHEST
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View, recorded
 from gateway.services.consent import Vocabulary
-from gateway.services.consenting import Consents
+from gateway.services.consenting import Changed, Consents
 from gateway.services.drafting import Upload
 from gateway.services.impact import Impacts
 from gateway.services.impactstatements import ImpactStatements
@@ -49,7 +49,7 @@ def views(
             return recorded(recorder.record(call.recording, "consent:change", call.json, dataset=name))
         change = consents.change(call.recording, name, indicated(call, call.upload))
         reply = recorded(change)
-        return replace(reply, body={**reply.body, **_beside(impacts, name, change.ended)}) if change.ended else reply
+        return replace(reply, body={**reply.body, **_beside(impacts, name, change)}) if change.ended else reply
 
     def proven(call: Call) -> Reply:
         return Reply(consents.proof(Name(call.path["dataset"]), _subject(call), call.number("number", Number.LAST)))
@@ -94,13 +94,17 @@ def views_of_impact(impacts: Impacts, statements: ImpactStatements) -> Mapping[s
     return {"getConsentImpact": impact, "signConsentImpact": statement}
 
 
-def _beside(impacts: Impacts, name: Name, ended: Sequence[bytes]) -> Json:
-    """The first page of what the withdrawal comes to; what was recorded is answered without it where that fails."""
+def _beside(impacts: Impacts, name: Name, change: Changed) -> Json:
+    """The first page of what the withdrawal comes to, and how many selections are not marked yet.
+
+    What was recorded is answered without the page where that cannot be found.
+    """
+    left = {"unmarked": change.unmarked} if change.unmarked else {}
     try:
-        return {"impact": impacts.of(name, ended)}
+        return {"impact": impacts.of(name, change.ended), **left}
     except (PortError, LedgerError):
         _LOG.warning("the impact of a withdrawal could not be found", exc_info=True)
-        return {}
+        return left
 
 
 def _subject(call: Call) -> str:

@@ -31,7 +31,15 @@ def outcome_of(kinds: tuple[str, ...]) -> str:
 
 
 BESIDE: Final[Mapping[tuple[str, ...], Schema]] = {
-    ("consent-map-version",): {"impact": {"$ref": "#/components/schemas/ConsentImpact"}}
+    ("consent-map-version",): {
+        "impact": {"$ref": "#/components/schemas/ConsentImpact"},
+        "unmarked": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "How many selections that the change affects are not marked yet; the same request, with the "
+            "same Idempotency-Key, marks them.",
+        },
+    }
 }
 """What may be answered beside what was recorded, by the kinds of that: the impact where subjects withdrew."""
 OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -257,7 +265,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "as_of": {"type": "integer", "minimum": 1, "description": "The height that all of it is as of."},
             "map": _perhaps("ImpactMap", "The version of the consent map that was in force; null before the first."),
             "subjects": {"type": "array", "items": reference("ImpactSubject")},
-            "permitted": {"type": "boolean", "description": "Whether every subject permits something: then no duties."},
+            "permitted": {"type": "boolean", "description": "Whether every subject permits something."},
             "versions": {"type": "array", "items": reference("ImpactVersion")},
             "items": {"type": "array", "items": reference("ImpactItem")},
             "next": {"type": ["string", "null"]},
@@ -297,7 +305,8 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "certain": {"type": "boolean", "description": "False where it can only not be ruled out."},
             "path": {"type": "array", "items": _TEXT, "description": "From it up to a version that holds the records."},
             "duty": _perhaps(
-                "ImpactWord", "What its owner has to do; null where every subject permits something, or it ended."
+                "ImpactWord",
+                "What its owner has to do; null where every subject permits what it was selected for, or it ended.",
             ),
             "because": {"type": ["string", "null"]},
         }

@@ -11,7 +11,7 @@ from gateway.services.drafting import Upload
 from gateway.services.filters import InvalidParameter
 from gateway.services.recording import Recorder
 from gateway.services.selecting import Choice, Selections
-from gateway.services.splits import Split
+from gateway.services.splits import By, Split
 from gateway.services.tables import delimiter_of
 
 _ROLES = tuple(role.value for role in InputRole)
@@ -70,10 +70,11 @@ def _choice(call: Call) -> Choice:
 def _split(call: Call, role: str | None) -> Split | None:
     said = call.query.get("split")
     if said is None:
-        if "seed" in call.query:
-            raise InvalidParameter("seed", "it is of use with a split only")
+        for name in ("seed", "split_by"):
+            if name in call.query:
+                raise InvalidParameter(name, "it is of use with a split only")
         return None
-    split = Split.parse(said, call.query.get("seed"))
+    split = Split.parse(said, call.query.get("seed"), call.query.get("split_by", By.RECORD))
     if role not in split.roles:
         raise InvalidParameter("role", f"it must say which part of the split: {', '.join(split.roles)}")
     return split

@@ -18,7 +18,7 @@ from gateway.services.indications import Status
 from gateway.services.members import Members
 from gateway.services.ports import Records, RecordSet
 from gateway.services.progress import Progress
-from gateway.services.splits import Split, Splitter
+from gateway.services.splits import By, Split, Splitter
 from gateway.services.statusmaps import StatusMaps
 from gateway.services.tiles import Growing, Tile
 from gateway.services.trees import NotHeld, batches
@@ -101,15 +101,18 @@ def on_list(numbers: "array[int]") -> Condition:
 
 
 def in_part(split: Split, role: InputRole) -> Condition:
-    """Those in one part of a split."""
+    """Those in one part of a split; of one by subjects, a record of nobody is in none."""
     part_of = Splitter(split).part_of
     why: dict[InputRole | None, str | None] = {each: other_part(each) for each in split.roles}
     why |= {None: NO_PART, role: None}
 
-    def reasons(_: int, heads: Sequence[RecordHead]) -> Reasons:
-        return [why[part_of(head.id)] for head in heads]
+    def by_record(_: int, heads: Sequence[RecordHead]) -> Reasons:
+        return [why[part_of(head.id.encode())] for head in heads]
 
-    return reasons
+    def by_subject(_: int, heads: Sequence[RecordHead]) -> Reasons:
+        return [why[part_of(head.subject)] if head.subject else NO_SUBJECT for head in heads]
+
+    return by_subject if split.by is By.SUBJECT else by_record
 
 
 def other_part(role: InputRole) -> str:

@@ -7,15 +7,18 @@ queries only; the ledger gets references.
 """
 
 import base64
+import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
 from itertools import islice
 from typing import Final
 
 from chaincode.domain import codec
-from chaincode.domain.consent import MOST_CHANGES, ChangeConsent
+from chaincode.domain.consent import MOST_AFFECTED, MOST_CHANGES, ChangeConsent
 from chaincode.domain.errors import LedgerError, MapMoved
 from chaincode.domain.values import Command, Name
 from gateway.services.catalogue import Catalogue
@@ -30,6 +33,8 @@ from gateway.services.statustree import Leaf
 from gateway.services.submitter import Answer, Intent
 from gateway.services.tables import UnreadableRecords
 from gateway.services.trees import batches
+
+_LOG = logging.getLogger(__name__)
 
 EVIDENCE_KIND: Final = "consent-evidence"
 EVIDENCE_SCHEMA: Final = 1
@@ -54,6 +59,8 @@ class Changed(Answer):
 
     ended: tuple[bytes, ...] = ()
     """The references of the subjects who permit less than before, where it was recorded."""
+    unmarked: int = 0
+    """How many selections that it affects are not marked yet; the same request again marks them."""
 
 
 class Consents:
@@ -97,8 +104,9 @@ class Consents:
         """Record what up to 500 subjects indicated, each proven against the map as it is.
 
         Where that ends what subjects permitted, it names the selections that hold records of theirs, or may, so that
-        the ledger marks them. One that is recorded meanwhile is not among them: no run over it is permitted either,
-        since the map has moved.
+        the ledger marks them; those that are more than one transaction takes are marked by others after it. A
+        selection that is recorded meanwhile is not among them: no run over it is permitted either, since the map has
+        moved.
 
         Raises `MapUnknown`, `MapBehind`, and what `Recorder.submit` raises.
         """
@@ -117,36 +125,47 @@ class Consents:
                 "previous_root": head.root.hex(),
                 "changes": list(map(_plain, draft.steps)),
             }
-            if affected := self._affected(dataset, draft.steps):
-                body["affects"] = affected
+            if affected := self._places.affected(dataset, _lost(draft.steps)):
+                body["affects"] = list(affected[:MOST_AFFECTED])
             return command_from("consent:change", body, {"dataset": dataset})
 
         with self._turn:
             answer = self._made_again(intent, dataset, build)
         self.follow(dataset)
-        ended = self._ended(dataset, answer, [subject for subject, _ in said])
-        return Changed(answer.ending, answer.submission_id, answer.replayed, ended)
-
-    def _affected(self, dataset: Name, steps: Iterable[Step]) -> list[str]:
-        """The selections that a change has to mark."""
-        ended: dict[bytes, int] = {}
-        every = 0
-        for step in steps:
-            before = None if step.before is None else Status.decode(step.before)
-            if purposes := lost(before, Status.decode(step.value)):
-                ended[step.reference] = purposes
-                every |= purposes
-        return [str(each) for each in self._places.affected(dataset, list(ended), every)] if ended else []
-
-    def _ended(self, dataset: Name, answer: Answer, subjects: Sequence[str]) -> tuple[bytes, ...]:
-        """The subjects who permit less in the version that was recorded than in the one before it."""
         if not isinstance(answer.ending, Recorded):
-            return ()
+            return Changed(answer.ending, answer.submission_id, answer.replayed)
         number = int(answer.ending.body["record"]["number"])
+        ended = self._ended(dataset, number, [subject for subject, _ in said])
+        unmarked = self._mark(intent, dataset, number, ended) if ended else 0
+        return Changed(answer.ending, answer.submission_id, answer.replayed, tuple(ended), unmarked)
+
+    def _ended(self, dataset: Name, number: int, subjects: Sequence[str]) -> dict[bytes, int]:
+        """What subjects no longer permit in a version and did in the one before, of those who permit less."""
         references = self._maps.references(dataset, subjects)
         before, after = (self.said(dataset, each, references) for each in (number - 1, number))
-        changes = zip(references, before, after, strict=True)
-        return tuple(reference for reference, was, now in changes if lost(was, now))
+        changes = {each: lost(was, now) for each, was, now in zip(references, before, after, strict=True)}
+        return {reference: purposes for reference, purposes in changes.items() if purposes}
+
+    def _mark(self, intent: Intent, dataset: Name, number: int, ended: Mapping[bytes, int]) -> int:
+        """Mark the selections that a recorded change has not marked; answers how many are left where that fails."""
+        left = self._places.affected(dataset, ended)
+        while left:
+            some = left[:MOST_AFFECTED]
+            # The key says which, so that a repeated request marks those that are left then.
+            key = f"{intent.key}~{sha256(' '.join(some).encode()).hexdigest()[:16]}"
+            body = {"number": number, "selections": list(some)}
+            command = command_from("consent:mark", body, {"dataset": dataset})
+            marking = replace(intent, key=key, respond_async=False)
+            try:
+                answer = self._recorder.submit(marking, "consent:mark", partial(_same, command))
+            except (PortError, LedgerError):
+                _LOG.warning("%s selections of %s could not be marked", len(left), dataset, exc_info=True)
+                break
+            if not isinstance(answer.ending, Recorded):
+                _LOG.warning("%s selections of %s could not be marked: %s", len(left), dataset, answer.ending)
+                break
+            left = left[MOST_AFFECTED:]
+        return len(left)
 
     def _collect(self, dataset: Name, upload: Upload) -> None:
         """Keep what a file says for the map that is to be opened, once all of it was read without a refusal."""
@@ -286,6 +305,20 @@ def changes_in(command: str) -> list[Leaf]:
     except LedgerError:
         return []
     return [(each.subject, each.new.value()) for each in change.changes] if isinstance(change, ChangeConsent) else []
+
+
+def _lost(steps: Iterable[Step]) -> dict[bytes, int]:
+    """What each subject no longer permits, of those who permit less than before."""
+    ended = {}
+    for step in steps:
+        before = None if step.before is None else Status.decode(step.before)
+        if purposes := lost(before, Status.decode(step.value)):
+            ended[step.reference] = purposes
+    return ended
+
+
+def _same(command: Command) -> Command:
+    return command
 
 
 def _plain(step: Step) -> Json:

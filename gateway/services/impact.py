@@ -3,12 +3,14 @@
 
 Records lead to the versions that hold them, and these to selections, runs, models and what was made of them, by the
 lineage as of a height. Of each artifact it is said whether the records reached training or only a hold-out, and
-whether that is certain: what cannot be ruled out here counts, and says so. It names subjects by their references.
+whether that is certain: what cannot be ruled out here counts, and says so. Something has to be done about what the
+records reached by a selection for a purpose that a subject no longer permits, or by a version where a subject permits
+nothing. Subjects are named by their references.
 """
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -144,15 +146,18 @@ class Impacts:
         asked = {"dataset": dataset, "subjects": "".join(sorted(each.hex() for each in references))}
         at, start = self._place(cursor, asked, as_of)
         self._heights.known(dataset_ref(dataset), at)
-        states, permitted = self._states(dataset, references, at)
+        states, permits = self._states(dataset, references, at)
+        permitted = all(permits.values())
         held = [each for each in self._places.of_subjects(dataset, references) if self._is_there(each.version, at)]
         graph = self._walked(held, at)
         reached = self._reached(graph, held, at)
+        stopped = self._stopped(dataset, permits, held)
+        concerned = self._reached(graph, held, at, stopped) if any(permits.values()) else reached
         found = sorted(
             (node for node, reach in reached.items() if reach != _NOTHING and node not in graph.versions),
             key=lambda node: (graph.distance[node], node),
         )
-        items = [self._item(node, reached, graph, permitted=permitted, at=at) for node in found]
+        items = [self._item(node, reached, graph, concerned.get(node, _NOTHING), at) for node in found]
         end = start + limit
         return {
             "dataset": dataset,
@@ -164,7 +169,7 @@ class Impacts:
             "next": closed(f"{at}.{end}", _LIST, asked) if end < len(items) else None,
             "count": len(items),
             "count_exact": graph.complete,
-            "duties": _duties(dataset_ref(dataset), self._owner(dataset_ref(dataset)), items, held, permitted),
+            "duties": _duties(dataset_ref(dataset), self._owner(dataset_ref(dataset)), items, stopped & graph.versions),
             "covered": list(COVERED),
             "not_covered": list(NOT_COVERED),
         }
@@ -181,18 +186,37 @@ class Impacts:
             raise InvalidParameter("as_of", f"the cursor is of a list as of {at}: leave it out, or say the same")
         return self._heights.reached(at), start
 
-    def _states(self, dataset: Name, references: Sequence[bytes], at: int) -> tuple[Json, bool]:
-        """What the subjects had indicated by a height, and whether every one of them permitted something."""
+    def _states(self, dataset: Name, references: Sequence[bytes], at: int) -> tuple[Json, dict[bytes, int]]:
+        """What the subjects had indicated by a height, and the set of purposes that each permitted."""
         state = self._consents.as_of(dataset, at)
         if state is None:
-            return {"map": None, "subjects": [{"subject": each.hex(), "status": None} for each in references]}, False
-        said = self._consents.said(dataset, state.number, references)
-        subjects = [
-            {"subject": each.hex(), "status": None if one is None else one.shown()}
-            for each, one in zip(references, said, strict=True)
-        ]
-        permitted = all(one is not None and one.permitted for one in said)
-        return {"map": {"number": state.number, "root": state.root.hex()}, "subjects": subjects}, permitted
+            subjects = [{"subject": each.hex(), "status": None} for each in references]
+            return {"map": None, "subjects": subjects}, dict.fromkeys(references, 0)
+        said = dict(zip(references, self._consents.said(dataset, state.number, references), strict=True))
+        shown = [{"subject": each.hex(), "status": None if one is None else one.shown()} for each, one in said.items()]
+        permits = {each: 0 if one is None else one.permitted for each, one in said.items()}
+        return {"map": {"number": state.number, "root": state.root.hex()}, "subjects": shown}, permits
+
+    def _stopped(self, dataset: Name, permits: Mapping[bytes, int], held: Sequence[InVersion]) -> set[Ref]:
+        """The versions and selections in which a subject is who does not permit what they are for.
+
+        A version, and a selection for no purpose, or for one that is not the data set's owner's, may be used where a
+        subject permits anything.
+        """
+        alike: dict[int, list[bytes]] = {}
+        for reference, purposes in permits.items():
+            alike.setdefault(purposes, []).append(reference)
+        bits = self._places.bits(dataset)
+        stopped: set[Ref] = set()
+        for purposes, references in alike.items():
+            for version in held if len(alike) == 1 else self._places.of_subjects(dataset, references):
+                if not purposes:
+                    stopped.add(version.version)
+                for each in version.selections:
+                    bit = None if each.purpose is None else bits.get(each.purpose)
+                    if not purposes or (bit is not None and not purposes >> bit & 1):
+                        stopped.add(each.selection)
+        return stopped
 
     def _walked(self, held: Sequence[InVersion], at: int) -> _Graph:
         """Everything below the versions, within `MOST_REACHED`."""
@@ -207,14 +231,17 @@ class Impacts:
             graph.add(self._lineage.lineage(each.version, DOWN, left, as_of=at))
         return graph
 
-    def _reached(self, graph: _Graph, held: Sequence[InVersion], at: int) -> dict[Ref, Reach]:
-        """How the records reached every artifact of the graph."""
+    def _reached(
+        self, graph: _Graph, held: Sequence[InVersion], at: int, only: Collection[Ref] | None = None
+    ) -> dict[Ref, Reach]:
+        """How the records reached every artifact of the graph; where `only` is given, by these of `held`."""
         own = held[0].version.name if held else None
         reached: dict[Ref, Reach] = {}
         for version in held:
-            reached[version.version] = Reach(data=2 if version.known else 1)
+            if only is None or version.version in only:
+                reached[version.version] = Reach(data=2 if version.known else 1)
             for selection in version.selections:
-                if self._is_there(selection.selection, at):
+                if (only is None or selection.selection in only) and self._is_there(selection.selection, at):
                     certain = selection.known and version.known
                     reached[selection.selection] = Reach(data=2 if certain else 1)
                     # A walk that was cut short need not have come to it.
@@ -249,9 +276,9 @@ class Impacts:
             reach = reach.joined(Reach(train=data) if trained else Reach(held_out=data))
         return reach
 
-    def _item(self, node: Ref, reached: Mapping[Ref, Reach], graph: _Graph, *, permitted: bool, at: int) -> Json:
+    def _item(self, node: Ref, reached: Mapping[Ref, Reach], graph: _Graph, concerned: Reach, at: int) -> Json:
         reach = reached[node]
-        duty, because = (None, None) if permitted else self._duty(node, reach, at)
+        duty, because = (None, None) if concerned == _NOTHING else self._duty(node, concerned, at)
         return {
             "reference": node,
             "kind": identifying(node)[0],
@@ -337,12 +364,10 @@ def _duty(node: Ref, reach: Reach) -> tuple[str, str]:
             return "re-evaluate", "It rests on records of the subjects, or on what was trained on them." + sure
 
 
-def _duties(of: Ref, owner: str, items: Iterable[Json], held: Sequence[InVersion], permitted: bool) -> list[Json]:
-    """What each organisation has to do, and how often."""
-    if permitted:
-        return []
+def _duties(of: Ref, owner: str, items: Iterable[Json], versions: Collection[Ref]) -> list[Json]:
+    """What each organisation has to do, and how often; `versions` hold records that nobody may use any more."""
     counts: dict[tuple[str, str], list[str]] = {}
-    if held:
+    if versions:
         counts[owner, "leave-out"] = [of]
     for item in items:
         if item["duty"] is not None:

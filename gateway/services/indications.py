@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeGuard
 
 from chaincode.domain.consent import PERMITTING, STATUSES, ConsentStatus
 from chaincode.domain.errors import InvalidField
+from chaincode.domain.marking import EVERY_PURPOSE
 from chaincode.domain.records import Consent
 from chaincode.domain.sparsemerkle import VALUE
 from chaincode.domain.values import Instant, Purposes, SignedInstant
@@ -69,7 +70,6 @@ class Status:
         }
 
 
-EVERY_PURPOSE: Final = (1 << 64) - 1
 """The set of all purposes."""
 _ENDED: Final = frozenset(
     {ConsentStatus.REFUSED, ConsentStatus.WITHDRAWN, ConsentStatus.EXPIRED, ConsentStatus.INVALIDATED,

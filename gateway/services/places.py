@@ -7,7 +7,7 @@ and every selection from it.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from chaincode.domain.consent import MOST_AFFECTED
+from chaincode.domain.marking import is_for
 from chaincode.domain.purposes import BIT_OF
 from chaincode.domain.values import Ref, dataset_version_ref, selection_ref
 from gateway.services.catalogue import Catalogue
@@ -39,29 +39,33 @@ class Places:
         root = str(self._catalogue.get("dataset-version", held.version, **where)["record"]["root"])
         return dict(found for reference in references for found in self._records.of_subject(root, reference))
 
-    def affected(self, dataset: str, references: Sequence[bytes], lost: int) -> tuple[Ref, ...]:
-        """The selections to mark where subjects no longer permit a set of purposes: at most `MOST_AFFECTED`.
+    def affected(self, dataset: str, lost: Mapping[bytes, int]) -> tuple[Ref, ...]:
+        """The selections to mark where subjects no longer permit purposes; `lost` has the set of each.
 
         Those that are not a part of another affected one come first: a part is tainted by the whole. Those that are for
-        a purpose which is still permitted, and those that are marked already, are left out.
+        a purpose which every subject in them still permits, and those that are marked already, are left out.
         """
+        alike: dict[int, list[bytes]] = {}
+        for reference, purposes in lost.items():
+            alike.setdefault(purposes, []).append(reference)
+        bits = self.bits(dataset)
         found: dict[Ref, InSelection] = {}
-        for version in self.of_subjects(dataset, references):
-            found |= {each.selection: each for each in version.selections if self._needs(each, lost)}
+        for purposes, references in alike.items():
+            for version in self.of_subjects(dataset, references):
+                needing = (each for each in version.selections if is_for(each.purpose, purposes, bits))
+                found |= {each.selection: each for each in needing}
         ordered = sorted(found.values(), key=lambda each: (each.parent in found, each.selection))
-        unmarked = (each.selection for each in ordered if not self.is_marked(each.selection))
-        return tuple(reference for reference, _ in zip(unmarked, range(MOST_AFFECTED), strict=False))
+        return tuple(each.selection for each in ordered if not self.is_marked(each.selection))
+
+    def bits(self, dataset: str) -> Mapping[str, int]:
+        """The bit of each purpose in a data set, by its IRI: everybody's, and those that its owner registered."""
+        entry = self._catalogue.find("dataset", dataset=dataset)
+        own = [] if entry is None else self._catalogue.all("purpose", owner=str(entry.value["owner"]))
+        return {**BIT_OF, **{str(each["record"]["iri"]): int(each["record"]["bit"]) for each in own}}
 
     def is_marked(self, selection: Ref) -> bool:
         """Whether the ledger has a mark on a selection."""
         return self._catalogue.find("selection-mark", selection=selection) is not None
-
-    def _needs(self, selection: InSelection, lost: int) -> bool:
-        if selection.purpose is None:
-            return True
-        bit = BIT_OF.get(selection.purpose)
-        # What an organisation's own purposes stand for is not looked up: it counts.
-        return bit is None or bool(lost >> bit & 1)
 
     def _unknown(self, version: Ref) -> InVersion:
         return InVersion(version, (), tuple(self._selections(version)), known=False)

@@ -27,7 +27,7 @@ from gateway.services.memberships import Memberships, SelectionNotHeld
 from gateway.services.ports import Category, Failed, Json, PortError, Records, RecordSet
 from gateway.services.progress import Progress
 from gateway.services.recording import Recorder, command_from
-from gateway.services.splits import Split
+from gateway.services.splits import By, Split
 from gateway.services.statusmaps import MapState, MapUnknown, StatusMaps
 from gateway.services.submitter import Answer, Intent, Lengthy
 from gateway.services.tiles import WIDTH, TiledTree, TileMissing
@@ -51,6 +51,13 @@ class NothingSelected(PortError):
     """No record is left, or none is in one of the parts of a split."""
 
     code = "nothing-selected"
+    category = Category.UNACCEPTABLE
+
+
+class NoSubjects(PortError):
+    """The records of the version do not say which data subjects they are about."""
+
+    code = "no-subjects"
     category = Category.UNACCEPTABLE
 
 
@@ -109,7 +116,7 @@ class Selections:
 
         Where the consent map was changed meanwhile, the selection is made again from the new one, as long as the caller
         waits. Raises `RecordNotFound`, `ParentMissing`, `NotHeld`, `SelectionNotHeld`, `MapUnknown`, `MapBehind`,
-        `UnknownTerm`, `NothingSelected`, what `listed` raises, and what `Recorder.submit` raises.
+        `UnknownTerm`, `NoSubjects`, `NothingSelected`, what `listed` raises, and what `Recorder.submit` raises.
         """
         progress = Progress(bytes=0 if choice.ids is None else choice.ids.size)
 
@@ -184,6 +191,7 @@ class Selections:
             if source.parent is None or source.parent.get("purpose") is None:
                 conditions.append(self._permitted(dataset, bit, body))
         if choice.split is not None and choice.role is not None:
+            self._refuse_nobody(choice.split, source)
             conditions.append(choosing.in_part(choice.split, choice.role))
         chosen = choosing.choose(self._records, source.held, source.within, conditions, progress)
         _refuse_nothing(choice, chosen)
@@ -215,6 +223,14 @@ class Selections:
         if parent is None:
             raise ParentMissing(selection_ref(dataset, number, choice.selection), choice.parent)
         return _Source(version, held, parent.value, self._members(held.root, parent.value, choice.parent))
+
+    def _refuse_nobody(self, split: Split, source: _Source) -> None:
+        """Refuse to split a version by subjects whose records name none."""
+        if split.by is By.SUBJECT and not self._records.names_subjects(source.held.root):
+            raise NoSubjects(
+                "the records of this version do not say whose they are: commit it with a column of subjects"
+                " (subject_field), or split it by record"
+            )
 
     def _permitted(self, dataset: Name, bit: int, body: Json) -> Condition:
         """What decides whether consent permits a purpose: the map in force, which the body names, where there may be

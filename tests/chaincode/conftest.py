@@ -117,13 +117,14 @@ def _check_consent(records: list[Record]) -> None:
     owners = {reference_to(selection): selection.owner for selection in _of(records, Selection)}
     for mark in _of(records, SelectionMark):
         assert mark.owner == owners[mark.selection]
-        assert versions[mark.selection.name, mark.number].at == mark.marked_at
+        assert versions[mark.selection.name, mark.number].at <= mark.marked_at + SKEW
     for (name, number), version in versions.items():
         previous = versions.get((name, number - 1))
         assert (previous is None) is (number == 1)
         assert version.owner == heads[name].owner
         assert version.previous_root == (None if previous is None else previous.root)
         assert version.changed == sum(found.count for found in version.counts)
+        assert (version.ended is None) is (previous is None)
         if previous is not None:
             assert previous.size <= version.size <= previous.size + version.changed
             assert 1 <= version.changed <= MOST_CHANGES

@@ -107,3 +107,21 @@ Feature: Consent
     When the patient of the record "b" withdraws
     Then the receipts of "b" from before it and of now verify offline, and an altered one does not
     And the hospital's gateway shows both states of "b"
+
+  Scenario: A change of consent marks only what was selected for what is no longer permitted
+    Given the hospital selected what a patient permitted for research and for a purpose of its own
+    When the patient permits research alone
+    Then the selection for its own purpose is marked, and that for research is not
+    And the impact has a duty for the one, and none for the other
+
+  Scenario: A change that affects more selections than a transaction marks has all of them marked
+    Given the hospital selected 66 times what a patient permitted for a purpose of its own
+    When the patient permits research alone
+    Then all selections for its own purpose are marked, 64 by the change and the others after it
+
+  Scenario: A selection that is not the data set's is not marked for it
+    Given the hospital selected what a patient permitted for research and for a purpose of its own
+    When the patient permits research alone
+    And the hospital marks a selection from another data set for it
+    Then it is refused as "invalid-field"
+    And the refusal names the field "/selections/0"

@@ -106,6 +106,18 @@ Feature: Data sets and provenance
     Then each record is proven to be in one part, by its leaf in the version, and in no other
     And a run of the lab over the training part has that part upstream, and not the other
 
+  Scenario: A split by subjects puts no patient in training and test both
+    Given the hospital registered a data set on the basis of consent
+    And the hospital committed records of "ann,bob,ann,cid,dan,bob,eve,ann", who consent to research
+    When the hospital splits it by subjects into "train=0.5,test=0.5"
+    Then each patient's records are proven to be in one part, and the parts have all of them
+
+  Scenario: A version that names no subjects is not split by them
+    Given the hospital registered a data set
+    And the hospital committed the records "a,b,c,d"
+    When the hospital splits it by subjects into "train=0.5,test=0.5"
+    Then it is refused as "no-subjects"
+
   Scenario: What consent permits is selected, as the map in force has it
     Given the hospital registered a data set on the basis of consent
     And the hospital committed records of "ann,bob,ann", who consent to research

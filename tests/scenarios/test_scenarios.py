@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import time
@@ -315,6 +316,40 @@ def _(world: World, people: str) -> None:
     hospital.open_consent(world.dataset)
 
 
+OWN_PURPOSE = "https://hospital.example/purposes#Scenarios"
+
+
+def consented_to_own(world: World) -> None:
+    """Records of one patient, who permits research and the purpose that the hospital has registered."""
+    hospital = world.as_("hospital")
+    with contextlib.suppress(PedigreeError):  # one scenario after another registers it
+        hospital.register_purpose(bit=63, iri=OWN_PURPOSE)
+    world.register("hospital", sensitivity="personal", basis="consent")
+    rows = f"id,who,state,purposes\nr1,ann,ConsentGiven,research;{OWN_PURPOSE}\n"
+    columns = {"subject_field": "who", "consent_field": "state", "purposes_field": "purposes"}
+    hospital.commit_records(world.dataset, rows.encode(), id_field="id", **columns)
+    hospital.open_consent(world.dataset)
+
+
+@given("the hospital selected what a patient permitted for research and for a purpose of its own")
+def _(world: World) -> None:
+    consented_to_own(world)
+    for name, purpose in (("research", "research"), ("own", OWN_PURPOSE)):
+        world.as_("hospital").select_records(world.dataset, 1, name, purpose=purpose)
+
+
+@given(parsers.parse("the hospital selected {count:d} times what a patient permitted for a purpose of its own"))
+def _(world: World, count: int) -> None:
+    consented_to_own(world)
+    hospital = world.as_("hospital")
+
+    def select(number: int) -> None:
+        hospital.select_records(world.dataset, 1, f"own-{number}", purpose=OWN_PURPOSE)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(list(pool.map(select, range(count)))) == count
+
+
 # --- What organisations do -------------------------------------------------------------------------------------------
 
 
@@ -580,6 +615,28 @@ def _(world: World, subject: str) -> None:
 def _(world: World, shares: str, seed: str) -> None:
     parts = world.as_("hospital").split_records(world.dataset, 1, shares, seed=seed)
     world.proof["parts"] = {role: recorded.record for role, recorded in parts.items()}
+
+
+@when("the patient permits research alone")
+def _(world: World) -> None:
+    said: Any = {"subject": "ann", "state": "ConsentGiven", "purposes": ["research"]}
+    world.did(world.as_("hospital").change_consent(world.dataset, [said]))
+
+
+@when("the hospital marks a selection from another data set for it")
+def _(world: World) -> None:
+    other = f"selection:{world.dataset}-other:1:own"
+    world.attempt(lambda: world.as_("hospital").mark_selections(world.dataset, number=2, selections=[other]))
+
+
+@when(parsers.parse('the hospital splits it by subjects into "{shares}"'))
+def _(world: World, shares: str) -> None:
+    def split() -> Recorded[Any]:
+        parts = world.as_("hospital").split_records(world.dataset, 1, shares, seed="7", by="subject")
+        world.proof["parts"] = {role: recorded.record for role, recorded in parts.items()}
+        return parts["train"]
+
+    world.attempt(split)
 
 
 @when(parsers.parse('the {organisation} selects the records "{letters}"'))
@@ -1210,6 +1267,55 @@ def _(world: World) -> None:
         found[role] += 1
     assert found == {role: record["size"] for role, record in world.proof["parts"].items()} == {"train": 6, "test": 2}
     assert "by the seed '7' (pedigree-split/v1)" in world.proof["parts"]["test"]["note"]
+
+
+@then("each patient's records are proven to be in one part, and the parts have all of them")
+def _(world: World) -> None:
+    hospital, regulator = world.as_("hospital"), world.as_("regulator")
+    roles: dict[str, set[str]] = {}
+    for number, person in enumerate(["ann", "bob", "ann", "cid", "dan", "bob", "eve", "ann"]):
+        evidence = {role: _proof_in(hospital, world.dataset, role, str(number)) for role in ("train", "test")}
+        (role,) = (role for role, found in evidence.items() if found is not None)
+        assert regulator.verify_record(evidence[role]).verified
+        roles.setdefault(person, set()).add(role)
+    assert all(len(found) == 1 for found in roles.values())
+    parts = world.proof["parts"]
+    assert sum(part["size"] for part in parts.values()) == 8
+    assert all("(pedigree-split/v2)" in part["note"] for part in parts.values())
+
+
+@then("the selection for its own purpose is marked, and that for research is not")
+def _(world: World) -> None:
+    assert marked(world) == {"own"}
+
+
+@then("the impact has a duty for the one, and none for the other")
+def _(world: World) -> None:
+    impact = did(world).impact
+    assert impact is not None
+    duties = {item["reference"].rpartition(":")[2]: item["duty"] for item in impact["items"]}
+    assert duties == {"own": "stop-using", "research": None}
+    assert [(each["duty"], each["count"]) for each in impact["duties"]] == [("stop-using", 1)]
+
+
+@then(parsers.parse("all selections for its own purpose are marked, {most:d} by the change and the others after it"))
+def _(world: World, most: int) -> None:
+    changed = did(world)
+    assert changed.unmarked == 0
+    assert len(marked(world)) == 66
+    assert len(marked(world, as_of=changed.height)) == most
+
+
+def did(world: World) -> Recorded[Any]:
+    assert world.recorded is not None
+    return world.recorded
+
+
+def marked(world: World, as_of: int | None = None) -> set[str]:
+    """The selections of the data set's version that are marked."""
+    found = world.as_("hospital").impact(world.data_version, limit=100, as_of=as_of)
+    assert found["next"] is None
+    return {each["reference"].rpartition(":")[2] for each in found["items"] if each["stopped"] == "withdrawn"}
 
 
 def _proof_in(client: Any, dataset: str, selection: str, record_id: str) -> Any:

@@ -74,6 +74,7 @@ class Calls:
             seconds=time.perf_counter() - started,
             replayed=received.headers.get("Idempotent-Replayed") == "true",
             impact=body.get("impact"),
+            unmarked=body.get("unmarked", 0),
         )
 
 

@@ -121,6 +121,7 @@ __all__ = [
     "LineagePage",
     "MapProof",
     "MapState",
+    "MarkSelections",
     "MediaType",
     "Member",
     "Metric",
@@ -181,6 +182,7 @@ __all__ = [
     "RecordedPurpose",
     "RecordedRejection",
     "RecordedSelection",
+    "RecordedSelectionMark",
     "RecordedTrainingRun",
     "RegisterCriteria",
     "RegisterDataset",
@@ -200,12 +202,14 @@ __all__ = [
     "Selection",
     "SelectionEntry",
     "SelectionEvidence",
+    "SelectionMark",
     "SelectionPage",
     "SelectionProof",
     "Sensitivity",
     "Signature",
     "SignedImpact",
     "Source",
+    "Split_by",
     "Stage",
     "Status",
     "StatusCount",
@@ -317,6 +321,8 @@ Relation = Literal["fine-tuned", "distilled", "merged", "quantised", "adapter"]
 Sensitivity = Literal["public", "internal", "confidential", "personal", "special-category"]
 
 Source = Literal["read-model", "ledger"]
+
+Split_by = Literal["record", "subject"]
 
 Stage = Literal["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined"]
 
@@ -489,7 +495,7 @@ class ConsentImpact(TypedDict):
     """The version of the consent map that was in force; null before the first."""
     subjects: Sequence["ImpactSubject"]
     permitted: bool
-    """Whether every subject permits something: then no duties."""
+    """Whether every subject permits something."""
     versions: Sequence["ImpactVersion"]
     items: Sequence["ImpactItem"]
     next: str | None
@@ -549,6 +555,7 @@ class ConsentMapVersion(TypedDict):
     changed: int
     counts: Sequence["StatusCount"]
     previous_root: NotRequired[str]
+    ended: NotRequired[str]
 
 
 class ConsentMapVersionEntry(TypedDict):
@@ -1076,6 +1083,7 @@ class Event(TypedDict):
     selection: NotRequired[str]
     number: NotRequired[int]
     changed: NotRequired[int]
+    marked: NotRequired[int]
     bit: NotRequired[int]
     iri: NotRequired[str]
     model: NotRequired[str]
@@ -1254,7 +1262,7 @@ class ImpactItem(TypedDict):
     path: Sequence[str]
     """From it up to a version that holds the records."""
     duty: "ImpactWord | None"
-    """What its owner has to do; null where every subject permits something, or it ended."""
+    """What its owner has to do; null where every subject permits what it was selected for, or it ended."""
     because: str | None
 
 
@@ -1462,6 +1470,13 @@ class MapState(TypedDict):
 
     number: int
     root: str
+
+
+class MarkSelections(TypedDict):
+    """Mark more selections that a version of the consent map affects than the change that made it has named."""
+
+    number: int
+    selections: Sequence[str]
 
 
 class Member(TypedDict):
@@ -1933,6 +1948,10 @@ class RecordedConsentMapVersion(TypedDict):
     event: "Event"
     transaction: "Transaction"
     impact: NotRequired["ConsentImpact"]
+    unmarked: NotRequired[int]
+    """How many selections that the change affects are not marked yet; the same request, with the same Idempotency-Key,
+    marks them.
+    """
 
 
 class RecordedCriteria(TypedDict):
@@ -2051,6 +2070,14 @@ class RecordedSelection(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
     record: "Selection"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedSelectionMark(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "SelectionMark"
     event: "Event"
     transaction: "Transaction"
 
@@ -2242,6 +2269,17 @@ class SelectionEvidence(TypedDict):
     selection: "Selection"
     selection_transaction: "Transaction"
     selection_proof: "SelectionProof"
+
+
+class SelectionMark(TypedDict):
+    """That a selection holds records of subjects whose consent changed after it was made; never rewritten or lifted."""
+
+    kind: Literal["selection-mark"]
+    schema: int
+    selection: str
+    owner: str
+    number: int
+    marked_at: int
 
 
 class SelectionPage(TypedDict):
@@ -2451,6 +2489,7 @@ AnyRecord = (
     | DatasetVersion
     | Selection
     | ConsentMapVersion
+    | SelectionMark
     | Purpose
     | Model
     | ModelVersion
@@ -2473,6 +2512,7 @@ Result = (
     | RecordedDatasetVersion
     | RecordedSelection
     | RecordedConsentMapVersion
+    | RecordedSelectionMark
     | RecordedPurpose
     | RecordedModel
     | RecordedModelVersion
@@ -2508,6 +2548,7 @@ REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
     "model-version": ("model-version", "model", "number"),
     "rejection": ("", "artifact"),
     "selection": ("selection", "dataset", "number", "selection"),
+    "selection-mark": ("", "selection"),
     "training-run": ("run", "run"),
 }
 """How a record is referred to, by its kind: the word that begins it, if there is one, and its fields."""

@@ -79,6 +79,7 @@ from pedigree.documents import (
     SearchResults,
     SelectionEntry,
     SelectionEvidence,
+    SelectionMark,
     SelectionPage,
     Sensitivity,
     SignedImpact,
@@ -513,6 +514,24 @@ class Operations(Calls):
         """
         found: ConsentMapEntry = self._get(f"/v1/datasets/{segment(dataset)}/consent", **{"from": source})
         return found
+
+    def mark_selections(
+        self,
+        dataset: str,
+        *,
+        number: int,
+        selections: Sequence[str],
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[SelectionMark]:
+        """Mark more selections that a version of your consent map affects, where you keep the map by yourself."""
+        fields = {
+            "number": number,
+            "selections": selections,
+        }
+        return self._record(
+            f"/v1/datasets/{segment(dataset)}/consent/marks", fields, idempotency_key, endorsing_organisations
+        )
 
     def consent_proof(self, dataset: str, subject: str, *, number: int | None = None) -> ConsentEvidence:
         """Evidence of what a data subject's consent is, or that there is none; its controller's gateway has it.

@@ -25,6 +25,9 @@ class Recorded(Generic[R_co]):
     """Whether this is the first answer to an earlier request with the same key."""
     impact: ConsentImpact | None = None
     """What a withdrawal comes to; None for all else that is recorded."""
+    unmarked: int = 0
+    """How many selections that a change of consent affects are not marked yet; the same call with the same
+    `idempotency_key` marks them."""
 
     @property
     def reference(self) -> str:

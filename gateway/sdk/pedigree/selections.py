@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pedigree.calls import segment, version_of
 from pedigree.documents import InputRole, LeftOut, MapState, Selection
@@ -15,6 +16,7 @@ _LINES = "text/plain"
 
 Ids = Sequence[str] | Path | str | bytes
 """Record ids; or a file of them, or its bytes: one id a line (.txt), CSV or JSON Lines."""
+SplitBy = Literal["record", "subject"]
 Watcher = Callable[[Progress], None]
 
 
@@ -56,6 +58,7 @@ class SelectionCalls(Operations):
         role: InputRole | None = None,
         split: Mapping[InputRole, str] | str | None = None,
         seed: str | int | None = None,
+        split_by: SplitBy | None = None,
         parent: str | None = None,
         note: str | None = None,
         media_type: str | None = None,
@@ -76,6 +79,7 @@ class SelectionCalls(Operations):
             role: which part of a split it is.
             split: only those in the part `role` of this split: `{"train": "0.8", "test": "0.2"}`, or the same as text.
             seed: of the split; with the record's id it says in which part a record is, in any version.
+            split_by: `subject` keeps all records of a data subject in one part; each has its own by default.
             parent: reference of a selection from the same version; only records of that one.
             note: what the ledger is to keep about it.
             media_type: of a list of ids: `text/plain`, `text/csv` or `application/jsonl`; by default, what the file's
@@ -85,8 +89,8 @@ class SelectionCalls(Operations):
         """
         query = {
             "selection": selection, "purpose": purpose, "role": role, "split": _shares(split),
-            "seed": None if seed is None else str(seed), "parent": parent, "note": note, "id_field": id_field,
-            "delimiter": delimiter,
+            "seed": None if seed is None else str(seed), "split_by": split_by, "parent": parent, "note": note,
+            "id_field": id_field, "delimiter": delimiter,
         }  # fmt: skip
         height = self._transport.height
         return self._recorded(
@@ -105,6 +109,7 @@ class SelectionCalls(Operations):
         split: Mapping[InputRole, str] | str,
         *,
         seed: str | int,
+        by: SplitBy | None = None,
         prefix: str = "",
         purpose: str | None = None,
         parent: str | None = None,
@@ -114,6 +119,7 @@ class SelectionCalls(Operations):
     ) -> Mapping[InputRole, Recorded[Selection]]:
         """Commit to every part of a split of a version, each as a selection that is called as its role, after `prefix`.
 
+        With `by="subject"` all records of a data subject are in one part, so that nobody is in training and test both.
         Each part is a transaction. A repetition with the same `idempotency_key` goes on where an earlier call ended.
         """
         shares = _shares(split) or ""
@@ -130,6 +136,7 @@ class SelectionCalls(Operations):
                 role=role,
                 split=shares,
                 seed=seed,
+                split_by=by,
                 parent=parent,
                 note=note,
                 progress=progress,

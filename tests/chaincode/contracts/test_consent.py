@@ -20,24 +20,29 @@ from chaincode.domain.consent import (
     ConsentMapVersion,
     ConsentStatus,
     Indication,
+    MarkSelections,
     OpenConsent,
     SelectionMark,
     SubjectChange,
+    mark_selections,
 )
 from chaincode.domain.lineage import Ancestry, Impact
-from chaincode.domain.provenance import LawfulBasis
+from chaincode.domain.marking import Chosen, Known
+from chaincode.domain.provenance import Dataset, DatasetVersion, LawfulBasis
 from chaincode.domain.purposes import PURPOSES, Purpose, RegisterPurpose
 from chaincode.domain.records import Consent
-from chaincode.domain.selection import CommitSelection, Selection
+from chaincode.domain.selection import CommitSelection, MapState, Selection
 from chaincode.domain.taint import Cause, Taint
 from chaincode.domain.values import (
     SKEW,
     Blob,
     Count,
     Digest,
+    Instant,
     Iri,
     Name,
     Number,
+    OrgId,
     Purposes,
     Ref,
     SignedInstant,
@@ -303,6 +308,96 @@ def test_a_change_marks_the_selections_that_hold_its_subjects_once(ward, world):
     assert world.refused(HOSPITAL, replace(command, affects=(absent,))).reference == absent
     for other in ("dataset-version:ward:1", "selection:other:1:train"):
         assert world.refused(HOSPITAL, replace(command, affects=(Ref(other),))).pointer == "/affects/0"
+
+
+CARE = PURPOSES[3][1]
+OWN_IRI = Iri("https://hospital.example/purposes#Cohort7")
+ELSEWHERE = Iri("https://lab.example/purposes#Nobodys")
+
+
+def chosen_for(ward: Controller, world, name: str, purpose: Iri | None) -> Ref:
+    """A selection of the whole version for a purpose, made from the map as it is."""
+    head, version = ward.head, world.read(DatasetVersion, "ward", 1)
+    state = None if purpose is None else MapState(head.number, head.root)
+    whole = dataset_version_ref("ward", 1)
+    world.submit(
+        HOSPITAL,
+        CommitSelection(whole, Name(name), version.root, version.size, purpose=purpose, consent_map=state),
+    )
+    return Ref(f"selection:ward:1:{name}")
+
+
+def marked(world) -> set[Ref]:
+    return {record.selection for record in world.records() if isinstance(record, SelectionMark)}
+
+
+@pytest.fixture
+def chosen(ward, world):
+    """A selection for each kind of purpose, after the organisation's own was registered."""
+    world.dataset_version(HOSPITAL, "ward")
+    world.submit(HOSPITAL, RegisterPurpose(Number(32), OWN_IRI))
+    purposes = {"research": PURPOSES[0][1], "care": CARE, "own": OWN_IRI, "elsewhere": ELSEWHERE, "none": None}
+    return {name: chosen_for(ward, world, name, purpose) for name, purpose in purposes.items()}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (said(GIVEN, 1_000, 1 | 1 << 32), said(GIVEN, 2_000, 1), {"own", "elsewhere", "none"}),
+        (said(GIVEN, 1_000, 1 | 1 << 32), said(GIVEN, 2_000, 1 << 32), {"research", "elsewhere", "none"}),
+        (said(GIVEN, 1_000, 1 | 1 << 32), said(ConsentStatus.RENEWED, 2_000, 1 | 1 << 32), {"elsewhere", "none"}),
+        (said(GIVEN, 1_000, 1), said(WITHDRAWN, 2_000, 0), {"research", "care", "own", "elsewhere", "none"}),
+        (said(WITHDRAWN, 1_000, 0), said(GIVEN, 2_000, 1), {"elsewhere", "none"}),
+        (None, said(ConsentStatus.EXPIRED, 2_000, 0), {"research", "care", "own", "elsewhere", "none"}),
+        (None, said(GIVEN, 2_000, 1), {"elsewhere", "none"}),
+    ],
+)
+def test_only_selections_for_what_is_no_longer_permitted_are_marked(ward, world, chosen, before, after, expected):
+    number = 2
+    if before is not None:
+        ward.submit((subject(7), before))
+        number = 3
+    command = ward.change((subject(7), after))
+    world.submit(HOSPITAL, replace(command, affects=tuple(chosen.values())))
+    assert {name for name, each in chosen.items() if each in marked(world)} == expected
+    ended = world.read(ConsentMapVersion, "ward", number).ended
+    assert {name for name in ("research", "care", "own") if ended >> {"care": 3, "own": 32}.get(name, 0) & 1} == {
+        *expected
+    } - {"elsewhere", "none"}
+
+
+def test_what_a_change_did_not_name_is_marked_afterwards(ward, world, chosen):
+    ward.submit((subject(7), said(GIVEN, 1_000, 1 | 1 << 32)), (subject(8), said(GIVEN, 1_000, 1)))
+    ward.submit((subject(7), said(GIVEN, 2_000, 1)))
+    marking = MarkSelections(Name("ward"), Number(3), (chosen["research"], chosen["own"]))
+    assert world.submit(HOSPITAL, marking)["marked"] == 1
+    assert marked(world) == {chosen["own"]}
+    assert world.read(SelectionMark, chosen["own"]).number == 3
+    assert world.refused(HOSPITAL, marking).pointer == "/selections"
+    assert world.refused(LAB, marking).code == "not-the-owner"
+    assert world.refused(HOSPITAL, replace(marking, number=Number(9))).reference == "consent-map-version:ward:9"
+    assert world.refused(HOSPITAL, replace(marking, number=Number(1))).pointer == "/number"
+    assert world.refused(HOSPITAL, replace(marking, selections=())).pointer == "/selections"
+    assert world.refused(HOSPITAL, replace(marking, dataset=Name("other"))).reference == "dataset:other"
+    later = chosen_for(ward, world, "later", OWN_IRI)
+    assert world.refused(HOSPITAL, replace(marking, selections=(later,))).pointer == "/selections/0"
+
+
+def test_a_version_that_does_not_say_what_ended_may_have_ended_anything():
+    owner, when = OrgId(HOSPITAL), Instant(5)
+    version = ConsentMapVersion(
+        Name("ward"), Number(2), owner, when, Digest(bytes(32)), Count(0), Count(1), (), Digest(bytes(32))
+    )
+    dataset = Dataset.__new__(Dataset)
+    object.__setattr__(dataset, "owner", owner)
+    object.__setattr__(dataset, "basis", LawfulBasis.CONSENT)
+    named = Ref("selection:ward:1:care")
+    outcome = mark_selections(
+        MarkSelections(Name("ward"), Number(2), (named,)),
+        by=owner, at=when, dataset=dataset, version=version,
+        known=Known({named: Chosen(CARE, Number(1))}, set(), ()),
+    )  # fmt: skip
+    assert outcome.writes == (SelectionMark(named, owner, Number(2), when),)
 
 
 # --- Purposes ---------------------------------------------------------------------------------------------------

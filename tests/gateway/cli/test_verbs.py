@@ -470,6 +470,8 @@ def test_records_are_selected_by_what_is_said(gateway: Gateway, tmp_path: Path) 
     told = gateway.run(*split, "--as", "first", "--json")
     assert set(json.loads(told.stdout)) == {"train", "test"}
     assert "selection=first-train&" in gateway.requests[3][0]
+    assert gateway.run(*split, "--by", "subject").exit_code == 0
+    assert gateway.requests[-1][0].endswith(f"{shares}&split_by=subject")
 
 
 @pytest.mark.parametrize(
@@ -478,6 +480,7 @@ def test_records_are_selected_by_what_is_said(gateway: Gateway, tmp_path: Path) 
         (("--purpose", "research"), "Missing option '--as'"),
         (("--as", "x"), "say what to choose by"),
         (("--split", "train=1"), "Missing option '--seed'"),
+        (("--as", "x", "--purpose", "research", "--by", "subject"), "--by is of use with --split only"),
         (("--split", "train=1", "--seed", "7", "--role", "train"), "a split records every part"),
         (("--split", "train=1", "--seed", "7", "--ids", __file__), "select the list first"),
         (("--split", "training=1", "--seed", "7"), "a split names shares"),

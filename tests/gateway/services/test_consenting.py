@@ -4,7 +4,7 @@
 import base64
 import io
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +13,29 @@ from typing import Any, cast
 import pytest
 
 from chaincode.domain import codec, sparsemerkle
-from chaincode.domain.consent import ChangeConsent, ConsentMap, OpenConsent, SelectionMark, change_consent, open_consent
+from chaincode.domain.consent import (
+    MOST_AFFECTED,
+    ChangeConsent,
+    ConsentMap,
+    ConsentMapVersion,
+    MarkSelections,
+    OpenConsent,
+    SelectionMark,
+    change_consent,
+    mark_selections,
+    open_consent,
+)
 from chaincode.domain.errors import LedgerError, RecordNotFound
+from chaincode.domain.marking import EVERY_PURPOSE, Chosen, Known
 from chaincode.domain.provenance import Dataset, LawfulBasis
-from chaincode.domain.values import Command, Digest, Instant, Name, Number, OrgId, Ref
+from chaincode.domain.values import Command, Digest, Instant, Name, Number, OrgId, Outcome, Ref
 from gateway.services.catalogue import Catalogue
 from gateway.services.consenting import Consents, SubjectUnknown
 from gateway.services.drafting import Upload
 from gateway.services.endings import Failed, Recorded, failed
-from gateway.services.indications import EVERY_PURPOSE, Status
+from gateway.services.indications import Status
 from gateway.services.places import Places
-from gateway.services.ports import BlockSource, Entry, Json
+from gateway.services.ports import BlockSource, Entry, Json, Unavailable
 from gateway.services.recording import Recorder
 from gateway.services.statusmaps import MapBehind, MapUnknown, SubjectsElsewhere
 from gateway.services.submitter import Answer, Intent
@@ -53,7 +65,10 @@ class Law:
         self.answers: dict[str, Answer] = {}
         self.selections: tuple[Ref, ...] = ()
         self.marked: list[Ref] = []
-        self.asked: list[tuple[int, int]] = []
+        self.transactions: list[int] = []
+        """How many selections each transaction has marked."""
+        self.asked: list[list[int]] = []
+        """What each subject no longer permits, of those for whom affected selections were asked for."""
         self.before: Callable[[], None] | None = None
         """Happens once, between the making of a command and its decision."""
 
@@ -61,28 +76,40 @@ class Law:
         if intent.key in self.answers:
             return Answer(self.answers[intent.key].ending, "s", replayed=True)
         command = codec.from_json(codec.to_json(build()))
-        assert isinstance(command, OpenConsent | ChangeConsent)
+        assert isinstance(command, OpenConsent | ChangeConsent | MarkSelections)
         if (before := self.before) is not None:
             self.before = None
             before()
         self.answers[intent.key] = answer = Answer(self.decided(command), "s")
         return answer
 
-    def decided(self, command: OpenConsent | ChangeConsent) -> Recorded | Failed:
+    def decided(self, command: OpenConsent | ChangeConsent | MarkSelections) -> Recorded | Failed:
         known: dict[str, Any] = {"by": OWNER, "at": Instant(int(NOW * 1_000)), "dataset": self.dataset}
         try:
+            if isinstance(command, MarkSelections):
+                version = cast("ConsentMapVersion", codec.from_plain(self.versions[str(command.number)]))
+                return self.mark(mark_selections(command, version=version, known=self.known(), **known))
             if isinstance(command, OpenConsent):
                 outcome = open_consent(command, existing=self.head, **known)
             else:
-                outcome = change_consent(command, head=self.head, selections=self.selections, marks=(), **known)
-                self.marked += [write.selection for write in outcome.writes if isinstance(write, SelectionMark)]
+                outcome = change_consent(command, head=self.head, known=self.known(), **known)
         except LedgerError as refusal:
             return failed(refusal)
+        self.mark(outcome)
         version, self.head = outcome.writes[0], cast("ConsentMap", outcome.writes[1])
         plain = cast("Json", codec.to_plain(version))
         self.versions[str(plain["number"])] = plain
         self.commands[str(plain["number"])] = codec.to_json(command).decode()
         return Recorded({"record": plain}, 1)
+
+    def known(self) -> Known:
+        return Known({each: Chosen(None, None) for each in self.selections}, set(self.marked), ())
+
+    def mark(self, outcome: Outcome) -> Recorded:
+        marks = [write.selection for write in outcome.writes if isinstance(write, SelectionMark)]
+        self.marked += marks
+        self.transactions.append(len(marks))
+        return Recorded({"record": codec.to_plain(outcome.writes[0])}, 1)
 
     def find(self, kind: str, *, dataset: str, number: str) -> Entry | None:
         assert (kind, dataset) == ("consent-map-version", DATASET)
@@ -108,9 +135,11 @@ class _Places:
     def __init__(self, law: Law) -> None:
         self._law = law
 
-    def affected(self, dataset: str, references: Sequence[bytes], lost: int) -> tuple[Ref, ...]:
-        self._law.asked.append((len(references), lost))
-        return self._law.selections
+    def affected(self, dataset: str, lost: Mapping[bytes, int]) -> tuple[Ref, ...]:
+        if not lost:
+            return ()
+        self._law.asked.append(list(lost.values()))
+        return tuple(each for each in self._law.selections if each not in self._law.marked)
 
 
 class _Owned:
@@ -412,11 +441,52 @@ def test_a_change_that_ends_consent_marks_what_it_affects_and_says_whose_it_ende
     withdrawn = consents.change(intent("3"), DATASET, upload(both))
     assert withdrawn.ended == (store.reference(DATASET, "ann"),)
     assert law.marked == [SELECTION]
-    assert law.asked == [(1, EVERY_PURPOSE)]
+    assert law.asked == [[EVERY_PURPOSE]] * 2
+    assert (withdrawn.unmarked, law.transactions[-1]) == (0, 1)
     again = consents.change(intent("3"), DATASET, upload(both))
     assert (again.replayed, again.ended) == (True, withdrawn.ended)
     refused = consents.change(intent("4"), DATASET, said("ann", "ConsentRequested", "2099-01-01"))
     assert refused.ended == ()
+
+
+def many_selections(count: int) -> tuple[Ref, ...]:
+    return tuple(Ref(f"selection:cohort:1:s{number:03}") for number in range(count))
+
+
+def test_what_one_transaction_cannot_mark_others_mark(consents: Consents, law: Law) -> None:
+    law.selections = many_selections(2 * MOST_AFFECTED + 9)
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    withdrawn = consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    assert isinstance(withdrawn.ending, Recorded)
+    assert law.transactions[-3:] == [MOST_AFFECTED, MOST_AFFECTED, 9]
+    assert (sorted(law.marked), withdrawn.unmarked) == (sorted(law.selections), 0)
+    consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    assert len(law.marked) == len(law.selections)
+
+
+@pytest.mark.parametrize("how", ["refused", "unavailable"])
+def test_what_could_not_be_marked_is_counted_and_marked_by_the_same_request_again(
+    consents: Consents, law: Law, how: str
+) -> None:
+    law.selections = many_selections(MOST_AFFECTED + 5)
+    consents.open(intent("1"), DATASET, upload(OPENED))
+    original = law.submit
+
+    def only_changes(intent: Intent, function: str, build: Callable[[], Command]) -> Answer:
+        if function != "consent:mark":
+            return original(intent, function, build)
+        if how == "unavailable":
+            raise Unavailable("no peer answers", code="unavailable")
+        return Answer(failed(RecordNotFound(SELECTION)), "s")
+
+    law.submit = only_changes  # type: ignore[method-assign]
+    withdrawn = consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    assert isinstance(withdrawn.ending, Recorded)
+    assert (withdrawn.unmarked, len(law.marked)) == (5, MOST_AFFECTED)
+    law.submit = original  # type: ignore[method-assign]
+    again = consents.change(intent("2"), DATASET, said("ann", "ConsentWithdrawn"))
+    assert (again.replayed, again.unmarked) == (True, 0)
+    assert sorted(law.marked) == sorted(law.selections)
 
 
 def test_the_map_as_of_a_height_is_the_one_that_was_in_force(consents: Consents, law: Law) -> None:

@@ -4,6 +4,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.keys import key_of
 from chaincode.domain.lineage import Edge
 from chaincode.domain.usage import InputRole
-from chaincode.domain.values import Name, Ref, Text
+from chaincode.domain.values import Iri, Name, Ref, Text
 from gateway.services.artifacts import Speaker
 from gateway.services.catalogue import Catalogue
 from gateway.services.consenting import Consents, SubjectUnknown
@@ -34,6 +35,7 @@ from gateway.stores.lineagegraph import LineageGraph
 from gateway.stores.readmodel import ReadModelStore
 
 DATASET = Name("d")
+RESEARCH, OWN = Iri("https://example.org/purposes#research"), Iri("https://example.org/purposes#own")
 ANN = b"a" * 32
 V1, V2, OTHER = Ref("dataset-version:d:1"), Ref("dataset-version:d:2"), Ref("dataset-version:e:1")
 TRAIN, TEST, ELSE = (Ref(f"selection:d:1:{name}") for name in ("train", "test", "else"))
@@ -108,6 +110,9 @@ class Held:
     def of_subjects(self, dataset: str, references: Sequence[bytes]) -> list[InVersion]:
         assert (dataset, list(references)) == (DATASET, [ANN])
         return self.found
+
+    def bits(self, dataset: str) -> dict[str, int]:
+        return {RESEARCH: 0, OWN: 40}
 
     def ids(self, held: InVersion, references: Sequence[bytes]) -> dict[int, str]:
         return {3: "r3", 7: "r7"}
@@ -204,6 +209,55 @@ def test_each_owner_is_told_what_it_has_to_do(impacts: Impacts, controller: Cont
     assert permitted["permitted"]
     assert permitted["duties"] == []
     assert {item["duty"] for item in permitted["items"]} == {None}
+
+
+def _for(purpose: Iri, reference: Ref, role: str, *positions: int) -> InSelection:
+    return replace(_chosen(reference, role, *positions), purpose=purpose)
+
+
+def duties_of(answer: dict[str, Any]) -> dict[str, str | None]:
+    return {item["reference"]: item["duty"] for item in answer["items"]}
+
+
+def test_only_what_was_used_for_an_ended_purpose_has_to_be_seen_to(
+    impacts: Impacts, controller: Controller, held: Held
+) -> None:
+    held.found = [InVersion(V1, (3, 7), (_for(OWN, TRAIN, "train", 3, 7), _for(RESEARCH, TEST, "test", 7)))]
+    for purposes, ended, of_model in (
+        (1, {TRAIN}, "retrain-or-document"),
+        (1 << 40, {TEST}, "re-evaluate"),
+        (1 | 1 << 40, set(), None),
+        (2, {TRAIN, TEST}, "retrain-or-document"),
+    ):
+        controller.status = Status.decode(bytes([2]) + purposes.to_bytes(8) + bytes(8))
+        answer = impacts.of_subject(DATASET, "ann")
+        duties = duties_of(answer)
+        assert len(duties) == 12
+        assert {each for each in (TRAIN, TEST) if duties[each] is not None} == ended
+        assert duties[MODEL] == of_model
+        assert duties[OTHER] is None  # of the version as a whole the subject permits something
+        owners = {(each["organisation"], each["duty"]) for each in answer["duties"]}
+        assert ("HospitalMSP", "leave-out") not in owners
+        assert (answer["permitted"], bool(owners)) == (True, bool(ended))
+
+
+def test_each_subject_counts_by_what_it_permits_itself(impacts: Impacts, controller: Controller, held: Held) -> None:
+    """Of two subjects each is in the selection for what it permits, which the other does not."""
+    bob = b"b" * 32
+    by_subject = {ANN: _for(RESEARCH, TEST, "test", 7), bob: _for(OWN, TRAIN, "train", 3)}
+    permits = {ANN: 1, bob: 1 << 40}
+
+    def of_subjects(dataset: str, references: Sequence[bytes]) -> list[InVersion]:
+        return [InVersion(V1, (3, 7), tuple(by_subject[each] for each in references))]
+
+    held.of_subjects = of_subjects  # type: ignore[method-assign]
+    controller.said = lambda dataset, number, references: [  # type: ignore[method-assign]
+        Status.decode(bytes([2]) + permits[each].to_bytes(8) + bytes(8)) for each in references
+    ]
+    assert set(duties_of(impacts.of(DATASET, [ANN, bob])).values()) == {None}
+    permits[bob] = 1
+    answer = duties_of(impacts.of(DATASET, [ANN, bob]))
+    assert (answer[TRAIN], answer[TEST]) == ("stop-using", None)
 
 
 def test_what_is_not_known_here_counts_and_is_said_not_to_be_certain(impacts: Impacts, held: Held) -> None:

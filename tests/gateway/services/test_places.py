@@ -2,15 +2,16 @@
 """Where subjects' records are: what is known, and what can only be said not to be ruled out, counts."""
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from chaincode.domain.consent import MOST_AFFECTED
+from chaincode.domain.marking import EVERY_PURPOSE
 from chaincode.domain.purposes import PURPOSES
 from chaincode.domain.values import Iri, Ref
 from gateway.services.catalogue import Catalogue
-from gateway.services.indications import EVERY_PURPOSE, Status, lost
+from gateway.services.indications import Status, lost
 from gateway.services.memberships import InSelection, InVersion
 from gateway.services.places import Places
 from gateway.services.ports import Records
@@ -18,6 +19,7 @@ from gateway.services.ports import Records
 ANN = b"a" * 32
 V1, V2 = Ref("dataset-version:d:1"), Ref("dataset-version:d:2")
 RESEARCH = PURPOSES[0][1]
+OWN = Iri("https://example.org/purposes#own")
 
 
 def selection(name: str, *, parent: Ref | None = None, purpose: Iri | None = None, version: int = 1) -> InSelection:
@@ -33,11 +35,16 @@ class Ledger:
     def all(self, kind: str, **where: str) -> list[dict[str, Any]]:
         if kind == "dataset-version":
             return [{"record": {"number": number, "root": f"root-{number}"}} for number in (1, 2)]
+        if kind == "purpose":
+            assert where == {"owner": "HospitalMSP"}
+            return [{"record": {"iri": OWN, "bit": 40}}]
         assert (kind, where) == ("selection", {"dataset": "d", "number": "2"})
         parent = "selection:d:2:whole"
         return [{"record": {"selection": "whole"}}, {"record": {"selection": "part", "parent": parent}}]
 
     def find(self, kind: str, **where: str) -> object:
+        if kind == "dataset":
+            return SimpleNamespace(value={"owner": "HospitalMSP"})
         assert kind == "selection-mark"
         return where["selection"] in self.marked or None
 
@@ -88,22 +95,41 @@ def test_wholes_are_marked_before_their_parts_and_nothing_twice() -> None:
     part = selection("a-part", parent=Ref("selection:d:1:whole"))
     ledger = Ledger()
     known = Known(InVersion(V1, (0,), (part, selection("whole"))))
-    assert places(ledger, known).affected("d", [ANN], EVERY_PURPOSE) == ("selection:d:1:whole", "selection:d:1:a-part")
+    ended = {ANN: EVERY_PURPOSE}
+    assert places(ledger, known).affected("d", ended) == ("selection:d:1:whole", "selection:d:1:a-part")
     ledger.marked = {"selection:d:1:whole"}
-    assert places(ledger, known).affected("d", [ANN], EVERY_PURPOSE) == ("selection:d:1:a-part",)
+    assert places(ledger, known).affected("d", ended) == ("selection:d:1:a-part",)
 
 
 def test_a_selection_for_what_is_still_permitted_is_not_marked() -> None:
-    own = Iri("https://example.org/purposes#own")
-    chosen = [selection("any"), selection("own", purpose=own), selection("research", purpose=RESEARCH)]
+    unknown = Iri("https://example.org/purposes#not-registered")
+    chosen = [
+        selection("any"), selection("else", purpose=unknown), selection("own", purpose=OWN),
+        selection("research", purpose=RESEARCH),
+    ]  # fmt: skip
     found = places(Ledger(), Known(InVersion(V1, (0,), tuple(chosen))))
-    assert found.affected("d", [ANN], 1) == tuple(each.selection for each in chosen)
-    assert found.affected("d", [ANN], 2) == tuple(each.selection for each in chosen[:2])
+    any_, elsewhere, for_own, for_research = (each.selection for each in chosen)
+    assert found.affected("d", {ANN: 1}) == (any_, elsewhere, for_research)
+    assert found.affected("d", {ANN: 1 << 40}) == (any_, elsewhere, for_own)
+    assert found.affected("d", {ANN: 2}) == (any_, elsewhere)
 
 
-def test_no_more_are_marked_than_a_transaction_takes() -> None:
-    many = tuple(selection(f"s{number}") for number in range(MOST_AFFECTED + 9))
-    assert len(places(Ledger(), Known(InVersion(V1, (0,), many))).affected("d", [ANN], 1)) == MOST_AFFECTED
+def test_what_another_subject_no_longer_permits_does_not_count() -> None:
+    """Of two subjects each ended another purpose, and each is in a selection for the other's."""
+    bob = b"b" * 32
+    research, own = selection("research", purpose=RESEARCH), selection("own", purpose=OWN)
+
+    class Each(Known):
+        def of_subjects(self, dataset: str, references: Sequence[bytes]) -> Iterator[InVersion]:
+            if ANN in references:
+                yield InVersion(V1, (0,), (research,))
+            if bob in references:
+                yield InVersion(V2, (0,), (own,))
+
+    found = places(Ledger(), Each())
+    assert found.affected("d", {ANN: 1 << 40, bob: 1}) == ()
+    assert found.affected("d", {ANN: 1, bob: 1 << 40}) == (own.selection, research.selection)
+    assert found.affected("d", {}) == ()
 
 
 @pytest.mark.parametrize(

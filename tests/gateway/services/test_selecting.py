@@ -52,7 +52,7 @@ from gateway.services.progress import Progress
 from gateway.services.reading import Reader
 from gateway.services.recordfiles import RepeatedId, UnreadableRecords
 from gateway.services.recording import Recorder
-from gateway.services.selecting import Choice, NothingSelected, RecordNotSelected, Selections
+from gateway.services.selecting import Choice, NoSubjects, NothingSelected, RecordNotSelected, Selections
 from gateway.services.splits import Split, Splitter
 from gateway.services.statusmaps import MapUnknown
 from gateway.services.submitter import Answer, Intent, Lengthy
@@ -359,7 +359,7 @@ def test_the_parts_of_a_split_have_every_record_once_and_say_how_they_were_made(
     assert found[InputRole.TRAIN] | found[InputRole.TEST] == {f"r{number:03}" for number in range(40)}
     assert not found[InputRole.TRAIN] & found[InputRole.TEST]
     part_of = Splitter(split()).part_of
-    assert all(part_of(each) is role for role, ids in found.items() for each in ids)
+    assert all(part_of(each.encode()) is role for role, ids in found.items() for each in ids)
     train = parts[InputRole.TRAIN]
     assert train["role"] == "train"
     assert train["note"] == "split train=0.6,test=0.4 by the seed '7' (pedigree-split/v1)"
@@ -394,6 +394,37 @@ def test_a_split_of_which_a_part_would_be_empty_is_refused_for_each_of_its_parts
     for role, said in ((InputRole.TRAIN, "no record is in the part 'test'"), (InputRole.TEST, "no record is left")):
         with pytest.raises(NothingSelected, match=said):
             owner.select(split=small, role=role)
+
+
+def visits(patients: int, each: int) -> bytes:
+    rows = (f"v{patient}-{visit},patient-{patient}\n" for visit in range(each) for patient in range(patients))
+    return b"id,who\n" + "".join(rows).encode()
+
+
+def test_a_split_by_subjects_puts_nobody_in_two_parts(owner: Owner) -> None:
+    owner.commit(visits(30, 4), columns=Columns("who"))
+    by_subject = Split.parse("train=0.6,test=0.4", "7", "subject")
+    parts = {role: owner.select(role, split=by_subject, role=role) for role in by_subject.roles}
+    found = {role: owner.ids(record) for role, record in parts.items()}
+    assert sum(map(len, found.values())) == 120
+    patients = {role: Counter(each.partition("-")[0] for each in ids) for role, ids in found.items()}
+    assert not patients[InputRole.TRAIN].keys() & patients[InputRole.TEST].keys()
+    assert set(patients[InputRole.TRAIN].values()) == {4}
+    assert parts[InputRole.TRAIN]["note"] == "split train=0.6,test=0.4 by the seed '7' (pedigree-split/v2)"
+    owner.shown("train", found[InputRole.TRAIN][0])
+    owner.law.records.clear()
+    owner.law.answers.clear()
+    owner.commit(visits(60, 5), columns=Columns("who"))
+    grown = owner.ids(owner.select(split=by_subject, role=InputRole.TRAIN))
+    before = {each.partition("-")[0] for each in grown if int(each[1:].partition("-")[0]) < 30}
+    assert before == set(patients[InputRole.TRAIN])
+
+
+def test_a_version_that_names_nobody_is_not_split_by_subjects(owner: Owner) -> None:
+    owner.commit(letters(40))
+    with pytest.raises(NoSubjects, match="do not say whose they are"):
+        owner.select(split=Split.parse("train=0.6,test=0.4", "7", "subject"), role=InputRole.TRAIN)
+    assert selection_ref(DATASET, 1, "chosen") not in owner.law.records
 
 
 # --- By what consent permits ------------------------------------------------------------------------------------

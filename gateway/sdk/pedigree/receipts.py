@@ -92,17 +92,18 @@ def _said_of_record(record: Fields, found: ConsentEvidence, indicated: Indicated
     """Compare what the words say with the evidence; each difference has its own sentence."""
     record.expect("@type", "dpv:ConsentRecord")
     subject = f"urn:pedigree:subject:{found.subject.hex()}"
-    if record.inner("dpv:hasDataSubject", "@id @type").text("@id") != subject:
+    if _typed(record, "dpv:hasDataSubject", "dpv:DataSubject", "@id").text("@id") != subject:
         raise InvalidEvidence("it names another data subject than its evidence")
     if record.inner("dpv:isIndicatedBy", "@id").text("@id") != subject:
         raise InvalidEvidence("it says that another one indicated the consent than its data subject")
-    if record.inner("dpv:hasDataController", "@type dct:identifier").text("dct:identifier") != found.owner:
+    controller = _typed(record, "dpv:hasDataController", "dpv:DataController", "dct:identifier")
+    if controller.text("dct:identifier") != found.owner:
         raise InvalidEvidence("it names another controller than the owner of the map in its evidence")
     if record.inner("dpv:hasConsentStatus", "@id").text("@id") != f"dpv:{indicated.status}":
         raise InvalidEvidence("it says another status than its evidence")
     if record.text("dpv:isIndicatedAtTime") != time_of(indicated.at):
         raise InvalidEvidence("it says another time of the indication than its evidence")
-    data = _process(record).inner("dpv:hasPersonalData", "@type dct:identifier")
+    data = _typed(_process(record), "dpv:hasPersonalData", "dpv:PersonalData", "dct:identifier")
     if data.text("dct:identifier") != found.dataset:
         raise InvalidEvidence("it names another data set than its evidence")
 
@@ -127,7 +128,14 @@ def _purposes(record: Fields, indicated: Indicated) -> Iterator[str]:
 
 
 def _process(record: Fields) -> Fields:
-    return record.inner("dpv:hasProcess", "@type dpv:hasPurpose dpv:hasPersonalData")
+    return _typed(record, "dpv:hasProcess", "dpv:Process", "dpv:hasPurpose dpv:hasPersonalData")
+
+
+def _typed(fields: Fields, name: str, kind: str, names: str) -> Fields:
+    """An object of the receipt that is of a type."""
+    found = fields.inner(name, f"@type {names}")
+    found.expect("@type", kind)
+    return found
 
 
 def _repeated(whole: Fields, record: Fields, named: list[str]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree verify` of a signed impact: whose word it is, and that nothing altered passes."""
 
-import base64
 import copy
 import json
 from collections.abc import Callable
@@ -10,20 +9,15 @@ from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from sampleimpact import MODEL, signed, statement
 
-from chaincode.domain.canonical import encode
-from chaincode.domain.evidence import PAYLOAD_TYPE, pre_authentication_encoding
 from gateway.cli import main
 from gateway.cli.exits import Exit
 from gateway.services.impactstatements import IMPACT_PREDICATE
 from gateway.verifier import impacts
 from network.material import ensure_material
 from network.topology import default_topology
-
-VERSION, MODEL = "dataset-version:visits:1", "model-version:net:1"
 
 
 class Org(NamedTuple):
@@ -45,40 +39,6 @@ def orgs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Org]:
         key = load_pem_private_key(next((user / "keystore").iterdir()).read_bytes(), None)
         found[organisation.msp_id] = Org(folder / "msp", next((user / "signcerts").iterdir()), key)
     return found
-
-
-def statement() -> dict[str, Any]:
-    """An impact as a controller's gateway says it."""
-    item = {"kind": "model-version", "owner": "LabMSP", "distance": 3, "certain": True, "path": [MODEL, VERSION]}
-    return {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [
-            {"name": "consent-map-version:visits:2", "digest": {"sha256": "44" * 32}},
-            {"name": VERSION, "digest": {"sha256": "11" * 32}},
-        ],
-        "predicateType": IMPACT_PREDICATE,
-        "predicate": {
-            "channel": "pedigree", "genesis": "ab" * 32, "organisation": "HospitalMSP", "made_at": 5,
-            "dataset": "visits", "as_of": 12, "map": {"number": 2, "root": "44" * 32}, "permitted": False,
-            "subjects": [{"subject": "aa" * 32, "status": None}],
-            "versions": [{"version": VERSION, "certain": True, "count": 1, "records": [{"index": 3}], "selections": 1}],
-            "items": [
-                {**item, "reference": MODEL, "role": "train", "duty": "retrain-or-document", "because": "It trained."},
-                {**item, "reference": "run:r", "role": "held-out", "certain": False, "duty": None, "because": None},
-            ],
-            "count": 3, "count_exact": True, "duties": [], "covered": [], "not_covered": ["deployment"],
-        },
-    }  # fmt: skip
-
-
-def signed(key: Any, said: dict[str, Any]) -> dict[str, Any]:
-    payload = encode(said)
-    signature = key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload), ec.ECDSA(hashes.SHA256()))
-    return {
-        "payload": base64.b64encode(payload).decode(),
-        "payloadType": PAYLOAD_TYPE,
-        "signatures": [{"sig": base64.b64encode(signature).decode(), "keyid": "00"}],
-    }
 
 
 @pytest.fixture

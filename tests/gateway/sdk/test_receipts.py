@@ -4,20 +4,18 @@
 import copy
 import json
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jsonschema
 import pytest
 from sampleconsent import AT, evidence_of_consent
+from samplereceipt import MAP, OWN, receipt_of
 
 from chaincode.domain import purposes as law
-from chaincode.domain.consent import ConsentStatus, Indication
-from chaincode.domain.values import Name, Purposes, SignedInstant
 from gateway.services import receipts as making
-from gateway.services.catalogue import Catalogue
-from gateway.services.consenting import Consents
-from gateway.services.receipts import NothingIndicated, Receipts
+from gateway.services.receipts import NothingIndicated
 from pedigree import InvalidEvidence, read_evidence, verify_receipt
 from pedigree.consentproofs import time_of
 from pedigree.receipts import CONTEXT, PROFILE, PURPOSE_IRIS, is_receipt
@@ -25,33 +23,6 @@ from pedigree.receipts import CONTEXT, PROFILE, PURPOSE_IRIS, is_receipt
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "guide" / "consent-receipt.schema.json").read_text())
 VECTORS = sorted((ROOT / "tests" / "vectors" / "receipts").glob("*.json"))
-OWN = "https://hospital.example/purposes#Registry"
-MAP = {
-    "ann": Indication(ConsentStatus.GIVEN, Purposes(0b11 | 1 << 33 | 1 << 40), SignedInstant(AT)),
-    "bob": Indication(ConsentStatus.WITHDRAWN, Purposes(0), SignedInstant(-1_000)),
-}
-
-
-class Ledger:
-    """A data set on consent, and one purpose that its owner registered."""
-
-    def get(self, kind: str, reference: str, **where: str) -> dict[str, Any]:
-        return {"record": {"dataset": "visits", "basis": "consent", "jurisdictions": ["US"]}}
-
-    def all(self, kind: str, **where: str) -> list[dict[str, Any]]:
-        assert (kind, where) == ("purpose", {"owner": "HospitalMSP"})
-        return [{"record": {"bit": 33, "iri": OWN}}]
-
-
-class Controller:
-    def proof(self, dataset: str, subject: str, number: int | None) -> dict[str, Any]:
-        return evidence_of_consent(subject, MAP)
-
-
-def receipt_of(subject: str) -> dict[str, Any]:
-    """A receipt as a gateway makes it."""
-    made = Receipts(cast("Consents", Controller()), cast("Catalogue", Ledger()), lambda: 1_796_000_000.0)
-    return cast("dict[str, Any]", json.loads(json.dumps(made.of(Name("visits"), subject)["receipt"])))
 
 
 def root(receipt: dict[str, Any]) -> str:
@@ -98,6 +69,15 @@ def _record(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
     return lambda receipt: receipt["dct:hasPart"].update({name: value})
 
 
+def _type(*names: str) -> Callable[[dict[str, Any]], object]:
+    """The object in the record that these names lead to is of another type."""
+
+    def change(receipt: dict[str, Any]) -> None:
+        reduce(lambda value, name: value[name], names, receipt["dct:hasPart"]).update({"@type": "dpv:Other"})
+
+    return change
+
+
 def _purposes(*iris: str) -> Callable[[dict[str, Any]], object]:
     listed = [{"@id": each} for each in iris]
     return lambda receipt: receipt["dct:hasPart"]["dpv:hasProcess"].update({"dpv:hasPurpose": listed})
@@ -112,7 +92,7 @@ ALTERED: tuple[tuple[Callable[[dict[str, Any]], object], str], ...] = (
     (lambda r: r.update({"@id": "urn:x"}), "/@id does not name the subject and version"),
     (_record("dpv:hasDataSubject", {**OTHER, "@type": "dpv:DataSubject"}), "it names another data subject"),
     (_record("dpv:isIndicatedBy", OTHER), "another one indicated the consent than its data subject"),
-    (_record("dpv:hasDataController", {"@type": "x", "dct:identifier": "LabMSP"}), "it names another controller"),
+    (lambda r: r["dct:hasPart"]["dpv:hasDataController"].update({"dct:identifier": "LabMSP"}), "another controller"),
     (_record("dpv:hasConsentStatus", {"@id": "dpv:ConsentWithdrawn"}), "another status than its evidence"),
     (_record("dpv:isIndicatedAtTime", "2020-01-01T00:00:00.000Z"), "another time of the indication"),
     (lambda r: r["dct:hasPart"]["dpv:hasProcess"]["dpv:hasPersonalData"].update({"dct:identifier": "x"}),
@@ -122,6 +102,10 @@ ALTERED: tuple[tuple[Callable[[dict[str, Any]], object], str], ...] = (
     (_purposes(*PURPOSE_IRIS[:2], PURPOSE_IRIS[5], "urn:x"), "by the name of another one"),
     (_record("dpv:hasRecipient", "LabMSP"), "/dct:hasPart/dpv:hasRecipient is not one of a consent receipt"),
     (_record("@type", "dpv:Consent"), "/dct:hasPart/@type must be 'dpv:ConsentRecord'"),
+    (_type("dpv:hasDataSubject"), "/dct:hasPart/dpv:hasDataSubject/@type must be 'dpv:DataSubject'"),
+    (_type("dpv:hasDataController"), "/dct:hasPart/dpv:hasDataController/@type must be 'dpv:DataController'"),
+    (_type("dpv:hasProcess"), "/dct:hasPart/dpv:hasProcess/@type must be 'dpv:Process'"),
+    (_type("dpv:hasProcess", "dpv:hasPersonalData"), "/dpv:hasPersonalData/@type must be 'dpv:PersonalData'"),
     (lambda r: r["pedigree:evidence"]["status"].update({"status": "ConsentRefused"}), "than the leaf at the end"),
     (lambda r: r.update({"pedigree:evidence": evidence_of_consent("eve", MAP)}), "a subject that is not in the map"),
     (lambda r: r["dct:hasPart"]["dpv:hasProcess"].update({"dpv:hasPurpose": "all"}), "must be a list of purposes"),

@@ -25,6 +25,7 @@ from bench import (
     finding,
     intake,
     lineage,
+    log,
     models,
     noderest,
     receipts,
@@ -48,6 +49,7 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "consent": consent.measure,
     "intake": intake.measure,
     "lineage": lineage.measure,
+    "log": log.measure,
     "endurance": endurance.measure,
 }
 BY_NAME_ONLY = ("uploads", "intake", "consent", "lineage", "endurance")

@@ -17,16 +17,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from gateway.delivery.witnesses import HttpWitnesses
 from gateway.rest.bodies import Spool
 from gateway.server.options import Options
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.serving import GatewayServer
 from gateway.server.settings import NetworkFile, Organisation, Settings
+from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
 from gateway.services.ports import LedgerBlock, Signature, Unavailable
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
+from gateway.stores.heads import HeadStore
 from gateway.stores.keys import KeyStore
+from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
@@ -73,7 +77,7 @@ def make(folder: Path) -> tuple[Service, str]:
     """The gateway, and the key of a reader."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "members", "keys"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         readmodel = ReadModelStore(opened["readmodel"])
@@ -89,7 +93,11 @@ def make(folder: Path) -> tuple[Service, str]:
             keys=keys,
             signer=_NoSigner(),
             secret=os.urandom(32),
-        )
+            log=LogParts.of(
+                LogTree(opened["readmodel"]), HeadStore(opened["log"]), folder / "log-keys", ("pedigree", "LabMSP"),
+                folder / "log-policy", HttpWitnesses(),
+            ),
+        )  # fmt: skip
         service = assemble(
             parts,
             Place("LabMSP", "lab.example", "pedigree", "pedigree", _GENESIS),

@@ -80,7 +80,15 @@ RULES: dict[str, Rule] = {
         frozenset({"http", "urllib", "sqlite3", "ssl", "socket"}),
     ),
     "gateway.delivery": Rule(
-        ("chaincode.domain", "gateway.delivery", "gateway.fabric", "gateway.services.ports"), frozenset()
+        (
+            "chaincode.domain",
+            "gateway.delivery",
+            "gateway.fabric",
+            "gateway.services.logs",
+            "gateway.services.ports",
+            "gateway.tlog",
+        ),
+        frozenset({"httpx"}),
     ),
     "gateway.ledger": Rule(
         ("chaincode.domain", "gateway.delivery", "gateway.fabric", "gateway.services.ports"), frozenset()
@@ -113,7 +121,8 @@ RULES: dict[str, Rule] = {
         ("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography", "numpy", "rustworkx"})
     ),
     "gateway.rest": Rule(
-        ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest"), frozenset({"flask", "werkzeug"})
+        ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest", "gateway.tlog"),
+        frozenset({"flask", "werkzeug"}),
     ),
     "gateway.identities.cryptoki": Rule(("gateway.identities",), frozenset({"pkcs11"})),
     "gateway.identities.hsm": Rule(

@@ -16,6 +16,8 @@ RECORDS_OF: Final = ("text/csv", "application/jsonl", "application/vnd.apache.pa
 """Media types of files of records, and of indications."""
 BUNDLE: Final = "application/vnd.pedigree.bundle"
 """Media type of what checks a copy of a version."""
+NOTE: Final = "text/plain; charset=utf-8"
+"""Media type of checkpoints, policies and receipts, whose forms C2SP's specifications define."""
 IDS_OF: Final = ("text/plain", "text/csv", "application/jsonl")
 """Media types of lists of record ids."""
 
@@ -129,6 +131,7 @@ _REASON: Final = ("reason",)
 _TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gateway's work on it"
 _TAKES_INDICATIONS: Final = "takes what subjects indicated, and proves it against the map that this gateway holds"
 _CHOOSES: Final = "chooses among the records that this gateway holds, and follows the gateway's work on it"
+_AS_IT_IS: Final = "answers a text whose form others define, byte for byte"
 _FILLED_IN: Final = "the gateway looks up the digest of what is recorded, or signs the statement"
 
 DATASETS: Final = (
@@ -1095,6 +1098,47 @@ LEDGER: Final = (
     ),
 )
 
+LOG: Final = (
+    Operation(
+        name="getLog",
+        does="This organisation's transparency log: its keys, its size, its witnesses, and the logs that it witnesses.",
+        path="/v1/log",
+        answer=report("TransparencyLog"),
+        sdk="log",
+        verb=Verb("log show"),
+        odd={"rest": "about this gateway, not about a record", "cli": "says in words how it stands with witnesses"},
+    ),
+    Operation(
+        name="getCheckpoint",
+        does="The log's last checkpoint, a signed note, with the cosignatures that were collected.",
+        path="/v1/log/checkpoint",
+        answer=file(NOTE),
+        sdk="checkpoint",
+        verb=Verb("log checkpoint"),
+        codes={404: ("nothing-signed",)},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _AS_IT_IS),
+    ),
+    Operation(
+        name="getLogPolicy",
+        does="The policy that this organisation goes by: which logs and witnesses it knows, and how many must agree.",
+        path="/v1/log/policy",
+        answer=file(NOTE),
+        sdk="log_policy",
+        verb=Verb("log policy"),
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _AS_IT_IS),
+    ),
+    Operation(
+        name="getReceipt",
+        does="A file that proves anywhere that a valid transaction is in the log, and who cosigned that.",
+        path="/v1/transactions/{transaction}/receipt",
+        answer=file(NOTE),
+        sdk="receipt",
+        verb=Verb("receipt"),
+        codes={404: ("no-such-transaction", "not-in-the-log"), 503: ("not-signed-yet",)},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _AS_IT_IS),
+    ),
+)
+
 NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
     {
         "datasets": DATASETS,
@@ -1109,6 +1153,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "search": SEARCH,
         "operations": SUBMISSIONS,
         "ledger": LEDGER,
+        "log": LOG,
     }
 )
 """The rows by the noun that they are about, in the order in which the documents list them."""
@@ -1128,6 +1173,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "deployment": "Record where a model is in use, and when that ended.",
         "policy": "The consortium's endorsement policy.",
         "licence": "Read what licences come to along a lineage.",
+        "log": "Show the transparency log of the organisation.",
         "list": "List records of a kind, with filters and a count.",
     }
 )

@@ -36,6 +36,7 @@ from gateway.cli.exits import Exit
 from gateway.cli.finding import add_lists, search, show_record
 from gateway.cli.identity.verbs import identity
 from gateway.cli.lineage import effective_licence, impact, lineage
+from gateway.cli.log import log_checkpoint, log_policy, log_show, receipt
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.modelsigning import model_check_signature, model_sign
 from gateway.cli.records import records
@@ -252,10 +253,14 @@ add_verbs(
         "licence show": effective_licence,
         "lineage": lineage,
         "model check-signature": model_check_signature,
+        "log checkpoint": log_checkpoint,
+        "log policy": log_policy,
+        "log show": log_show,
         "model record": model_record,
         "model sign": model_sign,
         "model verify": model_verify,
         "criteria register": criteria_register,
+        "receipt": receipt,
         "run record": run_record,
         "search": search,
         "selection proof": selection_proof,

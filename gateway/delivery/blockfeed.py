@@ -21,6 +21,7 @@ from gateway.fabric import Block, FabricError, GatewayError, decode_block
 from gateway.fabric.blocks import Transaction, config_in
 from gateway.fabric.errors import DeliverError, NotUnderstood
 from gateway.services.ports import Json, LedgerBlock, LedgerMisuse, LedgerTransaction, LedgerWrite, Unavailable
+from gateway.tlog.entries import Entry
 
 _LOG = logging.getLogger(__name__)
 _TIP_WITHIN = 3.0
@@ -163,7 +164,19 @@ def _transaction(transaction: Transaction, chaincode: str) -> LedgerTransaction:
         envelope=transaction.mark,
         request=_request(transaction, chaincode) if transaction.valid else None,
         said=None if shown else answer,
+        leaf=_leaf(transaction),
     )
+
+
+def _leaf(transaction: Transaction) -> bytes:
+    """What the transparency log has of a transaction.
+
+    The envelope is digested as the block has it, whose data hash binds those very bytes: every organisation that reads
+    the chain comes to the same entry. Of what is valid, peers found that its id is a SHA-256.
+    """
+    if not transaction.valid or not transaction.endorsed:
+        return b""
+    return Entry.of(transaction.transaction_id, transaction.envelope).leaf
 
 
 def _shows(writes: Iterable[LedgerWrite], answer: Json) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.demo.processes import Program, StartFailed, command, started_at
+from gateway.demo.witnesses import log_policy
 from pedigree import Pedigree
 
 CHAINCODE = "pedigree"
@@ -118,6 +119,7 @@ class Consortium:
         self._run("deploy", CHAINCODE, *self._addresses(), "--policy", POLICY)
         for name, program in zip(ORGANISATIONS, gateways, strict=True):
             program.wait_until(partial(ready, self.ports[name].health), within=60)
+        self._agree_on_witnesses()
 
     @property
     def programs(self) -> Sequence[Program]:
@@ -191,6 +193,14 @@ class Consortium:
             listens(port) for one in self.ports.values() for port in (one.chaincode, one.gateway, one.health)
         ):
             time.sleep(0.02)
+
+    def _agree_on_witnesses(self) -> None:
+        """Give every gateway the policy of all three logs, two of whose organisations must cosign; they run already."""
+        with contextlib.ExitStack() as clients:
+            members = {name: (self.url(name), clients.enter_context(self.client(name))) for name in ORGANISATIONS}
+            policy = log_policy(members, threshold=2)
+        for name in ORGANISATIONS:
+            (self._data(name) / "log-policy").write_text(policy, encoding="utf-8")
 
     def _refuse_taken_ports(self) -> None:
         for name, ports in self.ports.items():

@@ -105,6 +105,11 @@ class Transaction:
         """Whether the peer that delivered the block found the transaction valid."""
         return self.validation_code == VALID
 
+    @property
+    def endorsed(self) -> bool:
+        """Whether it is a transaction of a chaincode, and no configuration of the channel."""
+        return self.type == int(wire.common.ENDORSER_TRANSACTION)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

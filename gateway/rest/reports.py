@@ -569,6 +569,49 @@ REPORTS: Final[Mapping[str, Schema]] = {
             },
         }
     ),
+    "TransparencyLog": _object(
+        {
+            "origin": {**_TEXT, "description": "The first line of its checkpoints, and the name of its key."},
+            "key": {**_TEXT, "description": "The log's key (C2SP verifier key)."},
+            "cosigner_keys": {**_TEXTS, "description": "The keys that this gateway cosigns others' logs with."},
+            "entries": {**_WHOLE, "description": "One for each valid transaction that was read."},
+            "checkpoint": _perhaps("LogHead", "What was signed last; null before that."),
+            "trouble": {
+                "type": ["string", "null"],
+                "description": "Why nothing is signed, or why the policy's file cannot be used.",
+            },
+            "witnesses": {"type": "array", "items": reference("LogWitness")},
+            "witnessed": {"type": "array", "items": reference("WitnessedLog")},
+            "refused": {
+                "description": "Checkpoints that show that a log forked, or that a witness refused; the latest first.",
+                "type": "array",
+                "items": reference("RefusedCheckpoint"),
+            },
+        }
+    ),
+    "LogHead": _object({"size": _WHOLE, "root": _TEXT}),
+    "LogWitness": _object(
+        {
+            "name": {**_TEXT, "description": "The name of its key."},
+            "url": _TEXT,
+            "cosigned": {**_WHOLE, "description": "How many entries it has cosigned since this gateway was started."},
+            "trouble": {"type": ["string", "null"], "description": "Why it has not cosigned the last checkpoint."},
+        }
+    ),
+    "WitnessedLog": _object(
+        {
+            "origin": _TEXT,
+            "checkpoint": _perhaps("LogHead", "What was cosigned last, or what was read when it first came; or null."),
+        }
+    ),
+    "RefusedCheckpoint": _object(
+        {
+            "origin": {**_TEXT, "description": "Of the log."},
+            "at": {**_WHOLE, "description": "Seconds since 1970."},
+            "reason": _TEXT,
+            "checkpoint": {**_TEXT, "description": "The signed note."},
+        }
+    ),
     "Caller": _object(
         {
             **dict.fromkeys(("organisation", "domain", "channel", "chaincode", "genesis_hash"), _TEXT),

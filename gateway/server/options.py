@@ -39,6 +39,10 @@ class Options:
     connections_per_address: int = field(
         default=PER_ADDRESS, metadata=_said("Open connections that one address may have.", 1, 65_535)
     )
+    log_policy: Path | None = field(
+        default=None,
+        metadata=_said("Policy of logs and witnesses; by default `log-policy` among its data. It may come later."),
+    )
     rebuild: bool = field(default=False, metadata=_said("Build the read model again from block 0."))
 
     def __post_init__(self) -> None:

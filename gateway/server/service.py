@@ -30,10 +30,11 @@ from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
 from gateway.rest.derived import routes_of
-from gateway.rest.routing import RequestPipeline, Route
+from gateway.rest.routing import RequestPipeline, Route, View
 from gateway.server.app import Metrics, create_app
 from gateway.server.health import Health
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
+from gateway.server.transparency import LogParts, Transparency
 from gateway.services.artifacts import Artifacts, Speaker
 from gateway.services.attempts import Attempts, Limits
 from gateway.services.catalogue import Catalogue
@@ -53,6 +54,7 @@ from gateway.services.places import Places
 from gateway.services.ports import BlockSource, Ledger, Memberships, ReadModel, Records, Submissions
 from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
+from gateway.services.publishing import Publisher
 from gateway.services.reading import Reader
 from gateway.services.receipts import Receipts
 from gateway.services.reconciler import Reconciler
@@ -86,6 +88,7 @@ class Parts:
     keys: Keys
     signer: StatementSigner
     secret: bytes
+    log: LogParts
     peers: Peers | None = None
     """The organisation's peers, to be watched; `None` where the ledger has none."""
     replaced: Callable[[], str | None] = lambda: None
@@ -112,7 +115,8 @@ class Service:
 
     def __init__(
         self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
-        attempts: Attempts, graph: LineageGraph, resources: ExitStack, probe: HealthProbe | None = None,
+        attempts: Attempts, graph: LineageGraph, publisher: Publisher, resources: ExitStack,
+        probe: HealthProbe | None = None,
     ) -> None:  # fmt: skip
         self.api = api
         self.health = health
@@ -121,6 +125,7 @@ class Service:
         self._submitter = submitter
         self._attempts = attempts
         self._graph = graph
+        self._publisher = publisher
         self._resources = resources
         self._probe = probe
 
@@ -130,6 +135,7 @@ class Service:
             self._probe.start()
         self.projector.start()
         self._graph.start()
+        self._publisher.start()
         unfinished = self._submitter.recover()
         if unfinished:
             _LOG.info("%d submissions of a former process are being finished", unfinished)
@@ -146,6 +152,7 @@ class Service:
         self._reconciler.stop()
         self.projector.stop()
         self._graph.stop()
+        self._publisher.stop()
         if self._probe is not None:
             self._probe.stop()
         self._resources.close()
@@ -163,7 +170,8 @@ def assemble(
     """A gateway over any ledger and stores; tests build it over fakes."""
     metrics = metrics or Metrics()
     commits = Commits(parts.readmodel.height(), waiters=limits.waiters)
-    projector = Projector(parts.blocks, parts.readmodel, commits)
+    log = Transparency(parts.log, parts.readmodel, lambda: projector.progress().caught_up, metrics)
+    projector = Projector(parts.blocks, parts.readmodel, commits, applied=log.publisher.grown)
     secret = Secret(parts.secret)
     drafts = Drafts(parts.records, Trees(parts.records), parts.maps, time.time)
     catalogue = Catalogue(parts.readmodel)
@@ -178,15 +186,15 @@ def assemble(
     graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
     pipeline = RequestPipeline(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
+    recorder = Recorder(submitter, numbering, vocabulary)
     api = create_app(
-        _nouns(
-            parts, place, Recorder(submitter, numbering, vocabulary), vocabulary, submitter, projector, drafts, graph
-        ),
+        _nouns(parts, place, recorder, vocabulary, submitter, projector, drafts, graph, log.views()),
         pipeline,
         metrics=metrics,
         version=version("pedigree"),
         organisation=place.organisation,
     )
+    api.register_blueprint(log.blueprint(pipeline))
     metrics.gauge("pedigree_height", "Blocks in the read model", lambda: commits.height)
     metrics.gauge("pedigree_lag_blocks", "Blocks known to exist and not applied yet", lambda: commits.lag)
     metrics.gauge("pedigree_in_flight", "Submissions that have not reached their end", lambda: submitter.in_flight)
@@ -201,8 +209,9 @@ def assemble(
     )
     health = Health(projector.progress, parts.disabled, metrics.registry)
     return Service(
-        api, health, projector, Reconciler(submitter), submitter, attempts, graph, resources or ExitStack(), probe
-    )
+        api, health, projector, Reconciler(submitter), submitter, attempts, graph, log.publisher,
+        resources or ExitStack(), probe,
+    )  # fmt: skip
 
 
 def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[[], str | None]) -> HealthProbe:
@@ -221,6 +230,7 @@ def _nouns(
     projector: Projector,
     drafts: Drafts,
     graph: LineageGraph,
+    of_the_log: Mapping[str, View],
 ) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
     reader = Reader(parts.readmodel, parts.ledger)
@@ -260,6 +270,7 @@ def _nouns(
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
         **ledger_routes.views(view, parts.readmodel),
+        **of_the_log,
     }
     return routes_of(recorder, catalogue, reader, by_hand)
 

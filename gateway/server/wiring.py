@@ -12,6 +12,7 @@ from typing import IO
 from gateway.delivery.blockfeed import FabricBlocks
 from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.slots import Slots
+from gateway.delivery.witnesses import HttpWitnesses
 from gateway.fabric import FabricError, Gateway, Trust, connect
 from gateway.fabric.following import Follower
 from gateway.identities.errors import IdentityError
@@ -23,11 +24,14 @@ from gateway.server.app import Metrics
 from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
+from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
+from gateway.stores.heads import HeadStore
 from gateway.stores.keys import KeyStore
+from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
@@ -61,7 +65,8 @@ def _place(settings: Settings) -> Place:
 def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     data = private_folder(settings.data)
     guard.enter_context(sole_owner(data / "lock"))
-    readmodel = ReadModelStore(_open(guard, data, "readmodel", durable=False))
+    rows = _open(guard, data, "readmodel", durable=False)
+    readmodel = ReadModelStore(rows)
     pinned = settings.network.genesis_hash
     if settings.options.rebuild:
         readmodel.clear()
@@ -94,11 +99,21 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         keys=open_keys(data, guard),
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
+        log=_log(settings, guard, data, LogTree(rows)),
         peers=peers,
         replaced=lambda: _other_pins(settings),
         members=lambda: trust.msps.ids,
         disabled=lambda: follower.disabled,
     )
+
+
+def _log(settings: Settings, guard: ExitStack, data: Path, leaves: LogTree) -> LogParts:
+    witnesses = HttpWitnesses()
+    guard.callback(witnesses.close)
+    heads = HeadStore(_open(guard, data, "log", durable=True))
+    policy = settings.options.log_policy or data / "log-policy"
+    place = (settings.network.channel, settings.organisation.msp_id)
+    return LogParts.of(leaves, heads, data / "log-keys", place, policy, witnesses)
 
 
 def _identity(settings: Settings) -> CurrentIdentity:

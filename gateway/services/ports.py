@@ -179,6 +179,8 @@ class LedgerTransaction:
     none."""
     said: Json | None = None
     """What was answered without public writes to show for it: the word of `creator` and of its endorsers."""
+    leaf: bytes = b""
+    """Its entry in the transparency log (64 bytes); empty where it is not valid, or is a channel's configuration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.services.commits import Commits
@@ -40,10 +41,18 @@ class Progress:
 class Projector:
     """Feeds the read model from the one block stream of this gateway, in a supervised thread."""
 
-    def __init__(self, source: BlockSource, readmodel: ReadModel, commits: Commits) -> None:
+    def __init__(
+        self, source: BlockSource, readmodel: ReadModel, commits: Commits, *, applied: Callable[[], None] = lambda: None
+    ) -> None:
+        """Assign.
+
+        Args:
+            applied: called after each block, in the projector's thread; it must return at once.
+        """
         self._source = source
         self._readmodel = readmodel
         self._commits = commits
+        self._applied = applied
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._trouble: str | None = "the block stream has not been opened yet"
@@ -116,6 +125,7 @@ class Projector:
         for block in following:
             self._readmodel.apply(block)
             self._commits.applied(block)
+            self._applied()
             self._last_activity = time.monotonic()
             if self._stopping.is_set():
                 return

@@ -3,7 +3,7 @@
 
 Tile `number` of a level holds hashes of complete subtrees of 128^level leaves, from the one with the index
 ``128 * number`` on. It is complete with 128 of them, 4 KiB. The six heights between two levels are computed from the
-lower one. (The tiles of C2SP's tlog-tiles, which are twice as wide.)
+lower one. (The tiles of C2SP's tlog-tiles are twice as wide, so of height 8 instead of 7.)
 """
 
 from collections.abc import Callable, Iterable
@@ -37,43 +37,45 @@ Read = Callable[[int, int], bytes]
 class Growing:
     """A tree that is written from its first leaf to its last; in memory is one unfinished tile of each level."""
 
-    def __init__(self, size: int = 0, edge: Iterable[bytes] = ()) -> None:
+    def __init__(self, size: int = 0, edge: Iterable[bytes] = (), height: int = _HEIGHT) -> None:
         """Assign.
 
         Args:
             size: how many leaves there are already.
             edge: the unfinished tile of each level, from the leaves up; empty where the last one is complete.
+            height: of a tile, which holds 2^height hashes.
         """
         self.size = size
         self._edge = [bytearray(hashes) for hashes in edge]
+        self._height = height
 
     @classmethod
-    def over(cls, size: int, read: Read) -> "Growing":
+    def over(cls, size: int, read: Read, height: int = _HEIGHT) -> "Growing":
         """A tree of so many leaves, to be continued; raises `TileMissing`."""
         edge: list[bytes] = []
-        while complete := size >> _HEIGHT * len(edge):
-            unfinished = (complete % WIDTH) * HASH
-            found = read(len(edge), complete // WIDTH) if unfinished else b""
+        while complete := size >> height * len(edge):
+            unfinished = complete % (1 << height) * HASH
+            found = read(len(edge), complete >> height) if unfinished else b""
             if len(found) < unfinished:
                 raise TileMissing
             edge.append(found[:unfinished])
-        return cls(size, edge)
+        return cls(size, edge, height)
 
     def extend(self, hashes: bytes) -> list[Tile]:
         """Append leaf hashes, joined; returns the tiles that this completes."""
         if len(hashes) % HASH:
             raise ValueError(f"leaf hashes have {HASH} bytes each")
         done: list[Tile] = []
-        before, level = self.size, 0
+        before, level, whole = self.size, 0, HASH << self._height
         self.size += len(hashes) // HASH
         while hashes:
             if level == len(self._edge):
                 self._edge.append(bytearray())
             held = self._edge[level]
             held += hashes
-            number = before >> _HEIGHT * (level + 1)
-            end = len(held) // COMPLETE * COMPLETE
-            tiles = [bytes(held[at : at + COMPLETE]) for at in range(0, end, COMPLETE)]
+            number = before >> self._height * (level + 1)
+            end = len(held) // whole * whole
+            tiles = [bytes(held[at : at + whole]) for at in range(0, end, whole)]
             del held[:end]
             done += [Tile(level, number + index, each) for index, each in enumerate(tiles)]
             hashes = b"".join(map(merkle.root_of_hashes, tiles))
@@ -83,7 +85,7 @@ class Growing:
     def edge(self) -> list[Tile]:
         """The tiles that are not complete."""
         held = enumerate(self._edge)
-        return [Tile(level, self.size >> _HEIGHT * (level + 1), bytes(hashes)) for level, hashes in held if hashes]
+        return [Tile(level, self.size >> self._height * (level + 1), bytes(hashes)) for level, hashes in held if hashes]
 
     def root(self) -> bytes:
         """The root of all leaves."""
@@ -101,9 +103,10 @@ class TiledTree(merkle.Subtrees):
     Raises `TileMissing` where it lacks one.
     """
 
-    def __init__(self, size: int, read: Read) -> None:
+    def __init__(self, size: int, read: Read, height: int = _HEIGHT) -> None:
         self._size = size
         self._read = read
+        self._height = height
         self._tiles: dict[tuple[int, int], bytes] = {}
 
     @property
@@ -113,12 +116,12 @@ class TiledTree(merkle.Subtrees):
 
     def node(self, height: int, index: int) -> bytes:
         """The hash of a complete subtree."""
-        level, above = divmod(height, _HEIGHT)
+        level, above = divmod(height, self._height)
         first = index << above
-        place = level, first // WIDTH
+        place = level, first >> self._height
         if place not in self._tiles:
             self._tiles[place] = self._read(*place)
-        start, length = first % WIDTH * HASH, HASH << above
+        start, length = first % (1 << self._height) * HASH, HASH << above
         found = self._tiles[place][start : start + length]
         if len(found) < length:
             raise TileMissing

@@ -15,6 +15,8 @@ _KEYS = {
     "history": "key",
     "ledger_transaction": "id",
     "channel_config": "block",
+    "log_entry": "number",
+    "log_tile": "level || ' ' || number",
     "position": "hash",
 }
 _MOST = 5

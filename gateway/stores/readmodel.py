@@ -26,14 +26,17 @@ from gateway.services.ports import (
 from gateway.services.walks import Links
 from gateway.stores.database import Database
 from gateway.stores.links import links, marks, standings
+from gateway.stores.logtree import TABLES as LOG
+from gateway.stores.logtree import append
 from gateway.stores.projection import milliseconds, project
 from gateway.stores.selection import ENTRY, count, last, select
 
-_TABLES = ("attribute", "block_time", "channel_config", "entry", "history", "ledger_transaction")
+_TABLES = ("attribute", "block_time", "channel_config", "entry", "history", "ledger_transaction", *LOG)
 _OCCURRENCE = """
-INSERT INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+INSERT INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
   block = excluded.block, number = excluded.number, code = excluded.code, creator = excluded.creator, at = excluded.at,
-  envelope = excluded.envelope, request = excluded.request, reply = excluded.reply, said = excluded.said
+  envelope = excluded.envelope, request = excluded.request, reply = excluded.reply, said = excluded.said,
+  logged = excluded.logged
 WHERE excluded.code = 0 AND ledger_transaction.code <> 0"""
 """Others may order invalid transactions under any id, before the true one or beside it; none counts for it."""
 
@@ -71,7 +74,7 @@ class ReadModelStore:
         def empty(connection: sqlite3.Connection) -> None:
             for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-            connection.execute("UPDATE position SET height = 0, hash = NULL, genesis = NULL, places = 0")
+            connection.execute("UPDATE position SET height = 0, hash = NULL, genesis = NULL, places = 0, logged = 0")
 
         self._database.write(empty)
 
@@ -130,14 +133,19 @@ class ReadModelStore:
 
 
 def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
-    height, last, places = connection.execute("SELECT height, hash, places FROM position").fetchone()
+    height, last, places, logged = connection.execute("SELECT height, hash, places, logged FROM position").fetchone()
     if block.number != height:
         raise PortError(f"block {block.number} does not follow height {height}", height=height)
     if last is not None and block.previous_hash != last:
         raise PortError(f"block {block.number} does not continue the chain that was read so far", height=height)
-    connection.executemany(
-        _OCCURRENCE, [_transaction_row(block.number, transaction) for transaction in block.transactions]
-    )
+    rows = []
+    entries: list[bytes] = []
+    for transaction in block.transactions:
+        rows.append((*_transaction_row(block.number, transaction), logged + len(entries) if transaction.leaf else None))
+        if transaction.leaf:
+            entries.append(transaction.leaf)
+    connection.executemany(_OCCURRENCE, rows)
+    logged = append(connection, logged, entries)
     places = project(connection, block, places)
     # Of transactions that wrote nothing here no endorser of this chaincode has compared the time with its clock.
     times = [milliseconds(each.at) for each in block.transactions if each.code == 0 and each.writes]
@@ -146,8 +154,8 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
     if block.config is not None:
         connection.execute("INSERT OR REPLACE INTO channel_config VALUES (1, ?, ?)", (block.number, block.config))
     connection.execute(
-        "UPDATE position SET height = ?, hash = ?, genesis = coalesce(genesis, ?), places = ?",
-        (block.number + 1, block.hash, block.hash, places),
+        "UPDATE position SET height = ?, hash = ?, genesis = coalesce(genesis, ?), places = ?, logged = ?",
+        (block.number + 1, block.hash, block.hash, places, logged),
     )
 
 

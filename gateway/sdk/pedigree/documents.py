@@ -119,6 +119,8 @@ __all__ = [
     "LiftVote",
     "Lineage",
     "LineagePage",
+    "LogHead",
+    "LogWitness",
     "MapProof",
     "MapState",
     "MarkSelections",
@@ -184,6 +186,7 @@ __all__ = [
     "RecordedSelection",
     "RecordedSelectionMark",
     "RecordedTrainingRun",
+    "RefusedCheckpoint",
     "RegisterCriteria",
     "RegisterDataset",
     "RegisterModel",
@@ -227,11 +230,13 @@ __all__ = [
     "TrainingRunPage",
     "Transaction",
     "TransactionOutcome",
+    "TransparencyLog",
     "UnshownReply",
     "UploadStage",
     "Verdict",
     "VoteForPolicy",
     "WithdrawEndorsement",
+    "WitnessedLog",
 ]
 
 Activity = Literal["filter", "split", "join", "label", "transform", "synthesise"]
@@ -1458,6 +1463,25 @@ class LineagePage(TypedDict):
     kinds: Sequence["KindCount"]
 
 
+class LogHead(TypedDict):
+    """The size of a log, and the root of the Merkle tree over it in hex."""
+
+    size: int
+    root: str
+
+
+class LogWitness(TypedDict):
+    """A witness that this organisation asks to cosign its log."""
+
+    name: str
+    """The name of its key."""
+    url: str
+    cosigned: int
+    """How many entries it has cosigned since this gateway was started."""
+    trouble: str | None
+    """Why it has not cosigned the last checkpoint."""
+
+
 class MapProof(TypedDict):
     """The way from the map's root to the subject's place in it."""
 
@@ -2090,6 +2114,18 @@ class RecordedTrainingRun(TypedDict):
     transaction: "Transaction"
 
 
+class RefusedCheckpoint(TypedDict):
+    """A checkpoint that was refused."""
+
+    origin: str
+    """Of the log."""
+    at: int
+    """Seconds since 1970."""
+    reason: str
+    checkpoint: str
+    """The signed note."""
+
+
 class RegisterCriteria(TypedDict):
     """Say what evaluations on some data have to reach, before the training that they judge."""
 
@@ -2466,6 +2502,27 @@ class TransactionOutcome(TypedDict):
     """
 
 
+class TransparencyLog(TypedDict):
+    """What `log` answers."""
+
+    origin: str
+    """The first line of its checkpoints, and the name of its key."""
+    key: str
+    """The log's key (C2SP verifier key)."""
+    cosigner_keys: Sequence[str]
+    """The keys that this gateway cosigns others' logs with."""
+    entries: int
+    """One for each valid transaction that was read."""
+    checkpoint: "LogHead | None"
+    """What was signed last; null before that."""
+    trouble: str | None
+    """Why nothing is signed, or why the policy's file cannot be used."""
+    witnesses: Sequence["LogWitness"]
+    witnessed: Sequence["WitnessedLog"]
+    refused: Sequence["RefusedCheckpoint"]
+    """Checkpoints that show that a log forked, or that a witness refused; the latest first."""
+
+
 class VoteForPolicy(TypedDict):
     """What `set_policy` sends."""
 
@@ -2482,6 +2539,14 @@ class WithdrawEndorsement(TypedDict):
 
     reason: str
     stage: NotRequired["Stage"]
+
+
+class WitnessedLog(TypedDict):
+    """Another organisation's log that this gateway witnesses."""
+
+    origin: str
+    checkpoint: "LogHead | None"
+    """What was cosigned last, or what was read when it first came; or null."""
 
 
 AnyRecord = (

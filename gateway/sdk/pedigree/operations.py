@@ -89,6 +89,7 @@ from pedigree.documents import (
     TrainingRunEntry,
     TrainingRunPage,
     TransactionOutcome,
+    TransparencyLog,
     Verdict,
 )
 from pedigree.recorded import Recorded
@@ -1720,4 +1721,9 @@ class Operations(Calls):
     def transaction(self, transaction: str) -> TransactionOutcome:
         """The outcome of a transaction."""
         found: TransactionOutcome = self._get(f"/v1/transactions/{segment(transaction)}")
+        return found
+
+    def log(self) -> TransparencyLog:
+        """This organisation's transparency log: its keys, its size, its witnesses, and the logs that it witnesses."""
+        found: TransparencyLog = self._get("/v1/log")
         return found

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The consortium's policy of logs and witnesses, as this organisation's operator wrote it down (c2sp.org/tlog-policy).
+
+It says whose logs this gateway witnesses, by the keys of its `log` lines, and which witnesses it asks, by the
+addresses of the `witness` lines. The file is read again when it changes, so that members can join while gateways run.
+"""
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from gateway.services.logs import Asked
+from gateway.tlog import policy
+from gateway.tlog.errors import MalformedPolicy
+from gateway.tlog.keys import Verifier
+from gateway.tlog.notes import Key
+from gateway.tlog.policy import Log, Policy
+
+_LOG = logging.getLogger(__name__)
+_LOOK_AGAIN: Final = 0.5
+
+
+class PolicyFile:
+    """A policy file that may change, or come later; thread-safe."""
+
+    def __init__(self, path: Path, own: Verifier, cosigners: Collection[Key]) -> None:
+        """Assign.
+
+        Args:
+            own: the key of this gateway's own log, which it does not witness over HTTP.
+            cosigners: the keys of the witness that this gateway is, which it does not ask.
+        """
+        self._path = path
+        self._own = own
+        self._cosigners = cosigners
+        self._lock = threading.Lock()
+        self._looked = float("-inf")
+        self._mark: tuple[int, int] | None = None
+        self._policy: Policy | None = None
+        self.trouble: str | None = None
+        """Why the file cannot be used, in one line; what it said before holds until it can."""
+
+    def current(self) -> Policy:
+        """What the file says; where there is none, that our own log needs no witness."""
+        with self._lock:
+            if time.monotonic() - self._looked >= _LOOK_AGAIN:
+                self._look()
+                self._looked = time.monotonic()
+            found = self._policy
+        return Policy((Log(self._own),), {}, (), None) if found is None else found
+
+    def logs(self) -> Mapping[str, Sequence[Verifier]]:
+        """The keys of the logs to be witnessed, by origin; our own needs no request."""
+        found: dict[str, list[Verifier]] = defaultdict(list)
+        for each in self.current().logs:
+            if each.verifier.name != self._own.name:
+                found[each.verifier.name].append(each.verifier)
+        return found
+
+    def asked(self) -> Sequence[Asked]:
+        """The witnesses to be asked: those with an address, each once with all the keys that it signs with."""
+        found: dict[str, dict[Key, Verifier]] = defaultdict(dict)
+        for each in self.current().witnesses.values():
+            if each.url is not None and each.verifier.key not in self._cosigners:
+                found[each.url.decode("utf-8", "replace")][each.verifier.key] = each.verifier
+        return [Asked(next(iter(keys))[0], url, keys) for url, keys in found.items()]
+
+    def served(self) -> bytes:
+        """The policy for others: the file's, with our own log among those that are accepted."""
+        found = self.current()
+        logs = found.logs if any(each.verifier == self._own for each in found.logs) else (Log(self._own), *found.logs)
+        return Policy(logs, found.witnesses, found.groups, found.quorum).format()
+
+    def _look(self) -> None:
+        try:
+            status = self._path.stat()
+            mark = (status.st_mtime_ns, status.st_size)
+            if mark == self._mark:
+                return
+            text = self._path.read_bytes() if status.st_size <= policy.LARGEST else b" " * (policy.LARGEST + 1)
+            self._policy, self._mark, self.trouble = policy.parse(text), mark, None
+        except FileNotFoundError:
+            self._policy, self._mark, self.trouble = None, None, None
+        except (OSError, MalformedPolicy) as exc:
+            trouble = f"{self._path}: {exc.strerror if isinstance(exc, OSError) else exc}"
+            if trouble != self.trouble:
+                _LOG.error("the policy of logs cannot be used: %s", trouble)
+            self.trouble = trouble

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The transparency log that this organisation publishes: its heads are signed, cosigned by others, and proven from.
+
+Heads are signed in rounds, in a thread of their own: sign, keep, give out, ask every witness at once. However many
+blocks come meanwhile, one head covers them. What a crash leaves: a head is on the disk before its signature leaves this
+process, and no head is ever signed that does not continue it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.services.logs import (
+    AnotherSize,
+    Asked,
+    Head,
+    Heads,
+    Leaves,
+    Published,
+    Refusal,
+    Witnesses,
+    WitnessRefused,
+    serving,
+)
+from gateway.services.ports import Category, Clock, Meter, PortError, Unavailable
+from gateway.tlog import notes
+from gateway.tlog.checkpoints import Checkpoint
+from gateway.tlog.errors import TlogError
+from gateway.tlog.notes import NoteSignature, NoteSigner
+from gateway.tlog.proofs import TlogProof
+from gateway.tlog.submissions import Submission
+
+_LOG = logging.getLogger(__name__)
+_ROUND: Final = 1.0
+"""Seconds that a round waits for its witnesses; what comes later counts as well."""
+_PERIOD: Final = 0.25
+"""Seconds from one round's begin to the next one's, at least: a busy ledger pays for four rounds a second."""
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+_AT_ONCE: Final = 32
+
+
+class NotLogged(PortError):
+    """The log has no such transaction."""
+
+    code = "not-in-the-log"
+    category = Category.NOT_FOUND
+
+
+@dataclass(slots=True)
+class Standing:
+    """How it stands with one witness."""
+
+    asked: Asked
+    cosigned: int = 0
+    """The size of our log that it cosigned last, as far as this process knows."""
+    trouble: str | None = None
+    """Why it has not cosigned the last head, in one line."""
+    pause: float = 0.0
+    due: float = 0.0
+    """When to ask it again (monotonic)."""
+    answer: "Future[None] | None" = None
+
+
+class Publisher:
+    """Signs, publishes and proves this organisation's log; thread-safe."""
+
+    def __init__(
+        self, origin: str, signers: Sequence[NoteSigner], leaves: Leaves, heads: Heads, *,
+        asked: Callable[[], Sequence[Asked]], witnesses: Witnesses, meter: Meter, clock: Clock = time.time,
+    ) -> None:  # fmt: skip
+        """Assign.
+
+        Args:
+            signers: the log's own key and, as a witness of itself, this organisation's cosigning keys.
+            asked: the witnesses as they are configured now.
+        """
+        self.origin = origin
+        self._signers = signers
+        self._leaves = leaves
+        self._heads = heads
+        self._asked = asked
+        self._witnesses = witnesses
+        self._meter = meter
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._kept = list(heads.published())
+        self._standings: dict[str, Standing] = {}
+        self._settled = 0
+        self._applied = 0.0
+        self._stopping = False
+        self.trouble: str | None = None
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="witness")
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    def start(self) -> None:
+        """Begin to sign."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the round in hand, without waiting for witnesses."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(2 * _ROUND)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def grown(self) -> None:
+        """Say that blocks were applied; returns at once."""
+        with self._changed:
+            self._applied = self._applied or time.monotonic()
+            self._changed.notify_all()
+
+    # -- what is given out ------------------------------------------------------------------------------------------
+
+    def latest(self) -> Published | None:
+        """The checkpoint that was given out last."""
+        with self._changed:
+            return self._kept[0] if self._kept else None
+
+    def standings(self) -> Sequence[Standing]:
+        """How it stands with each witness that is asked."""
+        with self._changed:
+            return list(self._standings.values())
+
+    def receipt(self, transaction_id: str, timeout: float) -> bytes:
+        """A proof that the log holds a transaction, with as many cosignatures as there are (c2sp.org/tlog-proof).
+
+        It waits until the witnesses that can be reached have cosigned a head which covers the transaction, for
+        `timeout` seconds at most. Its extra data is the entry. Raises `NotLogged`, and `Unavailable` where no head was
+        signed yet that covers it.
+        """
+        number = self._leaves.number_of(transaction_id)
+        if number is None:
+            raise NotLogged("The log holds what is valid alone, and no such transaction.")
+        with self._changed:
+            self._changed.wait_for(lambda: self._settled > number or self._stopping, timeout)
+            found = [each for each in self._kept if each.head.size > number]
+        if not found:
+            why = self.trouble or "the head that covers it is about to be signed"
+            raise Unavailable(f"There is no checkpoint yet that covers it: {why}.", code="not-signed-yet")
+        best = max(found, key=lambda each: (len(each.witnesses), each.head.size))
+        path = self._leaves.tree().inclusion(number, best.head.size)
+        return TlogProof(number, tuple(path), best.note, self._leaves.entries(number, 1)).format()
+
+    # -- rounds -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        began = 0.0
+        while self._wait_for_work(began):
+            began = time.monotonic()
+            try:
+                self.round()
+            except Exception:
+                _LOG.exception("the log could not be published; it is tried again")
+                self._pause(_ROUND)
+
+    def _wait_for_work(self, began: float) -> bool:
+        """Wait until there is something to sign or to ask, and answer whether to go on."""
+        self._pause(began + _PERIOD - time.monotonic())
+        with self._changed:
+            while not self._stopping and not self._applied:
+                due = min((each.due for each in self._standings.values() if each.trouble), default=None)
+                left = None if due is None else due - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                self._changed.wait(left)
+            return not self._stopping
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, max(0.0, seconds))
+
+    def round(self) -> None:
+        """Sign the log as it is now, where that can be, and have it cosigned by those that can be reached."""
+        with self._changed:
+            applied, self._applied = self._applied, 0.0
+        published = self._signed()
+        if published is None:
+            return
+        waiting = [answer for each in self._due() if (answer := self._begin(each, published.head)) is not None]
+        wait(waiting, _ROUND)
+        with self._changed:
+            self._settled = max(self._settled, published.head.size)
+            self._changed.notify_all()
+        if applied:
+            self._meter.observe("receipt", time.monotonic() - applied)
+
+    def _signed(self) -> Published | None:
+        """The head of the log as it is now, signed and kept; `None` where nothing may be signed, or is there."""
+        tree, last = self._leaves.tree(), self._heads.signed()
+        if last is not None and tree.size < last.size:
+            self.trouble = f"{last.size} entries were signed, and only {tree.size} have been read from the ledger yet"
+            return None
+        if last is not None and last.size and tree.root(last.size) != last.root:
+            self._say(f"the ledger that is read does not continue the {last.size} entries that were signed before")
+            self._meter.count("log-forked")
+            return None
+        self.trouble = None
+        if not tree.size:
+            return None
+        with self._changed:
+            found = next((each for each in self._kept if each.head.size == tree.size), None)
+        if found is not None:
+            return found
+        head = Head(tree.size, tree.root())
+        note = notes.sign(Checkpoint(self.origin, head.size, head.root).format(), *self._signers)
+        published = Published(head, note, ())
+        self._heads.sign(published)  # on the disk before anybody sees it
+        with self._changed:
+            self._kept = serving([published, *self._kept])
+        return published
+
+    def _say(self, trouble: str) -> None:
+        if self.trouble != trouble:
+            _LOG.critical("nothing is signed: %s", trouble)
+        self.trouble = trouble
+
+    # -- witnesses --------------------------------------------------------------------------------------------------
+
+    def _due(self) -> Sequence[Standing]:
+        """The witnesses that are to be asked now."""
+        asked = {each.url: each for each in self._asked()}
+        with self._changed:
+            for url in self._standings.keys() - asked.keys():
+                del self._standings[url]
+            for url, each in asked.items():
+                self._standings.setdefault(url, Standing(each)).asked = each
+            now = time.monotonic()
+            return [
+                each
+                for each in self._standings.values()
+                if (each.answer is None or each.answer.done()) and (not each.trouble or each.due <= now)
+            ]
+
+    def _begin(self, standing: Standing, head: Head) -> "Future[None] | None":
+        with self._changed:
+            published = next((each for each in self._kept if each.head == head), None)
+        if published is None or standing.asked.name in published.witnesses:
+            return None
+        try:
+            standing.answer = self._pool.submit(self._ask, standing, published)
+        except RuntimeError:  # the gateway stops
+            return None
+        return standing.answer
+
+    def _ask(self, standing: Standing, published: Published) -> None:
+        """Runs in a thread of the pool."""
+        try:
+            found = self._cosignatures(standing, published)
+        except (PortError, TlogError, WitnessRefused) as exc:
+            self._failed(standing, exc, published)
+            return
+        except Exception as exc:
+            _LOG.exception("asking a witness failed")
+            self._failed(standing, exc, published)
+            return
+        with self._changed:
+            standing.trouble, standing.pause, standing.cosigned = None, 0.0, published.head.size
+            self._kept = serving([_with(each, published.head, standing.asked.name, found) for each in self._kept])
+            kept = tuple(self._kept)
+        self._heads.keep(kept)
+
+    def _cosignatures(self, standing: Standing, published: Published) -> Sequence[NoteSignature]:
+        """A witness's lines for a checkpoint, verified."""
+        asked, size = standing.asked, published.head.size
+        note = notes.parse(published.note)
+        tree = self._leaves.tree()
+        old = min(standing.cosigned, size)
+        for _ in range(2):
+            proof = tree.consistency(old, size) if old else ()
+            try:
+                lines = self._witnesses.add_checkpoint(
+                    asked.url, Submission(old, tuple(proof), _own_lines(note, self._signers)).format()
+                )
+            except AnotherSize as exc:
+                if exc.size == old:
+                    raise WitnessRefused(f"it knows another root of these {old} entries") from None
+                if exc.size > size:
+                    raise Unavailable(f"it has seen {exc.size} entries", code="witness-ahead") from None
+                old = exc.size
+                continue
+            return _verified(note.text, lines, asked)
+        raise Unavailable("it goes on faster than it is asked", code="witness-ahead")
+
+    def _failed(self, standing: Standing, exc: Exception, published: Published) -> None:
+        refused = isinstance(exc, WitnessRefused | TlogError)
+        trouble = str(exc)
+        with self._changed:
+            known, standing.trouble = standing.trouble == trouble, trouble
+            standing.pause = min(max(_FIRST_PAUSE, 2 * standing.pause), _LONGEST_PAUSE)
+            standing.due = time.monotonic() + standing.pause
+            self._changed.notify_all()
+        self._meter.count("witness-refused" if refused else "witness-unavailable")
+        if known:
+            return
+        name = standing.asked.name
+        if refused:
+            _LOG.critical("the witness %s refuses our checkpoint of %d entries: %s", name, published.head.size, trouble)
+            self._heads.refuse(Refusal(self.origin, self._clock(), f"{name}: {trouble}", published.note))
+        else:
+            _LOG.warning("the witness %s has not cosigned: %s", name, trouble)
+
+
+def _own_lines(note: notes.Note, signers: Sequence[NoteSigner]) -> bytes:
+    """A checkpoint with our own signatures alone: others' would only make the request longer."""
+    own = {each.key for each in signers[:1]}
+    return notes.Note(note.text, tuple(each for each in note.signatures if each.key in own)).format()
+
+
+def _verified(text: bytes, lines: bytes, asked: Asked) -> Sequence[NoteSignature]:
+    """The lines of a witness's known keys; raises `TlogError` for a false one, `WitnessRefused` where there is none."""
+    found = [each for each in notes.parse_signatures(lines) if each.key in asked.verifiers]
+    for each in found:
+        asked.verifiers[each.key].verify(text, each.value)
+    if not found:
+        raise WitnessRefused("it answered with no signature of its known keys")
+    return found
+
+
+def _with(published: Published, head: Head, name: str, added: Sequence[NoteSignature]) -> Published:
+    """The checkpoint with a witness's lines, where it is of this head."""
+    if published.head != head or name in published.witnesses:
+        return published
+    note = notes.parse(published.note).with_signatures(*added).format()
+    return Published(head, note, (*published.witnesses, name))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The heads that this gateway signed, as a log and as a witness: its memory against forks.
+
+Durable: what `sign` and `witness` keep is on the disk before they return, and only then is a signature given out.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.services.logs import Head, Published, Refusal
+from gateway.stores.database import Database
+
+_REFUSALS: Final = 100
+"""Refused checkpoints that are kept beside the first one of each log."""
+
+
+class HeadStore:
+    """Implements `services.logs.Heads`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def signed(self) -> Head | None:
+        row = self._database.reader().execute("SELECT size, root FROM signed").fetchone()
+        return None if row is None else Head(*row)
+
+    def sign(self, published: Published) -> None:
+        head = published.head
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO signed VALUES (1, ?, ?)", (head.size, head.root))
+            _keep(connection, published)
+
+        self._database.write(work)
+
+    def keep(self, published: Sequence[Published]) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM checkpoint")
+            for each in published:
+                _keep(connection, each)
+
+        self._database.write_later(work)
+
+    def published(self) -> Sequence[Published]:
+        rows = self._database.reader().execute("SELECT size, root, note, witnesses FROM checkpoint ORDER BY size DESC")
+        return [Published(Head(size, root), note, tuple(names.splitlines())) for size, root, note, names in rows]
+
+    def witnessed(self, origin: str) -> Head | None:
+        return _witnessed(self._database.reader(), origin)
+
+    def witness(self, origin: str, old: int, head: Head) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            last = _witnessed(connection, origin)
+            if (0 if last is None else last.size) != old or head.size < old:
+                return False
+            connection.execute("INSERT OR REPLACE INTO witnessed VALUES (?, ?, ?)", (origin, head.size, head.root))
+            return True
+
+        return self._database.write(work)
+
+    def refuse(self, refusal: Refusal) -> None:
+        row = (refusal.origin, refusal.at, refusal.why, refusal.note)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO refusal (origin, at, why, note) VALUES (?, ?, ?, ?)", row)
+            connection.execute(
+                "DELETE FROM refusal WHERE id NOT IN (SELECT min(id) FROM refusal GROUP BY origin)"
+                " AND id NOT IN (SELECT id FROM refusal ORDER BY id DESC LIMIT ?)",
+                (_REFUSALS,),
+            )
+
+        self._database.write(work)
+
+    def refusals(self) -> Sequence[Refusal]:
+        rows = self._database.reader().execute("SELECT origin, at, why, note FROM refusal ORDER BY id DESC")
+        return [Refusal(*row) for row in rows]
+
+
+def _keep(connection: sqlite3.Connection, published: Published) -> None:
+    row = (published.head.size, published.head.root, published.note, "\n".join(published.witnesses))
+    connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)", row)
+
+
+def _witnessed(connection: sqlite3.Connection, origin: str) -> Head | None:
+    row = connection.execute("SELECT size, root FROM witnessed WHERE origin = ?", (origin,)).fetchone()
+    return None if row is None else Head(*row)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Receipts: what three organisations' logs prove of a record to anyone who has a policy, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.cli import main as pedigree_command
+from gateway.demo.consortium import Consortium
+from gateway.demo.containers import Containers
+from gateway.demo.story import ORIGIN
+from gateway.tlog import notes, policy, receipts
+from gateway.tlog.checkpoints import Checkpoint
+from gateway.tlog.errors import TlogError
+from gateway.tlog.keys import LogSigner
+from gateway.tlog.submissions import Submission
+from pedigree import NotFound, Pedigree
+
+_names = itertools.count(1)
+MEMBERS = {"hospital", "lab", "regulator"}
+
+
+@pytest.fixture
+def recorded(consortium: Consortium | Containers, clients: dict[str, Pedigree]) -> str:
+    """The reference of a data set that the hospital registered, known to all."""
+    if isinstance(consortium, Containers):
+        pytest.skip("the containers' operators have agreed on no policy of logs")
+    name = f"logged-{next(_names)}"
+    done = clients["hospital"].register_dataset(
+        name, title="Ages", licence="CC-BY-4.0", origin=ORIGIN, sensitivity="internal"
+    )
+    for client in clients.values():
+        client.at_least(done.height)
+    return f"dataset:{name}"
+
+
+def cosigners(content: bytes, trusted: policy.Policy) -> set[str]:
+    """The organisations that cosigned."""
+    verdict = receipts.verify(content, receipts.TlogProof.parse(content).extra or b"", trusted)
+    return {each.witness.name.decode().rpartition("-")[0] for each in verdict.cosignatures}
+
+
+@pytest.mark.story("F3", "A receipt of a record verifies without a network, cosigned by every member")
+def test_every_gateway_gives_a_receipt_that_all_members_cosigned(clients: dict[str, Pedigree], recorded: str) -> None:
+    transaction = clients["lab"].artifact(recorded)["transaction"]["id"]
+    trusted = policy.parse(clients["regulator"].log_policy())
+    origins = set()
+    for client in clients.values():
+        content = client.receipt(recorded)
+        verdict = receipts.verify(content, receipts.TlogProof.parse(content).extra or b"", trusted)
+        assert verdict.entry is not None
+        assert verdict.entry.transaction.hex() == transaction
+        assert cosigners(content, trusted) == MEMBERS
+        origins.add(verdict.checkpoint.origin)
+    assert origins == {f"pedigree/pedigree/{name}MSP" for name in ("Hospital", "Lab", "Regulator")}
+
+
+@pytest.mark.story("F3", "A receipt of a record verifies without a network, cosigned by every member")
+def test_the_command_writes_a_receipt_and_says_who_cosigned(
+    consortium: Consortium, clients: dict[str, Pedigree], recorded: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.tlog-proof"
+    given = ["--url", consortium.url("lab"), "--key", consortium.key("lab")]
+    done = CliRunner().invoke(pedigree_command, ["receipt", recorded, "-o", str(file), *given])
+    assert done.exit_code == 0, done.output
+    assert "cosigned by pedigree/pedigree/HospitalMSP/witness" in done.output
+    assert "not cosigned" not in done.output
+    shown = CliRunner().invoke(pedigree_command, ["log", "show", *given]).output
+    assert "witnesses pedigree/pedigree/HospitalMSP: " in shown
+    assert "key of the log: pedigree/pedigree/LabMSP+" in shown
+    for verb, name in (("checkpoint", "checkpoint"), ("policy", "log-policy")):
+        kept = tmp_path / name
+        assert CliRunner().invoke(pedigree_command, ["log", verb, "-o", str(kept), *given]).exit_code == 0
+        assert kept.read_bytes() == getattr(clients["lab"], name.replace("-", "_"))()
+    assert cosigners(file.read_bytes(), policy.parse((tmp_path / "log-policy").read_bytes())) == MEMBERS
+
+
+@pytest.mark.story("F3", "An altered receipt is refused", refused="refuted")
+def test_an_altered_receipt_proves_nothing(clients: dict[str, Pedigree], recorded: str) -> None:
+    content = clients["lab"].receipt(recorded)
+    trusted = policy.parse(clients["lab"].log_policy())
+    leaf = receipts.TlogProof.parse(content).extra or b""
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines):
+        if not line or line.startswith(b"extra"):
+            continue
+        altered = bytes([line[-1] ^ 1])
+        changed = b"\n".join([*lines[:number], line[:-1] + altered, *lines[number + 1 :]])
+        with pytest.raises(TlogError):
+            receipts.verify(changed, leaf, trusted)
+    with pytest.raises(TlogError, match="is not shown to hold the entry"):
+        receipts.verify(content, leaf[:-1] + bytes([leaf[-1] ^ 1]), trusted)
+
+
+@pytest.mark.story("F3", "A quorum short of one is refused", refused="refuted")
+def test_a_receipt_without_a_cosignature_is_one_short(clients: dict[str, Pedigree], recorded: str) -> None:
+    content = clients["lab"].receipt(recorded)
+    trusted = policy.parse(clients["lab"].log_policy())
+    leaf = receipts.TlogProof.parse(content).extra or b""
+    kept = [line for line in content.split(b"\n") if b"HospitalMSP/witness" not in line]
+    assert cosigners(b"\n".join(kept), trusted) == MEMBERS - {"hospital"}
+    short = [line for line in kept if b"RegulatorMSP/witness" not in line]
+    with pytest.raises(TlogError, match="quorum"):
+        receipts.verify(b"\n".join(short), leaf, trusted)
+
+
+@pytest.mark.story("F3", "What is not on the ledger has no receipt", refused="not-found")
+def test_there_is_no_receipt_for_what_is_not_there(clients: dict[str, Pedigree], recorded: str) -> None:
+    for unknown in ("ab" * 32, "dataset:nobody-registered-it"):
+        with pytest.raises(NotFound):
+            clients["lab"].receipt(unknown)
+
+
+@pytest.mark.story("F3", "A log that forks is refused by its witnesses, who say so", refused="log-forked")
+def test_a_fork_is_cosigned_by_nobody(consortium: Consortium, clients: dict[str, Pedigree], recorded: str) -> None:
+    clients["lab"].receipt(recorded)
+    genuine = Checkpoint.parse(notes.parse(clients["lab"].checkpoint()).text)
+    key = consortium.directory / "gateways" / "lab" / "log-keys" / "log.key"
+    stolen = LogSigner(genuine.origin, Ed25519PrivateKey.from_private_bytes(key.read_bytes()))
+    forked = notes.sign(Checkpoint(genuine.origin, genuine.size, b"\x01" * 32).format(), stolen)
+    for name in ("hospital", "regulator"):
+        address = f"{consortium.url(name)}/v1/log/add-checkpoint"
+        answer = httpx.post(address, content=Submission(genuine.size, (), forked).format())
+        assert (answer.status_code, answer.text) == (409, f"{genuine.size}\n")
+        grown = notes.sign(Checkpoint(genuine.origin, genuine.size + 1, b"\x01" * 32).format(), stolen)
+        answer = httpx.post(address, content=Submission(genuine.size, (), grown).format())
+        assert (answer.status_code, answer.json()["code"]) == (422, "inconsistent-checkpoint")
+        shown = (
+            CliRunner()
+            .invoke(
+                pedigree_command,
+                ["log", "show", "--url", consortium.url(name), "--key", consortium.key(name)],
+            )
+            .output
+        )
+        assert "REFUSED" in shown
+        assert "pedigree/pedigree/LabMSP" in shown
+
+
+@pytest.mark.story("F3", "A receipt is there as soon as its record is known to the witnesses")
+def test_a_receipt_is_there_soon_after_the_commit(clients: dict[str, Pedigree], recorded: str) -> None:
+    """It waits for no timer: rounds follow blocks."""
+    spent: list[float] = []
+    trusted: Any = policy.parse(clients["lab"].log_policy())
+    for _ in range(5):
+        done = clients["lab"].register_model(f"{recorded.partition(':')[2]}-{next(_names)}", title="T")
+        began = time.monotonic()
+        content = clients["lab"].receipt(done.transaction_id)
+        spent.append(time.monotonic() - began)
+        assert cosigners(content, trusted) == MEMBERS
+    assert sorted(spent)[2] < 2.0

@@ -14,6 +14,7 @@ NETWORK := $(if $(filter file,$(origin LEDGER)),fabric,$(LEDGER))
 VENV := .venv
 SDK_PY := tests/foreign/fabric_sdk_py
 RECEIPTS := tests/foreign/receipts
+MODEL_SIGNING := tests/foreign/model_signing
 BIN := $(VENV)/bin
 # These have targets of their own.
 APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliability --ignore=tests/containers \
@@ -89,7 +90,7 @@ conformance: $(VENV)/.dev  ## compare the ledger with Fabric's behaviour (LEDGER
 conformance-table: $(VENV)/.dev  ## write docs/conformance.md from the last runs on all three ledgers
 	@$(BIN)/python tests/conformance/table.py
 
-foreign: $(VENV)/.dev  ## drive the ledger with others' clients and chaincode, judge receipts with others' verifiers (LEDGER=fabric or containers)
+foreign: $(VENV)/.dev  ## drive the ledger with others' clients and chaincode, judge receipts and signatures with others' verifiers (LEDGER=fabric or containers)
 	@$(BIN)/python -m pytest -q tests/foreign --ledger=$(LEDGER) $(ARGS)
 
 containers: $(VENV)/.dev  ## bring Fabric up in containers and kill, stop and cut off its parts (needs Docker and Fabric)
@@ -172,6 +173,8 @@ lock:  ## renew the lock files with uv (no index address is written)
 	  --override $(SDK_PY)/overrides.txt $(SDK_PY)/requirements-fabric-sdk-py.in -o $(SDK_PY)/requirements-fabric-sdk-py.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  $(RECEIPTS)/requirements-receipts.in -o $(RECEIPTS)/requirements-receipts.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  $(MODEL_SIGNING)/requirements-model-signing.in -o $(MODEL_SIGNING)/requirements-model-signing.lock
 
 clean:  ## remove the virtual environment, caches and demonstration data
 	rm -rf $(VENV) .pedigree build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -4,13 +4,22 @@
 import sys
 from array import array
 from collections.abc import Iterator
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gateway.services.parquetdecoder.values import LONGEST_RECORD, TEXT, Column, Refused, encode, is_text
+from gateway.services.parquetdecoder.values import (
+    LONGEST_RECORD,
+    NOTHING,
+    TEXT,
+    Column,
+    Refused,
+    bytes_of,
+    encode,
+    is_text,
+)
 
 BATCH: Final = 4 << 20
 """Bytes of values that are decoded at once, as the file states them, and of rows that are in a frame."""
@@ -18,6 +27,9 @@ _WIDE: Final = 8 * BATCH
 """Bytes of values that are written as rows at once: a file may state less than it holds."""
 DENSEST: Final = 4
 """Bytes of a value in memory for each byte that is written of it, at the most: an int64 is 8, and `0,` is 2."""
+_LONGEST_FRAME: Final = 2 * BATCH
+"""Bytes of rows that are written as one frame."""
+_END: Final = pa.scalar("}")
 _NO_ID: Final = "the column {!r} must hold a text or a whole number"
 _TOO_LONG: Final = f"it is longer than the {LONGEST_RECORD >> 20} MiB that a record may have"
 
@@ -29,6 +41,10 @@ class Rows:
         self._places = sorted(range(len(columns)), key=lambda place: columns[place].name)
         self._columns = columns
         self._id = next((place for place, column in enumerate(columns) if column.name == id_field), None)
+        self._between = [
+            pa.scalar(f"{',' if number else '{'}{encode(columns[place].name)}:")
+            for number, place in enumerate(self._places)
+        ]
         self._left = most_bytes
         self.count = 0
 
@@ -44,9 +60,12 @@ class Rows:
         if size > DENSEST * LONGEST_RECORD and batch.num_rows == 1:
             raise Refused(_TOO_LONG, self.count + 1)
         ids = self._ids(values, batch.num_rows)
-        contents = self._contents(values, batch.num_rows)
+        contents = self._contents(values)
         self._weigh(contents.lengths)
         self.count += batch.num_rows
+        if len(contents.content) <= _LONGEST_FRAME:
+            yield b"R", _packed(ids, contents, 0, batch.num_rows)
+            return
         start = size = 0
         for end, length in enumerate(contents.lengths, start=1):
             size += length
@@ -54,18 +73,16 @@ class Rows:
                 yield b"R", _packed(ids, contents, start, end)
                 start, size = end, 0
 
-    def _contents(self, values: list[Any], rows: int) -> "_Texts":
+    def _contents(self, values: list[Any]) -> "_Texts":
         pieces: list[Any] = []
-        before = "{"
-        for place in self._places:
+        for before, place in zip(self._between, self._places, strict=True):
             column = self._columns[place]
             try:
                 found = column.written(values[place])
             except UnicodeDecodeError:
                 raise Refused("a text is not UTF-8", self.count + 1) from None
-            pieces += [pa.scalar(f"{before}{encode(column.name)}:"), found]
-            before = ","
-        return _Texts.of(pc.binary_join_element_wise(*pieces, pa.scalar("}"), pa.scalar("")), rows)
+            pieces += [before, found]
+        return _Texts(pc.binary_join_element_wise(*pieces, _END, NOTHING))
 
     def _weigh(self, lengths: "array[int]") -> None:
         if max(lengths, default=0) > LONGEST_RECORD:
@@ -78,30 +95,23 @@ class Rows:
 
     def _ids(self, values: list[Any], rows: int) -> "_Texts":
         if self._id is None:
-            return _Texts.of(pa.array(map(str, range(self.count + 1, self.count + rows + 1)), TEXT), rows)
+            return _Texts(pa.array(map(str, range(self.count + 1, self.count + rows + 1)), TEXT))
         found, name = values[self._id], self._columns[self._id].name
         whole = pa.types.is_integer(found.type)
         if not whole and not is_text(found.type):
             raise Refused(_NO_ID.format(name), self.count + 1)
         if found.null_count:
             raise Refused(_NO_ID.format(name), self.count + found.is_null().to_pylist().index(True) + 1)
-        return _Texts.of(found.cast(TEXT), rows)
+        return _Texts(found.cast(TEXT))
 
 
 class _Texts:
-    """The bytes of texts, one after another, and the length of each."""
+    """The bytes of an Arrow array of texts without nulls, one after another, and the length of each."""
 
-    def __init__(self, content: bytes, lengths: "array[int]") -> None:
-        self.content = content
-        self.lengths = lengths
-
-    @classmethod
-    def of(cls, texts: Any, rows: int) -> "_Texts":
-        """Out of an Arrow array of texts without nulls."""
-        _, places, content = texts.buffers()
-        offsets = array("i", places.to_pybytes())[texts.offset : texts.offset + rows + 1]
-        held = b"" if content is None else content.to_pybytes()[offsets[0] : offsets[-1]]
-        return cls(held, array("I", [end - start for start, end in pairwise(offsets)]))
+    def __init__(self, texts: Any) -> None:
+        self.content = bytes_of(texts)
+        lengths = pc.binary_length(texts).buffers()[1]
+        self.lengths = array("I", b"" if lengths is None else lengths.to_pybytes()[: 4 * len(texts)])
 
     def between(self, start: int, end: int) -> bytes:
         """Those from one up to, not including, another."""
@@ -110,7 +120,7 @@ class _Texts:
 
 
 def _packed(ids: _Texts, contents: _Texts, start: int, end: int) -> bytes:
-    lengths = array("I", [end - start, *ids.lengths[start:end], *contents.lengths[start:end]])
+    lengths = array("I", [end - start]) + ids.lengths[start:end] + contents.lengths[start:end]
     if sys.byteorder == "big":
         lengths.byteswap()
     return b"".join([lengths.tobytes(), ids.between(start, end), contents.between(start, end)])

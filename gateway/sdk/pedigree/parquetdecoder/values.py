@@ -15,8 +15,16 @@ LONGEST_RECORD: Final = 8 << 20
 """Bytes of a row as it is written, which are those of any record (`tables.LONGEST_RECORD`)."""
 TEXT: Final = pa.string()
 _NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_ESCAPED: Final = r'["\\\x00-\x1f]'
+_ESCAPED: Final = b'"\\' + bytes(range(0x20))
 """What JSON writes otherwise than it is."""
+_QUOTE: Final = pa.scalar('"')
+NOTHING: Final = pa.scalar("")
+"""These are made once: to make one takes longer than to write a thousand values."""
+_NULL: Final = pa.scalar("null")
+_POINT: Final = pa.scalar(".0")
+_SHORT: Final = pa.scalar(1e-4), pa.scalar(1e10)
+"""From the first on and below the second Arrow writes a double as Python does, but for the `.0` of whole ones."""
+_ZERO: Final = pa.scalar(0.0)
 
 Convert = Callable[[Any], Any]
 encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
@@ -51,7 +59,7 @@ class Column:
         if self.convert is None or self.convert is _finite:
             for holds, write in _WRITERS:
                 if holds(self.read_as) and (found := write(array)) is not None:
-                    return found.fill_null("null")
+                    return found.fill_null(_NULL) if found.null_count else found
         convert = self.convert
         values = array.to_pylist()
         return pa.array(
@@ -74,6 +82,8 @@ def _kind(kind: Any, column: str, depth: int) -> tuple[Any, Convert | None]:
         raise _too_deep(column)
     if pa.types.is_dictionary(kind):
         return _kind(kind.value_type, column, depth + 1)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _kind(kind.storage_type, column, depth + 1)
     for holds, known in _SIMPLE:
         if holds(kind):
             return known(kind)
@@ -219,6 +229,12 @@ def _write_plain(values: Any) -> Any:
 
 def _write_floats(values: Any) -> Any:
     """Doubles; None where one is not a number."""
+    size = pc.abs(values)
+    short = pc.or_(pc.and_(pc.greater_equal(size, _SHORT[0]), pc.less(size, _SHORT[1])), pc.equal(size, _ZERO))
+    if pc.all(short, min_count=0).as_py():
+        texts = values.cast(TEXT)
+        whole = pc.equal(pc.floor(values), values)
+        return pc.if_else(whole, pc.binary_join_element_wise(texts, _POINT, NOTHING), texts)
     if pc.all(pc.is_finite(values), min_count=0).as_py() is False:
         return None
     return pa.array([None if value is None else repr(value) for value in values.to_pylist()], TEXT)
@@ -230,10 +246,20 @@ def _write_texts(values: Any) -> Any:
         values.validate(full=True)
     except pa.ArrowInvalid:
         return None
-    if pc.any(pc.match_substring_regex(values, _ESCAPED), min_count=0).as_py():
+    texts = values.cast(TEXT)
+    content = bytes_of(texts)
+    if len(content.translate(None, _ESCAPED)) < len(content):
         return None
-    quote = pa.scalar('"')
-    return pc.binary_join_element_wise(quote, values.cast(TEXT), quote, pa.scalar(""))
+    return pc.binary_join_element_wise(_QUOTE, texts, _QUOTE, NOTHING)
+
+
+def bytes_of(texts: Any) -> bytes:
+    """The bytes of all texts of an array, one after another."""
+    _, places, content = texts.buffers()
+    if content is None or not len(texts):
+        return b""
+    ends = memoryview(places).cast("i")
+    return bytes(memoryview(content)[ends[texts.offset] : ends[texts.offset + len(texts)]])
 
 
 _WRITERS: Final = (

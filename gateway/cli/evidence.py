@@ -58,7 +58,7 @@ def verify(
 
     FILE holds the evidence of a record in a version, or in a selection from it too, or of a subject's consent, or the
     signed statement of an endorsement or a rejection: its envelope, or one item of `endorsements` or `rejections` in
-    what `pedigree artifact REFERENCE --json` printed. Or it is the receipt of a log, as `pedigree receipt` writes it.
+    what `pedigree artifact REFERENCE --json` printed. Or it is the receipt of a log, `*.tlog-proof`.
 
     It prints what the file is about and says in plain words what was proven, what a ledger's answer that you give
     adds, what only the file says, and what was not proven. A root does not bind how many records are under it: only

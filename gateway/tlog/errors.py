@@ -40,6 +40,8 @@ class RefutedReceipt(TlogError):
 
 def shown(value: str | bytes) -> str:
     """Text from outside in quotation marks: in one line, printable, and cut where it is long."""
-    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+    # A line can have megabytes: what is shown of it is cut before anything is made of it.
+    beginning = value[: 4 * _MOST_SHOWN + 1]
+    text = beginning.decode("utf-8", "backslashreplace") if isinstance(beginning, bytes) else beginning
     cut = text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"
     return "'" + "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in cut) + "'"

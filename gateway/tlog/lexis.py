@@ -3,6 +3,7 @@
 
 import binascii
 import re
+from collections.abc import Callable
 from typing import Final
 
 from gateway.tlog.errors import TlogError, shown
@@ -16,17 +17,18 @@ def encode_base64(value: bytes) -> bytes:
     return binascii.b2a_base64(value, newline=False)
 
 
-def decode_base64(text: bytes, what: str, error: type[TlogError]) -> bytes:
+def decode_base64(text: bytes, what: str | Callable[[], str], error: type[TlogError]) -> bytes:
     """The bytes that `text` encodes; raises `error`, also for what `encode_base64` would write differently.
 
-    Two spellings of the same bytes would be two files that verify as one.
+    Two spellings of the same bytes would be two files that verify as one. Words that take long to find are given as a
+    function, which is called only for an error.
     """
     try:
         value = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
         value = None
     if value is None or encode_base64(value) != text:
-        raise error(f"{what} is not standard base64")
+        raise error(f"{what if isinstance(what, str) else what()} is not standard base64")
     return value
 
 

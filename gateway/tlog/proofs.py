@@ -70,7 +70,7 @@ class TlogProof:
 
 
 def _hash(line: bytes) -> bytes:
-    value = decode_base64(line, f"the hash {shown(line)} of the proof", MalformedProof)
+    value = decode_base64(line, lambda: f"the hash {shown(line)} of the proof", MalformedProof)
     if len(value) != HASH:
         raise MalformedProof(f"a hash of the proof has {len(value)} bytes, not {HASH}")
     return value

@@ -20,7 +20,12 @@ from gateway.tlog.keys import Verifier
 
 FOLDER = Path(__file__).parent / "receipts"
 VECTORS: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-OF_ALL = [each for each in VECTORS["receipts"] if each["policy"] == "two of three" and "text" in each["receipt"]]
+OF_ALL = [
+    each
+    for each in VECTORS["receipts"]
+    if each["policy"] == "two of three" and each["leaf"] and "text" in each["receipt"]
+]
+"""Those that it can be asked about: text, k of n, and the leaf given."""
 KEYS = [each.verifier.vkey for each in WITNESSES]
 Ask = Callable[..., Any]
 

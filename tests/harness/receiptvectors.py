@@ -157,7 +157,12 @@ def _policies() -> Iterator[Json]:
 
 def _receipts() -> Iterator[Json]:
     for name, (by, content, leaf) in _cases().items():
-        vector: Json = {"name": name, "policy": by, "leaf": leaf.hex(), "receipt": _text(content)}
+        vector: Json = {
+            "name": name,
+            "policy": by,
+            "leaf": None if leaf is None else leaf.hex(),
+            "receipt": _text(content),
+        }
         try:
             verdict = receipts.verify(content, leaf, policy.parse(POLICIES[by]))
         except TlogError as exc:
@@ -173,8 +178,8 @@ def _receipts() -> Iterator[Json]:
         yield vector
 
 
-def _cases() -> dict[str, tuple[str, bytes, bytes]]:
-    """The policy, the receipt and the leaf of each vector."""
+def _cases() -> dict[str, tuple[str, bytes, bytes | None]]:
+    """The policy, the receipt and the leaf of each vector; without a leaf it is the receipt's extra data."""
     two, leaf = "two of three", entry(INDEX).leaf
     whole = LOG.receipt(INDEX, WITNESSES)
     proof = TlogProof.parse(whole)
@@ -202,6 +207,12 @@ def _cases() -> dict[str, tuple[str, bytes, bytes]]:
         "the one witness": ("one witness", signed(log, maker), leaf),
         "nobody has to cosign": ("no witness", signed(log), leaf),
         "with extra data": (two, TlogProof(INDEX, proof.hashes, proof.checkpoint, leaf).format(), leaf),
+        "its entry as extra data": (two, LOG.receipt(INDEX, WITNESSES, extra=leaf), None),
+        "another entry as extra data": (two, LOG.receipt(INDEX, WITNESSES, extra=entry(INDEX + 1).leaf), None),
+        "no entry at all": (two, whole, None),
+        "extra data of another entry, which nobody asks for": (
+            two, LOG.receipt(INDEX, WITNESSES, extra=entry(INDEX + 1).leaf), leaf
+        ),
         "a line of a key that is not known": (two, signed(log, stranger, lab, maker), leaf),
         "a line of an algorithm that is not known": (
             two, signed(log, NoteSignature("post-quantum", b"\1\2\3\4", bytes(2428)), lab, maker), leaf

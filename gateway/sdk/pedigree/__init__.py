@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pedigree.evidence import parse_evidence, read_evidence
     from pedigree.files import digest_file, digest_files, manifest_digest
     from pedigree.folders import CODE_NAMES, GIT_PATHS
+    from pedigree.logreceipts import verify_log_receipt
     from pedigree.proofs import Verdict, verify_record
     from pedigree.receipts import verify_receipt
     from pedigree.recorded import Recorded
@@ -79,6 +80,7 @@ __all__ = [
     "read_evidence",
     "verify_consent",
     "verify_copy",
+    "verify_log_receipt",
     "verify_receipt",
     "verify_record",
 ]
@@ -107,6 +109,7 @@ _NAMES = {
     "pedigree.files": ("digest_file", "digest_files", "manifest_digest"),
     "pedigree.folders": ("CODE_NAMES", "GIT_PATHS"),
     "pedigree.consentproofs": ("ConsentVerdict", "verify_consent"),
+    "pedigree.logreceipts": ("verify_log_receipt",),
     "pedigree.proofs": ("Verdict", "verify_record"),
     "pedigree.receipts": ("verify_receipt",),
     "pedigree.recorded": ("Recorded",),

@@ -217,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
         "file",
         type=_file,
         metavar="FILE",
-        help="what `pedigree dataset proof`, `selection proof`, `consent proof` or `receipt` wrote",
+        help="what `pedigree dataset proof`, `selection proof` or `consent proof` wrote, or the receipt of a log",
     )
     verify.add_argument(
         "--root", type=_root, help="root of the version, as a ledger that you trust has it (64 hex digits)"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from pedigree.errors import InvalidEvidence, InvalidInput
 
 if TYPE_CHECKING:
-    from pedigree.tlog.receipts import Claim, Verdict
+    from pedigree.tlog.receipts import Claim as ReceiptClaim
+    from pedigree.tlog.receipts import Verdict as ReceiptVerdict
 
 _MAGIC: Final = b"c2sp.org/tlog-proof@v1"
 _LARGEST: Final = 16 << 20
@@ -27,11 +28,11 @@ def is_log_receipt(file: Path | str) -> bool:
 
 def verify_log_receipt(
     file: Path | str, *, policy: Path | str | None = None, transaction: str | None = None
-) -> "Verdict | Claim":
-    """The verdict on the receipt of a log.
+) -> "ReceiptVerdict | ReceiptClaim":
+    """The verdict on the receipt of a log: whether it is `verified`, and as `text()` or `as_json()` what was proven.
 
     Args:
-        file: what `pedigree receipt` wrote, or a proof of any other log in the form of c2sp.org/tlog-proof.
+        file: a proof of a log in the form of c2sp.org/tlog-proof, by convention `*.tlog-proof`.
         policy: a file in the form of c2sp.org/tlog-policy, from whom the caller trusts: the logs and the witnesses, and
             how many of them must agree. Without it nothing is proven.
         transaction: the id that the receipt must be about, in hex.

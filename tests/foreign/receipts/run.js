@@ -18,8 +18,10 @@ const answers = {
     const decide = (names) => verifier.satisfied(found, names.map((name) => verifier.octets(Buffer.from(name))));
     return [satisfied.map(decide), unsatisfied.map(decide)];
   },
-  receipts: ({ policy, receipt, leaf }, { trust }) =>
-    verifier.verifyReceipt(bytesOf(receipt), Buffer.from(leaf, 'hex'), verifier.parsePolicy(Buffer.from(trust[policy]))),
+  receipts: ({ policy, receipt, leaf }, { trust }) => {
+    const entry = leaf === null ? null : Buffer.from(leaf, 'hex');
+    return verifier.verifyReceipt(bytesOf(receipt), entry, verifier.parsePolicy(Buffer.from(trust[policy])));
+  },
   records: ({ evidence, root }) => verifier.verifyRecord(evidence, root),
 };
 

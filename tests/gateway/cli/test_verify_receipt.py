@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import sys
+import tracemalloc
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -17,7 +18,8 @@ from samplelog import SampleLog, entry, policy_text, witness
 
 from gateway.cli import main
 from gateway.tlog import policy, receipts
-from pedigree import command
+from pedigree import InvalidEvidence, command
+from pedigree.logreceipts import verify_log_receipt
 
 LOG = SampleLog(9)
 WITNESSES = [witness("witness/lab"), witness("witness/maker", post_quantum=True)]
@@ -104,6 +106,22 @@ def test_what_is_refuted_or_malformed_ends_with_1(
     assert why in answer.stderr
     assert "model.tlog-proof proves nothing: " in answer.stderr
     assert answer.stdout == ""
+
+
+def test_a_file_of_100_mb_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as large:
+        large.write(RECEIPT)
+        large.truncate(100_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidEvidence, match="more than 16 MiB"):
+            verify_log_receipt(tmp_path / "large")
+        with pytest.raises(ValueError, match="large: the policy has more than 1 MiB"):
+            verify_log_receipt(tmp_path / "large", policy=tmp_path / "large")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 40 << 20
 
 
 def test_what_is_given_wrongly_is_said(verify: Verify, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class Verifier:
             name = parts[0].decode()
         except UnicodeDecodeError:
             raise MalformedKey(f"the name of the key {shown(text)} is not UTF-8 text") from None
-        value = decode_base64(parts[2], f"the key of {shown(name)}", MalformedKey)
+        value = decode_base64(parts[2], lambda: f"the key of {shown(name)}", MalformedKey)
         try:
             algorithm = Algorithm(value[0])
         except (ValueError, IndexError):

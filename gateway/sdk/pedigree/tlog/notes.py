@@ -179,7 +179,7 @@ def _signature(line: bytes) -> NoteSignature:
         raise MalformedNote("a signature line is not UTF-8 text") from None
     if not separator or not is_name(name):
         raise MalformedNote(f"{shown(line)} is not a signature line: it names no key")
-    value = decode_base64(encoded.encode(), f"the signature of {shown(name)}", MalformedNote)
+    value = decode_base64(encoded.encode(), lambda: f"the signature of {shown(name)}", MalformedNote)
     if len(value) <= KEY_ID:
         raise MalformedNote(f"the signature of {shown(name)} is too short")
     return NoteSignature(name, value[:KEY_ID], value[KEY_ID:])

@@ -16,12 +16,13 @@ from chaincode.domain.evidence import STATEMENT_TYPE
 from gateway.fabric.certificates import Certificate
 from gateway.fabric.texts import said
 from gateway.verifier.envelopes import RefutedStatement, open_envelope, prove_signer
+from gateway.verifier.verdicts import NOT_PROVEN, SHOWN, json_of, signer_of, text_of
 
 __all__ = ["ImpactVerdict", "is_impact", "verify_impact"]
 
 IMPACT_PREDICATE: Final = "https://pedigree.example/impact-report/v1"
 _ROLES: Final = {"train": "reached training", "held-out": "was held out only", "data": "is in it"}
-_DUTIES: Final = ("leave-out", "stop-using", "retrain-or-document", "re-evaluate")
+DUTIES: Final = ("leave-out", "stop-using", "retrain-or-document", "re-evaluate", "replace-or-stop")
 _MOST_SHOWN: Final = 40
 
 
@@ -46,27 +47,23 @@ class ImpactVerdict:
 
     def text(self) -> str:
         """The verdict for people; whatever the file says in it is escaped."""
-        parts = (
-            ("Shown by the signature:", self.proven),
+        return text_of(
+            self.summary,
+            (SHOWN, self.proven),
             ("The report says, and nothing here shows it:", self.said),
-            ("Not proven:", self.not_proven),
+            (NOT_PROVEN, self.not_proven),
         )
-        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
-        return "\n".join([self.summary, *lines])
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for programs."""
-        return {
-            "verified": self.verified,
-            "verdict": "verified" if self.verified else "signature-not-checked",
-            "report": dict(self.report),
-            "signer": None
-            if self.signer is None
-            else {"subject": self.signer.name, "serial": f"{self.signer.serial:x}"},
-            "proven": list(self.proven),
-            "said": list(self.said),
-            "not_proven": list(self.not_proven),
-        }
+        return json_of(
+            self.verified,
+            report=dict(self.report),
+            signer=signer_of(self.signer),
+            proven=self.proven,
+            said=self.said,
+            not_proven=self.not_proven,
+        )
 
 
 def is_impact(value: Mapping[str, Any]) -> bool:
@@ -140,10 +137,8 @@ def _check_item(item: Mapping[str, Json]) -> None:
         _text(item, name)
     if item.get("role") not in list(_ROLES):  # a file may hold anything in its place
         raise RefutedStatement(f"its '{said(_text(item, 'reference'))}' has a role that is none of {', '.join(_ROLES)}")
-    if item.get("duty") not in (None, *_DUTIES):
-        raise RefutedStatement(
-            f"its '{said(_text(item, 'reference'))}' has a duty that is none of {', '.join(_DUTIES)}"
-        )
+    if item.get("duty") not in (None, *DUTIES):
+        raise RefutedStatement(f"its '{said(_text(item, 'reference'))}' has a duty that is none of {', '.join(DUTIES)}")
     if not isinstance(item.get("certain"), bool):
         raise RefutedStatement("an artifact of it does not say whether it is certain")
 

@@ -27,6 +27,7 @@ from gateway.fabric.errors import InvalidIdentity
 from gateway.fabric.mspfolder import msp_from_folder
 from gateway.fabric.texts import said
 from gateway.verifier.envelopes import RefutedStatement, open_envelope
+from gateway.verifier.verdicts import NOT_PROVEN, SHOWN, json_of, text_of
 
 __all__ = ["ModelSignature", "ModelVerdict", "is_model_signature", "read_model_signature", "sign_model"]
 
@@ -63,25 +64,23 @@ class ModelVerdict:
 
     def text(self) -> str:
         """The verdict for people; whatever the file says in it is escaped."""
-        parts = (
-            ("Shown by the signature:", self.proven),
+        return text_of(
+            self.summary,
+            (SHOWN, self.proven),
             ("The file says, and nothing here shows it:", self.said),
-            ("Not proven:", self.not_proven),
+            (NOT_PROVEN, self.not_proven),
         )
-        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
-        return "\n".join([self.summary, *lines])
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for programs."""
-        return {
-            "verified": self.verified,
-            "verdict": "verified" if self.verified else "signature-not-checked",
-            "model": self.name,
-            "files": self.files,
-            "proven": list(self.proven),
-            "said": list(self.said),
-            "not_proven": list(self.not_proven),
-        }
+        return json_of(
+            self.verified,
+            model=self.name,
+            files=self.files,
+            proven=self.proven,
+            said=self.said,
+            not_proven=self.not_proven,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from chaincode.domain.intoto import decode_statement
 from gateway.fabric.certificates import Certificate
 from gateway.fabric.texts import said
 from gateway.verifier.envelopes import RefutedStatement, open_envelope, prove_signer
+from gateway.verifier.verdicts import NOT_PROVEN, SHOWN, json_of, signer_of, text_of
 
 __all__ = ["RefutedStatement", "StatementVerdict", "is_statement", "verify_statement"]
 
@@ -51,22 +52,20 @@ class StatementVerdict:
 
     def text(self) -> str:
         """The verdict for people; whatever the file says in it is escaped."""
-        parts = (
+        return text_of(
+            self.summary,
             ("The statement:", (_sentence(self.statement),)),
-            ("Shown by the signature:", self.proven),
+            (SHOWN, self.proven),
             ("The file says, and nothing here shows it:", self.said),
-            ("Not proven:", self.not_proven),
+            (NOT_PROVEN, self.not_proven),
         )
-        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
-        return "\n".join([self.summary, *lines])
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for programs."""
         statement = self.statement
-        return {
-            "verified": self.verified,
-            "verdict": "verified" if self.verified else "signature-not-checked",
-            "statement": {
+        return json_of(
+            self.verified,
+            statement={
                 "subject": [{"name": each.name, "sha256": str(each.digest)} for each in statement.subjects],
                 **{
                     name: getattr(statement, name)
@@ -74,13 +73,11 @@ class StatementVerdict:
                 },
                 "genesis": None if statement.genesis is None else str(statement.genesis),
             },
-            "signer": None
-            if self.signer is None
-            else {"subject": self.signer.name, "serial": f"{self.signer.serial:x}"},
-            "proven": list(self.proven),
-            "said": list(self.said),
-            "not_proven": list(self.not_proven),
-        }
+            signer=signer_of(self.signer),
+            proven=self.proven,
+            said=self.said,
+            not_proven=self.not_proven,
+        )
 
 
 def is_statement(value: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from pedigree.errors import InvalidEvidence, InvalidInput
 from pedigree.fields import Fields, is_schema
 from pedigree.given import compare, given_record, given_root, quoted, same_transaction
 from pedigree.proofs import PURPOSES
+from pedigree.verdicts import lists_of, text_of
 
 CONSENT_KIND: Final = "consent-evidence"
 STATUSES: Final = (
@@ -140,14 +141,7 @@ class ConsentVerdict:
     def text(self) -> str:
         """The verdict for people; whatever the file says in it is escaped."""
         shown = "Shown by SHA-256" + ("" if self.verified else ", for the root in this file only")
-        parts = (
-            (f"{shown}:", self.proven),
-            ("Said by the ledger's version that you gave:", self.recorded),
-            ("The file says, and nothing here shows it:", self.said),
-            ("Not proven:", self.not_proven),
-        )
-        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
-        return "\n".join([self.summary, *lines])
+        return text_of(self.summary, self, f"{shown}:")
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for programs."""
@@ -159,10 +153,7 @@ class ConsentVerdict:
             "status": None
             if said is None
             else {"status": said.status, "purposes": f"{said.purposes:016x}", "indicated_at": said.at},
-            "proven": list(self.proven),
-            "recorded": list(self.recorded),
-            "said": list(self.said),
-            "not_proven": list(self.not_proven),
+            **lists_of(self),
         }
 
 

@@ -17,6 +17,7 @@ from pedigree.evidence import Evidence
 from pedigree.fields import escaped
 from pedigree.given import compare, given_record, given_root, quoted, same_transaction
 from pedigree.selected import Selected
+from pedigree.verdicts import lists_of, text_of
 
 CONSENT: Final = (
     "unknown", "requested", "given", "renewed", "refused", "withdrawn", "expired", "invalidated", "terminated",
@@ -55,15 +56,7 @@ class Verdict:
         """The verdict for people; whatever the file says in it is escaped."""
         of_the_file = ", where you gave a root for that one" if self.partly else ", for the root in this file only"
         shown = "Shown by SHA-256" + ("" if self.verified else of_the_file)
-        parts = (
-            ("The record:", self._lines()),
-            (f"{shown}:", self.proven),
-            ("Said by the ledger's version that you gave:", self.recorded),
-            ("The file says, and nothing here shows it:", self.said),
-            ("Not proven:", self.not_proven),
-        )
-        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
-        return "\n".join([self.summary, *lines])
+        return text_of(self.summary, self, f"{shown}:", ("The record:", self._lines()))
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for programs."""
@@ -75,10 +68,7 @@ class Verdict:
                 "content": base64.b64encode(self.content).decode(),
                 "fields": None if self.fields is None else dict(self.fields),
             },
-            "proven": list(self.proven),
-            "recorded": list(self.recorded),
-            "said": list(self.said),
-            "not_proven": list(self.not_proven),
+            **lists_of(self),
         }
 
     def _lines(self) -> list[str]:

@@ -14,6 +14,7 @@ from sampleimpact import MODEL, signed, statement
 
 from gateway.cli import main
 from gateway.cli.exits import Exit
+from gateway.rest.reports import REPORTS
 from gateway.services.impactstatements import IMPACT_PREDICATE
 from gateway.verifier import impacts
 from network.material import ensure_material
@@ -74,8 +75,9 @@ def test_certificate_and_msp_prove_whose_word_it_is(verify: Any, orgs: dict[str,
     assert (report["verified"], report["report"]["count"]) == (True, 3)
 
 
-def test_the_predicate_is_the_one_that_gateways_sign() -> None:
+def test_the_predicate_and_the_duties_are_those_that_gateways_sign() -> None:
     assert impacts.IMPACT_PREDICATE == IMPACT_PREDICATE
+    assert list(impacts.DUTIES) == REPORTS["ImpactWord"]["enum"]
 
 
 def _predicate(name: str, value: Any) -> Callable[[dict[str, Any]], object]:

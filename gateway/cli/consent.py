@@ -12,6 +12,7 @@ from gateway.cli.answers import found, print_impact, recorded
 from gateway.cli.console import dumps, plain, show, table
 from gateway.cli.lineage import AS_OF
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
+from gateway.cli.outputs import OUTPUT, written
 from gateway.cli.verbs import CURSOR, LIMIT, gather
 
 SAYINGS: Final = {
@@ -101,28 +102,28 @@ def consent_show(pedigree: Any, dataset: str, subject: str | None, source: str |
 @click.command()
 @click.argument("dataset")
 @click.argument("subject")
-@click.option("-o", "--output", type=click.File("w"), default="-", help="The file; standard output by default.")
+@click.option("-o", "--output", type=OUTPUT, default="-", help="The file; standard output by default.")
 @click.option("--number", type=click.IntRange(1), help="A version of the consent map; the last one by default.")
 @using_gateway
-def consent_receipt(pedigree: Any, dataset: str, subject: str, output: Any, number: int | None, as_json: bool) -> None:
+def consent_receipt(pedigree: Any, dataset: str, subject: str, output: Path, number: int | None, as_json: bool) -> None:
     """Write a receipt for a data subject.
 
     It says what the subject indicated in the terms of ISO/IEC TS 27560, holds the proof of it, and is checked by
     `pedigree verify`. It has the subject's random reference, and not your id of the subject.
     """
-    click.echo(dumps(pedigree.consent_receipt(dataset, subject=subject, number=number)["receipt"]), file=output)
+    written(output, dumps(pedigree.consent_receipt(dataset, subject=subject, number=number)["receipt"]))
 
 
 @click.command()
 @click.argument("dataset")
 @click.argument("subject")
-@click.option("-o", "--output", type=click.File("w"), help="Write it as a signed statement to a file.")
+@click.option("-o", "--output", type=OUTPUT, help="Write it as a signed statement to a file.")
 @AS_OF
 @LIMIT
 @CURSOR
 @using_gateway
 def consent_impact(
-    pedigree: Any, dataset: str, subject: str, output: Any, as_of: int | None, limit: int, cursor: str | None,
+    pedigree: Any, dataset: str, subject: str, output: Path | None, as_of: int | None, limit: int, cursor: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Show what a data subject's withdrawal comes to.
@@ -132,7 +133,7 @@ def consent_impact(
     positions of the records in place of your ids; `pedigree verify` checks it.
     """
     if output is not None:
-        click.echo(dumps(pedigree.consent_impact_statement(dataset, subject=subject, as_of=as_of)), file=output)
+        written(output, dumps(pedigree.consent_impact_statement(dataset, subject=subject, as_of=as_of)))
         return
     answer = gather(partial(pedigree.consent_impact, dataset, subject=subject, as_of=as_of), limit, cursor)
     show(answer, as_json, lambda: print_impact(answer))

@@ -12,6 +12,7 @@ from gateway.api.operations import ACTIVITIES
 from gateway.cli.answers import print_comparison, recorded
 from gateway.cli.console import continued, dumps, plain, read_json, reading_file, show, uploading
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
+from gateway.cli.outputs import OUTPUT, written
 
 _NUMBER: click.ParamType[Any] = click.INT
 _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ; | or tab; a comma by default.")
@@ -68,14 +69,14 @@ def dataset_commit(
 @click.argument("name")
 @click.argument("number", type=int)
 @click.argument("record_id")
-@click.argument("output", type=click.File("w"), default="-")
+@click.argument("output", type=OUTPUT, default="-")
 @using_gateway
-def dataset_proof(pedigree: Any, name: str, number: int, record_id: str, output: Any, as_json: bool) -> None:
+def dataset_proof(pedigree: Any, name: str, number: int, record_id: str, output: Path, as_json: bool) -> None:
     """Write evidence that a record is in a version.
 
     OUTPUT is a file, standard output by default. Anyone who has it sees that one record and no other.
     """
-    click.echo(dumps(pedigree.record_proof(name, number, record_id)), file=output)
+    written(output, dumps(pedigree.record_proof(name, number, record_id)))
 
 
 @click.command()

@@ -13,6 +13,7 @@ import click
 from gateway.cli.answers import outcome_of, recorded, render_outcome
 from gateway.cli.console import continued, dumps, following, reading_file, show
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
+from gateway.cli.outputs import OUTPUT, written
 
 _ROLES = ("train", "validation", "test")
 
@@ -111,13 +112,13 @@ def _refuse_with_split(seed: str | None, role: str | None, ids: Path | None) -> 
 @click.argument("number", type=int)
 @click.argument("selection")
 @click.argument("record_id")
-@click.argument("output", type=click.File("w"), default="-")
+@click.argument("output", type=OUTPUT, default="-")
 @using_gateway
 def selection_proof(
-    pedigree: Any, dataset: str, number: int, selection: str, record_id: str, output: Any, as_json: bool
+    pedigree: Any, dataset: str, number: int, selection: str, record_id: str, output: Path, as_json: bool
 ) -> None:
     """Write evidence that a record is in a selection.
 
     OUTPUT is a file, standard output by default. Anyone who has it sees that one record and no other.
     """
-    click.echo(dumps(pedigree.selection_proof(dataset, number, selection, record_id)), file=output)
+    written(output, dumps(pedigree.selection_proof(dataset, number, selection, record_id)))

@@ -35,7 +35,7 @@ def _root(_context: click.Context, _option: click.Parameter, value: str | None) 
     "--ledger",
     type=FILE,
     multiple=True,
-    help="Instead: what `dataset show` or `consent version NAME NUMBER --json` printed; and `selection show`.",
+    help="Instead: what `dataset show` or `consent version NAME NUMBER --json` said; `selection show`; `purpose list`.",
 )
 @click.option("--policy", type=FILE, help="Of a receipt: the logs and witnesses that you trust (c2sp.org/tlog-policy).")
 @click.option("--transaction", help="With it: the id of the transaction that the receipt must be about.")
@@ -63,7 +63,8 @@ def verify(
     It prints what the file is about and says in plain words what was proven, what a ledger's answer that you give
     adds, what only the file says, and what was not proven. A root does not bind how many records are under it: only
     with --size or --ledger is the record's position proven. A file about a selection is verified with a --ledger for
-    each, the version and the selection. A signature proves what the holder of a certificate said; whose certificate
+    each, the version and the selection. What the owner's own purposes are called, a --ledger with what `purpose list
+    --json` printed says. A signature proves what the holder of a certificate said; whose certificate
     that is, only --msp proves. A receipt proves what the logs and witnesses of a --policy say. Without any of these the
     file agrees with itself only, which anyone can arrange, and the exit code is 3.
     """

@@ -128,6 +128,12 @@ _FACTS_OF_THE_GATEWAY: Final[Mapping[str, Schema]] = {
 """Facts of failures that are not refusals by the law; a test compares them with what is raised."""
 
 _PURPOSES: Schema = {"type": "array", "items": {"type": "string"}, "description": "What it covers, by name or IRI."}
+_REGISTERED: Final[Schema] = {
+    "type": "array",
+    "maxItems": 32,
+    "items": _object({"record": reference("Purpose"), "transaction": reference("Transaction")}),
+    "description": "What the owner has registered of the purposes that it is for; left out where that is none.",
+}
 REPORTS: Final[Mapping[str, Schema]] = {
     "Problem": _object(
         {
@@ -195,7 +201,9 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "transaction": reference("Transaction"),
             "proof": reference("RecordProof"),
             "record": reference("EvidenceRecord"),
-        }
+            "purposes": _REGISTERED,
+        },
+        "purposes",
     ),
     "SelectionEvidence": _object(
         {
@@ -209,7 +217,9 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "selection": reference("Selection"),
             "selection_transaction": reference("Transaction"),
             "selection_proof": reference("SelectionProof"),
-        }
+            "purposes": _REGISTERED,
+        },
+        "purposes",
     ),
     "ConsentEvidence": _object(
         {
@@ -221,7 +231,9 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "subject": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The subject's reference."},
             "status": _perhaps("ConsentIndication", "What the subject indicated; null where it is not in the map."),
             "proof": reference("MapProof"),
-        }
+            "purposes": _REGISTERED,
+        },
+        "purposes",
     ),
     "ConsentIndication": _object({"status": reference("ConsentStatus"), "purposes": _TEXT, "indicated_at": _WHOLE}),
     "MapProof": {

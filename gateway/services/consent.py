@@ -113,6 +113,15 @@ EVERYBODYS: Final = Vocabulary()
 """The purposes that are the same for everybody."""
 
 
+def registered(catalogue: Catalogue, owner: str, found: int) -> list[Json]:
+    """What an organisation has registered of a set of purposes, by bits, as evidence repeats it."""
+    if not found >> purposes.FIRST_OWN:
+        return []
+    own = catalogue.all("purpose", owner=owner)
+    named = [each for each in own if found >> int(each["record"]["bit"]) & 1]
+    return sorted(named, key=lambda each: int(each["record"]["bit"]))
+
+
 def vocabulary_of(catalogue: Catalogue, organisation: str) -> Vocabulary:
     """What purposes are called at an organisation now, as far as its gateway has read the ledger."""
     registered = [each["record"] for each in catalogue.all("purpose")]

@@ -22,6 +22,7 @@ from chaincode.domain.consent import MOST_AFFECTED, MOST_CHANGES, ChangeConsent
 from chaincode.domain.errors import LedgerError, MapMoved
 from chaincode.domain.values import Command, Name
 from gateway.services.catalogue import Catalogue
+from gateway.services.consent import registered
 from gateway.services.drafting import Upload
 from gateway.services.failures import Category, PortError
 from gateway.services.indications import Status, indications, lost
@@ -211,6 +212,8 @@ class Consents:
         entry = self._catalogue.get("consent-map-version", f"consent-map-version:{dataset}:{number}",
                                     dataset=dataset, number=str(number))  # fmt: skip
         self._maps.settle(dataset, number, bytes.fromhex(entry["record"]["root"]))
+        status = None if own is None else Status.decode(own)
+        named = registered(self._catalogue, entry["record"]["owner"], 0 if status is None else status.purposes)
         return {
             "kind": EVIDENCE_KIND,
             "schema": EVIDENCE_SCHEMA,
@@ -218,11 +221,12 @@ class Consents:
             "version": entry["record"],
             "transaction": entry["transaction"],
             "subject": reference.hex(),
-            "status": None if own is None else Status.decode(own).shown(),
+            "status": None if status is None else status.shown(),
             "proof": {
                 "siblings": _blob(way.siblings),
                 "leaf": _blob(way.terminal or ()),
             },
+            **({"purposes": named} if named else {}),
         }
 
     def history(self, dataset: Name, subject: str) -> Json:

@@ -29,6 +29,7 @@ from chaincode.domain.values import (
 from gateway.services import bundles
 from gateway.services.catalogue import Catalogue
 from gateway.services.comparing import HeldRecords
+from gateway.services.consent import registered
 from gateway.services.copies import KINDS, Comparison, Part, agrees, column_differences
 from gateway.services.drafting import Drafts, Upload, header_of
 from gateway.services.files import RecordFile, opened
@@ -140,6 +141,7 @@ class Datasets:
         shown: Json = {"id": record.id, "content": base64.b64encode(record.content).decode()}
         if held.reading is not None and _is_header(version["record"], held.reading):
             shown["header"] = {"delimiter": held.reading.delimiter, "fields": list(held.reading.fields)}
+        named = registered(self._catalogue, version["record"]["owner"], record.purposes)
         return {
             "kind": EVIDENCE_KIND,
             "schema": EVIDENCE_SCHEMA,
@@ -148,6 +150,7 @@ class Datasets:
             "transaction": version["transaction"],
             "proof": codec.to_plain(proof),
             "record": shown,
+            **({"purposes": named} if named else {}),
         }
 
     def verify(self, dataset: str, number: str, upload: Upload | None, selection: str | None = None) -> Json:

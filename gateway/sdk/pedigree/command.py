@@ -34,7 +34,8 @@ _HELP: Final = """FILE is evidence of a record, or of the consent of a subject, 
 that is about, and says in plain words what was proven, what a ledger's answer that you give adds, what only the file
 says, and what was not proven. A root does not bind how many records are under it: only with --size or --ledger is the
 position of a record proven. A file about a selection is verified with a --ledger for each, the version and the
-selection. A receipt proves what the logs and witnesses of a --policy say. Without any of these the file agrees with
+selection. What the owner's own purposes are called, a --ledger with what `purpose list --json` printed says. A receipt
+proves what the logs and witnesses of a --policy say. Without any of these the file agrees with
 itself only, which anyone can arrange, and the exit code is 3."""
 _CODES: Final = (Exit.DONE, Exit.DISAGREES, Exit.USAGE, Exit.UNPROVEN, Exit.FAILED)
 _WIDEST_TEXT: Final = 110
@@ -55,7 +56,8 @@ def check_file(
         file: what `Pedigree.record_proof`, `Pedigree.selection_proof` or `Pedigree.consent_proof` answered.
         root: the root of its version in hex, from a ledger that the caller trusts.
         size: the number of records under it, from the same ledger; only for the evidence of a record.
-        ledger: instead of both, a file with the ledger's answer for the version; and one with that for the selection.
+        ledger: instead of both, a file with the ledger's answer for the version; one with that for the selection; and
+            files with what it answered for registered purposes.
         policy: for the receipt of a log, a file that says which logs and witnesses the caller trusts.
         transaction: with it, the id of the transaction that the receipt must be about.
 
@@ -77,7 +79,7 @@ def _check_document(
     """The verdict on a file that is a JSON object."""
     if size is not None and root is None:
         raise InvalidInput("--size is of use with its --root only", field="size")
-    version, selection = _answers([ledger] if isinstance(ledger, Path | str) else ledger or ())
+    version, selection, purposes = _answers([ledger] if isinstance(ledger, Path | str) else ledger or ())
     if version is not None and root is not None:
         raise InvalidInput("give --ledger, or --root and --size, and not both", field="ledger")
     try:
@@ -90,26 +92,32 @@ def _check_document(
             if selection is not None:
                 raise InvalidInput("a selection is of use with the evidence of a record", field="ledger")
             check = verify_receipt if is_receipt(evidence) else verify_consent
-            return check(evidence, root=root, version=version)
-        return verify_record(evidence, root=root, size=size, version=version, selection=selection)
+            return check(evidence, root=root, version=version, purposes=purposes)
+        return verify_record(evidence, root=root, size=size, version=version, selection=selection, purposes=purposes)
     except InvalidEvidence as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc.detail}") from None
 
 
-def _answers(files: Sequence[Path | str]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The ledger's answer for a version and that for a selection, out of files in any order."""
+def _answers(
+    files: Sequence[Path | str],
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None, list[dict[str, Any]]]:
+    """The ledger's answers for a version, for a selection and for purposes, out of files in any order."""
     found: dict[bool, dict[str, Any]] = {}
+    purposes = []
     for file in files:
         try:
             answer = read_evidence(file)
         except InvalidEvidence as exc:
             raise ValueError(f"{file}: {exc.detail}") from None
         record = answer.get("record", answer)
+        if "items" in answer or (isinstance(record, dict) and record.get("kind") == "purpose"):
+            purposes.append(answer)
+            continue
         is_selection = isinstance(record, dict) and record.get("kind") == "selection"
         if is_selection in found:
             raise InvalidInput("give --ledger once for the version, and once for the selection", field="ledger")
         found[is_selection] = answer
-    return found.get(False), found.get(True)
+    return found.get(False), found.get(True), purposes
 
 
 def _is_statement(value: dict[str, Any]) -> bool:
@@ -228,7 +236,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_file,
         action="append",
         metavar="FILE",
-        help="instead: what `dataset show` or `consent version NAME NUMBER --json` printed; and `selection show`",
+        help="instead: what `dataset show` or `consent version NAME NUMBER --json` printed; and `selection show`, "
+        "`purpose list`",
     )
     verify.add_argument(
         "--policy", type=_file, metavar="FILE", help="of a receipt: the logs and witnesses that you trust (tlog-policy)"

@@ -17,6 +17,7 @@ from pedigree.errors import InvalidEvidence, InvalidInput
 from pedigree.fields import Fields, is_schema
 from pedigree.given import compare, given_record, given_root, quoted, same_transaction
 from pedigree.proofs import PURPOSES
+from pedigree.registered import Named, Registered, given_purposes, named, registered_in
 from pedigree.verdicts import lists_of, text_of
 
 CONSENT_KIND: Final = "consent-evidence"
@@ -78,6 +79,8 @@ class ConsentEvidence:
     siblings: tuple[bytes, ...]
     """From the root downwards."""
     leaf: bytes
+    registered: tuple[Registered, ...] = ()
+    """What the file says of purposes that the controller registered."""
 
     @classmethod
     def of(cls, value: Any) -> Self:
@@ -85,7 +88,7 @@ class ConsentEvidence:
         if not isinstance(value, dict) or value.get("kind") != CONSENT_KIND or not is_schema(value.get("schema")):
             raise InvalidEvidence(f"it is not a {CONSENT_KIND} of schema 1 (fields /kind and /schema)")
         members = "kind schema channel version transaction subject status proof"
-        whole = Fields(value, "", members, kind=CONSENT_KIND)
+        whole = Fields(value, "", members, optional="purposes", kind=CONSENT_KIND)
         version = whole.inner("version")
         version.expect("kind", "consent-map-version")
         transaction = whole.inner("transaction", "id block at")
@@ -96,6 +99,7 @@ class ConsentEvidence:
         leaf = proof.blob("leaf")
         if len(leaf) not in (0, _HASH + _VALUE):
             raise InvalidEvidence(f"the field /proof/leaf must be base64 of {_HASH + _VALUE} bytes, or empty")
+        indicated = _indicated(whole.inner("status", "status purposes indicated_at")) if whole.has("status") else None
         return cls(
             channel=whole.text("channel"),
             version=version.value,
@@ -108,11 +112,10 @@ class ConsentEvidence:
             block=transaction.number("block"),
             recorded_at=transaction.text("at"),
             subject=whole.digest("subject"),
-            indicated=_indicated(whole.inner("status", "status purposes indicated_at"))
-            if whole.has("status")
-            else None,
+            indicated=indicated,
             siblings=tuple(siblings[at : at + _HASH] for at in range(0, len(siblings), _HASH)),
             leaf=leaf,
+            registered=registered_in(whole, version.text("owner"), 0 if indicated is None else indicated.purposes),
         )
 
 
@@ -158,7 +161,11 @@ class ConsentVerdict:
 
 
 def verify_consent(
-    evidence: Any, *, root: str | None = None, version: Mapping[str, Any] | None = None
+    evidence: Any,
+    *,
+    root: str | None = None,
+    version: Mapping[str, Any] | None = None,
+    purposes: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
 ) -> ConsentVerdict:
     """Check evidence of a subject's consent offline; raises `InvalidEvidence` where it is refuted or malformed.
 
@@ -167,6 +174,8 @@ def verify_consent(
         root: the root of the map's version in hex, read from a ledger that the caller trusts.
         version: instead, the ledger's answer for the version (`Pedigree.consent_version`). Every field of the file's
             version must be as it says.
+        purposes: the ledger's answer for purposes that organisations registered (`Pedigree.purposes`), or several; what
+            the bits 32 to 63 mean is then said by the ledger, and else by the file.
 
     Without either the verdict is not `verified`. Raises `InvalidInput` where what the caller gave is malformed.
     """
@@ -182,7 +191,9 @@ def verify_consent(
         compare(found.version, record)
     said = {"id": found.transaction, "block": found.block, "at": found.recorded_at}
     placed = same_transaction(said, version)
-    return _verdict(found, anchored=anchor is not None, whole=record is not None, placed=placed)
+    bits = 0 if found.indicated is None else found.indicated.purposes
+    names = named(bits, found.owner, found.registered, given_purposes(purposes))
+    return _verdict(found, names, anchored=anchor is not None, whole=record is not None, placed=placed)
 
 
 def check_consent(found: ConsentEvidence) -> None:
@@ -240,7 +251,7 @@ def _state(indicated: Indicated | None) -> str:
     return f"{indicated.status}, and nothing is permitted"
 
 
-def _verdict(found: ConsentEvidence, *, anchored: bool, whole: bool, placed: bool) -> ConsentVerdict:
+def _verdict(found: ConsentEvidence, names: Named, *, anchored: bool, whole: bool, placed: bool) -> ConsentVerdict:
     where = f"under the root {found.root.hex()}"
     indicated = found.indicated
     proven = [f"Of the subject with the reference {found.subject.hex()}, {where}: {_state(indicated)}."]
@@ -260,6 +271,8 @@ def _verdict(found: ConsentEvidence, *, anchored: bool, whole: bool, placed: boo
     (recorded if whole else said).append(named)
     (recorded if placed else said).append(place)
     said.append(f"The channel is {quoted(found.channel)}.")
+    recorded += names.recorded
+    said += names.said
     return ConsentVerdict(
         verified=anchored,
         subject=found.subject.hex(),

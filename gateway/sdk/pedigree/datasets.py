@@ -23,6 +23,7 @@ from pedigree.evidence import Evidence
 from pedigree.operations import Operations
 from pedigree.proofs import Verdict, verify_record
 from pedigree.recorded import Recorded
+from pedigree.registered import FIRST_OWN
 from pedigree.saving import replacing
 from pedigree.uploads import Progress, Upload
 from pedigree.verifying import verify_copy
@@ -209,7 +210,7 @@ class DatasetCalls(Operations):
     def verify_record(
         self, evidence: EvidenceDocument | SelectionEvidence, *, root: str | None = None, size: int | None = None
     ) -> Verdict:
-        """Check evidence against the version and the selection that it names, as this gateway has them from the ledger.
+        """Check evidence against what it names, as this gateway has it from the ledger: version, selection, purposes.
 
         With a root that was read before (and its size) nothing is asked, as with `pedigree.verify_record`. Raises
         `InvalidEvidence`.
@@ -218,7 +219,9 @@ class DatasetCalls(Operations):
             return verify_record(evidence, root=root, size=size)
         named = Evidence.of(evidence)
         version = self.dataset_version(named.dataset, named.number)
+        # An owner has at most 32 of its own, which is one page.
+        own = self.purposes(owner=named.owner, limit=50) if named.purposes >> FIRST_OWN else None
         if (selected := named.selected) is None:
-            return verify_record(evidence, version=version)
+            return verify_record(evidence, version=version, purposes=own)
         selection = self.selection(selected.dataset, selected.number, selected.name)
-        return verify_record(evidence, version=version, selection=selection)
+        return verify_record(evidence, version=version, selection=selection, purposes=own)

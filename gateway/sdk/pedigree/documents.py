@@ -471,6 +471,8 @@ class ConsentEvidence(TypedDict):
     status: "ConsentIndication | None"
     """What the subject indicated; null where it is not in the map."""
     proof: "MapProof"
+    purposes: NotRequired[Sequence[Mapping[str, Any]]]
+    """What the owner has registered of the purposes that it is for; left out where that is none."""
 
 
 class ConsentHistory(TypedDict):
@@ -1122,6 +1124,8 @@ class Evidence(TypedDict):
     transaction: "Transaction"
     proof: "RecordProof"
     record: "EvidenceRecord"
+    purposes: NotRequired[Sequence[Mapping[str, Any]]]
+    """What the owner has registered of the purposes that it is for; left out where that is none."""
 
 
 class EvidenceRecord(TypedDict):
@@ -2305,6 +2309,8 @@ class SelectionEvidence(TypedDict):
     selection: "Selection"
     selection_transaction: "Transaction"
     selection_proof: "SelectionProof"
+    purposes: NotRequired[Sequence[Mapping[str, Any]]]
+    """What the owner has registered of the purposes that it is for; left out where that is none."""
 
 
 class SelectionMark(TypedDict):

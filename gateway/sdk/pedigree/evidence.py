@@ -3,7 +3,8 @@
 
 A file is a JSON object of `kind`, `schema`, `channel`, `version` (the ledger's record of the data set version),
 `transaction`, `proof` and `record`, and where it is about a selection too, of `selection` (the ledger's record),
-`selection_transaction` and `selection_proof`; docs/guide/evidence.md describes each member. Strangers write such
+`selection_transaction` and `selection_proof`. Where the record may be used for purposes that the owner registered, it
+has their records in `purposes`; docs/guide/evidence.md describes each member. Strangers write such
 files, so nothing in them is believed here and nothing is shown without being escaped.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, Final, NoReturn, Self
 
 from pedigree.errors import InvalidEvidence
 from pedigree.fields import LARGEST_NUMBER, SCHEMA, Fields, is_schema
+from pedigree.registered import Registered, registered_in
 from pedigree.selected import Selected
 
 KIND: Final = "record-evidence"
@@ -91,6 +93,8 @@ class Evidence:
     columns: Columns | None
     selected: Selected | None = None
     """Where the file is about a selection too."""
+    registered: tuple[Registered, ...] = ()
+    """What the file says of purposes that the owner registered."""
 
     @property
     def leaf(self) -> bytes:
@@ -119,7 +123,8 @@ class Evidence:
             said = f"it is not a {KIND} of schema {SCHEMA}, or a {KIND_SELECTED} (fields /kind and /schema)"
             raise InvalidEvidence(said)
         more = " selection selection_transaction selection_proof" if kind == KIND_SELECTED else ""
-        whole = Fields(value, "", f"kind schema channel version transaction proof record{more}", kind=kind)
+        members = f"kind schema channel version transaction proof record{more}"
+        whole = Fields(value, "", members, optional="purposes", kind=kind)
         version = _version(whole.inner("version"))
         transaction = whole.inner("transaction", "id block at")
         proof = whole.inner(
@@ -133,6 +138,7 @@ class Evidence:
                 f"the field /proof/subject_digest is there under {SUBJECT_LEAF_SCHEMA}, and only there"
             )
         record = whole.inner("record", "id content", optional="header")
+        purposes = int(proof.matching("purposes", "[0-9a-f]{16}", "16 lower-case hexadecimal digits"), 16)
         return cls(
             channel=whole.text("channel"),
             version=version.value,
@@ -154,12 +160,13 @@ class Evidence:
             content_digest=proof.digest("content_digest"),
             subject_digest=proof.digest("subject_digest") if proof.has("subject_digest") else None,
             consent=proof.number("consent", most=255),
-            purposes=int(proof.matching("purposes", "[0-9a-f]{16}", "16 lower-case hexadecimal digits"), 16),
+            purposes=purposes,
             path=proof.path("path"),
             id=record.text("id"),
             content=record.blob("content"),
             columns=_columns(record.inner("header", "delimiter fields")) if record.has("header") else None,
             selected=Selected.of(whole) if more else None,
+            registered=registered_in(whole, version.text("owner"), purposes),
         )
 
 

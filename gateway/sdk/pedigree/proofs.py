@@ -16,6 +16,7 @@ from pedigree.errors import InvalidEvidence, InvalidInput
 from pedigree.evidence import Evidence
 from pedigree.fields import escaped
 from pedigree.given import compare, given_record, given_root, quoted, same_transaction
+from pedigree.registered import Named, given_purposes, named
 from pedigree.selected import Selected
 from pedigree.verdicts import lists_of, text_of
 
@@ -90,6 +91,7 @@ def verify_record(
     size: int | None = None,
     version: Mapping[str, Any] | None = None,
     selection: Mapping[str, Any] | None = None,
+    purposes: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
 ) -> Verdict:
     """Check evidence of a record offline; raises `InvalidEvidence` where it is refuted or malformed.
 
@@ -101,6 +103,8 @@ def verify_record(
         version: instead of both, the ledger's answer for the version (`Pedigree.dataset_version`). Every field of the
             file's version must be as it says.
         selection: where the file is about a selection too, the ledger's answer for it (`Pedigree.selection`).
+        purposes: the ledger's answer for purposes that organisations registered (`Pedigree.purposes`), or several; what
+            the bits 32 to 63 mean is then said by the ledger, and else by the file.
 
     Without any of them the verdict is not `verified`, nor with one of two that the file is about. Raises `InvalidInput`
     where what the caller gave is malformed.
@@ -118,8 +122,9 @@ def verify_record(
         compare(found.version, recorded)
     said = {"id": found.transaction, "block": found.block, "at": found.at}
     placed = same_transaction(said, version)
+    names = named(found.purposes, found.owner, found.registered, given_purposes(purposes))
     verdict = _verdict(
-        found, anchored=root is not None, sized=size is not None, whole=recorded is not None, placed=placed
+        found, names, anchored=root is not None, sized=size is not None, whole=recorded is not None, placed=placed
     )
     selected = found.selected
     if selected is None:
@@ -205,7 +210,7 @@ def _root(hashed: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
     return result
 
 
-def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, placed: bool) -> Verdict:
+def _verdict(found: Evidence, names: Named, *, anchored: bool, sized: bool, whole: bool, placed: bool) -> Verdict:
     place = f"number {found.index + 1} of the {found.size} records"
     under = f"{place if sized else 'one of the records'} under the root {found.root.hex()}"
     proven = [
@@ -232,6 +237,8 @@ def _verdict(found: Evidence, *, anchored: bool, sized: bool, whole: bool, place
         of_version.append("The columns are called as shown above.")
     (recorded if placed else said).append(where)
     said.append(f"The channel is {quoted(found.channel)}.")
+    recorded += names.recorded
+    said += names.said
     return Verdict(
         verified=anchored,
         id=found.id,

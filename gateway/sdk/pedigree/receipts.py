@@ -5,7 +5,7 @@ A receipt repeats in words for the subject what the evidence in it proves. What 
 evidence, member by member, and the evidence with a root or a version that the caller has from a ledger.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -49,7 +49,11 @@ def is_receipt(value: Mapping[str, Any]) -> bool:
 
 
 def verify_receipt(
-    receipt: Any, *, root: str | None = None, version: Mapping[str, Any] | None = None
+    receipt: Any,
+    *,
+    root: str | None = None,
+    version: Mapping[str, Any] | None = None,
+    purposes: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
 ) -> ConsentVerdict:
     """Check a consent receipt offline; raises `InvalidEvidence` where it is refuted or malformed.
 
@@ -57,6 +61,7 @@ def verify_receipt(
         receipt: the document, as `consent_receipt` gives it or `read_evidence` reads it.
         root: the root of the map's version in hex, read from a ledger that the caller trusts.
         version: instead, the ledger's answer for the version (`Pedigree.consent_version`).
+        purposes: the ledger's answer for registered purposes (`Pedigree.purposes`), or several.
 
     Without either the verdict is not `verified`. Raises `InvalidInput` where what the caller gave is malformed.
     """
@@ -66,14 +71,14 @@ def verify_receipt(
     if receipt["@context"] != CONTEXT:
         raise InvalidEvidence("the field /@context gives its terms another meaning than a receipt of Pedigree has")
     whole.inner("dct:conformsTo", "@id").expect("@id", PROFILE)
-    verdict = verify_consent(receipt["pedigree:evidence"], root=root, version=version)
+    verdict = verify_consent(receipt["pedigree:evidence"], root=root, version=version, purposes=purposes)
     found = ConsentEvidence.of(receipt["pedigree:evidence"])
     if found.indicated is None:
         raise InvalidEvidence("its evidence is of a subject that is not in the map, and it says what that indicated")
     _identified(whole, found)
     record = whole.inner("dct:hasPart", _OF_RECORD, _SAID_ONLY)
     _said_of_record(record, found, found.indicated)
-    named = [*_purposes(record, found.indicated)]
+    named = [*_purposes(record, found, found.indicated)]
     return replace(
         verdict,
         proven=("What the receipt says of the consent is what its evidence shows.", *verdict.proven),
@@ -108,8 +113,9 @@ def _said_of_record(record: Fields, found: ConsentEvidence, indicated: Indicated
         raise InvalidEvidence("it names another data set than its evidence")
 
 
-def _purposes(record: Fields, indicated: Indicated) -> Iterator[str]:
-    """The purposes that an organisation registered for itself, as the receipt calls them; the others are compared."""
+def _purposes(record: Fields, found: ConsentEvidence, indicated: Indicated) -> Iterator[str]:
+    """The controller's own purposes that the evidence does not name, as the receipt calls them; others are compared."""
+    known = {each.bit: each.iri for each in found.registered}
     listed = _process(record).value.get("dpv:hasPurpose")
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise InvalidEvidence(f"the field {_PURPOSES} must be a list of purposes")
@@ -121,9 +127,9 @@ def _purposes(record: Fields, indicated: Indicated) -> Iterator[str]:
         if bit < len(PURPOSE_IRIS):
             if iri != PURPOSE_IRIS[bit]:
                 raise InvalidEvidence("it names another purpose than its evidence has")
-        elif iri in PURPOSE_IRIS:
+        elif iri in PURPOSE_IRIS or iri != known.get(bit, iri):
             raise InvalidEvidence("it calls a purpose of the controller's own by the name of another one")
-        else:
+        elif bit not in known:
             yield f"The purpose with the bit {bit} is {quoted(iri)}."
 
 

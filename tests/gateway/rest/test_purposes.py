@@ -47,6 +47,8 @@ def test_records_are_committed_for_an_own_purpose(api: Any, given: str) -> None:
     register(api)
     assert api.post(f"{WHERE}{given}", ROWS, Content_Type="text/csv").status_code == 201
     assert purposes(api) == 1 << 40 | 1
+    evidence = api.get("/v1/datasets/wdbc/versions/1/proof?id=r1", role="recorder").json
+    assert [each["record"]["iri"] for each in evidence["purposes"]] == [TRIAL]
 
 
 @pytest.mark.parametrize(("path", "body"), RECORDINGS, ids=["selection", "run", "evaluation"])

@@ -23,6 +23,10 @@ from pedigree.receipts import CONTEXT, PROFILE, PURPOSE_IRIS, is_receipt
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "guide" / "consent-receipt.schema.json").read_text())
 VECTORS = sorted((ROOT / "tests" / "vectors" / "receipts").glob("*.json"))
+REGISTERED: dict[str, Any] = {
+    "record": {"kind": "purpose", "schema": 1, "owner": "HospitalMSP", "bit": 33, "iri": OWN, "registered_at": 7},
+    "transaction": {"id": "ef" * 32, "block": 3, "at": "2026-11-23T01:00:00Z"},
+}
 
 
 def root(receipt: dict[str, Any]) -> str:
@@ -51,6 +55,25 @@ def test_purposes_of_the_controllers_own_are_named_and_said_not_to_be_shown() ->
     named = [each["@id"] for each in receipt["dct:hasPart"]["dpv:hasProcess"]["dpv:hasPurpose"]]
     assert named == [*PURPOSE_IRIS[:2], OWN, "urn:pedigree:purpose:HospitalMSP:40"]
     assert f"The purpose with the bit 33 is '{OWN}'." in verify_receipt(receipt).said
+
+
+def test_what_the_evidence_names_is_not_repeated_and_not_contradicted() -> None:
+    receipt = receipt_of("ann")
+    receipt["pedigree:evidence"]["purposes"] = [copy.deepcopy(REGISTERED)]
+    jsonschema.validate(receipt, SCHEMA)
+    verdict = verify_receipt(receipt)
+    assert [each for each in verdict.said if "the bit 33" in each] == [
+        (
+            f"The purpose with the bit 33 is '{OWN}', which 'HospitalMSP' has registered, by the transaction "
+            f"'{'ef' * 32}' in block 3, '2026-11-23T01:00:00Z'."
+        )
+    ]
+    asked = verify_receipt(receipt, purposes={"items": [REGISTERED], "next": None})
+    assert any(OWN in each for each in asked.recorded)
+    assert not any(OWN in each for each in asked.said)
+    receipt["dct:hasPart"]["dpv:hasProcess"]["dpv:hasPurpose"][2]["@id"] = "https://hospital.example/purposes#Other"
+    with pytest.raises(InvalidEvidence, match="by the name of another one"):
+        verify_receipt(receipt)
 
 
 def test_nothing_is_given_for_a_subject_that_is_not_in_the_map() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from chaincode.domain import merkle
 from chaincode.domain.provenance import LeafSchema
-from gateway.services import leafhashing
+from gateway.services import leafhashing, ownprocesses
 from gateway.services.holdings import RecordColumns
 from gateway.services.leafhashing import hashed
 from gateway.services.leaves import hashes
@@ -126,6 +126,23 @@ def test_processes_end_with_the_file_whether_it_is_read_or_not(processes: "list[
     assert len(processes) == 5
 
 
+@pytest.mark.parametrize(("limit", "had"), [(1 << 20, 1 << 20), (1 << 16, -1)])
+def test_pipes_are_as_large_as_this_user_may_have_them(monkeypatch: pytest.MonkeyPatch, limit: int, had: int) -> None:
+    popen = subprocess.Popen
+    sizes: list[int] = []
+
+    def bounded(*arguments: object, pipesize: int, **options: object) -> "subprocess.Popen[bytes]":
+        if pipesize > limit:
+            raise PermissionError(1, "Operation not permitted")
+        sizes.append(pipesize)
+        return popen(*arguments, pipesize=pipesize, **options)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(subprocess, "Popen", bounded)
+    with ownprocesses.started("gateway.services.leaves") as process:
+        assert process.communicate(b"") == (b"", None)
+    assert sizes == [had]
+
+
 def test_a_machine_with_one_core_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, room in ((1, 0), (2, 2), (64, 2)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
@@ -136,7 +153,7 @@ PARENT = """
 import itertools, os, sys
 sys.path.insert(0, os.getcwd())
 from chaincode.domain.provenance import LeafSchema
-from gateway.services import leafhashing
+from gateway.services import leafhashing, ownprocesses
 from tests.gateway.services.test_leafhashing import columns
 leafhashing._room = lambda: 2
 start = leafhashing.started

@@ -17,7 +17,8 @@ from rich.console import Console
 from gateway.demo.consortium import ORGANISATIONS, Consortium, usual_ports_are_free
 from gateway.demo.containers import Containers
 from gateway.demo.processes import StartFailed
-from gateway.demo.story import Disagreement, Story, timed
+from gateway.demo.story import Story
+from gateway.demo.telling import Disagreement, timed
 from pedigree import PedigreeError
 
 MARK = "demonstration"

@@ -39,6 +39,14 @@ class Names:
         """The run that trained it."""
         return f"{self.consented_model}-run-1"
 
+    def criteria(self, when: str) -> str:
+        """The criteria that this model's versions are judged by: those that were set `early`, or `late`."""
+        return f"{self.consented_model}-bar-{when}"
+
+    def evaluation(self, when: str) -> str:
+        """The regulator's evaluation by these criteria."""
+        return f"{self.consented_model}-judged-{when}"
+
     @property
     def model(self) -> str:
         """The lab's model."""

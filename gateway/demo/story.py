@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seven steps of the main job. Each does real work through the organisations' gateways and checks what comes back.
+"""The steps of the main job. Each does real work through the organisations' gateways and checks what comes back.
 
 A step that finds anything else than it should raises `Disagreement`; nothing is printed as done that was not checked.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
 from gateway.demo.drawing import references, tree
 from gateway.demo.forging import forged
+from gateway.demo.judging import BAR, TRAINING, evaluate, set_bar
 from gateway.demo.names import Names
-from pedigree import Pedigree, Recorded, Refused, Run
+from gateway.demo.telling import Telling, expect
+from pedigree import Pedigree, Refused, Run
 from pedigree.documents import Origin
 
 RECORD = "patient-017"
-TRAINING = "https://pedigree.example/purposes#ModelTraining"
-"""What the patients consented to, and the lab's run is for."""
 
 ORIGIN: Origin = {
     "source": "University of Wisconsin Hospitals, Madison; as distributed with scikit-learn",
@@ -53,22 +53,13 @@ def found(consortium: Consortium) -> None:
             member.set_policy(**FOUNDING_POLICY)
 
 
-class Disagreement(Exception):
-    """A step came out otherwise than it should."""
-
-
-def expect(holds: bool, otherwise: str) -> None:
-    """Stop the story unless `holds`."""
-    if not holds:
-        raise Disagreement(otherwise)
-
-
 class Story:
     """The main job on a running consortium; what the steps share is kept here."""
 
     def __init__(self, consortium: Consortium | Containers, console: Console) -> None:
         self._consortium = consortium
         self._console = console
+        self._telling = Telling(console)
         self._files = consortium.directory / "files"
         self._records = self._files / "hospital" / "records.csv"
         self._clients: dict[str, Pedigree] = {}
@@ -107,6 +98,7 @@ class Story:
             ("The lab submits the model; regulator and hospital endorse it", self.endorse),
             ("Anyone asks where the model came from; the regulator checks a record and the files", self.trace),
             ("A record is altered, an endorsement forged, a write made by one organisation alone", self.attack),
+            ("The regulator sets a bar before a training, which is judged by it; a later bar is refused", self.judge),
             ("One patient withdraws: what was made with the record, and who has to do what", self.withdraw),
             ("Everything is killed with kill -9 and started again", self.survive),
         ]
@@ -117,10 +109,12 @@ class Story:
         """Found the consortium's policy, register the data set and commit to its records."""
         hospital = self._clients["hospital"]
         if self._consortium.shared and self._founded():
-            self._note("the consortium has its policy already")
+            self._telling.note("the consortium has its policy already")
         else:
-            self._say("hospital votes for the founding policy", hospital.set_policy(**FOUNDING_POLICY))
-            self._say("regulator's vote makes it the law", self._clients["regulator"].set_policy(**FOUNDING_POLICY))
+            self._telling.say("hospital votes for the founding policy", hospital.set_policy(**FOUNDING_POLICY))
+            self._telling.say(
+                "regulator's vote makes it the law", self._clients["regulator"].set_policy(**FOUNDING_POLICY)
+            )
         count = science.write_records(self._records)
         expect(count == 569, f"expected 569 records, found {count}")
         registered = hospital.register_dataset(
@@ -133,7 +127,7 @@ class Story:
             jurisdictions=["US"],
             creator="W. H. Wolberg, W. N. Street, O. L. Mangasarian",
         )
-        self._say("data set registered with origin, licence and owner", registered)
+        self._telling.say("data set registered with origin, licence and owner", registered)
         committed = hospital.commit_records(
             self._names.dataset,
             self._records,
@@ -141,7 +135,7 @@ class Story:
             consent="ConsentGiven",
             purposes=("research", "model-training"),
         )
-        self._say(f"569 records under one root {committed.record['root'][:16]}…", committed)
+        self._telling.say(f"569 records under one root {committed.record['root'][:16]}…", committed)
         expect(committed.record["size"] == 569, f"the root covers {committed.record['size']} records, not 569")
         self._answers["root"] = committed.record["root"]
 
@@ -158,7 +152,7 @@ class Story:
         """Train on the hospital's file and record the run and the model version."""
         lab = self._clients["lab"]
         lab.at_least(self._clients["hospital"].height)
-        self._say(
+        self._telling.say(
             "model registered", lab.register_model(self._names.model, title="Tumour classifier", task="classification")
         )
         with lab.run(
@@ -174,9 +168,9 @@ class Story:
                 run.log_metric(name, value)
         expect(run.recorded is not None, "the run was not recorded")
         assert run.recorded is not None
-        self._say(f"run recorded; accuracy {trained.metrics['accuracy']} on unseen patients", run.recorded)
+        self._telling.say(f"run recorded; accuracy {trained.metrics['accuracy']} on unseen patients", run.recorded)
         version = lab.record_model_version(self._names.model, trained.folder, licence="CC-BY-4.0", run=self._names.run)
-        self._say(f"model version recorded, digest {version.record['digest'][:16]}…", version)
+        self._telling.say(f"model version recorded, digest {version.record['digest'][:16]}…", version)
         expect(len(version.record["files"]) == 2, "the manifest does not name the model's two files")
         self._answers["digest"] = version.record["digest"]
 
@@ -185,15 +179,15 @@ class Story:
     def endorse(self) -> None:
         """Take the model version through its quorum; the owner's own endorsement is refused."""
         lab, regulator, hospital = (self._clients[name] for name in ("lab", "regulator", "hospital"))
-        self._say("lab submits the model for endorsement", lab.submit(self._names.version))
-        self._refused("lab's endorsement of its own model", lambda: lab.endorse(self._names.version))
+        self._telling.say("lab submits the model for endorsement", lab.submit(self._names.version))
+        self._telling.refused("lab's endorsement of its own model", lambda: lab.endorse(self._names.version))
         for client in (regulator, hospital):
             client.at_least(lab.height)
         first = regulator.endorse(self._names.version)
-        self._say("regulator endorses", first)
+        self._telling.say("regulator endorses", first)
         expect(first.event["stage"] == "endorsed", f"after one endorsement the stage is {first.event['stage']}")
         second = hospital.endorse(self._names.version)
-        self._say("hospital endorses: the quorum is complete", second)
+        self._telling.say("hospital endorses: the quorum is complete", second)
         expect(second.event["stage"] == "approved", f"after two endorsements the stage is {second.event['stage']}")
 
     # 4
@@ -216,10 +210,10 @@ class Story:
         receipt.write_text(json.dumps(proof), encoding="utf-8")
         verdict = regulator.verify_record(proof)
         expect(verdict.verified, f"the proof of {RECORD} does not hold: {verdict.text()}")
-        self._note(f"{RECORD} was in version 1. {verdict.proven[0]}")
+        self._telling.note(f"{RECORD} was in version 1. {verdict.proven[0]}")
         checked = regulator.verify_model(self._names.model, 1, self._files / "lab" / "model")
         expect(checked["verified"], f"the model's files differ: {checked}")
-        self._note("both files of the model have the digests that the ledger names")
+        self._telling.note("both files of the model have the digests that the ledger names")
         self._answers["upstream"], self._answers["downstream"] = upstream, downstream
 
     # 5
@@ -237,7 +231,7 @@ class Story:
             not found["verified"] and found["changed"] == [RECORD] and not found["added"] and not found["removed"],
             f"verify should name {RECORD} and nothing else, it says {found}",
         )
-        self._note(f"one digit changed in the hospital's copy: verify names {', '.join(found['changed'])}")
+        self._telling.note(f"one digit changed in the hospital's copy: verify names {', '.join(found['changed'])}")
         second = lab.record_model_version(
             self._names.model, self._retouched(), licence="CC-BY-4.0", run=self._names.run
         )
@@ -249,11 +243,11 @@ class Story:
             genuine["envelope"],
             {self._answers["digest"]: second.record["digest"], self._names.version: self._names.second},
         )
-        self._refused(
+        self._telling.refused(
             "an endorsement of version 2 that carries the signature of version 1",
             lambda: hospital.endorse(self._names.second, envelope=envelope),
         )
-        self._refused(
+        self._telling.refused(
             "a write that only the lab's own peer endorsed",
             lambda: lab.register_model(self._names.smuggled, title="Smuggled", endorsing_organisations=["LabMSP"]),
         )
@@ -265,31 +259,64 @@ class Story:
 
     # 6
 
+    def judge(self) -> None:
+        """Train on what patients consented to, under a bar that was set before; one that came later judges nothing."""
+        lab, regulator, names = self._clients["lab"], self._clients["regulator"], self._names
+        self._select()
+        lab.at_least(self._clients["hospital"].height)
+        lab.register_model(names.consented_model, title="Classifier, on consent", task="classification")
+        regulator.at_least(lab.height)
+        early = set_bar(regulator, names, "early")
+        self._telling.say(
+            f"the regulator sets a bar: {' and '.join(BAR)} on the {early.record['size']} held out", early
+        )
+        lab.at_least(regulator.height)
+        trained = science.train(self._records, self._files / "lab" / "consented", names.selection("train"))
+        with self._run(names.consented_run) as run:
+            run.log_metrics(trained.metrics)
+        version = lab.record_model_version(names.consented_model, trained.folder, licence="CC-BY-4.0", run=run.name)
+        self._telling.say("the lab trains a model on the selection", version)
+        self._answers["consented"] = version.reference
+        regulator.at_least(lab.height)
+        late = set_bar(regulator, names, "late")
+        judged_by = partial(
+            evaluate, regulator, names, subject=version.reference, digest=version.record["digest"],
+            records=self._records, folder=trained.folder,
+        )  # fmt: skip
+        judged = judged_by("early")
+        self._telling.say(f"the regulator measures it; the ledger says: {judged.record.get('verdict')}", judged)
+        expect(judged.record.get("verdict") == "pass", f"the bar that was set first is not met: {judged.record}")
+        ran = lab.get_run(run.name)
+        expect(
+            early.block < ran["transaction"]["block"] < judged.block
+            and early.record["registered_at"] < ran["record"]["started"] < late.record["registered_at"],
+            "bar, run and evaluation are not in this order on the ledger",
+        )
+        self._telling.note(f"the bar is in block {early.block}, the run in {ran['transaction']['block']}")
+        code = self._telling.refused(
+            "the same by a bar that was set after the run started",
+            lambda: judged_by("late"),
+        )
+        expect(code == "criteria-too-late", f"it should be refused as criteria-too-late, not {code}")
+
+    # 7
+
     def withdraw(self) -> None:
         """Let a patient withdraw from data on consent that a model was trained on; the answer says what that means."""
         hospital, lab = self._clients["hospital"], self._clients["lab"]
-        self._select()
-        lab.at_least(hospital.height)
-        lab.register_model(self._names.consented_model, title="Classifier, on consent", task="classification")
-        trained = science.train(self._records, self._files / "lab" / "consented", self._names.selection("train"))
-        with self._run(self._names.consented_run) as run:
-            run.log_metrics(trained.metrics)
-        version = lab.record_model_version(
-            self._names.consented_model, trained.folder, licence="CC-BY-4.0", run=run.name
-        )
-        self._say("the lab trains a model on the selection", version)
+        hospital.at_least(self._clients["regulator"].height)
         hospital.at_least(lab.height)
         withdrawn = hospital.withdraw_consent(self._names.consented, RECORD)
-        self._say(f"{RECORD} withdraws", withdrawn)
+        self._telling.say(f"{RECORD} withdraws", withdrawn)
         found = [] if withdrawn.impact is None else withdrawn.impact["items"]
-        item = next((each for each in found if each["reference"] == version.reference), None)
-        expect(item is not None, f"the impact does not name {version.reference}: {found}")
+        item = next((each for each in found if each["reference"] == self._answers["consented"]), None)
+        expect(item is not None, f"the impact does not name {self._answers['consented']}: {found}")
         assert item is not None
         expect(item["role"] == "train" and item["certain"], f"the record was in the training split, and not: {item}")
-        self._note(f"the impact names {item['reference']}: the record was in its training split")
-        self._note(f"{item['owner']} has to do this: {item['duty']}")
+        self._telling.note(f"the impact names {item['reference']}: the record was in its training split")
+        self._telling.note(f"{item['owner']} has to do this: {item['duty']}")
         lab.at_least(hospital.height)
-        self._refused("a new run over the old selection", self._run_again)
+        self._telling.refused("a new run over the old selection", self._run_again)
 
     def _select(self) -> None:
         """Register the same records on consent, open the map of it, and select what trains and what tests."""
@@ -302,10 +329,10 @@ class Story:
             name, self._records, id_field="id", subject_field="id", consent="ConsentGiven", purposes=("model-training",)
         )
         opened = hospital.open_consent(name)
-        self._say(f"the hospital keeps what {opened.record['size']} patients consented to", opened)
+        self._telling.say(f"the hospital keeps what {opened.record['size']} patients consented to", opened)
         for role, ids in science.split(self._records).items():
             chosen = hospital.select_records(name, 1, role, ids, purpose="model-training", role=role)
-            self._say(f"{chosen.record['size']} records to {role}, as consent permits", chosen)
+            self._telling.say(f"{chosen.record['size']} records to {role}, as consent permits", chosen)
 
     def _run(self, name: str) -> Run:
         """A run of the lab's over the selections."""
@@ -326,7 +353,7 @@ class Story:
         with self._run(f"{self._names.consented_run}-again"):
             pass
 
-    # 7
+    # 8
 
     def survive(self) -> None:
         """Kill every process without warning, start again, and ask the same questions."""
@@ -334,10 +361,10 @@ class Story:
         before = self._questions()
         self.close()
         self._consortium.kill()
-        self._note("every process of the three organisations has been killed")
+        self._telling.note("every process of the three organisations has been killed")
         started = time.monotonic()
         self._consortium.start()
-        self._note(f"the consortium is up again after {time.monotonic() - started:.1f} s")
+        self._telling.note(f"the consortium is up again after {time.monotonic() - started:.1f} s")
         self.connect()
         for client in self._clients.values():
             client.at_least(before["height"])
@@ -345,8 +372,8 @@ class Story:
         expect(after["answers"] == before["answers"], "the answers differ after the restart")
         expect(after["height"] >= before["height"], "the ledger is shorter after the restart")
         if self._consortium.ledger == "embedded":
-            self._note(self._consortium.fsck().strip().splitlines()[-1])
-        self._note("the same questions are answered in the same words")
+            self._telling.note(self._consortium.fsck().strip().splitlines()[-1])
+        self._telling.note("the same questions are answered in the same words")
 
     def _questions(self) -> dict[str, Any]:
         """What is asked before the crash and after it; where others write too, the height of an answer may grow."""
@@ -366,33 +393,3 @@ class Story:
         shutil.copytree(self._files / "lab" / "model", folder)
         (folder / "config.json").write_text('{"retouched": true}', encoding="utf-8")
         return folder
-
-    def _say(self, what: str, recorded: Recorded[object]) -> None:
-        self._console.print(
-            f"   [green]✓[/] {what}\n     [dim]transaction {recorded.transaction_id[:16]}…  block {recorded.block}"
-            f"  {recorded.seconds * 1000:.0f} ms[/]"
-        )
-
-    def _note(self, what: str) -> None:
-        self._console.print(f"   [green]✓[/] {what}")
-
-    def _refused(self, what: str, attempt: Callable[[], object]) -> None:
-        started = time.monotonic()
-        try:
-            attempt()
-        except Refused as refusal:
-            spent = (time.monotonic() - started) * 1000
-            self._console.print(
-                f"   [yellow]✗[/] {what} is refused: {refusal.code}\n     [dim]{refusal.detail}  {spent:.0f} ms[/]"
-            )
-            return
-        raise Disagreement(f"{what} was accepted")
-
-
-@contextmanager
-def timed(console: Console, number: int, title: str) -> Iterator[None]:
-    """Announce a step and say how long it took."""
-    console.print(f"\n[bold]{number}  {title}[/]")
-    started = time.monotonic()
-    yield
-    console.print(f"   [dim]step {number} took {time.monotonic() - started:.1f} s[/]")

@@ -9,6 +9,7 @@ import click
 from gateway.api.operations import KINDS, OPERATIONS
 from gateway.cli.answers import print_place
 from gateway.cli.console import Json, fields, show, table
+from gateway.cli.judged import order_of, print_order
 from gateway.cli.options import using_gateway
 from gateway.cli.verbs import CURSOR, LIMIT, gather, print_list
 
@@ -52,7 +53,7 @@ def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
 
     Such as dataset:wdbc, model-version:net:1, run:r-7 or evaluation:e-3: its fields and its place on the ledger; of
     data sets and models their versions, of versions their stage, of model versions their evaluations and deployments,
-    of criteria the evaluations that they judged.
+    of criteria the evaluations that they judged, and of an evaluation that criteria judged what the ledger shows of it.
     """
     answer = pedigree.artifact(reference)
     kind, _, rest = reference.partition(":")
@@ -65,13 +66,17 @@ def show_record(pedigree: Any, reference: str, as_json: bool) -> None:
     elif kind == "criteria":
         beside["evaluations"] = pedigree.evaluations(criteria=rest, limit=_SHOWN)
 
+    judged = {"order": order_of(pedigree, answer)} if "verdict" in answer["record"] else {}
+
     def render() -> None:
         print_place(answer)
         fields({**answer["record"], **({"stage": answer["stage"]} if kind.endswith("-version") else {})})
         for name, page in beside.items():
             _print_beside(name, page)
+        if judged:
+            print_order(judged["order"])
 
-    show({**answer, **beside}, as_json, render)
+    show({**answer, **beside, **judged}, as_json, render)
 
 
 def _print_beside(name: str, page: Json) -> None:

@@ -93,7 +93,7 @@ def train(records: Path, folder: Path, selection: str | None = None) -> Trained:
 
 
 def measure(records: Path, folder: Path) -> dict[str, str]:
-    """What a model's two files come to on the records that are held out: computed from its weights, by whoever asks."""
+    """What a model's two files come to on the records that are held out: computed from its weights."""
     weights = json.loads((folder / "weights.json").read_text(encoding="utf-8"))
     names = json.loads((folder / "config.json").read_text(encoding="utf-8"))["features"]
     by_id = {row["id"]: row for row in _rows(records)}

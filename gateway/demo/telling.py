@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the story is told: every line of it says what was checked, and what was refused with which code."""
+"""What the story prints: each line says what was checked, or what was refused and with which code."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ HEAD = (
     b"Content-Type: {type}\r\n{framing}\r\n\r\n"
 )
 PATHS = (
-    "/v1/models", "/v1/datasets", "/v1/runs", "/v1/evaluations", "/v1/deployments", "/v1/policies",
+    "/v1/models", "/v1/datasets", "/v1/runs", "/v1/criteria", "/v1/evaluations", "/v1/deployments", "/v1/policies",
     "/v1/datasets/d/versions",
     "/v1/datasets/d/versions?id_field=id", "/v1/datasets/d/versions?id_field=id&consent=Consented&purposes=Research",
     "/v1/datasets/d/versions/1/verify", "/v1/models/net/versions", "/v1/artifacts/model-version:net:1/endorsements",

@@ -179,6 +179,9 @@ def test_on_the_command_line(bench: Bench, consortium: Any) -> None:
     assert "pass" in shown
     assert name in run("evaluation", "list", "--criteria", bench.criteria, "--verdict", "pass")
     assert name in run("show", f"criteria:{bench.criteria}")
+    order = json.loads(run("show", f"evaluation:{name}", "--json"))["order"]
+    assert order["in_order"] is True
+    assert order["criteria"]["block"] < order["runs"][0]["block"] < order["evaluation"]["block"]
 
 
 @pytest.mark.story("F4", "Criteria that came after the run started are refused", refused="criteria-too-late")

@@ -139,6 +139,40 @@ def test_a_deployment_says_whether_it_has_ended(client: Client) -> None:
     assert client.asked[-1] == ("deployment", ("ward-3",), {"source": "ledger"})
 
 
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        (
+            4,
+            "Shown: criteria:bar is in block 4, below run:r (block 5) and evaluation:e (block 6); it was never changed",
+        ),
+        (
+            5,
+            "criteria:bar is in block 5, which is not below each of run:r (block 5) and evaluation:e",
+        ),
+        (None, "NOT shown: that the criteria came first. criteria:bar is in block None"),
+    ],
+)
+def test_show_says_what_the_ledger_shows_of_an_evaluation_that_criteria_judged(
+    client: Client, block: int | None, says: str
+) -> None:
+    record = {"kind": "evaluation", "evaluation": "e", "owner": "RegulatorMSP", "criteria": "bar", "verdict": "pass",
+              "runs": ["r"]}  # fmt: skip
+    client.answers["artifact"] = {"artifact": "evaluation:e", "record": record, "transaction": TRANSACTION}
+    client.answers["criteria"] = {"record": {"kind": "criteria", "criteria": "bar", "owner": "HospitalMSP"}}
+    if block is not None:
+        client.answers["criteria"]["transaction"] = {**TRANSACTION, "block": block}
+    client.answers["get_run"] = {
+        "record": {"kind": "training-run", "run": "r", "owner": "LabMSP"}, "transaction": {**TRANSACTION, "block": 5},
+    }  # fmt: skip
+    printed = run("show", "evaluation:e").stdout
+    assert says in printed
+    assert "Said by LabMSP: when the training began. Said by RegulatorMSP: what was measured." in printed
+    order = json.loads(run("show", "evaluation:e", "--json").stdout)["order"]
+    assert order["in_order"] is (block == 4)
+    assert order["criteria"] == {"reference": "criteria:bar", "owner": "HospitalMSP", "block": block}
+
+
 def test_whoami_is_a_table_for_people(client: Client) -> None:
     client.answers["whoami"] = {"organisation": "LabMSP", "roles": ["reader"], "key": {"id": "1", "name": "ci"}}
     printed = run("whoami").stdout

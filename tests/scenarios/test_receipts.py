@@ -80,7 +80,13 @@ def test_the_command_writes_a_receipt_and_says_who_cosigned(
         kept = tmp_path / name
         assert CliRunner().invoke(pedigree_command, ["log", verb, "-o", str(kept), *given]).exit_code == 0
         assert kept.read_bytes() == getattr(clients["lab"], name.replace("-", "_"))()
-    assert cosigners(file.read_bytes(), policy.parse((tmp_path / "log-policy").read_bytes())) == MEMBERS
+    trusted = ["--policy", str(tmp_path / "log-policy")]
+    verified = CliRunner().invoke(pedigree_command, ["verify", str(file), *trusted])
+    assert verified.exit_code == 0, verified.output
+    assert "Verified: the log 'pedigree/pedigree/LabMSP' holds this entry" in verified.output
+    assert "6 of your witnesses cosigned it." in verified.output
+    other = CliRunner().invoke(pedigree_command, ["verify", str(file), *trusted, "--transaction", "ab" * 32])
+    assert other.exit_code != 0
 
 
 @pytest.mark.story("F3", "An altered receipt is refused", refused="refuted")

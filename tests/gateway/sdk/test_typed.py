@@ -187,7 +187,8 @@ def test_what_was_recorded_knows_how_it_is_referred_to(kind: str) -> None:
     elif kind == "deployment-end":
         assert recorded.reference == f"deployment:{record['deployment']}"
     else:
-        assert recorded.reference == record.get("artifact", record.get("child"))
+        (about,) = {"artifact", "child", "selection"} & {*record}
+        assert recorded.reference == record[about]
 
 
 REFUSALS = sorted({(status, code) for each in OPERATIONS for status, codes in codes_of(each).items() for code in codes})

@@ -5,7 +5,6 @@ Ed25519 and ML-DSA-44 come from `cryptography`, which the SDK does without for e
 """
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,12 +41,14 @@ def verify_log_receipt(
     """
     if transaction is not None and re.fullmatch("[0-9a-f]{64}", transaction) is None:
         raise InvalidInput("a transaction id has 64 lower-case hexadecimal digits", field="transaction")
-    if find_spec("cryptography") is None:
-        raise ValueError("receipts are checked with cryptography, which is not installed: pip install cryptography")
-    from pedigree.tlog import policy as policies
-    from pedigree.tlog import receipts
-    from pedigree.tlog.errors import MalformedPolicy, TlogError
-
+    try:
+        from pedigree.tlog import policy as policies
+        from pedigree.tlog import receipts
+        from pedigree.tlog.errors import MalformedPolicy, TlogError
+    except ImportError:  # also of an older one, which has no ML-DSA
+        raise ValueError(
+            "receipts are checked with cryptography 50 or newer, which is not installed: pip install 'cryptography>=50'"
+        ) from None
     try:
         trusted = None if policy is None else policies.parse(_beginning(policy, _LARGEST_POLICY))
     except MalformedPolicy as exc:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree verify` of the receipt of a log: the same from the SDK alone and from the whole, offline, by a policy."""
 
-import importlib.util
+import importlib
 import io
 import json
 import sys
@@ -140,16 +140,16 @@ def test_what_is_given_wrongly_is_said(verify: Verify, tmp_path: Path) -> None:
     assert "--policy and --transaction are for the receipt of a log" in answer.stderr
 
 
-def test_without_cryptography_it_says_what_to_install(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.util.find_spec
-
-    def without(name: str, package: str | None = None) -> object:
-        return None if name == "cryptography" else found(name, package)
-
-    monkeypatch.setattr("pedigree.logreceipts.find_spec", without)
+@pytest.mark.parametrize("lacking", ["cryptography", "cryptography.hazmat.primitives.asymmetric.mldsa"])
+def test_without_cryptography_or_with_an_old_one_it_says_what_to_install(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    for name in [each for each in sys.modules if each.startswith(("pedigree.tlog", lacking))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, lacking, None)
     answer = verify(RECEIPT, POLICY)
     assert answer.exit_code == 8
-    assert "pip install cryptography" in answer.stderr
+    assert "cryptography 50 or newer, which is not installed: pip install 'cryptography>=50'" in answer.stderr
 
 
 def test_other_evidence_is_checked_without_loading_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:

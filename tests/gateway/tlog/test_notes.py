@@ -199,6 +199,15 @@ def test_what_is_no_note_is_refused_in_a_sentence(which: str) -> None:
     assert len(str(refused.value)) < 400
 
 
+def test_lines_of_a_witness_are_read_by_themselves() -> None:
+    line = notes.parse(FOO_NOTE).signatures[0]
+    assert notes.parse_signatures(line.format() * 2) == (line, line)
+    for lines_given, why in ((line.format()[:-1], "does not end with a newline"), (b"", "does not end with a newline"),
+                             (line.format().replace(b"foo", b"f\xff"), "not UTF-8")):  # fmt: skip
+        with pytest.raises(MalformedNote, match=why):
+            notes.parse_signatures(lines_given)
+
+
 def test_what_cannot_be_signed_is_a_mistake_of_the_caller() -> None:
     for text, why in ((b"text", "ends with a newline"), (b"a\tb\n", "control character"), (b"\xff\n", "UTF-8")):
         with pytest.raises(ValueError, match=why):

@@ -205,6 +205,35 @@ def test_many_witnesses_are_not_all_named() -> None:
         receipts.verify(LOG.receipt(INDEX, many[:9]), entry(INDEX), policy_of(LOG.signer, many, 12))
 
 
+def test_what_a_receipt_says_is_read_without_a_policy_and_believed_of_nobody() -> None:
+    claim = receipts.read(LOG.receipt(INDEX, WITNESSES, extra=entry(INDEX).leaf))
+    transaction = entry(INDEX).transaction.hex()
+    assert not claim.verified
+    assert claim.text() == "\n".join(
+        [
+            "Nothing is proven yet: no signature was checked, as no policy says whose signatures to believe.",
+            "The file says, and nothing here shows it:",
+            f"  - The log '{ORIGIN}' holds the transaction {transaction}, as number 7 of 11 entries.",
+            f"  - Signed by '{ORIGIN}', 'witness/lab', 'witness/maker', 'witness/regulator'.",
+            "Not proven:",
+            "  - Any of it: give the policy of an organisation that you trust with --policy.",
+        ]
+    )
+    assert claim.as_json()["log"] == {"origin": ORIGIN, "size": SIZE}
+    for extra in (None, b"", entry(1).leaf + b"x"):
+        assert receipts.read(LOG.receipt(INDEX, [], extra=extra)).entry is None
+
+
+def test_extra_data_is_the_entry_only_where_the_path_leads_from_it() -> None:
+    verdict = receipts.verify(LOG.receipt(INDEX, WITNESSES, extra=entry(INDEX).leaf), None, POLICY)
+    assert verdict.entry == entry(INDEX)
+    assert not any("extra data" in each for each in verdict.not_proven)
+    with pytest.raises(RefutedReceipt, match="the path leads to another root"):
+        receipts.verify(LOG.receipt(INDEX, WITNESSES, extra=entry(3).leaf), None, POLICY)
+    with pytest.raises(RefutedReceipt, match="it does not say which entry it is about"):
+        receipts.verify(RECEIPT, None, POLICY)
+
+
 HUGE = {
     "letters": b"c2sp.org/tlog-proof@v1\n" + b"A" * 100_000_000,
     "extra data": b"c2sp.org/tlog-proof@v1\nextra " + b"A" * (LARGEST - 100),

@@ -72,6 +72,9 @@ def print_impact(impact: Json) -> None:
         click.echo(f"{len(rows)} of {more}{impact['count']}; `pedigree consent impact` goes on")
     if impact.get("next") is not None:
         click.echo(plain(f"There may be more: go on with --cursor {impact['next']}"))
+    for each in impact["beyond"] or ():
+        count = "all" if each["count"] is None else f"all {each['count']:,}"
+        click.echo(plain(f"Too many to look at: list {count} that came of it with `pedigree impact {each['version']}`"))
     for each in impact["duties"]:
         rest = f" and {each['count'] - 1} more" if each["count"] > 1 else ""
         click.echo(plain(f"{each['organisation']}: {each['duty']} {each['first']}{rest}"))

@@ -282,6 +282,12 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "items": {"type": "array", "items": reference("ImpactItem")},
             "next": {"type": ["string", "null"]},
             **COUNT,
+            "beyond": {
+                "type": ["array", "null"],
+                "items": _object({"version": _TEXT, "count": {"type": ["integer", "null"], "minimum": 0}}),
+                "description": "Where more was made from the versions than is looked at: how much of each, as "
+                "`GET /v1/lineage/{version}/artifacts` lists it. Null where all was looked at.",
+            },
             "duties": {"type": "array", "items": reference("ImpactDuty")},
             "covered": {"description": "The kinds of record that were followed.", **_TEXTS},
             "not_covered": {"description": "What models go on to that is on no ledger yet.", **_TEXTS},

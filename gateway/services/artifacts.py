@@ -5,8 +5,9 @@ An endorsement is evidence that outlives this gateway: an in-toto Statement in a
 key of the organisation's own user, which is also the creator of the transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
@@ -21,7 +22,7 @@ from chaincode.domain.policy import Policy, Stage
 from chaincode.domain.register import locate
 from chaincode.domain.selection import Selection
 from chaincode.domain.status import GetStatus, status
-from chaincode.domain.taint import Cause, Seen, look_up
+from chaincode.domain.taint import Cause, Seen, Taint, look_up
 from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref
 from gateway.services.catalogue import Catalogue
 from gateway.services.conditions import Conditions, conditions
@@ -43,6 +44,7 @@ MOST_ABOVE: Final = 100
 _OPEN: Final = {"stage": (Stage.SUBMITTED.value, Stage.ENDORSED.value, Stage.QUARANTINED.value)}
 """What may await a word: also what was stopped, since a quarantine may have lapsed without being rewritten."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_NOT_READ: Final = Seen((), None)
 _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
 
 
@@ -120,7 +122,7 @@ class Artifacts:
             **record,
             "stage": Stage.DRAFT.value if known is None else known.stage.value,
             "standing": None if known is None else codec.to_plain(known),
-            "tainted_by": self._tainted_by(artifact),
+            "tainted_by": self._tainted_by([artifact])[artifact],
             "status": count,
             "endorsements": self._catalogue.all("endorsement", artifact=artifact),
             "rejections": self._catalogue.all("rejection", artifact=artifact),
@@ -144,6 +146,8 @@ class Artifacts:
             items += filter(None, (self._awaiting(entry.value, policy) for entry in found))
             if after is None:
                 break
+        above = self._tainted_by([Ref(item["artifact"]) for item in items], most=MOST_ABOVE)
+        items = [{**item, "tainted_by": above[item["artifact"]]} for item in items]
         whole = cursor is None and after is None
         tally = Tally(len(items), exact=True) if whole else self._counted(asked, policy)
         return {
@@ -171,7 +175,6 @@ class Artifacts:
             "owner": now.owner,
             "since": int(now.since),
             "status": status,
-            "tainted_by": self._tainted_by(now.artifact, most=MOST_ABOVE),
         }
 
     def _awaited(self, now: ArtifactStage, policy: Policy | None) -> Json | None:
@@ -192,27 +195,41 @@ class Artifacts:
         """Where an artifact stands now: a quarantine that has lapsed is over, although nobody wrote so."""
         return standing_at(_read(ArtifactStage, standing), self._at())
 
-    def _tainted_by(self, artifact: Ref, most: int = MOST_ANCESTORS) -> list[Json]:
-        """What above an artifact is stopped now, the nearest first, as the law would find it."""
-        found = look_up(artifact, self._above(artifact), lambda level: [self._seen(one) for one in level], most=most)
-        return [{"cause": taint.cause.value, "path": [str(one) for one in taint.path]} for taint in found]
+    def _tainted_by(self, artifacts: Sequence[Ref], most: int = MOST_ANCESTORS) -> dict[Ref, list[Json]]:
+        """What above each artifact is stopped now, the nearest first, as the law would find it.
 
-    def _seen(self, reference: Ref) -> Seen:
-        return Seen(self._above(reference), self._cause(reference))
+        What lies above all of them is read level by level, each level at once.
+        """
+        known: dict[Ref, Seen] = {}
+        missing = list(artifacts)
+        found: dict[Ref, tuple[Taint, ...]] = {}
+        while missing:
+            known |= self._seen(missing)
+            wanted: dict[Ref, None] = {}
+            look = partial(_look, known, wanted)
+            found = {artifact: look_up(artifact, known[artifact].parents, look, most=most) for artifact in artifacts}
+            missing = list(wanted)
+        return {
+            artifact: [{"cause": taint.cause.value, "path": [str(one) for one in taint.path]} for taint in taints]
+            for artifact, taints in found.items()
+        }
 
-    def _cause(self, reference: Ref) -> Cause | None:
+    def _seen(self, references: Sequence[Ref]) -> dict[Ref, Seen]:
+        """What the read model has of several artifacts, as the law looks at them."""
+        parents: dict[Ref, list[Ref]] = {reference: [] for reference in references}
+        for edge in self._catalogue.every("edge", "child", references):
+            if edge.value["relation"] != REPLACES:
+                parents[Ref(edge.value["child"])].append(Ref(edge.value["parent"]))
         # As the law: selections have marks and no stages, and only what has a digest has stages.
-        kind, _ = locate(reference)
-        if kind.record is Selection:
-            marked = self._catalogue.find("selection-mark", selection=reference) is not None
-            return Cause.WITHDRAWN if marked else None
-        held = self._catalogue.find("artifact-stage", artifact=reference) if kind.digest else None
-        stopped = held is not None and self._now(held.value).stage is Stage.QUARANTINED
-        return Cause.QUARANTINED if stopped else None
-
-    def _above(self, reference: Ref) -> tuple[Ref, ...]:
-        edges = (edge["record"] for edge in self._catalogue.all("edge", child=reference))
-        return tuple(Ref(edge["parent"]) for edge in edges if edge["relation"] != REPLACES)
+        kinds = {reference: locate(reference)[0] for reference in references}
+        selections = (one for one, kind in kinds.items() if kind.record is Selection)
+        marks = self._catalogue.every("selection-mark", "selection", selections)
+        causes = {Ref(mark.value["selection"]): Cause.WITHDRAWN for mark in marks}
+        staged = (one for one, kind in kinds.items() if kind.digest)
+        for entry in self._catalogue.every("artifact-stage", "artifact", staged):
+            if self._now(entry.value).stage is Stage.QUARANTINED:
+                causes[Ref(entry.value["artifact"])] = Cause.QUARANTINED
+        return {reference: Seen(tuple(parents[reference]), causes.get(reference)) for reference in references}
 
     def _policy(self) -> Policy | None:
         found = self._catalogue.find("policy")
@@ -277,6 +294,12 @@ class Artifacts:
             genesis=Digest.parse(self._speaker.genesis),
         )
         return sign_statement(self._signer, encode_statement(statement))
+
+
+def _look(known: Mapping[Ref, Seen], wanted: dict[Ref, None], level: Sequence[Ref]) -> list[Seen]:
+    """What is known of a level; what is not is wanted, and looks as if nothing were above it."""
+    wanted.update(dict.fromkeys(one for one in level if one not in known))
+    return [known.get(one, _NOT_READ) for one in level]
 
 
 def _read(expected: type[R], value: Json) -> R:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading records: one by its identifier, many by page; always from the read model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -14,6 +14,8 @@ from gateway.services.filters import InvalidParameter, conditions_of
 from gateway.services.ports import Entry, Json, Page, ReadModel
 
 _READ_AT_ONCE: Final = 200
+_VALUES_AT_ONCE: Final = 100
+"""How many values of a field are looked up by one query."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -70,6 +72,15 @@ class Catalogue:
     def all(self, kind: str, **where: str) -> list[Json]:
         """Every matching record, where their number is bounded by the number of organisations."""
         return [shown(entry) for entry in entries(self._readmodel, kind, where)]
+
+    def every(self, kind: str, field: str, values: Iterable[str]) -> list[Entry]:
+        """Every record of a kind whose field has one of these values, in the order of the ledger for each value."""
+        asked = list(dict.fromkeys(values))
+        found: list[Entry] = []
+        for start in range(0, len(asked), _VALUES_AT_ONCE):
+            some = tuple(asked[start : start + _VALUES_AT_ONCE])
+            found += entries(self._readmodel, kind, {field: some})
+        return found
 
     def some(self, kind: str, where: Where, *, cursor: str | None, limit: int) -> tuple[Sequence[Entry], str | None]:
         """At most so many entries after a cursor, and the cursor after them."""

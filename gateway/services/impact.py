@@ -25,7 +25,7 @@ from gateway.services.heights import DOWN, Heights
 from gateway.services.lineage import LineageReader
 from gateway.services.memberships import InVersion
 from gateway.services.places import Places
-from gateway.services.ports import Json
+from gateway.services.ports import Json, Unavailable
 from gateway.services.references import identifying
 
 MOST_REACHED: Final = 5_000
@@ -169,6 +169,7 @@ class Impacts:
             "next": closed(f"{at}.{end}", _LIST, asked) if end < len(items) else None,
             "count": len(items),
             "count_exact": graph.complete,
+            "beyond": None if graph.complete else [self._beyond(each.version, at) for each in held],
             "duties": _duties(dataset_ref(dataset), self._owner(dataset_ref(dataset)), items, stopped & graph.versions),
             "covered": list(COVERED),
             "not_covered": list(NOT_COVERED),
@@ -309,6 +310,14 @@ class Impacts:
             "records": [{"index": index, **({"id": ids[index]} if index in ids else {})} for index in shown],
             "selections": len(held.selections),
         }
+
+    def _beyond(self, version: Ref, at: int) -> Json:
+        """How many artifacts lie below a version, looked at or not; nobody knows while the lineage is being read."""
+        try:
+            count = self._lineage.reached(version, DOWN, as_of=at, depth=None, cursor=None, limit=1)["count"]
+        except Unavailable:
+            count = None
+        return {"version": version, "count": count}
 
     def _is_there(self, reference: Ref, at: int) -> bool:
         return self._heights.cited(reference, at) is not None

@@ -13,6 +13,7 @@ _KEYS = {
     "attribute": "kind || ' ' || name || ' ' || value",
     "block_time": "block",
     "history": "key",
+    "lapse": "artifact",
     "ledger_transaction": "id",
     "channel_config": "block",
     "log_entry": "number",

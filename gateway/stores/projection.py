@@ -19,6 +19,7 @@ from gateway.services.attributes import (
 from gateway.services.conditions import ANY_KIND, REFERENCE
 from gateway.services.ports import Json, LedgerBlock
 from gateway.services.references import name_of, reference_to_whole, whole_of
+from gateway.services.walks import Standing
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ADD: Final = "INSERT OR IGNORE INTO attribute VALUES (?, ?, ?, ?)"
@@ -169,16 +170,57 @@ def _sensitivity(connection: sqlite3.Connection, version: _Kept, whole: int) -> 
 
 
 def _stand(connection: sqlite3.Connection, before: _Kept | None, standing: _Kept) -> None:
-    """Move a version from its stage to another, and what it is a version of where no other version is at the former."""
+    """Move a version from its stage to the one that is written."""
     place = _place_of(connection, str(standing.value.get("artifact")))
     if place is None:
         return
     kind, text = connection.execute("SELECT kind, value FROM entry WHERE place = ?", (place,)).fetchone()
-    whole = whole_of(kind)
-    if whole is None:
+    if whole_of(kind) is None:
         return
-    old = Stage.DRAFT.value if before is None else str(before.value.get(STAGE))
-    new = str(standing.value.get(STAGE))
+    _move(connection, place, kind, text, _stage_before(connection, before), str(standing.value.get(STAGE)))
+    _note_lapse(connection, standing.value)
+
+
+def _stage_before(connection: sqlite3.Connection, before: _Kept | None) -> str:
+    """The stage that a version is found by: the one that was written, or that followed where a quarantine has ended."""
+    if before is None:
+        return Stage.DRAFT.value
+    query = "SELECT after FROM lapse WHERE artifact = ? AND ended"
+    row = connection.execute(query, (str(before.value.get("artifact")),)).fetchone()
+    return str(before.value.get(STAGE) if row is None else row[0])
+
+
+def _note_lapse(connection: sqlite3.Connection, value: Json) -> None:
+    """Keep when the quarantine ends that a stage says, or that there is none that ends by itself."""
+    standing = Standing.read(value, 0)
+    connection.execute("DELETE FROM lapse WHERE artifact = ?", (standing.artifact,))
+    if standing.lapses_at is not None:
+        after = standing.at(standing.lapses_at)
+        connection.execute("INSERT INTO lapse VALUES (?, ?, ?, 0)", (standing.artifact, standing.lapses_at, after))
+
+
+def lapse(connection: sqlite3.Connection, now: int) -> None:
+    """Have versions found by the stages that they are at by the time of a block, in milliseconds since 1970.
+
+    The time of a block may be a little before that of an earlier one: then what has ended by that one has not by this.
+    """
+    for ended, query in (
+        (1, "SELECT artifact, after FROM lapse WHERE ended = 0 AND at <= ?"),
+        (0, "SELECT artifact, after FROM lapse WHERE ended = 1 AND at > ?"),
+    ):
+        for artifact, after in connection.execute(query, (now,)).fetchall():
+            place = _place_of(connection, artifact)
+            if place is None:
+                raise LookupError(artifact)
+            kind, text = connection.execute("SELECT kind, value FROM entry WHERE place = ?", (place,)).fetchone()
+            stages = (Stage.QUARANTINED.value, after) if ended else (after, Stage.QUARANTINED.value)
+            _move(connection, place, kind, text, *stages)
+            connection.execute("UPDATE lapse SET ended = ? WHERE artifact = ?", (ended, artifact))
+
+
+def _move(connection: sqlite3.Connection, place: int, kind: str, text: str, old: str, new: str) -> None:
+    """Move a version from its stage to another, and what it is a version of where no other version is at the former."""
+    whole = str(whole_of(kind))
     reference = str(reference_to_whole(kind, json.loads(text)))
     connection.executemany(_TAKE, [(kind, STAGE, old, place), (kind, STAGED, f"{reference} {old}", place)])
     connection.executemany(_ADD, [(kind, STAGE, new, place), (kind, STAGED, f"{reference} {new}", place)])

@@ -28,10 +28,10 @@ from gateway.stores.database import Database
 from gateway.stores.links import links, marks, standings
 from gateway.stores.logtree import TABLES as LOG
 from gateway.stores.logtree import append
-from gateway.stores.projection import milliseconds, project
+from gateway.stores.projection import lapse, milliseconds, project
 from gateway.stores.selection import ENTRY, count, last, select
 
-_TABLES = ("attribute", "block_time", "channel_config", "entry", "history", "ledger_transaction", *LOG)
+_TABLES = ("attribute", "block_time", "channel_config", "entry", "history", "lapse", "ledger_transaction", *LOG)
 _OCCURRENCE = """
 INSERT INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
   block = excluded.block, number = excluded.number, code = excluded.code, creator = excluded.creator, at = excluded.at,
@@ -151,6 +151,7 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
     times = [milliseconds(each.at) for each in block.transactions if each.code == 0 and each.writes]
     if known := [time for time in times if time is not None]:
         connection.execute("INSERT INTO block_time VALUES (?, ?)", (block.number, max(known)))
+        lapse(connection, max(known))
     if block.config is not None:
         connection.execute("INSERT OR REPLACE INTO channel_config VALUES (1, ?, ?)", (block.number, block.config))
     connection.execute(

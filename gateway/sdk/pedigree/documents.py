@@ -510,6 +510,10 @@ class ConsentImpact(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+    beyond: Sequence[Mapping[str, Any]] | None
+    """Where more was made from the versions than is looked at: how much of each, as `GET
+    /v1/lineage/{version}/artifacts` lists it. Null where all was looked at.
+    """
     duties: Sequence["ImpactDuty"]
     covered: Sequence[str]
     """The kinds of record that were followed."""

@@ -320,6 +320,11 @@ def test_a_walk_that_is_cut_short_says_so(impacts: Impacts, monkeypatch: pytest.
     assert not answer["count_exact"]
     assert {TRAIN, TEST} <= set(told(answer))
     assert answer["count"] < 12
+    # All but what replaces the version, which was not made from it.
+    below = len({child for _, child, _ in EDGES} - {V2})
+    assert answer["beyond"] == [{"version": V1, "count": below}]
+    monkeypatch.setattr("gateway.services.impact.MOST_REACHED", 5_000)
+    assert impacts.of_subject(DATASET, "ann")["beyond"] is None
 
 
 def test_the_statement_is_of_the_versions_and_names_no_ids(

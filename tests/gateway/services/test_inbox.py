@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inbox's filters and its count, over a real read model."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,44 @@ def test_a_filter_that_cannot_be_understood_is_named(inbox: Artifacts, name: str
         inbox.inbox(filters={name: text})
     with pytest.raises(InvalidParameter, match="cursor"):
         inbox.inbox(cursor=inbox.inbox(limit=1)["next"], filters={"owner": "LabMSP"})
+
+
+def test_what_is_stopped_above_all_items_is_read_at_once(tmp_path: Path) -> None:
+    """Many items, each over a chain of its own that ends at one quarantined version: a few queries, not some each."""
+    items, depth = 30, 4
+    database = Database.open(tmp_path / "readmodel.db", "readmodel", durable=False)
+    model = ReadModelStore(database)
+    stopped = "dataset-version:stopped:1"
+    standing = {"kind": "artifact-stage", "schema": 1, "digest": DIGEST, "since": 1, "round": 1}
+    records: list[dict[str, Any]] = [POLICY]
+    records.append(
+        {**standing, "artifact": stopped, "owner": "LabMSP", "stage": "quarantined", "quarantined_from": "submitted",
+         "quarantined_by": "HospitalMSP"}
+    )  # fmt: skip
+    for item in range(items):
+        path = [f"model-version:m{item}:1", *(f"run:r{item}-{step}" for step in range(depth)), stopped]
+        records.append({**standing, "artifact": path[0], "owner": "LabMSP", "stage": "submitted"})
+        records += [
+            {"kind": "edge", "schema": 1, "parent": parent, "child": child, "relation": "trained"}
+            for child, parent in itertools.pairwise(path)
+        ]
+    done = LedgerTransaction("00" * 32, 0, 0, "LabMSP", "2026-01-01T00:00:00Z", None, tuple(map(written, records)))
+    model.apply(LedgerBlock(0, "01", "", (done,)))
+    asked: list[str] = []
+    original = model.list
+
+    def counted(kind: str, **where: Any) -> Any:
+        asked.append(kind)
+        return original(kind, **where)
+
+    model.list = counted  # type: ignore[method-assign]
+    speaker = Speaker("RegulatorMSP", "pedigree", "00" * 32)
+    found = Artifacts(None, Catalogue(model), None, speaker, lambda: 5.0).inbox(limit=50)  # type: ignore[arg-type]
+    database.close()
+    assert len(found["items"]) == items
+    for item in found["items"]:
+        (taint,) = item["tainted_by"]
+        assert (taint["cause"], len(taint["path"]), taint["path"][-1]) == ("quarantined", depth + 2, stopped)
+    # A level is asked for once, in batches of a hundred: items, four levels of runs, and what is stopped.
+    assert asked.count("edge") == depth + 2
+    assert asked.count("selection-mark") == 0

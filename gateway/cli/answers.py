@@ -30,6 +30,9 @@ def render_outcome(outcome: Any) -> None:
     click.echo(f"{outcome.event['name']} in block {outcome.block}, transaction")
     click.echo(outcome.transaction_id)
     fields(outcome.record)
+    if "at_stage" in outcome.event:
+        # The record's stage is the one that the word is on; where the artifact stands is another thing.
+        click.echo(plain(f"{outcome.event['artifact']} is {outcome.event['stage']} now"))
     if outcome.impact is not None:
         print_impact(outcome.impact)
     if outcome.unmarked:

@@ -3,6 +3,7 @@
 
 import io
 import json
+import logging
 import os
 import sys
 import traceback
@@ -143,6 +144,27 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
             raise
 
     return wrapper
+
+
+class _Warnings(logging.Handler):
+    """Says what the SDK warns of on standard error, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"pedigree: {plain(' '.join(record.getMessage().split()))}", err=True)
+
+
+@contextmanager
+def warning(quiet: bool) -> Iterator[None]:
+    """Say what the SDK warns of; not to programs, which are promised one object on standard error."""
+    log = logging.getLogger("pedigree")
+    handler = logging.NullHandler() if quiet else _Warnings()
+    log.addHandler(handler)
+    before, log.propagate = log.propagate, False
+    try:
+        yield
+    finally:
+        log.propagate = before
+        log.removeHandler(handler)
 
 
 def _expected() -> tuple[type[Exception], ...]:

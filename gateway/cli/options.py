@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from gateway.cli.console import Json, plain, read_json, told
+from gateway.cli.console import Json, plain, read_json, told, warning
 
 _KEY = re.compile(r"[!-~]{1,200}")
 FILE = click.Path(path_type=Path, exists=True)
@@ -41,7 +41,7 @@ def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callabl
             function(None, **arguments)
             return
         url, key = _address(url, key, key_file)
-        with Pedigree(url, key, timeout=timeout) as pedigree:
+        with warning(arguments["as_json"]), Pedigree(url, key, timeout=timeout) as pedigree:
             function(pedigree, **arguments)
 
     opened.__doc__ = function.__doc__

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP with patience: one idempotency key per recording, sent again until it is answered or time is up."""
+"""HTTP with patience: one idempotency key per recording, sent again until it is answered or time is up.
 
+Where nothing answers, the logger `pedigree` says so once for each call, after a second, and until when it is tried.
+"""
+
+import logging
 import random
 import time
 import uuid
@@ -16,10 +20,18 @@ if TYPE_CHECKING:
     import httpx
 
 Json = dict[str, Any]
+Timeouts = tuple[float, float, float, float]
+"""Seconds to connect, to read, to write and to wait for a connection, as httpx takes them."""
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 3.0
 _FIRST_POLL = 0.05
 _LONGEST_POLL = 1.0
+_SAY_AFTER = 1.0
+"""Seconds in which nothing answers before that is said."""
+_FIRST_CONNECT = 1.0
+"""Seconds for the first connection that is tried, twice as many for each further one: an address that swallows what is
+sent to it is noticed before the time of the call is up."""
+_LOG = logging.getLogger("pedigree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +83,11 @@ class Transport:
         """Read an answer into a file, from its beginning again after a lost connection; `watch` is given its bytes."""
         headers = {"Min-Ledger-Height": str(self._height)} if self._height else {}
 
-        def once(remaining: float) -> tuple[Received | PedigreeError, float]:
+        def once(timeouts: Timeouts) -> tuple[Received | PedigreeError, float]:
             file.seek(0)
             file.truncate()
             try:
-                with self._connections.stream("GET", path, timeout=remaining, headers=headers) as response:
+                with self._connections.stream("GET", path, timeout=timeouts, headers=headers) as response:
                     if response.status_code >= 400:
                         response.read()
                         return _received(response)
@@ -149,34 +161,50 @@ class Transport:
 
     def _patiently(self, method: str, path: str, *, deadline: float | None = None, **request: Any) -> Received:
         """Repeat what may be repeated: every request here is either a read or carries a key."""
-        return self._repeated(lambda remaining: self._once(method, path, remaining, request), deadline)
+        return self._repeated(lambda timeouts: self._once(method, path, timeouts, request), deadline)
 
     def _repeated(
-        self, once: Callable[[float], tuple[Received | PedigreeError, float]], deadline: float | None
+        self, once: Callable[[Timeouts], tuple[Received | PedigreeError, float]], deadline: float | None
     ) -> Received:
-        """Do something with so many seconds left, until it is answered or time is up."""
-        deadline = time.monotonic() + self._timeout if deadline is None else deadline
+        """Do something within these times, until it is answered or time is up."""
+        begun = time.monotonic()
+        deadline = begun + self._timeout if deadline is None else deadline
         pause = _FIRST_PAUSE
+        connect = _FIRST_CONNECT
+        said = False
         while True:
-            error, wait = once(max(0.1, deadline - time.monotonic()))
+            error, wait = once(_timeouts(max(0.1, deadline - time.monotonic()), connect))
             if isinstance(error, Received):
                 return error
+            connect *= 2
             pause = min(pause * 2, _LONGEST_PAUSE)
             wait = max(wait, random.uniform(0, pause))  # noqa: S311 - jitter
             if not error.retryable or time.monotonic() + wait > deadline:
                 raise error
+            if isinstance(error, Unreachable) and not said and time.monotonic() + wait >= begun + _SAY_AFTER:
+                said = True
+                _LOG.warning("%s; trying again until %s", error.detail, _clock(deadline))
             time.sleep(wait)
 
     def _once(
-        self, method: str, path: str, remaining: float, request: Mapping[str, Any]
+        self, method: str, path: str, timeouts: Timeouts, request: Mapping[str, Any]
     ) -> tuple[Received | PedigreeError, float]:
         if callable(request.get("content")):  # a body in pieces, which are made anew for each attempt
             request = {**request, "content": request["content"]()}
         try:
-            response = self._connections.request(method, path, timeout=remaining, **request)
+            response = self._connections.request(method, path, timeout=timeouts, **request)
         except Unreachable as error:
             return error, 0.0
         return _received(response)
+
+
+def _timeouts(remaining: float, connect: float) -> Timeouts:
+    return min(connect, remaining), remaining, remaining, remaining
+
+
+def _clock(deadline: float) -> str:
+    """When it will be that time of the monotonic clock, on the clock on the wall."""
+    return time.strftime("%H:%M:%S", time.localtime(time.time() + deadline - time.monotonic()))
 
 
 def _received(response: "httpx.Response") -> tuple[Received | PedigreeError, float]:

@@ -2,7 +2,9 @@
 """Whatever a person gets wrong is one line on standard error that names it, a non-zero status, and nothing written."""
 
 import json
+import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -82,6 +84,19 @@ def test_wrong_arguments_are_named(
 
 def test_a_gateway_that_does_not_answer_is_named() -> None:
     refused(invoke("ledger", *NOWHERE), "http://127.0.0.1:1 does not answer", code=Exit.UNREACHABLE)
+
+
+def test_a_gateway_that_does_not_answer_is_named_long_before_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pedigree.transport.random.uniform", lambda _least, _most: 0.3)
+    patient = (*NOWHERE[:-1], "2.5")
+    ended = invoke("ledger", *patient)
+    first, last = ended.stderr.splitlines()
+    assert first.startswith("pedigree: http://127.0.0.1:1 does not answer: ")
+    assert re.search(r"; trying again until \d\d:\d\d:\d\d$", first)
+    assert (ended.exit_code, last.endswith("[unreachable]")) == (Exit.UNREACHABLE, True)
+    for_programs = invoke("ledger", *patient, "--json")
+    assert json.loads(for_programs.stderr)["code"] == "unreachable"
+    assert not logging.getLogger("pedigree").handlers
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from gateway.cli.answers import recorded
 from gateway.cli.console import fields, plain, table
 from gateway.cli.trees import lineage_tree
+from pedigree import Recorded
 from pedigree.command import wrapped
 
 
@@ -163,3 +165,18 @@ def test_words_are_broken_between_words_on_a_terminal(monkeypatch: pytest.Monkey
     assert max(map(len, lines)) <= 80
     assert lines[2].startswith("    word")
     assert lines[-1].strip().endswith("ab" * 32)
+
+
+def test_a_word_on_an_artifact_is_not_taken_for_where_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """An endorsement for the stage `approved` leaves an artifact at `endorsed` as long as others are missing."""
+    record = {"artifact": "model-version:net:1", "by": "LabMSP", "stage": "approved"}
+    event: Any = {
+        "name": "artifact-endorsed",
+        "artifact": record["artifact"],
+        "at_stage": "approved",
+        "stage": "endorsed",
+    }
+    recorded(Recorded(record, event, "ab" * 32, 6, 7, 0.1, replayed=False), as_json=False)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "stage     approved" in lines
+    assert lines[-1] == "model-version:net:1 is endorsed now"

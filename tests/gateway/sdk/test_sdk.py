@@ -2,6 +2,7 @@
 """The SDK against a scripted gateway: patience, errors, runs and proofs."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +124,34 @@ def test_patience_ends(make: Any) -> None:
     pedigree, _ = make(*[httpx.ConnectError("refused")] * 50, timeout=0.3)
     with pytest.raises(Unreachable):
         pedigree.ledger()
+
+
+def test_an_address_where_nothing_answers_is_said_after_a_second(
+    make: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pedigree.transport.random.uniform", lambda _least, _most: 0.3)
+    pedigree, script = make(*[httpx.ConnectTimeout("timed out")] * 50, timeout=2.0)
+    with pytest.raises(Unreachable):
+        pedigree.ledger()
+    (said,) = [record for record in caplog.records if record.name == "pedigree"]
+    assert re.fullmatch(
+        r"http://gateway does not answer: timed out; trying again until \d\d:\d\d:\d\d", said.getMessage()
+    )
+    assert said.levelname == "WARNING"
+    tried = [request.extensions["timeout"] for request in script.requests]
+    # No connection may use up the time of the call alone, and none is given up for good.
+    assert tried[0]["connect"] == 1.0
+    assert tried[0]["read"] > 1.9
+    assert tried[1]["connect"] == min(2.0, tried[1]["read"])
+
+
+def test_nothing_is_said_where_it_is_over_soon_or_somebody_answers(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    pedigree, _ = make(httpx.ConnectError("refused"), {"height": 1}, timeout=30)
+    assert pedigree.ledger() == {"height": 1}
+    pedigree, _ = make(*[httpx.ConnectError("refused")] * 50, timeout=0.3)
+    with pytest.raises(Unreachable):
+        pedigree.ledger()
+    assert not [record for record in caplog.records if record.name == "pedigree"]
 
 
 def test_what_is_pending_is_followed_to_its_end(make: Any) -> None:

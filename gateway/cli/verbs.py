@@ -23,6 +23,8 @@ LIMIT: Final = click.option(
     "--limit", type=click.IntRange(1), default=PAGE_LIMIT, show_default=True, help="Most of them to list."
 )
 CURSOR: Final = click.option("--cursor", help="The `next` of an earlier answer, to go on after it.")
+_WHOLE: Final = frozenset({"number", "bit"})
+"""Arguments that are whole numbers."""
 _METAVARS: Mapping[str, str] = {"artifact": "REFERENCE", "to": "STAGE"}
 
 
@@ -187,7 +189,7 @@ def _arguments(row: Operation, names: Iterable[str], optional: Sequence[str] = (
         arguments.append(
             click.argument(
                 name,
-                type=int if name == "number" else str,
+                type=int if name in _WHOLE else str,
                 metavar=f"[{shown}]" if name in optional else shown,
                 required=name not in optional,
             )

@@ -236,18 +236,25 @@ def arguments_of(operation: Operation, file: Path) -> list[str]:
     places = [EXAMPLES[name] for name in operation.places]
     bound = operation.body.bound.values() if operation.body else []
     positional = [value.format_map(EXAMPLES) for value in bound] if operation.body else places
-    fields = [EXAMPLES.get(name, "x") for name in operation.verb.arguments]
+    example = example_of(operation)
+    fields = [str(EXAMPLES.get(name, example.get(name, "x"))) for name in operation.verb.arguments]
     files = {"argument": [str(file)], "option": ["--fields", str(file)], "": []}[operation.verb.file]
     options = [word for name in operation.verb.required for word in (f"--{name}", "x")]
     return [*operation.verb.words.split(), *positional, *fields, *files, *options]
 
 
-def fields_of(operation: Operation) -> dict[str, Any]:
-    """What a file must say for a recording, beside the command line."""
+def example_of(operation: Operation) -> dict[str, Any]:
+    """A body of a recording."""
     if operation.body is None:
         return {}
     components = Components()
     fields: dict[str, Any] = components.example(components.body(operation))
+    return fields
+
+
+def fields_of(operation: Operation) -> dict[str, Any]:
+    """What a file must say for a recording, beside the command line."""
+    fields = example_of(operation)
     return {name: value for name, value in fields.items() if name not in operation.verb.arguments}
 
 
@@ -268,6 +275,8 @@ def test_every_derived_verb_asks_what_its_row_says(gateway: Gateway, tmp_path: P
     assert json.loads(gateway.run(*arguments, "--json").stdout) == (
         gateway.answer if paged else {**DONE, "transaction": {"id": "ab" * 32, "block": 6}}
     )
+    for name in example_of(operation).keys() & {*operation.verb.arguments}:
+        assert type(body[name]) is type(example_of(operation)[name])
     for name in operation.verb.required:
         assert body[name] == "x"
         without = [word for at, word in enumerate(arguments) if f"--{name}" not in arguments[max(0, at - 1) : at + 1]]

@@ -10,7 +10,8 @@ The first of them is, for n records, integers little-endian::
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from struct import iter_unpack
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -109,9 +110,10 @@ class Block:
 
     def all_heads(self) -> Iterator[RecordHead]:
         """Every record without its content."""
-        for place in range(self.size):
-            consent, purposes = self._tail(place)
-            yield RecordHead(self.id(place).decode(), consent, purposes, self.leaf(place), self.subject(place))
+        said = self._said(0)
+        leaves, subjects = self._each(self._leaves_at, HASH, 0), self._each_subject(0)
+        for record_id, (consent, purposes), leaf, subject in zip(self._each_id(0), said, leaves, subjects, strict=True):
+            yield RecordHead(record_id, consent, purposes, leaf, subject)
 
     def record(self, place: int, contents: bytes) -> StoredRecord:
         """A record, out of the contents of the block."""
@@ -127,8 +129,39 @@ class Block:
         )
 
     def records(self, contents: bytes, first: int) -> Iterator[StoredRecord]:
-        """The records from a place on, out of the contents of the block."""
-        return (self.record(place, contents) for place in range(first, self.size))
+        """The records from a place on, out of the contents of the block; `record` is for one of them."""
+        each_content = [contents[start:end] for start, end in pairwise([0, *self._content_ends][first:])]
+        columns = (
+            self._each_id(first),
+            self._each(self._salts_at, SALT, first),
+            each_content,
+            self._said(first),
+            self._each(self._leaves_at, HASH, first),
+            self._each_subject(first),
+        )
+        for record_id, salt, content, (consent, purposes), leaf, subject in zip(*columns, strict=True):
+            yield StoredRecord(record_id, salt, content, consent, purposes, leaf, subject)
+
+    def _each_id(self, first: int) -> list[str]:
+        ids = self._heads[self._ids_at :]
+        return [ids[start:end].decode() for start, end in pairwise([0, *self._id_ends][first:])]
+
+    def _each(self, at: int, width: int, first: int) -> list[bytes]:
+        return [
+            self._heads[place : place + width] for place in range(at + width * first, at + width * self.size, width)
+        ]
+
+    def _each_subject(self, first: int) -> list[bytes]:
+        if not self.has_subjects:
+            return [b""] * (self.size - first)
+        return self._each(self._ids_at - HASH * self.size, HASH, first)
+
+    def _said(self, first: int) -> list[tuple[int, ...]]:
+        """Consent and purposes of the records from a place on."""
+        if not self._heads[1] & _TAILS_DIFFER:
+            return [self._tail(0)] * (self.size - first)
+        at = self._leaves_at + HASH * self.size
+        return list(iter_unpack(">BQ", self._heads[at + _TAIL * first : at + _TAIL * self.size]))
 
     @cached_property
     def _id_ends(self) -> list[int]:

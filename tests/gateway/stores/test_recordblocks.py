@@ -62,6 +62,8 @@ def test_a_block_holds_its_records_to_the_byte(records: list[StoredRecord], star
         block = Block(packed.start, packed.size, packed.heads)
         assert (block.start, block.end - block.start) == (start + len(found), packed.size)
         assert packed.size <= MOST
+        one_by_one = [block.record(place, packed.contents) for place in range(packed.size)]
+        assert list(block.records(packed.contents, packed.size // 2)) == one_by_one[packed.size // 2 :]
         found += block.records(packed.contents, 0)
         heads += block.all_heads()
         assert block.has_subjects == bool(records[0].subject)

@@ -103,7 +103,9 @@ RULES: dict[str, Rule] = {
             "gateway.fabric.identity",
             "gateway.fabric.mspfolder",
             "gateway.fabric.policy",
+            "gateway.fabric.blockdata",
             "gateway.fabric.blocks",
+            "gateway.fabric.msp",
             "gateway.fabric.following",
             "gateway.fabric.rwset",
             "gateway.fabric.texts",
@@ -116,7 +118,9 @@ RULES: dict[str, Rule] = {
     "pedigree.parquetdecoder": Rule(("pedigree.parquetdecoder",), frozenset({"pyarrow"})),
     "pedigree.tlog": Rule(("pedigree.merkle", "pedigree.tlog"), frozenset({"cryptography"})),
     "pedigree": Rule(("pedigree",), frozenset({"httpx"})),
-    "gateway.demo": Rule(("pedigree", "gateway.demo"), frozenset({"sklearn", "numpy", "joblib", "rich"})),
+    "gateway.demo": Rule(
+        ("pedigree", "gateway.demo", "gateway.verifier"), frozenset({"sklearn", "numpy", "joblib", "rich"})
+    ),
     "gateway.stores": Rule(
         ("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography", "numpy", "rustworkx"})
     ),

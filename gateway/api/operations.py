@@ -1067,6 +1067,15 @@ SUBMISSIONS: Final = (
     ),
 )
 
+_OF_BLOCKS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
+    {
+        413: ("evidence-too-large",),
+        502: ("ledger-protocol",),
+        503: ("peer-behind", "peer-unavailable"),
+    }
+)
+"""What may go wrong where blocks are read again."""
+
 LEDGER: Final = (
     Operation(
         name="getLedger",
@@ -1095,6 +1104,26 @@ LEDGER: Final = (
         verb=Verb("transaction", help="Show the outcome of a transaction."),
         codes={404: ("no-such-transaction",)},
         odd={"rest": "about a transaction, not about a record"},
+    ),
+    Operation(
+        name="getTransactionEvidence",
+        does="Evidence that a transaction was ordered and endorsed: a file that is checked offline.",
+        path="/v1/transactions/{transaction}/evidence",
+        answer=report("TransactionEvidence"),
+        sdk="transaction_evidence",
+        verb=Verb("evidence", help="Write evidence of a record or a transaction."),
+        codes={404: ("no-such-transaction",), **_OF_BLOCKS},
+        odd={"rest": "made of blocks that are read again", "cli": "writes a file"},
+    ),
+    Operation(
+        name="getEvidence",
+        does="Evidence of the transaction that wrote a record, by the record's reference.",
+        path="/v1/evidence/{reference}",
+        answer=report("TransactionEvidence"),
+        sdk="evidence",
+        verb=Verb("evidence", help="Write evidence of a record or a transaction."),
+        codes={404: ("no-such-transaction",), **_OF_BLOCKS},
+        odd={"rest": "made of blocks that are read again", "cli": "writes a file"},
     ),
 )
 

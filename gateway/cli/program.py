@@ -31,7 +31,7 @@ from gateway.cli.criteria import criteria_register
 from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_verify
 from gateway.cli.deployments import deployment_show
 from gateway.cli.endorsing import artifact, inbox
-from gateway.cli.evidence import verify
+from gateway.cli.evidence import evidence, verify
 from gateway.cli.exits import Exit
 from gateway.cli.finding import add_lists, search, show_record
 from gateway.cli.identity.verbs import identity
@@ -248,6 +248,7 @@ add_verbs(
         "dataset select": dataset_select,
         "dataset verify": dataset_verify,
         "deployment show": deployment_show,
+        "evidence": evidence,
         "impact": impact,
         "inbox": inbox,
         "licence show": effective_licence,

@@ -11,22 +11,32 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from chaincode.domain import codec
 from chaincode.domain.idempotency import Idempotency
+from gateway.delivery.ordered import OrderedReader
 from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.refusals import parse_object
 from gateway.fabric import Block, FabricError, GatewayError, decode_block
 from gateway.fabric.blocks import Transaction, config_in
 from gateway.fabric.errors import DeliverError, NotUnderstood
-from gateway.services.ports import Json, LedgerBlock, LedgerMisuse, LedgerTransaction, LedgerWrite, Unavailable
+from gateway.services.ports import (
+    Json,
+    LedgerBlock,
+    LedgerMisuse,
+    LedgerTransaction,
+    LedgerWrite,
+    OrderedTransaction,
+    Unavailable,
+)
 from gateway.tlog.entries import Entry
 
 _LOG = logging.getLogger(__name__)
 _TIP_WITHIN = 3.0
 _BLOCK_WITHIN = 10.0
 _NOT_FOUND = 404
+_Taken = TypeVar("_Taken")
 # Every recording leaves one such entry for the chaincode to read; nobody asks a gateway for it.
 _OF_THE_CHAINCODE_ALONE = f"\x00{codec.kind_of(Idempotency)}\x00"
 
@@ -48,6 +58,7 @@ class FabricBlocks:
         self._judge = judge
         self._lock = threading.Lock()
         self._open: tuple[Peer, Any] | None = None
+        self._evidence = OrderedReader(lambda number: self._one(number, lambda block: block), chaincode)
         peers.when_left(self._left)
 
     def tip(self) -> int | None:
@@ -61,18 +72,24 @@ class FabricBlocks:
         return self._peers.known_height
 
     def command(self, transaction_id: str, block: int) -> str | None:
-        peer = self._peers.choose()
-        connection = peer.connect()
-        try:
-            request = connection.network.new_block_events_request(start_block=block, stop_block=block)
-            with request.events(_BLOCK_WITHIN) as blocks:
-                found = decode_block(next(blocks))
-        except (FabricError, ValueError) as exc:
-            self._fail(peer, connection, exc)
-        for transaction in found.transactions:
+        for transaction in self._one(block, decode_block).transactions:
             if transaction.transaction_id == transaction_id and len(transaction.arguments) > 1:
                 return transaction.arguments[1].decode("utf-8", "replace")
         return None
+
+    def ordered(self, transaction_id: str, block: int) -> OrderedTransaction | None:
+        return self._evidence.of(transaction_id, block)
+
+    def _one(self, number: int, take: Callable[[Any], _Taken]) -> _Taken:
+        """What is taken of a block that the ledger has, from the peer in use."""
+        peer = self._peers.choose()
+        connection = peer.connect()
+        try:
+            request = connection.network.new_block_events_request(start_block=number, stop_block=number)
+            with request.events(_BLOCK_WITHIN) as blocks:
+                return take(next(blocks))
+        except (FabricError, ValueError) as exc:
+            self._fail(peer, connection, exc)
 
     def blocks(
         self, start: int, stop: Callable[[], bool], *, previous_hash: str | None, config: bytes | None = None

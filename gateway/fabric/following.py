@@ -22,13 +22,14 @@ understood, nobody has lied: that is `NotUnderstood`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gateway.fabric import wire
 from gateway.fabric.blocks import Block, config_in, header_bytes
 from gateway.fabric.decoding import decode
 from gateway.fabric.errors import MalformedData, NotUnderstood, UntrustedResponse
+from gateway.fabric.msp import Member
 from gateway.fabric.policy import ChannelConfig, Policy, PolicyNotSatisfied, SignedData, verified_members
 from gateway.fabric.texts import said
 from gateway.fabric.verify import Trust
@@ -58,8 +59,15 @@ class InForce(ChannelConfig):
         self._consenters = _consenters(envelope)
         self._signers: Policy | None = None
 
-    def unsigned(self, block: Any) -> str | None:
+    def signers(self, block: Any) -> list[Member]:
+        """Whose signatures a `common.Block` has that hold, each once; raises protobuf's `DecodeError`."""
+        return verified_members(self._signed(block), self.msps)
+
+    def unsigned(self, block: Any, counts: Callable[[Member], bool] = lambda _: True) -> str | None:
         """What is wrong with the orderers' signatures of a `common.Block`; None when they are as they must be.
+
+        Args:
+            counts: whose signatures count, of those that hold; everybody's, as peers see it.
 
         Raises `NotUnderstood` when that cannot be decided.
         """
@@ -69,11 +77,11 @@ class InForce(ChannelConfig):
             except MalformedData as exc:
                 raise NotUnderstood(f"who has to sign blocks is not understood: {exc}") from exc
         try:
-            signed = list(self._signed(block))
+            signers = [each for each in self.signers(block) if counts(each)]
         except wire.DecodeError:
             return "its signatures cannot be read"
         try:
-            self._signers.evaluate(verified_members(signed, self.msps))
+            self._signers.evaluate(signers)
         except PolicyNotSatisfied as exc:
             if unknown := {name: why for name, why in self.msps.disabled.items() if name in self.orderers}:
                 reasons = "; ".join(f"{_shown(name)}: {why}" for name, why in unknown.items())

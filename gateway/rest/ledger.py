@@ -4,16 +4,18 @@
 import re
 from collections.abc import Mapping
 
+from chaincode.domain.values import Ref
 from gateway.rest.auth import RANKS
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View
 from gateway.services.ledgerview import LedgerView
 from gateway.services.ports import ReadModel
+from gateway.services.transactionevidence import NoSuchTransaction, TransactionEvidence
 
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
-def views(view: LedgerView, readmodel: ReadModel) -> Mapping[str, View]:
+def views(view: LedgerView, readmodel: ReadModel, evidence: TransactionEvidence) -> Mapping[str, View]:
     """The operations on the ledger, by name."""
 
     def describe(_: Call) -> Reply:
@@ -41,4 +43,19 @@ def views(view: LedgerView, readmodel: ReadModel) -> Mapping[str, View]:
             }
         )
 
-    return {"getLedger": describe, "whoAmI": caller, "getTransaction": transaction}
+    def of_transaction(call: Call) -> Reply:
+        transaction_id = call.path["transaction"]
+        if not _ID.fullmatch(transaction_id):
+            raise NoSuchTransaction("The id of a transaction is 64 hexadecimal digits.")
+        return Reply(evidence.of_transaction(transaction_id))
+
+    def of_record(call: Call) -> Reply:
+        return Reply(evidence.of_record(Ref(call.path["reference"])))
+
+    return {
+        "getLedger": describe,
+        "whoAmI": caller,
+        "getTransaction": transaction,
+        "getTransactionEvidence": of_transaction,
+        "getEvidence": of_record,
+    }

@@ -651,6 +651,41 @@ REPORTS: Final[Mapping[str, Schema]] = {
     "Key": _object({"id": _TEXT, "name": _TEXT}),
     "KeyRole": {"type": "string", "enum": ["reader", "recorder", "endorser", "operator"]},
     "DisabledMember": _object({"organisation": _TEXT, "reason": _TEXT}),
+    "TransactionEvidence": {
+        "description": "A transaction as it was ordered, with what shows that; `pedigree verify` checks it offline.",
+        **_object(
+            {
+                "kind": {"const": "transaction-evidence"},
+                "schema": {"const": 1},
+                "channel": _TEXT,
+                "reference": {"type": "string", "description": "The record that it was asked for."},
+                "transaction": reference("OrderedPlace"),
+                "validation": {"type": "string", "description": "What this gateway's peer found it, such as VALID."},
+                "block": reference("OrderedBlock"),
+                "configurations": {
+                    "type": "array",
+                    "items": reference("OrderedBlock"),
+                    "description": "Each holds a configuration of the channel, from its first block on.",
+                },
+                "definitions": {
+                    "type": "array",
+                    "items": reference("DefiningTransaction"),
+                    "description": "Where the chaincode's endorsement policy was defined.",
+                },
+            },
+            "reference",
+        ),
+    },
+    "OrderedPlace": _object({"id": _TEXT, "block": _WHOLE, "index": _WHOLE}),
+    "DefiningTransaction": _object({"block": reference("OrderedBlock"), "index": _WHOLE}),
+    "OrderedBlock": _object(
+        {
+            "number": _WHOLE,
+            "previous_hash": {"type": "string", "description": "In hexadecimal digits; of block 0 empty."},
+            "data": {"type": "string", "description": "All its envelopes, one after another, in base64."},
+            "signatures": {"type": "string", "description": "The orderers', with what they signed, in base64."},
+        }
+    ),
     "TransactionOutcome": _object(
         {
             "id": _TEXT,

@@ -65,6 +65,7 @@ from gateway.services.selecting import Selections
 from gateway.services.shares import Shares
 from gateway.services.statusmaps import StatusMaps
 from gateway.services.submitter import Submitter
+from gateway.services.transactionevidence import TransactionEvidence
 from gateway.services.trees import Trees
 from gateway.services.whereabouts import RecordPlaces
 from gateway.stores.lineagegraph import LineageGraph
@@ -269,7 +270,7 @@ def _nouns(
         **lineage.views(ancestry, LicenceReader(parts.readmodel)),
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
-        **ledger_routes.views(view, parts.readmodel),
+        **ledger_routes.views(view, parts.readmodel, TransactionEvidence(parts.blocks, parts.readmodel, place.channel)),
         **of_the_log,
     }
     return routes_of(recorder, catalogue, reader, by_hand)

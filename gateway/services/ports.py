@@ -70,6 +70,11 @@ from gateway.services.holdings import RepeatedRecord as RepeatedRecord
 from gateway.services.holdings import StoredRecord as StoredRecord
 from gateway.services.memberships import Memberships as Memberships
 from gateway.services.memberships import Whereabouts as Whereabouts
+from gateway.services.ordered import BlockBytes as BlockBytes
+from gateway.services.ordered import EvidenceTooLarge as EvidenceTooLarge
+from gateway.services.ordered import OrderedTransaction as OrderedTransaction
+from gateway.services.signing import Signature as Signature
+from gateway.services.signing import Signer as Signer
 from gateway.services.walks import Links
 
 Json = dict[str, Any]
@@ -213,6 +218,13 @@ class BlockSource(Protocol):
 
     def command(self, transaction_id: str, block: int) -> str | None:
         """A committed command in canonical JSON, as its block has it; nobody compared it with what was done."""
+
+    def ordered(self, transaction_id: str, block: int) -> OrderedTransaction | None:
+        """A transaction as its block has it, with what shows it; `None` where the block has none of that id.
+
+        Raises `EvidenceTooLarge`, and as `blocks` does.
+        """
+        ...
 
     def tip(self) -> int | None:
         """How many blocks the ledger is known to hold; `None` when nobody knows. Raises as `blocks` does."""
@@ -380,21 +392,3 @@ class Meter(Protocol):
     def observe(self, stage: str, seconds: float) -> None: ...
 
     def count(self, what: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """A signature and the certificate that it is checked with; the next one may be made with another."""
-
-    value: bytes
-    """ECDSA over SHA-256, DER with low S."""
-    certificate: bytes
-    """PEM."""
-
-
-class Signer(Protocol):
-    """The organisation's own signing key (its gateway user): signs statements that others check offline."""
-
-    def sign(self, message: bytes) -> Signature:
-        """Sign `message` with the identity that is in use now."""
-        ...

@@ -84,6 +84,10 @@ def _check_document(
         raise InvalidInput("give --ledger, or --root and --size, and not both", field="ledger")
     try:
         evidence = read_evidence(file)
+        if evidence.get("kind") == "transaction-evidence":
+            raise ValueError(
+                f"{file} is evidence of a transaction, which Pedigree as a whole checks; the SDK alone does not"
+            )
         if _is_statement(evidence):
             raise ValueError(f"{file} is a signed statement, which Pedigree as a whole checks; the SDK alone does not")
         if is_receipt(evidence) or evidence.get("kind") == CONSENT_KIND:

@@ -55,6 +55,7 @@ __all__ = [
     "DatasetVersionEntry",
     "DatasetVersionPage",
     "DeclareModelParent",
+    "DefiningTransaction",
     "Deployment",
     "DeploymentDetails",
     "DeploymentEnd",
@@ -138,6 +139,8 @@ __all__ = [
     "Node",
     "OffendingAncestor",
     "OpenConsent",
+    "OrderedBlock",
+    "OrderedPlace",
     "Origin",
     "Parameter",
     "PeersWords",
@@ -229,6 +232,7 @@ __all__ = [
     "TrainingRunEntry",
     "TrainingRunPage",
     "Transaction",
+    "TransactionEvidence",
     "TransactionOutcome",
     "TransparencyLog",
     "UnshownReply",
@@ -791,6 +795,13 @@ class DeclareModelParent(TypedDict):
 
     parent: str
     relation: "Relation"
+
+
+class DefiningTransaction(TypedDict):
+    """A part of an answer."""
+
+    block: "OrderedBlock"
+    index: int
 
 
 class Deployment(TypedDict):
@@ -1651,6 +1662,26 @@ class OpenConsent(TypedDict):
     size: NotRequired[int]
 
 
+class OrderedBlock(TypedDict):
+    """A part of an answer."""
+
+    number: int
+    previous_hash: str
+    """In hexadecimal digits; of block 0 empty."""
+    data: str
+    """All its envelopes, one after another, in base64."""
+    signatures: str
+    """The orderers', with what they signed, in base64."""
+
+
+class OrderedPlace(TypedDict):
+    """A part of an answer."""
+
+    id: str
+    block: int
+    index: int
+
+
 class Origin(TypedDict):
     """Where the data came from, in the terms of the Data & Trust Alliance's provenance standard."""
 
@@ -2495,6 +2526,24 @@ class Transaction(TypedDict):
     id: str
     block: int
     at: NotRequired[str]
+
+
+class TransactionEvidence(TypedDict):
+    """A transaction as it was ordered, with what shows that; `pedigree verify` checks it offline."""
+
+    kind: Literal["transaction-evidence"]
+    schema: Literal[1]
+    channel: str
+    reference: NotRequired[str]
+    """The record that it was asked for."""
+    transaction: "OrderedPlace"
+    validation: str
+    """What this gateway's peer found it, such as VALID."""
+    block: "OrderedBlock"
+    configurations: Sequence["OrderedBlock"]
+    """Each holds a configuration of the channel, from its first block on."""
+    definitions: Sequence["DefiningTransaction"]
+    """Where the chaincode's endorsement policy was defined."""
 
 
 class TransactionOutcome(TypedDict):

@@ -88,6 +88,7 @@ from pedigree.documents import (
     TaintRules,
     TrainingRunEntry,
     TrainingRunPage,
+    TransactionEvidence,
     TransactionOutcome,
     TransparencyLog,
     Verdict,
@@ -1721,6 +1722,16 @@ class Operations(Calls):
     def transaction(self, transaction: str) -> TransactionOutcome:
         """The outcome of a transaction."""
         found: TransactionOutcome = self._get(f"/v1/transactions/{segment(transaction)}")
+        return found
+
+    def transaction_evidence(self, transaction: str) -> TransactionEvidence:
+        """Evidence that a transaction was ordered and endorsed: a file that is checked offline."""
+        found: TransactionEvidence = self._get(f"/v1/transactions/{segment(transaction)}/evidence")
+        return found
+
+    def evidence(self, reference: str) -> TransactionEvidence:
+        """Evidence of the transaction that wrote a record, by the record's reference."""
+        found: TransactionEvidence = self._get(f"/v1/evidence/{segment(reference)}")
         return found
 
     def log(self) -> TransparencyLog:

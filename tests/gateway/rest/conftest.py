@@ -24,11 +24,13 @@ from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
 from gateway.services.ports import (
     AlreadyProposed,
+    BlockBytes,
     Evaluated,
     Json,
     LedgerBlock,
     LedgerTransaction,
     LedgerWrite,
+    OrderedTransaction,
     Outcome,
     Prepared,
     Refused,
@@ -112,6 +114,14 @@ class MemoryLedger:
 
     def command(self, transaction_id: str, block: int) -> str | None:
         return self.commands.get(transaction_id)
+
+    def ordered(self, transaction_id: str, block: int) -> OrderedTransaction | None:
+        if self.refusal is not None:
+            raise self.refusal
+        if self.index.get(transaction_id, Outcome("", 0, -1)).block != block:
+            return None
+        first = BlockBytes(0, "", b"first", b"")
+        return OrderedTransaction(BlockBytes(block, "ab" * 32, b"data", b"signed"), 0, "VALID", (first,), ((first, 0),))
 
     def tip(self) -> int | None:
         return len(self.chain)

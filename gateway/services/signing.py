@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the use cases need of who signs for the organisation."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature and the certificate that it is checked with; the next one may be made with another."""
+
+    value: bytes
+    """ECDSA over SHA-256, DER with low S."""
+    certificate: bytes
+    """PEM."""
+
+
+class Signer(Protocol):
+    """The organisation's own signing key (its gateway user): signs statements that others check offline."""
+
+    def sign(self, message: bytes) -> Signature:
+        """Sign `message` with the identity that is in use now."""
+        ...

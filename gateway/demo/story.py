@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gateway.demo import science
+from gateway.demo import offline, science
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
 from gateway.demo.drawing import references, tree
@@ -189,6 +189,7 @@ class Story:
         second = hospital.endorse(self._names.version)
         self._telling.say("hospital endorses: the quorum is complete", second)
         expect(second.event["stage"] == "approved", f"after two endorsements the stage is {second.event['stage']}")
+        self._answers["approval"] = second.transaction_id
 
     # 4
 
@@ -359,9 +360,13 @@ class Story:
         """Kill every process without warning, start again, and ask the same questions."""
         self._clients["regulator"].at_least(self._clients["lab"].ledger()["height"])
         before = self._questions()
+        evidence = self._clients["regulator"].transaction_evidence(self._answers["approval"])
+        genesis_hash = self._clients["regulator"].ledger()["genesis_hash"]
         self.close()
         self._consortium.kill()
         self._telling.note("every process of the three organisations has been killed")
+        for found in offline.check(evidence, genesis_hash, self._names.version):
+            self._telling.note(found)
         started = time.monotonic()
         self._consortium.start()
         self._telling.note(f"the consortium is up again after {time.monotonic() - started:.1f} s")

@@ -17,6 +17,7 @@ from chaincode.contracts import (
     reading,
     selection,
     taint,
+    training,
 )
 from chaincode.contracts.state import KeyCheck, Ledger, Load, Site, Stub
 from chaincode.domain import codec
@@ -45,6 +46,7 @@ _LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
         **consent.LOADS,
         **model.LOADS,
         **evaluation.LOADS,
+        **training.LOADS,
         **endorsement.LOADS,
     }
 )

@@ -31,7 +31,6 @@ from chaincode.domain import (
     lifecycle,
     lineage,
     model,
-    permission,
     policy,
     provenance,
     purposes,
@@ -213,8 +212,7 @@ RECORDS: Final = (
         "training-run", training.TrainingRun, key={"run": Name}, reference="run", guard="owner",
         edges=training.parents_of_run,
         actions=(
-            Action("run:record", training.RecordRun, training.record_run, events=(training.RunRecorded,),
-                   cites=training.cited_by_run, then=permission.map_versions),
+            Action("run:record", training.RecordRun, training.record_run, events=(training.RunRecorded,)),
         ),
     ),
     Kind(

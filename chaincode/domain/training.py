@@ -4,7 +4,7 @@
 A run names the data set versions, the code, the environment and the parameters that it used; it is written once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -21,10 +21,13 @@ from chaincode.domain.taint import MOST_MARKS, Taint
 from chaincode.domain.usage import MOST_METRICS, Metric, RunInput, refuse_measuring_twice
 from chaincode.domain.values import (
     ArtifactKind,
+    Blob,
     Command,
     CommitId,
+    Count,
     Digest,
     Event,
+    FilePath,
     Instant,
     Iri,
     Name,
@@ -41,6 +44,8 @@ from chaincode.domain.values import (
 
 MOST_PARAMETERS: Final = 1_024
 """How many parameters a run has at most."""
+MOST_ARTIFACTS: Final = 1_024
+"""How many files a run names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,38 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class RunArtifact:
+    """A file that a run wrote; it stays with the owner."""
+
+    path: FilePath
+    digest: Digest
+    size: Count
+    media_type: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricHistory:
+    """Every measurement of a run, in a file that stays with the owner: JSON Lines of name, value and step."""
+
+    digest: Digest
+    """The SHA-256 of the file's bytes."""
+    size: Count
+    """In bytes."""
+    entries: Count
+
+
+@dataclass(frozen=True, slots=True)
+class RunSignature:
+    """Whose word a run is: the signature of a DSSE envelope around the statement that `slsa` makes of the record."""
+
+    sig: Blob = field(metadata={"max": 512})
+    keyid: Text | None = None
+    """A hint, which is not relied on."""
+    genesis: Digest | None = None
+    """The header hash of the channel's first block, where the signer knows it; it is part of what is signed."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRun(Command):
     """Record a training run that is over."""
 
@@ -87,6 +124,10 @@ class RecordRun(Command):
     note: Text | None = None
     purpose: Iri | None = None
     """What the run was for; needed where data is used that its subjects gave for purposes."""
+    artifacts: tuple[RunArtifact, ...] | None = field(default=None, metadata={"max": MOST_ARTIFACTS})
+    """The files that it wrote, each path once."""
+    history: MetricHistory | None = None
+    signature: RunSignature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +149,10 @@ class TrainingRun(Record):
     tainted_by: tuple[Taint, ...] | None = field(default=None, metadata={"max": MOST_MARKS})
     """What above it was stopped when it was recorded, the nearest first; None: nothing, or recorded before marks."""
     purpose: Iri | None = None
+    artifacts: tuple[RunArtifact, ...] | None = field(default=None, metadata={"max": MOST_ARTIFACTS})
+    history: MetricHistory | None = None
+    signature: RunSignature | None = None
+    """Of its owner; None in runs from before they were signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +173,12 @@ def record_run(
     at: Instant,
     existing: TrainingRun | None,
     cited: Mapping[Ref, Record],
+    check: Callable[[RunSignature], None],
 ) -> Outcome:
-    """Record a run of `by`; `cited` holds those of its inputs and parents that exist."""
+    """Record a run of `by`; `cited` holds those of its inputs and parents that exist.
+
+    `check` shows that a signature is the creator's over the statement of this run; it raises `BadSignature`.
+    """
     reference = run_ref(command.run)
     if existing is not None:
         raise AlreadyExists(reference)
@@ -147,6 +196,9 @@ def record_run(
     refuse_repeats("/parents", command.parents)
     refuse_repeats("/parameters", (parameter.name for parameter in command.parameters))
     refuse_measuring_twice(command.metrics)
+    refuse_repeats("/artifacts", (artifact.path for artifact in command.artifacts or ()))
+    if command.signature is not None:
+        check(command.signature)
     run = TrainingRun(
         run=command.run,
         owner=by,
@@ -161,6 +213,9 @@ def record_run(
         metrics=command.metrics,
         note=command.note,
         purpose=command.purpose,
+        artifacts=command.artifacts,
+        history=command.history,
+        signature=command.signature,
     )
     return Outcome(writes=(run, *parents_of_run(run)), event=RunRecorded(command.run, by))
 

@@ -15,6 +15,7 @@ from gateway.cli.outputs import OUTPUT, written
 
 if TYPE_CHECKING:
     from gateway.verifier.impacts import ImpactVerdict
+    from gateway.verifier.provenance import ProvenanceVerdict
     from gateway.verifier.statements import StatementVerdict
     from gateway.verifier.transactions import TransactionVerdict
 
@@ -106,9 +107,9 @@ def verify(
     """Check a file of evidence offline.
 
     FILE holds the evidence of a record in a version, or in a selection from it too, or of a subject's consent, or of a
-    transaction (`pedigree evidence`), or the signed statement of an endorsement or a rejection: its envelope, or one
-    item of `endorsements` or `rejections` in what `pedigree artifact REFERENCE --json` printed. Or it is the receipt of
-    a log, `*.tlog-proof`.
+    transaction (`pedigree evidence`), or the signed statement of a run, an endorsement or a rejection: its envelope, or
+    one item of `endorsements` or `rejections` in what `pedigree artifact REFERENCE --json` printed. Or it is the
+    receipt of a log, `*.tlog-proof`.
 
     It prints what the file is about and says in plain words what was proven, what a ledger's answer that you give
     adds, what only the file says, and what was not proven. A root does not bind how many records are under it: only
@@ -203,9 +204,12 @@ def _check_transaction(
         raise InvalidEvidence(f"{file} proves nothing: {exc}") from None
 
 
-def _check_statement(file: Path, certificate: Path | None, msp: Path | None) -> "StatementVerdict | ImpactVerdict":
+def _check_statement(
+    file: Path, certificate: Path | None, msp: Path | None
+) -> "StatementVerdict | ImpactVerdict | ProvenanceVerdict":
     from gateway.fabric.certificates import load_certificate
     from gateway.verifier.impacts import is_impact, verify_impact
+    from gateway.verifier.provenance import is_provenance, verify_provenance
     from gateway.verifier.statements import RefutedStatement, is_statement, verify_statement
     from pedigree import InvalidEvidence
     from pedigree.evidence import read_evidence
@@ -219,6 +223,8 @@ def _check_statement(file: Path, certificate: Path | None, msp: Path | None) -> 
             raise click.UsageError("--certificate and --msp are for a signed statement")
         if is_impact(value):
             return verify_impact(value, certificate=signer, msp=msp)
+        if is_provenance(value):
+            return verify_provenance(value, certificate=signer, msp=msp)
         return verify_statement(value, certificate=signer, msp=msp)
     except InvalidEvidence as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc.detail}") from None

@@ -40,7 +40,7 @@ from gateway.cli.log import log_checkpoint, log_policy, log_show, receipt
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.modelsigning import model_check_signature, model_sign
 from gateway.cli.records import records
-from gateway.cli.runs import run_record
+from gateway.cli.runs import run_record, run_statement, run_verify
 from gateway.cli.selections import dataset_select, selection_proof
 from gateway.cli.verbs import add_verbs
 from gateway.server.options import Options
@@ -263,6 +263,8 @@ add_verbs(
         "criteria register": criteria_register,
         "receipt": receipt,
         "run record": run_record,
+        "run statement": run_statement,
+        "run verify": run_verify,
         "search": search,
         "selection proof": selection_proof,
         "show": show_record,

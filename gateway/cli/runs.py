@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pedigree run record`: a training run that is over, from a file."""
+"""`pedigree run`: record a training run that is over, write its signed statement, check what it left."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.answers import recorded
-from gateway.cli.console import read_json
+from gateway.api.operations import READ_FROM
+from gateway.cli.answers import print_comparison, recorded
+from gateway.cli.console import dumps, read_json
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, record, refuse_taken, using_gateway
 
 
@@ -34,3 +35,38 @@ def run_record(pedigree: Any, arguments: tuple[str, ...], idempotency_key: str |
     refuse_taken(file, value)
     outcome = record(pedigree.record_run, file, name or named, idempotency_key=idempotency_key or key, **value)
     recorded(outcome, as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.option("-o", "--output", type=click.File("w", lazy=True), default="-", help="Write it to a file.")
+@click.option("--from", "source", type=click.Choice(READ_FROM.choices), help=READ_FROM.meaning)
+@using_gateway
+def run_statement(pedigree: Any, name: str, output: Any, source: str | None, as_json: bool) -> None:
+    """Print the signed statement of a run.
+
+    It is SLSA provenance, in an in-toto statement, in a DSSE envelope. `pedigree verify FILE` checks it offline.
+    """
+    del as_json  # it is JSON in any case
+    click.echo(dumps(pedigree.run_statement(name, source=source)), file=output)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--history", type=FILE, help="The file with the history of its metrics.")
+@click.option(
+    "--artifact",
+    "artifacts",
+    type=FILE,
+    multiple=True,
+    help="A file or folder that it wrote; name them all, repeatable.",
+)
+@using_gateway
+def run_verify(pedigree: Any, name: str, history: Path | None, artifacts: tuple[Path, ...], as_json: bool) -> None:
+    """Compare files that a run left with the ledger.
+
+    Every file that was changed, added or removed is named; exit code 1 when there is one.
+    """
+    if history is None and not artifacts:
+        raise click.UsageError("give --history, or each --artifact", click.get_current_context())
+    print_comparison(pedigree.verify_run(name, history=history, artifacts=artifacts or None), as_json)

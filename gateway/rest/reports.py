@@ -63,6 +63,19 @@ def _object(properties: Schema, *optional: str) -> Schema:
     return {"type": "object", "required": required, "properties": properties}
 
 
+def _envelope(predicate: str) -> Schema:
+    """A signed statement with this predicate."""
+    members: Schema = {
+        "payload": {"type": "string", "contentEncoding": "base64"},
+        "payloadType": _TEXT,
+        "signatures": {"type": "array", "items": reference("Signature")},
+    }
+    return {
+        "description": f"A DSSE envelope of an in-toto statement with the predicate {predicate}.",
+        **_object(members),
+    }
+
+
 def _details(entry: str, **more: Schema) -> Schema:
     """An entry with more about it."""
     return _object(
@@ -340,16 +353,8 @@ REPORTS: Final[Mapping[str, Schema]] = {
         "enum": ["leave-out", "stop-using", "retrain-or-document", "re-evaluate", "replace-or-stop"],
     },
     "ImpactDuty": _object({"organisation": _TEXT, "duty": reference("ImpactWord"), "count": _WHOLE, "first": _TEXT}),
-    "SignedImpact": {
-        "description": "A DSSE envelope of an in-toto statement with the predicate impact-report/v1.",
-        **_object(
-            {
-                "payload": {"type": "string", "contentEncoding": "base64"},
-                "payloadType": _TEXT,
-                "signatures": {"type": "array", "items": reference("Signature")},
-            }
-        ),
-    },
+    "SignedImpact": _envelope("impact-report/v1"),
+    "SignedStatement": _envelope("https://slsa.dev/provenance/v1"),
     "EvidenceRecord": _object(
         {"id": _TEXT, "content": {"type": "string", "contentEncoding": "base64"}, "header": reference("Header")},
         "header",

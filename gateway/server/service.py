@@ -23,6 +23,7 @@ from gateway.rest import (
     models,
     operations,
     policies,
+    runs,
     search,
     selections,
 )
@@ -59,6 +60,7 @@ from gateway.services.reading import Reader
 from gateway.services.receipts import Receipts
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
+from gateway.services.runs import Runs
 from gateway.services.searching import Search
 from gateway.services.secret import Secret
 from gateway.services.selecting import Selections
@@ -265,6 +267,7 @@ def _nouns(
         **consent.views_of_impact(impacts, signed),
         **models.views(reader),
         **deployments.views(reader),
+        **runs.views(Runs(recorder, reader, parts.signer, speaker)),
         **policies.views(reader),
         **artifacts.views(endorsements),
         **lineage.views(ancestry, LicenceReader(parts.readmodel)),

@@ -56,8 +56,7 @@ class Recorder:
 
         A purpose may be called by its name, for which the ledger gets the IRI; raises `UnknownTerm`.
         """
-        if names_purpose(function) and isinstance(purpose := body.get("purpose"), str):
-            body = {**body, "purpose": self._vocabulary().iri_of(purpose)}
+        body = self.worded(function, body)
         numbering = self._numbering
         filled = () if numbering is None else numbering.filled(function, body)
         if numbering is None or not filled:
@@ -70,6 +69,12 @@ class Recorder:
             return command_from(function, numbering.fill(function, body, name, filled), dict(bound))
 
         return self.submit(intent, function, build, filled=filled)
+
+    def worded(self, function: str, body: Json) -> Json:
+        """A body with the IRI of the purpose that it calls by a name; raises `UnknownTerm`."""
+        if names_purpose(function) and isinstance(purpose := body.get("purpose"), str):
+            return {**body, "purpose": self._vocabulary().iri_of(purpose)}
+        return body
 
     def submit(
         self,

@@ -187,6 +187,7 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
         },
     )
     ask("lab", "getRun", run="answers-run")
+    ask("lab", "getRunStatement", run="answers-run")
     ask("lab", "listRuns")
     for number, digest, made_by in ((1, "12" * 32, {"run": "answers-run"}), (2, "34" * 32, {})):
         files = [{"path": "net.onnx", "digest": digest, "size": 1}]

@@ -47,6 +47,19 @@ class CopyComparison(TypedDict):
     """Why the records could not be compared under other columns."""
 
 
+class RunComparison(TypedDict):
+    """What `verify_run` answers."""
+
+    run: str
+    verified: bool
+    changed: Sequence[str]
+    """Files that have another digest than the record says."""
+    added: Sequence[str]
+    """Files that the record does not name."""
+    removed: Sequence[str]
+    """Files that the record names and that are not there."""
+
+
 class CheckedFile(TypedDict):
     """What `check_card` says of a file that a card lists, or that is in a set which it lists."""
 

@@ -128,6 +128,7 @@ __all__ = [
     "MediaType",
     "Member",
     "Metric",
+    "MetricHistory",
     "Model",
     "ModelEntry",
     "ModelPage",
@@ -201,7 +202,9 @@ __all__ = [
     "ReleaseArtifact",
     "Reply",
     "Result",
+    "RunArtifact",
     "RunInput",
+    "RunSignature",
     "Said",
     "SearchResult",
     "SearchResults",
@@ -214,6 +217,7 @@ __all__ = [
     "Sensitivity",
     "Signature",
     "SignedImpact",
+    "SignedStatement",
     "Source",
     "Split_by",
     "Stage",
@@ -1538,6 +1542,14 @@ class Metric(TypedDict):
     step: NotRequired[int]
 
 
+class MetricHistory(TypedDict):
+    """Every measurement of a run, in a file that stays with the owner: JSON Lines of name, value and step."""
+
+    digest: str
+    size: int
+    entries: int
+
+
 class Model(TypedDict):
     """A model; never rewritten."""
 
@@ -1986,6 +1998,9 @@ class RecordRun(TypedDict):
     note: NotRequired[str]
     purpose: NotRequired[str]
     """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
+    artifacts: NotRequired[Sequence["RunArtifact"]]
+    history: NotRequired["MetricHistory"]
+    signature: NotRequired["RunSignature"]
 
 
 class RecordedArtifactStage(TypedDict):
@@ -2259,6 +2274,15 @@ class Reply(TypedDict):
     event: "Event"
 
 
+class RunArtifact(TypedDict):
+    """A file that a run wrote; it stays with the owner."""
+
+    path: str
+    digest: str
+    size: int
+    media_type: NotRequired[str]
+
+
 class RunInput(TypedDict):
     """A data set version that a run used, or a selection from it, and the root that the trainer found in its copy."""
 
@@ -2267,6 +2291,14 @@ class RunInput(TypedDict):
     role: NotRequired["InputRole"]
     selection: NotRequired[str]
     found: NotRequired["Found"]
+
+
+class RunSignature(TypedDict):
+    """Whose word a run is: the signature of a DSSE envelope around the statement that `slsa` makes of the record."""
+
+    sig: str
+    keyid: NotRequired[str]
+    genesis: NotRequired[str]
 
 
 class Said(TypedDict):
@@ -2396,6 +2428,14 @@ class SignedImpact(TypedDict):
     signatures: Sequence["Signature"]
 
 
+class SignedStatement(TypedDict):
+    """A DSSE envelope of an in-toto statement with the predicate https://slsa.dev/provenance/v1."""
+
+    payload: str
+    payloadType: str
+    signatures: Sequence["Signature"]
+
+
 class Status(TypedDict):
     """How far an artifact is on its way to `for_stage`."""
 
@@ -2497,6 +2537,9 @@ class TrainingRun(TypedDict):
     note: NotRequired[str]
     tainted_by: NotRequired[Sequence["Taint"]]
     purpose: NotRequired[str]
+    artifacts: NotRequired[Sequence["RunArtifact"]]
+    history: NotRequired["MetricHistory"]
+    signature: NotRequired["RunSignature"]
 
 
 class TrainingRunEntry(TypedDict):

@@ -26,10 +26,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
-from pedigree.comparisons import CopyComparison, ModelComparison
+from pedigree.comparisons import CopyComparison, ModelComparison, RunComparison
 from pedigree.documents import UNMET, DatasetComparison, Facts
 
-AnyComparison = DatasetComparison | CopyComparison | ModelComparison
+AnyComparison = DatasetComparison | CopyComparison | ModelComparison | RunComparison
 
 
 class PedigreeError(Exception):
@@ -117,7 +117,7 @@ class Disagreement(PedigreeError):
 
     @property
     def report(self) -> AnyComparison:
-        """What `verify_dataset`, `verify_copy` and `verify_model` answer; empty where something else was checked."""
+        """What `verify_dataset`, `verify_copy`, `verify_model` or `verify_run` answers; empty for all other checks."""
         return cast("AnyComparison", self.facts)
 
 

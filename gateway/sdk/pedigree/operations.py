@@ -83,6 +83,7 @@ from pedigree.documents import (
     SelectionPage,
     Sensitivity,
     SignedImpact,
+    SignedStatement,
     Stage,
     Submission,
     TaintRules,
@@ -976,6 +977,16 @@ class Operations(Calls):
                 blocks.
         """
         found: TrainingRunEntry = self._get(f"/v1/runs/{segment(run)}", **{"from": source})
+        return found
+
+    def run_statement(self, run: str, source: From | None = None) -> SignedStatement:
+        """The signed statement of a run: SLSA provenance, in an in-toto statement, in a DSSE envelope.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: SignedStatement = self._get(f"/v1/runs/{segment(run)}/statement", **{"from": source})
         return found
 
     def all_criteria(

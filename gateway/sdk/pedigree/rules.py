@@ -24,6 +24,8 @@ WITHDRAWABLE = frozenset({"consent", "hipaa-authorisation"})
 MOST_PARAMETERS = 1_024
 MOST_METRICS = 10_000
 """Metrics of a run or an evaluation, each step of each counted."""
+MOST_ARTIFACTS = 1_024
+"""Files that a run names."""
 MOST_BYTES = 4 * 1024 * 1024
 """The largest document."""
 LONGEST_NAME = 64

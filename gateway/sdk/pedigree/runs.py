@@ -19,18 +19,26 @@ from pedigree import rules
 from pedigree.errors import InvalidInput, PedigreeError, Refused
 from pedigree.files import digest_code
 from pedigree.folders import ignored_in_code
+from pedigree.kept import History, artifacts_at
 from pedigree.numbers import as_number, plain_value
 from pedigree.saving import replace_key, save_run
-from pedigree.using import Snapshot, Used, is_unchanged, snapshot, split_reference
+from pedigree.using import Snapshot, Used, check_input, is_unchanged, snapshot, split_reference
 
 if TYPE_CHECKING:
     from pedigree.documents import Code as CodeRecord
-    from pedigree.documents import Environment, Found, InputRole, Metric, Parameter, RecordRun, RunInput, TrainingRun
+    from pedigree.documents import (
+        Environment,
+        Metric,
+        Parameter,
+        RecordRun,
+        RunArtifact,
+        RunInput,
+        TrainingRun,
+    )
     from pedigree.recorded import Recorded
     from pedigree.uploads import Progress
 
 Code = Path | str | Mapping[str, object] | None
-FOUND = ("verified", "unverified", "differs")
 _MOST = {"parameter": rules.MOST_PARAMETERS, "metric": rules.MOST_METRICS}
 _DIGEST = re.compile("[0-9a-fA-F]{64}")
 _RESERVED = 64 * 1024
@@ -59,6 +67,7 @@ class Run:
         save: "Callable[[str, RecordRun], Recorded[TrainingRun]]",
         purpose: str | None = None,
         compare: "Callable[..., Used] | None" = None,
+        history: Path | None = None,
     ) -> None:
         self.name = rules.check_name(name, "the run's name")
         self.recorded: Recorded[TrainingRun] | None = None
@@ -66,6 +75,8 @@ class Run:
         self.saved_to: Path | None = None
         """The file that holds the run, when it could not be recorded."""
         self._inputs: list[RunInput] = []
+        self._artifacts: list[RunArtifact] = []
+        self._history = None if history is None else History(history)
         self._parents = check_parents(parents)
         self._code = check_code(code)
         self._environment = check_environment(environment)
@@ -111,7 +122,8 @@ class Run:
         """Note a measurement: whatever Python, NumPy or torch calls a number, `nan` and the infinities too.
 
         It is kept as a float64. A later value takes the place of an earlier one of the same name and step; without a
-        step, it speaks of the whole run. Raises `InvalidInput`, which names the metric, for a truth value, for what is
+        step, it speaks of the whole run. Where the run keeps a history, every value is in that file and the last one of
+        each name in the record. Raises `InvalidInput`, which names the metric, for a truth value, for what is
         not one number, and for more than 10,000 metrics.
         """
         what = f"metric {str(name)[:60]!r}"
@@ -119,11 +131,30 @@ class Run:
         if step is not None:
             entry["step"] = rules.check_step(step, what)
         self._put("metric", entry, what)
+        if self._history is not None:
+            self._history.add(entry)
 
     def log_metrics(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Note several measurements of one step."""
         for name, value in values.items():
             self.log_metric(name, value, step)
+
+    def log_artifact(self, path: Path | str, name: str | None = None, *, media_type: str | None = None) -> None:
+        """Note a file that the run wrote, or every file of a folder, by digest and size; the files stay where they are.
+
+        Args:
+            name: what it is called in the record; its own name by default.
+            media_type: what the file's name says, by default.
+        """
+        added = artifacts_at(Path(path), name, media_type)
+        taken = {each["path"] for each in self._artifacts}
+        for each in added:
+            if each["path"] in taken:
+                raise InvalidInput(f"{each['path']} is an artifact of the run already", field="artifacts")
+        if len(taken) + len(added) > rules.MOST_ARTIFACTS:
+            raise InvalidInput(f"a run names at most {rules.MOST_ARTIFACTS} files", field="artifacts")
+        self._artifacts += added
+        self._logged = self._started != 0
 
     def log_input(
         self, version: str, root: str, role: str = "train", *, selection: str | None = None, found: str | None = None
@@ -232,7 +263,8 @@ class Run:
                 replace_key(self.saved_to, str(uuid.uuid4()))
 
     def _put(self, kind: str, entry: "Parameter | Metric", what: str) -> None:
-        place = (kind, entry["name"], cast("int | None", entry.get("step")))
+        step = cast("int | None", entry.get("step")) if self._history is None else None
+        place = (kind, entry["name"], step)
         held = self._entries.get(place)
         size = _size(entry) - (0 if held is None else _size(held))
         if self._bytes + size > rules.MOST_BYTES - _RESERVED:
@@ -261,6 +293,10 @@ class Run:
             fields["note"] = self._note
         if self._purpose is not None:
             fields["purpose"] = self._purpose
+        if self._artifacts:
+            fields["artifacts"] = self._artifacts
+        if self._history is not None and (kept := self._history.close()) is not None:
+            fields["history"] = kept
         return fields
 
     def _listed(self, kind: str) -> "list[Parameter | Metric]":
@@ -285,26 +321,6 @@ class Run:
 
 def _size(entry: "Parameter | Metric") -> int:
     return len(json.dumps(entry, ensure_ascii=False).encode()) + 1
-
-
-def check_input(
-    version: str, root: str, role: str = "train", selection: str | None = None, found: str | None = None
-) -> "RunInput":
-    """An input of a run."""
-    what = f"input {version}"
-    rules.check_version(version, "dataset-version", "an input")
-    part = rules.check_role(role, what)
-    entry: RunInput = {"version": version, "root": rules.check_digest(root, what), "role": cast("InputRole", part)}
-    if selection is not None:
-        whole = f"selection:{version.removeprefix('dataset-version:')}:"
-        if not selection.startswith(whole):
-            raise InvalidInput(f"{what}: a selection from it is called {whole}NAME, not {selection}", field="inputs")
-        entry["selection"] = selection
-    if found is not None:
-        if found not in FOUND:
-            raise InvalidInput(f"{what}: what was found is one of {', '.join(FOUND)}, not {found}", field="inputs")
-        entry["found"] = cast("Found", found)
-    return entry
 
 
 def check_parents(parents: Iterable[str]) -> list[str]:

@@ -8,13 +8,25 @@ from pathlib import Path
 from typing import cast
 
 from pedigree import rules
-from pedigree.calls import Fields, version_of
-from pedigree.comparisons import CopyComparison
+from pedigree.calls import Fields, refuse_difference, version_of
+from pedigree.comparisons import CopyComparison, RunComparison
 from pedigree.criteria import criteria_of, version_measured
 from pedigree.datasets import DatasetCalls
 from pedigree.documents import Code as CodeDocument
-from pedigree.documents import Criteria, Criterion, DatasetComparison, Environment, Evaluation, RunInput, TrainingRun
+from pedigree.documents import (
+    Criteria,
+    Criterion,
+    DatasetComparison,
+    Environment,
+    Evaluation,
+    MetricHistory,
+    RunArtifact,
+    RunInput,
+    RunSignature,
+    TrainingRun,
+)
 from pedigree.errors import Conflict, Disagreement, InvalidInput, NotFound, Unmet
+from pedigree.kept import compare_kept
 from pedigree.numbers import as_number, plain_value
 from pedigree.recorded import Recorded
 from pedigree.runs import Code, Run, code_of, environment_of
@@ -44,6 +56,9 @@ class RunCalls(DatasetCalls):
         metrics: Values = None,
         note: str | None = None,
         purpose: str | None = None,
+        artifacts: Sequence[RunArtifact] | None = None,
+        history: MetricHistory | None = None,
+        signature: RunSignature | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[TrainingRun]:
@@ -54,12 +69,14 @@ class RunCalls(DatasetCalls):
             started: milliseconds since 1970-01-01T00:00:00Z, as `finished` is.
             parameters: a mapping of names to values, or what the record lists.
             metrics: a mapping of names to numbers, or what the record lists.
+            artifacts: files that it wrote, and `history` that of its metrics, by their digests.
+            signature: of the run's statement, by the gateway's own user; the gateway signs where none is given.
         """
         rules.check_name(run, "the run's name")
         fields = {
             "code": code, "environment": environment, "started": started, "finished": finished, "inputs": inputs,
             "parents": parents, "parameters": parameters, "metrics": metrics, "note": note,
-            "purpose": purpose,
+            "purpose": purpose, "artifacts": artifacts, "history": history, "signature": signature,
         }  # fmt: skip
         return self._record_run(run, fields, idempotency_key, endorsing_organisations)
 
@@ -82,6 +99,7 @@ class RunCalls(DatasetCalls):
         note: str | None = None,
         purpose: str | None = None,
         save_in: Path | str | None = None,
+        history: Path | str | None = None,
     ) -> Run:
         """A training run as a context manager, recorded when the block ends without an error.
 
@@ -101,6 +119,8 @@ class RunCalls(DatasetCalls):
             environment: digest and description; by default, of the installed packages.
             purpose: what it is for, by name or IRI; needed where data is used that its subjects gave for purposes.
             save_in: the folder for the file that is left when the run cannot be recorded; by default, the current one.
+            history: a new file for every value of every metric, as JSON Lines. It stays here; the run has its digest,
+                and the last value of each metric.
         """
         if name is None and model is None:
             raise InvalidInput("name the run, or the model that it trains", field="name")
@@ -116,6 +136,7 @@ class RunCalls(DatasetCalls):
             folder=Path() if save_in is None else Path(save_in),
             save=lambda key, fields: self._record_run(run.name, fields, key),
             compare=self._compare,
+            history=None if history is None else Path(history),
         )
         if name is not None:
             self._refuse_taken(name)
@@ -149,6 +170,28 @@ class RunCalls(DatasetCalls):
             "all_of": criteria_of(all_of), "selection": selection, "model": model, "note": note,
         }  # fmt: skip
         return self._record("/v1/criteria", fields, idempotency_key, endorsing_organisations)
+
+    def verify_run(
+        self,
+        run: str,
+        *,
+        history: Path | str | None = None,
+        artifacts: Sequence[Path | str] | None = None,
+        check: bool = False,
+    ) -> RunComparison:
+        """Compare the history of a run's metrics, or all the files that it wrote, with what the ledger says of them.
+
+        Args:
+            artifacts: every file and folder that was logged, under the names that they had.
+            check: raise `Disagreement` for a difference.
+        """
+        if history is None and artifacts is None:
+            raise InvalidInput("give a history, or artifacts", field="history")
+        paths = None if artifacts is None else [Path(each) for each in artifacts]
+        report = compare_kept(self.get_run(run)["record"], None if history is None else Path(history), paths)
+        if check:
+            refuse_difference(report, f"run:{run}")
+        return report
 
     def record_evaluation(
         self,

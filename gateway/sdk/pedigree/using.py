@@ -3,15 +3,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast
 
+from pedigree import rules
 from pedigree.copies import agrees
 from pedigree.errors import Disagreement, InvalidInput
 from pedigree.folders import identity_of, list_files
 
 if TYPE_CHECKING:
     from pedigree.comparisons import CopyComparison
-    from pedigree.documents import DatasetComparison, Found
+    from pedigree.documents import DatasetComparison, Found, InputRole, RunInput
+
+FOUND: Final = ("verified", "unverified", "differs")
 
 Snapshot = tuple[tuple[object, ...], ...]
 """What tells the files at a path from others, and from themselves before they were written to."""
@@ -93,3 +96,23 @@ def split_reference(reference: str) -> tuple[str, str | None]:
             f"{str(reference)[:80]!r} is neither 'dataset-version:name:1' nor 'selection:name:1:part'", field="inputs"
         )
     return reference, None
+
+
+def check_input(
+    version: str, root: str, role: str = "train", selection: str | None = None, found: str | None = None
+) -> "RunInput":
+    """An input of a run."""
+    what = f"input {version}"
+    rules.check_version(version, "dataset-version", "an input")
+    part = rules.check_role(role, what)
+    entry: RunInput = {"version": version, "root": rules.check_digest(root, what), "role": cast("InputRole", part)}
+    if selection is not None:
+        whole = f"selection:{version.removeprefix('dataset-version:')}:"
+        if not selection.startswith(whole):
+            raise InvalidInput(f"{what}: a selection from it is called {whole}NAME, not {selection}", field="inputs")
+        entry["selection"] = selection
+    if found is not None:
+        if found not in FOUND:
+            raise InvalidInput(f"{what}: what was found is one of {', '.join(FOUND)}, not {found}", field="inputs")
+        entry["found"] = cast("Found", found)
+    return entry

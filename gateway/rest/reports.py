@@ -144,7 +144,7 @@ _PURPOSES: Schema = {"type": "array", "items": {"type": "string"}, "description"
 _REGISTERED: Final[Schema] = {
     "type": "array",
     "maxItems": 32,
-    "items": _object({"record": reference("Purpose"), "transaction": reference("Transaction")}),
+    "items": reference("RegisteredPurpose"),
     "description": "What the owner has registered of the purposes that it is for; left out where that is none.",
 }
 REPORTS: Final[Mapping[str, Schema]] = {
@@ -297,7 +297,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
             **COUNT,
             "beyond": {
                 "type": ["array", "null"],
-                "items": _object({"version": _TEXT, "count": {"type": ["integer", "null"], "minimum": 0}}),
+                "items": reference("ImpactBeyond"),
                 "description": "Where more was made from the versions than is looked at: how much of each, as "
                 "`GET /v1/lineage/{version}/artifacts` lists it. Null where all was looked at.",
             },
@@ -306,6 +306,8 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "not_covered": {"description": "What models go on to that is on no ledger yet.", **_TEXTS},
         }
     ),
+    "RegisteredPurpose": _object({"record": reference("Purpose"), "transaction": reference("Transaction")}),
+    "ImpactBeyond": _object({"version": _TEXT, "count": {"type": ["integer", "null"], "minimum": 0}}),
     "ImpactMap": _object({"number": _WHOLE, "root": _TEXT}),
     "ImpactSubject": _object(
         {

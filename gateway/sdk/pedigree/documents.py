@@ -92,6 +92,7 @@ __all__ = [
     "FoundDigest",
     "From",
     "Header",
+    "ImpactBeyond",
     "ImpactDuty",
     "ImpactItem",
     "ImpactMap",
@@ -195,6 +196,7 @@ __all__ = [
     "RegisterDataset",
     "RegisterModel",
     "RegisterPurpose",
+    "RegisteredPurpose",
     "RejectArtifact",
     "Rejection",
     "RejectionEntry",
@@ -479,7 +481,7 @@ class ConsentEvidence(TypedDict):
     status: "ConsentIndication | None"
     """What the subject indicated; null where it is not in the map."""
     proof: "MapProof"
-    purposes: NotRequired[Sequence[Mapping[str, Any]]]
+    purposes: NotRequired[Sequence["RegisteredPurpose"]]
     """What the owner has registered of the purposes that it is for; left out where that is none."""
 
 
@@ -518,7 +520,7 @@ class ConsentImpact(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
-    beyond: Sequence[Mapping[str, Any]] | None
+    beyond: Sequence["ImpactBeyond"] | None
     """Where more was made from the versions than is looked at: how much of each, as `GET
     /v1/lineage/{version}/artifacts` lists it. Null where all was looked at.
     """
@@ -1143,7 +1145,7 @@ class Evidence(TypedDict):
     transaction: "Transaction"
     proof: "RecordProof"
     record: "EvidenceRecord"
-    purposes: NotRequired[Sequence[Mapping[str, Any]]]
+    purposes: NotRequired[Sequence["RegisteredPurpose"]]
     """What the owner has registered of the purposes that it is for; left out where that is none."""
 
 
@@ -1266,6 +1268,13 @@ class Header(TypedDict):
 
     delimiter: str
     fields: Sequence[str]
+
+
+class ImpactBeyond(TypedDict):
+    """A part of an answer."""
+
+    version: str
+    count: int | None
 
 
 class ImpactDuty(TypedDict):
@@ -2226,6 +2235,13 @@ class RegisterPurpose(TypedDict):
     title: NotRequired[str]
 
 
+class RegisteredPurpose(TypedDict):
+    """A part of an answer."""
+
+    record: "Purpose"
+    transaction: "Transaction"
+
+
 class RejectArtifact(TypedDict):
     """What `reject` sends."""
 
@@ -2376,7 +2392,7 @@ class SelectionEvidence(TypedDict):
     selection: "Selection"
     selection_transaction: "Transaction"
     selection_proof: "SelectionProof"
-    purposes: NotRequired[Sequence[Mapping[str, Any]]]
+    purposes: NotRequired[Sequence["RegisteredPurpose"]]
     """What the owner has registered of the purposes that it is for; left out where that is none."""
 
 

@@ -1233,6 +1233,8 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "dataset select": "calls `commitSelection` without a root, once or for each part of a split",
         "run verify": "hashes files here and compares them with the run that `getRun` answers",
         "model check-signature": "checks a signature over a model's files offline, and asks no gateway",
+        "model embed": "puts evidence into a model's file here, and asks no gateway",
+        "model extract": "takes evidence out of a model's file here, and asks no gateway",
         "model sign": "signs a model's files with a key that is here, and asks no gateway",
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
         "show": "joins what several operations answer about one reference",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gateway.cli.console import dumps, plain, show, told
+from gateway.cli.console import dumps, plain, progressing, show, told
 from gateway.cli.exits import Exit
 from gateway.cli.options import FILE, using_gateway
 from gateway.cli.outputs import OUTPUT, written
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.verifier.provenance import ProvenanceVerdict
     from gateway.verifier.statements import StatementVerdict
     from gateway.verifier.transactions import TransactionVerdict
+    from pedigree.safetensors import Contained
 
 FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 _HASH: Final = re.compile("[0-9a-fA-F]{64}")
@@ -109,7 +110,7 @@ def verify(
     FILE holds the evidence of a record in a version, or in a selection from it too, or of a subject's consent, or of a
     transaction (`pedigree evidence`), or the signed statement of a run, an endorsement or a rejection: its envelope, or
     one item of `endorsements` or `rejections` in what `pedigree artifact REFERENCE --json` printed. Or it is the
-    receipt of a log, `*.tlog-proof`.
+    receipt of a log, `*.tlog-proof`, or a `.safetensors` file with evidence in it (`pedigree model embed`).
 
     It prints what the file is about and says in plain words what was proven, what a ledger's answer that you give
     adds, what only the file says, and what was not proven. A root does not bind how many records are under it: only
@@ -124,11 +125,12 @@ def verify(
     from gateway.verifier.transactions import is_transaction
     from pedigree.command import check_file, shown, wrapped
 
-    value = _content(file)
+    contained = _contained(file, as_json)
+    value = _content(file) if contained is None else _inside(file, contained)
     if value is not None and is_transaction(value):
         if any((root, size, ledger, policy, transaction, certificate)):
             raise click.UsageError("evidence of a transaction is checked with --genesis or --config, and --msp")
-        judged = _check_transaction(file, value, _trusted(genesis, config), _named(msps), chaincode)
+        judged = _check_transaction(file, value, _trusted(genesis, config), _named(msps), chaincode, contained)
         show(judged.as_json(), as_json, lambda: click.echo(wrapped(plain(judged.text()))))
         verified = judged.verified
     elif value is not None and any((genesis, config, chaincode)):
@@ -149,6 +151,28 @@ def verify(
         verified = verdict.verified
     if not verified:
         raise SystemExit(Exit.UNPROVEN)
+
+
+def _contained(file: Path, quiet: bool) -> "Contained | None":
+    """What a model's own file holds; `None` for a file that is not one."""
+    from pedigree.safetensors import extract, is_safetensors
+
+    if not is_safetensors(file):
+        return None
+    with progressing(f"hashing {file.name}", file.stat().st_size, quiet) as progress:
+        return extract(file, progress)
+
+
+def _inside(file: Path, contained: "Contained") -> Mapping[str, Any]:
+    """The evidence in a model's file."""
+    from gateway.verifier.transactions import is_transaction
+    from pedigree import InvalidEvidence
+    from pedigree.evidence import parse_evidence
+
+    value = parse_evidence(contained.evidence.encode("utf-8", "replace"))
+    if not is_transaction(value):
+        raise InvalidEvidence(f"the evidence in {file} is not of a transaction, and shows nothing of the file")
+    return value
 
 
 def _content(file: Path) -> Mapping[str, Any] | None:
@@ -191,15 +215,22 @@ def _named(msps: Sequence[tuple[str, Path]]) -> dict[str, Path]:
 
 
 def _check_transaction(
-    file: Path, value: Mapping[str, Any], trusted: bytes | None, msps: Mapping[str, Path], chaincode: str | None
+    file: Path,
+    value: Mapping[str, Any],
+    trusted: bytes | None,
+    msps: Mapping[str, Path],
+    chaincode: str | None,
+    contained: "Contained | None",
 ) -> "TransactionVerdict":
+    from gateway.verifier.modelfiles import confirm_file
     from gateway.verifier.transactions import CHAINCODE, RefutedEvidence, verify_transaction
     from pedigree import InvalidEvidence
 
     try:
-        return verify_transaction(
+        verdict = verify_transaction(
             value, trusted=trusted, msps=msps, chaincode=CHAINCODE if chaincode is None else chaincode
         )
+        return verdict if contained is None else confirm_file(verdict, contained.digest)
     except RefutedEvidence as exc:
         raise InvalidEvidence(f"{file} proves nothing: {exc}") from None
 

@@ -30,6 +30,7 @@ from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.cli.criteria import criteria_register
 from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_verify
 from gateway.cli.deployments import deployment_show
+from gateway.cli.embedding import model_embed, model_extract
 from gateway.cli.endorsing import artifact, inbox
 from gateway.cli.evidence import evidence, verify
 from gateway.cli.exits import Exit
@@ -257,6 +258,8 @@ add_verbs(
         "log checkpoint": log_checkpoint,
         "log policy": log_policy,
         "log show": log_show,
+        "model embed": model_embed,
+        "model extract": model_extract,
         "model record": model_record,
         "model sign": model_sign,
         "model verify": model_verify,

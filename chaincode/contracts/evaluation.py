@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 from chaincode.contracts.state import Ledger, Load
-from chaincode.domain.criteria import Origin
 from chaincode.domain.evaluation import Evaluation, RecordEvaluation, cited_by_evaluation
+from chaincode.domain.judging import Origin
 from chaincode.domain.model import LaterParents, ModelVersion
 from chaincode.domain.permission import map_versions
 from chaincode.domain.training import TrainingRun

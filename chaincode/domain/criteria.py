@@ -3,31 +3,21 @@
 
 An organisation registers criteria once: metrics with their thresholds, and the data that they are measured on. An
 evaluation that names criteria is pre-registered: it is recorded only where every run that made the model version
-started after the criteria had been registered, and where it was made on their very data. Then this rule says of each
-criterion whether it is met. Fields follow in-toto's proposal of an eval-result predicate (in-toto/attestation, pull
-request 575): metric, comparator, threshold.
+started after the criteria had been registered, and where it was made on their very data; `domain.judging` says of
+each criterion whether it is met. Fields follow in-toto's proposal of an eval-result predicate (in-toto/attestation,
+pull request 575): metric, comparator, threshold.
 
 By which times: that of criteria is their transaction's, which every endorsing organisation compares with its own clock;
 a run's start is the word of the organisation that ran it.
 """
 
-import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from chaincode.domain.errors import (
     AlreadyExists,
-    AncestryTooLarge,
-    CriteriaDataDiffers,
-    CriteriaMetricMissing,
-    CriteriaModelDiffers,
-    CriteriaTooLate,
-    CriteriaWithoutRun,
-    EvaluatedBeforeRun,
     InvalidField,
     ParentMissing,
 )
@@ -38,10 +28,7 @@ from chaincode.domain.model import Model
 from chaincode.domain.provenance import DatasetVersion
 from chaincode.domain.selection import Selection, version_of
 from chaincode.domain.taint import MOST_MARKS, Taint
-from chaincode.domain.training import TrainingRun
-from chaincode.domain.usage import Found, Metric, RunInput
 from chaincode.domain.values import (
-    SKEW,
     Command,
     Count,
     Digest,
@@ -54,16 +41,12 @@ from chaincode.domain.values import (
     Ref,
     Text,
     criteria_ref,
-    evaluation_ref,
     model_ref,
     refuse_repeats,
-    run_ref,
 )
 
 MOST_CRITERIA: Final = 64
 """How many criteria are registered together at most."""
-MOST_LOOKED_AT: Final = 64
-"""How many model versions are looked at, at most, to find the runs that made one."""
 
 
 class Comparator(StrEnum):
@@ -150,30 +133,6 @@ class Judged:
     verdict: EvaluationVerdict
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What the ledger holds of how a model version was made."""
-
-    run: TrainingRun | None
-    parents: tuple[Ref, ...]
-    """The versions it was made from, those that were declared later among them."""
-
-
-Look = Callable[[Sequence[Ref]], Sequence[Origin]]
-"""How several model versions were made, in their order."""
-
-
-_COMPARES: Final[Mapping[Comparator, Callable[[Decimal, Decimal], bool]]] = MappingProxyType(
-    {
-        Comparator.AT_LEAST: operator.ge,
-        Comparator.ABOVE: operator.gt,
-        Comparator.AT_MOST: operator.le,
-        Comparator.BELOW: operator.lt,
-        Comparator.EQUAL: operator.eq,
-    }
-)
-"""Comparing decimal numbers rounds nothing."""
-
 # --- Rules ------------------------------------------------------------------------------------------------------
 
 
@@ -222,86 +181,6 @@ def parents_of_criteria(criteria: Criteria) -> tuple[Edge, ...]:
     reference = criteria_ref(criteria.criteria)
     data = filter(None, (criteria.version, criteria.selection))
     return tuple(Edge(source, reference, Text("named")) for source in data)
-
-
-def check_applies(criteria: Criteria, subject: Ref, data: RunInput) -> None:
-    """Refuse to judge another model by criteria, or by what was measured on other data."""
-    reference = criteria_ref(criteria.criteria)
-    if criteria.model not in (None, subject.name):
-        raise CriteriaModelDiffers(reference, str(criteria.model), subject)
-    if (data.version, data.selection) != (criteria.version, criteria.selection):
-        raise CriteriaDataDiffers(reference, criteria.selection or criteria.version, data.selection or data.version)
-    if data.found is Found.DIFFERS:
-        raise CriteriaDataDiffers(reference, str(criteria.root), str(data.root))
-
-
-def runs_that_made(version: Ref, reference: Ref, look: Look) -> tuple[TrainingRun, ...]:
-    """The run that made a model version or, where it names none, those that made what it was made from, and so on.
-
-    A version that was merged or quantised names no run: its weights are those of its parents. `CriteriaWithoutRun`
-    where a way up ends without a run, `AncestryTooLarge` beyond `MOST_LOOKED_AT` versions.
-    """
-    found: dict[Name, TrainingRun] = {}
-    seen = {version}
-    level: Sequence[Ref] = (version,)
-    while level:
-        above: list[Ref] = []
-        for here, origin in zip(level, look(level), strict=True):
-            if origin.run is not None:
-                found[origin.run.run] = origin.run
-            elif not origin.parents:
-                raise CriteriaWithoutRun(reference, version, here)
-            else:
-                above += origin.parents
-        level = [each for each in dict.fromkeys(above) if each not in seen]
-        seen.update(level)
-        if len(seen) > MOST_LOOKED_AT:
-            raise AncestryTooLarge(version, "judge", MOST_LOOKED_AT, (version, level[-1]))
-    return tuple(found.values())
-
-
-def refuse_late(criteria: Criteria, runs: Iterable[TrainingRun]) -> None:
-    """Refuse criteria that were registered when a run had started, or at the same moment."""
-    for run in runs:
-        if run.started <= criteria.registered_at:
-            raise CriteriaTooLate(
-                criteria_ref(criteria.criteria), criteria.registered_at, run_ref(run.run), run.started
-            )
-
-
-def refuse_early(evaluation: Name, evaluated_at: Instant, runs: Iterable[TrainingRun]) -> None:
-    """Refuse an evaluation that was made before what it judges was begun, as far as clocks agree."""
-    for run in runs:
-        if evaluated_at + SKEW < run.started:
-            raise EvaluatedBeforeRun(evaluation_ref(evaluation), evaluated_at, run_ref(run.run), run.started)
-
-
-def judge(criteria: Criteria, metrics: Iterable[Metric]) -> tuple[Judged, ...]:
-    """Each criterion beside what was measured; only metrics without a step speak of the whole."""
-    measured = {metric.name: metric.value for metric in metrics if metric.step is None}
-    missing = tuple(dict.fromkeys(each.metric for each in criteria.all_of if each.metric not in measured))
-    if missing:
-        raise CriteriaMetricMissing(criteria_ref(criteria.criteria), missing)
-    return tuple(
-        Judged(each.metric, each.comparator, each.threshold, value, _verdict(meets(value, each)))
-        for each in criteria.all_of
-        for value in (measured[each.metric],)
-    )
-
-
-def verdict_of(judged: Iterable[Judged]) -> EvaluationVerdict:
-    """Whether all criteria are met."""
-    return _verdict(all(each.verdict is EvaluationVerdict.PASSED for each in judged))
-
-
-def meets(value: Float64, criterion: Criterion) -> bool:
-    """Whether the recorded number, to its last digit, compares so with the threshold; ``nan`` never does."""
-    measured = Decimal(value)
-    return not measured.is_nan() and _COMPARES[criterion.comparator](measured, Decimal(criterion.threshold))
-
-
-def _verdict(met: bool) -> EvaluationVerdict:
-    return EvaluationVerdict.PASSED if met else EvaluationVerdict.FAILED
 
 
 def _data_of(command: RegisterCriteria, reference: Ref, cited: Mapping[Ref, Record]) -> DatasetVersion | Selection:

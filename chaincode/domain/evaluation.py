@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evaluations: how a model version did on the data that judged it; each is written once.
 
-An evaluation that names criteria is pre-registered: `domain.criteria` says what that takes, and what it comes to.
+An evaluation that names criteria is pre-registered: `domain.judging` says what that takes, and what it comes to.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from chaincode.domain.criteria import (
-    MOST_CRITERIA,
+from chaincode.domain.criteria import MOST_CRITERIA, Criteria, EvaluationVerdict, Judged
+from chaincode.domain.errors import AlreadyExists, ArtifactAltered, InvalidField, ParentMissing
+from chaincode.domain.judging import (
     MOST_LOOKED_AT,
-    Criteria,
-    EvaluationVerdict,
-    Judged,
     Look,
     check_applies,
     judge,
@@ -21,7 +19,6 @@ from chaincode.domain.criteria import (
     runs_that_made,
     verdict_of,
 )
-from chaincode.domain.errors import AlreadyExists, ArtifactAltered, InvalidField, ParentMissing
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import ModelVersion
 from chaincode.domain.permission import Use, check_input, cited_by_input

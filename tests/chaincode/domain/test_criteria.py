@@ -9,11 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chaincode.domain import errors
-from chaincode.domain.criteria import (
+from chaincode.domain.criteria import Comparator, Criterion, EvaluationVerdict
+from chaincode.domain.exactdecimal import ExactDecimal
+from chaincode.domain.float64 import Float64
+from chaincode.domain.judging import (
     MOST_LOOKED_AT,
-    Comparator,
-    Criterion,
-    EvaluationVerdict,
     Origin,
     judge,
     meets,
@@ -22,8 +22,6 @@ from chaincode.domain.criteria import (
     runs_that_made,
     verdict_of,
 )
-from chaincode.domain.exactdecimal import ExactDecimal
-from chaincode.domain.float64 import Float64
 from chaincode.domain.usage import Metric
 from chaincode.domain.values import SKEW, Count, Instant, Name, Ref, Text
 from tests.chaincode.samples import sample

@@ -164,7 +164,7 @@ def test_what_is_not_an_endorsement_statement_is_refuted(verify: Any, orgs: dict
     for change, problem in (
         ({"subject": whole["subject"] * 2}, "subject is not its artifact alone"),
         ({"subject": [{**whole["subject"][0], "name": "model-version:net:2"}]}, "subject is not its artifact alone"),
-        ({"predicateType": "https://slsa.dev/provenance/v1"}, "not an endorsement statement"),
+        ({"predicateType": "https://in-toto.io/attestation/test-result/v0.1"}, "not an endorsement statement"),
         ({"predicate": {**whole["predicate"], "decision": "adore"}}, "decision"),
         ({"predicate": []}, "'predicate' is not an object"),
     ):

@@ -4,8 +4,3 @@
 `chart/` is the only place that knows how a pod looks. What differs between organisations is written from the topology
 and the key material by `export`; private keys go into Secrets of their own and never into the chart's values.
 """
-
-from network.kubernetes.export import Exported, export
-from network.kubernetes.part import KubernetesError, Part
-
-__all__ = ["Exported", "KubernetesError", "Part", "export"]

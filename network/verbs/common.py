@@ -15,8 +15,8 @@ from network.config.errors import ConfigError
 from network.console import one_line
 from network.directory import RunningError
 from network.embedded.policy import MalformedPolicy
-from network.kubernetes import KubernetesError
-from network.monitoring import MonitoringError
+from network.kubernetes.part import KubernetesError
+from network.monitoring.targets import MonitoringError
 from network.packaging import DefinitionError
 from network.publicfiles import PublicFileError
 from network.topology import Topology, TopologyError

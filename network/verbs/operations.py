@@ -5,7 +5,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,12 +13,14 @@ from network import running
 from network.exits import Exit
 from network.lifecycle import Deployed
 from network.operations.errors import OperationsError
-from network.operations.upgrading import Wanted, prepare, upgrade
 from network.packaging import load_collections, parse_addresses
 from network.topology import Endpoint
 from network.verbs import joining, load
 from network.verbs.common import as_json_option, directory_option, refusing
 from network.verbs.described import by_msp_id, record_packages, refuse_strangers
+
+if TYPE_CHECKING:
+    from network.operations.upgrading import Wanted
 
 
 def register(group: click.Group) -> None:
@@ -110,6 +112,8 @@ def upgrade_chaincode(
     else:
         if image is not None:
             raise OperationsError("--image is for a network in containers")
+        from network.operations.upgrading import Wanted  # here, because other verbs should not wait for it
+
         wanted = Wanted(name, version, channel or described["channel"], policy, _collections(collections))
         done = _upgrade_processes(directory, described, wanted, addresses)
     if as_json:
@@ -132,8 +136,10 @@ def _upgrade_containers(directory: Path, version: str, image: str | None) -> Dep
 
 
 def _upgrade_processes(
-    directory: Path, described: dict[str, Any], wanted: Wanted, addresses: tuple[str, ...]
+    directory: Path, described: dict[str, Any], wanted: "Wanted", addresses: tuple[str, ...]
 ) -> Deployed:
+    from network.operations.upgrading import prepare, upgrade
+
     refuse_strangers(wanted.policy, described)
     where = by_msp_id(parse_addresses(addresses), described)
     if not where:

@@ -9,10 +9,8 @@ import click
 
 from network import running
 from network.durable import write_file
-from network.kubernetes import Part
-from network.kubernetes import export as export_chart
-from network.monitoring import MonitoringError, certificate_metrics, find_targets
-from network.monitoring import export as export_monitoring
+from network.kubernetes.part import Part
+from network.monitoring.targets import MonitoringError, find_targets
 from network.packaging import DefinitionError
 from network.topology import Endpoint
 from network.verbs.common import as_json_option, directory_option, refusing
@@ -41,6 +39,8 @@ def kubernetes(organisation: str, folder: Path | None, version: str, directory: 
 
     The folder holds private keys: apply secrets.yaml, then keep it where keys are kept, or remove it.
     """
+    from network.kubernetes.export import export  # here, because other verbs should not wait for it
+
     directory = directory.absolute()
     if not _VERSION.fullmatch(version):
         raise DefinitionError(f"--version: {version!r} may hold letters, digits and '_.+-' only")
@@ -48,7 +48,7 @@ def kubernetes(organisation: str, folder: Path | None, version: str, directory: 
     described = running.last_description(directory)
     genesis_hash = None if described is None else str(described["genesis_hash"])
     target = directory / "kubernetes" / part.prefix if folder is None else folder.absolute()
-    written = export_chart(part, target, genesis_hash=genesis_hash, version=version)
+    written = export(part, target, genesis_hash=genesis_hash, version=version)
     for warning in part.warnings():
         click.echo(f"note: {warning}", err=True)
     if as_json:
@@ -78,6 +78,8 @@ def monitoring(
 
     They are for Prometheus and Grafana, and find the programs of this network where they publish metrics now.
     """
+    from network.monitoring.export import export  # here, because other verbs should not wait for it
+
     directory = directory.absolute()
     chosen = _addresses(gateways)
     if node is not None:
@@ -85,7 +87,7 @@ def monitoring(
     topology = running.chosen_topology(None, directory)
     targets = find_targets(topology, directory, gateways=chosen, node=node)
     target = directory / "monitoring" if folder is None else folder.absolute()
-    files = export_monitoring(targets, target)
+    files = export(targets, target)
     if as_json:
         found = [{"job": each.job, "name": each.name, "address": each.address} for each in targets]
         click.echo(json.dumps({"folder": str(target), "files": files, "targets": found}))
@@ -109,6 +111,8 @@ def certificates(file: Path | None, directory: Path) -> None:
 
     It is in the form that the textfile collector of Prometheus's node exporter reads; run it once a day.
     """
+    from network.monitoring.certificates import certificate_metrics  # here, because other verbs should not wait for it
+
     text = certificate_metrics(directory.absolute())
     if file is None:
         click.echo(text, nl=False)

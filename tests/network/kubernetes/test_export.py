@@ -18,7 +18,7 @@ from gateway.server.options import Options
 from gateway.server.preflight import check
 from gateway.server.settings import Settings
 from network.cli import main
-from network.kubernetes import KubernetesError, Part
+from network.kubernetes.part import KubernetesError, Part
 from network.material import Material
 from network.profiles import write_json
 from network.topology import Endpoint, Topology, default_topology

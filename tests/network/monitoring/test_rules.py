@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from gateway.server.app import Metrics
-from network.monitoring import certificate_metrics
+from network.monitoring.certificates import certificate_metrics
 from network.monitoring.dashboard import dashboard
 from network.monitoring.export import RULES
 from network.monitoring.prometheus import kubernetes, static

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from network.cli import main
 from network.material import ensure_material
-from network.monitoring import certificate_metrics, find_targets
+from network.monitoring.certificates import certificate_metrics
+from network.monitoring.targets import find_targets
 from network.native import render
 from network.native.plan import make_plan
 from network.profiles import write_json

@@ -81,6 +81,8 @@ class World:
     recorded: Recorded | None = None
     refusal: PedigreeError | None = None
     proof: dict[str, Any] = field(default_factory=dict)
+    people: list[str] = field(default_factory=list)
+    """Whose records were committed, in their order."""
 
     @property
     def dataset(self) -> str:

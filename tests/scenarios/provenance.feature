@@ -108,7 +108,7 @@ Feature: Data sets and provenance
 
   Scenario: A split by subjects puts no patient in training and test both
     Given the hospital registered a data set on the basis of consent
-    And the hospital committed records of "ann,bob,ann,cid,dan,bob,eve,ann", who consent to research
+    And the hospital committed records of "ann,bob,ann,cid,dan,bob,eve,ann,fay,gus,hal,ida,jon,kim,leo,mia,ned,oda", who consent to research
     When the hospital splits it by subjects into "train=0.5,test=0.5"
     Then each patient's records are proven to be in one part, and the parts have all of them
 

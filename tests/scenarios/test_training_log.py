@@ -106,7 +106,7 @@ def test_another_evaluates_on_a_named_split(data: World) -> None:
     trained(data, train)
     digest = data.as_("regulator").model_version(data.model, 1)["record"]["digest"]
     judged = data.as_("regulator").record_evaluation(
-        f"evaluation-{data.number}", subject=data.model_version, digest=digest, data=test,
+        f"on-a-split-{data.number}", subject=data.model_version, digest=digest, data=test,
         metrics={"accuracy": 0.9}, evaluated_at=1_767_225_600_000,
     )  # fmt: skip
     (found,) = data.as_("lab").evaluations(subject=data.model_version)["items"]
@@ -123,7 +123,7 @@ def test_the_training_split_does_not_test(data: World) -> None:
     digest = data.as_("regulator").model_version(data.model, 1)["record"]["digest"]
     with pytest.raises(PedigreeError) as refusal:
         data.as_("regulator").record_evaluation(
-            f"evaluation-{data.number}", subject=data.model_version, digest=digest, data={**train, "role": "test"},
+            f"on-a-split-{data.number}", subject=data.model_version, digest=digest, data={**train, "role": "test"},
             metrics={"accuracy": 1}, evaluated_at=1_767_225_600_000,
         )  # fmt: skip
     assert refusal.value.code == "role-differs"

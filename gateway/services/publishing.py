@@ -38,7 +38,11 @@ _LOG = logging.getLogger(__name__)
 _ROUND: Final = 1.0
 """Seconds that a round waits for its witnesses; what comes later counts as well."""
 _PERIOD: Final = 0.25
-"""Seconds from one round's begin to the next one's, at least: a busy ledger pays for four rounds a second."""
+"""Seconds from one round's begin to the next one's, at least."""
+_SUSTAINED: Final = 1.0
+"""The same while blocks come without end: a round costs all organisations the same whatever it covers."""
+_BURST: Final = 16
+"""Rounds that may follow one another after `_PERIOD` before they are sustained."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _AT_ONCE: Final = 32
@@ -64,6 +68,20 @@ class Standing:
     due: float = 0.0
     """When to ask it again (monotonic)."""
     answer: "Future[None] | None" = None
+
+
+class Pace:
+    """How soon one round may follow another: soon, until many have done so."""
+
+    def __init__(self) -> None:
+        self._left = float(_BURST)
+        self._before = 0.0
+
+    def after(self, began: float) -> float:
+        """Seconds from a round's begin (monotonic) to the next one's; asked once for each round, in their order."""
+        self._left = min(_BURST, self._left + (began - self._before) / _SUSTAINED) - 1
+        self._before = began
+        return _PERIOD if self._left >= 1 else _SUSTAINED
 
 
 class Publisher:
@@ -151,18 +169,19 @@ class Publisher:
     # -- rounds -----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        began = 0.0
-        while self._wait_for_work(began):
+        pace, until = Pace(), 0.0
+        while self._wait_for_work(until):
             began = time.monotonic()
+            until = began + pace.after(began)
             try:
                 self.round()
             except Exception:
                 _LOG.exception("the log could not be published; it is tried again")
                 self._pause(_ROUND)
 
-    def _wait_for_work(self, began: float) -> bool:
+    def _wait_for_work(self, until: float) -> bool:
         """Wait until there is something to sign or to ask, and answer whether to go on."""
-        self._pause(began + _PERIOD - time.monotonic())
+        self._pause(until - time.monotonic())
         with self._changed:
             while not self._stopping and not self._applied:
                 due = min((each.due for each in self._standings.values() if each.trouble), default=None)

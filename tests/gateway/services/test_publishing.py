@@ -16,7 +16,7 @@ from logs import Counts, Member, block, entry, policy_of
 from chaincode.domain import merkle
 from gateway.services.logs import Head, Published, serving
 from gateway.services.ports import Unavailable
-from gateway.services.publishing import NotLogged
+from gateway.services.publishing import NotLogged, Pace
 from gateway.tlog import notes, receipts
 from gateway.tlog.checkpoints import Checkpoint
 from gateway.tlog.errors import RefutedReceipt, TlogError
@@ -254,3 +254,14 @@ def test_the_meter_of_these_tests_counts() -> None:
     counts.count("a")
     counts.count("a")
     assert counts.counts == {"a": 2}
+
+
+def test_rounds_follow_soon_until_there_are_many() -> None:
+    pace, now = Pace(), 1_000.0
+    waits = []
+    for _ in range(60):
+        waits.append(pace.after(now))
+        now += waits[-1]
+    assert waits[:10] == [0.25] * 10
+    assert waits[-20:] == [1.0] * 20
+    assert pace.after(now + 60) == 0.25  # it was quiet meanwhile

@@ -5,7 +5,7 @@ A signature shows whose word it is. That the word is true, and that it is the wh
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from chaincode.domain.evidence import STATEMENT_TYPE
 from gateway.fabric.certificates import Certificate
 from gateway.fabric.texts import said
 from gateway.verifier.envelopes import RefutedStatement, open_envelope, prove_signer
+from gateway.verifier.members import number_in, object_in, objects_in, text_in
 from gateway.verifier.verdicts import NOT_PROVEN, SHOWN, json_of, signer_of, text_of
 
 __all__ = ["ImpactVerdict", "is_impact", "verify_impact"]
@@ -94,7 +95,7 @@ def verify_impact(
     except LedgerError as exc:
         raise RefutedStatement(said(str(exc).removesuffix("."))) from None
     report = _report(statement)
-    organisation = _text(report, "organisation")
+    organisation = text_in(report, "organisation")
     proven: list[str] = []
     if certificate is not None:
         proven = prove_signer(payload, signature, organisation, certificate, msp)
@@ -118,15 +119,15 @@ def _report(statement: Json) -> Mapping[str, Json]:
     if not isinstance(report, dict):
         raise RefutedStatement("its predicate is not an object")
     for name in ("channel", "organisation", "dataset", "genesis"):
-        _text(report, name)
+        text_in(report, name)
     for name in ("as_of", "count", "made_at"):
-        _number(report, name)
+        number_in(report, name)
     for name in ("permitted", "count_exact"):
         if not isinstance(report.get(name), bool):
             raise RefutedStatement(f"its '{name}' must be true or false")
-    for item in _objects(report, "items"):
+    for item in objects_in(report, "items"):
         _check_item(item)
-    if _number(report, "count") < len(_objects(report, "items")):
+    if number_in(report, "count") < len(objects_in(report, "items")):
         raise RefutedStatement("it names more artifacts than it counts")
     _check_subjects(statement.get("subject"), report)
     return report
@@ -134,11 +135,15 @@ def _report(statement: Json) -> Mapping[str, Json]:
 
 def _check_item(item: Mapping[str, Json]) -> None:
     for name in ("reference", "owner"):
-        _text(item, name)
+        text_in(item, name)
     if item.get("role") not in list(_ROLES):  # a file may hold anything in its place
-        raise RefutedStatement(f"its '{said(_text(item, 'reference'))}' has a role that is none of {', '.join(_ROLES)}")
+        raise RefutedStatement(
+            f"its '{said(text_in(item, 'reference'))}' has a role that is none of {', '.join(_ROLES)}"
+        )
     if item.get("duty") not in (None, *DUTIES):
-        raise RefutedStatement(f"its '{said(_text(item, 'reference'))}' has a duty that is none of {', '.join(DUTIES)}")
+        raise RefutedStatement(
+            f"its '{said(text_in(item, 'reference'))}' has a duty that is none of {', '.join(DUTIES)}"
+        )
     if not isinstance(item.get("certain"), bool):
         raise RefutedStatement("an artifact of it does not say whether it is certain")
 
@@ -149,38 +154,38 @@ def _check_subjects(subjects: Json, report: Mapping[str, Json]) -> None:
     wanted = (
         []
         if state is None
-        else [f"consent-map-version:{report['dataset']}:{_number(_object(report, 'map'), 'number')}"]
+        else [f"consent-map-version:{report['dataset']}:{number_in(object_in(report, 'map'), 'number')}"]
     )
-    wanted += [_text(each, "version") for each in _objects(report, "versions")]
+    wanted += [text_in(each, "version") for each in objects_in(report, "versions")]
     named = [each.get("name") for each in subjects if isinstance(each, dict)] if isinstance(subjects, list) else None
     if named != wanted:
         raise RefutedStatement("its subjects are not the versions that it speaks of")
     if state is None or not isinstance(subjects, list):
         return
     first = subjects[0]
-    if not isinstance(first, dict) or first.get("digest") != {"sha256": _text(_object(report, "map"), "root")}:
+    if not isinstance(first, dict) or first.get("digest") != {"sha256": text_in(object_in(report, "map"), "root")}:
         raise RefutedStatement("its first subject has another root than the consent map that it speaks of")
 
 
 def _repeated(report: Mapping[str, Json]) -> Iterator[str]:
-    subjects = len(_objects(report, "subjects"))
+    subjects = len(objects_in(report, "subjects"))
     yield (
-        f"{said(_text(report, 'organisation'))}, on the channel '{said(_text(report, 'channel'))}', as of height"
+        f"{said(text_in(report, 'organisation'))}, on the channel '{said(text_in(report, 'channel'))}', as of height"
         f" {report['as_of']}: what was made with the records of {subjects} subject{'' if subjects == 1 else 's'} of the"
-        f" data set '{said(_text(report, 'dataset'))}'."
+        f" data set '{said(text_in(report, 'dataset'))}'."
     )
-    for each in _objects(report, "versions"):
+    for each in objects_in(report, "versions"):
         how = (
             f"{each.get('count')} of its records" if each.get("certain") is True else "any of its records may be theirs"
         )
-        yield f"{said(_text(each, 'version'))}: {said(how)}."
-    items = _objects(report, "items")
+        yield f"{said(text_in(each, 'version'))}: {said(how)}."
+    items = objects_in(report, "items")
     for item in items[:_MOST_SHOWN]:
         role = _ROLES[str(item["role"])]
         sure = "" if item["certain"] else " (it cannot be ruled out)"
-        duty = "" if item.get("duty") is None else f"; {said(_text(item, 'owner'))}: {item['duty']}"
-        yield f"{said(_text(item, 'reference'))}: the record {role}{sure}{duty}."
-    rest = _number(report, "count") - len(items[:_MOST_SHOWN])
+        duty = "" if item.get("duty") is None else f"; {said(text_in(item, 'owner'))}: {item['duty']}"
+        yield f"{said(text_in(item, 'reference'))}: the record {role}{sure}{duty}."
+    rest = number_in(report, "count") - len(items[:_MOST_SHOWN])
     if rest > 0 or not report["count_exact"]:
         yield f"{'At least ' if not report['count_exact'] else ''}{rest} more artifacts."
 
@@ -193,31 +198,3 @@ def _missing(organisation: str, *, signed: bool, member: bool) -> Iterator[str]:
     yield "When it was signed, and that the certificate was valid at that time."
     yield "That the records are where it says: only the controller knows whose each of them is."
     yield "That nothing else was made with them: what is on no ledger, and what came after that height, is not in it."
-
-
-def _objects(value: Mapping[str, Json], name: str) -> Sequence[Mapping[str, Json]]:
-    found = value.get(name)
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise RefutedStatement(f"its '{name}' must be a list of objects")
-    return [each for each in found if isinstance(each, dict)]
-
-
-def _object(value: Mapping[str, Json], name: str) -> Mapping[str, Json]:
-    found = value.get(name)
-    if not isinstance(found, dict):
-        raise RefutedStatement(f"its '{name}' must be an object")
-    return found
-
-
-def _text(value: Mapping[str, Json], name: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str):
-        raise RefutedStatement(f"its '{name}' must be a text")
-    return found
-
-
-def _number(value: Mapping[str, Json], name: str) -> int:
-    found = value.get(name)
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise RefutedStatement(f"its '{name}' must be a whole number")
-    return found

@@ -5,7 +5,7 @@ A signature shows whose word it is. That the training was as it says, only who r
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +18,8 @@ from chaincode.domain.slsa import BUILD_TYPE, BUILDER, PROVENANCE
 from gateway.fabric.certificates import Certificate
 from gateway.fabric.texts import said
 from gateway.verifier.envelopes import RefutedStatement, open_envelope, prove_signer
+from gateway.verifier.members import object_in, objects_in, text_in
+from gateway.verifier.verdicts import NOT_PROVEN, SHOWN, text_of
 
 __all__ = ["ProvenanceVerdict", "is_provenance", "verify_provenance"]
 
@@ -45,13 +47,12 @@ class ProvenanceVerdict:
 
     def text(self) -> str:
         """The verdict for people; whatever the file says in it is escaped."""
-        parts = (
-            ("Shown by the signature:", self.proven),
+        return text_of(
+            self.summary,
+            (SHOWN, self.proven),
             ("The statement says, and nothing here shows it:", self.said),
-            ("Not proven:", self.not_proven),
+            (NOT_PROVEN, self.not_proven),
         )
-        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
-        return "\n".join([self.summary, *lines])
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for programs."""
@@ -113,39 +114,39 @@ def verify_provenance(
 
 def _organisation(statement: Mapping[str, Json]) -> str:
     """Who speaks in a statement of the right form, whose subjects are the run and what it wrote."""
-    predicate = _object(statement, "predicate")
-    definition, details = _object(predicate, "buildDefinition"), _object(predicate, "runDetails")
+    predicate = object_in(statement, "predicate")
+    definition, details = object_in(predicate, "buildDefinition"), object_in(predicate, "runDetails")
     if definition.get("buildType") != BUILD_TYPE:
         raise RefutedStatement("it is provenance of another kind than of a training run")
-    first, *_ = _objects(statement, "subject") or [{}]
-    if _text(first, "name") != _text(_object(details, "metadata"), "invocationId"):
+    first, *_ = objects_in(statement, "subject") or [{}]
+    if text_in(first, "name") != text_in(object_in(details, "metadata"), "invocationId"):
         raise RefutedStatement("its first subject is not the run that it speaks of")
     if first.get("digest") != {"sha256": sha256(encode(dict(predicate))).hexdigest()}:
         raise RefutedStatement("the digest of its first subject is not that of what it says")
-    for each in (*_objects(statement, "subject"), *_objects(definition, "resolvedDependencies")):
-        _text(each, "name")
-        _text(_object(each, "digest"), "sha256")
-    _text(_object(definition, "internalParameters"), "channel")
-    builder = _text(_object(details, "builder"), "id")
+    for each in (*objects_in(statement, "subject"), *objects_in(definition, "resolvedDependencies")):
+        text_in(each, "name")
+        text_in(object_in(each, "digest"), "sha256")
+    text_in(object_in(definition, "internalParameters"), "channel")
+    builder = text_in(object_in(details, "builder"), "id")
     if not builder.startswith(BUILDER):
         raise RefutedStatement(f"its builder is not an organisation: the id does not begin with {BUILDER}")
     return builder.removeprefix(BUILDER)
 
 
 def _repeated(statement: Mapping[str, Json], organisation: str) -> Iterator[str]:
-    predicate = _object(statement, "predicate")
-    definition = _object(predicate, "buildDefinition")
-    metadata = _object(_object(predicate, "runDetails"), "metadata")
-    run, *written = _objects(statement, "subject")
-    channel = _text(_object(definition, "internalParameters"), "channel")
+    predicate = object_in(statement, "predicate")
+    definition = object_in(predicate, "buildDefinition")
+    metadata = object_in(object_in(predicate, "runDetails"), "metadata")
+    run, *written = objects_in(statement, "subject")
+    channel = text_in(object_in(definition, "internalParameters"), "channel")
     yield (
-        f"{said(organisation)}, on the channel '{said(channel)}': {said(_text(run, 'name'))}, from"
+        f"{said(organisation)}, on the channel '{said(channel)}': {said(text_in(run, 'name'))}, from"
         f" {said(str(metadata.get('startedOn')))} to {said(str(metadata.get('finishedOn')))}."
     )
-    for word, listed in (("It used", _objects(definition, "resolvedDependencies")), ("It wrote", written)):
+    for word, listed in (("It used", objects_in(definition, "resolvedDependencies")), ("It wrote", written)):
         for each in listed[:_MOST_SHOWN]:
-            digest = _text(_object(each, "digest"), "sha256")
-            yield f"{word} {said(_text(each, 'name'))}, with the SHA-256 {said(digest)}."
+            digest = text_in(object_in(each, "digest"), "sha256")
+            yield f"{word} {said(text_in(each, 'name'))}, with the SHA-256 {said(digest)}."
         if len(listed) > _MOST_SHOWN:
             yield f"{word} {len(listed) - _MOST_SHOWN} more."
 
@@ -158,24 +159,3 @@ def _missing(organisation: str, *, signed: bool, member: bool) -> Iterator[str]:
     yield "When it was signed, and that the certificate was valid at that time."
     yield "That a ledger has the run: read it from a gateway that you trust with `pedigree run show`."
     yield "That the training was as it says: only who ran it knows, and data may have been read that it does not name."
-
-
-def _objects(value: Mapping[str, Json], name: str) -> Sequence[Mapping[str, Json]]:
-    found = value.get(name)
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise RefutedStatement(f"its '{name}' must be a list of objects")
-    return [each for each in found if isinstance(each, dict)]
-
-
-def _object(value: Mapping[str, Json], name: str) -> Mapping[str, Json]:
-    found = value.get(name)
-    if not isinstance(found, dict):
-        raise RefutedStatement(f"its '{name}' must be an object")
-    return found
-
-
-def _text(value: Mapping[str, Json], name: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str):
-        raise RefutedStatement(f"its '{name}' must be a text")
-    return found

@@ -21,6 +21,7 @@ from gateway.fabric.texts import said
 from gateway.verifier.definitions import Definition, DefinitionPart, definition_of
 from gateway.verifier.endorsed import Judged, judge, satisfied, time_of
 from gateway.verifier.ordered import Configurations, NotCovered, OrderedBlock, RefutedEvidence
+from gateway.verifier.verdicts import NOT_PROVEN, text_of
 from gateway.verifier.written import WrittenRecord, written_by
 
 __all__ = ["KIND", "RefutedEvidence", "TransactionVerdict", "is_transaction", "verify_transaction"]
@@ -67,14 +68,13 @@ class TransactionVerdict:
     def text(self) -> str:
         """The verdict for people; whatever the file says in it is escaped."""
         wrote = "It wrote:" if self.found_valid else "It was to write, and by the file's own word did not:"
-        parts = (
+        return text_of(
+            self.summary,
             (wrote, tuple(str(each) for each in self.written if not each.of_request)),
             ("Proven:", self.proven),
             ("The file says, and nothing here shows it:", self.said),
-            ("Not proven:", self.not_proven),
+            (NOT_PROVEN, self.not_proven),
         )
-        lines = (line for title, items in parts if items for line in (title, *(f"  - {item}" for item in items)))
-        return "\n".join([self.summary, *lines])
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for programs."""

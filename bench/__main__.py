@@ -31,6 +31,7 @@ from bench import (
     receipts,
     records,
     rest,
+    sealing,
     uploads,
 )
 from bench.measure import Metric, record
@@ -39,6 +40,7 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "records": records.measure,
     "models": models.measure,
     "receipts": receipts.measure,
+    "sealing": sealing.measure,
     "embedded": embedded.measure,
     "client": clients.measure_client,
     "shim": clients.measure_shim,

@@ -43,6 +43,11 @@ COPIED: Final = (
     "gateway/services/pieces.py",
     "gateway/services/plainrows.py",
     "gateway/services/tables.py",
+    "gateway/sealing/__init__.py",
+    "gateway/sealing/blobs.py",
+    "gateway/sealing/errors.py",
+    "gateway/sealing/release.py",
+    "gateway/sealing/streams.py",
     "gateway/tlog/__init__.py",
     "gateway/tlog/checkpoints.py",
     "gateway/tlog/entries.py",
@@ -59,6 +64,7 @@ _SURROUNDINGS: Final = {
     "chaincode.domain.values": "pedigree.recordfiles",
     "chaincode.domain": "pedigree",
     "gateway.services": "pedigree",
+    "gateway.sealing": "pedigree.sealing",
     "gateway.tlog": "pedigree.tlog",
 }
 """What a copy imports instead of what the original does, the more particular first."""

@@ -74,8 +74,9 @@ RULES: dict[str, Rule] = {
     "gateway.fabric": Rule(("gateway.fabric",), FABRIC_WIRE),
     "gateway.services.parquetdecoder": Rule(("gateway.services.parquetdecoder",), frozenset({"pyarrow"})),
     "gateway.tlog": Rule(("chaincode.domain", "gateway.tlog"), frozenset({"cryptography"})),
+    "gateway.sealing": Rule(("gateway.sealing",), frozenset({"cryptography"})),
     "gateway.services": Rule(
-        ("chaincode.domain", "gateway.services", "gateway.tlog"),
+        ("chaincode.domain", "gateway.sealing", "gateway.services", "gateway.tlog"),
         frozenset(),
         frozenset({"http", "urllib", "sqlite3", "ssl", "socket"}),
     ),
@@ -117,12 +118,14 @@ RULES: dict[str, Rule] = {
     "gateway.api": Rule(("gateway.api",), frozenset()),
     "pedigree.parquetdecoder": Rule(("pedigree.parquetdecoder",), frozenset({"pyarrow"})),
     "pedigree.tlog": Rule(("pedigree.merkle", "pedigree.tlog"), frozenset({"cryptography"})),
+    "pedigree.sealing": Rule(("pedigree.sealing",), frozenset({"cryptography"})),
     "pedigree": Rule(("pedigree",), frozenset({"httpx"})),
     "gateway.demo": Rule(
         ("pedigree", "gateway.demo", "gateway.verifier"), frozenset({"sklearn", "numpy", "joblib", "rich"})
     ),
     "gateway.stores": Rule(
-        ("chaincode.domain", "gateway.services", "gateway.stores"), frozenset({"cryptography", "numpy", "rustworkx"})
+        ("chaincode.domain", "gateway.sealing", "gateway.services", "gateway.stores"),
+        frozenset({"cryptography", "numpy", "rustworkx"}),
     ),
     "gateway.rest": Rule(
         ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest", "gateway.tlog"),
@@ -143,6 +146,7 @@ RULES: dict[str, Rule] = {
             "gateway.ledger",
             "gateway.printable",
             "gateway.rest",
+            "gateway.sealing",
             "gateway.server",
             "gateway.services",
             "gateway.stores",

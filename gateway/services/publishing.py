@@ -41,7 +41,7 @@ _PERIOD: Final = 0.25
 """Seconds from one round's begin to the next one's, at least."""
 _SUSTAINED: Final = 1.0
 """The same while blocks come without end: a round costs all organisations the same whatever it covers."""
-_BURST: Final = 16
+_BURST: Final = 4
 """Rounds that may follow one another after `_PERIOD` before they are sustained."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0

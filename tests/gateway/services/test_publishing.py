@@ -262,6 +262,6 @@ def test_rounds_follow_soon_until_there_are_many() -> None:
     for _ in range(60):
         waits.append(pace.after(now))
         now += waits[-1]
-    assert waits[:10] == [0.25] * 10
-    assert waits[-20:] == [1.0] * 20
+    assert waits[:3] == [0.25] * 3
+    assert waits[-50:] == [1.0] * 50
     assert pace.after(now + 60) == 0.25  # it was quiet meanwhile

@@ -200,7 +200,10 @@ class Consortium:
             members = {name: (self.url(name), clients.enter_context(self.client(name))) for name in ORGANISATIONS}
             policy = log_policy(members, threshold=2)
         for name in ORGANISATIONS:
-            (self._data(name) / "log-policy").write_text(policy, encoding="utf-8")
+            kept = self._data(name) / "log-policy"
+            written = kept.with_suffix(".new")
+            written.write_text(policy, encoding="utf-8")
+            written.replace(kept)  # the gateway reads it whenever it is there
 
     def _refuse_taken_ports(self) -> None:
         for name, ports in self.ports.items():

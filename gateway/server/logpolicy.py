@@ -7,11 +7,9 @@ addresses of the `witness` lines. The file is read again when it changes, so tha
 
 import logging
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from gateway.services.logs import Asked
 from gateway.tlog import policy
@@ -21,7 +19,7 @@ from gateway.tlog.notes import Key
 from gateway.tlog.policy import Log, Policy
 
 _LOG = logging.getLogger(__name__)
-_LOOK_AGAIN: Final = 0.5
+_Mark = tuple[int, int, int]
 
 
 class PolicyFile:
@@ -38,8 +36,7 @@ class PolicyFile:
         self._own = own
         self._cosigners = cosigners
         self._lock = threading.Lock()
-        self._looked = float("-inf")
-        self._mark: tuple[int, int] | None = None
+        self._mark: _Mark | None = None
         self._policy: Policy | None = None
         self.trouble: str | None = None
         """Why the file cannot be used, in one line; what it said before holds until it can."""
@@ -47,9 +44,7 @@ class PolicyFile:
     def current(self) -> Policy:
         """What the file says; where there is none, that our own log needs no witness."""
         with self._lock:
-            if time.monotonic() - self._looked >= _LOOK_AGAIN:
-                self._look()
-                self._looked = time.monotonic()
+            self._look()
             found = self._policy
         return Policy((Log(self._own),), {}, (), None) if found is None else found
 
@@ -63,11 +58,15 @@ class PolicyFile:
 
     def asked(self) -> Sequence[Asked]:
         """The witnesses to be asked: those with an address, each once with all the keys that it signs with."""
-        found: dict[str, dict[Key, Verifier]] = defaultdict(dict)
-        for each in self.current().witnesses.values():
+        now = self.current()
+        found: dict[bytes, dict[Key, Verifier]] = defaultdict(dict)
+        for each in now.witnesses.values():
             if each.url is not None and each.verifier.key not in self._cosigners:
-                found[each.url.decode("utf-8", "replace")][each.verifier.key] = each.verifier
-        return [Asked(next(iter(keys))[0], url, keys) for url, keys in found.items()]
+                found[each.url][each.verifier.key] = each.verifier
+        beside = {url: frozenset(each.verifier.name for each in now.logs if each.url == url) for url in found}
+        return [
+            Asked(next(iter(keys))[0], url.decode("utf-8", "replace"), keys, beside[url]) for url, keys in found.items()
+        ]
 
     def served(self) -> bytes:
         """The policy for others: the file's, with our own log among those that are accepted."""
@@ -76,13 +75,15 @@ class PolicyFile:
         return Policy(logs, found.witnesses, found.groups, found.quorum).format()
 
     def _look(self) -> None:
+        """Read the file where it is another one than at the last look; else this is one question to the disk."""
         try:
             status = self._path.stat()
-            mark = (status.st_mtime_ns, status.st_size)
+            mark: _Mark = (status.st_ino, status.st_mtime_ns, status.st_size)
             if mark == self._mark:
                 return
             text = self._path.read_bytes() if status.st_size <= policy.LARGEST else b" " * (policy.LARGEST + 1)
-            self._policy, self._mark, self.trouble = policy.parse(text), mark, None
+            self._mark = mark  # also of a file that cannot be used: it says the same until it changes
+            self._policy, self.trouble = policy.parse(text), None
         except FileNotFoundError:
             self._policy, self._mark, self.trouble = None, None, None
         except (OSError, MalformedPolicy) as exc:

@@ -55,11 +55,12 @@ class Transparency:
         self._readmodel = readmodel
         self.publisher = Publisher(
             keys.origin, (keys.log, *keys.cosigners), parts.leaves, parts.heads,
-            asked=policy.asked, witnesses=parts.witnesses, meter=metrics,
+            asked=policy.asked, edition=policy.current, witnesses=parts.witnesses, meter=metrics,
         )  # fmt: skip
         self._witness = Witness(
-            keys.cosigners, parts.leaves, parts.heads, logs=policy.logs, caught_up=caught_up, meter=metrics
-        )
+            keys.cosigners, parts.leaves, parts.heads,
+            logs=policy.logs, caught_up=caught_up, meter=metrics, heard=self.publisher.heard,
+        )  # fmt: skip
         self._view = LogView(
             self.publisher, self._witness, parts.leaves, parts.heads, keys.log.verifier,
             [each.verifier for each in keys.cosigners], lambda: policy.trouble,

@@ -122,6 +122,8 @@ class Asked:
     url: str
     """Where `add-checkpoint` is below."""
     verifiers: Mapping[Key, Verifier]
+    origins: frozenset[str] = frozenset()
+    """The logs at the same address: the gateway that publishes them is this witness too."""
 
 
 class AnotherSize(Exception):

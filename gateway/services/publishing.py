@@ -2,8 +2,9 @@
 """The transparency log that this organisation publishes: its heads are signed, cosigned by others, and proven from.
 
 Heads are signed in rounds, in a thread of their own: sign, keep, give out, ask every witness at once. However many
-blocks come meanwhile, one head covers them. What a crash leaves: a head is on the disk before its signature leaves this
-process, and no head is ever signed that does not continue it.
+blocks come meanwhile, one head covers them. A changed policy begins a round as well, and forgets who failed before.
+What a crash leaves: a head is on the disk before its signature leaves this process, and no head is ever signed that
+does not continue it.
 """
 
 import logging
@@ -43,6 +44,8 @@ _SUSTAINED: Final = 1.0
 """The same while blocks come without end: a round costs all organisations the same whatever it covers."""
 _BURST: Final = 4
 """Rounds that may follow one another after `_PERIOD` before they are sustained."""
+_LOOK: Final = 0.5
+"""Seconds after which a changed policy is noticed at the latest."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _AT_ONCE: Final = 32
@@ -89,19 +92,24 @@ class Publisher:
 
     def __init__(
         self, origin: str, signers: Sequence[NoteSigner], leaves: Leaves, heads: Heads, *,
-        asked: Callable[[], Sequence[Asked]], witnesses: Witnesses, meter: Meter, clock: Clock = time.time,
+        asked: Callable[[], Sequence[Asked]], edition: Callable[[], object], witnesses: Witnesses, meter: Meter,
+        clock: Clock = time.time,
     ) -> None:  # fmt: skip
         """Assign.
 
         Args:
             signers: the log's own key and, as a witness of itself, this organisation's cosigning keys.
             asked: the witnesses as they are configured now.
+            edition: what is another value whenever the policy is another; it must return at once.
         """
         self.origin = origin
         self._signers = signers
         self._leaves = leaves
         self._heads = heads
         self._asked = asked
+        self._edition = edition
+        self._known: object = self  # no edition is equal to it: the first look finds a new one
+        self._renewals = 0
         self._witnesses = witnesses
         self._meter = meter
         self._clock = clock
@@ -132,6 +140,14 @@ class Publisher:
         """Say that blocks were applied; returns at once."""
         with self._changed:
             self._applied = self._applied or time.monotonic()
+            self._changed.notify_all()
+
+    def heard(self, origin: str) -> None:
+        """Say that a log asked for our cosignature: its gateway runs, and the witness beside it is asked at once."""
+        with self._changed:
+            for each in self._standings.values():
+                if origin in each.asked.origins:
+                    each.pause = each.due = 0.0
             self._changed.notify_all()
 
     # -- what is given out ------------------------------------------------------------------------------------------
@@ -183,13 +199,26 @@ class Publisher:
         """Wait until there is something to sign or to ask, and answer whether to go on."""
         self._pause(until - time.monotonic())
         with self._changed:
-            while not self._stopping and not self._applied:
+            while not self._stopping and not self._applied and not self._renewed():
                 due = min((each.due for each in self._standings.values() if each.trouble), default=None)
                 left = None if due is None else due - time.monotonic()
                 if left is not None and left <= 0:
                     break
-                self._changed.wait(left)
+                self._changed.wait(_LOOK if left is None else min(left, _LOOK))
             return not self._stopping
+
+    def _renewed(self) -> bool:
+        """Whether the policy is another one than at the last look; nobody's failures count any more then."""
+        found = self._edition()
+        with self._changed:
+            if found == self._known:
+                return False
+            self._known = found
+            self._renewals += 1
+            self._settled = 0  # receipts wait for those that are asked anew
+            for each in self._standings.values():
+                each.pause = each.due = 0.0
+            return True
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
@@ -197,6 +226,7 @@ class Publisher:
 
     def round(self) -> None:
         """Sign the log as it is now, where that can be, and have it cosigned by those that can be reached."""
+        self._renewed()
         with self._changed:
             applied, self._applied = self._applied, 0.0
         published = self._signed()
@@ -263,21 +293,21 @@ class Publisher:
         if published is None or standing.asked.name in published.witnesses:
             return None
         try:
-            standing.answer = self._pool.submit(self._ask, standing, published)
+            standing.answer = self._pool.submit(self._ask, standing, published, self._renewals)
         except RuntimeError:  # the gateway stops
             return None
         return standing.answer
 
-    def _ask(self, standing: Standing, published: Published) -> None:
+    def _ask(self, standing: Standing, published: Published, renewals: int) -> None:
         """Runs in a thread of the pool."""
         try:
             found = self._cosignatures(standing, published)
         except (PortError, TlogError, WitnessRefused) as exc:
-            self._failed(standing, exc, published)
+            self._failed(standing, exc, published, renewals)
             return
         except Exception as exc:
             _LOG.exception("asking a witness failed")
-            self._failed(standing, exc, published)
+            self._failed(standing, exc, published, renewals)
             return
         with self._changed:
             standing.trouble, standing.pause, standing.cosigned = None, 0.0, published.head.size
@@ -307,13 +337,14 @@ class Publisher:
             return _verified(note.text, lines, asked)
         raise Unavailable("it goes on faster than it is asked", code="witness-ahead")
 
-    def _failed(self, standing: Standing, exc: Exception, published: Published) -> None:
+    def _failed(self, standing: Standing, exc: Exception, published: Published, renewals: int) -> None:
         refused = isinstance(exc, WitnessRefused | TlogError)
         trouble = str(exc)
         with self._changed:
             known, standing.trouble = standing.trouble == trouble, trouble
-            standing.pause = min(max(_FIRST_PAUSE, 2 * standing.pause), _LONGEST_PAUSE)
-            standing.due = time.monotonic() + standing.pause
+            if renewals == self._renewals:  # what was asked under the policy before counts no more
+                standing.pause = min(max(_FIRST_PAUSE, 2 * standing.pause), _LONGEST_PAUSE)
+                standing.due = time.monotonic() + standing.pause
             self._changed.notify_all()
         self._meter.count("witness-refused" if refused else "witness-unavailable")
         if known:

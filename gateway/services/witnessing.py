@@ -82,13 +82,14 @@ class Witness:
     def __init__(
         self, signers: Sequence[NoteSigner], leaves: Leaves, heads: Heads, *,
         logs: Callable[[], Mapping[str, Sequence[Verifier]]], caught_up: Callable[[], bool], meter: Meter,
-        clock: Clock = time.time, patience: float = _PATIENCE,
+        heard: Callable[[str], None] = lambda origin: None, clock: Clock = time.time, patience: float = _PATIENCE,
     ) -> None:  # fmt: skip
         """Assign.
 
         Args:
             logs: the keys of the logs that are witnessed, by origin, as they are configured now.
             caught_up: whether every block that is known to exist has been read.
+            heard: given the origin of each log that asks, once its signature is known to be its own.
         """
         self._signers = signers
         self._leaves = leaves
@@ -96,6 +97,7 @@ class Witness:
         self._logs = logs
         self._caught_up = caught_up
         self._meter = meter
+        self._heard = heard
         self._clock = clock
         self._patience = patience
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -117,6 +119,7 @@ class Witness:
         except TlogError as exc:
             raise SubmissionRefused(f"This is not a submission to a witness: {exc}.") from None
         self._refuse_unsigned(note, checkpoint.origin)
+        self._heard(checkpoint.origin)
         if submission.old > checkpoint.size:
             raise SubmissionRefused("The old size is greater than that of the checkpoint.")
         lock = self._locks[checkpoint.origin]

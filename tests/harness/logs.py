@@ -96,11 +96,12 @@ class Member:
         self.heads = HeadStore(self.database)
         self.publisher = Publisher(
             self.origin, (self.log, *self.cosigners), self.leaves, self.heads,
-            asked=lambda: self.asked, witnesses=self.net, meter=self.meter, clock=self.clock,
+            asked=lambda: self.asked, edition=lambda: list(self.asked), witnesses=self.net, meter=self.meter,
+            clock=self.clock,
         )  # fmt: skip
         self.witness = Witness(
             self.cosigners, self.leaves, self.heads, logs=lambda: self.logs, caught_up=lambda: self.caught_up,
-            meter=self.meter, clock=self.clock, patience=self.patience,
+            meter=self.meter, heard=self.publisher.heard, clock=self.clock, patience=self.patience,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -126,7 +127,7 @@ class Member:
     def witnessed_by(self, other: Member) -> None:
         """Have this log witnessed by another organisation."""
         keys = {each.key: each.verifier for each in other.cosigners}
-        self.asked.append(Asked(f"{other.origin}/witness", other.organisation, keys))
+        self.asked.append(Asked(f"{other.origin}/witness", other.organisation, keys, frozenset({other.origin})))
         self.net.witnesses[other.organisation] = other
         other.logs[self.origin] = [self.log.verifier]
 

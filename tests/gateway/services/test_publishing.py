@@ -120,7 +120,7 @@ def test_a_witness_that_is_down_is_missing_from_the_receipt_and_asked_again(memb
 def test_the_thread_publishes_what_was_read_and_a_receipt_waits_for_it(members: list[Member]) -> None:
     lab = members[0]
     lab.publisher.start()
-    for each in members:
+    for each in reversed(members):  # the witnesses first: they wait for blocks but a moment
         each.read(block(0, []), block(1, entries(1)))
     receipts.verify(lab.publisher.receipt(entry(0).transaction.hex(), 5.0), entry(0), policy_of(members, 3))
     assert lab.meter.seconds["receipt"]
@@ -158,6 +158,101 @@ def test_a_false_cosignature_by_the_right_name_is_refused(members: list[Member])
     publish([lab, regulator], block(2, entries(1, 1)))
     assert lab.publisher.latest().witnesses == (f"{regulator.origin}/witness",)  # type: ignore[union-attr]
     assert "is not over this text" in str(lab.publisher.standings()[0].trouble)
+
+
+# --- A policy that changes ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def strangers(tmp_path: Path) -> Iterator[list[Member]]:
+    """Two organisations that have agreed on nothing yet; the first one publishes, of one block that both read."""
+    made = [Member(name, tmp_path / name) for name in ("LabMSP", "HospitalMSP")]
+    for each in made:
+        each.read(block(0, []), block(1, entries(1)))
+    made[0].publisher.start()
+    until(lambda: made[0].publisher.latest() is not None)
+    yield made
+    for each in made:
+        each.close()
+
+
+class Once(set[str]):
+    """Holds each of its items until it is asked for it."""
+
+    def __contains__(self, item: object) -> bool:
+        found = super().__contains__(item)
+        self.discard(str(item))
+        return found
+
+
+def complete(log: Member) -> bool:
+    """Whether as many as the log asks have cosigned its last checkpoint."""
+    latest = log.publisher.latest()
+    return latest is not None and len(latest.witnesses) == len(log.asked)
+
+
+def long_refused(log: Member) -> None:
+    """Each witness has failed, and is to be asked again in an hour."""
+    until(lambda: any(each.trouble and each.answer.done() for each in log.publisher.standings()))  # type: ignore[union-attr]
+    for each in log.publisher.standings():
+        each.pause, each.due = 3_600.0, time.monotonic() + 3_600.0
+
+
+def test_a_policy_that_comes_later_is_gone_by_at_once_though_no_block_comes(strangers: list[Member]) -> None:
+    lab, hospital = strangers
+    lab.witnessed_by(hospital)
+    until(lambda: complete(lab) and len(lab.asked) == 1)
+    receipts.verify(lab.publisher.receipt(entry(0).transaction.hex(), 0.0), entry(0), policy_of(strangers, 2))
+
+
+def test_a_receipt_waits_for_those_that_a_changed_policy_asks(strangers: list[Member]) -> None:
+    lab, hospital = strangers
+    lab.publisher.stop()
+    lab.net.hold = threading.Event()
+    lab.reopen()
+    lab.witnessed_by(hospital)
+    lab.publisher.start()
+    until(lambda: lab.net.asked == 1)
+    threading.Timer(0.2, lab.net.hold.set).start()
+    receipts.verify(lab.publisher.receipt(entry(0).transaction.hex(), 10.0), entry(0), policy_of(strangers, 2))
+
+
+def test_a_changed_policy_forgets_who_failed_before(strangers: list[Member], tmp_path: Path) -> None:
+    lab, hospital = strangers
+    lab.net.down.add("HospitalMSP")
+    lab.witnessed_by(hospital)
+    long_refused(lab)
+    lab.net.down.clear()
+    regulator = Member("RegulatorMSP", tmp_path / "regulator")
+    regulator.read(block(0, []), block(1, entries(1)))
+    lab.witnessed_by(regulator)
+    until(lambda: complete(lab) and len(lab.asked) == 2)
+    regulator.close()
+
+
+def test_a_failure_under_the_policy_before_puts_nothing_off(strangers: list[Member]) -> None:
+    lab, hospital = strangers
+    lab.net.hold = threading.Event()
+    lab.net.down = Once({"HospitalMSP"})
+    lab.witnessed_by(hospital)
+    until(lambda: lab.net.asked == 1)
+    lab.witnessed_by(hospital)  # the list is another one, with the same witness
+    lab.publisher.round()
+    lab.publisher.standings()[0].pause = 3_600.0  # of what is under way; it would be asked again after half a minute
+    lab.net.hold.set()
+    until(lambda: len(lab.publisher.latest().witnesses) == 1)  # type: ignore[union-attr]
+
+
+def test_who_asks_us_is_asked_again_at_once(strangers: list[Member]) -> None:
+    lab, hospital = strangers
+    lab.net.down.add("HospitalMSP")
+    lab.witnessed_by(hospital)
+    long_refused(lab)
+    lab.net.down.clear()
+    hospital.witnessed_by(lab)
+    hospital.publisher.round()
+    assert complete(hospital)
+    until(lambda: complete(lab))
 
 
 # --- What a crash leaves -------------------------------------------------------------------------------------------

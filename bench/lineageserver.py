@@ -19,6 +19,7 @@ from typing import Any
 
 from gateway.delivery.witnesses import HttpWitnesses
 from gateway.rest.bodies import Spool
+from gateway.sealing.datakeys import KeyEncryptionKeys
 from gateway.server.options import Options
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.serving import GatewayServer
@@ -26,6 +27,8 @@ from gateway.server.settings import NetworkFile, Organisation, Settings
 from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
 from gateway.services.ports import LedgerBlock, Signature, Unavailable
+from gateway.services.publications import Vault
+from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.heads import HeadStore
@@ -34,6 +37,7 @@ from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
+from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 
 _GENESIS = "0" * 64
@@ -77,7 +81,7 @@ def make(folder: Path) -> tuple[Service, str]:
     """The gateway, and the key of a reader."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         readmodel = ReadModelStore(opened["readmodel"])
@@ -96,6 +100,9 @@ def make(folder: Path) -> tuple[Service, str]:
             log=LogParts.of(
                 LogTree(opened["readmodel"]), HeadStore(opened["log"]), folder / "log-keys", ("pedigree", "LabMSP"),
                 folder / "log-policy", HttpWitnesses(),
+            ),
+            vault=Vault(
+                BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: KeyEncryptionKeys([bytes(32)])
             ),
         )  # fmt: skip
         service = assemble(

@@ -255,6 +255,28 @@ DATASETS: Final = (
         odd=dict.fromkeys(("rest", "sdk", "cli"), "answers a file in pieces, and keeps it whole or not at all"),
     ),
     Operation(
+        name="publishDatasetVersion",
+        does="Seal the bytes of a version that your organisation committed, and keep them for those who get access.",
+        method="POST",
+        path="/v1/datasets/{dataset}/versions/{number}/content",
+        about="dataset-version:{dataset}:{number}",
+        role="recorder",
+        uploads=RECORDS_OF,
+        parameters=tuple(
+            Parameter(each.name, f"{each.meaning} As the version was read, where nothing is said.") for each in _READING
+        ),
+        answer=report("Publication"),
+        sdk="publish_dataset",
+        verb=Verb("dataset publish"),
+        codes={
+            404: ("records-not-held",),
+            422: ("not-the-committed-records",),
+            500: ("key-encryption-key-unusable", "blob-missing"),
+            503: ("blob-store-failed",),
+        },
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_A_FILE),
+    ),
+    Operation(
         name="verifyDatasetVersion",
         does="Compare a copy of the records, or the owner's own store, with the ledger.",
         method="POST",

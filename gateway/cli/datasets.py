@@ -10,7 +10,7 @@ import click
 
 from gateway.api.operations import ACTIVITIES
 from gateway.cli.answers import print_comparison, recorded
-from gateway.cli.console import continued, dumps, plain, read_json, reading_file, show, uploading
+from gateway.cli.console import continued, dumps, fields, plain, read_json, reading_file, show, uploading
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
 from gateway.cli.outputs import OUTPUT, written
 
@@ -103,6 +103,25 @@ def dataset_bundle(
         path = pedigree.save_bundle(name, number, output, selections=selections, progress=progress)
     size = path.stat().st_size
     show({"file": str(path), "bytes": size}, as_json, lambda: click.echo(plain(f"{path}: {size} bytes")))
+
+
+@click.command()
+@click.argument("name")
+@click.argument("number", type=int)
+@click.argument("file", type=FILE)
+@click.option("--id-field", help="Column or member that holds the record id, if not the committed one.")
+@click.option("--delimiter", help="What separates fields in CSV, if not what did in the committed file.")
+@using_gateway
+def dataset_publish(pedigree: Any, name: str, number: int, file: Path, as_json: bool, **reading: Any) -> None:
+    """Seal the bytes of a version for those who get access.
+
+    FILE must hold the very records that were committed, and its bytes are what recipients get. Your gateway keeps them
+    sealed under a key of their own; only what the ledger allows releases it. Publishing again replaces what was
+    published before.
+    """
+    with reading_file(file), uploading(file, as_json) as progress:
+        answer = pedigree.publish_dataset(name, number, file, progress=progress, **reading)
+    show(answer, as_json, lambda: fields({key: each for key, each in answer.items() if key != "transaction"}))
 
 
 @click.command()

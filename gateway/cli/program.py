@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.blobs import blobs
 from gateway.cli.cards import dataset_check
 from gateway.cli.consent import (
     SAYINGS,
@@ -28,7 +29,7 @@ from gateway.cli.consent import (
 from gateway.cli.consentstore import consent_adopt, consent_copy
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.cli.criteria import criteria_register
-from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_verify
+from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_publish, dataset_verify
 from gateway.cli.deployments import deployment_show
 from gateway.cli.embedding import model_embed, model_extract
 from gateway.cli.endorsing import artifact, inbox
@@ -246,6 +247,7 @@ add_verbs(
         "dataset commit": dataset_commit,
         "dataset bundle": dataset_bundle,
         "dataset proof": dataset_proof,
+        "dataset publish": dataset_publish,
         "dataset select": dataset_select,
         "dataset verify": dataset_verify,
         "deployment show": deployment_show,
@@ -275,5 +277,6 @@ add_verbs(
     },
 )
 add_lists(main)
+main.add_command(blobs)
 main.add_command(identity)
 main.add_command(records)

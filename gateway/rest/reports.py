@@ -396,6 +396,20 @@ REPORTS: Final[Mapping[str, Schema]] = {
         "outside",
         "altered_in_store",
     ),
+    "Publication": _object(
+        {
+            "dataset": _TEXT,
+            "number": _WHOLE,
+            "root": _TEXT,
+            "media_type": _TEXT,
+            "size": {"type": "integer", "description": "Bytes of the file."},
+            "digest": {"type": "string", "description": "The SHA-256 of the file."},
+            "blob": {"type": "string", "description": "The id of the sealed blob."},
+            "sealed_size": {"type": "integer", "description": "Bytes of the sealed blob."},
+            "transaction": reference("Transaction"),
+        },
+        "transaction",
+    ),
     "DifferenceCounts": _object(dict.fromkeys(("changed", "added", "removed", "moved", "outside"), _WHOLE), "outside"),
     "ArtifactStatus": _object(
         {

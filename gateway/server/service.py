@@ -23,6 +23,7 @@ from gateway.rest import (
     models,
     operations,
     policies,
+    publications,
     runs,
     search,
     selections,
@@ -55,6 +56,7 @@ from gateway.services.places import Places
 from gateway.services.ports import BlockSource, Ledger, Memberships, ReadModel, Records, Submissions
 from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
+from gateway.services.publications import Publishing, Vault
 from gateway.services.publishing import Publisher
 from gateway.services.reading import Reader
 from gateway.services.receipts import Receipts
@@ -92,6 +94,7 @@ class Parts:
     signer: StatementSigner
     secret: bytes
     log: LogParts
+    vault: Vault
     peers: Peers | None = None
     """The organisation's peers, to be watched; `None` where the ledger has none."""
     replaced: Callable[[], str | None] = lambda: None
@@ -262,6 +265,7 @@ def _nouns(
     signed = ImpactStatements(impacts, consents, catalogue, parts.signer, speaker, time.time)
     by_hand = {
         **datasets.views(recorder, committed, vocabulary),
+        **publications.views(Publishing(committed, parts.vault, time.time)),
         **selections.views(recorder, selecting),
         **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), impacts, vocabulary),
         **consent.views_of_impact(impacts, signed),

@@ -20,6 +20,7 @@ from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity, RenewalWatch
 from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest.bodies import Spool
+from gateway.server import blobkeys
 from gateway.server.app import Metrics
 from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
@@ -27,6 +28,8 @@ from gateway.server.settings import NetworkFile, Settings, SettingsError, load_s
 from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
+from gateway.services.publications import Vault
+from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.heads import HeadStore
@@ -35,6 +38,7 @@ from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
+from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 
 _LOG = logging.getLogger(__name__)
@@ -100,6 +104,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         log=_log(settings, guard, data, LogTree(rows)),
+        vault=open_vault(data, guard),
         peers=peers,
         replaced=lambda: _other_pins(settings),
         members=lambda: trust.msps.ids,
@@ -143,6 +148,14 @@ def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> Renew
 def open_keys(data: Path, guard: ExitStack) -> KeyStore:
     """The key store of a data folder; another process may have it open too."""
     return KeyStore(_open(guard, private_folder(data), "keys", durable=True))
+
+
+def open_vault(data: Path, guard: ExitStack) -> Vault:
+    """What was published, out of a data folder; for the one process that writes there."""
+    publications = SealedStore(_open(guard, data, "sealed", durable=True))
+    blobs = BlobFiles(data / "blobs")
+    blobs.recover()
+    return Vault(blobs, publications, partial(blobkeys.load, data / blobkeys.FILE, publications))
 
 
 def _open(guard: ExitStack, data: Path, name: str, *, durable: bool) -> Database:

@@ -32,12 +32,12 @@ def unneeded(records: Records, readmodel: ReadModel, submissions: Submissions, *
             continue
         if not found.root:
             yield Unneeded(found, "it was never finished")
-        elif _is_recorded(readmodel, found.root):
+        elif is_recorded(readmodel, found.root):
             continue
         elif not submissions.may_record(found.root):
             yield Unneeded(found, "no version has its root, and the request for one was refused or never made")
 
 
-def _is_recorded(readmodel: ReadModel, root: str) -> bool:
+def is_recorded(readmodel: ReadModel, root: str) -> bool:
     """Whether a version has this root; other records may name it as the root of what they were made from."""
     return any(entry.value["root"] == root for entry in entries(readmodel, "dataset-version", {DIGEST: root}))

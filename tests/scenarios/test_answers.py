@@ -145,6 +145,7 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     ask("hospital", "proveRecord", None, {"id": "p1"}, dataset=data, number="1")
     ask("hospital", "verifyDatasetVersion", dataset=data, number="1")
     assert ask("hospital", "getBundle", dataset=data, number="1").startswith(b"\x89PEDBUN\n")
+    ask("hospital", "publishDatasetVersion", b"id,age\np1,61\np2,44\n", dataset=data, number="1")
     changed = ask("hospital", "verifyDatasetVersion", b"id,age\np1,62\np3,44\n", dataset=data, number="1")
     assert not changed["verified"]
 

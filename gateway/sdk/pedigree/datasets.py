@@ -16,6 +16,7 @@ from pedigree.documents import (
     DatasetVersion,
     Derivation,
     LeafSchema,
+    Publication,
     SelectionEvidence,
 )
 from pedigree.documents import Evidence as EvidenceDocument
@@ -142,6 +143,28 @@ class DatasetCalls(Operations):
         if check:
             refuse_difference(report, report.get("selection", f"dataset-version:{dataset}:{number}"))
         return report
+
+    def publish_dataset(
+        self,
+        dataset: str,
+        number: int,
+        source: Path | str | bytes,
+        *,
+        media_type: str | None = None,
+        id_field: str | None = None,
+        delimiter: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Publication:
+        """Let your gateway seal the bytes of a version and keep them, for those whom you give access.
+
+        The file must hold the very records that were committed; its bytes are what recipients get. Publishing again
+        replaces what was published before. The arguments are those of `verify_dataset`.
+        """
+        options = {"id_field": id_field, "delimiter": delimiter}
+        query = {name: value for name, value in options.items() if value is not None}
+        path = f"/v1/datasets/{segment(dataset)}/versions/{number}/content"
+        publication: Publication = self._send(path, Upload.of(source, media_type, progress), query)
+        return publication
 
     def save_bundle(
         self,

@@ -157,6 +157,7 @@ __all__ = [
     "PolicyVotePage",
     "Problem",
     "Progress",
+    "Publication",
     "Purpose",
     "PurposeEntry",
     "PurposePage",
@@ -1847,6 +1848,24 @@ class Progress(TypedDict):
     bytes_read: int
     records: int
     """Records read and hashed."""
+
+
+class Publication(TypedDict):
+    """What `publish_dataset` answers."""
+
+    dataset: str
+    number: int
+    root: str
+    media_type: str
+    size: int
+    """Bytes of the file."""
+    digest: str
+    """The SHA-256 of the file."""
+    blob: str
+    """The id of the sealed blob."""
+    sealed_size: int
+    """Bytes of the sealed blob."""
+    transaction: NotRequired["Transaction"]
 
 
 class Purpose(TypedDict):

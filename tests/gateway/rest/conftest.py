@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from chaincode.domain import register
 from gateway.rest.bodies import Spool
+from gateway.sealing.datakeys import KeyEncryptionKeys
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
@@ -37,6 +38,8 @@ from gateway.services.ports import (
     Signature,
     Unavailable,
 )
+from gateway.services.publications import Vault
+from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.heads import HeadStore
@@ -45,6 +48,7 @@ from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
+from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 
 
@@ -222,6 +226,7 @@ class Api:
         return self.listed(self.client.post(path, json=body, headers=self.headers(role, **headers)))
 
 
+SEALING = KeyEncryptionKeys([b"k" * 32])
 ROLES = ("reader", "recorder", "endorser", "operator")
 
 
@@ -231,7 +236,7 @@ def make_service(
     """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         keys = KeyStore(opened["keys"])
@@ -255,6 +260,7 @@ def make_service(
                 folder / "log-policy",
                 NoWitnesses(),
             ),
+            vault=Vault(BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: SEALING),
             members=lambda: ("HospitalMSP", "LabMSP", "RegulatorMSP"),
         )
         service = assemble(
@@ -271,6 +277,14 @@ def make_service(
 def height_wait() -> float:
     """Seconds that a request waits for the height it asks for; a test that asks for one that never comes says fewer."""
     return 10.0
+
+
+@pytest.fixture
+def vault(api: "Api", tmp_path: Path) -> Iterator[Vault]:
+    """What the gateway `api` keeps sealed, opened a second time."""
+    database = Database.open(tmp_path / "sealed.db", "sealed", durable=False)
+    yield Vault(BlobFiles(tmp_path / "blobs"), SealedStore(database), lambda: SEALING)
+    database.close()
 
 
 @pytest.fixture

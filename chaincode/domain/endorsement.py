@@ -233,9 +233,8 @@ def endorse(
     """Record that `by` vouches for an artifact; the endorsement that completes the quorum approves it."""
     policy, rule, standing = _admit(command, by, standing, policy)
     _refuse_second_word(command.artifact, rule, by, at, standing, ballot)
-    verify_evidence(
-        command.envelope, presented, _due(Decision.ENDORSE, command, presented.channel, by, standing, policy)
-    )
+    due = _due(command, presented.channel, by, standing, policy)
+    verify_evidence(command.envelope, presented, due, at)
     endorsement = Endorsement(
         artifact=command.artifact,
         stage=command.stage,
@@ -269,9 +268,8 @@ def reject(
     """Record that `by` rejects an artifact; it is a draft again when the quorum has become impossible."""
     policy, rule, standing = _admit(command, by, standing, policy)
     _refuse_second_word(command.artifact, rule, by, at, standing, ballot)
-    verify_evidence(
-        command.envelope, presented, _due(Decision.REJECT, command, presented.channel, by, standing, policy)
-    )
+    due = _due(command, presented.channel, by, standing, policy)
+    verify_evidence(command.envelope, presented, due, at)
     rejection = Rejection(
         artifact=command.artifact,
         stage=command.stage,
@@ -375,13 +373,12 @@ def _admit(
     return policy, rule, standing
 
 
-def _due(
-    decision: Decision, command: Endorse | Reject, channel: str, by: OrgId, standing: ArtifactStage, policy: Policy
-) -> Statement:
-    """What `by` must have signed for this word to be taken."""
+def _due(command: Endorse | Reject, channel: str, by: OrgId, standing: ArtifactStage, policy: Policy) -> Statement:
+    """What `by` must have signed for this word to be taken; when, and what it has seen, it says itself."""
+    decision, reason = (Decision.REJECT, command.reason) if isinstance(command, Reject) else (Decision.ENDORSE, None)
     return statement_about(
         command.artifact, standing.digest, command.stage, decision,
-        channel=channel, organisation=by, round_=standing.round, policy=policy.number,
+        channel=channel, organisation=by, round_=standing.round, policy=policy.number, at=None, reason=reason,
     )  # fmt: skip
 
 

@@ -3,23 +3,32 @@
 
 The subject is the artifact, by its reference and its digest (for a data set version the root of its records). The
 predicate says who speaks, on which channel, of which artifact and stage, in which round and under which policy, and
-what the decision is: a statement serves for that one word and for no other.
+what the decision is, for which reason and when: a statement serves for that one word and for no other.
+
+Version 2 of the predicate is what is taken now. Version 1 had neither reason nor time; it is still read where it is on
+the ledger. docs/statements.md describes both.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from chaincode.domain.errors import StatementDigestDiffers, StatementInvalid
+from chaincode.domain.errors import StatementDigestDiffers, StatementInvalid, StatementOutOfTime
 from chaincode.domain.policy import Stage
-from chaincode.domain.values import Blob, Digest, OrgId, Ref, Text
+from chaincode.domain.values import Blob, Digest, Instant, OrgId, Ref, Seconds, Text
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE: Final = "https://pedigree.example/endorsement/v1"
+PREDICATE_TYPE: Final = "https://pedigree.example/endorsement/v2"
+PREDICATE_TYPE_1: Final = "https://pedigree.example/endorsement/v1"
+"""What was signed before statements had a reason and a time."""
+OLDEST: Final = Seconds(86_400)
+"""How long before its transaction a statement may be dated: long enough to sign it elsewhere."""
+AHEAD: Final = Seconds(120)
+"""How far after its transaction a statement may be dated: as far as clocks may differ."""
+MOST_SEEN: Final = 64
 
-
-_COMPARED: Final = ("channel", "organisation", "artifact", "stage", "decision", "round", "policy")
+_COMPARED: Final = ("channel", "organisation", "artifact", "stage", "decision", "round", "policy", "reason")
 
 
 class Decision(StrEnum):
@@ -84,6 +93,12 @@ class Statement:
     For those who read the statement away from the ledger: names of channels are not unique. Chaincode sees no blocks
     and cannot compare it.
     """
+    at: Instant | None = None
+    """When it was made, by the signer's clock; None in version 1."""
+    reason: Text | None = None
+    """Why an artifact is rejected."""
+    seen: tuple[str, ...] = ()
+    """What the signer says to have looked at: references of evaluations, and of what is stopped above the artifact."""
     statement_type: str = STATEMENT_TYPE
     predicate_type: str = PREDICATE_TYPE
 
@@ -98,7 +113,10 @@ def statement_about(
     organisation: OrgId,
     round_: int,
     policy: int,
+    at: Instant | None,
     genesis: Digest | None = None,
+    reason: Text | None = None,
+    seen: tuple[str, ...] = (),
 ) -> Statement:
     """The statement that a gateway signs for an endorsement or a rejection, and the one that the ledger accepts."""
     return Statement(
@@ -111,6 +129,9 @@ def statement_about(
         round=round_,
         policy=policy,
         genesis=genesis,
+        at=at,
+        reason=reason,
+        seen=seen,
     )
 
 
@@ -130,10 +151,10 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def verify_evidence(envelope: Envelope, presented: Presented, expected: Statement) -> None:
+def verify_evidence(envelope: Envelope, presented: Presented, expected: Statement, at: Instant) -> None:
     """Show that `envelope` holds the creator's signature over a statement that says what is `expected`.
 
-    The genesis hash is not compared.
+    The genesis hash and what was seen are not compared. `at` is the time of the transaction.
     """
     statement = presented.statement
     if envelope.payload_type != PAYLOAD_TYPE:
@@ -143,6 +164,7 @@ def verify_evidence(envelope: Envelope, presented: Presented, expected: Statemen
     for name in _COMPARED:
         if getattr(statement, name) != (right := getattr(expected, name)):
             raise StatementInvalid(f"its '{name}' is not '{right}'")
+    _verify_time(statement, at)
     (right,) = expected.subjects
     if [subject.name for subject in statement.subjects] != [right.name]:
         raise StatementInvalid(f"its subject is not '{right.name}' alone")
@@ -151,3 +173,11 @@ def verify_evidence(envelope: Envelope, presented: Presented, expected: Statemen
     if len(envelope.signatures) != 1:
         raise StatementInvalid("it must bear one signature, that of its submitter")
     presented.check(pre_authentication_encoding(envelope.payload_type, envelope.payload), envelope.signatures[0].sig)
+
+
+def _verify_time(statement: Statement, at: Instant) -> None:
+    """A statement is from the day before its transaction; nobody keeps one for later, or dates one ahead."""
+    if statement.at is None:
+        raise StatementInvalid("it does not say when it was made: it has no 'at'")
+    if statement.at > at.plus(AHEAD) or at > statement.at.plus(OLDEST):
+        raise StatementOutOfTime(int(statement.at), int(at))

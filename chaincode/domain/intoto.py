@@ -3,8 +3,8 @@
 
 from chaincode.domain.canonical import Json, encode, parse
 from chaincode.domain.errors import InvalidField, Malformed, StatementInvalid
-from chaincode.domain.evidence import Statement, Subject
-from chaincode.domain.values import Digest
+from chaincode.domain.evidence import MOST_SEEN, PREDICATE_TYPE, Statement, Subject
+from chaincode.domain.values import Digest, Instant, Text
 
 
 def encode_statement(statement: Statement) -> bytes:
@@ -25,6 +25,9 @@ def encode_statement(statement: Statement) -> bytes:
                 "round": statement.round,
                 "policy": statement.policy,
                 **({} if statement.genesis is None else {"genesis": str(statement.genesis)}),
+                **({} if statement.at is None else {"at": int(statement.at)}),
+                **({} if statement.reason is None else {"reason": str(statement.reason)}),
+                **({"seen": list(statement.seen)} if statement.seen else {}),
             },
         }
     )
@@ -35,6 +38,9 @@ def decode_statement(payload: bytes) -> Statement:
     try:
         document = parse(payload)
         predicate = _object(document, "predicate")
+        kind = _text(document, "predicateType")
+        # What version 1 did not define meant nothing in it, whatever it was.
+        later = predicate if kind == PREDICATE_TYPE else {}
         return Statement(
             subjects=tuple(_subject(subject) for subject in _list(document, "subject")),
             channel=_text(predicate, "channel"),
@@ -45,8 +51,11 @@ def decode_statement(payload: bytes) -> Statement:
             round=_number(predicate, "round"),
             policy=_number(predicate, "policy"),
             genesis=Digest.parse(_text(predicate, "genesis")) if "genesis" in predicate else None,
+            at=Instant(_number(later, "at")) if "at" in later else None,
+            reason=Text(_text(later, "reason")) if "reason" in later else None,
+            seen=_seen(later) if "seen" in later else (),
             statement_type=_text(document, "_type"),
-            predicate_type=_text(document, "predicateType"),
+            predicate_type=kind,
         )
     except Malformed as exc:
         raise StatementInvalid(str(exc).removesuffix(".")) from None
@@ -54,6 +63,13 @@ def decode_statement(payload: bytes) -> Statement:
 
 def _subject(value: Json) -> Subject:
     return Subject(_text(value, "name"), Digest.parse(_text(_object(value, "digest"), "sha256")))
+
+
+def _seen(predicate: Json) -> tuple[str, ...]:
+    listed = _list(predicate, "seen")
+    if len(listed) > MOST_SEEN or not all(isinstance(each, str) for each in listed):
+        raise InvalidField("", f"its 'seen' is not a list of at most {MOST_SEEN} texts")
+    return tuple(each for each in listed if isinstance(each, str))
 
 
 def _member(value: Json, name: str) -> Json:

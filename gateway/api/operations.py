@@ -132,6 +132,7 @@ _TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gatewa
 _TAKES_INDICATIONS: Final = "takes what subjects indicated, and proves it against the map that this gateway holds"
 _CHOOSES: Final = "chooses among the records that this gateway holds, and follows the gateway's work on it"
 _AS_IT_IS: Final = "answers a text whose form others define, byte for byte"
+_SIGNS: Final = "shows what is signed, and takes what was signed elsewhere"
 _FILLED_IN: Final = "the gateway looks up the digest of what is recorded, or signs the statement"
 
 DATASETS: Final = (
@@ -899,6 +900,23 @@ ARTIFACTS: Final = (
         odd={"rest": "counts for each open artifact", "cli": "says whose inbox is empty"},
     ),
     Operation(
+        name="draftStatement",
+        does="The statement that an endorsement or a rejection signs, before it is signed; nothing is recorded.",
+        path="/v1/artifacts/{reference}/statement",
+        about="{reference}",
+        parameters=(
+            Parameter("decision", "What is said of the artifact.", "choice", ("endorse", "reject"), default="endorse"),
+            Parameter("stage", "The stage that the word is on.", "choice", STAGES, default="approved"),
+            Parameter("digest", "The bytes that you examined; the recorded ones by default."),
+            Parameter("reason", "Why it is rejected; it is signed."),
+        ),
+        answer=report("StatementDraft"),
+        sdk="draft_statement",
+        verb=Verb("endorse", help="Vouch for an artifact, signed."),
+        codes={404: ("policy-missing",)},
+        odd={"rest": "composes what is signed, and asks the law what it would say", "cli": _SIGNS},
+    ),
+    Operation(
         name="submitArtifact",
         does="Ask the consortium to endorse your artifact.",
         method="POST",
@@ -922,7 +940,7 @@ ARTIFACTS: Final = (
         answer=outcome("endorsement"),
         sdk="endorse",
         verb=Verb("endorse", help="Vouch for an artifact, signed.", options=("digest",)),
-        odd={"rest": _FILLED_IN},
+        odd={"rest": _FILLED_IN, "cli": _SIGNS},
     ),
     Operation(
         name="rejectArtifact",
@@ -935,7 +953,7 @@ ARTIFACTS: Final = (
         answer=outcome("rejection"),
         sdk="reject",
         verb=Verb("reject", help="Say that an artifact must not be approved.", options=_REASON, required=_REASON),
-        odd={"rest": _FILLED_IN},
+        odd={"rest": _FILLED_IN, "cli": _SIGNS},
     ),
     Operation(
         name="withdrawEndorsement",

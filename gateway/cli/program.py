@@ -45,6 +45,7 @@ from gateway.cli.records import records
 from gateway.cli.runs import run_record, run_statement, run_verify
 from gateway.cli.selections import dataset_select, selection_proof
 from gateway.cli.verbs import add_verbs
+from gateway.cli.vouching import endorse, reject
 from gateway.server.options import Options
 
 _network = click.option(
@@ -251,6 +252,7 @@ add_verbs(
         "dataset select": dataset_select,
         "dataset verify": dataset_verify,
         "deployment show": deployment_show,
+        "endorse": endorse,
         "evidence": evidence,
         "impact": impact,
         "inbox": inbox,
@@ -267,6 +269,7 @@ add_verbs(
         "model verify": model_verify,
         "criteria register": criteria_register,
         "receipt": receipt,
+        "reject": reject,
         "run record": run_record,
         "run statement": run_statement,
         "run verify": run_verify,

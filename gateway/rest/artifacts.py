@@ -19,6 +19,12 @@ def views(artifacts: Artifacts) -> Mapping[str, View]:
             raise HttpProblem(400, "invalid-parameter", "stage is none of the stages.", parameter="stage")
         return Reply(artifacts.status(call.path["reference"], stage))
 
+    def draft(call: Call) -> Reply:
+        said = call.query
+        stage = said.get("stage", Stage.APPROVED.value)
+        decision = Decision(said.get("decision", Decision.ENDORSE.value))
+        return Reply(artifacts.draft(call.path["reference"], decision, stage, said.get("digest"), said.get("reason")))
+
     def inbox(call: Call) -> Reply:
         return Reply(artifacts.inbox(cursor=call.query.get("cursor"), limit=call.limit, filters=call.filters))
 
@@ -30,6 +36,7 @@ def views(artifacts: Artifacts) -> Mapping[str, View]:
 
     return {
         "getArtifact": show,
+        "draftStatement": draft,
         "getInbox": inbox,
         "submitArtifact": submit,
         "endorseArtifact": deciding(Decision.ENDORSE),

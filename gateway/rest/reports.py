@@ -424,6 +424,64 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "rejections": {"type": "array", "items": reference("RejectionEntry")},
         }
     ),
+    "StatementDraft": _object(
+        {
+            "artifact": _TEXT,
+            "decision": reference("Decision"),
+            "words": {**_TEXTS, "description": "What the statement says, sentence by sentence."},
+            "not_covered": {**_TEXTS, "description": "What it does not say."},
+            "statement": reference("ComposedStatement"),
+            "payload": {
+                "type": "string",
+                "contentEncoding": "base64",
+                "description": "The very bytes of it that are signed.",
+            },
+            "payloadType": _TEXT,
+            "evaluations": {"type": "array", "items": reference("SeenEvaluation")},
+            "tainted_by": {"type": "array", "items": reference("Taint")},
+            "refused": _perhaps("ForeseenRefusal", "What the ledger would say to it now; null where it would take it."),
+        }
+    ),
+    "ComposedStatement": {
+        "description": "The in-toto statement, as JSON.",
+        **_object(
+            {
+                "_type": _TEXT,
+                "subject": {"type": "array", "items": reference("StatementSubject")},
+                "predicateType": _TEXT,
+                "predicate": reference("EndorsementPredicate"),
+            }
+        ),
+    },
+    "StatementSubject": _object({"name": _TEXT, "digest": reference("StatementDigest")}),
+    "StatementDigest": _object({"sha256": _TEXT}),
+    "EndorsementPredicate": _object(
+        {
+            "channel": _TEXT,
+            "genesis": _TEXT,
+            "organisation": _TEXT,
+            "artifact": _TEXT,
+            "stage": reference("Stage"),
+            "decision": reference("Decision"),
+            "reason": _TEXT,
+            "round": _WHOLE,
+            "policy": _WHOLE,
+            "at": _WHOLE,
+            "seen": _TEXTS,
+        },
+        "genesis",
+        "reason",
+        "seen",
+    ),
+    "SeenEvaluation": _object(
+        {
+            "evaluation": _TEXT,
+            "owner": _TEXT,
+            "verdict": {"type": ["string", "null"], "description": "Whether its criteria are met, where it has any."},
+            "transaction": {"type": "string", "description": "Its receipt is that of this transaction."},
+        }
+    ),
+    "ForeseenRefusal": _object({"code": _TEXT, "detail": _TEXT}),
     "Inbox": _object(
         {
             "organisation": _TEXT,

@@ -6,15 +6,14 @@ key of the organisation's own user, which is also the creator of the transaction
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from chaincode.domain import codec
 from chaincode.domain.endorsement import Ballot, Endorsement, Rejection
-from chaincode.domain.errors import InvalidField, PolicyMissing, RecordNotFound, RuleMissing
-from chaincode.domain.evidence import PAYLOAD_TYPE, Decision, statement_about
+from chaincode.domain.errors import InvalidField, MissingField, PolicyMissing, RecordNotFound, RuleMissing
+from chaincode.domain.evidence import PAYLOAD_TYPE, Decision
 from chaincode.domain.intoto import encode_statement
 from chaincode.domain.lifecycle import Artifact, ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ANCESTORS, REPLACES
@@ -31,6 +30,9 @@ from gateway.services.filters import conditions_of
 from gateway.services.ports import Clock, Json, Signer, Tally
 from gateway.services.recording import Recorder, command_from
 from gateway.services.references import identifying
+from gateway.services.statements import Seen as SeenOfIt
+from gateway.services.statements import Speaker as Speaker
+from gateway.services.statements import Word, compose, evaluations_of, refusal_of, shown
 from gateway.services.submitter import Answer, Intent
 
 R = TypeVar("R", bound=codec.Document)
@@ -46,17 +48,6 @@ _OPEN: Final = {"stage": (Stage.SUBMITTED.value, Stage.ENDORSED.value, Stage.QUA
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _NOT_READ: Final = Seen((), None)
 _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
-
-
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """In whose name statements are signed, and on which ledger."""
-
-    organisation: str
-    """The MSP id."""
-    channel: str
-    genesis: str
-    """The header hash of the channel's first block, in hex."""
 
 
 class Artifacts:
@@ -91,15 +82,38 @@ class Artifacts:
             # Signed by a caller that keeps its own key; the chaincode checks it like ours.
             return self._recorder.record(intent, function, rest, artifact=artifact)
         digest = str(body.get("digest") or self._digest(artifact))
-        stage = str(body.get("stage", Stage.APPROVED.value))
+        reason = str(body["reason"]) if decision is Decision.REJECT and "reason" in body else None
+        word = Word(artifact, digest, str(body.get("stage", Stage.APPROVED.value)), decision, reason)
 
         def build() -> Command:
-            envelope = self._envelope(artifact, digest, stage, decision)
-            return command_from(function, rest, {"artifact": artifact, "envelope": envelope})
+            return command_from(function, rest, {"artifact": artifact, "envelope": self._envelope(word)})
 
         # Everything but the statement is checked before anything is signed.
         command_from(function, rest, {"artifact": artifact, "envelope": _UNSIGNED})
         return self._recorder.submit(intent, function, build)
+
+    def draft(self, reference: str, decision: Decision, stage: str, digest: str | None, reason: str | None) -> Json:
+        """The statement that would be signed for a word, and what the law would say to it now; nothing is signed.
+
+        Raises `MissingField` for a rejection without a reason, and `PolicyMissing`.
+        """
+        artifact = Ref(reference)
+        if decision is Decision.REJECT and reason is None:
+            raise MissingField("/reason")
+        if decision is Decision.ENDORSE and reason is not None:
+            raise InvalidField("/reason", "only a rejection has one")
+        word = Word(artifact, digest or self._digest(artifact), stage, decision, reason)
+        seen, at = self._seen_of(artifact), self._at()
+        statement = compose(word, seen, self._catalogue, self._speaker, at)
+        standing = self._catalogue.find("artifact-stage", artifact=artifact)
+        policy = self._policy()
+        if policy is None:
+            raise PolicyMissing
+        now = None if standing is None else self._now(standing.value)
+        refused = refusal_of(
+            statement, OrgId(self._speaker.organisation), at, now, policy, self._ballot(artifact, stage)
+        )
+        return {"artifact": artifact, "decision": decision.value, **shown(statement, seen, refused)}
 
     def apply(self, intent: Intent, function: str, reference: str, body: Json) -> Answer:
         """Record one of the steps that need no statement: withdraw, quarantine, release, advance."""
@@ -276,24 +290,13 @@ class Artifacts:
             raise InvalidField("/artifact", "only versions of data sets and models are endorsed")
         return str(record[field])
 
-    def _envelope(self, artifact: Ref, digest: str, stage: str, decision: Decision) -> Json:
-        policy = self._catalogue.find("policy")
-        if policy is None:
-            raise PolicyMissing
-        standing = self._catalogue.find("artifact-stage", artifact=artifact)
-        statement = statement_about(
-            artifact,
-            Digest.parse(digest),
-            Stage(stage),
-            decision,
-            channel=self._speaker.channel,
-            organisation=OrgId(self._speaker.organisation),
-            # Where no submission was read yet the first may be on its way; the chaincode knows.
-            round_=1 if standing is None else standing.value["round"],
-            policy=policy.value["number"],
-            genesis=Digest.parse(self._speaker.genesis),
-        )
+    def _envelope(self, word: Word) -> Json:
+        statement = compose(word, self._seen_of(word.artifact), self._catalogue, self._speaker, self._at())
         return sign_statement(self._signer, encode_statement(statement))
+
+    def _seen_of(self, artifact: Ref) -> SeenOfIt:
+        """What is known of an artifact here and now, for a statement about it."""
+        return SeenOfIt(evaluations_of(self._catalogue, artifact), self._tainted_by([artifact])[artifact])
 
 
 def _look(known: Mapping[Ref, Seen], wanted: dict[Ref, None], level: Sequence[Ref]) -> list[Seen]:

@@ -7,12 +7,14 @@ else is what the statement or the record around it says.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.evidence import (
     PREDICATE_TYPE,
+    PREDICATE_TYPE_1,
     STATEMENT_TYPE,
     Decision,
     Statement,
@@ -20,6 +22,7 @@ from chaincode.domain.evidence import (
 from chaincode.domain.intoto import decode_statement
 from gateway.fabric.certificates import Certificate
 from gateway.fabric.texts import said
+from gateway.verifier.endorsed import time_of
 from gateway.verifier.envelopes import RefutedStatement, open_envelope, prove_signer
 from gateway.verifier.verdicts import NOT_PROVEN, SHOWN, json_of, signer_of, text_of
 
@@ -27,6 +30,7 @@ __all__ = ["RefutedStatement", "StatementVerdict", "is_statement", "verify_state
 
 _DECISIONS: Final = {"endorsement": Decision.ENDORSE, "rejection": Decision.REJECT}
 """The kinds of record that hold an envelope, and the decision that its statement must have."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_PAYLOAD: Final = 65_536
 _VERBS: Final = {Decision.ENDORSE: "endorses", Decision.REJECT: "rejects"}
 
@@ -54,7 +58,7 @@ class StatementVerdict:
         """The verdict for people; whatever the file says in it is escaped."""
         return text_of(
             self.summary,
-            ("The statement:", (_sentence(self.statement),)),
+            ("The statement:", tuple(_sentences(self.statement))),
             (SHOWN, self.proven),
             ("The file says, and nothing here shows it:", self.said),
             (NOT_PROVEN, self.not_proven),
@@ -72,6 +76,9 @@ class StatementVerdict:
                     for name in ("channel", "organisation", "artifact", "stage", "decision", "round", "policy")
                 },
                 "genesis": None if statement.genesis is None else str(statement.genesis),
+                "at": None if statement.at is None else int(statement.at),
+                "reason": statement.reason,
+                "seen": list(statement.seen),
             },
             signer=signer_of(self.signer),
             proven=self.proven,
@@ -119,7 +126,8 @@ def _statement(payload: bytes) -> Statement:
         statement = decode_statement(payload)
     except LedgerError as exc:
         raise RefutedStatement(said(str(exc).removesuffix("."))) from None
-    if (statement.statement_type, statement.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
+    versions = (PREDICATE_TYPE, PREDICATE_TYPE_1)
+    if statement.statement_type != STATEMENT_TYPE or statement.predicate_type not in versions:
         raise RefutedStatement("it is not an endorsement statement of the version that is known here")
     if [subject.name for subject in statement.subjects] != [statement.artifact]:
         raise RefutedStatement("its subject is not its artifact alone")
@@ -139,15 +147,24 @@ def _compare(record: Mapping[str, Any], statement: Statement) -> None:
             raise RefutedStatement(f"the record's '{name}' is not that of the statement")
     if _DECISIONS[record["kind"]] != statement.decision:
         raise RefutedStatement(f"the record is of the kind {record['kind']}, and the statement says otherwise")
+    signed = statement.predicate_type != PREDICATE_TYPE_1
+    if signed and statement.decision == Decision.REJECT and record.get("reason") != statement.reason:
+        raise RefutedStatement("the record's 'reason' is not that of the statement")
 
 
-def _sentence(statement: Statement) -> str:
+def _sentences(statement: Statement) -> Iterator[str]:
     (subject,) = statement.subjects
     verb = _VERBS[Decision(statement.decision)]
-    return (
+    yield (
         f"{said(statement.organisation)} {verb} {said(statement.artifact)} with the SHA-256 {subject.digest} for the"
         f" stage '{said(statement.stage)}', in round {statement.round} under policy {statement.policy}."
     )
+    if statement.reason is not None:
+        yield f"The reason: {said(statement.reason)}"
+    if statement.at is not None:
+        yield f"It is dated {time_of(_EPOCH + timedelta(milliseconds=statement.at))}, by the signer's clock."
+    if statement.seen:
+        yield f"The signer says to have seen {said(', '.join(statement.seen))}."
 
 
 def _verdict(
@@ -172,7 +189,7 @@ def _repeated(statement: Statement, record: Mapping[str, Any], *, signed: bool, 
     yield f"The word was given on the channel '{said(statement.channel)}'{first}."
     if record.get("kind") in _DECISIONS:
         for name in ("at", "expires_at", "withdrawn_at", "reason"):
-            if record.get(name) is not None:
+            if record.get(name) is not None and (name != "reason" or statement.reason is None):
                 yield f"The record's '{name}' is {said(str(record[name]))}."
 
 

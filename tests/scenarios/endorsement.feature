@@ -76,3 +76,23 @@ Feature: Endorsement by several organisations
   Scenario: The founding policy is written once
     When the hospital votes for another founding policy
     Then it is refused as "policy-number-wrong"
+
+  Scenario: What is signed is shown before it is signed
+    Given the lab submitted the model
+    Then the hospital sees what its endorsement would say, and that the ledger would take it
+    And the lab sees that its own endorsement would be refused as "own-artifact"
+
+  Scenario: A rejection signs its reason
+    Given the lab submitted the model
+    When the regulator rejects the model because "the test data overlap the training data"
+    Then the regulator's signed statement says why
+
+  Scenario: A rejection for another reason than was signed is refused
+    Given the lab submitted the model
+    When the regulator rejects the model under a statement with another reason
+    Then it is refused as "statement-invalid"
+
+  Scenario: A statement that was dated two days ago is refused
+    Given the lab submitted the model
+    When the hospital endorses the model with a statement of two days ago
+    Then it is refused as "statement-out-of-time"

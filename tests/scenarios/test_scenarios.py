@@ -528,6 +528,57 @@ def _(world: World) -> None:
     world.attempt(lambda: hospital.endorse(world.model_version, envelope=genuine))
 
 
+@then("the hospital sees what its endorsement would say, and that the ledger would take it")
+def _(world: World) -> None:
+    draft = world.as_("hospital").draft_statement(world.model_version)
+    digest = world.as_("hospital").model_version(world.model, 1)["record"]["digest"]
+    assert draft["refused"] is None
+    assert any(digest in sentence for sentence in draft["words"])
+    assert json.loads(base64.b64decode(draft["payload"])) == draft["statement"]
+    assert draft["not_covered"]
+    assert world.as_("hospital").artifact(world.model_version)["endorsements"] == []
+
+
+@then(parsers.parse('the lab sees that its own endorsement would be refused as "{code}"'))
+def _(world: World, code: str) -> None:
+    refused = world.as_("lab").draft_statement(world.model_version)["refused"]
+    assert refused is not None
+    assert refused["code"] == code
+
+
+@when(parsers.parse('the regulator rejects the model because "{reason}"'))
+def _(world: World, reason: str) -> None:
+    world.did(world.as_("regulator").reject(world.model_version, reason))
+
+
+@then("the regulator's signed statement says why")
+def _(world: World) -> None:
+    assert world.recorded is not None
+    record = world.recorded.record
+    predicate = json.loads(base64.b64decode(record["envelope"]["payload"]))["predicate"]
+    assert predicate["reason"] == record["reason"] == "the test data overlap the training data"
+    assert predicate["genesis"] == world.as_("regulator").ledger()["genesis_hash"]
+
+
+@when("the regulator rejects the model under a statement with another reason")
+def _(world: World) -> None:
+    regulator = world.as_("regulator")
+    draft = regulator.draft_statement(world.model_version, "reject", reason="too slow")
+    envelope: Any = {"payload": draft["payload"], "payloadType": draft["payloadType"], "signatures": [{"sig": "AAAA"}]}
+    world.attempt(lambda: regulator.reject(world.model_version, "unsafe", envelope=envelope))
+
+
+@when("the hospital endorses the model with a statement of two days ago")
+def _(world: World) -> None:
+    hospital = world.as_("hospital")
+    statement: Any = dict(hospital.draft_statement(world.model_version)["statement"])
+    statement["predicate"] = {**statement["predicate"], "at": statement["predicate"]["at"] - 2 * 86_400_000}
+    payload = base64.b64encode(json.dumps(statement).encode()).decode()
+    kind = "application/vnd.in-toto+json"
+    envelope: Any = {"payload": payload, "payloadType": kind, "signatures": [{"sig": "AAAA"}]}
+    world.attempt(lambda: hospital.endorse(world.model_version, envelope=envelope))
+
+
 @when("the lab registers a model that only its own peer endorses")
 def _(world: World) -> None:
     lab = world.as_("lab")

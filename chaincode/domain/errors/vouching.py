@@ -214,6 +214,18 @@ class StatementInvalid(Malformed):
 
 
 @dataclass
+class StatementOutOfTime(Unmet):
+    """The statement is dated after its transaction, or more than a day before it."""
+
+    code = "statement-out-of-time"
+    sentence = (
+        "The statement is dated {dated}, and the transaction {at}: it must be of the day before it, and not later."
+    )
+    dated: int
+    at: int
+
+
+@dataclass
 class StatementDigestDiffers(Unmet):
     """The statement is about another digest."""
 

@@ -28,6 +28,7 @@ __all__ = [
     "CommitDatasetVersion",
     "CommitSelection",
     "Comparator",
+    "ComposedStatement",
     "ConfirmQuarantine",
     "Consent",
     "ConsentEvidence",
@@ -54,6 +55,7 @@ __all__ = [
     "DatasetVersionDetails",
     "DatasetVersionEntry",
     "DatasetVersionPage",
+    "Decision",
     "DeclareModelParent",
     "DefiningTransaction",
     "Deployment",
@@ -77,6 +79,7 @@ __all__ = [
     "EndorseArtifact",
     "Endorsement",
     "EndorsementEntry",
+    "EndorsementPredicate",
     "Envelope",
     "Environment",
     "Evaluation",
@@ -88,6 +91,7 @@ __all__ = [
     "EvidenceRecord",
     "Facts",
     "FileEntry",
+    "ForeseenRefusal",
     "Found",
     "FoundDigest",
     "From",
@@ -211,6 +215,7 @@ __all__ = [
     "Said",
     "SearchResult",
     "SearchResults",
+    "SeenEvaluation",
     "Selection",
     "SelectionEntry",
     "SelectionEvidence",
@@ -224,6 +229,9 @@ __all__ = [
     "Source",
     "Split_by",
     "Stage",
+    "StatementDigest",
+    "StatementDraft",
+    "StatementSubject",
     "Status",
     "StatusCount",
     "Step",
@@ -283,6 +291,8 @@ ConsentStatus = Literal[
     "ConsentInvalidated",
     "ConsentTerminated",
 ]
+
+Decision = Literal["endorse", "reject"]
 
 Direction = Literal["up", "down"]
 
@@ -461,6 +471,15 @@ class CommitSelection(TypedDict):
     left_out: NotRequired[Sequence["LeftOut"]]
     note: NotRequired[str]
     consent_map: NotRequired["MapState"]
+
+
+class ComposedStatement(TypedDict):
+    """The in-toto statement, as JSON."""
+
+    _type: str
+    subject: Sequence["StatementSubject"]
+    predicateType: str
+    predicate: "EndorsementPredicate"
 
 
 class ConfirmQuarantine(TypedDict):
@@ -1041,6 +1060,22 @@ class EndorsementEntry(TypedDict):
     """How many blocks the answer reflects, at least."""
 
 
+class EndorsementPredicate(TypedDict):
+    """What a statement says: docs/statements.md."""
+
+    channel: str
+    genesis: NotRequired[str]
+    organisation: str
+    artifact: str
+    stage: "Stage"
+    decision: "Decision"
+    reason: NotRequired[str]
+    round: int
+    policy: int
+    at: int
+    seen: NotRequired[Sequence[str]]
+
+
 class Envelope(TypedDict):
     """A DSSE envelope; its JSON names are those of the DSSE specification."""
 
@@ -1176,6 +1211,7 @@ class Facts(TypedDict):
     count: NotRequired[int]
     criteria: NotRequired[str]
     dataset: NotRequired[str]
+    dated: NotRequired[int]
     delimiter: NotRequired[str]
     digest: NotRequired[str]
     ended: NotRequired[int]
@@ -1255,6 +1291,13 @@ class FileEntry(TypedDict):
     path: str
     digest: str
     size: int
+
+
+class ForeseenRefusal(TypedDict):
+    """A refusal that would be met now."""
+
+    code: str
+    detail: str
 
 
 class FoundDigest(TypedDict):
@@ -2367,6 +2410,17 @@ class SearchResults(TypedDict):
     """False where so many words begin with one of the query's that not all were looked at."""
 
 
+class SeenEvaluation(TypedDict):
+    """An evaluation that a statement names."""
+
+    evaluation: str
+    owner: str
+    verdict: str | None
+    """Whether its criteria are met, where it has any."""
+    transaction: str
+    """Its receipt is that of this transaction."""
+
+
 class Selection(TypedDict):
     """A selection; never rewritten."""
 
@@ -2469,6 +2523,38 @@ class SignedStatement(TypedDict):
     payload: str
     payloadType: str
     signatures: Sequence["Signature"]
+
+
+class StatementDigest(TypedDict):
+    """The SHA-256 of it, in hex."""
+
+    sha256: str
+
+
+class StatementDraft(TypedDict):
+    """What `draft_statement` answers."""
+
+    artifact: str
+    decision: "Decision"
+    words: Sequence[str]
+    """What the statement says, sentence by sentence."""
+    not_covered: Sequence[str]
+    """What it does not say."""
+    statement: "ComposedStatement"
+    payload: str
+    """The very bytes of it that are signed."""
+    payloadType: str
+    evaluations: Sequence["SeenEvaluation"]
+    tainted_by: Sequence["Taint"]
+    refused: "ForeseenRefusal | None"
+    """What the ledger would say to it now; null where it would take it."""
+
+
+class StatementSubject(TypedDict):
+    """What a statement is about."""
+
+    name: str
+    digest: "StatementDigest"
 
 
 class Status(TypedDict):
@@ -2792,6 +2878,7 @@ UNMET: Final = frozenset(
         "self-parent",
         "stage-skipped",
         "statement-digest-differs",
+        "statement-out-of-time",
         "tainted",
         "wrong-stage",
     ]

@@ -26,6 +26,7 @@ from pedigree.documents import (
     DatasetVersionDetails,
     DatasetVersionEntry,
     DatasetVersionPage,
+    Decision,
     Deployment,
     DeploymentDetails,
     DeploymentEnd,
@@ -85,6 +86,7 @@ from pedigree.documents import (
     SignedImpact,
     SignedStatement,
     Stage,
+    StatementDraft,
     Submission,
     TaintRules,
     TrainingRunEntry,
@@ -1396,6 +1398,32 @@ class Operations(Calls):
     ) -> Iterator[InboxItem]:
         """All that `inbox` lists, page after page as they are needed."""
         return self._iterate("/v1/inbox", kind=kind, owner=owner, name=name, since=since, before=before)
+
+    def draft_statement(
+        self,
+        reference: str,
+        decision: Decision | None = None,
+        stage: Stage | None = None,
+        *,
+        digest: str | None = None,
+        reason: str | None = None,
+    ) -> StatementDraft:
+        """The statement that an endorsement or a rejection signs, before it is signed; nothing is recorded.
+
+        Args:
+            decision: What is said of the artifact.
+            stage: The stage that the word is on.
+            digest: The bytes that you examined; the recorded ones by default.
+            reason: Why it is rejected; it is signed.
+        """
+        found: StatementDraft = self._get(
+            f"/v1/artifacts/{segment(reference)}/statement",
+            decision=decision,
+            stage=stage,
+            digest=digest,
+            reason=reason,
+        )
+        return found
 
     def submit(
         self,

@@ -68,6 +68,8 @@ NET = Ref("model-version:net:1")
 CHANNEL = "pedigree"
 LedgerCheck = Callable[[Mapping[str, tuple[bytes, int]], Mapping[str, str]], None]
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
+UNSAFE = Text("unsafe")
+"""Why models are rejected here."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -273,6 +275,7 @@ class World:
         digest: Digest,
         decision: Decision = Decision.ENDORSE,
         stage: Stage = Stage.APPROVED,
+        reason: Text | None = None,
     ) -> Statement:
         """What `org` has to sign of an artifact as it stands now."""
         standing = self.state.get(key_under(ArtifactStage, artifact))
@@ -286,6 +289,8 @@ class World:
             organisation=OrgId(org),
             round_=1 if standing is None else codec.read(ArtifactStage, standing[0]).round,
             policy=1 if policy is None else codec.read(Policy, policy[0]).number,
+            at=self.at,
+            reason=UNSAFE if decision is Decision.REJECT and reason is None else reason,
         )
 
     def envelope(
@@ -371,7 +376,7 @@ class Case:
         return self.world.submit(org, self.endorsing(org))
 
     def rejecting(self, org):
-        return Reject(NET, self.world.envelope(org, NET, self.digest, Decision.REJECT), Text("unsafe"))
+        return Reject(NET, self.world.envelope(org, NET, self.digest, Decision.REJECT), UNSAFE)
 
     def reject(self, org):
         return self.world.submit(org, self.rejecting(org))

@@ -7,7 +7,8 @@ import pytest
 
 from chaincode.domain import errors
 from chaincode.domain.endorsement import Endorse, Endorsement, Reject, Rejection, Submit
-from chaincode.domain.evidence import Signature, Subject
+from chaincode.domain.evidence import PREDICATE_TYPE_1, Decision, Signature, Subject
+from chaincode.domain.intoto import decode_statement, encode_statement
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.policy import Member, QuorumRule, Stage
 from chaincode.domain.status import GetStatus
@@ -346,3 +347,77 @@ def test_a_late_rejection_does_not_undo_an_approval(empty_world, make_case):
     case.submit()
     case.endorse(REGULATOR)
     assert case.reject(OrgId("MakerMSP"))["stage"] == "approved"
+
+
+# --- What a statement says of reason and time ---------------------------------------------------------------------
+
+
+def test_a_rejection_without_its_reason_signed_is_refused(open_case):
+    right = open_case.world.statement(REGULATOR, NET, open_case.digest, Decision.REJECT)
+    statement = replace(right, reason=None)
+    envelope = open_case.world.envelope(REGULATOR, NET, open_case.digest, statement=statement)
+    refusal = open_case.refused(REGULATOR, Reject(NET, envelope, Text("unsafe")))
+    assert str(refusal) == "The signed statement does not serve: its 'reason' is not 'unsafe'."
+
+
+def test_a_rejection_with_another_reason_than_was_signed_is_refused(open_case):
+    envelope = open_case.rejecting(REGULATOR).envelope
+    refusal = open_case.refused(REGULATOR, Reject(NET, envelope, Text("too slow")))
+    assert str(refusal) == "The signed statement does not serve: its 'reason' is not 'too slow'."
+
+
+def test_an_endorsement_has_no_reason(open_case):
+    statement = open_case.world.statement(HOSPITAL, NET, open_case.digest, reason=Text("good"))
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
+    assert "its 'reason' is not 'None'" in str(open_case.refused(HOSPITAL, Endorse(NET, envelope)))
+
+
+@pytest.mark.parametrize(
+    ("hours", "accepted"), [(0, True), (24, True), (24.001, False), (-0.033, True), (-0.034, False)]
+)
+def test_a_statement_is_of_the_day_before_its_transaction(open_case, hours, accepted):
+    command = open_case.endorsing(HOSPITAL)
+    dated = open_case.world.at
+    open_case.world.wait(hours=hours)
+    if accepted:
+        assert open_case.world.submit(HOSPITAL, command)["stage"] == "endorsed"
+        return
+    refusal = open_case.refused(HOSPITAL, command)
+    assert refusal == errors.StatementOutOfTime(int(dated), int(open_case.world.at))
+
+
+def test_a_statement_without_a_time_is_refused(open_case):
+    statement = replace(open_case.world.statement(HOSPITAL, NET, open_case.digest), at=None)
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
+    assert "it does not say when it was made" in str(open_case.refused(HOSPITAL, Endorse(NET, envelope)))
+
+
+def test_a_statement_of_version_1_is_refused_and_still_read(open_case):
+    statement = replace(
+        open_case.world.statement(HOSPITAL, NET, open_case.digest), at=None, predicate_type=PREDICATE_TYPE_1
+    )
+    payload = encode_statement(statement)
+    assert decode_statement(payload) == statement
+    # What version 1 does not define meant nothing in it.
+    more = payload.replace(b'"artifact":', b'"at":"yesterday","reason":1,"seen":{},"artifact":', 1)
+    assert decode_statement(more) == statement
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, payload=payload)
+    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-invalid"
+
+
+def test_what_was_seen_is_the_signer_s_own_word(open_case):
+    statement = replace(open_case.world.statement(HOSPITAL, NET, open_case.digest), seen=("evaluation:e-1",))
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, statement=statement)
+    assert open_case.world.submit(HOSPITAL, Endorse(NET, envelope))["stage"] == "endorsed"
+    assert decode_statement(envelope.payload) == statement
+
+
+@pytest.mark.parametrize(
+    "member", [b'"at":"now"', b'"at":-1', b'"reason":1', b'"reason":""', b'"seen":{}', b'"seen":[1]', b'"seen":[%b]']
+)
+def test_members_of_version_2_have_their_forms(open_case, member):
+    member = member.replace(b"%b", b",".join([b'"x"'] * 65))
+    payload = encode_statement(replace(open_case.world.statement(HOSPITAL, NET, open_case.digest), at=None))
+    payload = payload.replace(b'"artifact":', member + b',"artifact":', 1)
+    envelope = open_case.world.envelope(HOSPITAL, NET, open_case.digest, payload=payload)
+    assert open_case.refused(HOSPITAL, Endorse(NET, envelope)).code == "statement-invalid"

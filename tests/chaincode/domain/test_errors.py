@@ -32,6 +32,7 @@ purpose-differs purpose-missing role-differs selection-missing selection-outdate
 already-ended deployment-ends-before-it-starts
 criteria-data-differs criteria-metric-missing criteria-model-differs criteria-too-late criteria-without-run
 evaluated-before-run
+statement-out-of-time
 """
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from chaincode.domain.evidence import PAYLOAD_TYPE, Decision, pre_authentication_encoding, statement_about
 from chaincode.domain.intoto import encode_statement
 from chaincode.domain.policy import Stage
-from chaincode.domain.values import Digest, OrgId, Ref
+from chaincode.domain.values import Digest, Instant, OrgId, Ref, Text
 from gateway.cli import main
 from gateway.cli.exits import Exit
 from gateway.fabric.certificates import load_certificate
@@ -54,11 +54,25 @@ def orgs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Org]:
 
 def signed(key: Any, decision: Decision = Decision.ENDORSE, **changed: Any) -> dict[str, Any]:
     """An envelope as a gateway makes it."""
-    said = {"channel": "pedigree", "organisation": OrgId("LabMSP"), "round_": 3, "policy": 4, **changed}
+    said = {
+        "channel": "pedigree",
+        "organisation": OrgId("LabMSP"),
+        "round_": 3,
+        "policy": 4,
+        "at": Instant(5),
+        **changed,
+    }
     statement = statement_about(
         Ref(REF), Digest.parse(ROOT), Stage.APPROVED, decision, genesis=Digest.parse("ab" * 32), **said
     )
     return enveloped(key, encode_statement(statement))
+
+
+def signed_before(key: Any, decision: Decision) -> dict[str, Any]:
+    """An envelope of version 1, which had neither time nor reason."""
+    envelope = signed(key, decision, at=None)
+    payload = base64.b64decode(envelope["payload"]).replace(b"endorsement/v2", b"endorsement/v1")
+    return enveloped(key, payload)
 
 
 def enveloped(key: Any, payload: bytes) -> dict[str, Any]:
@@ -151,7 +165,7 @@ def test_a_record_that_says_something_else_is_refuted(
 
 def test_a_rejection_is_one(verify: Any, orgs: dict[str, Org]) -> None:
     lab = orgs["LabMSP"]
-    record = {**recorded(signed(lab.key, Decision.REJECT)), "kind": "rejection", "reason": "un\u202esafe"}
+    record = {**recorded(signed_before(lab.key, Decision.REJECT)), "kind": "rejection", "reason": "un\u202esafe"}
     answer = verify(record, "--certificate", lab.certificate)
     assert answer.exit_code == 0, answer.output
     assert f"LabMSP rejects {REF}" in answer.stdout
@@ -217,3 +231,21 @@ def test_a_key_id_proves_nothing(verify: Any, orgs: dict[str, Org]) -> None:
     der = x509.load_pem_x509_certificate(lab.certificate.read_bytes()).tbs_certificate_bytes
     envelope["signatures"][0]["keyid"] = sha256(der).hexdigest()
     assert verify(envelope, "--certificate", lab.certificate).exit_code == Exit.DISAGREES
+
+
+def test_the_reason_of_a_rejection_is_signed(verify: Any, orgs: dict[str, Org]) -> None:
+    lab = orgs["LabMSP"]
+    envelope = signed(lab.key, Decision.REJECT, reason=Text("unsafe"), seen=("evaluation:e-1",))
+    record = {**recorded(envelope), "kind": "rejection", "reason": "unsafe"}
+    answer = verify(record, "--certificate", lab.certificate)
+    assert answer.exit_code == 0, answer.output
+    shown, _, rest = answer.stdout.partition("The file says, and nothing here shows it:")
+    assert "The reason: unsafe" in shown
+    assert "It is dated 1970-01-01T00:00:00Z" in shown
+    assert "The signer says to have seen evaluation:e-1." in shown
+    assert "'reason'" not in rest
+    report = json.loads(verify(record, "--certificate", lab.certificate, "--json").stdout)["statement"]
+    assert (report["reason"], report["at"], report["seen"]) == ("unsafe", 5, ["evaluation:e-1"])
+    other = verify({**record, "reason": "too slow"}, "--certificate", lab.certificate)
+    assert other.exit_code == Exit.DISAGREES
+    assert "the record's 'reason' is not that of the statement" in other.output

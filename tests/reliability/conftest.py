@@ -198,6 +198,7 @@ class LoneGateway:
         self.key = issued_key(self.data)
         self._log = folder / "gateway.log"
         self.program: Program | None = None
+        self.environment: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -220,6 +221,7 @@ class LoneGateway:
                 *["--data", str(self.data), "--port", str(self.port), "--health-port", str(self.health_port), *options],
             ],
             self._log,
+            self.environment,
         )
         self.program.start()
         self.program.wait_until(lambda: ready(self.health_port), within=60)

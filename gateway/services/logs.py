@@ -104,8 +104,11 @@ class Heads(Protocol):
         """
         ...
 
-    def refuse(self, refusal: Refusal) -> None:
-        """Keep a checkpoint that was refused: the first of a log, and the last ones."""
+    def refuse(self, refusal: Refusal) -> bool:
+        """Keep a checkpoint that was refused: the first of a log, and the last ones.
+
+        Answers whether it is a new one; one that is kept already is left as it is, whatever is said of it now.
+        """
         ...
 
     def refusals(self) -> Sequence[Refusal]:

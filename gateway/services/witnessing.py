@@ -189,10 +189,15 @@ class Witness:
         return tree.root(size)
 
     def _fork(self, note: Note, origin: str, why: str) -> None:
-        """Say that a log forked, and keep the checkpoint that shows it: the log's own signature is on it."""
-        _LOG.critical("the log %s forked, and is not cosigned: %s", origin, why)
+        """Say that a log forked, and keep the checkpoint that shows it: the log's own signature is on it.
+
+        Others' lines are left out: to send it again with other ones adds nothing.
+        """
+        known = {each.key for each in self._logs().get(origin, ())}
+        lines = dict.fromkeys(each for each in note.signatures if each.key in known)
         self._meter.count("log-fork-seen")
-        self._heads.refuse(Refusal(origin, self._clock(), why, note.format()))
+        if self._heads.refuse(Refusal(origin, self._clock(), why, Note(note.text, tuple(lines)).format())):
+            _LOG.critical("the log %s forked, and is not cosigned: %s", origin, why)
 
 
 def _refuse_inconsistent(submission: Submission, last: Head, head: Head) -> None:

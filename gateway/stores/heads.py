@@ -59,8 +59,11 @@ class HeadStore:
 
         return self._database.write(work)
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal) -> bool:
         row = (refusal.origin, refusal.at, refusal.why, refusal.note)
+        known = "SELECT 1 FROM refusal WHERE origin = ? AND note = ?"
+        if self._database.reader().execute(known, (refusal.origin, refusal.note)).fetchone():
+            return False  # anyone can send again what they have seen, and that costs no write
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO refusal (origin, at, why, note) VALUES (?, ?, ?, ?)", row)
@@ -71,6 +74,7 @@ class HeadStore:
             )
 
         self._database.write(work)
+        return True
 
     def refusals(self) -> Sequence[Refusal]:
         rows = self._database.reader().execute("SELECT origin, at, why, note FROM refusal ORDER BY id DESC")

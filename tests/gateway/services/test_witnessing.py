@@ -196,12 +196,29 @@ def test_who_asks_must_be_a_log_that_is_known_by_its_key(pair: tuple[Member, Mem
     assert hospital.heads.refusals() == []
 
 
+def test_a_fork_that_is_sent_again_is_neither_kept_nor_said_again(
+    pair: tuple[Member, Member], caplog: pytest.LogCaptureFixture
+) -> None:
+    log, hospital = pair
+    hospital.witness.add_checkpoint(submission(log, 4))
+    forked = notes.sign(Checkpoint(log.origin, 4, b"\x01" * 32).format(), log.log)
+    own = notes.parse(forked).signatures[0]
+    other = notes.NoteSignature("somebody", b"abcd", b"a line of nobody's")
+    for added in ((), (other,), (own,), (own, other, own)):
+        content = Submission(4, (), notes.parse(forked).with_signatures(*added).format()).format()
+        with pytest.raises(NotAtThatSize):
+            hospital.witness.add_checkpoint(content)
+    assert [each.note for each in hospital.heads.refusals()] == [forked]
+    assert len([each for each in caplog.records if each.levelname == "CRITICAL"]) == 1
+    assert hospital.meter.counts["log-fork-seen"] == 4
+
+
 def test_refusals_are_bounded_and_the_first_of_each_log_is_kept(pair: tuple[Member, Member]) -> None:
     from gateway.services.logs import Refusal
 
     heads = pair[1].heads
     for number in range(150):
-        heads.refuse(Refusal("a" if number else "first", float(number), f"{number}", b"note"))
+        heads.refuse(Refusal("a" if number else "first", float(number), f"{number}", b"note %d" % number))
     kept = heads.refusals()
     assert [each.why for each in kept[-2:]] == ["1", "0"]
     assert len(kept) == 102

@@ -22,6 +22,11 @@ APART := --ignore=tests/conformance --ignore=tests/foreign --ignore=tests/reliab
 # No dependency resolution and no downloads that the lock files do not name: what is installed is what was reviewed.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-compile
 
+# What our programs import is compiled once and for all: also where Python is told to keep nothing of what it compiles,
+# each of the demonstration's programs would do it again at each start.
+COMPILE := PYTHONDONTWRITEBYTECODE= $(BIN)/python
+OURS := chaincode gateway network
+
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-stop test test-fabric coverage coverage-chaincode coverage-report scenarios reliability hostile \
         fuzz conformance conformance-table foreign containers check generate licences reference format bench lock clean \
@@ -38,6 +43,7 @@ $(VENV)/.runtime: $(VENV)/.python requirements.lock pyproject.toml
 	@echo "Installing what the demonstration needs (once) ..."
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-build-isolation --editable .
+	@$(COMPILE) -c 'import chaincode.__main__, gateway.demo.story, gateway.server.serving, network.cli' && $(COMPILE) -m compileall -q $(OURS)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock

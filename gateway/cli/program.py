@@ -215,7 +215,7 @@ def _is_gateways(data: Path) -> bool:
 
 @contextmanager
 def _key_store(data: Path) -> Iterator[Any]:
-    from gateway.server.wiring import open_keys
+    from gateway.server.folders import open_keys
 
     file = data / "keys.db"
     with ExitStack() as guard:

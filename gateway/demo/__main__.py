@@ -10,16 +10,21 @@ import argparse
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from gateway.demo.consortium import ORGANISATIONS, Consortium, usual_ports_are_free
 from gateway.demo.containers import Containers
 from gateway.demo.processes import StartFailed
-from gateway.demo.story import Story
 from gateway.demo.telling import Disagreement, timed
 from pedigree import PedigreeError
+
+if TYPE_CHECKING:
+    from gateway.demo.story import Story
 
 MARK = "demonstration"
 """The file that says of a folder that it is a demonstration's own, which the next one may empty."""
@@ -48,11 +53,10 @@ def main() -> int:
         console.print(f"[bold red]Nothing was started or changed:[/] {refusal}", soft_wrap=True)
         return 2
     consortium = containers or _as_processes(options, directory, console)
-    story = Story(consortium, console)
     started = time.monotonic()
     kept = False
     try:
-        play(consortium, story, console)
+        play(consortium, console)
         if options.keep and isinstance(consortium, Consortium):
             leave(consortium, console, directory)
             kept = True
@@ -66,7 +70,6 @@ def main() -> int:
         console.print(f"\n[bold red]The consortium could not be started:[/] {failure}")
         return 2
     finally:
-        story.close()
         if not kept:
             consortium.stop()
     console.print(f"\n[bold green]Every step came out as it should[/] in {time.monotonic() - started:.1f} s.")
@@ -106,23 +109,33 @@ def _as_processes(options: argparse.Namespace, directory: Path, console: Console
     return Consortium(directory, options.ledger, any_port=any_port)
 
 
-def play(consortium: Consortium | Containers, story: Story, console: Console) -> None:
+def play(consortium: Consortium | Containers, console: Console) -> None:
     """Start from nothing, or from what others have left on a shared network, then every step in order."""
     shutil.rmtree(consortium.directory, ignore_errors=True)
     consortium.directory.mkdir(mode=0o700, parents=True)
     (consortium.directory / MARK).touch()
     started = time.monotonic()
-    with console.status("starting a network, three chaincodes and three gateways …"):
+    status = console.status("starting a network, three chaincodes and three gateways …")
+    with ThreadPoolExecutor(1) as beside, status:
+        loading = beside.submit(_load)
         consortium.start()
     console.print(
         f"Three organisations are up on the {consortium.ledger} ledger after {time.monotonic() - started:.1f} s: "
         + ", ".join(f"{name} at {consortium.url(name)}" for name in ORGANISATIONS)
     )
-    story.connect()
-    story.choose_names()
-    for number, (title, step) in enumerate(story.steps, start=1):
-        with timed(console, number, title):
-            step()
+    with closing(loading.result()(consortium, console)) as story:
+        story.connect()
+        story.choose_names()
+        for number, (title, step) in enumerate(story.steps, start=1):
+            with timed(console, number, title):
+                step()
+
+
+def _load() -> type[Story]:
+    """The story; what it trains with takes longer to import than a network takes to start."""
+    from gateway.demo.story import Story
+
+    return Story
 
 
 def leave(consortium: Consortium, console: Console, directory: Path) -> None:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +45,8 @@ DEFAULT_PORTS = {
 }
 
 
+_DEPLOYED = "deployed.json"
+"""What was deployed and where; a start after the first one goes by it, as the ledger does."""
 _ANY_PORT = (20_000, 32_000)
 USUAL_NETWORK_PORTS = (7050, 7051, 7052, 8051, 8052, 9051, 9052)
 
@@ -106,20 +109,47 @@ class Consortium:
         self._programs: list[Program] = []
 
     def start(self) -> None:
-        """Bring everything up: the network, the chaincodes, the deployment, the gateways; raises StartFailed."""
+        """Bring everything up: the network, the chaincodes, the deployment, the gateways; raises StartFailed.
+
+        What does not wait for something else is started beside it.
+        """
         self._refuse_taken_ports()
         for folder in (self.directory.parent, self.directory):
             folder.mkdir(mode=0o700, exist_ok=True)
-        self._start_network()
-        packages = json.loads(self._run("package", CHAINCODE, *self._addresses(), "--json"))
-        chaincodes = [self._launch_chaincode(name, packages[ORGANISATIONS[name]]) for name in ORGANISATIONS]
+        packages = self._deployed()
+        with ThreadPoolExecutor(len(ORGANISATIONS)) as beside:
+            keys = [beside.submit(self.key, name) for name in ORGANISATIONS]
+            chaincodes = [] if packages is None else self._launch_chaincodes(packages)
+            self._start_network()
+            for each in keys:
+                each.result()
         gateways = [self._launch_gateway(name) for name in ORGANISATIONS]
+        if packages is None:
+            chaincodes = self._launch_chaincodes(self._deploy())
         for name, program in zip(ORGANISATIONS, chaincodes, strict=True):
             program.wait_until(partial(listens, self.ports[name].chaincode), within=30)
-        self._run("deploy", CHAINCODE, *self._addresses(), "--policy", POLICY)
         for name, program in zip(ORGANISATIONS, gateways, strict=True):
             program.wait_until(partial(ready, self.ports[name].health), within=60)
-        self._agree_on_witnesses()
+        if packages is None:
+            self._agree_on_witnesses()
+
+    def _deployed(self) -> dict[str, str] | None:
+        """The package ids of an earlier start, by MSP id; None where nothing is deployed for these addresses yet."""
+        try:
+            kept = json.loads((self.directory / _DEPLOYED).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        found: dict[str, str] = kept["package_ids"]
+        return found if kept["addresses"] == self._addresses() else None
+
+    def _deploy(self) -> dict[str, str]:
+        """Deploy the chaincode at the addresses where it is to listen; the package ids, by MSP id."""
+        addresses = self._addresses()
+        done = json.loads(self._run("deploy", CHAINCODE, *addresses, "--policy", POLICY, "--json"))
+        found: dict[str, str] = done["package_ids"]
+        kept = json.dumps({"addresses": addresses, "package_ids": found})
+        (self.directory / _DEPLOYED).write_text(kept, encoding="utf-8")
+        return found
 
     @property
     def programs(self) -> Sequence[Program]:
@@ -244,6 +274,9 @@ class Consortium:
             for argument in ("--address", f"{msp_id}=127.0.0.1:{self.ports[name].chaincode}")
         ]
 
+    def _launch_chaincodes(self, packages: dict[str, str]) -> list[Program]:
+        return [self._launch_chaincode(name, packages[msp_id]) for name, msp_id in ORGANISATIONS.items()]
+
     def _launch_chaincode(self, name: str, package: str) -> Program:
         return self._launch(
             f"chaincode-{name}",
@@ -272,10 +305,12 @@ class Consortium:
 
     def key(self, name: str) -> str:
         """The demonstration's key for one gateway, made on first use and kept beside the gateway's data."""
-        kept = self._data(name) / "demo.key"
+        data = self._data(name)
+        kept = data / "demo.key"
         if not kept.exists():
+            before = [] if data.exists() else ["--new"]
             made = self._output(
-                [command("pedigree"), "keys", "add", "demo", "--role", "operator", "--data", str(self._data(name))]
+                [command("pedigree"), "keys", "add", "demo", "--role", "operator", "--data", str(data), *before]
             )
             kept.touch(mode=0o600)
             kept.write_text(made.strip().splitlines()[-1], encoding="utf-8")

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
@@ -76,8 +76,9 @@ def create_app(
     app.url_map.strict_slashes = True
     for noun, routes in nouns.items():
         app.register_blueprint(pipeline.blueprint(noun, routes))
-    described = openapi.document(NOUNS, version=version, organisation=organisation)
-    app.add_url_rule("/openapi.json", "openapi", lambda: pipeline.render(Reply(described)), methods=["GET"])
+    # When somebody asks, and not at each start: it takes a good part of that.
+    described = cache(partial(openapi.document, NOUNS, version=version, organisation=organisation))
+    app.add_url_rule("/openapi.json", "openapi", lambda: pipeline.render(Reply(described())), methods=["GET"])
     app.register_error_handler(Exception, pipeline.refuse)
 
     def begin() -> None:

@@ -13,7 +13,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from gateway.server.settings import load_secret, private_folder
+from gateway.server.folders import private_folder
+from gateway.server.settings import load_secret
 from gateway.tlog.entries import origin_of
 from gateway.tlog.keys import Cosigner, LogSigner
 

@@ -271,14 +271,6 @@ def _chosen(texts: Sequence[str], member: Organisation) -> tuple[PeerAddress, ..
     return chosen
 
 
-def private_folder(path: Path) -> Path:
-    """Create a folder that only its owner may enter, and refuse one that others may."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o700)
-    return path
-
-
 def load_secret(path: Path) -> bytes:
     """The gateway's secret, made once; an organisation that loses it loses the link from idempotency keys to
     transactions.

@@ -3,7 +3,6 @@
 
 import fcntl
 import logging
-import os
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,18 +21,17 @@ from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest.bodies import Spool
 from gateway.server import blobkeys
 from gateway.server.app import Metrics
+from gateway.server.folders import open_keys, open_store, private_folder
 from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
-from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
+from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret
 from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
 from gateway.services.publications import Vault
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
-from gateway.stores.database import Database
 from gateway.stores.heads import HeadStore
-from gateway.stores.keys import KeyStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
@@ -42,7 +40,6 @@ from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 
 _LOG = logging.getLogger(__name__)
-_EXIT_IO_ERROR = 74
 
 
 def build(settings: Settings) -> Service:
@@ -69,7 +66,7 @@ def _place(settings: Settings) -> Place:
 def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     data = private_folder(settings.data)
     guard.enter_context(sole_owner(data / "lock"))
-    rows = _open(guard, data, "readmodel", durable=False)
+    rows = open_store(guard, data, "readmodel", durable=False)
     readmodel = ReadModelStore(rows)
     pinned = settings.network.genesis_hash
     if settings.options.rebuild:
@@ -96,10 +93,10 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         ),
         blocks=FabricBlocks(peers, settings.network.chaincode, follower),
         readmodel=readmodel,
-        submissions=SubmissionStore(_open(guard, data, "submissions", durable=True), pinned),
-        records=RecordStore(_open(guard, data, "records", durable=True)),
-        maps=ConsentStore(_open(guard, data, "consent", durable=True)),
-        memberships=MemberStore(_open(guard, data, "members", durable=True)),
+        submissions=SubmissionStore(open_store(guard, data, "submissions", durable=True), pinned),
+        records=RecordStore(open_store(guard, data, "records", durable=True)),
+        maps=ConsentStore(open_store(guard, data, "consent", durable=True)),
+        memberships=MemberStore(open_store(guard, data, "members", durable=True)),
         keys=open_keys(data, guard),
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
@@ -115,7 +112,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
 def _log(settings: Settings, guard: ExitStack, data: Path, leaves: LogTree) -> LogParts:
     witnesses = HttpWitnesses()
     guard.callback(witnesses.close)
-    heads = HeadStore(_open(guard, data, "log", durable=True))
+    heads = HeadStore(open_store(guard, data, "log", durable=True))
     policy = settings.options.log_policy or data / "log-policy"
     place = (settings.network.channel, settings.organisation.msp_id)
     return LogParts.of(leaves, heads, data / "log-keys", place, policy, witnesses)
@@ -145,29 +142,12 @@ def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> Renew
     return renewal
 
 
-def open_keys(data: Path, guard: ExitStack) -> KeyStore:
-    """The key store of a data folder; another process may have it open too."""
-    return KeyStore(_open(guard, private_folder(data), "keys", durable=True))
-
-
 def open_vault(data: Path, guard: ExitStack) -> Vault:
     """What was published, out of a data folder; for the one process that writes there."""
-    publications = SealedStore(_open(guard, data, "sealed", durable=True))
+    publications = SealedStore(open_store(guard, data, "sealed", durable=True))
     blobs = BlobFiles(data / "blobs")
     blobs.recover()
     return Vault(blobs, publications, partial(blobkeys.load, data / blobkeys.FILE, publications))
-
-
-def _open(guard: ExitStack, data: Path, name: str, *, durable: bool) -> Database:
-    database = Database.open(data / f"{name}.db", name, durable=durable, on_failure=_fail_stop)
-    guard.callback(database.close)
-    return database
-
-
-def _fail_stop(error: Exception) -> None:
-    """After a failed write nobody knows what is on disk, so nothing may be promised from memory any more."""
-    _LOG.critical("the disk failed, stopping: %s", error)
-    os._exit(_EXIT_IO_ERROR)
 
 
 def _other_pins(settings: Settings) -> str | None:

@@ -30,7 +30,7 @@ from gateway.demo.processes import Program, command
 from gateway.demo.story import found
 from gateway.fabric import Gateway, Identity, Signer, Trust, connect, decode_block
 from gateway.fabric.blocks import VALID, Block
-from gateway.server.wiring import open_keys
+from gateway.server.folders import open_keys
 from pedigree import Pedigree, PedigreeError, Recorded
 
 LONG = os.environ.get("PEDIGREE_LONG", "0") != "0"

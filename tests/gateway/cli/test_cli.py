@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.cli.exits import Exit
+from gateway.server.folders import private_folder
 from gateway.server.options import Options
-from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret, private_folder
+from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret
 
 
 def invoke(*arguments: str) -> Any:

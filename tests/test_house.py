@@ -123,6 +123,7 @@ RULES: dict[str, Rule] = {
     "gateway.demo": Rule(
         ("pedigree", "gateway.demo", "gateway.verifier"), frozenset({"sklearn", "numpy", "joblib", "rich"})
     ),
+    "gateway.stores.blobobjects": Rule(("gateway.services", "gateway.stores"), frozenset({"obstore"})),
     "gateway.stores": Rule(
         ("chaincode.domain", "gateway.sealing", "gateway.services", "gateway.stores"),
         frozenset({"cryptography", "numpy", "rustworkx"}),

@@ -19,15 +19,20 @@ _DAY = 86_400
 
 
 def _data(function: Callable[..., None]) -> Callable[..., None]:
-    option = click.option("--data", required=True, type=click.Path(path_type=Path), help="The gateway's data folder.")
-    return option(function)
+    data = click.option("--data", required=True, type=click.Path(path_type=Path), help="The gateway's data folder.")
+    place = click.option(
+        "--blobs", "place", default="blobs", show_default=True, help="As `pedigree serve` is given it."
+    )
+    return data(place(function))
 
 
 @contextmanager
-def _at_rest(data: Path) -> "Iterator[tuple[Vault, ExitStack]]":
+def _at_rest(data: Path, place: str) -> "Iterator[tuple[Vault, ExitStack]]":
     """What was published by a gateway that does not run, and will not start meanwhile."""
+    from gateway.server.folders import open_store
     from gateway.server.settings import SettingsError
-    from gateway.server.wiring import open_vault, sole_owner
+    from gateway.server.vaults import DATABASE, open_vault
+    from gateway.server.wiring import sole_owner
     from gateway.services.failures import PortError
 
     if not (data / "sealed.db").exists():
@@ -38,8 +43,8 @@ def _at_rest(data: Path) -> "Iterator[tuple[Vault, ExitStack]]":
         except SettingsError as exc:
             raise Failure(f"{exc}; stop it first") from None
         try:
-            yield open_vault(data, guard), guard
-        except PortError as exc:
+            yield open_vault(data, open_store(guard, data, DATABASE, durable=True), place), guard
+        except (PortError, SettingsError) as exc:
             raise Failure.of(exc) from None
 
 
@@ -52,9 +57,9 @@ def blobs() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_data
 @told
-def blobs_list(data: Path, as_json: bool) -> None:
+def blobs_list(data: Path, place: str, as_json: bool) -> None:
     """List what was published."""
-    with _at_rest(data) as (vault, _):
+    with _at_rest(data, place) as (vault, _):
         rows = [_row(vault, each) for each in vault.publications.all()]
     show(rows, as_json, lambda: table(rows, "version", "bytes", "published", "key", "blob"))
 
@@ -63,7 +68,7 @@ def blobs_list(data: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_data
 @told
-def blobs_rotate(data: Path, as_json: bool) -> None:
+def blobs_rotate(data: Path, place: str, as_json: bool) -> None:
     """Make a new key-encryption key; nothing is sealed again.
 
     Every data key is wrapped under it. Where something else than the gateway's own file keeps the keys, put the new key
@@ -73,7 +78,7 @@ def blobs_rotate(data: Path, as_json: bool) -> None:
     from gateway.server import blobkeys
     from gateway.services.publications import rewrap
 
-    with _at_rest(data) as (vault, _):
+    with _at_rest(data, place) as (vault, _):
         own = not blobkeys.given()
         keys = vault.keys().renewed() if own else vault.keys()
         try:
@@ -97,7 +102,7 @@ def blobs_rotate(data: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_data
 @told
-def blobs_collect(data: Path, older_than: int, delete: bool, as_json: bool) -> None:
+def blobs_collect(data: Path, older_than: int, delete: bool, place: str, as_json: bool) -> None:
     """List blobs that nothing depends on, or delete them.
 
     They are what a crash left, what was published again later, and what no version on the ledger has the root of. What
@@ -111,7 +116,7 @@ def blobs_collect(data: Path, older_than: int, delete: bool, as_json: bool) -> N
 
     if not (data / "readmodel.db").exists():
         raise Failure(f"{data} has no readmodel.db; without it nobody can tell what is still needed")
-    with _at_rest(data) as (vault, guard):
+    with _at_rest(data, place) as (vault, guard):
         database = Database.open(data / "readmodel.db", "readmodel", durable=False)
         guard.callback(database.close)
         readmodel = ReadModelStore(database)

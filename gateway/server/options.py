@@ -43,6 +43,12 @@ class Options:
         default=None,
         metadata=_said("Policy of logs and witnesses; by default `log-policy` among its data. It may come later."),
     )
+    blobs: str = field(
+        default="blobs",
+        metadata=_said(
+            "Where sealed bytes are kept: a folder, among its data unless it is absolute, or s3://BUCKET/PREFIX."
+        ),
+    )
     rebuild: bool = field(default=False, metadata=_said("Build the read model again from block 0."))
 
     def __post_init__(self) -> None:

@@ -19,24 +19,21 @@ from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity, RenewalWatch
 from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest.bodies import Spool
-from gateway.server import blobkeys
 from gateway.server.app import Metrics
 from gateway.server.folders import open_keys, open_store, private_folder
 from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret
 from gateway.server.transparency import LogParts
+from gateway.server.vaults import DATABASE, open_vault
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
-from gateway.services.publications import Vault
-from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.heads import HeadStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
-from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 
 _LOG = logging.getLogger(__name__)
@@ -101,7 +98,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         log=_log(settings, guard, data, LogTree(rows)),
-        vault=open_vault(data, guard),
+        vault=open_vault(data, open_store(guard, data, DATABASE, durable=True), settings.options.blobs),
         peers=peers,
         replaced=lambda: _other_pins(settings),
         members=lambda: trust.msps.ids,
@@ -140,14 +137,6 @@ def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> Renew
         "pedigree_identity_overdue", "Whether nobody has renewed it in time", lambda: float(renewal.failure is not None)
     )
     return renewal
-
-
-def open_vault(data: Path, guard: ExitStack) -> Vault:
-    """What was published, out of a data folder; for the one process that writes there."""
-    publications = SealedStore(open_store(guard, data, "sealed", durable=True))
-    blobs = BlobFiles(data / "blobs")
-    blobs.recover()
-    return Vault(blobs, publications, partial(blobkeys.load, data / blobkeys.FILE, publications))
 
 
 def _other_pins(settings: Settings) -> str | None:

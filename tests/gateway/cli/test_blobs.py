@@ -14,7 +14,9 @@ from gateway.cli import main
 from gateway.sealing.blobs import Header
 from gateway.sealing.streams import Blob, seal
 from gateway.server import blobkeys
-from gateway.server.wiring import open_vault, sole_owner
+from gateway.server.folders import open_store
+from gateway.server.vaults import DATABASE, open_vault
+from gateway.server.wiring import sole_owner
 from gateway.services.blobstores import Opened, Publication
 from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite
 from gateway.services.publications import KeysUnusable, Vault
@@ -40,7 +42,7 @@ def put(vault: Vault, root: str, content: bytes) -> str:
 def names(tmp_path: Path) -> dict[str, str]:
     """What is in the store: the blobs of a version that is on the ledger, of none, and one that a crash left."""
     with ExitStack() as guard:
-        vault = open_vault(tmp_path, guard)
+        vault = open_vault(tmp_path, open_store(guard, tmp_path, DATABASE, durable=True), "blobs")
         found = {"old": put(vault, NAMED, b"first"), "new": put(vault, NAMED, b"second"),
                  "unknown": put(vault, UNKNOWN, b"third")}  # fmt: skip
         vault.blobs.put("cc" * 32, [b"left"])
@@ -63,7 +65,7 @@ def answered(result: Result) -> Any:
 
 def contents(data: Path) -> list[bytes]:
     with ExitStack() as guard:
-        vault = open_vault(data, guard)
+        vault = open_vault(data, open_store(guard, data, DATABASE, durable=True), "blobs")
         return [
             b"".join(Blob(vault.key_of(each), Opened(vault.blobs, each.name)).read())
             for each in vault.publications.all()
@@ -142,3 +144,9 @@ def test_it_needs_the_gateway_to_rest_and_to_know_the_ledger(tmp_path: Path, nam
     (tmp_path / "readmodel.db").unlink()
     assert "has no readmodel.db" in run(tmp_path, "gc").stderr
     assert "nothing was published there" in run(tmp_path / "nowhere", "list").stderr
+
+
+def test_a_bucket_that_cannot_be_is_named(tmp_path: Path, names: dict[str, str]) -> None:
+    refused = run(tmp_path, "list", "--blobs", "s3://A")
+    assert refused.exit_code != 0
+    assert "--blobs: 's3://A' is not s3://BUCKET or s3://BUCKET/PREFIX" in refused.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A blob is in the store whole or not at all, whatever fails or dies in the middle of a put."""
+"""A blob is in the store whole or not at all, whatever fails or dies in the middle of a put; on disk and in S3."""
 
 import errno
 import os
@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from blobservers import BUCKET, s3_server, s3_store
 
-from gateway.services.blobstores import BlobMissing, BlobStore, Opened, Publication
+from gateway.services.blobstores import BlobMissing, BlobStore, BlobStoreFailed, Opened, Publication
 from gateway.services.failures import StorageFailed, StorageFull
 from gateway.stores.blobfiles import BlobFiles
+from gateway.stores.blobobjects import BlobObjects
 from gateway.stores.database import Database
 from gateway.stores.sealed import SealedStore
 
@@ -25,9 +27,13 @@ class Broken(Exception):
     """What the pieces break off with."""
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> BlobStore:
-    return BlobFiles(tmp_path / "blobs")
+@pytest.fixture(params=["files", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlobStore]:
+    if request.param == "files":
+        yield BlobFiles(tmp_path / "blobs")
+    else:
+        with s3_store(tmp_path, monkeypatch) as found:
+            yield found
 
 
 def files(folder: Path) -> list[str]:
@@ -82,6 +88,46 @@ def test_pieces_that_break_off_leave_nothing(store: BlobStore, count: int) -> No
     assert store.read(ONE, 0, 10) == b"whole"
 
 
+def test_a_put_that_broke_off_leaves_no_part_in_the_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def once_a_part_is_there() -> Iterator[bytes]:
+        yield bytes(20 << 20)
+        deadline = time.monotonic() + 20
+        while not files(tmp_path / "data"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        raise Broken
+
+    with s3_store(tmp_path, monkeypatch) as store:
+        with pytest.raises(Broken):
+            store.put(ONE, once_a_part_is_there())
+        assert files(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_SECRET_ACCESS_KEY", "another secret"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]
+)
+def test_a_store_that_refuses_or_is_not_there_is_said_to_have_failed(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server(tmp_path) as environment:
+        for each, given in (environment | {name: value}).items():
+            monkeypatch.setenv(each, given)
+        store = BlobObjects.open(f"s3://{BUCKET}")
+        with pytest.raises(BlobStoreFailed) as refused:
+            store.put(ONE, [b"x"])
+        assert "another secret" not in str(refused.value)
+        with pytest.raises(BlobStoreFailed):
+            store.head(ONE)
+        with pytest.raises(BlobStoreFailed):
+            list(store.list())
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3://A", "https://bucket", "s3://bucket/a b", "s3://bucket?x"])
+def test_what_is_no_bucket_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="is not s3://BUCKET or s3://BUCKET/PREFIX"):
+        BlobObjects.open(url)
+
+
 def _failing(place: str) -> Callable[..., None]:
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC if place == "full" else errno.EIO, "as it happens")
@@ -104,6 +150,7 @@ _DIES = """
 import os, signal, sys
 from pathlib import Path
 from gateway.stores.blobfiles import BlobFiles
+from gateway.stores.blobobjects import BlobObjects
 
 def pieces():
     yield bytes(3 << 20)

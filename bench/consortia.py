@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.demo.consortium import Consortium
-from gateway.demo.story import found
+from gateway.demo.founding import found
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TypeVar
 from bench.consortia import founded
 from bench.measure import Metric
 from bench.processes import forget_peak, peak_bytes, resident_bytes, with_children
-from gateway.demo.story import ORIGIN
+from gateway.demo.founding import ORIGIN
 
 ROWS = 1_000_000
 _ROW = 100

@@ -89,7 +89,7 @@ RULES: dict[str, Rule] = {
             "gateway.services.ports",
             "gateway.tlog",
         ),
-        frozenset({"httpx"}),
+        frozenset(),
     ),
     "gateway.ledger": Rule(
         ("chaincode.domain", "gateway.delivery", "gateway.fabric", "gateway.services.ports"), frozenset()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 
 from pedigree import Recorded, Refused
 
@@ -38,6 +39,10 @@ class Telling:
     def note(self, what: str) -> None:
         """What was checked."""
         self.console.print(f"   [green]✓[/] {what}")
+
+    def found_out(self, what: str, why: str) -> None:
+        """What was altered in evidence, and the sentence with which that is refused."""
+        self.console.print(f"   [yellow]✗[/] altered: {what}\n     [dim]{escape(why)}[/]")
 
     def refused(self, what: str, attempt: Callable[[], object]) -> str:
         """Attempt what has to be refused; answers the code, and stops the story where it is accepted."""

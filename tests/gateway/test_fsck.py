@@ -16,8 +16,8 @@ from fabric_protos.common import common_pb2
 from fabric_protos.peer import transaction_pb2
 
 from gateway.demo.consortium import Consortium
+from gateway.demo.founding import found
 from gateway.demo.processes import command
-from gateway.demo.story import found
 from gateway.fabric import Gateway, Identity, Signer, connect
 from gateway.fabric.blocks import data_hash
 from gateway.fabric.rwset import NamespaceReadWriteSet, Read, Version, Write

@@ -22,8 +22,8 @@ from fabric_protos.common import configtx_pb2
 from fabric_protos.msp import msp_config_pb2
 
 from gateway.demo.consortium import ORGANISATIONS, Consortium, ready
+from gateway.demo.founding import found
 from gateway.demo.processes import Program, command
-from gateway.demo.story import found
 from network import native
 from network.config.growth import Network
 

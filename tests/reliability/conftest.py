@@ -26,8 +26,8 @@ from fabric_protos.common import ledger_pb2
 
 from chaincode.domain import canonical
 from gateway.demo.consortium import Consortium, held_ports, ready
+from gateway.demo.founding import found
 from gateway.demo.processes import Program, command
-from gateway.demo.story import found
 from gateway.fabric import Gateway, Identity, Signer, Trust, connect, decode_block
 from gateway.fabric.blocks import VALID, Block
 from gateway.server.folders import open_keys

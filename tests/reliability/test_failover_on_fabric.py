@@ -24,7 +24,7 @@ import pytest
 import yaml
 
 from gateway.demo.consortium import CHAINCODE, Consortium, held_ports
-from gateway.demo.story import found
+from gateway.demo.founding import found
 from gateway.fabric import Gateway, Identity, Signer, Trust, connect
 from network import native
 from network.lifecycle import packages_for

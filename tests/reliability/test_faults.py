@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from gateway.demo.consortium import Consortium
+from gateway.demo.founding import found
 from gateway.demo.processes import Program
-from gateway.demo.story import found
 
 pytestmark = pytest.mark.slow
 

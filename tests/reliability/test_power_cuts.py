@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.demo.consortium import Consortium
+from gateway.demo.founding import ORIGIN, found
 from gateway.demo.processes import StartFailed
-from gateway.demo.story import ORIGIN, found
 from pedigree import Pedigree, PedigreeError, Recorded
 
 if TYPE_CHECKING:

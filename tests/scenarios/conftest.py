@@ -21,7 +21,7 @@ import pytest
 
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
-from gateway.demo.story import FOUNDING_POLICY, ORIGIN
+from gateway.demo.founding import FOUNDING_POLICY, ORIGIN
 from pedigree import Pedigree, PedigreeError, Recorded
 
 _names = itertools.count(1)

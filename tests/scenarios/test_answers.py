@@ -15,7 +15,7 @@ from gateway.api.operations import EXAMPLES, OPERATIONS
 from gateway.api.rows import Operation
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
-from gateway.demo.story import ORIGIN
+from gateway.demo.founding import ORIGIN
 from pedigree import Pedigree, manifest_digest
 
 _keys = itertools.count(1)

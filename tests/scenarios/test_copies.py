@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gateway.demo.story import ORIGIN
+from gateway.demo.founding import ORIGIN
 from pedigree import InvalidBundle, NotFound, Pedigree, merkle
 from pedigree.bundles import Bundle
 

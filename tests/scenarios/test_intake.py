@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gateway.demo.story import ORIGIN
+from gateway.demo.founding import ORIGIN
 from pedigree import verify_record
 from pedigree.croissant import read_card
 from pedigree.evidence import Evidence

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main as pedigree_command
-from gateway.demo.story import ORIGIN
+from gateway.demo.founding import ORIGIN
 from pedigree import NotFound, Pedigree, Recorded, Unmet
 
 _names = itertools.count(1)

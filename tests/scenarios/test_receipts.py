@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.cli import main as pedigree_command
+from gateway.demo import tampering
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
-from gateway.demo.story import ORIGIN
+from gateway.demo.founding import ORIGIN
 from gateway.tlog import notes, policy, receipts
 from gateway.tlog.checkpoints import Checkpoint
 from gateway.tlog.errors import TlogError
@@ -120,6 +121,21 @@ def test_an_altered_receipt_proves_nothing(clients: dict[str, Pedigree], recorde
             receipts.verify(changed, leaf, trusted)
     with pytest.raises(TlogError, match="is not shown to hold the entry"):
         receipts.verify(content, leaf[:-1] + bytes([leaf[-1] ^ 1]), trusted)
+
+
+@pytest.mark.story("F3", "An altered receipt is refused", refused="refuted")
+def test_each_way_to_alter_a_receipt_is_refused_in_its_own_sentence(
+    clients: dict[str, Pedigree], recorded: str
+) -> None:
+    content = clients["hospital"].receipt(recorded)
+    trusted = policy.parse(clients["lab"].log_policy())
+    receipts.verify(content, None, trusted)
+    reasons = set()
+    for how in tampering.WAYS:
+        with pytest.raises(TlogError) as refused:
+            receipts.verify(tampering.altered(content, how), None, trusted)
+        reasons.add(str(refused.value))
+    assert len(reasons) == len(tampering.WAYS)
 
 
 @pytest.mark.story("F3", "A quorum short of one is refused", refused="refuted")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.demo.forging import WAYS, altered
-from gateway.demo.story import ORIGIN
+from gateway.demo.founding import ORIGIN
 from gateway.verifier.transactions import RefutedEvidence, TransactionVerdict, verify_transaction
 from pedigree import Pedigree, Recorded
 

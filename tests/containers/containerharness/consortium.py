@@ -21,7 +21,7 @@ from testcontainers.compose import DockerCompose
 
 from containerharness import engine
 from gateway.demo.consortium import held_ports
-from gateway.demo.story import FOUNDING_POLICY
+from gateway.demo.founding import FOUNDING_POLICY
 from pedigree import Pedigree
 
 ORGANISATIONS = ("hospital", "lab", "regulator")

@@ -26,7 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from chaincode.domain import codec
 from gateway.cli import main
 from gateway.demo.consortium import CHAINCODE, ORGANISATIONS, POLICY, Consortium, listens, ready
-from gateway.demo.story import FOUNDING_POLICY, ORIGIN
+from gateway.demo.founding import FOUNDING_POLICY, ORIGIN
 from gateway.fabric import EndorseError, Gateway, Trust, connect, decode_block
 from gateway.identities.ca import FabricCa
 from gateway.identities.credential import Credential, authority_key_id, load_certificate

@@ -23,8 +23,8 @@ from fabricharness.networks import Org, wait_until
 from fabricharness.wire import Orderer
 
 from gateway.demo.consortium import Consortium, ready
+from gateway.demo.founding import found
 from gateway.demo.processes import Program, command
-from gateway.demo.story import found
 from network.config import envelopes
 from network.config.changes import msp_of, set_batch
 from network.config.groups import add_value

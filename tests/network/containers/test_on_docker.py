@@ -19,7 +19,7 @@ import pytest
 from cryptography import x509
 from testcontainers.compose import DockerCompose
 
-from gateway.demo.story import FOUNDING_POLICY
+from gateway.demo.founding import FOUNDING_POLICY
 from network import running
 from network.containers import lifetime as containers
 from network.containers.engine import Docker

@@ -50,6 +50,7 @@ COPIED: Final = (
     "gateway/sealing/streams.py",
     "gateway/tlog/__init__.py",
     "gateway/tlog/checkpoints.py",
+    "gateway/tlog/composing.py",
     "gateway/tlog/entries.py",
     "gateway/tlog/errors.py",
     "gateway/tlog/keys.py",

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pedigree log` and `pedigree receipt`: the organisation's transparency log, and what proves an entry anywhere."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.console import Json, fields, plain, show
+from gateway.cli.console import Json, fields, plain, read_json, show
 from gateway.cli.options import using_gateway
 
 _OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file.")
@@ -64,15 +66,83 @@ def log_checkpoint(pedigree: Any, output: Path | None, as_json: bool) -> None:
 
 
 @click.command()
+@click.option(
+    "--member", "members", multiple=True, metavar="NAME=FILE",
+    help="Compose a policy: a member, and the file of its keys. Repeat it for each.",
+)  # fmt: skip
+@click.option(
+    "--at", "addresses", multiple=True, metavar="NAME=URL",
+    help="Where a member's gateway is, such as lab=https://lab.example: the others ask it for cosignatures there.",
+)  # fmt: skip
+@click.option("--threshold", type=int, help="How many members must have cosigned; by default more than half.")
 @_OUTPUT
-@using_gateway
-def log_policy(pedigree: Any, output: Path | None, as_json: bool) -> None:
-    """Show whom the organisation believes about logs.
+@partial(using_gateway, unless="members")
+def log_policy(
+    pedigree: Any, members: Sequence[str], addresses: Sequence[str], threshold: int | None, output: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Show or compose whom the organisation believes about logs.
 
     A policy as c2sp.org/tlog-policy has it: logs, witnesses, and how many must agree. Take it from an organisation that
     you trust: its words say whose signatures are enough.
+
+    With --member no gateway is asked, and a policy is composed of the members' keys: FILE is what a member's gateway
+    wrote into its data as `log-keys/public.vkeys`, or what `pedigree log show --json` printed there. Members send it to
+    one another, and compare it by another way than the network.
     """
-    _write(pedigree.log_policy(), output, as_json)
+    from gateway.tlog import policy
+    from gateway.tlog.composing import words
+
+    if not members:
+        if addresses or threshold is not None:
+            raise click.UsageError("--at and --threshold are about members: name them with --member.")
+        content = pedigree.log_policy()
+    else:
+        content = _composed(members, addresses, threshold)
+    _write(content, output, as_json, words(policy.parse(content)))
+
+
+def _composed(members: Sequence[str], addresses: Sequence[str], threshold: int | None) -> bytes:
+    from gateway.tlog import composing
+    from gateway.tlog.errors import MalformedPolicy
+
+    files, urls = _pairs("--member", members), _pairs("--at", addresses)
+    if strange := sorted(urls.keys() - files.keys()):
+        raise click.BadParameter(f"{strange[0]} is none of the members.", param_hint="--at")
+    at = {name: f"{url.rstrip('/').removesuffix('/v1/log')}/v1/log" for name, url in urls.items()}
+    try:
+        found = [composing.member(name, _keys(Path(file)), at.get(name)) for name, file in files.items()]
+        return composing.compose(found, len(found) // 2 + 1 if threshold is None else threshold).format()
+    except MalformedPolicy as exc:
+        raise click.BadParameter(f"{exc}.", param_hint="--member") from None
+
+
+def _keys(file: Path) -> list[str]:
+    """The keys that a member's gateway wrote, or showed as JSON."""
+    from gateway.tlog.composing import LARGEST_KEYS, keys_of
+
+    with file.open("rb") as opened:
+        content = opened.read(LARGEST_KEYS + 1)
+    if not content.lstrip().startswith(b"{"):
+        return keys_of(content)
+    said = read_json(file)
+    found = [said.get("key"), *(said.get("cosigner_keys") or [])]
+    if not all(isinstance(each, str) for each in found):
+        raise click.BadParameter(f"{file} is not what `pedigree log show --json` prints.", param_hint="--member")
+    return found
+
+
+def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    """What is said of each name; a name is said once."""
+    found: dict[str, str] = {}
+    for each in given:
+        name, separator, value = each.partition("=")
+        if not separator or not name or not value:
+            raise click.BadParameter(f"{each!r} is not of the form NAME=…", param_hint=option)
+        if name in found:
+            raise click.BadParameter(f"{name} is named twice.", param_hint=option)
+        found[name] = value
+    return found
 
 
 @click.command()
@@ -123,17 +193,20 @@ def _because(trouble: str | None) -> str:
     return f"; last trouble: {trouble}" if trouble else ""
 
 
-def _write(content: bytes, output: Path | None, as_json: bool) -> None:
+def _write(content: bytes, output: Path | None, as_json: bool, words: Sequence[str] = ()) -> None:
+    """Print or keep a text; what is said of it goes where it does not mix with it."""
     from pedigree.saving import replacing
 
-    text = content.decode()
+    text, said = content.decode(), {"words": list(words)} if words else {}
+
+    def render() -> None:
+        click.echo(text if output is None else plain(f"{output}: {len(content)} bytes"), nl=output is not None)
+        for each in words:
+            click.echo(plain(each), err=output is None)
+
     if output is None:
-        show({"text": text}, as_json, lambda: click.echo(text, nl=False))
+        show({"text": text, **said}, as_json, render)
         return
     with replacing(output) as file:
         file.write(content)
-    show(
-        {"file": str(output), "bytes": len(content)},
-        as_json,
-        lambda: click.echo(plain(f"{output}: {len(content)} bytes")),
-    )
+    show({"file": str(output), "bytes": len(content), **said}, as_json, render)

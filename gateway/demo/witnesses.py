@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from pedigree import Pedigree
+from pedigree.tlog import composing
 
 
 def log_policy(members: Mapping[str, tuple[str, Pedigree]], threshold: int) -> str:
@@ -12,12 +13,8 @@ def log_policy(members: Mapping[str, tuple[str, Pedigree]], threshold: int) -> s
     Args:
         members: by name, the address of the organisation's gateway and a client of it.
     """
-    lines: list[str] = []
+    found = []
     for name, (url, client) in members.items():
         said = client.log()
-        lines.append(f"log {said['key']} {url}/v1/log")
-        own = [f"{name}-{number}" for number in range(1, len(said["cosigner_keys"]) + 1)]
-        lines += [f"witness {each} {key} {url}/v1/log" for each, key in zip(own, said["cosigner_keys"], strict=True)]
-        lines.append(f"group {name} any {' '.join(own)}")
-    lines += [f"group members {threshold} {' '.join(members)}", "quorum members", ""]
-    return "\n".join(lines)
+        found.append(composing.member(name, [said["key"], *said["cosigner_keys"]], f"{url}/v1/log"))
+    return composing.compose(found, threshold).format().decode()

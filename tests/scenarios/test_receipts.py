@@ -106,6 +106,24 @@ def test_the_command_writes_a_receipt_and_says_who_cosigned(
     assert other.exit_code != 0
 
 
+@pytest.mark.story("F3", "The members' keys make a policy, and the command says whose word is enough")
+def test_a_policy_of_the_members_keys_judges_their_receipts(
+    consortium: Consortium, clients: dict[str, Pedigree], recorded: str, tmp_path: Path
+) -> None:
+    kept, file = tmp_path / "mine.policy", tmp_path / "a.tlog-proof"
+    keys = consortium.directory / "gateways"
+    named = [f"--member={name}={keys / name / 'log-keys' / 'public.vkeys'}" for name in sorted(MEMBERS)]
+    done = CliRunner().invoke(pedigree_command, ["log", "policy", *named, "--threshold", "3", "-o", str(kept)])
+    assert done.exit_code == 0, done.output
+    assert "Enough is the word of all 3 of hospital, lab and regulator." in done.output
+    content = clients["hospital"].receipt(recorded)
+    file.write_bytes(content)
+    given = ["verify", str(file), "--policy", str(kept)]
+    assert CliRunner().invoke(pedigree_command, given).exit_code == 0
+    file.write_bytes(b"\n".join(line for line in content.split(b"\n") if b"LabMSP/witness" not in line))
+    assert CliRunner().invoke(pedigree_command, given).exit_code == 1
+
+
 @pytest.mark.story("F3", "An altered receipt is refused", refused="refuted")
 def test_an_altered_receipt_proves_nothing(clients: dict[str, Pedigree], recorded: str) -> None:
     content = clients["lab"].receipt(recorded)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from samplelog import ORIGIN, SampleLog, ed25519, entry, policy_of, policy_text, witness
 
 from gateway.tlog import notes, policy, receipts
+from gateway.tlog.checkpoints import Checkpoint
 from gateway.tlog.errors import BadSignature, MalformedPolicy, RefutedReceipt, TlogError
 from gateway.tlog.keys import LogSigner
 from gateway.tlog.proofs import LARGEST, TlogProof
@@ -261,3 +262,21 @@ def test_large_files_are_refused_in_bounded_memory(which: str) -> None:
 def test_errors_of_one_family_can_be_told_apart() -> None:
     assert issubclass(BadSignature, TlogError)
     assert not issubclass(MalformedPolicy, BadSignature)
+
+
+def test_a_receipt_has_the_bytes_that_its_documentation_says() -> None:
+    """Of 20 hashes: what the formats fix, the entry, twice the origin, and the names."""
+
+    def size(origin: str, names: Sequence[str], leaf: bytes | None) -> int:
+        checkpoint = Checkpoint(origin, 1 << 20, bytes(32)).format()
+        signed = notes.sign(checkpoint, LogSigner(origin, ed25519("log")), *(witness(name) for name in names))
+        content = TlogProof(700_001, (bytes(32),) * 20, signed, leaf).format()
+        assert len(content) == 1_530 + (95 if leaf else 0) + 2 * len(origin) + sum(map(len, names))
+        return len(content)
+
+    members = [f"pedigree/main/{name}MSP/witness" for name in ("Hospital", "Research", "Clinique", "Auditors")]
+    assert size("pedigree/main/HospitalMSP", members, bytes(64)) == 1_807
+    outside = ["lab.example", "maker.example", "clinic.example", "auditor.example"]
+    assert size("pedigree/main/HospitalMSP", outside, None) == 1_633
+    assert size("o" * 15, ["w" * 10] * 4, None) == 1_600
+    assert size("o", list("abcd"), bytes(64)) == 1_631

@@ -387,7 +387,7 @@ def _recording(row: Operation, components: Components) -> str:
         [row.does],
         [
             *before,
-            f"fields = {{{members}}}",
+            f"fields = {{{members}}}" if members else "fields: dict[str, object] = {}",
             f"return self._record({path}, fields, idempotency_key, endorsing_organisations{more})",
         ],
     )
@@ -504,7 +504,7 @@ def _answer_type(row: Operation) -> str:
 
 
 def _capital(name: str) -> str:
-    return name[0].upper() + name[1:]
+    return "".join(part[0].upper() + part[1:] for part in name.split("_"))
 
 
 def _first_sentence(thing: type) -> str:

@@ -55,11 +55,11 @@ def _known(ledger: Ledger, named: Sequence[Ref]) -> Known:
         reference: Chosen(each.purpose, None if each.consent_map is None else each.consent_map.number)
         for reference, each in found.items()
     }
-    own = _own(ledger) if wants_own(each.purpose for each in found.values()) else ()
+    own = own_purposes(ledger) if wants_own(each.purpose for each in found.values()) else ()
     return Known(selections, {mark.selection for mark in marks if mark is not None}, own)
 
 
-def _own(ledger: Ledger) -> tuple[Purpose, ...]:
+def own_purposes(ledger: Ledger) -> tuple[Purpose, ...]:
     """The purposes that the caller's organisation has registered, read by key."""
     found = ledger.get_each(Purpose, [(ledger.by, Number(bit)) for bit in range(FIRST_OWN, LAST + 1)])
     return tuple(purpose for purpose in found if purpose is not None)
@@ -67,7 +67,7 @@ def _own(ledger: Ledger) -> tuple[Purpose, ...]:
 
 def for_purpose(ledger: Ledger, command: RegisterPurpose) -> Mapping[str, object]:
     """What registering a purpose needs: everything that the organisation has registered."""
-    return {"own": _own(ledger)}
+    return {"own": own_purposes(ledger)}
 
 
 LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(

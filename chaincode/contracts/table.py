@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from chaincode.contracts import (
+    access,
     consent,
     endorsement,
     evaluation,
@@ -48,6 +49,7 @@ _LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
         **evaluation.LOADS,
         **training.LOADS,
         **endorsement.LOADS,
+        **access.LOADS,
     }
 )
 """What loads for commands that are not of the standard form."""

@@ -21,12 +21,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from chaincode.domain import (
+    access,
+    asking,
+    attempting,
     claims,
     consent,
     criteria,
     deployment,
     endorsement,
     evaluation,
+    granting,
+    grants,
     idempotency,
     lifecycle,
     lineage,
@@ -288,12 +293,65 @@ RECORDS: Final = (
                    events=(endorsement.ArtifactRejected,)),
         ),
     ),
+    Kind(
+        "access-policy", access.AccessPolicy, key={"dataset": Name, "number": Number}, reference="access-policy",
+        guard="owner",
+        actions=(
+            Action("access:set-policy", access.SetAccessPolicy, access.set_access_policy,
+                   events=(access.AccessPolicySet,)),
+        ),
+    ),
+    Kind("access-offer", access.AccessOffer, key={"dataset": Name}, reference="access-offer", guard="owner"),
+    Kind(
+        "access-request", asking.AccessRequest, key={"request": Name}, reference="access-request", guard="by",
+        actions=(
+            Action("access:request", asking.RequestAccess, asking.request_access, events=(asking.AccessRequested,)),
+        ),
+    ),
+    Kind(
+        "access-approval", asking.AccessApproval, key={"request": Name, "by": OrgId}, guard="by",
+        actions=(
+            Action("access:approve", asking.ApproveAccess, asking.approve_access, events=(asking.AccessApproved,)),
+            Action("access:deny", asking.DenyAccess, asking.deny_access, events=(asking.AccessDenied,)),
+        ),
+    ),
+    Kind(
+        "access-grant", grants.AccessGrant, key={"grant": Name}, reference="access-grant", guard="owner",
+        actions=(
+            Action("access:grant", granting.GrantAccess, granting.grant_access, events=(granting.AccessGranted,)),
+            Action("access:suspend", grants.SuspendAccess, grants.suspend_access, events=(grants.AccessSuspended,)),
+            Action("access:resume", grants.ResumeAccess, grants.resume_access, events=(grants.AccessResumed,)),
+            Action("access:revoke", grants.RevokeAccess, grants.revoke_access, events=(grants.AccessRevoked,)),
+            Action("access:expire", grants.ExpireAccess, grants.expire_access, events=(grants.AccessExpired,)),
+        ),
+    ),
+    Kind(
+        "access-review", grants.AccessReview, key={"grant": Name, "by": OrgId}, guard="by",
+        actions=(
+            Action("access:review", grants.ReviewAccess, grants.review_access, events=(grants.AccessReviewed,)),
+        ),
+    ),
+    Kind(
+        "access-attempt", attempting.AccessAttempt, key={"attempt": Digest}, reference="access-attempt",
+        actions=(
+            Action("access:attempt", attempting.AttemptAccess, attempting.attempt_access,
+                   events=(attempting.AccessAttempted,)),
+        ),
+    ),
+    Kind("access-slot", attempting.AccessSlot, key={"grant": Name, "slot": Number}),
+    Kind(
+        "access-batch", attempting.AccessBatch, key={"owner": OrgId, "number": Number}, guard="owner",
+        actions=(
+            Action("access:anchor", attempting.AnchorAccess, attempting.anchor_access,
+                   events=(attempting.AccessAnchored,)),
+        ),
+    ),
     Kind("idempotency", idempotency.Idempotency, key={"by": OrgId, "token": Digest}),
 )  # fmt: skip
 """Every kind of record.
 
-All but `consent-map`, `later-parents`, `policy`, `artifact-stage`, `lift-vote`, `endorsement` and `rejection` are
-written once.
+All but `consent-map`, `later-parents`, `policy`, `artifact-stage`, `lift-vote`, `endorsement`, `rejection`,
+`access-offer` and `access-grant` are written once.
 """
 
 QUESTIONS: Final = (

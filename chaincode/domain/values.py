@@ -26,6 +26,7 @@ _ROLE: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _TERRITORY: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _IRI: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{0,239}")
+_CLIENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/@+=-]{0,127}")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _REFERENCE: Final = re.compile(rf"[a-z]+(?:-[a-z]+)*(?::{_NAME.pattern}){{1,4}}")
 
@@ -70,6 +71,14 @@ class Role(_Pattern):
     __slots__ = ()
     _form = _ROLE
     _said = "a role: 1 to 32 lower-case letters, digits and hyphens, beginning with a letter"
+
+
+class ClientId(_Pattern):
+    """Who of an organisation acts, by an id that only the organisation can resolve: no name and no address."""
+
+    __slots__ = ()
+    _form = _CLIENT
+    _said = "an id of 1 to 128 characters: letters, digits and ._~:/@+=- after a letter or digit"
 
 
 class Iri(_Pattern):

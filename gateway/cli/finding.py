@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from gateway.api.operations import KINDS, OPERATIONS
+from gateway.api.rows import Operation
 from gateway.cli.answers import print_place
 from gateway.cli.console import Json, fields, show, table
 from gateway.cli.judged import order_of, print_order
@@ -100,7 +101,14 @@ def add_lists(main: click.Group) -> None:
         group, _, name = row.verb.words.partition(" ")
         if row.answer.form == "page" and not row.places and group != "list":
             verb = _within(main, group).commands[name]
-            _within(main, "list").add_command(verb, group + "-votes" if name == "votes" else _plural(group))
+            _within(main, "list").add_command(verb, _listed(row, group, name))
+
+
+def _listed(row: Operation, group: str, name: str) -> str:
+    """What `pedigree list` calls the kind of a list."""
+    if group == "access":
+        return _plural(row.answer.kinds[0])
+    return f"{group}-votes" if name == "votes" else _plural(group)
 
 
 def _within(main: click.Group, name: str) -> click.Group:

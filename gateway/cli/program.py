@@ -14,6 +14,15 @@ from typing import Any
 
 import click
 
+from gateway.cli.access import (
+    access_attempt,
+    access_expire,
+    access_grant,
+    access_policy,
+    access_renew,
+    access_request,
+    access_review,
+)
 from gateway.cli.blobs import blobs
 from gateway.cli.cards import dataset_check
 from gateway.cli.consent import (
@@ -234,6 +243,13 @@ def _refuse_without_keys(data: Path) -> None:
 add_verbs(
     main,
     {
+        "access attempt": access_attempt,
+        "access expire": access_expire,
+        "access grant": access_grant,
+        "access policy": access_policy,
+        "access renew": access_renew,
+        "access request": access_request,
+        "access review": access_review,
         "artifact": artifact,
         **{f"consent {verb}": saying(verb) for verb in SAYINGS},
         "consent adopt": consent_adopt,

@@ -15,7 +15,7 @@ from gateway.api.rows import Operation
 from gateway.rest import problems
 from gateway.services import dispositions
 from gateway.services.endings import category_of
-from gateway.services.recording import names_purpose
+from gateway.services.recording import names_purpose, names_purposes
 
 Codes = dict[int, set[str]]
 
@@ -108,7 +108,8 @@ def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:
         yield _UPLOAD
     if operation.records:
         yield _RECORDING
-    if operation.body is not None and names_purpose(operation.body.command):
+    command = None if operation.body is None else operation.body.command
+    if command is not None and (names_purpose(command) or names_purposes(command)):
         yield _PURPOSE
 
 

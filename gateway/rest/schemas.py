@@ -63,6 +63,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "Territory": "US-WI",
     "Iri": "https://w3id.org/dpv#ScientificResearch",
     "CommitId": "5f" * 20,
+    "ClientId": "u-7f3a",
 }
 
 _DIGEST: Schema = {
@@ -130,7 +131,7 @@ class Components:
 
     def choice(self, name: str, choices: tuple[str, ...]) -> Schema:
         """One of a few words, as a component of that name."""
-        return self._named(name[0].upper() + name[1:], {"type": "string", "enum": list(choices)})
+        return self._named("".join(map(str.capitalize, name.split("_"))), {"type": "string", "enum": list(choices)})
 
     def _follow(self, schema: Schema) -> None:
         """Make what a report refers to; parts of records come with them."""

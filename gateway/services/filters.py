@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar, get_type_hints
 
+from chaincode.domain.attempting import AccessDecision
 from chaincode.domain.criteria import EvaluationVerdict
 from chaincode.domain.errors import InvalidField, LedgerError
+from chaincode.domain.grants import GrantStatus, Reason
 from chaincode.domain.policy import Stage
 from chaincode.domain.provenance import Sensitivity
 from chaincode.domain.register import KIND, RECORDS, locate
@@ -30,7 +32,7 @@ _RELATION: Final = re.compile(r"[a-z][a-z:-]{0,63}")
 SHORTEST_DIGEST: Final = 8
 WHOLE_DIGEST: Final = 64
 
-E = TypeVar("E", Stage, Sensitivity, InputRole, EvaluationVerdict)
+E = TypeVar("E", Stage, Sensitivity, InputRole, EvaluationVerdict, AccessDecision, GrantStatus, Reason)
 
 
 class InvalidParameter(PortError):
@@ -158,6 +160,12 @@ _READERS: Final[Mapping[str, Callable[[str], Condition]]] = {
     "criteria": lambda text: OneOf("criteria", (Name(text),)),
     "model": lambda text: OneOf("model", (Name(text),)),
     "verdict": _one_of("verdict", EvaluationVerdict),
+    "grantee": lambda text: OneOf("grantee", (OrgId(text),)),
+    "grant": lambda text: OneOf("grant", (Name(text),)),
+    "request": lambda text: OneOf("request", (Name(text),)),
+    "grant_status": _one_of("status", GrantStatus),
+    "access_decision": _one_of("decision", AccessDecision),
+    "reason": _one_of("reason", Reason),
     "since": _since,
     "before": _before,
     "name": _name,

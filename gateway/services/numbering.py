@@ -26,8 +26,13 @@ UPLOADED: Final = ("number", "change", "parent_root", "root", "size", "leaf_sche
 """What the gateway fills in of a version whose records it was sent."""
 _SUCCESSION: Final = ("change", "parent_root")
 """What a version says of the one before it, where its kind's versions can replace one another."""
+_ALONE: Final = ("access-policy",)
+"""Kinds with numbers that are versions of no record."""
 _VERSIONS: Final = {
-    action.function: (kind.name, next(iter(kind.key))) for kind in RECORDS if kind.belongs_to for action in kind.actions
+    action.function: (kind.name, next(iter(kind.key)))
+    for kind in RECORDS
+    if kind.belongs_to or kind.name in _ALONE
+    for action in kind.actions
 }
 """The functions that record a version: its kind, and the field with the name of what it is a version of."""
 _SEEN_WITHIN: Final = 5.0

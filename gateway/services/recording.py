@@ -38,6 +38,11 @@ def names_purpose(function: str) -> bool:
     return "purpose" in get_type_hints(COMMANDS[function])
 
 
+def names_purposes(function: str) -> bool:
+    """Whether a command of this function says what data may be used for."""
+    return "purposes" in get_type_hints(COMMANDS[function])
+
+
 class Recorder:
     """Has commands recorded; every decision about them is the chaincode's."""
 
@@ -74,6 +79,9 @@ class Recorder:
         """A body with the IRI of the purpose that it calls by a name; raises `UnknownTerm`."""
         if names_purpose(function) and isinstance(purpose := body.get("purpose"), str):
             return {**body, "purpose": self._vocabulary().iri_of(purpose)}
+        if names_purposes(function) and isinstance(named := body.get("purposes"), list):
+            iri_of = self._vocabulary().iri_of
+            return {**body, "purposes": [iri_of(each) if isinstance(each, str) else each for each in named]}
         return body
 
     def submit(

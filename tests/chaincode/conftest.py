@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from chaincode.domain import codec
+from chaincode.domain.access import AccessOffer, AccessPolicy
+from chaincode.domain.attempting import AccessAttempt, AccessDecision, AccessSlot
 from chaincode.domain.canonical import encode, parse
 from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.consent import MOST_CHANGES, WITHDRAWABLE, ConsentMap, ConsentMapVersion, SelectionMark
 from chaincode.domain.endorsement import Endorsement
+from chaincode.domain.grants import AccessGrant
 from chaincode.domain.keys import key_of
 from chaincode.domain.licensing import objection
 from chaincode.domain.lifecycle import ArtifactStage
@@ -44,6 +47,7 @@ def check_ledger(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str, 
     _check_consent(records)
     _check_stages(records)
     _check_policy(records)
+    _check_access(records)
 
 
 def _check_entries(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str, str]) -> None:
@@ -53,10 +57,11 @@ def _check_entries(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str
         assert encode(parse(value)) == value, "an entry is not canonical"
         expression = policies.get(key)
         if guard := KIND_OF[type(record)].guard:
-            assert guard == "owner"
+            assert guard in {"owner", "by"}
+            owner = getattr(record, guard)
             assert expression is not None
-            assert expression.startswith(f"OutOf(2,'{record.owner}.peer',")
-            assert expression.count(record.owner) == 1, "the owner stands for the other member as well"
+            assert expression.startswith(f"OutOf(2,'{owner}.peer',")
+            assert expression.count(owner) == 1, "the owner stands for the other member as well"
         else:
             assert expression is None, "a record that no owner may block has an owner's policy"
 
@@ -211,6 +216,32 @@ def _check_policy(records: list[Record]) -> None:
     for policy in _of(records, Policy):
         assert policy == versions.get(policy.number)
         assert policy.number == len(versions)
+
+
+def _check_access(records: list[Record]) -> None:
+    offers = {offer.dataset: offer.number for offer in _of(records, AccessOffer)}
+    numbers = [(policy.dataset, policy.number) for policy in _of(records, AccessPolicy)]
+    assert sorted(numbers) == sorted((name, n) for name, last in offers.items() for n in range(1, last + 1))
+    grants = {grant.grant: grant for grant in _of(records, AccessGrant)}
+    attempts = {attempt.attempt: attempt for attempt in _of(records, AccessAttempt)}
+    slots = {(slot.grant, slot.slot): slot for slot in _of(records, AccessSlot)}
+    for attempt in attempts.values():
+        grant = grants.get(attempt.grant)
+        allowed = attempt.decision is AccessDecision.ALLOWED
+        assert allowed is (attempt.reason is None)
+        assert attempt.slot is None or slots[attempt.grant, attempt.slot].attempt == attempt.attempt
+        if not allowed or grant is None:
+            assert not allowed
+            assert attempt.slot is None
+            continue
+        assert (attempt.by, attempt.artifact, attempt.purpose) == (grant.grantee, grant.artifact, grant.purpose)
+        assert attempt.action in grant.actions
+        assert grant.recipient in (None, attempt.recipient)
+        assert grant.not_before <= attempt.at < grant.expires
+        assert (attempt.slot is not None) is (grant.uses > 0)
+    for (name, number), slot in slots.items():
+        assert 1 <= number <= grants[name].uses
+        assert attempts[slot.attempt].slot == number
 
 
 @lru_cache(maxsize=4096)

@@ -21,7 +21,7 @@ _SCALARS = {
     "Setting": "0.001", "ExactDecimal": "0.95",
     "FilePath": "weights/model.onnx", "Float64": "0.9736", "Licence": "CC-BY-4.0", "Ref": "model-version:net:1",
     "OrgId": "LabMSP", "Name": "wdbc", "Role": "auditor", "Territory": "US-WI", "CommitId": "5f" * 20,
-    "Iri": "https://w3id.org/dpv#ScientificResearch",
+    "Iri": "https://w3id.org/dpv#ScientificResearch", "ClientId": "u-7f3a",
     "Number": 12, "Seconds": 31_557_600, "SignedInstant": -1_000, "Instant": 1_767_225_600_000, "Count": 569,
 }  # fmt: skip
 

@@ -18,6 +18,24 @@ rebuilt without loss: ``rebuild(e.code, e.facts()) == e``.
 from collections.abc import Mapping
 from dataclasses import fields
 
+from chaincode.domain.errors.access import (
+    AccessBackdated,
+    AccessEndsBeforeItStarts,
+    AlreadyDecided,
+    ApprovalMissing,
+    GrantDoesNotCover,
+    GrantMissing,
+    GrantStillRuns,
+    GrantWiderThanAsked,
+    NotAmongAskers,
+    NotAnApprover,
+    NotEmergency,
+    OutsideAccessPolicy,
+    OwnData,
+    OwnGrant,
+    RequestDenied,
+    WrongGrantStatus,
+)
 from chaincode.domain.errors.base import Conflict, Fact, Forbidden, LedgerError, Malformed, NotFound, Unmet
 from chaincode.domain.errors.common import (
     AlreadyExists,
@@ -115,6 +133,9 @@ from chaincode.domain.errors.vouching import (
 )
 
 __all__ = [
+    "AccessBackdated",
+    "AccessEndsBeforeItStarts",
+    "AlreadyDecided",
     "AlreadyEnded",
     "AlreadyEndorsed",
     "AlreadyExists",
@@ -122,6 +143,7 @@ __all__ = [
     "AlreadyRejected",
     "AlreadyVoted",
     "AncestryTooLarge",
+    "ApprovalMissing",
     "ArtifactAltered",
     "BadSignature",
     "Conflict",
@@ -145,6 +167,10 @@ __all__ = [
     "FloatRefused",
     "Forbidden",
     "FoundersDiffer",
+    "GrantDoesNotCover",
+    "GrantMissing",
+    "GrantStillRuns",
+    "GrantWiderThanAsked",
     "InclusionProofFails",
     "IntegerOutOfRange",
     "InvalidField",
@@ -160,13 +186,19 @@ __all__ = [
     "MissingField",
     "NotAMember",
     "NotANumber",
+    "NotAmongAskers",
+    "NotAnApprover",
+    "NotEmergency",
     "NotEndorsed",
     "NotFound",
     "NotNormalised",
     "NotOnConsent",
     "NotTheOwner",
     "NotTheQuarantiner",
+    "OutsideAccessPolicy",
     "OwnArtifact",
+    "OwnData",
+    "OwnGrant",
     "ParentMissing",
     "ParentRootDiffers",
     "PolicyMissing",
@@ -179,6 +211,7 @@ __all__ = [
     "RecordIdRepeated",
     "RecordNotFound",
     "RepeatedEntry",
+    "RequestDenied",
     "RoleDiffers",
     "RootWithoutSize",
     "RuleMissing",
@@ -205,6 +238,7 @@ __all__ = [
     "VotedToLift",
     "WithoutRole",
     "WrongArguments",
+    "WrongGrantStatus",
     "WrongStage",
     "rebuild",
 ]

@@ -14,12 +14,44 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 __all__ = [
     "REFERENCES",
     "UNMET",
+    "AccessAction",
+    "AccessApproval",
+    "AccessApprovalEntry",
+    "AccessApprovalPage",
+    "AccessAttempt",
+    "AccessAttemptEntry",
+    "AccessAttemptPage",
+    "AccessBatch",
+    "AccessBatchEntry",
+    "AccessBatchPage",
+    "AccessDecision",
+    "AccessGrant",
+    "AccessGrantEntry",
+    "AccessGrantPage",
+    "AccessOffer",
+    "AccessOfferEntry",
+    "AccessOfferPage",
+    "AccessPolicy",
+    "AccessPolicyEntry",
+    "AccessPolicyPage",
+    "AccessRequest",
+    "AccessRequestEntry",
+    "AccessRequestPage",
+    "AccessReview",
+    "AccessReviewEntry",
+    "AccessReviewPage",
+    "AccessSlot",
+    "AccessSlotEntry",
+    "AccessSlotPage",
     "Activity",
     "AdvanceArtifact",
+    "AnchorAccess",
     "AnyRecord",
+    "ApproveAccess",
     "ArtifactKind",
     "ArtifactStage",
     "ArtifactStatus",
+    "AttemptAccess",
     "Caller",
     "Cause",
     "Change",
@@ -58,6 +90,7 @@ __all__ = [
     "Decision",
     "DeclareModelParent",
     "DefiningTransaction",
+    "DenyAccess",
     "Deployment",
     "DeploymentDetails",
     "DeploymentEnd",
@@ -89,12 +122,15 @@ __all__ = [
     "Event",
     "Evidence",
     "EvidenceRecord",
+    "ExpireAccess",
     "Facts",
     "FileEntry",
     "ForeseenRefusal",
     "Found",
     "FoundDigest",
     "From",
+    "GrantAccess",
+    "GrantStatus",
     "Header",
     "ImpactBeyond",
     "ImpactDuty",
@@ -170,12 +206,20 @@ __all__ = [
     "Range",
     "ReachedArtifact",
     "Reading",
+    "Reason",
     "ReceiptDocument",
     "RecordDeployment",
     "RecordEvaluation",
     "RecordModelVersion",
     "RecordProof",
     "RecordRun",
+    "RecordedAccessApproval",
+    "RecordedAccessAttempt",
+    "RecordedAccessBatch",
+    "RecordedAccessGrant",
+    "RecordedAccessPolicy",
+    "RecordedAccessRequest",
+    "RecordedAccessReview",
     "RecordedArtifactStage",
     "RecordedArtifactStageOrLiftVote",
     "RecordedConsentMapVersion",
@@ -208,7 +252,11 @@ __all__ = [
     "Relation",
     "ReleaseArtifact",
     "Reply",
+    "RequestAccess",
     "Result",
+    "ResumeAccess",
+    "ReviewAccess",
+    "RevokeAccess",
     "RunArtifact",
     "RunInput",
     "RunSignature",
@@ -223,11 +271,12 @@ __all__ = [
     "SelectionPage",
     "SelectionProof",
     "Sensitivity",
+    "SetAccessPolicy",
     "Signature",
     "SignedImpact",
     "SignedStatement",
     "Source",
-    "Split_by",
+    "SplitBy",
     "Stage",
     "StatementDigest",
     "StatementDraft",
@@ -240,6 +289,7 @@ __all__ = [
     "Submission",
     "SubmissionState",
     "SubmitArtifact",
+    "SuspendAccess",
     "Taint",
     "TaintRules",
     "Taken",
@@ -256,7 +306,12 @@ __all__ = [
     "VoteForPolicy",
     "WithdrawEndorsement",
     "WitnessedLog",
+    "Word",
 ]
+
+AccessAction = Literal["download", "process"]
+
+AccessDecision = Literal["allowed", "denied"]
 
 Activity = Literal["filter", "split", "join", "label", "transform", "synthesise"]
 
@@ -302,6 +357,8 @@ Found = Literal["verified", "unverified", "differs"]
 
 From = Literal["read-model", "ledger"]
 
+GrantStatus = Literal["active", "suspended", "revoked", "expired"]
+
 ImpactRole = Literal["train", "held-out", "data"]
 
 ImpactWord = Literal["leave-out", "stop-using", "retrain-or-document", "re-evaluate", "replace-or-stop"]
@@ -322,6 +379,11 @@ Kind = Literal[
     "criteria",
     "evaluation",
     "deployment",
+    "access-policy",
+    "access-offer",
+    "access-request",
+    "access-grant",
+    "access-attempt",
 ]
 
 LawfulBasis = Literal[
@@ -340,6 +402,22 @@ LicenceVerdict = Literal["met", "none", "undecided"]
 
 MediaType = Literal["text/csv", "application/jsonl", "application/vnd.apache.parquet"]
 
+Reason = Literal[
+    "no-such-grant",
+    "another-organisation",
+    "another-user",
+    "revoked",
+    "suspended",
+    "not-yet",
+    "expired",
+    "another-version",
+    "another-action",
+    "another-purpose",
+    "quarantined",
+    "consent",
+    "no-use-left",
+]
+
 ReceiptDocument = Mapping[str, Any]
 
 Relation = Literal["fine-tuned", "distilled", "merged", "quantised", "adapter"]
@@ -348,7 +426,7 @@ Sensitivity = Literal["public", "internal", "confidential", "personal", "special
 
 Source = Literal["read-model", "ledger"]
 
-Split_by = Literal["record", "subject"]
+SplitBy = Literal["record", "subject"]
 
 Stage = Literal["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined"]
 
@@ -364,11 +442,368 @@ UploadStage = Literal["reading", "recording"]
 
 Verdict = Literal["pass", "fail"]
 
+Word = Literal["approved", "denied"]
+
+
+class AccessApproval(TypedDict):
+    """What an organisation that has a say said of a request; never rewritten."""
+
+    kind: Literal["access-approval"]
+    schema: int
+    request: str
+    by: str
+    at: int
+    word: "Word"
+    note: NotRequired[str]
+
+
+class AccessApprovalEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessApproval"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessApprovalPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessApprovalEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AccessAttempt(TypedDict):
+    """An attempt and its decision; never rewritten."""
+
+    kind: Literal["access-attempt"]
+    schema: int
+    attempt: str
+    by: str
+    at: int
+    grant: str
+    artifact: str
+    action: "AccessAction"
+    purpose: str
+    recipient: NotRequired[str]
+    decision: "AccessDecision"
+    reason: NotRequired["Reason"]
+    owner: NotRequired[str]
+    recipient_key_digest: NotRequired[str]
+    slot: NotRequired[int]
+
+
+class AccessAttemptEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessAttempt"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessAttemptPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessAttemptEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AccessBatch(TypedDict):
+    """A list of reads by its root; never rewritten."""
+
+    kind: Literal["access-batch"]
+    schema: int
+    owner: str
+    number: int
+    at: int
+    root: str
+    size: int
+    since: int
+    until: int
+
+
+class AccessBatchEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessBatch"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessBatchPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessBatchEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AccessGrant(TypedDict):
+    """A grant; rewritten when its status changes, so that an attempt ordered after that sees it."""
+
+    kind: Literal["access-grant"]
+    schema: int
+    grant: str
+    owner: str
+    granted_at: int
+    grantee: str
+    artifact: str
+    purpose: str
+    actions: Sequence["AccessAction"]
+    not_before: int
+    expires: int
+    uses: int
+    recipient: NotRequired[str]
+    recipient_key: NotRequired[str]
+    recipient_key_digest: NotRequired[str]
+    request: NotRequired[str]
+    renews: NotRequired[str]
+    policy: NotRequired[int]
+    emergency: NotRequired[str]
+    status: "GrantStatus"
+    changed_at: int
+    reason: NotRequired[str]
+
+
+class AccessGrantEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessGrant"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessGrantPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessGrantEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AccessOffer(TypedDict):
+    """Which version of a data set's access policy is in force; rewritten with every version."""
+
+    kind: Literal["access-offer"]
+    schema: int
+    dataset: str
+    owner: str
+    number: int
+    changed_at: int
+
+
+class AccessOfferEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessOffer"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessOfferPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessOfferEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AccessPolicy(TypedDict):
+    """A version of a data set's access policy; never rewritten."""
+
+    kind: Literal["access-policy"]
+    schema: int
+    dataset: str
+    number: int
+    owner: str
+    set_at: int
+    purposes: Sequence[str]
+    actions: Sequence["AccessAction"]
+    longest: int
+    most_uses: int
+    organisations: Sequence[str]
+    roles: Sequence[str]
+    approvers: Sequence[str]
+    conditions: NotRequired[str]
+    conditions_digest: NotRequired[str]
+
+
+class AccessPolicyEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessPolicy"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessPolicyPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessPolicyEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AccessRequest(TypedDict):
+    """A request for access; never rewritten."""
+
+    kind: Literal["access-request"]
+    schema: int
+    request: str
+    by: str
+    at: int
+    owner: str
+    artifact: str
+    purpose: str
+    actions: Sequence["AccessAction"]
+    not_before: int
+    expires: int
+    uses: int
+    recipient: NotRequired[str]
+    recipient_key: NotRequired[str]
+    recipient_key_digest: NotRequired[str]
+    justification: NotRequired[str]
+    policy: NotRequired[int]
+
+
+class AccessRequestEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessRequest"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessRequestPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessRequestEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AccessReview(TypedDict):
+    """What a third member found of a grant that was given in an emergency; never rewritten."""
+
+    kind: Literal["access-review"]
+    schema: int
+    grant: str
+    by: str
+    at: int
+    justified: bool
+    note: str
+
+
+class AccessReviewEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessReview"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessReviewPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessReviewEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AccessSlot(TypedDict):
+    """One of a grant's uses, taken; never rewritten."""
+
+    kind: Literal["access-slot"]
+    schema: int
+    grant: str
+    slot: int
+    attempt: str
+    by: str
+    at: int
+
+
+class AccessSlotEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AccessSlot"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AccessSlotPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AccessSlotEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
 
 class AdvanceArtifact(TypedDict):
     """What `advance` sends."""
 
     to: "Stage"
+
+
+class AnchorAccess(TypedDict):
+    """Commit to a list of reads of one's own data that had no transaction each."""
+
+    number: int
+    root: str
+    size: int
+    since: int
+    until: int
+
+
+class ApproveAccess(TypedDict):
+    """Approve a request for access, as an organisation that the access policy names."""
+
+    note: NotRequired[str]
 
 
 class ArtifactStage(TypedDict):
@@ -395,7 +830,7 @@ class ArtifactStatus(TypedDict):
     """What `artifact` answers."""
 
     artifact: str
-    record: "Dataset | DatasetVersion | Selection | ConsentMap | ConsentMapVersion | Model | ModelVersion | TrainingRun | Criteria | Evaluation | Deployment"
+    record: "Dataset | DatasetVersion | Selection | ConsentMap | ConsentMapVersion | Model | ModelVersion | TrainingRun | Criteria | Evaluation | Deployment | AccessPolicy | AccessOffer | AccessRequest | AccessGrant | AccessAttempt"
     transaction: "Transaction"
     stage: "Stage"
     standing: "ArtifactStage | None"
@@ -405,6 +840,17 @@ class ArtifactStatus(TypedDict):
     """The count for the stage; null while no policy is set."""
     endorsements: Sequence["EndorsementEntry"]
     rejections: Sequence["RejectionEntry"]
+
+
+class AttemptAccess(TypedDict):
+    """Ask to use data under a grant, now."""
+
+    grant: str
+    artifact: str
+    action: "AccessAction"
+    purpose: str
+    """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
+    recipient: NotRequired[str]
 
 
 class Caller(TypedDict):
@@ -830,6 +1276,12 @@ class DefiningTransaction(TypedDict):
     index: int
 
 
+class DenyAccess(TypedDict):
+    """Deny a request for access, as the data's owner or as an organisation that the access policy names."""
+
+    reason: str
+
+
 class Deployment(TypedDict):
     """A deployment; never rewritten."""
 
@@ -1169,6 +1621,14 @@ class Event(TypedDict):
     missing: NotRequired[int]
     at_stage: NotRequired["Stage"]
     complete: NotRequired[bool]
+    request: NotRequired[str]
+    grant: NotRequired[str]
+    grantee: NotRequired[str]
+    expires: NotRequired[int]
+    justified: NotRequired[bool]
+    attempt: NotRequired[str]
+    decision: NotRequired["AccessDecision"]
+    reason: NotRequired["Reason"]
 
 
 class Evidence(TypedDict):
@@ -1193,13 +1653,20 @@ class EvidenceRecord(TypedDict):
     header: NotRequired["Header"]
 
 
+class ExpireAccess(TypedDict):
+    """Write that a grant of one's own is over, once its time has passed."""
+
+
 class Facts(TypedDict):
     """What a refusal is about: its code defines which of these there are. Those of a newer ledger may have others."""
 
     action: NotRequired[str]
+    allowed: NotRequired[str]
     ancestor: NotRequired[str]
     ancestor_licence: NotRequired[str]
-    asked: NotRequired[int]
+    approvers: NotRequired[str]
+    artifact: NotRequired[str]
+    asked: NotRequired[str]
     at: NotRequired[int]
     basis: NotRequired[str]
     before: NotRequired["int | str"]
@@ -1212,6 +1679,7 @@ class Facts(TypedDict):
     criteria: NotRequired[str]
     dataset: NotRequired[str]
     dated: NotRequired[int]
+    decision: NotRequired[str]
     delimiter: NotRequired[str]
     digest: NotRequired[str]
     ended: NotRequired[int]
@@ -1219,11 +1687,16 @@ class Facts(TypedDict):
     evaluated_at: NotRequired[int]
     evaluation: NotRequired[str]
     expected: NotRequired["int | str"]
+    expires: NotRequired[int]
     expression: NotRequired[str]
+    field: NotRequired[str]
+    """The argument that was not sent, because the ledger would refuse it."""
     finished: NotRequired[int]
     first: NotRequired[int]
     function: NotRequired[str]
     given: NotRequired["int | str"]
+    grant: NotRequired[str]
+    grantee: NotRequired[str]
     grpc: NotRequired[str]
     header: NotRequired[str]
     height: NotRequired[int]
@@ -1236,10 +1709,11 @@ class Facts(TypedDict):
     line: NotRequired[int]
     list_version: NotRequired[str]
     metrics: NotRequired[Sequence[str]]
-    missing: NotRequired["int | str"]
+    missing: NotRequired["Sequence[str] | int | str"]
     model: NotRequired[str]
     needed: NotRequired[str]
     next: NotRequired[str]
+    not_before: NotRequired[int]
     number: NotRequired[int]
     operation: NotRequired[str]
     organisation: NotRequired[str]
@@ -1258,6 +1732,7 @@ class Facts(TypedDict):
     reference: NotRequired[str]
     registered_at: NotRequired[int]
     replaced_at: NotRequired[int]
+    request: NotRequired[str]
     roles: NotRequired[str]
     root: NotRequired[str]
     row: NotRequired[int]
@@ -1267,6 +1742,7 @@ class Facts(TypedDict):
     selection: NotRequired[str]
     since: NotRequired[int]
     size: NotRequired[int]
+    source: NotRequired[str]
     stage: NotRequired[str]
     started: NotRequired[int]
     status: NotRequired[str]
@@ -1279,8 +1755,8 @@ class Facts(TypedDict):
     unclassified: NotRequired[str]
     validation_code: NotRequired[int]
     version: NotRequired[str]
-    field: NotRequired[str]
-    """The argument that was not sent, because the ledger would refuse it."""
+    wanted: NotRequired[str]
+    why: NotRequired[str]
     idempotency_key: NotRequired[str]
     """The key to send again, where the outcome is not known."""
 
@@ -1305,6 +1781,25 @@ class FoundDigest(TypedDict):
 
     pointer: str
     digest: str
+
+
+class GrantAccess(TypedDict):
+    """Give another organisation access to one's own data."""
+
+    grant: str
+    request: NotRequired[str]
+    renews: NotRequired[str]
+    grantee: NotRequired[str]
+    artifact: NotRequired[str]
+    purpose: NotRequired[str]
+    """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
+    actions: NotRequired[Sequence["AccessAction"]]
+    not_before: NotRequired[int]
+    expires: NotRequired[int]
+    uses: NotRequired[int]
+    recipient: NotRequired[str]
+    recipient_key: NotRequired[str]
+    emergency: NotRequired[str]
 
 
 class Header(TypedDict):
@@ -2074,6 +2569,62 @@ class RecordRun(TypedDict):
     signature: NotRequired["RunSignature"]
 
 
+class RecordedAccessApproval(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "AccessApproval"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedAccessAttempt(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "AccessAttempt"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedAccessBatch(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "AccessBatch"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedAccessGrant(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "AccessGrant"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedAccessPolicy(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "AccessPolicy"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedAccessRequest(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "AccessRequest"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedAccessReview(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "AccessReview"
+    event: "Event"
+    transaction: "Transaction"
+
+
 class RecordedArtifactStage(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
@@ -2352,6 +2903,41 @@ class Reply(TypedDict):
     event: "Event"
 
 
+class RequestAccess(TypedDict):
+    """Ask for access to a version of another organisation's data set, or to a selection from one."""
+
+    request: str
+    artifact: str
+    purpose: str
+    """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
+    actions: Sequence["AccessAction"]
+    expires: int
+    not_before: NotRequired[int]
+    uses: NotRequired[int]
+    recipient: NotRequired[str]
+    recipient_key: NotRequired[str]
+    justification: NotRequired[str]
+
+
+class ResumeAccess(TypedDict):
+    """Let a suspended grant of one's own run on."""
+
+    reason: NotRequired[str]
+
+
+class ReviewAccess(TypedDict):
+    """Say, as a third member, whether a grant that was given in an emergency was right."""
+
+    justified: bool
+    note: str
+
+
+class RevokeAccess(TypedDict):
+    """End a grant of one's own at once, for good."""
+
+    reason: str
+
+
 class RunArtifact(TypedDict):
     """A file that a run wrote; it stays with the owner."""
 
@@ -2502,6 +3088,21 @@ class SelectionProof(TypedDict):
     path: Sequence[str]
 
 
+class SetAccessPolicy(TypedDict):
+    """Say under which terms others get access to one's own data set."""
+
+    number: NotRequired[int]
+    purposes: Sequence[str]
+    actions: Sequence["AccessAction"]
+    longest: int
+    most_uses: NotRequired[int]
+    organisations: NotRequired[Sequence[str]]
+    roles: NotRequired[Sequence[str]]
+    approvers: NotRequired[Sequence[str]]
+    conditions: NotRequired[str]
+    conditions_digest: NotRequired[str]
+
+
 class Signature(TypedDict):
     """A signature of a DSSE envelope; the key id is a hint and is not relied on."""
 
@@ -2614,6 +3215,12 @@ class SubmitArtifact(TypedDict):
     digest: NotRequired[str]
     """The digest that was examined; the recorded one by default."""
     note: NotRequired[str]
+
+
+class SuspendAccess(TypedDict):
+    """Stop a grant of one's own until it is resumed."""
+
+    reason: str
 
 
 class Taint(TypedDict):
@@ -2787,6 +3394,13 @@ AnyRecord = (
     | Evaluation
     | Deployment
     | DeploymentEnd
+    | AccessPolicy
+    | AccessRequest
+    | AccessApproval
+    | AccessGrant
+    | AccessReview
+    | AccessAttempt
+    | AccessBatch
     | Policy
     | PolicyVote
     | ArtifactStage
@@ -2810,6 +3424,13 @@ Result = (
     | RecordedEvaluation
     | RecordedDeployment
     | RecordedDeploymentEnd
+    | RecordedAccessPolicy
+    | RecordedAccessRequest
+    | RecordedAccessApproval
+    | RecordedAccessGrant
+    | RecordedAccessReview
+    | RecordedAccessAttempt
+    | RecordedAccessBatch
     | RecordedPolicyOrPolicyVote
     | RecordedArtifactStage
     | RecordedEndorsement
@@ -2821,6 +3442,10 @@ Result = (
 
 
 REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
+    "access-attempt": ("access-attempt", "attempt"),
+    "access-grant": ("access-grant", "grant"),
+    "access-policy": ("access-policy", "dataset", "number"),
+    "access-request": ("access-request", "request"),
     "artifact-stage": ("", "artifact"),
     "consent-map-version": ("consent-map-version", "dataset", "number"),
     "criteria": ("criteria", "criteria"),
@@ -2843,7 +3468,10 @@ REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
 
 UNMET: Final = frozenset(
     [
+        "access-backdated",
+        "access-ends-before-it-starts",
         "ancestry-too-large",
+        "approval-missing",
         "artifact-altered",
         "bad-signature",
         "consent-backdated",
@@ -2859,11 +3487,18 @@ UNMET: Final = frozenset(
         "deployment-ends-before-it-starts",
         "derivatives-forbidden",
         "evaluated-before-run",
+        "grant-does-not-cover",
+        "grant-missing",
+        "grant-still-runs",
+        "grant-wider-than-asked",
         "inclusion-proof-fails",
         "licence-too-wide",
         "licence-unclassified",
         "lineage-cycle",
+        "not-an-emergency",
         "not-on-consent",
+        "outside-access-policy",
+        "own-data",
         "purpose-differs",
         "purpose-missing",
         "quorum-missing",

@@ -8,6 +8,33 @@ from collections.abc import Iterator, Sequence
 
 from pedigree.calls import Calls, segment, version_of
 from pedigree.documents import (
+    AccessAction,
+    AccessApproval,
+    AccessApprovalEntry,
+    AccessApprovalPage,
+    AccessAttempt,
+    AccessAttemptEntry,
+    AccessAttemptPage,
+    AccessBatch,
+    AccessBatchEntry,
+    AccessBatchPage,
+    AccessDecision,
+    AccessGrant,
+    AccessGrantEntry,
+    AccessGrantPage,
+    AccessOfferEntry,
+    AccessOfferPage,
+    AccessPolicy,
+    AccessPolicyEntry,
+    AccessPolicyPage,
+    AccessRequest,
+    AccessRequestEntry,
+    AccessRequestPage,
+    AccessReview,
+    AccessReviewEntry,
+    AccessReviewPage,
+    AccessSlotEntry,
+    AccessSlotPage,
     ArtifactStage,
     ArtifactStatus,
     Caller,
@@ -44,6 +71,7 @@ from pedigree.documents import (
     EvaluationPage,
     Evidence,
     From,
+    GrantStatus,
     ImpactItem,
     Inbox,
     InboxItem,
@@ -74,6 +102,7 @@ from pedigree.documents import (
     PurposePage,
     QuorumRule,
     ReachedArtifact,
+    Reason,
     Rejection,
     Relation,
     SearchResult,
@@ -1273,6 +1302,698 @@ class Operations(Calls):
     ) -> Iterator[DeploymentEndEntry]:
         """All that `deployment_ends` lists, page after page as they are needed."""
         return self._iterate("/v1/deployment-ends", owner=owner, since=since, before=before)
+
+    def set_access_policy(
+        self,
+        dataset: str,
+        *,
+        purposes: Sequence[str],
+        actions: Sequence[AccessAction],
+        longest: int,
+        number: int | None = None,
+        most_uses: int | None = None,
+        organisations: Sequence[str] | None = None,
+        roles: Sequence[str] | None = None,
+        approvers: Sequence[str] | None = None,
+        conditions: str | None = None,
+        conditions_digest: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessPolicy]:
+        """Say under which terms others get access to your data set."""
+        fields = {
+            "purposes": purposes,
+            "actions": actions,
+            "longest": longest,
+            "number": number,
+            "most_uses": most_uses,
+            "organisations": organisations,
+            "roles": roles,
+            "approvers": approvers,
+            "conditions": conditions,
+            "conditions_digest": conditions_digest,
+        }
+        return self._record(
+            f"/v1/datasets/{segment(dataset)}/access-policies", fields, idempotency_key, endorsing_organisations
+        )
+
+    def access_policies(
+        self,
+        dataset: str,
+        *,
+        owner: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessPolicyPage:
+        """List the versions of a data set's access policy.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessPolicyPage = self._get(
+            f"/v1/datasets/{segment(dataset)}/access-policies",
+            owner=owner,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_access_policies(
+        self, dataset: str, *, owner: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[AccessPolicyEntry]:
+        """All that `access_policies` lists, page after page as they are needed."""
+        return self._iterate(
+            f"/v1/datasets/{segment(dataset)}/access-policies", owner=owner, since=since, before=before
+        )
+
+    def access_policy(self, dataset: str, number: int, source: From | None = None) -> AccessPolicyEntry:
+        """Read a version of a data set's access policy.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: AccessPolicyEntry = self._get(
+            f"/v1/datasets/{segment(dataset)}/access-policies/{number}", **{"from": source}
+        )
+        return found
+
+    def access_offers(
+        self,
+        *,
+        owner: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessOfferPage:
+        """List which data sets have an access policy, and the version in force.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            name: Only those whose name begins so; in the order of names.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessOfferPage = self._get(
+            "/v1/access-offers", owner=owner, name=name, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_access_offers(
+        self, *, owner: str | None = None, name: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[AccessOfferEntry]:
+        """All that `access_offers` lists, page after page as they are needed."""
+        return self._iterate("/v1/access-offers", owner=owner, name=name, since=since, before=before)
+
+    def request_access(
+        self,
+        request: str,
+        *,
+        artifact: str,
+        purpose: str,
+        actions: Sequence[AccessAction],
+        expires: int,
+        not_before: int | None = None,
+        uses: int | None = None,
+        recipient: str | None = None,
+        recipient_key: str | None = None,
+        justification: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessRequest]:
+        """Ask for access to another organisation's data."""
+        fields = {
+            "request": request,
+            "artifact": artifact,
+            "purpose": purpose,
+            "actions": actions,
+            "expires": expires,
+            "not_before": not_before,
+            "uses": uses,
+            "recipient": recipient,
+            "recipient_key": recipient_key,
+            "justification": justification,
+        }
+        return self._record("/v1/access-requests", fields, idempotency_key, endorsing_organisations)
+
+    def access_requests(
+        self,
+        *,
+        owner: str | None = None,
+        by: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessRequestPage:
+        """List requests for access.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            by: Only those of this organisation.
+            artifact: Only those of this data: a data set version or a selection.
+            purpose: Only those for this purpose, by its IRI.
+            name: Only those whose name begins so; in the order of names.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessRequestPage = self._get(
+            "/v1/access-requests",
+            owner=owner,
+            by=by,
+            artifact=artifact,
+            purpose=purpose,
+            name=name,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_access_requests(
+        self,
+        *,
+        owner: str | None = None,
+        by: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[AccessRequestEntry]:
+        """All that `access_requests` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/access-requests",
+            owner=owner,
+            by=by,
+            artifact=artifact,
+            purpose=purpose,
+            name=name,
+            since=since,
+            before=before,
+        )
+
+    def access_request(self, request: str, source: From | None = None) -> AccessRequestEntry:
+        """Read a request for access, and what was said of it.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: AccessRequestEntry = self._get(f"/v1/access-requests/{segment(request)}", **{"from": source})
+        return found
+
+    def approve_access(
+        self,
+        request: str,
+        *,
+        note: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessApproval]:
+        """Approve a request for access, as an organisation that the access policy names."""
+        fields = {
+            "note": note,
+        }
+        return self._record(
+            f"/v1/access-requests/{segment(request)}/approval",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def deny_access(
+        self,
+        request: str,
+        reason: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessApproval]:
+        """Deny a request for access, as the data's owner or as an organisation that the access policy names."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/access-requests/{segment(request)}/denial",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def access_approvals(
+        self,
+        *,
+        by: str | None = None,
+        request: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessApprovalPage:
+        """List what organisations that have a say said of requests for access.
+
+        Args:
+            by: Only those of this organisation.
+            request: Only those of this request, by its name.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessApprovalPage = self._get(
+            "/v1/access-approvals", by=by, request=request, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_access_approvals(
+        self, *, by: str | None = None, request: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[AccessApprovalEntry]:
+        """All that `access_approvals` lists, page after page as they are needed."""
+        return self._iterate("/v1/access-approvals", by=by, request=request, since=since, before=before)
+
+    def grant_access(
+        self,
+        grant: str,
+        *,
+        request: str | None = None,
+        renews: str | None = None,
+        grantee: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        actions: Sequence[AccessAction] | None = None,
+        not_before: int | None = None,
+        expires: int | None = None,
+        uses: int | None = None,
+        recipient: str | None = None,
+        recipient_key: str | None = None,
+        emergency: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessGrant]:
+        """Give another organisation access to your data, as it asked for or as you say."""
+        fields = {
+            "grant": grant,
+            "request": request,
+            "renews": renews,
+            "grantee": grantee,
+            "artifact": artifact,
+            "purpose": purpose,
+            "actions": actions,
+            "not_before": not_before,
+            "expires": expires,
+            "uses": uses,
+            "recipient": recipient,
+            "recipient_key": recipient_key,
+            "emergency": emergency,
+        }
+        return self._record("/v1/access-grants", fields, idempotency_key, endorsing_organisations)
+
+    def access_grants(
+        self,
+        *,
+        owner: str | None = None,
+        grantee: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        grant_status: GrantStatus | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessGrantPage:
+        """List grants of access.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            grantee: Only those to this organisation.
+            artifact: Only those of this data: a data set version or a selection.
+            purpose: Only those for this purpose, by its IRI.
+            grant_status: Only those in this status.
+            name: Only those whose name begins so; in the order of names.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessGrantPage = self._get(
+            "/v1/access-grants",
+            owner=owner,
+            grantee=grantee,
+            artifact=artifact,
+            purpose=purpose,
+            grant_status=grant_status,
+            name=name,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_access_grants(
+        self,
+        *,
+        owner: str | None = None,
+        grantee: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        grant_status: GrantStatus | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[AccessGrantEntry]:
+        """All that `access_grants` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/access-grants",
+            owner=owner,
+            grantee=grantee,
+            artifact=artifact,
+            purpose=purpose,
+            grant_status=grant_status,
+            name=name,
+            since=since,
+            before=before,
+        )
+
+    def access_grant(self, grant: str, source: From | None = None) -> AccessGrantEntry:
+        """Read a grant of access.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: AccessGrantEntry = self._get(f"/v1/access-grants/{segment(grant)}", **{"from": source})
+        return found
+
+    def suspend_access(
+        self,
+        grant: str,
+        reason: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessGrant]:
+        """Stop a grant of yours until you resume it."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/access-grants/{segment(grant)}/suspension",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def resume_access(
+        self,
+        grant: str,
+        *,
+        reason: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessGrant]:
+        """Let a suspended grant of yours run on."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/access-grants/{segment(grant)}/resumption",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def revoke_access(
+        self,
+        grant: str,
+        reason: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessGrant]:
+        """End a grant of yours at once, for good."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/access-grants/{segment(grant)}/revocation",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def expire_access(
+        self, grant: str, *, endorsing_organisations: Sequence[str] | None = None, idempotency_key: str | None = None
+    ) -> Recorded[AccessGrant]:
+        """Write that a grant of yours is over, once its time has passed."""
+        fields: dict[str, object] = {}
+        return self._record(
+            f"/v1/access-grants/{segment(grant)}/expiry", fields, idempotency_key, endorsing_organisations, reads=True
+        )
+
+    def review_access(
+        self,
+        grant: str,
+        *,
+        justified: bool,
+        note: str,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessReview]:
+        """Say, as a third member, whether a grant that was given in an emergency was right."""
+        fields = {
+            "justified": justified,
+            "note": note,
+        }
+        return self._record(
+            f"/v1/access-grants/{segment(grant)}/reviews", fields, idempotency_key, endorsing_organisations, reads=True
+        )
+
+    def access_reviews(
+        self,
+        *,
+        by: str | None = None,
+        grant: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessReviewPage:
+        """List what third members found of grants that were given in an emergency.
+
+        Args:
+            by: Only those of this organisation.
+            grant: Only those of this grant, by its name.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessReviewPage = self._get(
+            "/v1/access-reviews", by=by, grant=grant, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_access_reviews(
+        self, *, by: str | None = None, grant: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[AccessReviewEntry]:
+        """All that `access_reviews` lists, page after page as they are needed."""
+        return self._iterate("/v1/access-reviews", by=by, grant=grant, since=since, before=before)
+
+    def attempt_access(
+        self,
+        grant: str,
+        artifact: str,
+        *,
+        action: AccessAction,
+        purpose: str,
+        recipient: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessAttempt]:
+        """Ask to use data under a grant, now; what is denied is recorded as well, with its reason."""
+        fields = {
+            "grant": grant,
+            "artifact": artifact,
+            "action": action,
+            "purpose": purpose,
+            "recipient": recipient,
+        }
+        return self._record("/v1/access-attempts", fields, idempotency_key, endorsing_organisations)
+
+    def access_attempts(
+        self,
+        *,
+        owner: str | None = None,
+        by: str | None = None,
+        grant: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        access_decision: AccessDecision | None = None,
+        reason: Reason | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessAttemptPage:
+        """List attempts to use data, the allowed and the denied ones.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            by: Only those that this organisation made.
+            grant: Only those of this grant, by its name.
+            artifact: Only those of this data: a data set version or a selection.
+            purpose: Only those for this purpose, by its IRI.
+            access_decision: Only those that came to this.
+            reason: Only those that were denied for this reason.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessAttemptPage = self._get(
+            "/v1/access-attempts",
+            owner=owner,
+            by=by,
+            grant=grant,
+            artifact=artifact,
+            purpose=purpose,
+            access_decision=access_decision,
+            reason=reason,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_access_attempts(
+        self,
+        *,
+        owner: str | None = None,
+        by: str | None = None,
+        grant: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        access_decision: AccessDecision | None = None,
+        reason: Reason | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[AccessAttemptEntry]:
+        """All that `access_attempts` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/access-attempts",
+            owner=owner,
+            by=by,
+            grant=grant,
+            artifact=artifact,
+            purpose=purpose,
+            access_decision=access_decision,
+            reason=reason,
+            since=since,
+            before=before,
+        )
+
+    def access_attempt(self, attempt: str, source: From | None = None) -> AccessAttemptEntry:
+        """Read an attempt to use data, by the id of its transaction.
+
+        Args:
+            source: `ledger` asks this organisation's own peer; `read-model` (the default) answers what was read from
+                blocks.
+        """
+        found: AccessAttemptEntry = self._get(f"/v1/access-attempts/{segment(attempt)}", **{"from": source})
+        return found
+
+    def access_slots(
+        self,
+        grant: str,
+        *,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessSlotPage:
+        """List the uses of a grant that are taken.
+
+        Args:
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessSlotPage = self._get(
+            f"/v1/access-grants/{segment(grant)}/uses", since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_access_slots(
+        self, grant: str, *, since: str | None = None, before: str | None = None
+    ) -> Iterator[AccessSlotEntry]:
+        """All that `access_slots` lists, page after page as they are needed."""
+        return self._iterate(f"/v1/access-grants/{segment(grant)}/uses", since=since, before=before)
+
+    def anchor_access(
+        self,
+        *,
+        number: int,
+        root: str,
+        size: int,
+        since: int,
+        until: int,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AccessBatch]:
+        """Commit to a list of reads of your data that had no transaction each."""
+        fields = {
+            "number": number,
+            "root": root,
+            "size": size,
+            "since": since,
+            "until": until,
+        }
+        return self._record("/v1/access-batches", fields, idempotency_key, endorsing_organisations)
+
+    def access_batches(
+        self,
+        *,
+        owner: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AccessBatchPage:
+        """List what commits to lists of reads.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AccessBatchPage = self._get(
+            "/v1/access-batches", owner=owner, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_access_batches(
+        self, *, owner: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[AccessBatchEntry]:
+        """All that `access_batches` lists, page after page as they are needed."""
+        return self._iterate("/v1/access-batches", owner=owner, since=since, before=before)
 
     def set_policy(
         self,

@@ -27,6 +27,7 @@ from chaincode.domain.register import RECORDS
 from chaincode.domain.spdx import Licence
 from chaincode.domain.values import (
     Blob,
+    ClientId,
     CommitId,
     Count,
     Digest,
@@ -72,6 +73,7 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     Float64: st.floats().map(repr).map(Float64),
     Iri: st.sampled_from(["https://w3id.org/dpv#ScientificResearch", "http://a.example/b"]).map(Iri),
     Territory: st.sampled_from(["DE", "US-WI"]).map(Territory),
+    ClientId: st.sampled_from(["u-7f3a", "x" * 128]).map(ClientId),
     CommitId: st.sampled_from(["0" * 40, "a1" * 32]).map(CommitId),
     FilePath: st.lists(names, min_size=1, max_size=4).map("/".join).map(FilePath),
     Text: _text().map(Text),

@@ -33,6 +33,9 @@ already-ended deployment-ends-before-it-starts
 criteria-data-differs criteria-metric-missing criteria-model-differs criteria-too-late criteria-without-run
 evaluated-before-run
 statement-out-of-time
+access-backdated access-ends-before-it-starts already-decided approval-missing grant-does-not-cover grant-missing
+grant-still-runs grant-wider-than-asked not-among-askers not-an-approver not-an-emergency outside-access-policy own-data
+own-grant request-denied wrong-grant-status
 """
 
 

@@ -25,7 +25,7 @@ from chaincode.domain.register import (
     reference_to,
     successor,
 )
-from chaincode.domain.values import Answer, ArtifactKind, Event, Name, Number, OrgId, Record, Ref
+from chaincode.domain.values import Answer, ArtifactKind, Digest, Event, Name, Number, OrgId, Record, Ref
 from tests.chaincode.samples import sample
 
 RELEASES = sorted((Path(__file__).parents[2] / "vectors").glob("[0-9]*/documents.json"))
@@ -96,7 +96,7 @@ def test_a_command_of_the_standard_form_names_the_key_of_what_it_records(kind, a
 
 @pytest.mark.parametrize("kind", CITED, ids=lambda kind: kind.name)
 def test_a_reference_leads_to_the_key_of_its_record(kind):
-    parts = {Name: Name("net"), Number: Number(7)}
+    parts = {Name: Name("net"), Number: Number(7), Digest: Digest(bytes(32))}
     expected = tuple(parts[part] for part in kind.key.values())
     found, located = locate(Ref.of(kind.reference, *expected))
     assert found is kind

@@ -230,7 +230,7 @@ class Consortium:
             members = {name: (self.url(name), clients.enter_context(self.client(name))) for name in ORGANISATIONS}
             policy = log_policy(members, threshold=2)
         for name in ORGANISATIONS:
-            kept = self._data(name) / "log-policy"
+            kept = self.data(name) / "log-policy"
             written = kept.with_suffix(".new")
             written.write_text(policy, encoding="utf-8")
             written.replace(kept)  # the gateway reads it whenever it is there
@@ -301,11 +301,11 @@ class Consortium:
 
     def _gateway_of(self, name: str) -> list[str]:
         network = self.directory / "network.json"
-        return ["--network", str(network), "--organisation", name, "--data", str(self._data(name))]
+        return ["--network", str(network), "--organisation", name, "--data", str(self.data(name))]
 
     def key(self, name: str) -> str:
         """The demonstration's key for one gateway, made on first use and kept beside the gateway's data."""
-        data = self._data(name)
+        data = self.data(name)
         kept = data / "demo.key"
         if not kept.exists():
             before = [] if data.exists() else ["--new"]
@@ -316,7 +316,8 @@ class Consortium:
             kept.write_text(made.strip().splitlines()[-1], encoding="utf-8")
         return kept.read_text(encoding="utf-8")
 
-    def _data(self, name: str) -> Path:
+    def data(self, name: str) -> Path:
+        """A gateway's own data."""
         return self.directory / "gateways" / name
 
     def _launch(self, name: str, argv: list[str], env: dict[str, str] | None = None) -> Program:

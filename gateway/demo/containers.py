@@ -68,6 +68,10 @@ class Containers:
         found: dict[str, Any] = json.loads((self._network / "network.json").read_text(encoding="utf-8"))
         return found
 
+    def data(self, name: str) -> Path:
+        """A gateway's own data, as this machine has it."""
+        return self._network / "gateways" / name
+
     def fsck(self) -> str:
         """Fabric's peers check their own ledgers; there is nothing to recompute from here."""
         raise StartFailed("the ledgers of containers are their peers' own")

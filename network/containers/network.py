@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from network.containers import couchdb, files, view
+from network.containers import couchdb, files, logpolicy, view
 from network.containers.engine import Container, Engine, Project
 from network.containers.errors import ContainersError
 from network.containers.images import SOURCE_LABEL, is_checkout, source_digest
@@ -130,6 +130,8 @@ def _bring_up(plan: Plan, engine: Engine, fabric: Fabric, progress: Progress, ve
         return described
     with progress.phase("gateways"):
         fabric.wait_for_gateways(plan, trouble)
+    if (hindrance := logpolicy.agree(plan)) is not None:
+        progress.say(hindrance)
     return described
 
 

@@ -7,13 +7,14 @@ from typing import Final
 
 from chaincode.contracts.state import Ledger, Load
 from chaincode.domain.claims import DigestClaim, RootClaim
+from chaincode.domain.covering import Taking, check_cover, check_kind_of_grant, cited_for_cover
 from chaincode.domain.provenance import (
     CommitVersion,
     Dataset,
     DatasetVersion,
     RegisterDataset,
 )
-from chaincode.domain.values import Command, Digest
+from chaincode.domain.values import Command, Digest, Record, dataset_version_ref
 
 
 def for_dataset(ledger: Ledger, command: RegisterDataset) -> Mapping[str, object]:
@@ -24,14 +25,30 @@ def for_dataset(ledger: Ledger, command: RegisterDataset) -> Mapping[str, object
 
 def for_version(ledger: Ledger, command: CommitVersion) -> Mapping[str, object]:
     """What committing a version of a data set needs."""
+    parents = command.derivation.parents if command.derivation is not None else ()
     return {
         "dataset": ledger.get(Dataset, command.dataset),
         "previous": ledger.get(DatasetVersion, command.dataset, command.number - 1) if command.number > 1 else None,
         "existing": ledger.get(DatasetVersion, command.dataset, command.number),
-        "parents": ledger.cited(DatasetVersion, command.derivation.parents if command.derivation is not None else ()),
+        "parents": ledger.cited(DatasetVersion, parents),
         "root_claim": ledger.get(RootClaim, command.root),
         "claims": claims(ledger, () if command.card is None else (command.card,)),
+        "check_cover": lambda: _check_cover(ledger, command),
     }
+
+
+def _check_cover(ledger: Ledger, command: CommitVersion) -> None:
+    """Refuse a derivation from other organisations' data without the grants that it needs, at this time."""
+    derivation = command.derivation
+    if derivation is None:
+        return
+    grants = derivation.grants or ()
+    for place, grant in enumerate(grants):
+        check_kind_of_grant(f"/derivation/grants/{place}", grant)
+    cited = ledger.cited(Record, cited_for_cover(derivation.parents, grants))
+    taking = Taking(dataset_version_ref(command.dataset, command.number), ledger.by, ledger.at)
+    for parent in derivation.parents:
+        check_cover(taking, parent, (parent,), grants, cited)
 
 
 def claims(ledger: Ledger, digests: Iterable[Digest]) -> dict[Digest, DigestClaim]:

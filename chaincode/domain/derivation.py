@@ -69,6 +69,8 @@ class Derivation:
     description: Text | None = None
     code: Digest | None = None
     selection: Taken | None = None
+    grants: tuple[Ref, ...] | None = field(default=None, metadata={"max": 64})
+    """The grants under which other organisations' data among them was had; see `covering`."""
 
 
 def check_derivation(

@@ -115,7 +115,7 @@ def record_evaluation(
         raise ParentMissing(reference, command.subject)
     if subject.digest != command.digest:
         raise ArtifactAltered(command.subject, str(subject.digest), str(command.digest))
-    check_input(command.data, "/data", Use(reference, command.purpose, command.evaluated_at), cited)
+    check_input(command.data, "/data", Use(reference, by, command.purpose, command.evaluated_at), cited)
     refuse_future("/evaluated_at", command.evaluated_at, at)
     if not command.metrics:
         raise InvalidField("/metrics", "an evaluation has at least one metric")

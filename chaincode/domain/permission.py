@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from chaincode.domain.consent import WITHDRAWABLE, ConsentMapVersion, consent_map_version_ref
+from chaincode.domain.covering import Taking, check_cover, check_kind_of_grant, cited_for_cover
 from chaincode.domain.errors import (
     ArtifactAltered,
     InvalidField,
@@ -25,7 +26,7 @@ from chaincode.domain.errors import (
 from chaincode.domain.provenance import Dataset, DatasetVersion, LawfulBasis
 from chaincode.domain.selection import Selection, version_of
 from chaincode.domain.usage import Found, RunInput
-from chaincode.domain.values import SKEW, Instant, Iri, Number, Record, Ref, dataset_ref
+from chaincode.domain.values import SKEW, Instant, Iri, Number, OrgId, Record, Ref, dataset_ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,17 @@ class Use:
 
     by: Ref
     """The run or the evaluation."""
+    organisation: OrgId
+    """Whose run or evaluation it is."""
     purpose: Iri | None
     began: Instant
     """When the run started, or the evaluation was made."""
 
 
 def cited_by_input(used: RunInput) -> Iterator[Ref]:
-    """What an input cites: the version, its data set, and the selection."""
+    """What an input cites: the version, its data set, the selection, and the grant."""
     yield used.version
-    yield dataset_ref(used.version.name)
+    yield from cited_for_cover([used.version], [used.grant])
     if used.selection is not None:
         yield used.selection
 
@@ -65,6 +68,7 @@ def check_input(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Reco
     _check_found(used, pointer, version, version if selection is None else selection)
     if selection is not None:
         _check_terms(used, selection, use)
+    _check_grant(used, pointer, selection, use, cited)
     dataset = cited[dataset_ref(version.dataset)]
     if isinstance(dataset, Dataset) and dataset.basis in WITHDRAWABLE:
         _check_consent(used, selection, use, dataset.basis, cited)
@@ -88,6 +92,18 @@ def _check_found(used: RunInput, pointer: str, version: DatasetVersion, recorded
             raise InvalidField(f"{pointer}/found", "the root that was found is the recorded one: it does not differ")
     elif used.root != recorded.root:
         raise ArtifactAltered(used.selection or used.version, str(recorded.root), str(used.root))
+
+
+def _check_grant(
+    used: RunInput, pointer: str, selection: Selection | None, use: Use, cited: Mapping[Ref, Record]
+) -> None:
+    """A grant of the version covers its selections, and one of a selection covers its parts."""
+    if used.grant is not None:
+        check_kind_of_grant(f"{pointer}/grant", used.grant)
+    above = (used.version, used.selection, None if selection is None else selection.parent)
+    artifacts = tuple(artifact for artifact in above if artifact is not None)
+    taking = Taking(use.by, use.organisation, use.began, use.purpose)
+    check_cover(taking, used.version, artifacts, () if used.grant is None else (used.grant,), cited)
 
 
 def _check_terms(used: RunInput, selection: Selection, use: Use) -> None:

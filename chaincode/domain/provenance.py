@@ -6,7 +6,7 @@ with the owner; the ledger holds the root and the size of the tree, and anyone w
 that it was there. Where records are rows under names, the version commits to those as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -254,10 +254,12 @@ def commit_version(
     parents: Mapping[Ref, DatasetVersion],
     root_claim: RootClaim | None,
     claims: Mapping[Digest, DigestClaim],
+    check_cover: Callable[[], None],
 ) -> Outcome:
     """Commit a version; `previous` is the version before it, `parents` those of its derivation that exist.
 
-    `root_claim` and `claims` are what is on the ledger of its root and of its card.
+    `root_claim` and `claims` are what is on the ledger of its root and of its card. `check_cover` refuses what is
+    derived from other organisations' data without the grants that this needs.
     """
     reference = dataset_version_ref(command.dataset, command.number)
     if dataset is None:
@@ -270,6 +272,7 @@ def commit_version(
         raise RootWithoutSize
     _check_succession(command, command.size, previous)
     check_derivation(command.derivation, reference, dataset.licence, parents)
+    check_cover()
     cards = () if command.card is None else (command.card,)
     version = DatasetVersion(
         dataset=command.dataset,

@@ -71,7 +71,11 @@ def _external(run: Run) -> dict[str, Json]:
 
 def _dependencies(run: Run, parents: Mapping[Ref, Digest]) -> Iterator[Json]:
     for used in run.inputs:
-        annotations = {"role": used.role.value, "found": None if used.found is None else used.found.value}
+        annotations = {
+            "role": used.role.value,
+            "found": None if used.found is None else used.found.value,
+            "grant": None if used.grant is None else str(used.grant),
+        }
         yield {
             "name": str(used.selection or used.version),
             "digest": _sha256(used.root),

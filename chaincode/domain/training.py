@@ -188,7 +188,7 @@ def record_run(
         raise RunEndsBeforeItStarts(command.started, command.finished)
     refuse_future("/finished", command.finished, at)
     for index, used in enumerate(command.inputs):
-        check_input(used, f"/inputs/{index}", Use(reference, command.purpose, command.started), cited)
+        check_input(used, f"/inputs/{index}", Use(reference, by, command.purpose, command.started), cited)
     refuse_repeats("/inputs", (f"{used.selection or used.version} ({used.role})" for used in command.inputs))
     for parent in command.parents:
         if parent.kind != ArtifactKind.MODEL_VERSION or parent not in cited:

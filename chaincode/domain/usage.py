@@ -43,6 +43,8 @@ class RunInput:
     """The selection from the version whose records were used; None where that was the whole version."""
     found: Found | None = None
     """None where it is not said: then the root is checked as if it had been compared."""
+    grant: Ref | None = None
+    """The grant under which another organisation's data was had; needed where its owner has set an access policy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,14 +149,13 @@ class GrantStillRuns(Unmet):
 
 @dataclass
 class GrantMissing(Unmet):
-    """Another organisation's data is used without a grant, and its owner, or what it is, asks for one."""
+    """Another organisation's data is used without a grant, and its owner has set an access policy for it."""
 
     code = "grant-missing"
-    sentence = "'{reference}' uses '{artifact}' of {owner}: {why}, so it must name a grant of it."
+    sentence = "'{reference}' uses '{artifact}', for which {owner} has set an access policy: it must name a grant."
     reference: str
     artifact: str
     owner: str
-    why: str
 
 
 @dataclass

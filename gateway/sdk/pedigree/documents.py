@@ -1374,6 +1374,7 @@ class Derivation(TypedDict):
     description: NotRequired[str]
     code: NotRequired[str]
     selection: NotRequired["Taken"]
+    grants: NotRequired[Sequence[str]]
 
 
 class DifferenceCounts(TypedDict):
@@ -1756,7 +1757,6 @@ class Facts(TypedDict):
     validation_code: NotRequired[int]
     version: NotRequired[str]
     wanted: NotRequired[str]
-    why: NotRequired[str]
     idempotency_key: NotRequired[str]
     """The key to send again, where the outcome is not known."""
 
@@ -2955,6 +2955,7 @@ class RunInput(TypedDict):
     role: NotRequired["InputRole"]
     selection: NotRequired[str]
     found: NotRequired["Found"]
+    grant: NotRequired[str]
 
 
 class RunSignature(TypedDict):

@@ -157,14 +157,22 @@ class Run:
         self._logged = self._started != 0
 
     def log_input(
-        self, version: str, root: str, role: str = "train", *, selection: str | None = None, found: str | None = None
+        self,
+        version: str,
+        root: str,
+        role: str = "train",
+        *,
+        selection: str | None = None,
+        found: str | None = None,
+        grant: str | None = None,
     ) -> None:
         """Note a data set version that was read, or a selection from it, and the root found in the copy that was read.
 
         Args:
             found: what comparing the copy with the ledger came to: `verified`, `unverified` or `differs`.
+            grant: under which another organisation's data was had, such as `access-grant:wdbc-lab`.
         """
-        entry = check_input(version, root, role, selection, found)
+        entry = check_input(version, root, role, selection, found, grant)
         self._refuse_repeated(selection or version, role)
         self._inputs.append(entry)
 
@@ -179,6 +187,7 @@ class Run:
         id_field: str | None = None,
         delimiter: str | None = None,
         progress: "Callable[[Progress], None] | None" = None,
+        grant: str | None = None,
     ) -> Used:
         """Compare what the training reads with a data set version, or a selection from it, and note what was found.
 
@@ -194,6 +203,8 @@ class Run:
             path: the file, or the folder whose files are the records.
             bundle: what `Pedigree.save_bundle` has written, of the version.
             media_type: what the file's name says, by default; `id_field` and `delimiter`: as it was committed.
+            grant: under which another organisation's data was had, such as `access-grant:wdbc-lab`; needed where its
+                owner has set an access policy.
 
         Raises `InvalidInput` for what is an input already, `InvalidBundle`, `UnreadableRecords`, `Disagreement` for a
         copy under columns by which no record can be distinguished, and `ValueError` for a file that changes while
@@ -212,7 +223,7 @@ class Run:
         )  # fmt: skip
         if not is_unchanged(path, before):
             raise ValueError(f"{path} was changed while it was read")
-        self.log_input(version, used.root, role, selection=selection, found=used.found)
+        self.log_input(version, used.root, role, selection=selection, found=used.found, grant=grant)
         self._read.append((self._inputs[-1], used, before))
         return used
 

@@ -99,7 +99,12 @@ def split_reference(reference: str) -> tuple[str, str | None]:
 
 
 def check_input(
-    version: str, root: str, role: str = "train", selection: str | None = None, found: str | None = None
+    version: str,
+    root: str,
+    role: str = "train",
+    selection: str | None = None,
+    found: str | None = None,
+    grant: str | None = None,
 ) -> "RunInput":
     """An input of a run."""
     what = f"input {version}"
@@ -115,4 +120,8 @@ def check_input(
         if found not in FOUND:
             raise InvalidInput(f"{what}: what was found is one of {', '.join(FOUND)}, not {found}", field="inputs")
         entry["found"] = cast("Found", found)
+    if grant is not None:
+        if not grant.startswith("access-grant:"):
+            raise InvalidInput(f"{what}: a grant is called access-grant:NAME, not {grant}", field="inputs")
+        entry["grant"] = grant
     return entry

@@ -39,6 +39,7 @@ from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
+from gateway.stores.transactions import TransactionStore
 
 _GENESIS = "0" * 64
 
@@ -96,6 +97,7 @@ def make(folder: Path) -> tuple[Service, str]:
             memberships=MemberStore(opened["members"]),
             keys=keys,
             signer=_NoSigner(),
+            transactions=TransactionStore(opened["readmodel"]),
             secret=os.urandom(32),
             log=LogParts.of(
                 LogTree(opened["readmodel"]), HeadStore(opened["log"]), folder / "log-keys", ("pedigree", "LabMSP"),

@@ -68,10 +68,10 @@ class FabricLedger:
         self._lock = threading.Lock()
 
     def prepare(
-        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+        self, function: str, command: str, *, nonce: bytes, token: str, client: str, organisations: tuple[str, ...]
     ) -> Prepared:
         def endorsed(by: tuple[str, ...]) -> Prepared:
-            return self._prepare(function, command, nonce=nonce, token=token, organisations=by)
+            return self._prepare(function, (command, token, client), nonce=nonce, organisations=by)
 
         asked, left_out = organisations, set[str]()
         while True:
@@ -105,11 +105,11 @@ class FabricLedger:
         return tuple(sorted(others)) if enough else ()
 
     def _prepare(
-        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+        self, function: str, arguments: tuple[str, ...], *, nonce: bytes, organisations: tuple[str, ...]
     ) -> Prepared:
         def work(connection: PeerConnection) -> Prepared:
             transaction = connection.contract.new_proposal(
-                function, (command, token), endorsing_organisations=organisations or None, nonce=nonce
+                function, arguments, endorsing_organisations=organisations or None, nonce=nonce
             ).endorse()
             # Signed before it is stored, so that what is sent again after a crash is the same to the byte.
             transaction.sign()

@@ -25,7 +25,7 @@ from chaincode.domain import codec
 from chaincode.domain.canonical import encode
 from chaincode.domain.errors import InvalidField, LedgerError, WrongArguments
 from chaincode.domain.register import ACTION, QUERIES, Action, Kind
-from chaincode.domain.values import Answer, Command, Digest, OrgId, Record, Ref
+from chaincode.domain.values import ActingClient, Answer, Command, Digest, OrgId, Record, Ref
 
 Function = Callable[[Stub, tuple[bytes, ...]], bytes]
 Question = Callable[[Ledger, Any], Record | Answer]
@@ -60,7 +60,9 @@ def functions(*, check: KeyCheck, founders: frozenset[OrgId] | None) -> Mapping[
 
     Each takes the canonical JSON of its command or query as its argument. Commands are submitted, queries evaluated. A
     command may be followed by a second argument, the idempotency token: 64 lower-case hexadecimal digits by which its
-    organisation names the request. Nothing else can be called.
+    organisation names the request; and that by a third, the acting client: 32 digits by which its gateway names who
+    called it. No rule sees the client, and nothing is written of it: it is in the transaction, which the organisation
+    signed. Nothing else can be called.
 
     `check` verifies signatures. `founders` are the members that this organisation agreed to found the consortium
     with: its process endorses no other founding policy. None leaves that to the votes alone.
@@ -117,10 +119,12 @@ def members(text: str) -> frozenset[OrgId] | None:
 
 
 def _submit(site: Site, action: Action, load: Load, stub: Stub, args: tuple[bytes, ...]) -> bytes:
-    document, *token = _arguments(action.function, args, most=2)
+    document, *more = _arguments(action.function, args, most=3)
     command = codec.read(action.takes, document)
+    for client in more[1:]:
+        _check_client(client)
     ledger = Ledger(stub, site)
-    rows = [idempotency.remember(ledger, _token(given), command) for given in token]
+    rows = [idempotency.remember(ledger, _token(token), command) for token in more[:1]]
     outcome = action.rule(command, by=ledger.by, at=ledger.at, **load(ledger, command))
     outcome = taint.enforce(ledger, command, outcome)
     ledger.apply(outcome, *rows)
@@ -144,3 +148,10 @@ def _token(given: bytes) -> Digest:
         return Digest.parse(given.decode("ascii", "replace"))
     except InvalidField as refusal:
         raise InvalidField("/idempotency_token", refusal.reason) from None
+
+
+def _check_client(given: bytes) -> None:
+    try:
+        ActingClient(given.decode("ascii", "replace"))
+    except InvalidField as refusal:
+        raise InvalidField("/acting_client", refusal.reason) from None

@@ -24,6 +24,7 @@ _ORG: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _ROLE: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _TERRITORY: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
+_ACTING: Final = re.compile(r"[0-9a-f]{32}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _IRI: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{0,239}")
 _CLIENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/@+=-]{0,127}")
@@ -103,6 +104,14 @@ class CommitId(_Pattern):
     __slots__ = ()
     _form = _COMMIT
     _said = "a git commit id of 40 or 64 lower-case hexadecimal digits"
+
+
+class ActingClient(_Pattern):
+    """Who called a gateway, as that gateway names it on the ledger: 32 digits that say nothing to anybody else."""
+
+    __slots__ = ()
+    _form = _ACTING
+    _said = "an acting client of 32 lower-case hexadecimal digits"
 
 
 class Digest(bytes):

@@ -1504,6 +1504,57 @@ LEDGER: Final = (
     ),
 )
 
+_WHO_DID_WHAT: Final = (
+    Parameter("organisation", "Only those that this organisation signed, by its MSP id."),
+    Parameter(
+        "identity",
+        "Only those signed with this certificate, by its SHA-256, or by one with this subject, such as "
+        "`CN=User1@lab.example,OU=client,O=lab.example`.",
+    ),
+    Parameter("client", "Only those of this acting client, by its 32 digits or by the name of a key of this gateway."),
+    Parameter("function", "Only calls of this function, such as `model:register`."),
+    Parameter("validity", "`VALID`, `INVALID`, or a validation code by Fabric's name, such as `MVCC_READ_CONFLICT`."),
+    Parameter("about", "Only those about this reference, such as `model-version:net:1`."),
+    Parameter("since", "Only those whose client claims this instant or a later one (RFC 3339, or a date)."),
+    Parameter("before", "Only those whose client claims an earlier instant (RFC 3339, or a date)."),
+    Parameter("from_height", "Only those in blocks from this number on.", "number", most=HIGHEST),
+    Parameter("until_height", "Only those in blocks below this number.", "number", most=HIGHEST),
+)
+_ORDER: Final = (
+    Parameter(
+        "order",
+        "`ledger` (the default), which is that of the blocks and of times where these are asked for, or `newest`, the "
+        "other way round.",
+        "choice", ("ledger", "newest"), default="ledger",
+    ),
+)  # fmt: skip
+_OF_THE_CHANNEL: Final = "about transactions, not about a record"
+
+TRANSACTIONS: Final = (
+    Operation(
+        name="listTransactions",
+        does="Every transaction of the channel, invalid ones too: who did what, and when.",
+        path="/v1/transactions",
+        parameters=_ORDER,
+        filters=_WHO_DID_WHAT,
+        answer=report("TransactionPage", paged=True),
+        sdk="transactions",
+        verb=Verb("transactions", help="List every transaction, invalid ones too."),
+        odd={"rest": _OF_THE_CHANNEL, "cli": "writes files for spreadsheets and programs as well"},
+    ),
+    Operation(
+        name="getHistory",
+        does="Every transaction that touched an artifact or another record, in order, refused ones too.",
+        path="/v1/history/{reference}",
+        parameters=_ORDER,
+        filters=tuple(each for each in _WHO_DID_WHAT if each.name != "about"),
+        answer=report("TransactionPage", paged=True),
+        sdk="history",
+        verb=Verb("history", help="List the transactions that touched a record."),
+        odd={"rest": _OF_THE_CHANNEL, "cli": "shares its form with `transactions`"},
+    ),
+)
+
 LOG: Final = (
     Operation(
         name="getLog",
@@ -1560,6 +1611,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "search": SEARCH,
         "operations": SUBMISSIONS,
         "ledger": LEDGER,
+        "transactions": TRANSACTIONS,
         "log": LOG,
     }
 )

@@ -53,6 +53,7 @@ from gateway.cli.modelsigning import model_check_signature, model_sign
 from gateway.cli.records import records
 from gateway.cli.runs import run_record, run_statement, run_verify
 from gateway.cli.selections import dataset_select, selection_proof
+from gateway.cli.transactions import history, log, transactions
 from gateway.cli.verbs import add_verbs
 from gateway.cli.vouching import endorse, reject
 from gateway.server.options import Options
@@ -240,6 +241,7 @@ def _refuse_without_keys(data: Path) -> None:
         raise Failure(f"{data} has no keys; make one with: pedigree keys add NAME --role ROLE --data {data}")
 
 
+main.add_command(log)
 add_verbs(
     main,
     {
@@ -270,6 +272,7 @@ add_verbs(
         "deployment show": deployment_show,
         "endorse": endorse,
         "evidence": evidence,
+        "history": history,
         "impact": impact,
         "inbox": inbox,
         "licence show": effective_licence,
@@ -292,6 +295,7 @@ add_verbs(
         "search": search,
         "selection proof": selection_proof,
         "show": show_record,
+        "transactions": transactions,
         "verify": verify,
     },
 )

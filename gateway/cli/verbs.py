@@ -39,7 +39,8 @@ def add_verbs(main: click.Group, by_hand: Mapping[str, click.Command]) -> None:
         raise ValueError(f"the table and the verbs written by hand differ in {', '.join(sorted(named ^ set(by_hand)))}")
     verbs = {**{words: _verb(rows) for words, rows in _by_words() if "cli" not in rows[0].odd}, **by_hand}
     for name, meaning in GROUPS.items():
-        main.add_command(click.Group(name, help=meaning))
+        if name not in main.commands:
+            main.add_command(click.Group(name, help=meaning))
     for words, verb in verbs.items():
         group, _, name = words.rpartition(" ")
         parent = main.commands[group] if group else main

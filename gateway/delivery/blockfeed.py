@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 from chaincode.domain import codec
 from chaincode.domain.idempotency import Idempotency
+from gateway.delivery.deeds import deed_of
 from gateway.delivery.ordered import OrderedReader
 from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.refusals import parse_object
@@ -182,6 +183,7 @@ def _transaction(transaction: Transaction, chaincode: str) -> LedgerTransaction:
         request=_request(transaction, chaincode) if transaction.valid else None,
         said=None if shown else answer,
         leaf=_leaf(transaction),
+        deed=deed_of(transaction, chaincode),
     )
 
 

@@ -11,11 +11,14 @@ from gateway.rest.routing import Call, Reply, View
 from gateway.services.ledgerview import LedgerView
 from gateway.services.ports import ReadModel
 from gateway.services.transactionevidence import NoSuchTransaction, TransactionEvidence
+from gateway.services.transactions import TransactionView
 
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
-def views(view: LedgerView, readmodel: ReadModel, evidence: TransactionEvidence) -> Mapping[str, View]:
+def views(
+    view: LedgerView, readmodel: ReadModel, transactions: TransactionView, evidence: TransactionEvidence
+) -> Mapping[str, View]:
     """The operations on the ledger, by name."""
 
     def describe(_: Call) -> Reply:
@@ -28,16 +31,14 @@ def views(view: LedgerView, readmodel: ReadModel, evidence: TransactionEvidence)
 
     def transaction(call: Call) -> Reply:
         transaction_id = call.path["transaction"]
-        found = readmodel.transaction(transaction_id) if _ID.fullmatch(transaction_id) else None
-        if found is None:
+        known = _ID.fullmatch(transaction_id) is not None
+        found = readmodel.transaction(transaction_id) if known else None
+        listed = transactions.one(transaction_id) if known else None
+        if found is None or listed is None:
             raise HttpProblem(404, "no-such-transaction", "No block that was read so far holds this transaction.")
-        outcome = found.outcome
         return Reply(
             {
-                "id": transaction_id,
-                "block": outcome.block,
-                "validation_code": outcome.code,
-                "valid": outcome.valid,
+                **listed,
                 "reply": found.reply,
                 "said": None if found.said is None else {"by": found.creator, "reply": found.said},
             }

@@ -91,6 +91,34 @@ def _details(entry: str, **more: Schema) -> Schema:
     )
 
 
+_LISTED: Final[Schema] = {
+    "id": _TEXT,
+    "block": _WHOLE,
+    "number": {"type": "integer", "minimum": 0, "description": "Its place in the block."},
+    "at": {"type": ["string", "null"], "description": "The time that its client claims."},
+    "organisation": {"type": "string", "description": "MSP id of the creator."},
+    "identity": _perhaps("SigningIdentity", "Whose certificate signed it; null where none can be read."),
+    "client": _perhaps(
+        "ActingClient",
+        "For whom the organisation's gateway signed it, by that gateway's word; null where it does not say.",
+    ),
+    "chaincode": {"type": ["string", "null"], "description": "Null for a configuration of the channel."},
+    "function": {"type": ["string", "null"], "description": "What was called, cut after 100 characters."},
+    "about": {
+        **_TEXTS,
+        "description": "The records that it wrote, or would have, and those that these name; at most 256.",
+    },
+    "endorsed_by": {
+        **_TEXTS,
+        "description": "MSP ids of the endorsements that are with it; that each of them holds, its evidence shows.",
+    },
+    "valid": {"type": "boolean"},
+    "validation_code": _WHOLE,
+    "validity": {"type": "string", "description": "Fabric's name for the code, such as MVCC_READ_CONFLICT."},
+    "event": {"type": ["string", "null"], "description": "The name of the event that it carries."},
+}
+
+
 def _facts_of_the_law() -> Iterator[tuple[str, Schema]]:
     """Every fact of a refusal by the law; a name that two refusals give to facts of different types has both."""
     forms: dict[object, Schema] = {str: _TEXT, int: _WHOLE, tuple[str, ...]: _TEXTS}
@@ -765,12 +793,32 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "signatures": {"type": "string", "description": "The orderers', with what they signed, in base64."},
         }
     ),
+    "TransactionPage": _object(
+        {
+            "items": {"type": "array", "items": reference("ListedTransaction")},
+            "next": {"type": ["string", "null"]},
+            **COUNT,
+        }
+    ),
+    "ListedTransaction": _object(_LISTED),
+    "SigningIdentity": _object(
+        {
+            "subject": {"type": "string", "description": "Of the certificate, as RFC 4514 writes it."},
+            "certificate": {"type": "string", "description": "SHA-256 of the certificate in DER."},
+        }
+    ),
+    "ActingClient": _object(
+        {
+            "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            "name": {
+                "type": ["string", "null"],
+                "description": "The name of the key, where it is one of this gateway.",
+            },
+        }
+    ),
     "TransactionOutcome": _object(
         {
-            "id": _TEXT,
-            "block": _WHOLE,
-            "validation_code": _WHOLE,
-            "valid": {"type": "boolean"},
+            **_LISTED,
             "reply": _perhaps("Reply", "What the chaincode answered, where the ledger's public entries show it."),
             "said": _perhaps(
                 "Said",

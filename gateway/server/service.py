@@ -4,7 +4,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from gateway.rest import (
     runs,
     search,
     selections,
+    transactions,
 )
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auth import Keys
@@ -70,6 +71,7 @@ from gateway.services.shares import Shares
 from gateway.services.statusmaps import StatusMaps
 from gateway.services.submitter import Submitter
 from gateway.services.transactionevidence import TransactionEvidence
+from gateway.services.transactions import Transactions, TransactionView
 from gateway.services.trees import Trees
 from gateway.services.whereabouts import RecordPlaces
 from gateway.stores.lineagegraph import LineageGraph
@@ -92,6 +94,7 @@ class Parts:
     memberships: Memberships
     keys: Keys
     signer: StatementSigner
+    transactions: Transactions
     secret: bytes
     log: LogParts
     vault: Vault
@@ -103,6 +106,8 @@ class Parts:
     """MSP ids of the channel's members; none where the ledger has none."""
     disabled: Callable[[], Mapping[str, str]] = dict
     """Members whose definition on the channel is not understood, by MSP id, and why."""
+    clients: Callable[[], Iterable[tuple[str, str]]] = tuple
+    """The id and the name of every client that this gateway has, or had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +268,7 @@ def _nouns(
     ancestry = LineageReader(parts.readmodel, graph, time.time)
     impacts = Impacts(catalogue, Heights(parts.readmodel), ancestry, consents, places)
     signed = ImpactStatements(impacts, consents, catalogue, parts.signer, speaker, time.time)
+    deeds = TransactionView(parts.transactions, Secret(parts.secret).naming(parts.clients))
     by_hand = {
         **datasets.views(recorder, committed, vocabulary),
         **publications.views(Publishing(committed, parts.vault, time.time)),
@@ -277,7 +283,10 @@ def _nouns(
         **lineage.views(ancestry, LicenceReader(parts.readmodel)),
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),
-        **ledger_routes.views(view, parts.readmodel, TransactionEvidence(parts.blocks, parts.readmodel, place.channel)),
+        **ledger_routes.views(
+            view, parts.readmodel, deeds, TransactionEvidence(parts.blocks, parts.readmodel, place.channel)
+        ),
+        **transactions.views(deeds),
         **of_the_log,
     }
     return routes_of(recorder, catalogue, reader, by_hand)

@@ -35,6 +35,7 @@ from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
+from gateway.stores.transactions import TransactionStore
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,7 +95,9 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         records=RecordStore(open_store(guard, data, "records", durable=True)),
         maps=ConsentStore(open_store(guard, data, "consent", durable=True)),
         memberships=MemberStore(open_store(guard, data, "members", durable=True)),
-        keys=open_keys(data, guard),
+        keys=(keys := open_keys(data, guard)),
+        transactions=TransactionStore(rows),
+        clients=lambda: [(key.id, key.name) for key in keys.list()],
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         log=_log(settings, guard, data, LogTree(rows)),

@@ -261,6 +261,7 @@ class Attempts:
                     submission.command,
                     nonce=nonce,
                     token=token,
+                    client=self._secret.acting(submission.client),
                     organisations=submission.organisations,
                 )
             except NothingOrdered as exc:

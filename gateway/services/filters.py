@@ -132,6 +132,11 @@ def _before(text: str) -> Condition:
 
 def instant_of(text: str) -> int:
     """An instant of RFC 3339, or a date, which begins at midnight UTC; rounded up to whole milliseconds."""
+    return -(-microseconds_of(text) // 1000)
+
+
+def microseconds_of(text: str) -> int:
+    """The same to the microsecond, since 1970."""
     try:
         if _DATE.fullmatch(text) is not None:
             day = date.fromisoformat(text)
@@ -139,7 +144,7 @@ def instant_of(text: str) -> int:
         else:
             # In a query string a plus that nobody escaped is a space.
             instant = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        return -((_EPOCH - instant) // timedelta(milliseconds=1))
+        return (instant - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, TypeError, OverflowError):
         raise ValueError("it must be an instant such as 2026-11-28T22:00:00Z, or a date") from None
 

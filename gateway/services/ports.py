@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from gateway.services.conditions import Tally as Tally
 from gateway.services.conditions import Where as Where
+from gateway.services.deeds import UNTOLD
+from gateway.services.deeds import Deed as Deed
+from gateway.services.deeds import LedgerWrite as LedgerWrite
 from gateway.services.endings import Ending as Ending
 from gateway.services.endings import Failed as Failed
 from gateway.services.endings import Recorded as Recorded
@@ -120,14 +123,14 @@ class Ledger(Protocol):
     """The consortium's ledger as one organisation's gateway reaches it; thread-safe."""
 
     def prepare(
-        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+        self, function: str, command: str, *, nonce: bytes, token: str, client: str, organisations: tuple[str, ...]
     ) -> Prepared:
         """Simulate and collect endorsements for canonical JSON `command`.
 
         The transaction id depends on `nonce` alone (and on the signing certificate). `token` (64 hexadecimal digits)
-        names the request on the ledger, whatever certificate signs: it finds a repeat after a new enrolment.
-        `organisations` (MSP ids) are those whose peers must endorse; without any the peer chooses. Raises `Refused`,
-        `AlreadyProposed` or a `NothingOrdered`.
+        names the request on the ledger, whatever certificate signs: it finds a repeat after a new enrolment. `client`
+        (32 digits) says who called, to this gateway alone. `organisations` (MSP ids) are those whose peers must
+        endorse; without any the peer chooses. Raises `Refused`, `AlreadyProposed` or a `NothingOrdered`.
         """
         ...
 
@@ -150,15 +153,6 @@ class Ledger(Protocol):
     def evaluate(self, function: str, command: str) -> Evaluated:
         """Run a query on the organisation's own peer; nothing is ordered. Raises `Refused` or a `NothingOrdered`."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerWrite:
-    """One write of a committed transaction to the chaincode's own namespace."""
-
-    key: str
-    value: Json | None
-    """`None` when the entry was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +180,7 @@ class LedgerTransaction:
     """What was answered without public writes to show for it: the word of `creator` and of its endorsers."""
     leaf: bytes = b""
     """Its entry in the transparency log (64 bytes); empty where it is not valid, or is a channel's configuration."""
+    deed: Deed = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """References and the records that they cite, as they are in the read model; the register says what each kind is."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import islice
+from typing import Any, Final, get_args, get_type_hints
 
+from chaincode.domain.errors import InvalidField
 from chaincode.domain.register import KIND, locate
 from chaincode.domain.values import Name, Ref
 
@@ -48,3 +51,45 @@ def reference_to_whole(kind: str, record: Mapping[str, Any]) -> str | None:
     """The reference to what a record is a version of."""
     whole = whole_of(kind)
     return None if whole is None else reference_of(whole, record)
+
+
+MOST_ABOUT: Final = 256
+"""References that one transaction is found by, at most."""
+
+
+def about(records: Iterable[Mapping[str, Any] | None]) -> tuple[str, ...]:
+    """The references that a transaction is about which wrote these records, or would have: each once, in their order.
+
+    They are those of the records, of what these are versions of, and those that a field of a record holds. What has
+    not the form of a reference is left out.
+    """
+    found = (text for record in records if record is not None for text in _references(record) if _is_reference(text))
+    return tuple(islice(dict.fromkeys(found), MOST_ABOUT))
+
+
+def _references(record: Mapping[str, Any]) -> Iterator[str]:
+    kind = record.get("kind")
+    row = KIND.get(kind) if isinstance(kind, str) else None
+    if row is None:
+        return
+    for text in (reference_of(row.name, record), reference_to_whole(row.name, record)):
+        if text is not None:
+            yield text
+    for field in _fields_with_references(row.name):
+        value = record.get(field)
+        if isinstance(value, str):
+            yield value
+
+
+@cache
+def _fields_with_references(kind: str) -> tuple[str, ...]:
+    hints = get_type_hints(KIND[kind].record).items()
+    return tuple(name for name, hint in hints if hint is Ref or Ref in get_args(hint))
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        Ref(text)
+    except InvalidField:
+        return False
+    return True

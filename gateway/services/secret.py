@@ -2,6 +2,7 @@
 """The gateway's secret, and what is derived from it: the same request gives the same nonce after any loss."""
 
 import hmac
+from collections.abc import Callable, Iterable
 
 from gateway.services.ports import Submission
 
@@ -20,6 +21,14 @@ class Secret:
     def token(self, submission: Submission) -> str:
         """What names the request on the ledger, the same for every attempt and under every certificate."""
         return self._derive("token", submission.client, submission.key).hex()
+
+    def acting(self, client: str) -> str:
+        """What names a client of this gateway on the ledger: 32 hexadecimal digits that say nothing to anybody else."""
+        return self._derive("acting", client).hex()[:32]
+
+    def naming(self, clients: Callable[[], Iterable[tuple[str, str]]]) -> Callable[[], list[tuple[str, str]]]:
+        """For ids and names of clients what the ledger calls each, and its name."""
+        return lambda: [(self.acting(client), name) for client, name in clients()]
 
     def submission_id(self, client: str, key: str) -> str:
         return self._derive("operation", client, key).hex()[:32]

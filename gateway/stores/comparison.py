@@ -18,7 +18,10 @@ _KEYS = {
     "channel_config": "block",
     "log_entry": "number",
     "log_tile": "level || ' ' || number",
+    "deed": "block || ' ' || number",
+    "deed_about": "reference",
     "position": "hash",
+    "term": "text",
 }
 _MOST = 5
 """How many rows of a table are named."""

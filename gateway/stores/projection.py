@@ -140,8 +140,14 @@ def _kind(kept: _Kept | None) -> str:
 
 def milliseconds(at: str) -> int | None:
     """The time of a transaction; `None` where it says none that can be read."""
+    found = microseconds(at)
+    return None if found is None else found // 1000
+
+
+def microseconds(at: str) -> int | None:
+    """The same to the microsecond."""
     try:
-        return (datetime.fromisoformat(at) - _EPOCH) // timedelta(milliseconds=1)
+        return (datetime.fromisoformat(at) - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, TypeError):
         return None
 

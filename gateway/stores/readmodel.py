@@ -30,8 +30,10 @@ from gateway.stores.logtree import TABLES as LOG
 from gateway.stores.logtree import append
 from gateway.stores.projection import lapse, milliseconds, project
 from gateway.stores.selection import ENTRY, count, last, select
+from gateway.stores.transactions import TABLES as DEEDS
+from gateway.stores.transactions import note
 
-_TABLES = ("attribute", "block_time", "channel_config", "entry", "history", "lapse", "ledger_transaction", *LOG)
+_TABLES = ("attribute", "block_time", "channel_config", "entry", "history", "lapse", "ledger_transaction", *LOG, *DEEDS)
 _OCCURRENCE = """
 INSERT INTO ledger_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
   block = excluded.block, number = excluded.number, code = excluded.code, creator = excluded.creator, at = excluded.at,
@@ -146,6 +148,7 @@ def _apply(connection: sqlite3.Connection, block: LedgerBlock) -> None:
             entries.append(transaction.leaf)
     connection.executemany(_OCCURRENCE, rows)
     logged = append(connection, logged, entries)
+    note(connection, block)
     places = project(connection, block, places)
     # Of transactions that wrote nothing here no endorser of this chaincode has compared the time with its clock.
     times = [milliseconds(each.at) for each in block.transactions if each.code == 0 and each.writes]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
+from fabric_protos.ledger.rwset import rwset_pb2
+from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.msp import msp_config_pb2
-from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
+from fabric_protos.peer import chaincode_event_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
 from fabricharness import messages
 from fabricharness.members import Member, sha256
 from fabricharness.networks import Org
@@ -308,3 +311,56 @@ def test_a_member_without_a_policy_for_endorsements_is_judged_alike_by_all(world
         assert fates() == {"peer": "VALID", "user": "VALID", "stranger": refused}
         world.settle()
         world.expect_sound()
+
+
+def test_hostile_bytes_in_every_field_are_listed_and_obeyed_by_nobody(world: World) -> None:
+    """A member's transactions with escape sequences, no UTF-8 and fakes wherever an envelope takes text."""
+    regulator, escape = world.orgs["regulator"], "\x1b]0;owned\x07\x1b[2J\u202e=cmd()"
+    calls: list[tuple[bytes | str, ...]] = [
+        (escape,), (b"\xff\xfe\x00" * 40,), ("x" * 200_000,), ("model:register", "{}", "ab" * 32, escape),
+        ("model:register", "{}", "ab" * 32, "ee" * 16), ("model:register", "{}", "ab" * 32, "ee" * 16, "more"), (),
+    ]  # fmt: skip
+    action = proposal_pb2.ChaincodeAction(
+        chaincode_id={"name": "pedigree"}, response={"status": 200},
+        results=hostile_writes(escape),
+        events=chaincode_event_pb2.ChaincodeEvent(chaincode_id="pedigree", event_name=escape).SerializeToString(),
+    )  # fmt: skip
+    response = proposal_response_pb2.ProposalResponsePayload(extension=action.SerializeToString()).SerializeToString()
+    ids = []
+    for call in calls:
+        proposal = regulator.propose("pedigree", *call, channel=CHANNEL)
+        endorsement = messages.endorsement(regulator.peer_member, response)
+        payload = messages.payload_of(
+            proposal,
+            proposal_payload=proposal_pb2.Proposal.FromString(proposal.signed.proposal_bytes).payload,
+            response_payload=response,
+            endorsements=[endorsement],
+        )
+        assert world.order_payload(payload, proposal.member) == common_pb2.SUCCESS
+        ids.append(proposal.transaction_id)
+    world.settle()
+    for client in world.clients.values():
+        listed = {each["id"]: each for each in client.iterate_transactions(validity="INVALID")}
+        found = [listed[each] for each in ids]
+        assert all(text.isprintable() and len(text) <= 1_000 for each in found for text in texts_in(each))
+        assert {each["client"]["id"] for each in found if each["client"] is not None} <= {"ee" * 16}
+        assert all(each["client"] is None or each["client"]["name"] is None for each in found)
+        assert not any(each["valid"] for each in found)
+    world.expect_sound()
+
+
+def hostile_writes(text: str) -> bytes:
+    """A read-write set that names records whose fields are not what they are called."""
+    values = [b"\xff", b"[]", b'{"kind":"model","model":"' + b"a" * 100_000 + b'"}',
+              json.dumps({"kind": "model", "model": text, "owner": [text]}).encode()]  # fmt: skip
+    writes = kv_rwset_pb2.KVRWSet(writes=[{"key": text, "value": value} for value in values])
+    spaces = [rwset_pb2.NsReadWriteSet(namespace="pedigree", rwset=writes.SerializeToString())]
+    return rwset_pb2.TxReadWriteSet(ns_rwset=spaces).SerializeToString()
+
+
+def texts_in(value: object) -> list[str]:
+    """Every text in a document."""
+    if isinstance(value, str):
+        return [value]
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for each in members for text in texts_in(each)]

@@ -260,6 +260,8 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     ask("lab", "listPolicyVotes", query={"number": "2"})
     ask("lab", "getLedger")
     ask("lab", "getTransaction", transaction=committed["transaction"]["id"])
+    ask("lab", "listTransactions", query={"organisation": "HospitalMSP", "validity": "VALID"})
+    ask("lab", "getHistory", query={"order": "newest"}, reference=f"dataset:{data}")
     operation = gateways.begin("lab", "registerModel", {"model": "answers-later", "title": "T"})
     while ask("lab", "getOperation", operation=operation)["state"] == "pending":
         pass  # each answer says how far it is, and the gateway's own limit ends the submission

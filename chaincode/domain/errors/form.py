@@ -148,7 +148,8 @@ class WrongArguments(Malformed):
 
     code = "wrong-arguments"
     sentence = (
-        "'{function}' was given {given} arguments; it takes a document, and a command a token as well if need be."
+        "'{function}' was given {given} arguments; it takes a document, and a command a token and an acting client as "
+        "well if need be."
     )
     function: str
     given: int

@@ -43,6 +43,7 @@ __all__ = [
     "AccessSlot",
     "AccessSlotEntry",
     "AccessSlotPage",
+    "ActingClient",
     "Activity",
     "AdvanceArtifact",
     "AnchorAccess",
@@ -161,6 +162,7 @@ __all__ = [
     "LiftVote",
     "Lineage",
     "LineagePage",
+    "ListedTransaction",
     "LogHead",
     "LogWitness",
     "MapProof",
@@ -181,6 +183,7 @@ __all__ = [
     "Node",
     "OffendingAncestor",
     "OpenConsent",
+    "Order",
     "OrderedBlock",
     "OrderedPlace",
     "Origin",
@@ -275,6 +278,7 @@ __all__ = [
     "Signature",
     "SignedImpact",
     "SignedStatement",
+    "SigningIdentity",
     "Source",
     "SplitBy",
     "Stage",
@@ -299,6 +303,7 @@ __all__ = [
     "Transaction",
     "TransactionEvidence",
     "TransactionOutcome",
+    "TransactionPage",
     "TransparencyLog",
     "UnshownReply",
     "UploadStage",
@@ -401,6 +406,8 @@ LeafSchema = Literal["pedigree-record/v1", "pedigree-record/v2"]
 LicenceVerdict = Literal["met", "none", "undecided"]
 
 MediaType = Literal["text/csv", "application/jsonl", "application/vnd.apache.parquet"]
+
+Order = Literal["ledger", "newest"]
 
 Reason = Literal[
     "no-such-grant",
@@ -782,6 +789,14 @@ class AccessSlotPage(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+
+
+class ActingClient(TypedDict):
+    """A part of an answer."""
+
+    id: str
+    name: str | None
+    """The name of the key, where it is one of this gateway."""
 
 
 class AdvanceArtifact(TypedDict):
@@ -2034,6 +2049,37 @@ class LineagePage(TypedDict):
     kinds: Sequence["KindCount"]
 
 
+class ListedTransaction(TypedDict):
+    """A part of an answer."""
+
+    id: str
+    block: int
+    number: int
+    """Its place in the block."""
+    at: str | None
+    """The time that its client claims."""
+    organisation: str
+    """MSP id of the creator."""
+    identity: "SigningIdentity | None"
+    """Whose certificate signed it; null where none can be read."""
+    client: "ActingClient | None"
+    """For whom the organisation's gateway signed it, by that gateway's word; null where it does not say."""
+    chaincode: str | None
+    """Null for a configuration of the channel."""
+    function: str | None
+    """What was called, cut after 100 characters."""
+    about: Sequence[str]
+    """The records that it wrote, or would have, and those that these name; at most 256."""
+    endorsed_by: Sequence[str]
+    """MSP ids of the endorsements that are with it; that each of them holds, its evidence shows."""
+    valid: bool
+    validation_code: int
+    validity: str
+    """Fabric's name for the code, such as MVCC_READ_CONFLICT."""
+    event: str | None
+    """The name of the event that it carries."""
+
+
 class LogHead(TypedDict):
     """The size of a log, and the root of the Merkle tree over it in hex."""
 
@@ -3127,6 +3173,15 @@ class SignedStatement(TypedDict):
     signatures: Sequence["Signature"]
 
 
+class SigningIdentity(TypedDict):
+    """A part of an answer."""
+
+    subject: str
+    """Of the certificate, as RFC 4514 writes it."""
+    certificate: str
+    """SHA-256 of the certificate in DER."""
+
+
 class StatementDigest(TypedDict):
     """The SHA-256 of it, in hex."""
 
@@ -3323,14 +3378,47 @@ class TransactionOutcome(TypedDict):
 
     id: str
     block: int
-    validation_code: int
+    number: int
+    """Its place in the block."""
+    at: str | None
+    """The time that its client claims."""
+    organisation: str
+    """MSP id of the creator."""
+    identity: "SigningIdentity | None"
+    """Whose certificate signed it; null where none can be read."""
+    client: "ActingClient | None"
+    """For whom the organisation's gateway signed it, by that gateway's word; null where it does not say."""
+    chaincode: str | None
+    """Null for a configuration of the channel."""
+    function: str | None
+    """What was called, cut after 100 characters."""
+    about: Sequence[str]
+    """The records that it wrote, or would have, and those that these name; at most 256."""
+    endorsed_by: Sequence[str]
+    """MSP ids of the endorsements that are with it; that each of them holds, its evidence shows."""
     valid: bool
+    validation_code: int
+    validity: str
+    """Fabric's name for the code, such as MVCC_READ_CONFLICT."""
+    event: str | None
+    """The name of the event that it carries."""
     reply: "Reply | None"
     """What the chaincode answered, where the ledger's public entries show it."""
     said: "Said | None"
     """What a valid transaction says it answered, without public entries to show for it: the word of the organisation
     that signed it, and of nobody else.
     """
+
+
+class TransactionPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["ListedTransaction"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
 
 
 class TransparencyLog(TypedDict):

@@ -82,6 +82,7 @@ from pedigree.documents import (
     LiftVote,
     Lineage,
     LineagePage,
+    ListedTransaction,
     Member,
     Model,
     ModelEntry,
@@ -89,6 +90,7 @@ from pedigree.documents import (
     ModelVersionDetails,
     ModelVersionEntry,
     ModelVersionPage,
+    Order,
     Origin,
     Policy,
     PolicyEntry,
@@ -122,6 +124,7 @@ from pedigree.documents import (
     TrainingRunPage,
     TransactionEvidence,
     TransactionOutcome,
+    TransactionPage,
     TransparencyLog,
     Verdict,
 )
@@ -2493,6 +2496,169 @@ class Operations(Calls):
         """Evidence of the transaction that wrote a record, by the record's reference."""
         found: TransactionEvidence = self._get(f"/v1/evidence/{segment(reference)}")
         return found
+
+    def transactions(
+        self,
+        order: Order | None = None,
+        *,
+        organisation: str | None = None,
+        identity: str | None = None,
+        client: str | None = None,
+        function: str | None = None,
+        validity: str | None = None,
+        about: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        from_height: int | None = None,
+        until_height: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> TransactionPage:
+        """Every transaction of the channel, invalid ones too: who did what, and when.
+
+        Args:
+            order: `ledger` (the default), which is that of the blocks and of times where these are asked for, or
+                `newest`, the other way round.
+            organisation: Only those that this organisation signed, by its MSP id.
+            identity: Only those signed with this certificate, by its SHA-256, or by one with this subject, such as
+                `CN=User1@lab.example,OU=client,O=lab.example`.
+            client: Only those of this acting client, by its 32 digits or by the name of a key of this gateway.
+            function: Only calls of this function, such as `model:register`.
+            validity: `VALID`, `INVALID`, or a validation code by Fabric's name, such as `MVCC_READ_CONFLICT`.
+            about: Only those about this reference, such as `model-version:net:1`.
+            since: Only those whose client claims this instant or a later one (RFC 3339, or a date).
+            before: Only those whose client claims an earlier instant (RFC 3339, or a date).
+            from_height: Only those in blocks from this number on.
+            until_height: Only those in blocks below this number.
+        """
+        found: TransactionPage = self._get(
+            "/v1/transactions",
+            order=order,
+            organisation=organisation,
+            identity=identity,
+            client=client,
+            function=function,
+            validity=validity,
+            about=about,
+            since=since,
+            before=before,
+            from_height=from_height,
+            until_height=until_height,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_transactions(
+        self,
+        order: Order | None = None,
+        *,
+        organisation: str | None = None,
+        identity: str | None = None,
+        client: str | None = None,
+        function: str | None = None,
+        validity: str | None = None,
+        about: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        from_height: int | None = None,
+        until_height: int | None = None,
+    ) -> Iterator[ListedTransaction]:
+        """All that `transactions` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/transactions",
+            order=order,
+            organisation=organisation,
+            identity=identity,
+            client=client,
+            function=function,
+            validity=validity,
+            about=about,
+            since=since,
+            before=before,
+            from_height=from_height,
+            until_height=until_height,
+        )
+
+    def history(
+        self,
+        reference: str,
+        order: Order | None = None,
+        *,
+        organisation: str | None = None,
+        identity: str | None = None,
+        client: str | None = None,
+        function: str | None = None,
+        validity: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        from_height: int | None = None,
+        until_height: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> TransactionPage:
+        """Every transaction that touched an artifact or another record, in order, refused ones too.
+
+        Args:
+            order: `ledger` (the default), which is that of the blocks and of times where these are asked for, or
+                `newest`, the other way round.
+            organisation: Only those that this organisation signed, by its MSP id.
+            identity: Only those signed with this certificate, by its SHA-256, or by one with this subject, such as
+                `CN=User1@lab.example,OU=client,O=lab.example`.
+            client: Only those of this acting client, by its 32 digits or by the name of a key of this gateway.
+            function: Only calls of this function, such as `model:register`.
+            validity: `VALID`, `INVALID`, or a validation code by Fabric's name, such as `MVCC_READ_CONFLICT`.
+            since: Only those whose client claims this instant or a later one (RFC 3339, or a date).
+            before: Only those whose client claims an earlier instant (RFC 3339, or a date).
+            from_height: Only those in blocks from this number on.
+            until_height: Only those in blocks below this number.
+        """
+        found: TransactionPage = self._get(
+            f"/v1/history/{segment(reference)}",
+            order=order,
+            organisation=organisation,
+            identity=identity,
+            client=client,
+            function=function,
+            validity=validity,
+            since=since,
+            before=before,
+            from_height=from_height,
+            until_height=until_height,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_history(
+        self,
+        reference: str,
+        order: Order | None = None,
+        *,
+        organisation: str | None = None,
+        identity: str | None = None,
+        client: str | None = None,
+        function: str | None = None,
+        validity: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        from_height: int | None = None,
+        until_height: int | None = None,
+    ) -> Iterator[ListedTransaction]:
+        """All that `history` lists, page after page as they are needed."""
+        return self._iterate(
+            f"/v1/history/{segment(reference)}",
+            order=order,
+            organisation=organisation,
+            identity=identity,
+            client=client,
+            function=function,
+            validity=validity,
+            since=since,
+            before=before,
+            from_height=from_height,
+            until_height=until_height,
+        )
 
     def log(self) -> TransparencyLog:
         """This organisation's transparency log: its keys, its size, its witnesses, and the logs that it witnesses."""

@@ -176,7 +176,13 @@ class World:
     # Execution and commit, apart, so that two transactions can be executed on the same state.
 
     def simulate(
-        self, org: str, command: Command | Query | bytes, function: str | None = None, *, token: bytes | None = None
+        self,
+        org: str,
+        command: Command | Query | bytes,
+        function: str | None = None,
+        *,
+        token: bytes | None = None,
+        client: bytes | None = None,
     ) -> Simulation:
         name = function or FUNCTION_OF[type(command)]  # type: ignore[index]
         simulation = Simulation(
@@ -188,7 +194,9 @@ class World:
             may_range=name not in COMMANDS,
         )
         argument = command if isinstance(command, bytes) else codec.to_json(command)
-        self.answer = json.loads(self.functions[name](simulation, (argument,) if token is None else (argument, token)))
+        self.answer = json.loads(
+            self.functions[name](simulation, tuple(each for each in (argument, token, client) if each is not None))
+        )
         return simulation
 
     def commit(self, simulation: Simulation) -> bool:

@@ -71,3 +71,36 @@ def test_a_token_is_a_digest(world, token):
     refusal = again(world, LAB, world.register_dataset("wdbc"), token)
     assert isinstance(refusal, errors.InvalidField)
     assert refusal.pointer == "/idempotency_token"
+
+
+CLIENT = b"5e" * 16
+
+
+def test_an_acting_client_changes_nothing_that_is_written_or_answered(world):
+    command = world.register_dataset("wdbc")
+    without = world.simulate(LAB, command, token=TOKEN)
+    answer = world.answer
+    acting = world.simulate(LAB, command, token=TOKEN, client=CLIENT)
+    assert world.answer == answer
+    own = "\x00idempotency\x00"
+    assert {key: value for key, value in acting.writes.items() if not key.startswith(own)} == {
+        key: value for key, value in without.writes.items() if not key.startswith(own)
+    }
+    assert not any(CLIENT in value for value in acting.writes.values())
+    assert world.commit(acting)
+
+
+def test_a_repeat_by_another_client_is_a_repeat(world):
+    command = world.register_dataset("wdbc")
+    world.commit(world.simulate(LAB, command, token=TOKEN, client=CLIENT))
+    with pytest.raises(errors.AlreadyRecorded):
+        world.simulate(LAB, command, token=TOKEN, client=b"00" * 16)
+
+
+@pytest.mark.parametrize(
+    "client", [b"", b"5E" * 16, b"5e" * 15, b"5e" * 17, b"\xff" * 32, b"5e" * 16 + b"\n", b"x" * 9999]
+)
+def test_an_acting_client_has_32_digits(world, client):
+    with pytest.raises(errors.InvalidField) as caught:
+        world.simulate(LAB, world.register_dataset("wdbc"), token=TOKEN, client=client)
+    assert caught.value.pointer == "/acting_client"

@@ -25,7 +25,7 @@ def test_every_function_that_the_law_names_has_a_contract(world):
     ("function", "args"),
     [
         ("dataset:register", ()),
-        ("dataset:register", (b"{}", b"{}", b"{}")),
+        ("dataset:register", (b"{}", b"{}", b"{}", b"{}")),
         ("record:get", ()),
         ("record:get", (b"{}", b"0" * 64)),
     ],

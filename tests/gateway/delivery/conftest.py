@@ -128,7 +128,7 @@ class Site:
         return list(self.peers)
 
     def prepare(self, nonce: bytes = b"n" * 24, function: str = "model:register") -> Any:
-        return self.ledger.prepare(function, "{}", nonce=nonce, token="ab" * 32, organisations=())
+        return self.ledger.prepare(function, "{}", nonce=nonce, token="ab" * 32, client="cd" * 16, organisations=())
 
     def record(self, nonce: bytes = b"n" * 24) -> Any:
         prepared = self.prepare(nonce)

@@ -71,7 +71,12 @@ def test_whoever_names_the_organisations_gets_them_or_nothing(site: Any) -> None
         fake.lie = forged
     with pytest.raises(LedgerMisuse):
         site.ledger.prepare(
-            "model:register", "{}", nonce=b"n" * 24, token="ab" * 32, organisations=("HospitalMSP", "LabMSP")
+            "model:register",
+            "{}",
+            nonce=b"n" * 24,
+            token="ab" * 32,
+            client="cd" * 16,
+            organisations=("HospitalMSP", "LabMSP"),
         )
 
 
@@ -87,7 +92,9 @@ def test_an_endorser_that_hangs_for_good_ends_the_calls_that_ask_it_and_no_other
 
     def prepare(nonce: bytes, other: str) -> Any:
         organisations = ("LabMSP", other)
-        return site.ledger.prepare("model:register", "{}", nonce=nonce, token="ab" * 32, organisations=organisations)
+        return site.ledger.prepare(
+            "model:register", "{}", nonce=nonce, token="ab" * 32, client="cd" * 16, organisations=organisations
+        )
 
     site.fakes[0].lie = hang
     with ThreadPoolExecutor(1) as pool:
@@ -127,7 +134,7 @@ def test_where_only_others_are_asked_our_own_peer_says_whether_the_law_refuses(
 
     def prepare() -> Any:
         return site.ledger.prepare(
-            "model:register", "{}", nonce=b"n" * 24, token="ab" * 32, organisations=("HospitalMSP",)
+            "model:register", "{}", nonce=b"n" * 24, token="ab" * 32, client="cd" * 16, organisations=("HospitalMSP",)
         )
 
     begin = fake.begin

@@ -26,6 +26,7 @@ from gateway.services.attempts import Limits
 from gateway.services.ports import (
     AlreadyProposed,
     BlockBytes,
+    Deed,
     Evaluated,
     Json,
     LedgerBlock,
@@ -50,6 +51,9 @@ from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
+from gateway.stores.transactions import TransactionStore
+
+NO_DEED = Deed()
 
 
 class MemoryLedger:
@@ -65,7 +69,7 @@ class MemoryLedger:
         self._changed = threading.Condition()
 
     def prepare(
-        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+        self, function: str, command: str, *, nonce: bytes, token: str, client: str, organisations: tuple[str, ...]
     ) -> Prepared:
         self.prepared += 1
         if self.refusal is not None:
@@ -77,21 +81,26 @@ class MemoryLedger:
         writes = self.writes(function, json.loads(command))
         reply: Json = {"record": writes[0].value, "event": {"name": function, "schema": 1}}
         envelope = json.dumps(
-            {"id": transaction_id, "reply": reply, "writes": [[write.key, write.value] for write in writes]}
-        )
+            {
+                "id": transaction_id, "reply": reply, "writes": [[write.key, write.value] for write in writes],
+                "deed": [client, function],
+            }
+        )  # fmt: skip
         return Prepared(transaction_id, envelope.encode(), reply)
 
     def submit(self, envelope: bytes) -> None:
         value = json.loads(envelope)
-        self.append(value["id"], value["reply"], [LedgerWrite(*write) for write in value["writes"]])
+        client, function = value["deed"]
+        deed = Deed("VALID", "CN=lab", "ce" * 32, client, "pedigree", function, function, ("HospitalMSP", "LabMSP"))
+        self.append(value["id"], value["reply"], [LedgerWrite(*write) for write in value["writes"]], deed)
 
-    def append(self, transaction_id: str, reply: Json, writes: list[LedgerWrite]) -> None:
+    def append(self, transaction_id: str, reply: Json, writes: list[LedgerWrite], deed: Deed = NO_DEED) -> None:
         with self._changed:
             number = len(self.chain)
             self.index[transaction_id] = Outcome(transaction_id, 0, number)
             transaction = LedgerTransaction(
                 transaction_id, 0, 0, "LabMSP", "2026-01-01T00:00:00Z", reply, tuple(writes),
-                leaf=hashlib.sha256(transaction_id.encode()).digest() * 2,
+                leaf=hashlib.sha256(transaction_id.encode()).digest() * 2, deed=deed,
             )  # fmt: skip
             self.chain.append(LedgerBlock(number, f"{number:02}", self.chain[-1].hash, (transaction,)))
             self._changed.notify_all()
@@ -251,6 +260,7 @@ def make_service(
             memberships=MemberStore(opened["members"]),
             keys=keys,
             signer=FixedSigner(),
+            transactions=TransactionStore(opened["readmodel"]),
             secret=b"s" * 32,
             log=LogParts.of(
                 LogTree(opened["readmodel"]),
@@ -262,6 +272,7 @@ def make_service(
             ),
             vault=Vault(BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: SEALING),
             members=lambda: ("HospitalMSP", "LabMSP", "RegulatorMSP"),
+            clients=lambda: [(key.id, key.name) for key in keys.list()],
         )
         service = assemble(
             parts,

@@ -29,7 +29,7 @@ from gateway.api.operations import (
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree
 from gateway.rest.auth import RANKS
-from gateway.services import consent, tables
+from gateway.services import consent, tables, transactions
 from gateway.services.filters import FILTERS
 from gateway.services.parquet import PARQUET
 from pedigree import Pedigree
@@ -168,7 +168,10 @@ def test_the_table_uses_the_words_of_the_rules() -> None:
     assert tuple(Sensitivity) == SENSITIVITIES
     assert tuple(LawfulBasis) == BASES
     assert tuple(kind.name for kind in RECORDS if kind.reference) == KINDS
-    assert {each for operation in OPERATIONS for each in map(attrgetter("name"), operation.filters)} <= set(FILTERS)
+    assert {each for operation in OPERATIONS for each in map(attrgetter("name"), operation.filters)} <= {
+        *FILTERS,
+        *transactions.FILTERS,
+    }
     assert tuple(consent.STATES) == CONSENT_STATES
     assert tuple(Activity) == ACTIVITIES
     assert consent.PURPOSES == PURPOSES

@@ -84,7 +84,7 @@ class FakeLedger:
         self._changed = threading.Condition()
 
     def prepare(
-        self, function: str, command: str, *, nonce: bytes, token: str, organisations: tuple[str, ...]
+        self, function: str, command: str, *, nonce: bytes, token: str, client: str, organisations: tuple[str, ...]
     ) -> Prepared:
         self.calls["prepare"] += 1
         self._fail(self.before_prepare)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from bench import (
+    access,
     clients,
     consent,
     embedded,
@@ -45,6 +46,7 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "client": clients.measure_client,
     "shim": clients.measure_shim,
     "rest": rest.measure,
+    "access": access.measure,
     "finding": finding.measure,
     "node-rest": noderest.measure,
     "uploads": uploads.measure,

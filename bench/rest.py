@@ -32,15 +32,15 @@ _MOMENT = 0.03
 def measure(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
     """Register models over REST and with the bare client, in turn."""
     with founded(kind) as consortium:
-        application, contract = consortium.client("lab"), _contract(consortium.network())
+        application, contract = consortium.client("lab"), bare_contract(consortium.network())
         rest = _Application(consortium.ports["lab"].gateway, lab_headers(consortium))
         fast_rest, fast_bare = alternate(
             rounds,
             lambda: _timed(rest.register, 50, seconds),
-            lambda: _timed(lambda: _bare(contract), 50, seconds),
+            lambda: _timed(lambda: bare_submit(contract), 50, seconds),
         )
         over_rest, bare_calls, over_sdk = in_turn(
-            [rest.register, lambda: _bare(contract), lambda: _over_sdk(application)], 3 * rounds * seconds
+            [rest.register, lambda: bare_submit(contract), lambda: _over_sdk(application)], 3 * rounds * seconds
         )
         application.close()
     what = f"register a model on {kind} and wait for the commit"
@@ -93,7 +93,8 @@ class _Application:
             raise RuntimeError(f"{answer.status}: {text[:300]!r}")
 
 
-def _contract(network: dict[str, Any]) -> Contract:
+def bare_contract(network: dict[str, Any]) -> Contract:
+    """The lab's own client of its peer, without a gateway of Pedigree's."""
     lab = next(one for one in network["organisations"] if one["mspid"] == "LabMSP")
     folders = {one["mspid"]: one["msp"] for one in network["organisations"]}
     channel = connect(lab["peer"], tls_root=Path(lab["tls_ca"]).read_bytes(), server_name=f"peer0.{lab['domain']}")
@@ -114,7 +115,8 @@ def _over_sdk(client: Pedigree) -> None:
     client.register_model(_name(), title="Bench")
 
 
-def _bare(contract: Contract) -> None:
+def bare_submit(contract: Contract) -> None:
+    """Register a model with it."""
     command = {"kind": "register-model", "model": _name(), "schema": 1, "title": "Bench"}
     document = json.dumps(command, sort_keys=True, separators=(",", ":"))
     contract.submit("model:register", document, secrets.token_hex(32))  # with a token, as the gateway sends it

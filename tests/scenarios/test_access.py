@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.cli.program import main as pedigree_command
+from gateway.verifier.transactions import verify_transaction
 from pedigree import PedigreeError
 
 if TYPE_CHECKING:
@@ -222,3 +228,74 @@ def test_a_run_names_its_grant(study: Study) -> None:
     refused("grant-missing", lambda: train(None))
     refused("grant-does-not-cover", lambda: train(f"access-grant:{study.grant}-none"))
     assert train(f"access-grant:{study.grant}").record["inputs"][0]["grant"] == f"access-grant:{study.grant}"
+
+
+@pytest.mark.story("F6", "The command line asks, grants, renews, attempts and lists")
+def test_on_the_command_line(study: Study, consortium: Any) -> None:
+    world, request = study.world, f"request-{study.world.number}"
+    key = world.folder / "lab.pem"
+    form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    key.write_bytes(ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(*form))
+
+    def run(organisation: str, *arguments: str, exit_code: int = 0) -> str:
+        world.as_(organisation)
+        environment = {"PEDIGREE_URL": consortium.url(organisation), "PEDIGREE_KEY": consortium.key(organisation)}
+        for _ in range(50):  # another gateway recorded what this one reads
+            printed = CliRunner().invoke(pedigree_command, ["access", *arguments], env=environment)
+            if printed.exit_code == exit_code:
+                return printed.output
+            time.sleep(0.1)
+        raise AssertionError(printed.output)
+
+    terms = ("--purpose", "research", "--action", "process")
+    run("hospital", "policy", world.dataset, *terms, "--longest", "30d", "--most-uses", "5")
+    assert "is not a duration" in run("hospital", "policy", world.dataset, "--longest", "30", *terms, exit_code=2)
+    assert "most_uses" in run("lab", "policy", world.dataset)
+    assert "Missing --longest" in run("hospital", "policy", world.dataset, *terms, exit_code=2)
+    asked = (request, world.data_version, *terms, "--for", "1h", "--uses", "2", "--recipient-key", str(key))
+    run("lab", "request", *asked)
+    assert "say the same" in run("lab", "request", *asked, "--until", "2030-01-01", exit_code=2)
+    assert "Missing --for" in run("lab", "request", "r", world.data_version, *terms, exit_code=2)
+    (bad := world.folder / "bad.pem").write_text("no key", encoding="utf-8")
+    assert "neither a certificate" in run("lab", "request", *asked[:-1], str(bad), exit_code=2)
+    run("hospital", "grant", study.grant, "--request", request)
+    ask = (study.grant, world.data_version, "--action", "process", "--purpose", "research")
+    assert "allowed" in run("lab", "attempt", *ask)
+    run("hospital", "suspend", study.grant, "--reason", "wait")
+    assert "denied: suspended" in run("lab", "attempt", *ask, exit_code=4)
+    run("hospital", "resume", study.grant)
+    run("hospital", "renew", study.grant, f"{study.grant}-2", "--for", "2s")
+    assert "Missing --for" in run("hospital", "renew", study.grant, f"{study.grant}-3", exit_code=2)
+    run("hospital", "revoke", study.grant, "--reason", "over")
+    time.sleep(2.2)
+    written = json.loads(run("hospital", "expire", "--json"))["expired"]
+    assert f"{study.grant}-2" in [each["grant"] for each in written]
+    listed = json.loads(run("regulator", "log", "--grant", study.grant, "--json"))["items"]
+    assert [each["record"]["decision"] for each in listed] == ["allowed", "denied"]
+    assert study.grant in run("regulator", "list", "--grant-status", "revoked", "--limit", "100")
+
+
+@pytest.mark.story("F6", "An emergency does not wait for approval, and a third member looks at it afterwards")
+def test_an_emergency(study: Study) -> None:
+    world = study.world
+    terms: Any = {"purposes": [RESEARCH], "actions": ["process"], "longest": 86_400, "approvers": ["RegulatorMSP"]}
+    world.as_("hospital").set_access_policy(world.dataset, **terms)
+    refused("approval-missing", study.give)
+    study.give(emergency="the ward waits")
+    refused("own-grant", lambda: world.as_("lab").review_access(study.grant, justified=True, note="fine"))
+    found = world.as_("regulator").review_access(study.grant, justified=False, note="the ward did not wait")
+    assert found.record["justified"] is False
+
+
+@pytest.mark.story("F6", "A grant and an attempt verify from one file, offline")
+def test_evidence_of_access(study: Study) -> None:
+    study.give()
+    made = study.attempt()
+    regulator = study.world.as_("regulator")
+    genesis = bytes.fromhex(regulator.ledger()["genesis_hash"])
+    for reference in (f"access-grant:{study.grant}", f"access-attempt:{made['attempt']}"):
+        file: Any = regulator.evidence(reference)
+        verdict = verify_transaction(file, trusted=genesis)
+        assert verdict.complete
+        assert len(verdict.endorsers) >= 2
+        assert reference in [each.reference for each in verdict.written]

@@ -155,14 +155,14 @@ def test_a_run_names_its_purpose_the_selection_that_it_read_and_what_was_found(g
     purpose = "https://w3id.org/dpv#ScientificResearch"
     read = {"version": VERSION, "selection": SELECTION, "found": "verified"}
     with lab.run("r-1", datasets=[read], code=CODE, purpose=purpose) as run:
-        run.log_input(VERSION, CODE, "test", found="differs")
+        run.log_input(VERSION, CODE, "test", found="differs", grant="access-grant:g-1")
         with pytest.raises(InvalidInput, match="already"):
             run.log_input(VERSION, PART, selection=SELECTION)
     body = gateway.runs["r-1"]
     assert body["purpose"] == purpose
     assert body["inputs"] == [
         {"version": VERSION, "role": "train", "root": PART, "selection": SELECTION, "found": "verified"},
-        {"version": VERSION, "role": "test", "root": CODE, "found": "differs"},
+        {"version": VERSION, "role": "test", "root": CODE, "found": "differs", "grant": "access-grant:g-1"},
     ]
 
 
@@ -211,6 +211,7 @@ def test_data_that_its_subjects_gave_is_not_trained_on_without_a_selection(gatew
         lambda run: run.log_input(VERSION, ROOT),
         lambda run: run.log_input(VERSION, PART, selection="selection:wdbc:2:training"),
         lambda run: run.log_input(VERSION, PART, selection=SELECTION, found="altered"),
+        lambda run: run.log_input(VERSION, ROOT, "test", grant="g-1"),
         lambda run: [run.log_parameter(f"p{number}", 1) for number in range(1_025)],
         lambda run: [run.log_parameter(f"p{number}", "x" * 65_000) for number in range(65)],
         lambda run: [run.log_metric("m", 1, step) for step in range(10_001)],

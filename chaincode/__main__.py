@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 
 from chaincode.contracts import table
-from chaincode.crypto import check_signature
+from chaincode.crypto import check_signature, trace_certificates
 from chaincode.domain.errors import InvalidField
 from chaincode.domain.values import OrgId
 from chaincode.shim import Response, Router, SettingsError, dial, serve, settings_from_environment
@@ -30,7 +30,9 @@ def router(environ: Mapping[str, str]) -> Router:
         raise SettingsError(f"PEDIGREE_FOUNDERS: {exc}") from exc
     if founders is None:
         log.warning("PEDIGREE_FOUNDERS is not set: until there is a policy, any two that agree can found one")
-    return Router(table.functions(check=check_signature, founders=founders), refuse, title="pedigree")
+    return Router(
+        table.functions(check=check_signature, trace=trace_certificates, founders=founders), refuse, title="pedigree"
+    )
 
 
 def refuse(error: Exception) -> Response | None:

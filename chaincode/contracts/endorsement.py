@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policy, endorsements and stages: what the rules need, always by key, organisation by organisation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from chaincode.contracts.state import Ledger, Load
 from chaincode.domain import codec, status
 from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection, Submit, Withdraw
-from chaincode.domain.evidence import Envelope, Presented
+from chaincode.domain.evidence import Presented, SignatureCheck
 from chaincode.domain.intoto import decode_statement
 from chaincode.domain.lifecycle import (
     AWAITING,
@@ -25,6 +25,7 @@ from chaincode.domain.lifecycle import (
 )
 from chaincode.domain.policy import Policy, PolicyVote, SetPolicy, Stage
 from chaincode.domain.register import locate
+from chaincode.domain.speakers import DeclareRoots, EncodedCertificate, OrganisationRoots, signer_of
 from chaincode.domain.status import GetStatus, Status
 from chaincode.domain.values import Command, Digest, Record, Ref
 
@@ -55,10 +56,11 @@ def for_submission(ledger: Ledger, command: Submit) -> Mapping[str, object]:
 
 def for_word(ledger: Ledger, command: Endorse | Reject) -> Mapping[str, object]:
     """What vouching for an artifact or rejecting it needs: also the statement that was signed."""
-    return {**for_withdrawal(ledger, command), "presented": _presented(ledger, command.envelope)}
+    needed = for_withdrawal(ledger, command)
+    return {**needed, "presented": _presented(ledger, command, needed["policy"])}
 
 
-def for_withdrawal(ledger: Ledger, command: Endorse | Reject | Withdraw) -> Mapping[str, object]:
+def for_withdrawal(ledger: Ledger, command: Endorse | Reject | Withdraw) -> Mapping[str, Any]:
     """What taking back an endorsement needs: where the artifact stands, and what everyone has said of the stage."""
     in_force = ledger.get(Policy)
     return {
@@ -66,6 +68,12 @@ def for_withdrawal(ledger: Ledger, command: Endorse | Reject | Withdraw) -> Mapp
         "policy": in_force,
         "ballot": _ballot(ledger, in_force, command.artifact, command.stage),
     }
+
+
+def for_declaration(ledger: Ledger, command: DeclareRoots) -> Mapping[str, object]:
+    """What saying who may speak for the caller needs: what it said before."""
+    del command
+    return {"existing": ledger.get(OrganisationRoots, ledger.by), "trace": ledger.site.trace}
 
 
 def for_quarantine(ledger: Ledger, command: Quarantine) -> Mapping[str, object]:
@@ -113,6 +121,7 @@ LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
         LiftQuarantine: for_lifting,
         Release: for_release,
         Advance: for_advance,
+        DeclareRoots: for_declaration,
     }
 )
 
@@ -156,10 +165,32 @@ def _ballot(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage
     )
 
 
-def _presented(ledger: Ledger, envelope: Envelope) -> Presented:
-    """The statement, and its check with the key of the creator's certificate, read only when a rule comes to it."""
+def _presented(ledger: Ledger, command: Endorse | Reject, in_force: Policy | None) -> Presented:
+    """The statement, and the check of its signature: with the creator's key, or that of the person who signed it."""
+    check = _by_creator(ledger) if command.chain is None else _by_person(ledger, command.chain, in_force)
+    return Presented(ledger.channel, decode_statement(command.envelope.payload), check)
 
-    def bound(message: bytes, signature: bytes) -> None:
+
+def _by_creator(ledger: Ledger) -> SignatureCheck:
+    """Checks with the key of the creator's certificate, which is read only when a rule comes to it."""
+
+    def check(message: bytes, signature: bytes) -> None:
         ledger.site.check(ledger.creator_key, message, signature)
 
-    return Presented(ledger.channel, decode_statement(envelope.payload), bound)
+    return check
+
+
+def _by_person(ledger: Ledger, chain: tuple[EncodedCertificate, ...], in_force: Policy | None) -> SignatureCheck:
+    """Checks with the key of the first certificate, where that one may speak for the caller."""
+    declared = ledger.get(OrganisationRoots, ledger.by)
+
+    def others() -> Iterable[OrganisationRoots]:
+        names = [(member.organisation,) for member in (() if in_force is None else in_force.members)]
+        found = ledger.get_each(OrganisationRoots, [name for name in names if name != (ledger.by,)])
+        return (each for each in found if each is not None)
+
+    def check(message: bytes, signature: bytes) -> None:
+        signer = signer_of(chain, by=ledger.by, at=ledger.at, declared=declared, others=others, trace=ledger.site.trace)
+        ledger.site.check(signer.key, message, signature)
+
+    return check

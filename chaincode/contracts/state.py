@@ -16,6 +16,7 @@ from chaincode.domain.errors import InvalidField, Malformed
 from chaincode.domain.keys import key, key_of, written
 from chaincode.domain.policy import Policy, key_policy
 from chaincode.domain.register import KIND_OF, Part, locate
+from chaincode.domain.speakers import Tracing
 from chaincode.domain.values import Digest, Instant, OrgId, Outcome, Record, Ref
 
 R = TypeVar("R", bound=Record)
@@ -112,6 +113,7 @@ class Site:
     """What one organisation's process was given beside the ledger."""
 
     check: KeyCheck
+    trace: Tracing
     founders: frozenset[OrgId] | None
     """The members that it agreed to found the consortium with; None leaves that to the votes alone."""
 

@@ -25,6 +25,7 @@ from chaincode.domain import codec
 from chaincode.domain.canonical import encode
 from chaincode.domain.errors import InvalidField, LedgerError, WrongArguments
 from chaincode.domain.register import ACTION, QUERIES, Action, Kind
+from chaincode.domain.speakers import Tracing
 from chaincode.domain.values import ActingClient, Answer, Command, Digest, OrgId, Record, Ref
 
 Function = Callable[[Stub, tuple[bytes, ...]], bytes]
@@ -55,7 +56,7 @@ _LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
 """What loads for commands that are not of the standard form."""
 
 
-def functions(*, check: KeyCheck, founders: frozenset[OrgId] | None) -> Mapping[str, Function]:
+def functions(*, check: KeyCheck, trace: Tracing, founders: frozenset[OrgId] | None) -> Mapping[str, Function]:
     """Every function of the chaincode by its name, as the register lists them.
 
     Each takes the canonical JSON of its command or query as its argument. Commands are submitted, queries evaluated. A
@@ -64,10 +65,11 @@ def functions(*, check: KeyCheck, founders: frozenset[OrgId] | None) -> Mapping[
     called it. No rule sees the client, and nothing is written of it: it is in the transaction, which the organisation
     signed. Nothing else can be called.
 
-    `check` verifies signatures. `founders` are the members that this organisation agreed to found the consortium
-    with: its process endorses no other founding policy. None leaves that to the votes alone.
+    `check` verifies signatures, `trace` chains of certificates. `founders` are the members that this organisation
+    agreed to found the consortium with: its process endorses no other founding policy. None leaves that to the votes
+    alone.
     """
-    site = Site(check, founders)
+    site = Site(check, trace, founders)
     commands = {name: partial(_submit, site, action, _load(kind, action)) for name, (kind, action) in ACTION.items()}
     questions = {name: partial(_ask, site, name, question) for name, question in _QUESTIONS.items()}
     return MappingProxyType({**commands, **questions})

@@ -2,7 +2,7 @@
 """Endorsement of artifacts by several organisations: submission, evidence, rejection, withdrawal and quorum."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from chaincode.domain.errors import (
@@ -14,15 +14,14 @@ from chaincode.domain.errors import (
     NotEndorsed,
     NotTheOwner,
     OwnArtifact,
-    PolicyMissing,
     RecordNotFound,
-    RuleMissing,
     WithoutRole,
     WrongStage,
 )
 from chaincode.domain.evidence import Decision, Envelope, Presented, Statement, statement_about, verify_evidence
 from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, moved
-from chaincode.domain.policy import Policy, QuorumRule, Stage, eligible, roles_of, rule_for, tally
+from chaincode.domain.policy import Policy, QuorumRule, Stage, eligible, roles_of, rule_for, rule_in_force, tally
+from chaincode.domain.speakers import MOST_SENT, EncodedCertificate
 from chaincode.domain.values import (
     Command,
     Count,
@@ -54,6 +53,8 @@ class Endorse(Command):
     artifact: Ref
     envelope: Envelope
     stage: Stage = Stage.APPROVED
+    chain: tuple[EncodedCertificate, ...] | None = field(default=None, metadata={"max": MOST_SENT})
+    """Of a statement that a person signed: that one's certificate, then those above it, but for the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Reject(Command):
     envelope: Envelope
     reason: Text
     stage: Stage = Stage.APPROVED
+    chain: tuple[EncodedCertificate, ...] | None = field(default=None, metadata={"max": MOST_SENT})
+    """As of an endorsement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class Endorsement(Record):
     withdrawn_at: Instant | None = None
     reason: Text | None = None
     """Why it was withdrawn."""
+    chain: tuple[EncodedCertificate, ...] | None = field(default=None, metadata={"max": MOST_SENT})
+    """The certificate that the statement was signed with, then those above it; None: that of the transaction."""
 
     def counts(self, round_: int, at: Instant, rule: QuorumRule | None) -> bool:
         """Whether it is of this round, not withdrawn and not expired at `at`."""
@@ -118,6 +123,8 @@ class Rejection(Record):
     policy: Number
     envelope: Envelope
     reason: Text
+    chain: tuple[EncodedCertificate, ...] | None = field(default=None, metadata={"max": MOST_SENT})
+    """The certificate that the statement was signed with, then those above it; None: that of the transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +251,7 @@ def endorse(
         policy=policy.number,
         envelope=command.envelope,
         expires_at=expiry(at, rule),
+        chain=command.chain,
     )
     quorum = tally(rule, policy, standing.owner, ballot.endorsers(standing.round, at, rule) | {by})
     stage = standing.stage
@@ -279,6 +287,7 @@ def reject(
         policy=policy.number,
         envelope=command.envelope,
         reason=command.reason,
+        chain=command.chain,
     )
     silenced = ballot.silenced(standing.round) | {by}
     stage = standing.stage
@@ -343,15 +352,6 @@ def _may_reopen(standing: ArtifactStage, rule: QuorumRule, policy: Policy, ballo
     if standing.stage is Stage.DRAFT:
         return True
     return standing.stage in _OPEN and not _possible(standing, rule, policy, ballot.silenced(standing.round))
-
-
-def rule_in_force(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[Policy, QuorumRule]:
-    if policy is None:
-        raise PolicyMissing
-    rule = rule_for(policy, artifact.kind, stage)
-    if rule is None:
-        raise RuleMissing(artifact.kind, stage)
-    return policy, rule
 
 
 def _admit(

@@ -39,10 +39,11 @@ class Decision(StrEnum):
 
 
 class SignatureCheck(Protocol):
-    """Checks a signature against the certificate of the transaction's creator."""
+    """Checks a signature against the certificate of the one who is said to have made it."""
 
     def __call__(self, message: bytes, signature: bytes) -> None:
-        """Return when `signature` is that creator's over `message`; raise `errors.BadSignature` otherwise."""
+        """Return when `signature` is that one's over `message`; raise `errors.BadSignature` otherwise, or what
+        is wrong with the certificate."""
         ...
 
 
@@ -152,7 +153,7 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 
 def verify_evidence(envelope: Envelope, presented: Presented, expected: Statement, at: Instant) -> None:
-    """Show that `envelope` holds the creator's signature over a statement that says what is `expected`.
+    """Show that `envelope` holds a signature over a statement that says what is `expected`.
 
     The genesis hash and what was seen are not compared. `at` is the time of the transaction.
     """

@@ -18,6 +18,7 @@ from chaincode.domain.errors import (
     NotAMember,
     PolicyMissing,
     PolicyNumberWrong,
+    RuleMissing,
 )
 from chaincode.domain.values import (
     ArtifactKind,
@@ -29,6 +30,7 @@ from chaincode.domain.values import (
     OrgId,
     Outcome,
     Record,
+    Ref,
     Role,
     Seconds,
     refuse_repeats,
@@ -204,6 +206,16 @@ def rule_for(policy: Policy, kind: str, stage: Stage) -> QuorumRule | None:
         if rule.artifact_kind == kind and rule.stage is stage:
             return rule
     return None
+
+
+def rule_in_force(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[Policy, QuorumRule]:
+    """The policy and its rule for an artifact at a stage; raises `PolicyMissing` and `RuleMissing`."""
+    if policy is None:
+        raise PolicyMissing
+    rule = rule_for(policy, artifact.kind, stage)
+    if rule is None:
+        raise RuleMissing(artifact.kind, stage)
+    return policy, rule
 
 
 def eligible(rule: QuorumRule, policy: Policy, owner: OrgId) -> frozenset[OrgId]:

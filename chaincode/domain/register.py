@@ -42,6 +42,7 @@ from chaincode.domain import (
     reading,
     records,
     selection,
+    speakers,
     status,
     training,
 )
@@ -346,12 +347,19 @@ RECORDS: Final = (
                    events=(attempting.AccessAnchored,)),
         ),
     ),
+    Kind(
+        "organisation-roots", speakers.OrganisationRoots, key={"owner": OrgId}, guard="owner",
+        actions=(
+            Action("organisation:declare-roots", speakers.DeclareRoots, speakers.declare_roots,
+                   events=(speakers.RootsDeclared,)),
+        ),
+    ),
     Kind("idempotency", idempotency.Idempotency, key={"by": OrgId, "token": Digest}),
 )  # fmt: skip
 """Every kind of record.
 
 All but `consent-map`, `later-parents`, `policy`, `artifact-stage`, `lift-vote`, `endorsement`, `rejection`,
-`access-offer` and `access-grant` are written once.
+`access-offer`, `access-grant` and `organisation-roots` are written once.
 """
 
 QUESTIONS: Final = (

@@ -3,10 +3,10 @@
 
 from dataclasses import dataclass
 
-from chaincode.domain.endorsement import Ballot, rule_in_force
+from chaincode.domain.endorsement import Ballot
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.lifecycle import Artifact, ArtifactStage
-from chaincode.domain.policy import Policy, Stage, eligible, tally
+from chaincode.domain.policy import Policy, Stage, eligible, rule_in_force, tally
 from chaincode.domain.values import Answer, Count, Instant, OrgId, Query, Ref, Role
 
 

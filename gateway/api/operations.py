@@ -140,6 +140,7 @@ _ARTIFACT_OF: Final = Parameter("artifact", "Only those of this data: a data set
 _PURPOSE_OF: Final = Parameter("purpose", "Only those for this purpose, by its IRI.")
 _GRANT_OF: Final = Parameter("grant", "Only those of this grant, by its name.")
 _VOUCHING: Final = ("vouching",)
+_SPEAKING: Final = ("vouching", "speaking")
 _REASON: Final = ("reason",)
 _TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gateway's work on it"
 _TAKES_INDICATIONS: Final = "takes what subjects indicated, and proves it against the map that this gateway holds"
@@ -1197,6 +1198,34 @@ POLICIES: Final = (
     ),
 )
 
+ROOTS: Final = (
+    Operation(
+        name="declareRoots",
+        does="Declare under which certificate authorities those are who may sign statements for your organisation.",
+        method="POST",
+        path="/v1/roots",
+        role="operator",
+        body=Body("organisation:declare-roots", refusals=_SPEAKING),
+        answer=outcome("organisation-roots"),
+        sdk="declare_roots",
+        verb=Verb("root declare", help="Declare who may sign statements for you."),
+        odd={"cli": "reads the certificates from an MSP folder"},
+    ),
+    Operation(
+        name="listRoots",
+        does="List whose certificates may speak for which organisation.",
+        path="/v1/roots",
+        filters=(OWNER, *_TIMES),
+        answer=page("organisation-roots"),
+        sdk="roots",
+        verb=Verb(
+            "root list",
+            help="List whose certificates may speak for whom.",
+            columns=("owner", "number", "at", "units", "revoked"),
+        ),
+    ),
+)
+
 ARTIFACTS: Final = (
     Operation(
         name="getArtifact",
@@ -1260,7 +1289,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/endorsements",
         about="{reference}",
         role="endorser",
-        body=Body("endorsement:endorse", bound=_ARTIFACT, filled=("envelope",), examined=True, refusals=_VOUCHING),
+        body=Body("endorsement:endorse", bound=_ARTIFACT, filled=("envelope",), examined=True, refusals=_SPEAKING),
         answer=outcome("endorsement"),
         sdk="endorse",
         verb=Verb("endorse", help="Vouch for an artifact, signed.", options=("digest",)),
@@ -1273,7 +1302,7 @@ ARTIFACTS: Final = (
         path="/v1/artifacts/{reference}/rejections",
         about="{reference}",
         role="endorser",
-        body=Body("endorsement:reject", bound=_ARTIFACT, filled=("envelope",), examined=True, refusals=_VOUCHING),
+        body=Body("endorsement:reject", bound=_ARTIFACT, filled=("envelope",), examined=True, refusals=_SPEAKING),
         answer=outcome("rejection"),
         sdk="reject",
         verb=Verb("reject", help="Say that an artifact must not be approved.", options=_REASON, required=_REASON),
@@ -1606,6 +1635,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "deployments": DEPLOYMENTS,
         "access": ACCESS,
         "policies": POLICIES,
+        "roots": ROOTS,
         "artifacts": ARTIFACTS,
         "lineage": LINEAGE,
         "search": SEARCH,
@@ -1632,6 +1662,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "deployment": "Record where a model is in use, and when that ended.",
         "access": "Offer, ask for, grant and use access to data.",
         "policy": "The consortium's endorsement policy.",
+        "root": "Declare and list who may sign for an organisation.",
         "licence": "Read what licences come to along a lineage.",
         "log": "Show the transparency log of the organisation.",
         "list": "List records of a kind, with filters and a count.",
@@ -1656,6 +1687,7 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "model extract": "takes evidence out of a model's file here, and asks no gateway",
         "model sign": "signs a model's files with a key that is here, and asks no gateway",
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
+        "sign": "signs a prepared statement with a key that is here, and asks no gateway",
         "show": "joins what several operations answer about one reference",
         "verify": "checks a file of evidence offline, and asks no gateway",
     }

@@ -241,17 +241,19 @@ def _check_statement(
     from gateway.fabric.certificates import load_certificate
     from gateway.verifier.impacts import is_impact, verify_impact
     from gateway.verifier.provenance import is_provenance, verify_provenance
-    from gateway.verifier.statements import RefutedStatement, is_statement, verify_statement
+    from gateway.verifier.statements import RefutedStatement, is_statement, names_signer, verify_statement
     from pedigree import InvalidEvidence
     from pedigree.evidence import read_evidence
 
-    if msp is not None and certificate is None:
-        raise click.UsageError("--msp is of use with --certificate only")
     signer = None if certificate is None else load_certificate(_beginning(certificate), str(certificate))
     try:
         value = read_evidence(file)
         if not is_statement(value):
             raise click.UsageError("--certificate and --msp are for a signed statement")
+        if msp is not None and certificate is None and not names_signer(value):
+            raise click.UsageError(
+                "--msp is of use with --certificate only: no certificate travels with this statement"
+            )
         if is_impact(value):
             return verify_impact(value, certificate=signer, msp=msp)
         if is_provenance(value):

@@ -51,11 +51,12 @@ from gateway.cli.log import log_checkpoint, log_policy, log_show, receipt
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.modelsigning import model_check_signature, model_sign
 from gateway.cli.records import records
+from gateway.cli.roots import roots_declare
 from gateway.cli.runs import run_record, run_statement, run_verify
 from gateway.cli.selections import dataset_select, selection_proof
 from gateway.cli.transactions import history, log, transactions
 from gateway.cli.verbs import add_verbs
-from gateway.cli.vouching import endorse, reject
+from gateway.cli.vouching import endorse, reject, sign
 from gateway.server.options import Options
 
 _network = click.option(
@@ -289,6 +290,7 @@ add_verbs(
         "criteria register": criteria_register,
         "receipt": receipt,
         "reject": reject,
+        "root declare": roots_declare,
         "run record": run_record,
         "run statement": run_statement,
         "run verify": run_verify,
@@ -296,6 +298,7 @@ add_verbs(
         "selection proof": selection_proof,
         "show": show_record,
         "transactions": transactions,
+        "sign": sign,
         "verify": verify,
     },
 )

@@ -1,88 +1,178 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pedigree endorse` and `pedigree reject`: a signed word on an artifact, shown before it is signed."""
+"""`pedigree endorse`, `reject` and `sign`: a word on an artifact, shown before it is signed, here or elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway.api.operations import STAGES
 from gateway.cli.answers import recorded
-from gateway.cli.console import Json, dumps, plain, show
-from gateway.cli.options import IDEMPOTENCY_KEY, using_gateway
+from gateway.cli.console import Json, dumps, plain, read_json, show, told
+from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
+from gateway.cli.outputs import OUTPUT, written
 
-_STAGE = click.option(
-    "--stage", type=click.Choice(STAGES), default="approved", show_default=True, help="The stage that the word is on."
-)
+_STAGE = click.option("--stage", type=click.Choice(STAGES), help="The stage that the word is on; approved by default.")
 _DIGEST = click.option("--digest", help="The bytes that you examined; the recorded ones by default.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be signed; sign and record nothing.")
+_PREPARE = click.option(
+    "--prepare", type=OUTPUT, metavar="FILE", help="Write the statement, to be signed elsewhere by `pedigree sign`."
+)
+_SIGNED = click.option("--signed", type=FILE, metavar="FILE", help="Record what `pedigree sign` has signed.")
 
 
-def _without_none(**said: Any) -> Json:
-    return {name: value for name, value in said.items() if value is not None}
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed((_STAGE, _DIGEST, _DRY_RUN, _PREPARE, _SIGNED, IDEMPOTENCY_KEY)):
+        function = option(function)
+    return function
 
 
 @click.command()
-@click.argument("reference")
-@_STAGE
-@_DIGEST
-@_DRY_RUN
-@IDEMPOTENCY_KEY
+@click.argument("reference", required=False)
+@_options
 @using_gateway
-def endorse(
-    pedigree: Any,
-    reference: str,
-    stage: str,
-    digest: str | None,
-    dry_run: bool,
-    idempotency_key: str | None,
-    as_json: bool,
-) -> None:
+def endorse(pedigree: Any, reference: str | None, idempotency_key: str | None, as_json: bool, **said: Any) -> None:
     """Vouch for an artifact, signed.
 
     With --dry-run the statement is shown in words and as JSON, with what it does not cover and what the ledger would
-    say to it. When it is signed it is dated anew.
+    say to it. Your gateway signs, unless a person of your organisation does: --prepare FILE, then `pedigree sign FILE`
+    where the key is, then --signed FILE, all within a day.
     """
-    said = _without_none(stage=stage, digest=digest)
-    if dry_run:
-        show_draft(pedigree.draft_statement(reference, decision="endorse", **said), as_json)
-        return
-    recorded(pedigree.endorse(reference, idempotency_key=idempotency_key, **said), as_json)
+    _speak(pedigree, "endorse", reference, None, idempotency_key, as_json, said)
 
 
 @click.command()
-@click.argument("reference")
-@click.option("--reason", required=True, help="Why, in words that are signed and that the ledger keeps.")
-@_STAGE
-@_DIGEST
-@_DRY_RUN
-@IDEMPOTENCY_KEY
+@click.argument("reference", required=False)
+@click.option("--reason", help="Why, in words that are signed and that the ledger keeps.")
+@_options
 @using_gateway
 def reject(
-    pedigree: Any,
-    reference: str,
-    reason: str,
-    stage: str,
-    digest: str | None,
-    dry_run: bool,
-    idempotency_key: str | None,
-    as_json: bool,
+    pedigree: Any, reference: str | None, reason: str | None, idempotency_key: str | None, as_json: bool, **said: Any
 ) -> None:
     """Say that an artifact must not be approved.
 
-    The reason is a part of what is signed. With --dry-run the statement is shown in words and as JSON, with what it
-    does not cover and what the ledger would say to it.
+    The reason is a part of what is signed. --dry-run, --prepare and --signed are as for `pedigree endorse`.
     """
-    said = _without_none(stage=stage, digest=digest, reason=reason)
-    if dry_run:
-        show_draft(pedigree.draft_statement(reference, decision="reject", **said), as_json)
+    _speak(pedigree, "reject", reference, reason, idempotency_key, as_json, said)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--key", "key_file", type=FILE, required=True, help="PEM file: your private key (P-256, P-384, Ed25519).")
+@click.option(
+    "--cert", type=FILE, required=True, help="PEM file: your certificate, then those above it that are not declared."
+)
+@click.option("-o", "--output", type=OUTPUT, help="Where the signed statement goes; FILE itself by default.")
+@click.option("--yes", is_flag=True, help="Sign without asking; the statement is shown all the same.")
+@told
+def sign(file: Path, key_file: Path, cert: Path, output: Path | None, yes: bool) -> None:
+    """Sign a statement that was prepared.
+
+    What is signed is shown in words first, out of the very bytes that are signed. No gateway is asked: the key can be
+    on a machine without a network.
+    """
+    from gateway.services.wording import NOT_COVERED, in_words
+    from gateway.verifier.signing import LARGEST_PEM, load_key, read_prepared, sign_prepared
+
+    found = _reading(file, lambda: read_prepared(read_json(file)))
+    click.echo("This is what you sign:")
+    for sentence in in_words(found.statement):
+        click.echo(plain(f"  - {sentence}"))
+    click.echo("What it does not cover:")
+    for sentence in NOT_COVERED:
+        click.echo(f"  - {sentence}")
+    if not yes:
+        click.confirm("Sign it?", abort=True)
+    pem = _start_of(key_file, LARGEST_PEM)
+    try:
+        key = _reading(key_file, lambda: load_key(pem, None))
+    except TypeError:
+        passphrase = click.prompt(f"Passphrase of {key_file}", hide_input=True).encode()
+        key = _reading(key_file, lambda: load_key(pem, passphrase))
+    signed = _reading(cert, lambda: sign_prepared(found, key, _start_of(cert, LARGEST_PEM)))
+    written(output or file, dumps(signed))
+    click.echo(plain(f"signed into {output or file}"), err=True)
+
+
+def _speak(
+    pedigree: Any,
+    decision: str,
+    reference: str | None,
+    reason: str | None,
+    idempotency_key: str | None,
+    as_json: bool,
+    said: Mapping[str, Any],
+) -> None:
+    """Show, prepare or record a word."""
+    dry_run, prepare, signed = said["dry_run"], said["prepare"], said["signed"]
+    context = click.get_current_context()
+    if sum((bool(dry_run), prepare is not None, signed is not None)) > 1:
+        raise click.UsageError("give one of --dry-run, --prepare and --signed", context)
+    if signed is not None:
+        if reference is not None or reason is not None or (said["stage"], said["digest"]) != (None, None):
+            raise click.UsageError("what is said is in the signed file: give --signed alone", context)
+        recorded(_record_signed(pedigree, decision, signed, idempotency_key), as_json)
         return
-    recorded(pedigree.reject(reference, idempotency_key=idempotency_key, **said), as_json)
+    if reference is None:
+        raise click.UsageError("Missing argument 'REFERENCE'.", context)
+    if decision == "reject" and reason is None:
+        raise click.UsageError("Missing option '--reason'.", context)
+    fields = {name: said[name] for name in ("stage", "digest") if said[name] is not None}
+    if reason is not None:
+        fields["reason"] = reason
+    if not dry_run and prepare is None:
+        recorded(getattr(pedigree, decision)(reference, idempotency_key=idempotency_key, **fields), as_json)
+        return
+    draft = pedigree.draft_statement(reference, decision=decision, **fields)
+    if prepare is None:
+        show(draft, as_json, lambda: _render(draft, click.echo))
+        return
+    from gateway.verifier.signing import prepared
+
+    written(prepare, dumps(prepared(draft)))
+    refused = draft["refused"]
+    if refused is not None:
+        click.echo(plain(f"The ledger would refuse it now: {refused['detail']} [{refused['code']}]"), err=True)
 
 
-def show_draft(draft: Json, as_json: bool) -> None:
-    """Show a statement that is not signed."""
-    show(draft, as_json, lambda: _render(draft, click.echo))
+def _record_signed(pedigree: Any, decision: str, file: Path, idempotency_key: str | None) -> Any:
+    """Record what a signed file says, and nothing beside it."""
+    from gateway.verifier.signing import read_prepared
+
+    found = _reading(file, lambda: read_prepared(read_json(file)))
+    if not found.chain or not found.envelope.get("signatures"):
+        raise ValueError(f"{file} is not signed yet: pedigree sign {file} --key KEY --cert CERTIFICATE")
+    statement = found.statement
+    if found.decision.value != decision:
+        raise ValueError(
+            f"{file} holds a word to {found.decision.value}: pedigree {found.decision.value} --signed {file}"
+        )
+    more = {} if statement.reason is None else {"reason": str(statement.reason)}
+    method = getattr(pedigree, decision)
+    return method(
+        str(statement.artifact),
+        envelope=found.envelope,
+        chain=found.chain,
+        stage=statement.stage,
+        idempotency_key=idempotency_key,
+        **more,
+    )
+
+
+def _start_of(file: Path, most: int) -> bytes:
+    """A file, but no more of it than one byte more than is taken."""
+    with file.open("rb") as opened:
+        return opened.read(most + 1)
+
+
+def _reading(file: Path, reader: Callable[[], Any]) -> Any:
+    """What a reader makes of a file; its `ValueError` names the file."""
+    try:
+        return reader()
+    except ValueError as exc:
+        text = plain(str(exc))
+        raise ValueError(text if str(file) in text else f"{plain(str(file))}: {text}") from None
 
 
 def _render(draft: Json, say: Callable[[str], None]) -> None:

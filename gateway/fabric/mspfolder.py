@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from gateway.fabric.folders import plain_files, read_public
 from gateway.fabric.msp import Msp, NodeOUs
 from gateway.fabric.texts import said
 
-__all__ = ["msp_from_config", "msp_from_folder"]
+__all__ = ["Authorities", "authorities_in", "msp_from_config", "msp_from_folder"]
 
 _ROLES = ("client", "peer", "admin", "orderer")
 _Loaded = TypeVar("_Loaded")
@@ -151,3 +152,34 @@ def _issuer(folder: Path, name: Any, what: str) -> Certificate | None:
 def _read(root: Path, kind: str, load: Callable[[bytes, str], _Loaded]) -> list[_Loaded]:
     names = plain_files(root / kind)
     return [load(read_public(root, f"{kind}/{name}", str(root)), str(root / kind / name)) for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Who issues certificates for an organisation, which of these are revoked, and the units of its people."""
+
+    roots: tuple[Certificate, ...]
+    intermediates: tuple[Certificate, ...]
+    revoked: frozenset[int]
+    """Serial numbers on lists that one of the authorities signed."""
+    units: tuple[str, ...]
+    """Of clients and administrators; empty where the folder has no NodeOUs."""
+
+
+def authorities_in(folder: Path | str) -> Authorities:
+    """The authorities of an MSP folder; raises `MalformedData` as `msp_from_folder` does."""
+    root = Path(folder)
+    roots = tuple(_read(root, "cacerts", load_certificate))
+    if not roots:
+        raise MalformedData(f"{said(str(root))}: no root certificate in cacerts")
+    intermediates = tuple(_read(root, "intermediatecerts", load_certificate))
+    lists = _read(root, "crls", load_revocation_list)
+    signed = (each for each in lists if any(each.signed_by(authority) for authority in (*roots, *intermediates)))
+    node_ous = _node_ous(root, _config(root).get("NodeOUs", {}))
+    named = {} if node_ous is None else node_ous.units
+    return Authorities(
+        roots=roots,
+        intermediates=intermediates,
+        revoked=frozenset(serial for each in signed for serial in each.serials),
+        units=tuple(sorted({named[role][0] for role in ("client", "admin") if role in named})),
+    )

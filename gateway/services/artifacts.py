@@ -81,6 +81,8 @@ class Artifacts:
         if "envelope" in rest:
             # Signed by a caller that keeps its own key; the chaincode checks it like ours.
             return self._recorder.record(intent, function, rest, artifact=artifact)
+        if rest.get("chain") is not None:
+            raise InvalidField("/chain", "it goes with an envelope that was signed with its first certificate's key")
         digest = str(body.get("digest") or self._digest(artifact))
         reason = str(body["reason"]) if decision is Decision.REJECT and "reason" in body else None
         word = Word(artifact, digest, str(body.get("stage", Stage.APPROVED.value)), decision, reason)

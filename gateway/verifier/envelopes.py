@@ -39,7 +39,12 @@ def open_envelope(value: Any, largest: int) -> tuple[bytes, bytes]:
 
 
 def prove_signer(
-    payload: bytes, signature: bytes, organisation: str, certificate: Certificate, msp: Path | None
+    payload: bytes,
+    signature: bytes,
+    organisation: str,
+    certificate: Certificate,
+    msp: Path | None,
+    whose: str = "your certificate",
 ) -> list[str]:
     """What the signature shows, in sentences.
 
@@ -51,7 +56,7 @@ def prove_signer(
     except LedgerError:
         raise RefutedStatement(f"the key of {certificate.name} did not sign it") from None
     serial = f"{certificate.serial:x}"
-    proven = [f"The key of your certificate signed exactly this statement: {certificate.name}, serial number {serial}."]
+    proven = [f"The key of {whose} signed exactly this statement: {certificate.name}, serial number {serial}."]
     if msp is not None:
         try:
             msp_from_folder(organisation, msp).accept(certificate, b"")

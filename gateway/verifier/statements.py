@@ -5,11 +5,14 @@ What is proven follows from the certificate, and from the organisation's MSP, th
 else is what the statement or the record around it says.
 """
 
+import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+
+from cryptography import x509
 
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.evidence import (
@@ -20,13 +23,15 @@ from chaincode.domain.evidence import (
     Statement,
 )
 from chaincode.domain.intoto import decode_statement
-from gateway.fabric.certificates import Certificate
+from chaincode.domain.speakers import LARGEST
+from gateway.fabric.certificates import Certificate, read_certificate
+from gateway.fabric.errors import MalformedData
 from gateway.fabric.texts import said
 from gateway.verifier.endorsed import time_of
 from gateway.verifier.envelopes import RefutedStatement, open_envelope, prove_signer
 from gateway.verifier.verdicts import NOT_PROVEN, SHOWN, json_of, signer_of, text_of
 
-__all__ = ["RefutedStatement", "StatementVerdict", "is_statement", "verify_statement"]
+__all__ = ["RefutedStatement", "StatementVerdict", "is_statement", "names_signer", "verify_statement"]
 
 _DECISIONS: Final = {"endorsement": Decision.ENDORSE, "rejection": Decision.REJECT}
 """The kinds of record that hold an envelope, and the decision that its statement must have."""
@@ -43,6 +48,10 @@ class StatementVerdict:
     """Whether the key of the certificate that the caller gave signed the statement."""
     statement: Statement
     signer: Certificate | None
+    person: bool
+    """Whether the signer's certificate travels with the statement."""
+    travelled: Certificate | None
+    """The certificate in the file, where nothing shows whose it is."""
     proven: tuple[str, ...]
     said: tuple[str, ...]
     not_proven: tuple[str, ...]
@@ -50,8 +59,11 @@ class StatementVerdict:
     @property
     def summary(self) -> str:
         """The verdict in one line."""
-        if self.verified:
-            return "Verified: the key of your certificate signed this statement."
+        if self.verified and self.signer is not None:
+            name = self.signer.name
+            return f"Verified: the key of {'your certificate' if not self.person else name} signed this statement."
+        if self.travelled is not None:
+            return f"Nothing is proven yet: it is signed, and by {self.travelled.name} as the file says."
         return "Nothing is proven yet: the signature was not checked, as no certificate was given."
 
     def text(self) -> str:
@@ -96,6 +108,12 @@ def is_statement(value: Mapping[str, Any]) -> bool:
     return of_kind or "payloadType" in value or "endorsements" in value
 
 
+def names_signer(value: Mapping[str, Any]) -> bool:
+    """Whether the certificate of the person who signed is said to travel with a statement."""
+    record = value.get("record", value)
+    return isinstance(record, Mapping) and record.get("chain") is not None
+
+
 def verify_statement(
     value: Mapping[str, Any], *, certificate: Certificate | None = None, msp: Path | None = None
 ) -> StatementVerdict:
@@ -115,10 +133,33 @@ def verify_statement(
     statement = _statement(payload)
     if kind in _DECISIONS:
         _compare(record, statement)
-    if certificate is None:
+    travelled = _travelled(record)
+    if certificate is not None and travelled is not None and certificate.der != travelled.der:
+        raise RefutedStatement("the certificate that you gave is not the one that travels with the statement")
+    signer, whose = certificate, "your certificate"
+    if certificate is None and travelled is not None:
+        signer, whose = travelled, "the certificate that travels with it"
+    if signer is None:
         return _verdict(statement, record, None, proven=[], member=False)
-    proven = prove_signer(payload, signature, statement.organisation, certificate, msp)
-    return _verdict(statement, record, certificate, proven=proven, member=msp is not None)
+    proven = prove_signer(payload, signature, statement.organisation, signer, msp, whose)
+    if certificate is None and msp is None:
+        # Anybody can put a certificate of their own beside a statement: nothing follows from that alone.
+        return _verdict(statement, record, None, proven=[], member=False, travelled=signer)
+    return _verdict(statement, record, signer, proven=proven, member=msp is not None)
+
+
+def _travelled(record: Mapping[str, Any]) -> Certificate | None:
+    """The certificate of the person who signed, where the record has it."""
+    chain = record.get("chain") if record.get("kind") in _DECISIONS else None
+    if chain is None:
+        return None
+    try:
+        der = base64.b64decode(chain[0]["der"], validate=True)
+        if len(der) > LARGEST:
+            raise ValueError
+        return read_certificate(x509.load_der_x509_certificate(der))
+    except (ValueError, TypeError, LookupError, MalformedData):
+        raise RefutedStatement("its 'chain' does not begin with a certificate") from None
 
 
 def _statement(payload: bytes) -> Statement:
@@ -168,12 +209,20 @@ def _sentences(statement: Statement) -> Iterator[str]:
 
 
 def _verdict(
-    statement: Statement, record: Mapping[str, Any], signer: Certificate | None, *, proven: list[str], member: bool
+    statement: Statement,
+    record: Mapping[str, Any],
+    signer: Certificate | None,
+    *,
+    proven: list[str],
+    member: bool,
+    travelled: Certificate | None = None,
 ) -> StatementVerdict:
     return StatementVerdict(
         verified=signer is not None,
         statement=statement,
         signer=signer,
+        person=signer is not None and "chain" in record,
+        travelled=travelled,
         proven=tuple(proven),
         said=tuple(_repeated(statement, record, signed=signer is not None, member=member)),
         not_proven=tuple(_missing(said(statement.organisation), signed=signer is not None, member=member)),

@@ -7,7 +7,7 @@ had to sign the block, who the members were and who had to endorse. What cannot 
 a block's hash does not cover the verdicts of the peers (rule O-17).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from gateway.fabric.texts import said
 from gateway.verifier.definitions import Definition, DefinitionPart, definition_of
 from gateway.verifier.endorsed import Judged, judge, satisfied, time_of
 from gateway.verifier.ordered import Configurations, NotCovered, OrderedBlock, RefutedEvidence
+from gateway.verifier.persons import Person, persons_of
 from gateway.verifier.verdicts import NOT_PROVEN, text_of
 from gateway.verifier.written import WrittenRecord, written_by
 
@@ -198,6 +199,7 @@ def verify_transaction(
     shown = _Shown(file, judged, orderers, definition, number)
     ordered = list(shown.of_order()) if trusted is not None else []
     vouched = list(_vouched(judged, orderers, msps or {}))
+    persons = tuple(persons_of(written, config.msps))
     return TransactionVerdict(
         verified=bool(ordered or vouched),
         complete=trusted is not None,
@@ -206,10 +208,26 @@ def verify_transaction(
         found_valid=file.validation == _VALID,
         written=written,
         endorsers=tuple(judged.organisations),
-        proven=(*ordered, *vouched),
+        proven=(*ordered, *vouched, *(_signed(persons) if trusted is not None else ())),
         said=tuple(shown.repeated(complete=trusted is not None, verified=bool(vouched))),
-        not_proven=tuple(shown.missing(msps or {}, complete=trusted is not None)),
+        not_proven=(*shown.missing(msps or {}, complete=trusted is not None), *_unvouched(persons)),
     )
+
+
+def _signed(persons: Iterable[Person]) -> Iterator[str]:
+    """Whose keys signed the statements in it, by the configuration that is trusted."""
+    for each in persons:
+        if not each.problem:
+            yield (
+                f"Said by a person: the key of {each.name}, of {each.organisation}, signed the statement that it "
+                "records, and the channel's configuration vouches for that certificate."
+            )
+
+
+def _unvouched(persons: Iterable[Person]) -> Iterator[str]:
+    for each in persons:
+        if each.problem:
+            yield f"That {each.name}, who signed the statement, is of {each.organisation}: {each.problem}."
 
 
 def _vouched(judged: Judged, orderers: list[Member], msps: Mapping[str, Path]) -> Iterator[str]:

@@ -90,6 +90,7 @@ __all__ = [
     "DatasetVersionPage",
     "Decision",
     "DeclareModelParent",
+    "DeclareRoots",
     "DefiningTransaction",
     "DenyAccess",
     "Deployment",
@@ -109,6 +110,7 @@ __all__ = [
     "EdgeFields",
     "EdgePage",
     "EffectiveLicence",
+    "EncodedCertificate",
     "EndDeployment",
     "EndorseArtifact",
     "Endorsement",
@@ -186,6 +188,9 @@ __all__ = [
     "Order",
     "OrderedBlock",
     "OrderedPlace",
+    "OrganisationRoots",
+    "OrganisationRootsEntry",
+    "OrganisationRootsPage",
     "Origin",
     "Parameter",
     "PeersWords",
@@ -237,6 +242,7 @@ __all__ = [
     "RecordedLaterParents",
     "RecordedModel",
     "RecordedModelVersion",
+    "RecordedOrganisationRoots",
     "RecordedPolicyOrPolicyVote",
     "RecordedPurpose",
     "RecordedRejection",
@@ -1284,6 +1290,15 @@ class DeclareModelParent(TypedDict):
     relation: "Relation"
 
 
+class DeclareRoots(TypedDict):
+    """Say under which certificate authorities those are who may speak for one's own organisation."""
+
+    roots: Sequence["EncodedCertificate"]
+    intermediates: NotRequired[Sequence["EncodedCertificate"]]
+    revoked: NotRequired[Sequence[str]]
+    units: NotRequired[Sequence[str]]
+
+
 class DefiningTransaction(TypedDict):
     """A part of an answer."""
 
@@ -1485,6 +1500,12 @@ class EffectiveLicence(TypedDict):
     """False where there are more ancestors, or where the licence of one was not compared."""
 
 
+class EncodedCertificate(TypedDict):
+    """A certificate as it was issued."""
+
+    der: str
+
+
 class EndDeployment(TypedDict):
     """Record that a deployment of the caller's organisation ended."""
 
@@ -1497,6 +1518,7 @@ class EndorseArtifact(TypedDict):
 
     envelope: NotRequired["Envelope"]
     stage: NotRequired["Stage"]
+    chain: NotRequired[Sequence["EncodedCertificate"]]
     digest: NotRequired[str]
     """The digest that was examined; the recorded one by default."""
 
@@ -1516,6 +1538,7 @@ class Endorsement(TypedDict):
     expires_at: NotRequired[int]
     withdrawn_at: NotRequired[int]
     reason: NotRequired[str]
+    chain: NotRequired[Sequence["EncodedCertificate"]]
 
 
 class EndorsementEntry(TypedDict):
@@ -1727,6 +1750,7 @@ class Facts(TypedDict):
     metrics: NotRequired[Sequence[str]]
     missing: NotRequired["Sequence[str] | int | str"]
     model: NotRequired[str]
+    name: NotRequired[str]
     needed: NotRequired[str]
     next: NotRequired[str]
     not_before: NotRequired[int]
@@ -1756,19 +1780,23 @@ class Facts(TypedDict):
     said: NotRequired[Sequence["PeersWords"]]
     schema: NotRequired[int]
     selection: NotRequired[str]
+    serial: NotRequired[str]
     since: NotRequired[int]
     size: NotRequired[int]
     source: NotRequired[str]
     stage: NotRequired[str]
     started: NotRequired[int]
+    starts: NotRequired[int]
     status: NotRequired[str]
     step: NotRequired[str]
     subject: NotRequired[str]
     term: NotRequired[str]
+    theirs: NotRequired[str]
     to: NotRequired[str]
     transaction: NotRequired[str]
     transaction_id: NotRequired[str]
     unclassified: NotRequired[str]
+    units: NotRequired[str]
     validation_code: NotRequired[int]
     version: NotRequired[str]
     wanted: NotRequired[str]
@@ -2288,6 +2316,41 @@ class OrderedPlace(TypedDict):
     index: int
 
 
+class OrganisationRoots(TypedDict):
+    """Under which authorities those are who may speak for an organisation; rewritten by each declaration."""
+
+    kind: Literal["organisation-roots"]
+    schema: int
+    owner: str
+    number: int
+    at: int
+    roots: Sequence["EncodedCertificate"]
+    intermediates: Sequence["EncodedCertificate"]
+    revoked: Sequence[str]
+    units: Sequence[str]
+
+
+class OrganisationRootsEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "OrganisationRoots"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class OrganisationRootsPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["OrganisationRootsEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
 class Origin(TypedDict):
     """Where the data came from, in the terms of the Data & Trust Alliance's provenance standard."""
 
@@ -2788,6 +2851,14 @@ class RecordedModelVersion(TypedDict):
     transaction: "Transaction"
 
 
+class RecordedOrganisationRoots(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "OrganisationRoots"
+    event: "Event"
+    transaction: "Transaction"
+
+
 class RecordedPolicyOrPolicyVote(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
@@ -2907,6 +2978,7 @@ class RejectArtifact(TypedDict):
     envelope: NotRequired["Envelope"]
     reason: str
     stage: NotRequired["Stage"]
+    chain: NotRequired[Sequence["EncodedCertificate"]]
     digest: NotRequired[str]
     """The digest that was examined; the recorded one by default."""
 
@@ -2924,6 +2996,7 @@ class Rejection(TypedDict):
     policy: int
     envelope: "Envelope"
     reason: str
+    chain: NotRequired[Sequence["EncodedCertificate"]]
 
 
 class RejectionEntry(TypedDict):
@@ -3492,6 +3565,7 @@ AnyRecord = (
     | AccessBatch
     | Policy
     | PolicyVote
+    | OrganisationRoots
     | ArtifactStage
     | Endorsement
     | Rejection
@@ -3521,6 +3595,7 @@ Result = (
     | RecordedAccessAttempt
     | RecordedAccessBatch
     | RecordedPolicyOrPolicyVote
+    | RecordedOrganisationRoots
     | RecordedArtifactStage
     | RecordedEndorsement
     | RecordedRejection
@@ -3562,6 +3637,7 @@ UNMET: Final = frozenset(
         "ancestry-too-large",
         "approval-missing",
         "artifact-altered",
+        "authority-unrooted",
         "bad-signature",
         "consent-backdated",
         "consent-proof-fails",
@@ -3584,6 +3660,7 @@ UNMET: Final = frozenset(
         "licence-too-wide",
         "licence-unclassified",
         "lineage-cycle",
+        "not-an-authority",
         "not-an-emergency",
         "not-on-consent",
         "outside-access-policy",
@@ -3600,6 +3677,8 @@ UNMET: Final = frozenset(
         "selection-outdated",
         "selection-too-late",
         "self-parent",
+        "signer-expired",
+        "signer-not-yet-valid",
         "stage-skipped",
         "statement-digest-differs",
         "statement-out-of-time",

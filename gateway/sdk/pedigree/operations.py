@@ -65,6 +65,7 @@ from pedigree.documents import (
     EdgeEntry,
     EdgePage,
     EffectiveLicence,
+    EncodedCertificate,
     Endorsement,
     Envelope,
     EvaluationEntry,
@@ -91,6 +92,9 @@ from pedigree.documents import (
     ModelVersionEntry,
     ModelVersionPage,
     Order,
+    OrganisationRoots,
+    OrganisationRootsEntry,
+    OrganisationRootsPage,
     Origin,
     Policy,
     PolicyEntry,
@@ -2076,6 +2080,53 @@ class Operations(Calls):
         """All that `policy_votes` lists, page after page as they are needed."""
         return self._iterate("/v1/policies/votes", number=number, by=by, since=since, before=before)
 
+    def declare_roots(
+        self,
+        *,
+        roots: Sequence[EncodedCertificate],
+        intermediates: Sequence[EncodedCertificate] | None = None,
+        revoked: Sequence[str] | None = None,
+        units: Sequence[str] | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[OrganisationRoots]:
+        """Declare under which certificate authorities those are who may sign statements for your organisation."""
+        fields = {
+            "roots": roots,
+            "intermediates": intermediates,
+            "revoked": revoked,
+            "units": units,
+        }
+        return self._record("/v1/roots", fields, idempotency_key, endorsing_organisations)
+
+    def roots(
+        self,
+        *,
+        owner: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> OrganisationRootsPage:
+        """List whose certificates may speak for which organisation.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: OrganisationRootsPage = self._get(
+            "/v1/roots", owner=owner, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_roots(
+        self, *, owner: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[OrganisationRootsEntry]:
+        """All that `roots` lists, page after page as they are needed."""
+        return self._iterate("/v1/roots", owner=owner, since=since, before=before)
+
     def artifact(self, reference: str, stage: Stage | None = None) -> ArtifactStatus:
         """Where an artifact stands, who vouches for it, and who is missing.
 
@@ -2177,6 +2228,7 @@ class Operations(Calls):
         *,
         envelope: Envelope | None = None,
         stage: Stage | None = None,
+        chain: Sequence[EncodedCertificate] | None = None,
         digest: str | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
@@ -2185,6 +2237,7 @@ class Operations(Calls):
         fields = {
             "envelope": envelope,
             "stage": stage,
+            "chain": chain,
             "digest": digest,
         }
         return self._record(
@@ -2202,6 +2255,7 @@ class Operations(Calls):
         *,
         envelope: Envelope | None = None,
         stage: Stage | None = None,
+        chain: Sequence[EncodedCertificate] | None = None,
         digest: str | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
@@ -2211,6 +2265,7 @@ class Operations(Calls):
             "reason": reason,
             "envelope": envelope,
             "stage": stage,
+            "chain": chain,
             "digest": digest,
         }
         return self._record(

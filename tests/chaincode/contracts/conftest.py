@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chaincode.contracts import table
-from chaincode.crypto import check_signature
+from chaincode.crypto import check_signature, trace_certificates
 from chaincode.domain import codec
 from chaincode.domain.endorsement import Endorse, Reject, Submit, Withdraw
 from chaincode.domain.errors import LedgerError, rebuild
@@ -156,7 +156,7 @@ class World:
         self.policies: dict[str, str] = {}
         self.now = START
         self.height = 0
-        self.functions = table.functions(check=check_signature, founders=founders)
+        self.functions = table.functions(check=check_signature, trace=trace_certificates, founders=founders)
         self._transactions = count()
         self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
 

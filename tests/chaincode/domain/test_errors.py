@@ -36,6 +36,8 @@ statement-out-of-time
 access-backdated access-ends-before-it-starts already-decided approval-missing grant-does-not-cover grant-missing
 grant-still-runs grant-wider-than-asked not-among-askers not-an-approver not-an-emergency outside-access-policy own-data
 own-grant request-denied wrong-grant-status
+authority-unrooted certificate-unreadable not-an-authority roots-missing signer-expired signer-is-authority
+signer-not-yet-valid signer-of-another signer-revoked signer-unrooted signer-without-unit
 """
 
 

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Persons sign statements for their organisation with keys of their own, away from its gateway (F5)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from authorities import Holder, issue
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.cli.exits import Exit
+from gateway.demo.consortium import Consortium
+from gateway.demo.containers import Containers
+from gateway.verifier.declarations import declaration_of
+from gateway.verifier.transactions import verify_transaction
+from pedigree import Pedigree, PedigreeError
+
+_names = count(1)
+NOW = datetime.now(UTC)
+CA = issue("research-ca", authority=True, start=NOW - timedelta(days=9))
+REVOKED = issue("dr-gone", CA)
+STRANGERS = issue("strangers-ca", authority=True)
+
+
+class Desk:
+    """The hospital's people: they prepare at their gateway, and sign where no gateway is."""
+
+    def __init__(self, consortium: Consortium | Containers, clients: dict[str, Pedigree], folder: Path) -> None:
+        self.clients = clients
+        self.given = ["--url", consortium.url("hospital"), "--key", consortium.key("hospital")]
+        self.folder = folder
+        material = Path(os.environ.get("PEDIGREE_NETWORK") or consortium.directory)
+        (member,) = (each for each in consortium.network()["organisations"] if each["name"] == "hospital")
+        self.msp = material / member["msp"]
+        self.admin = material / member["user_msp"].replace("User1@", "Admin@")
+
+    def model(self) -> str:
+        """A model of the lab's that awaits a word."""
+        lab, name = self.clients["lab"], f"own-keys-{next(_names)}"
+        files = self.folder / name
+        files.mkdir()
+        (files / "weights.json").write_text(name)
+        lab.register_model(name, title="A model")
+        lab.record_model_version(name, files, number=1, licence="Apache-2.0")
+        made = lab.submit(f"model-version:{name}:1")
+        self.clients["hospital"].at_least(made.height)
+        return f"model-version:{name}:1"
+
+    def cli(self, *words: str | Path) -> Result:
+        return CliRunner().invoke(main, [*map(str, words), *self.given])
+
+    def prepared(self, *words: str) -> Path:
+        file = self.folder / f"prepared-{next(_names)}.json"
+        result = self.cli(*words, "--prepare", file)
+        assert result.exit_code == 0, result.output
+        return file
+
+    def sign(self, file: Path, signer: Holder, *above: Holder) -> Result:
+        key, certificate = self.folder / "key.pem", self.folder / "cert.pem"
+        key.write_bytes(signer.key_pem)
+        certificate.write_bytes(b"".join(each.pem for each in (signer, *above)))
+        result = CliRunner().invoke(main, ["sign", str(file), "--key", str(key), "--cert", str(certificate), "--yes"])
+        assert result.exit_code == 0, result.output
+        return result
+
+    def declare(self, *, revoked: tuple[str, ...] = ()) -> None:
+        """Those of the MSP speak for the hospital, and those of its research department."""
+        fields = declaration_of(self.msp, revoked)
+        root = {"der": base64.b64encode(CA.der).decode()}
+        self.clients["hospital"].declare_roots(**{**fields, "roots": [*fields["roots"], root]})
+
+    def words_of(self, file: Path) -> dict[str, Any]:
+        """What a signed file gives to the SDK, whole as it is."""
+        value = json.loads(file.read_text())
+        return {"envelope": value["envelope"], "chain": value["chain"]}
+
+
+@pytest.fixture
+def desk(consortium: Consortium, clients: dict[str, Pedigree], tmp_path: Path) -> Desk:
+    made = Desk(consortium, clients, tmp_path)
+    made.declare(revoked=(REVOKED.serial,))
+    return made
+
+
+@pytest.mark.story("F5", "A person endorses with a key of their own, away from the gateway, and the evidence says who")
+def test_a_person_endorses_away_from_the_gateway(desk: Desk, tmp_path: Path) -> None:
+    reference = desk.model()
+    file = desk.prepared("endorse", reference)
+    key = next((desk.admin / "keystore").iterdir())
+    certificate = next((desk.admin / "signcerts").iterdir())
+    # No gateway is asked: the command has no address of one.
+    words = ["sign", str(file), "--key", str(key), "--cert", str(certificate), "--yes"]
+    signed = CliRunner().invoke(main, words, env={"PEDIGREE_URL": ""})
+    assert signed.exit_code == 0, signed.output
+    assert f"HospitalMSP endorses {reference} for the stage 'approved'." in signed.output
+    done = desk.cli("endorse", "--signed", file, "--json")
+    assert done.exit_code == 0, done.output
+    outcome = json.loads(done.stdout)
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps(outcome))
+    verified = CliRunner().invoke(main, ["verify", str(record), "--msp", str(desk.msp)])
+    assert verified.exit_code == 0, verified.output
+    assert "CN=Admin@hospital.example" in verified.output
+    alone = CliRunner().invoke(main, ["verify", str(record)])
+    assert alone.exit_code == Exit.UNPROVEN
+    regulator = desk.clients["regulator"]
+    regulator.at_least(outcome["transaction"]["block"] + 1)
+    genesis = bytes.fromhex(regulator.ledger()["genesis_hash"])
+    verdict = verify_transaction(regulator.transaction_evidence(outcome["transaction"]["id"]), trusted=genesis)
+    assert any("CN=Admin@hospital.example" in each and "Said by a person" in each for each in verdict.proven)
+
+
+@pytest.mark.story("F5", "Those of a department speak where their organisation declares its authority")
+def test_a_department_speaks_where_its_authority_is_declared(desk: Desk) -> None:
+    reference = desk.model()
+    file = desk.prepared("reject", reference, "--reason", "too few patients")
+    desk.sign(file, issue("dr-ada", CA))
+    done = desk.cli("reject", "--signed", file, "--json")
+    assert done.exit_code == 0, done.output
+    outcome = json.loads(done.stdout)
+    regulator = desk.clients["regulator"]
+    regulator.at_least(outcome["transaction"]["block"] + 1)
+    genesis = bytes.fromhex(regulator.ledger()["genesis_hash"])
+    verdict = verify_transaction(regulator.transaction_evidence(outcome["transaction"]["id"]), trusted=genesis)
+    # The organisation says so, and the channel's configuration does not.
+    assert any("dr-ada" in each for each in verdict.not_proven)
+
+
+def refused(desk: Desk, signer: Holder, *above: Holder) -> str:
+    reference = desk.model()
+    file = desk.prepared("endorse", reference)
+    desk.sign(file, signer, *above)
+    with pytest.raises(PedigreeError) as caught:
+        desk.clients["hospital"].endorse(reference, **desk.words_of(file))
+    return str(caught.value.code)
+
+
+@pytest.mark.story("F5", "A statement under an expired certificate is refused", refused="signer-expired")
+def test_an_expired_certificate_is_refused(desk: Desk) -> None:
+    past = issue("dr-past", CA, start=NOW - timedelta(days=2), end=NOW - timedelta(days=1))
+    assert refused(desk, past) == "signer-expired"
+
+
+@pytest.mark.story("F5", "A statement under a certificate of tomorrow is refused", refused="signer-not-yet-valid")
+def test_a_certificate_of_tomorrow_is_refused(desk: Desk) -> None:
+    assert refused(desk, issue("dr-next", CA, start=NOW + timedelta(days=1))) == "signer-not-yet-valid"
+
+
+@pytest.mark.story("F5", "A statement under a revoked certificate is refused", refused="signer-revoked")
+def test_a_revoked_certificate_is_refused(desk: Desk) -> None:
+    assert refused(desk, REVOKED) == "signer-revoked"
+
+
+@pytest.mark.story("F5", "A statement under another authority's certificate is refused", refused="signer-unrooted")
+def test_another_authority_is_refused(desk: Desk) -> None:
+    assert refused(desk, issue("dr-stranger", STRANGERS)) == "signer-unrooted"
+
+
+@pytest.mark.story("F5", "A person of another organisation is refused", refused="signer-of-another")
+def test_a_person_of_another_organisation_is_refused(desk: Desk) -> None:
+    roots = [{"der": base64.b64encode(STRANGERS.der).decode()}]
+    made = desk.clients["regulator"].declare_roots(roots=roots)
+    desk.clients["hospital"].at_least(made.height)
+    assert refused(desk, issue("auditor", STRANGERS)) == "signer-of-another"
+    own = declaration_of(desk.msp.parents[1] / "regulator.example" / "msp")
+    desk.clients["regulator"].declare_roots(**own)
+
+
+@pytest.mark.story("F5", "A node of the organisation signs no statement", refused="signer-without-unit")
+def test_a_node_signs_no_statement(desk: Desk) -> None:
+    assert refused(desk, issue("peer0", CA, units=("peer",))) == "signer-without-unit"
+
+
+@pytest.mark.story("F5", "An organisation that declared nothing speaks by its gateway alone", refused="roots-missing")
+def test_without_a_declaration_the_gateway_speaks_alone(desk: Desk, consortium: Consortium) -> None:
+    hospital = desk.clients["hospital"]
+    hospital.register_model(name := f"own-keys-{next(_names)}", title="A model")
+    (files := desk.folder / name).mkdir()
+    (files / "weights.json").write_text(name)
+    hospital.record_model_version(name, files, number=1, licence="Apache-2.0")
+    made = hospital.submit(f"model-version:{name}:1")
+    desk.clients["lab"].at_least(made.height)
+    desk.given = ["--url", consortium.url("lab"), "--key", consortium.key("lab")]
+    file = desk.prepared("endorse", f"model-version:{name}:1")
+    desk.sign(file, issue("dr-ada", CA))
+    with pytest.raises(PedigreeError) as caught:
+        desk.clients["lab"].endorse(f"model-version:{name}:1", **desk.words_of(file))
+    assert caught.value.code == "roots-missing"
+
+
+@pytest.mark.story("F5", "Another's signature beside a person's certificate is refused", refused="bad-signature")
+def test_another_s_signature_is_refused(desk: Desk) -> None:
+    reference = desk.model()
+    file = desk.prepared("endorse", reference)
+    desk.sign(file, issue("dr-ada", CA))
+    genuine = desk.words_of(file)
+    desk.sign(file, issue("dr-bob", CA))
+    with pytest.raises(PedigreeError) as caught:
+        desk.clients["hospital"].endorse(reference, envelope=desk.words_of(file)["envelope"], chain=genuine["chain"])
+    assert caught.value.code == "bad-signature"

@@ -12,14 +12,17 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from gateway.delivery.witnesses import HttpWitnesses
+from gateway.fabric.msp import Msps
 from gateway.rest.bodies import Spool
 from gateway.sealing.datakeys import KeyEncryptionKeys
+from gateway.server.grantees import ChannelMembers
 from gateway.server.options import Options
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.serving import GatewayServer
@@ -31,6 +34,7 @@ from gateway.services.publications import Vault
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
+from gateway.stores.deliveries import DeliveryStore
 from gateway.stores.heads import HeadStore
 from gateway.stores.keys import KeyStore
 from gateway.stores.logtree import LogTree
@@ -106,6 +110,8 @@ def make(folder: Path) -> tuple[Service, str]:
             vault=Vault(
                 BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: KeyEncryptionKeys([bytes(32)])
             ),
+            deliveries=DeliveryStore(opened["sealed"]),
+            grantees=ChannelMembers(Msps, time.time),
         )  # fmt: skip
         service = assemble(
             parts,

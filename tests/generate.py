@@ -46,6 +46,7 @@ COPIED: Final = (
     "gateway/sealing/__init__.py",
     "gateway/sealing/blobs.py",
     "gateway/sealing/errors.py",
+    "gateway/sealing/fetching.py",
     "gateway/sealing/release.py",
     "gateway/sealing/streams.py",
     "gateway/tlog/__init__.py",

@@ -39,6 +39,7 @@ from gateway.cli.consentstore import consent_adopt, consent_copy
 from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
 from gateway.cli.criteria import criteria_register
 from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_publish, dataset_verify
+from gateway.cli.deliveries import access_deliveries, access_fetch
 from gateway.cli.deployments import deployment_show
 from gateway.cli.embedding import model_embed, model_extract
 from gateway.cli.endorsing import artifact, inbox
@@ -247,7 +248,9 @@ add_verbs(
     main,
     {
         "access attempt": access_attempt,
+        "access deliveries": access_deliveries,
         "access expire": access_expire,
+        "access fetch": access_fetch,
         "access grant": access_grant,
         "access policy": access_policy,
         "access renew": access_renew,

@@ -438,6 +438,41 @@ REPORTS: Final[Mapping[str, Schema]] = {
         },
         "transaction",
     ),
+    "FetchStatement": {
+        "description": "A DSSE envelope of what the owner's gateway takes; see docs/sealing.md.",
+        **_object(
+            {
+                "payload": {"type": "string", "contentEncoding": "base64"},
+                "payloadType": _TEXT,
+                "signatures": {"type": "array", "items": reference("MemberSignature")},
+            }
+        ),
+    },
+    "MemberSignature": _object(
+        {
+            "sig": {"type": "string", "contentEncoding": "base64"},
+            "organisation": {"type": "string", "description": "The MSP id of who signed."},
+            "certificate": {"type": "string", "description": "In PEM."},
+        }
+    ),
+    "Deliveries": _object(
+        {
+            "items": {"type": "array", "items": reference("DeliveryEntry")},
+            "next": {"type": ["integer", "null"], "description": "Pass it as `before`; null at the end."},
+        }
+    ),
+    "DeliveryEntry": _object(
+        {
+            "attempt": {"type": "string", "description": "The id of the attempt's transaction."},
+            "organisation": {"type": "string", "description": "The MSP id of who came."},
+            "signer": {"type": "string", "description": "SHA-256 of the certificate or the public key that signed."},
+            "at": {"type": "integer", "description": "When, in milliseconds since 1970."},
+            "blob": {"type": ["string", "null"], "description": "What was given out; null where nothing was."},
+            "sealed_size": {"type": "integer", "description": "Bytes of all of it."},
+            "sent": {"type": "integer", "description": "Bytes that were sent."},
+            "outcome": {"type": "string", "description": "`open`, `complete`, or the code of what was refused."},
+        }
+    ),
     "DifferenceCounts": _object(dict.fromkeys(("changed", "added", "removed", "moved", "outside"), _WHOLE), "outside"),
     "ArtifactStatus": _object(
         {

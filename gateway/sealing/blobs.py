@@ -7,6 +7,7 @@
 Numbers are big-endian and unsigned. `size` is that of what was sealed, 2^64 - 1 where it was not known.
 """
 
+import hmac
 import secrets
 import struct
 from dataclasses import dataclass
@@ -29,12 +30,18 @@ MOST_CHUNKS: Final = 1 << 32
 BLOB_ID, KEY_ID, PREFIX = 32, 16, 7
 _UNKNOWN: Final = (1 << 64) - 1
 _FORM: Final = struct.Struct(">8sBB2sIQ32s16s7sB")
+_DERIVED_LABEL: Final = b"pedigree-derived-key/v1\0"
 _KEY_LABEL: Final = b"pedigree-data-key-id/v1\0"
 
 
 def key_id_of(key: bytes) -> bytes:
     """What names a data key, 16 bytes: it says nothing about the key, and no other key has it."""
     return sha256(_KEY_LABEL + key).digest()[:KEY_ID]
+
+
+def derived_key(key: bytes, blob_id: bytes) -> bytes:
+    """The key of a blob that goes with another one: who has the data key of that has it, and it seals nothing else."""
+    return hmac.digest(key, _DERIVED_LABEL + blob_id, "sha256")
 
 
 @dataclass(frozen=True, slots=True)

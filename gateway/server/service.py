@@ -18,6 +18,7 @@ from gateway.rest import (
     artifacts,
     consent,
     datasets,
+    deliveries,
     deployments,
     lineage,
     models,
@@ -45,7 +46,11 @@ from gateway.services.commits import Commits
 from gateway.services.consent import Vocabulary, vocabulary_of
 from gateway.services.consenting import Consents
 from gateway.services.datasets import Datasets
+from gateway.services.deliveries import Deliveries, Members
+from gateway.services.deliveries import Place as DataPlace
+from gateway.services.deliverylog import DeliveryLog
 from gateway.services.drafting import Drafts
+from gateway.services.fetching import FetchStatements
 from gateway.services.heights import Heights
 from gateway.services.impact import Impacts
 from gateway.services.impactstatements import ImpactStatements
@@ -98,6 +103,8 @@ class Parts:
     secret: bytes
     log: LogParts
     vault: Vault
+    deliveries: DeliveryLog
+    grantees: Members
     peers: Peers | None = None
     """The organisation's peers, to be watched; `None` where the ledger has none."""
     replaced: Callable[[], str | None] = lambda: None
@@ -198,14 +205,23 @@ def assemble(
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
     pipeline = RequestPipeline(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
     recorder = Recorder(submitter, numbering, vocabulary)
+    reader = Reader(parts.readmodel, parts.ledger)
+    committed = Datasets(
+        recorder, catalogue, reader, parts.records, parts.memberships, channel=place.channel, drafts=drafts
+    )
+    given = Deliveries(
+        catalogue, parts.vault, parts.deliveries, parts.grantees, committed.bundle,
+        DataPlace(place.organisation, place.channel), time.time,
+    )  # fmt: skip
     api = create_app(
-        _nouns(parts, place, recorder, vocabulary, submitter, projector, drafts, graph, log.views()),
+        _nouns(parts, place, recorder, vocabulary, submitter, projector, committed, graph, log.views(), given),
         pipeline,
         metrics=metrics,
         version=version("pedigree"),
         organisation=place.organisation,
     )
     api.register_blueprint(log.blueprint(pipeline))
+    api.register_blueprint(deliveries.blueprint(pipeline, given))
     metrics.gauge("pedigree_height", "Blocks in the read model", lambda: commits.height)
     metrics.gauge("pedigree_lag_blocks", "Blocks known to exist and not applied yet", lambda: commits.lag)
     metrics.gauge("pedigree_in_flight", "Submissions that have not reached their end", lambda: submitter.in_flight)
@@ -239,9 +255,10 @@ def _nouns(
     vocabulary: Callable[[], Vocabulary],
     submitter: Submitter,
     projector: Projector,
-    drafts: Drafts,
+    committed: Datasets,
     graph: LineageGraph,
     of_the_log: Mapping[str, View],
+    given: Deliveries,
 ) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
     reader = Reader(parts.readmodel, parts.ledger)
@@ -258,9 +275,6 @@ def _nouns(
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
     endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
     places = Places(catalogue, parts.records, RecordPlaces(catalogue, parts.records, parts.memberships))
-    committed = Datasets(
-        recorder, catalogue, reader, parts.records, parts.memberships, channel=place.channel, drafts=drafts
-    )
     consents = Consents(recorder, catalogue, parts.maps, places, parts.blocks, place.channel, time.time)
     selecting = Selections(
         recorder, catalogue, parts.records, parts.memberships, datasets=committed, consents=consents, maps=parts.maps
@@ -271,6 +285,9 @@ def _nouns(
     deeds = TransactionView(parts.transactions, Secret(parts.secret).naming(parts.clients))
     by_hand = {
         **datasets.views(recorder, committed, vocabulary),
+        **deliveries.views(
+            given, FetchStatements(catalogue, parts.signer, DataPlace(place.organisation, place.channel), time.time)
+        ),
         **publications.views(Publishing(committed, parts.vault, time.time)),
         **selections.views(recorder, selecting),
         **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), impacts, vocabulary),

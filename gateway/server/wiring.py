@@ -3,6 +3,7 @@
 
 import fcntl
 import logging
+import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest.bodies import Spool
 from gateway.server.app import Metrics
 from gateway.server.folders import open_keys, open_store, private_folder
+from gateway.server.grantees import ChannelMembers
 from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret
@@ -29,6 +31,7 @@ from gateway.server.vaults import DATABASE, open_vault
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
 from gateway.stores.consent import ConsentStore
+from gateway.stores.deliveries import DeliveryStore
 from gateway.stores.heads import HeadStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
@@ -65,6 +68,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     data = private_folder(settings.data)
     guard.enter_context(sole_owner(data / "lock"))
     rows = open_store(guard, data, "readmodel", durable=False)
+    sealed = open_store(guard, data, DATABASE, durable=True)
     readmodel = ReadModelStore(rows)
     pinned = settings.network.genesis_hash
     if settings.options.rebuild:
@@ -101,7 +105,9 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         log=_log(settings, guard, data, LogTree(rows)),
-        vault=open_vault(data, open_store(guard, data, DATABASE, durable=True), settings.options.blobs),
+        vault=open_vault(data, sealed, settings.options.blobs),
+        deliveries=DeliveryStore(sealed),
+        grantees=ChannelMembers(lambda: trust.msps, time.time),
         peers=peers,
         replaced=lambda: _other_pins(settings),
         members=lambda: trust.msps.ids,

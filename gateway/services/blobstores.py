@@ -104,6 +104,10 @@ class Publications(Protocol):
         """The last publication of a version, by its root."""
         ...
 
+    def find(self, blob_id: bytes) -> Publication | None:
+        """The publication with this blob."""
+        ...
+
     def all(self) -> Sequence[Publication]:
         """Every publication, the oldest first."""
         ...

@@ -29,6 +29,11 @@ class SealedStore:
         row = self._database.reader().execute(select, (root,)).fetchone()
         return None if row is None else Publication(*row)
 
+    def find(self, blob_id: bytes) -> Publication | None:
+        select = f"SELECT {_COLUMNS} FROM publication WHERE blob_id = ?"  # noqa: S608
+        row = self._database.reader().execute(select, (blob_id,)).fetchone()
+        return None if row is None else Publication(*row)
+
     def all(self) -> Sequence[Publication]:
         select = f"SELECT {_COLUMNS} FROM publication ORDER BY key"  # noqa: S608
         return [Publication(*row) for row in self._database.reader().execute(select)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pedigree.connections import Connections
 from pedigree.consent import ConsentCalls
+from pedigree.deliveries import DeliveryCalls
 from pedigree.logs import LogCalls
 from pedigree.models import ModelCalls
 from pedigree.selections import SelectionCalls
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Pedigree(ConsentCalls, LogCalls, ModelCalls, RunCalls, SelectionCalls):
+class Pedigree(ConsentCalls, DeliveryCalls, LogCalls, ModelCalls, RunCalls, SelectionCalls):
     """One organisation's gateway; thread-safe.
 
     Recording methods return once the transaction is committed and valid. Those that take fields also take

@@ -92,6 +92,8 @@ __all__ = [
     "DeclareModelParent",
     "DeclareRoots",
     "DefiningTransaction",
+    "Deliveries",
+    "DeliveryEntry",
     "DenyAccess",
     "Deployment",
     "DeploymentDetails",
@@ -127,6 +129,7 @@ __all__ = [
     "EvidenceRecord",
     "ExpireAccess",
     "Facts",
+    "FetchStatement",
     "FileEntry",
     "ForeseenRefusal",
     "Found",
@@ -172,6 +175,7 @@ __all__ = [
     "MarkSelections",
     "MediaType",
     "Member",
+    "MemberSignature",
     "Metric",
     "MetricHistory",
     "Model",
@@ -1306,6 +1310,35 @@ class DefiningTransaction(TypedDict):
     index: int
 
 
+class Deliveries(TypedDict):
+    """What `deliveries` answers."""
+
+    items: Sequence["DeliveryEntry"]
+    next: int | None
+    """Pass it as `before`; null at the end."""
+
+
+class DeliveryEntry(TypedDict):
+    """A part of an answer."""
+
+    attempt: str
+    """The id of the attempt's transaction."""
+    organisation: str
+    """The MSP id of who came."""
+    signer: str
+    """SHA-256 of the certificate or the public key that signed."""
+    at: int
+    """When, in milliseconds since 1970."""
+    blob: str | None
+    """What was given out; null where nothing was."""
+    sealed_size: int
+    """Bytes of all of it."""
+    sent: int
+    """Bytes that were sent."""
+    outcome: str
+    """`open`, `complete`, or the code of what was refused."""
+
+
 class DenyAccess(TypedDict):
     """Deny a request for access, as the data's owner or as an organisation that the access policy names."""
 
@@ -1804,6 +1837,14 @@ class Facts(TypedDict):
     """The key to send again, where the outcome is not known."""
 
 
+class FetchStatement(TypedDict):
+    """A DSSE envelope of what the owner's gateway takes; see docs/sealing.md."""
+
+    payload: str
+    payloadType: str
+    signatures: Sequence["MemberSignature"]
+
+
 class FileEntry(TypedDict):
     """One file of a model."""
 
@@ -2153,6 +2194,16 @@ class Member(TypedDict):
 
     organisation: str
     roles: NotRequired[Sequence[str]]
+
+
+class MemberSignature(TypedDict):
+    """A part of an answer."""
+
+    sig: str
+    organisation: str
+    """The MSP id of who signed."""
+    certificate: str
+    """In PEM."""
 
 
 class Metric(TypedDict):

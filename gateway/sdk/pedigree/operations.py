@@ -54,6 +54,7 @@ from pedigree.documents import (
     DatasetVersionEntry,
     DatasetVersionPage,
     Decision,
+    Deliveries,
     Deployment,
     DeploymentDetails,
     DeploymentEnd,
@@ -71,6 +72,7 @@ from pedigree.documents import (
     EvaluationEntry,
     EvaluationPage,
     Evidence,
+    FetchStatement,
     From,
     GrantStatus,
     ImpactItem,
@@ -1925,6 +1927,24 @@ class Operations(Calls):
                 blocks.
         """
         found: AccessAttemptEntry = self._get(f"/v1/access-attempts/{segment(attempt)}", **{"from": source})
+        return found
+
+    def sign_fetch(self, attempt: str, key: str) -> FetchStatement:
+        """Sign that your organisation fetches what an attempt of it was allowed, for the owner's gateway.
+
+        Args:
+            key: Public key that the data key is to go to: base64 of its SubjectPublicKeyInfo, on P-256.
+        """
+        found: FetchStatement = self._get(f"/v1/access-attempts/{segment(attempt)}/statement", key=key)
+        return found
+
+    def deliveries(self, *, before: int | None = None) -> Deliveries:
+        """List what this gateway gave out of its organisation's data and what it refused, the last first.
+
+        Args:
+            before: Only those before this one.
+        """
+        found: Deliveries = self._get("/v1/deliveries", before=before)
         return found
 
     def access_slots(

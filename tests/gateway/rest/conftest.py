@@ -18,8 +18,10 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 
 from chaincode.domain import register
+from gateway.fabric.msp import Msps
 from gateway.rest.bodies import Spool
 from gateway.sealing.datakeys import KeyEncryptionKeys
+from gateway.server.grantees import ChannelMembers
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
@@ -43,6 +45,7 @@ from gateway.services.publications import Vault
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
+from gateway.stores.deliveries import DeliveryStore
 from gateway.stores.heads import HeadStore
 from gateway.stores.keys import KeyStore
 from gateway.stores.logtree import LogTree
@@ -271,6 +274,8 @@ def make_service(
                 NoWitnesses(),
             ),
             vault=Vault(BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: SEALING),
+            deliveries=DeliveryStore(opened["sealed"]),
+            grantees=ChannelMembers(Msps, time.time),
             members=lambda: ("HospitalMSP", "LabMSP", "RegulatorMSP"),
             clients=lambda: [(key.id, key.name) for key in keys.list()],
         )

@@ -16,7 +16,7 @@ from gateway.api.operations import OPERATIONS
 from gateway.api.rows import Body
 from gateway.rest.reports import REPORTS, reference
 from gateway.rest.schemas import Components
-from gateway.services import witnessing
+from gateway.services import undelivered, witnessing
 from gateway.services.ports import PortError
 from gateway.services.recording import command_from
 
@@ -75,7 +75,10 @@ def test_the_document_names_every_route_that_is_served_and_no_other(api: Any) ->
         for rule in api.service.api.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    others = {("GET", "/v1/log/tile/<path:path>"), ("POST", "/v1/log/add-checkpoint")}
+    others = {
+        *(("GET", path) for path in ("/v1/log/tile/<path:path>", "/v1/data/{token}", "/v1/data/{token}/bundle")),
+        *(("POST", path) for path in ("/v1/log/add-checkpoint", "/v1/data")),
+    }
     assert served - {("GET", "/openapi.json"), *others} == {(method, path) for method, path, _ in operations(api)}
 
 
@@ -112,8 +115,9 @@ def test_the_codes_are_those_of_the_law_for_what_is_recorded(api: Any) -> None:
     ports = {
         family.code
         for family in families(PortError)
-        # What a witness answers to a log is no operation's: the protocol defines it.
-        if {"code", "category"} <= vars(family).keys() and family.__module__ != witnessing.__name__
+        # What a witness answers to a log, and the data gateway to a recipient, are no operation's: docs define them.
+        if {"code", "category"} <= vars(family).keys()
+        and family.__module__ not in {witnessing.__name__, undelivered.__name__}
     } - {PortError.code}
     assert len(ports) > 18
     assert ports <= listed

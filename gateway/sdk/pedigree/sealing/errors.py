@@ -30,5 +30,13 @@ class MalformedKey(SealError):
     """It is not a key of a form that is known here."""
 
 
+class MalformedStatement(SealError):
+    """It is not a statement of one who fetches data."""
+
+
+class RefutedStatement(SealError):
+    """A statement is well formed, and was not signed by the one it says."""
+
+
 class WrongLength(SealError):
     """What came to be sealed has another length than the header says, or a range lies outside."""

@@ -34,8 +34,8 @@ class Recorded(Generic[R_co]):
         """The reference to what was recorded, such as `model-version:net:1`.
 
         Of an endorsement, a rejection, a stage or a later parent, that to the artifact it is about; of the end of a
-        deployment, that to the deployment. Raises `LookupError` for a policy, a vote and a purpose, which nothing
-        refers to.
+        deployment, that to the deployment. Raises `LookupError` for a policy, a vote, a purpose and the like, which
+        nothing refers to.
         """
         record = cast("dict[str, Any]", self.record)
         first, *fields = REFERENCES.get(record["kind"], ("",))

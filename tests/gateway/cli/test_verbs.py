@@ -296,7 +296,9 @@ def test_every_option_of_a_derived_verb_arrives(gateway: Gateway, tmp_path: Path
     # Of what records, parameters say how an upload is taken, which no derived verb sends.
     for parameter in (*(() if operation.records else operation.parameters), *operation.filters):
         value = {"number": "2", "text": "said", "choice": ("", *parameter.choices)[-1]}[parameter.form]
-        assert gateway.run(*arguments_of(operation, file), f"--{parameter.name}", value).exit_code == 0
+        assert (
+            gateway.run(*arguments_of(operation, file), f"--{parameter.name.replace('_', '-')}", value).exit_code == 0
+        )
         assert parse_qs(urlsplit(gateway.requests[-1][0]).query)[parameter.name] == [value]
 
 

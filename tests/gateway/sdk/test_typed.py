@@ -182,7 +182,15 @@ def test_what_was_recorded_knows_how_it_is_referred_to(kind: str) -> None:
     recorded = Recorded(record, {"name": "X", "schema": 1}, "ab", 1, 2, 0.1, replayed=False)
     if KIND[kind].reference:
         assert recorded.reference == ":".join((KIND[kind].reference, *(str(record[name]) for name in KIND[kind].key)))
-    elif kind in {"organisation-roots", "policy", "policy-vote", "purpose"}:
+    elif kind in {
+        "access-approval",
+        "access-batch",
+        "access-review",
+        "organisation-roots",
+        "policy",
+        "policy-vote",
+        "purpose",
+    }:
         with pytest.raises(LookupError, match=f"a {kind} has no reference"):
             _ = recorded.reference
     elif kind == "deployment-end":

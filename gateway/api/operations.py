@@ -1121,9 +1121,8 @@ ACCESS: Final = (
         role="recorder",
         parameters=(
             Parameter(
-                "key",
+                "recipient_key",
                 "Public key that the data key is to go to: base64 of its SubjectPublicKeyInfo, on P-256.",
-                required=True,
             ),
         ),
         answer=report("FetchStatement"),
@@ -1759,7 +1758,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "request": "q-1",
         "grant": "g-1",
         "attempt": "5f" * 32,
-        "key": "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
+        "recipient_key": "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
         "reference": "model-version:net:1",
         "operation": "0b5f3e1c9d7a4c52",
         "transaction": "5f" * 32,

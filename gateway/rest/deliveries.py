@@ -65,7 +65,7 @@ def views(deliveries: Deliveries, statements: FetchStatements) -> Mapping[str, V
     """The operations that are in the table, by name."""
 
     def sign(call: Call) -> Reply:
-        return Reply(statements.sign(call.path["attempt"], call.query["key"]))
+        return Reply(statements.sign(call.path["attempt"], call.query.get("recipient_key", "")))
 
     def listed(call: Call) -> Reply:
         return Reply(deliveries.listed(before=call.number("before", HIGHEST), limit=_LISTED))

@@ -41,7 +41,7 @@ class FetchStatements:
             parse_public_key(content)
         except (ValueError, SealError):
             reason = "it must be base64 of the SubjectPublicKeyInfo (DER) of a key on P-256"
-            raise InvalidField("/key", reason) from None
+            raise InvalidField("/recipient_key", reason) from None
         statement = Statement(
             channel=self._place.channel,
             attempt=attempt,

@@ -115,7 +115,7 @@ def test_a_denied_attempt_gives_nothing(granted: Granted, tmp_path: Path) -> Non
 
 def statement(client: Pedigree, attempt: str) -> Any:
     public = public_bytes(ec.generate_private_key(ec.SECP256R1()))
-    return client.sign_fetch(attempt, key=base64.b64encode(public).decode())
+    return client.sign_fetch(attempt, recipient_key=base64.b64encode(public).decode())
 
 
 def asked(granted: Granted, envelope: Any) -> Any:

@@ -102,7 +102,7 @@ class DeliveryCalls(Operations):
 
         public = public_bytes(holder)
         if not signs:
-            return dict(self.sign_fetch(attempt["attempt"], key=b64encode(public).decode()))
+            return dict(self.sign_fetch(attempt["attempt"], recipient_key=b64encode(public).decode()))
         channel = str(self.ledger()["channel"])
         statement = Statement(
             channel, attempt["attempt"], attempt["owner"], int(time.time() * 1_000), secrets.token_hex(16), public

@@ -1929,13 +1929,15 @@ class Operations(Calls):
         found: AccessAttemptEntry = self._get(f"/v1/access-attempts/{segment(attempt)}", **{"from": source})
         return found
 
-    def sign_fetch(self, attempt: str, key: str) -> FetchStatement:
+    def sign_fetch(self, attempt: str, *, recipient_key: str | None = None) -> FetchStatement:
         """Sign that your organisation fetches what an attempt of it was allowed, for the owner's gateway.
 
         Args:
-            key: Public key that the data key is to go to: base64 of its SubjectPublicKeyInfo, on P-256.
+            recipient_key: Public key that the data key is to go to: base64 of its SubjectPublicKeyInfo, on P-256.
         """
-        found: FetchStatement = self._get(f"/v1/access-attempts/{segment(attempt)}/statement", key=key)
+        found: FetchStatement = self._get(
+            f"/v1/access-attempts/{segment(attempt)}/statement", recipient_key=recipient_key
+        )
         return found
 
     def deliveries(self, *, before: int | None = None) -> Deliveries:

@@ -50,7 +50,7 @@ class _Read:
 
     certificate: x509.Certificate
     der: bytes
-    authority: bool
+    facts: Certified
     issues: bool
     """Whether it is an authority that may sign certificates."""
     below: int | None
@@ -69,12 +69,12 @@ def trace_certificates(
     paths: list[tuple[_Read, ...]] = [(leaf,)]
     seen = {leaf.der}
     if any(anchor.der == leaf.der for anchor in anchors):
-        return (_certified(leaf),)
+        return (leaf.facts,)
     for _ in range(LONGEST_CHAIN - 1):
         for path in paths:
             for anchor in anchors:
                 if _issued(path, anchor):
-                    return tuple(_certified(each) for each in (*path, anchor))
+                    return tuple(each.facts for each in (*path, anchor))
         longer = []
         for path in paths:
             for each in between:
@@ -89,17 +89,17 @@ def _read(der: bytes) -> _Read:
     try:
         certificate = x509.load_der_x509_certificate(der)
         extensions = certificate.extensions
-        certificate.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        basic = next((each.value for each in extensions if isinstance(each.value, x509.BasicConstraints)), None)
+        # Most of a certificate is read only when it is asked for, and what is wrong raises errors of many kinds.
+        facts = _certified(certificate, authority=basic is not None and basic.ca)
+    except Exception:
         raise CertificateUnreadable("it is not an X.509 certificate in DER") from None
     odd = [each.oid.dotted_string for each in extensions if each.critical and not isinstance(each.value, _UNDERSTOOD)]
     if odd:
         raise CertificateUnreadable(f"it has the critical extension {odd[0]}, which is not known here")
-    basic = next((each.value for each in extensions if isinstance(each.value, x509.BasicConstraints)), None)
     usage = next((each.value for each in extensions if isinstance(each.value, x509.KeyUsage)), None)
-    authority = basic is not None and basic.ca
-    issues = authority and (usage is None or usage.key_cert_sign)
-    return _Read(certificate, der, authority, issues, None if basic is None else basic.path_length)
+    issues = facts.authority and (usage is None or usage.key_cert_sign)
+    return _Read(certificate, der, facts, issues, None if basic is None else basic.path_length)
 
 
 def _issued(path: tuple[_Read, ...], issuer: _Read) -> bool:
@@ -113,8 +113,7 @@ def _issued(path: tuple[_Read, ...], issuer: _Read) -> bool:
     return True
 
 
-def _certified(read: _Read) -> Certified:
-    certificate = read.certificate
+def _certified(certificate: x509.Certificate, *, authority: bool) -> Certified:
     units = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
     return Certified(
         name=_shown(certificate.subject.rfc4514_string()),
@@ -122,7 +121,7 @@ def _certified(read: _Read) -> Certified:
         starts=_instant(certificate.not_valid_before_utc),
         ends=_instant(certificate.not_valid_after_utc),
         units=tuple(_shown(str(each.value)) for each in units),
-        authority=read.authority,
+        authority=authority,
         key=certificate.public_key(),
     )
 

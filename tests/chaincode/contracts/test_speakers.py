@@ -314,7 +314,14 @@ def test_nobody_speaks_whose_chain_does_not_hold(path, revoked, units, at):
         assert found == path[0]
 
 
-@settings(max_examples=60, deadline=None)
+def test_a_certificate_of_an_unknown_version_is_refused_as_any_other():
+    odd = DOCTOR.der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020103"), 1)
+    assert odd != DOCTOR.der
+    with pytest.raises(errors.CertificateUnreadable):
+        trace_certificates((odd,), (), (ROOT.der,))
+
+
+@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_bytes_that_are_no_certificate_are_never_more_than_refused(data):
     flipped = bytearray(DOCTOR.der)

@@ -16,7 +16,7 @@ from pedigree.folders import Identity, PlainFile, identity_of, ignored_paths, li
 from pedigree.rules import MOST_FILES, check_path
 
 Progress = Callable[[int], None] | None
-_CHUNK = 1 << 18
+_CHUNK = 1 << 20
 """Bytes that are read and hashed at a time: few enough to be in the processor's cache still."""
 _MOST_THREADS = 8
 """How many files are read at once, at most."""
@@ -77,6 +77,8 @@ def _hash_each(found: Sequence[PlainFile], progress: Progress, known: Known) -> 
     """Several at once: SHA-256 of a large piece holds no lock of the interpreter."""
     lock = threading.Lock()
     ended = threading.Event()
+    threads = min(_MOST_THREADS, os.cpu_count() or 1, len(found))
+    free = [memoryview(bytearray(_CHUNK)) for _ in range(threads)]
 
     def report(done: int) -> None:
         if ended.is_set():
@@ -90,9 +92,13 @@ def _hash_each(found: Sequence[PlainFile], progress: Progress, known: Known) -> 
         if before is not None and before[0] == one.identity:
             report(one.size)
             return Hashed(one, before[1], was_known=True)
-        return Hashed(one, _digest_listed(one, report)[0])
+        room = free.pop()  # there is one for each thread; the system would have to clear a new one for each file
+        try:
+            return Hashed(one, _digest_listed(one, report, room)[0])
+        finally:
+            free.append(room)
 
-    pool = ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1, len(found)))
+    pool = ThreadPoolExecutor(threads)
     try:
         return list(pool.map(hashed, found))
     finally:
@@ -134,8 +140,8 @@ def _refuse_other_folder(root: Path, ignored: Iterable[str], before: Sequence[Pl
         raise ValueError(f"{one.file} was added while {root} was read")
 
 
-def read_unchanged(path: Path) -> Iterator[memoryview]:
-    """The bytes of a file in pieces, each of which is there until the next one is asked for.
+def read_unchanged(path: Path, room: memoryview | None = None) -> Iterator[memoryview]:
+    """The bytes of a file in pieces, each of which is there, in `room`, until the next one is asked for.
 
     Raises `ValueError` at the end for a file that is not what it was when it was opened: what was read of it may never
     have been its content. `OSError` for what cannot be read.
@@ -144,7 +150,8 @@ def read_unchanged(path: Path) -> Iterator[memoryview]:
         status = os.fstat(file.fileno())
         is_regular = stat.S_ISREG(status.st_mode)
         left = status.st_size
-        room = memoryview(bytearray(_CHUNK))
+        if room is None:
+            room = memoryview(bytearray(_CHUNK))
         while length := file.readinto(room):
             yield room[:length]
             left -= length
@@ -173,16 +180,16 @@ def digest_code(root: Path, ignored: Iterable[str]) -> str:
     return entries[0]["digest"] if found[0].file == root else manifest_digest(entries)
 
 
-def _digest_listed(found: PlainFile, progress: Progress) -> tuple[str, int]:
+def _digest_listed(found: PlainFile, progress: Progress, room: memoryview | None = None) -> tuple[str, int]:
     try:
-        return _digest(found.file, progress)
+        return _digest(found.file, progress, room)
     except FileNotFoundError:
         raise ValueError(f"{found.file} was removed before it was read") from None
 
 
-def _digest(path: Path, progress: Progress) -> tuple[str, int]:
+def _digest(path: Path, progress: Progress, room: memoryview | None = None) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
-    for chunk in read_unchanged(path):
+    for chunk in read_unchanged(path, room):
         digest.update(chunk)
         size += len(chunk)
         if progress is not None:

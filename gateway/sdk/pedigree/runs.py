@@ -22,19 +22,12 @@ from pedigree.folders import ignored_in_code
 from pedigree.kept import History, artifacts_at
 from pedigree.numbers import as_number, plain_value
 from pedigree.saving import replace_key, save_run
+from pedigree.sklearnfits import Fits
 from pedigree.using import Snapshot, Used, check_input, is_unchanged, snapshot, split_reference
 
 if TYPE_CHECKING:
     from pedigree.documents import Code as CodeRecord
-    from pedigree.documents import (
-        Environment,
-        Metric,
-        Parameter,
-        RecordRun,
-        RunArtifact,
-        RunInput,
-        TrainingRun,
-    )
+    from pedigree.documents import Environment, Metric, Parameter, RecordRun, RunArtifact, RunInput, TrainingRun
     from pedigree.recorded import Recorded
     from pedigree.uploads import Progress
 
@@ -68,6 +61,7 @@ class Run:
         purpose: str | None = None,
         compare: "Callable[..., Used] | None" = None,
         history: Path | None = None,
+        autolog: bool = False,
     ) -> None:
         self.name = rules.check_name(name, "the run's name")
         self.recorded: Recorded[TrainingRun] | None = None
@@ -93,6 +87,7 @@ class Run:
         """The inputs that were compared, and what was there then."""
         self._started = self._clock = 0
         self._logged = False
+        self._fits = Fits(self) if autolog else None
         self._unsaved: OSError | None = None
         for given in inputs:
             self.log_input(**given)
@@ -242,12 +237,16 @@ class Run:
                 warnings.warn(said, stacklevel=3)
 
     def __enter__(self) -> Self:
+        if self._fits is not None:
+            self._fits.start()
         self._started, self._clock = time.time_ns(), time.monotonic_ns()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._fits is not None:
+            self._fits.stop()
         self._doubt_what_changed()
         fields = self._fields()
         if error is not None:

@@ -100,6 +100,7 @@ class RunCalls(DatasetCalls):
         purpose: str | None = None,
         save_in: Path | str | None = None,
         history: Path | str | None = None,
+        autolog: bool = False,
     ) -> Run:
         """A training run as a context manager, recorded when the block ends without an error.
 
@@ -121,6 +122,8 @@ class RunCalls(DatasetCalls):
             save_in: the folder for the file that is left when the run cannot be recorded; by default, the current one.
             history: a new file for every value of every metric, as JSON Lines. It stays here; the run has its digest,
                 and the last value of each metric.
+            autolog: note what is trained with scikit-learn in the block: class, parameters and input of each estimator
+                that is fitted there, how long it took, and what its `score` answers.
         """
         if name is None and model is None:
             raise InvalidInput("name the run, or the model that it trains", field="name")
@@ -137,6 +140,7 @@ class RunCalls(DatasetCalls):
             save=lambda key, fields: self._record_run(run.name, fields, key),
             compare=self._compare,
             history=None if history is None else Path(history),
+            autolog=autolog,
         )
         if name is not None:
             self._refuse_taken(name)

@@ -328,7 +328,7 @@ def _look_ups(kind: str, asked: Iterable[_Pairs], place: str | None) -> Iterator
             found = [value for other, value in each.pairs if other == name]
             where = f"kind = ? AND name = ? AND value IN ({_marks(found)})"
             if place is None:
-                parts.append(f"SELECT place FROM attribute WHERE {where}")  # noqa: S608
+                parts.append(f"SELECT DISTINCT place FROM attribute WHERE {where}")  # noqa: S608
             else:
                 parts.append(f"EXISTS (SELECT 1 FROM attribute WHERE {where} AND place = {place})")  # noqa: S608
             values += [kind, name, *found]

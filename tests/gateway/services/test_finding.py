@@ -190,6 +190,14 @@ def test_a_list_holds_what_its_filters_ask_for_in_the_order_of_the_list(
         assert page["count_exact"]
 
 
+@pytest.mark.parametrize("ordered", [{}, {"since": "2026-01-01T00:00:00Z"}, {"name": "d"}])
+def test_what_begins_so_by_two_of_its_values_is_in_a_list_once(ledger: Ledger, ordered: Mapping[str, str]) -> None:
+    ledger.write(dataset("d", distributions=[digest(1, 1), digest(1, 2)]))
+    filters = {"digest": digest(1)[:8], **ordered}
+    assert [record["dataset"] for record in ledger.pages("dataset", filters, size=1)] == ["d"]
+    assert ledger.catalogue.page("dataset", cursor=None, limit=5, filters=filters)["count"] == 1
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=st.lists(RECORD, max_size=10),

@@ -21,7 +21,7 @@ def artifact(pedigree: Any, reference: str, as_json: bool) -> None:
     answer = pedigree.artifact(reference)
 
     def render() -> None:
-        click.echo(f"{reference} is {answer['stage']}")
+        click.echo(f"{reference} is {answer['stage']}{', quorum lost' if answer.get('quorum_lost') else ''}")
         if answer["status"] is not None:
             fields({name: answer["status"][name] for name in _SHOWN})
 
@@ -41,11 +41,26 @@ def inbox(pedigree: Any, limit: int, cursor: str | None, as_json: bool, **filter
         nothing = f"Nothing awaits {answer['organisation']}'s endorsement."
         if any(value is not None for value in filters.values()):
             nothing = f"Nothing of that awaits {answer['organisation']}'s endorsement."
-        shown = [{**each, "stopped above": _stopped_above(each)} for each in answer["items"]]
-        columns = ("artifact", "owner", "since", *(("stopped above",) if any(_stopped_above(e) for e in shown) else ()))
+        shown = [{**each, **_of_item(each)} for each in answer["items"]]
+        optional = [name for name in ("for", "quorum", "stopped above") if any(each[name] for each in shown)]
+        columns = ("artifact", "owner", "since", *optional)
         print_list(shown, answer["next"], *columns, counted=answer, nothing=nothing)
 
     show(answer, as_json, render)
+
+
+def _of_item(item: Json) -> Json:
+    """What a list says of an item beside its members; a column that says nothing of any item is left out."""
+    from chaincode.domain.values import Instant
+    from gateway.services.wording import time_of
+
+    stage, ends = item.get("status", {}).get("for_stage", "approved"), item.get("ends_at")
+    quorum = "" if ends is None else f"ends {time_of(Instant(ends))}"
+    return {
+        "for": "" if stage == "approved" else stage,
+        "quorum": "lost" if item.get("quorum_lost") else quorum,
+        "stopped above": _stopped_above(item),
+    }
 
 
 def _stopped_above(item: Json) -> str:

@@ -480,6 +480,10 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "record": {"anyOf": [reference(name) for name in _ARTIFACTS]},
             "transaction": reference("Transaction"),
             "stage": reference("Stage"),
+            "quorum_lost": {
+                "type": "boolean",
+                "description": "Whether it was approved by a quorum that is not there any more, and needs renewal.",
+            },
             "standing": _perhaps("ArtifactStage", "The record of its stage; null for what was never submitted."),
             "tainted_by": {"type": "array", "items": reference("Taint")},
             "status": _perhaps("Status", "The count for the stage; null while no policy is set."),
@@ -563,6 +567,14 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "owner": _TEXT,
             "since": _WHOLE,
             "status": reference("Status"),
+            "quorum_lost": {
+                "type": "boolean",
+                "description": "Whether it was approved by a quorum that is not there any more.",
+            },
+            "ends_at": {
+                "type": ["integer", "null"],
+                "description": "When the first endorsement that counts expires; null where none does.",
+            },
             "tainted_by": {"type": "array", "items": reference("Taint")},
         }
     ),

@@ -11,18 +11,18 @@ from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from chaincode.domain import codec
-from chaincode.domain.endorsement import Ballot, Endorsement, Rejection
+from chaincode.domain.endorsement import Ballot, Endorsement, Rejection, expiry
 from chaincode.domain.errors import InvalidField, MissingField, PolicyMissing, RecordNotFound, RuleMissing
 from chaincode.domain.evidence import PAYLOAD_TYPE, Decision
 from chaincode.domain.intoto import encode_statement
-from chaincode.domain.lifecycle import Artifact, ArtifactStage, standing_at
+from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ANCESTORS, REPLACES
-from chaincode.domain.policy import Policy, Stage
+from chaincode.domain.policy import Policy, Stage, rule_for
 from chaincode.domain.register import locate
 from chaincode.domain.selection import Selection
 from chaincode.domain.status import GetStatus, status
 from chaincode.domain.taint import Cause, Seen, Taint, look_up
-from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref
+from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref, Seconds
 from gateway.services.catalogue import Catalogue
 from gateway.services.conditions import Conditions, conditions
 from gateway.services.envelopes import sign_statement
@@ -43,8 +43,12 @@ MOST_COUNTED: Final = 200
 """How many open artifacts are looked at to count those that await a word."""
 MOST_ABOVE: Final = 100
 """How many ancestors the inbox looks at for each of its items."""
-_OPEN: Final = {"stage": (Stage.SUBMITTED.value, Stage.ENDORSED.value, Stage.QUARANTINED.value)}
+_OPEN: Final = frozenset({Stage.SUBMITTED, Stage.ENDORSED, Stage.QUARANTINED})
 """What may await a word: also what was stopped, since a quarantine may have lapsed without being rewritten."""
+_RESTS: Final = frozenset({Stage.APPROVED, Stage.DEPLOYED})
+"""The stages at which an artifact rests on the endorsements for approval."""
+SOON: Final = Seconds(7 * 86_400)
+"""How long before a quorum ends the inbox asks for another word."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _NOT_READ: Final = Seen((), None)
 _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
@@ -137,6 +141,7 @@ class Artifacts:
             "artifact": artifact,
             **record,
             "stage": Stage.DRAFT.value if known is None else known.stage.value,
+            "quorum_lost": known is not None and self._has_lost(known, self._policy()),
             "standing": None if known is None else codec.to_plain(known),
             "tainted_by": self._tainted_by([artifact])[artifact],
             "status": count,
@@ -152,7 +157,7 @@ class Artifacts:
         `MOST_COUNTED` open artifacts are looked at. Raises `InvalidParameter` for filters that cannot be understood.
         """
         policy = self._policy()
-        asked: Conditions = (*conditions(_OPEN), *conditions_of(filters))
+        asked: Conditions = (*conditions({"stage": _stages(policy)}), *conditions_of(filters))
         items: list[Json] = []
         examined, after = 0, cursor
         while len(items) < limit and examined < MOST_EXAMINED:
@@ -186,23 +191,50 @@ class Artifacts:
         status = self._awaited(now, policy)
         if status is None:
             return None
+        due = self._ends(now, policy, Stage(status["for_stage"])) if now.stage in _RESTS else None
         return {
             "artifact": now.artifact,
             "owner": now.owner,
             "since": int(now.since),
             "status": status,
+            "quorum_lost": now.stage in _RESTS and self._has_lost(now, policy),
+            "ends_at": None if due is None else int(due),
         }
 
     def _awaited(self, now: ArtifactStage, policy: Policy | None) -> Json | None:
-        """The count for an open artifact's approval, where it awaits this organisation's word."""
-        if now.stage is Stage.QUARANTINED:
-            return None
+        """The count for the first stage of an artifact that awaits this organisation's word."""
+        for stage, needed in AWAITING.items():
+            if now.stage in needed and (found := self._awaited_for(stage, now, policy)) is not None:
+                return found
+        return None
+
+    def _awaited_for(self, stage: Stage, now: ArtifactStage, policy: Policy | None) -> Json | None:
+        """The count for one stage: where the quorum is open, was lost or ends soon, and this organisation may speak."""
         # A stage is written with the owner and the digest of the artifact's own record, which is written once.
-        artifact = Artifact(now.artifact, now.owner, now.digest)
-        status = self._count(artifact, Stage.APPROVED.value, now, policy)
+        status = self._count(Artifact(now.artifact, now.owner, now.digest), stage.value, now, policy)
         if status is None or self._speaker.organisation not in cast("list[str]", status["may_endorse"]):
             return None
+        if status["complete"]:
+            ends = self._ends(now, policy, stage)
+            return status if ends is not None and ends <= self._at().plus(SOON) else None
         return status
+
+    def _has_lost(self, now: ArtifactStage, policy: Policy | None) -> bool:
+        """Whether an artifact was approved by a quorum that is not there any more: endorsements expired."""
+        if now.stage not in _RESTS:
+            return False
+        artifact = Artifact(now.artifact, now.owner, now.digest)
+        status = self._count(artifact, Stage.APPROVED.value, now, policy)
+        return status is not None and not status["complete"]
+
+    def _ends(self, now: ArtifactStage, policy: Policy | None, stage: Stage) -> Instant | None:
+        """When the first of the endorsements that count for a stage stops counting; `None`: none ever does."""
+        rule = None if policy is None else rule_for(policy, now.artifact.kind, stage)
+        at = self._at()
+        given = self._ballot(now.artifact, stage.value).endorsements.values()
+        counting = [each for each in given if each.counts(now.round, at, rule)]
+        ends = [end for each in counting for end in (each.expires_at, expiry(each.at, rule)) if end is not None]
+        return min(ends, default=None)
 
     def _at(self) -> Instant:
         return Instant(int(self._clock() * 1000))
@@ -299,6 +331,15 @@ class Artifacts:
     def _seen_of(self, artifact: Ref) -> SeenOfIt:
         """What is known of an artifact here and now, for a statement about it."""
         return SeenOfIt(evaluations_of(self._catalogue, artifact), self._tainted_by([artifact])[artifact])
+
+
+def _stages(policy: Policy | None) -> tuple[str, ...]:
+    """The stages at which something may await a word, as the policy asks for it."""
+    found = set(_OPEN)
+    for rule in () if policy is None else policy.rules:
+        if rule.stage is not Stage.APPROVED or rule.valid_seconds is not None:
+            found.update(AWAITING[rule.stage])
+    return tuple(sorted(stage.value for stage in found))
 
 
 def _look(known: Mapping[Ref, Seen], wanted: dict[Ref, None], level: Sequence[Ref]) -> list[Seen]:

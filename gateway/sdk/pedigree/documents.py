@@ -858,6 +858,8 @@ class ArtifactStatus(TypedDict):
     record: "Dataset | DatasetVersion | Selection | ConsentMap | ConsentMapVersion | Model | ModelVersion | TrainingRun | Criteria | Evaluation | Deployment | AccessPolicy | AccessOffer | AccessRequest | AccessGrant | AccessAttempt"
     transaction: "Transaction"
     stage: "Stage"
+    quorum_lost: bool
+    """Whether it was approved by a quorum that is not there any more, and needs renewal."""
     standing: "ArtifactStage | None"
     """The record of its stage; null for what was never submitted."""
     tainted_by: Sequence["Taint"]
@@ -1982,6 +1984,10 @@ class InboxItem(TypedDict):
     owner: str
     since: int
     status: "Status"
+    quorum_lost: bool
+    """Whether it was approved by a quorum that is not there any more."""
+    ends_at: int | None
+    """When the first endorsement that counts expires; null where none does."""
     tainted_by: Sequence["Taint"]
 
 

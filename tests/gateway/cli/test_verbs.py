@@ -322,6 +322,8 @@ def test_a_verb_that_does_not_follow_from_a_row_must_be_named_in_the_table() -> 
 def test_an_artifact_and_the_inbox_are_told_in_words(gateway: Gateway) -> None:
     gateway.answer = STATUS
     assert f"{REF} is submitted" in gateway.run("artifact", REF).stdout
+    gateway.answer = {**STATUS, "stage": "approved", "quorum_lost": True}
+    assert f"{REF} is approved, quorum lost" in gateway.run("artifact", REF).stdout
     gateway.answer = {"organisation": "AMSP", "items": [], "next": None}
     assert gateway.run("inbox").stdout == "Nothing awaits AMSP's endorsement.\n"
     gateway.answer["items"].append({"artifact": REF, "owner": "BMSP", "since": 1_795_397_823_449})
@@ -338,6 +340,13 @@ def test_an_artifact_and_the_inbox_are_told_in_words(gateway: Gateway) -> None:
     assert gateway.requests[-1][0] == "GET /v1/inbox?kind=model-version&owner=BMSP&since=2026-01-01&limit=100"
     assert "run:r (quarantined) and 1 more" in shown
     assert "1 of at least 9" in shown
+    lost = {"status": {"for_stage": "approved"}, "quorum_lost": True, "ends_at": None}
+    later = {"status": {"for_stage": "deployed"}, "quorum_lost": False, "ends_at": 86_400_000}
+    gateway.answer["items"] = [{"artifact": REF, "owner": "BMSP", "since": 1, **each} for each in (lost, later)]
+    shown = gateway.run("inbox").stdout
+    assert "lost" in shown
+    assert "ends 1970-01-02T00:00:00.000Z" in shown
+    assert "deployed" in shown
     gateway.answer["items"] = []
     assert gateway.run("inbox", "--name", "x").stdout.startswith("Nothing of that awaits AMSP's endorsement.")
     gateway.answer = {"of": REF, "nodes": [], "edges": [], "complete": True}

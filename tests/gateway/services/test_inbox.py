@@ -148,3 +148,71 @@ def test_what_is_stopped_above_all_items_is_read_at_once(tmp_path: Path) -> None
     # A level is asked for once, in batches of a hundred: items, four levels of runs, and what is stopped.
     assert asked.count("edge") == depth + 2
     assert asked.count("selection-mark") == 0
+
+
+DAY = 86_400_000
+NET = "model-version:net:1"
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Any]:
+    """What the regulator's inbox and the artifact say, so many days after it was approved under a policy."""
+    databases = []
+
+    def ask(days: float, stage: str, *, rules: list[dict[str, Any]], by: tuple[str, ...] = ("HospitalMSP",)) -> Any:
+        database = Database.open(tmp_path / f"readmodel-{len(databases)}.db", "readmodel", durable=False)
+        databases.append(database)
+        model = ReadModelStore(database)
+        record = {"kind": "model-version", "schema": 1, "model": "net", "number": 1, "owner": "LabMSP",
+                  "digest": DIGEST}  # fmt: skip
+        standing = {"kind": "artifact-stage", "schema": 1, "artifact": NET, "owner": "LabMSP", "digest": DIGEST,
+                    "stage": stage, "since": 1, "round": 1}  # fmt: skip
+        envelope = {"payload": "", "payloadType": "t", "signatures": []}
+        words = [
+            {"kind": "endorsement", "schema": 1, "artifact": NET, "stage": "approved", "by": org, "at": 0, "round": 1,
+             "policy": 1, "envelope": envelope, "expires_at": 30 * DAY}
+            for org in by
+        ]  # fmt: skip
+        named = [{"artifact_kind": "model-version", "threshold": 1, **rule} for rule in rules]
+        records = [{**POLICY, "rules": named}, record, standing, *words]
+        done = LedgerTransaction("00" * 32, 0, 0, "LabMSP", "2026-01-01T00:00:00Z", None, tuple(map(written, records)))
+        model.apply(LedgerBlock(0, "01", "", (done,)))
+        speaker = Speaker("RegulatorMSP", "pedigree", "00" * 32)
+        artifacts = Artifacts(None, Catalogue(model), None, speaker, lambda: days * 86_400)  # type: ignore[arg-type]
+        return artifacts.inbox()["items"], artifacts.status(NET)
+
+    yield ask
+    for database in databases:
+        database.close()
+
+
+EXPIRES = {"stage": "approved", "valid_seconds": 30 * 86_400}
+
+
+def test_an_approval_that_ends_soon_awaits_another_word(asked: Any) -> None:
+    assert asked(22, "approved", rules=[EXPIRES])[0] == []
+    (item,), status = asked(23, "approved", rules=[EXPIRES])
+    assert (item["artifact"], item["quorum_lost"], item["ends_at"]) == (NET, False, 30 * DAY)
+    assert (status["stage"], status["quorum_lost"]) == ("approved", False)
+
+
+def test_an_approval_whose_endorsements_expired_has_lost_its_quorum(asked: Any) -> None:
+    (item,), status = asked(30, "approved", rules=[EXPIRES])
+    assert (item["quorum_lost"], item["ends_at"], item["status"]["missing"]) == (True, None, 1)
+    assert item["status"]["may_endorse"] == ["HospitalMSP", "RegulatorMSP"]
+    assert (status["stage"], status["quorum_lost"]) == ("approved", True)
+    assert asked(30, "deployed", rules=[EXPIRES])[1]["quorum_lost"] is True
+    assert asked(30, "retired", rules=[EXPIRES])[1]["quorum_lost"] is False
+
+
+@pytest.mark.parametrize(
+    ("stage", "awaited"), [("approved", "deployed"), ("deployed", "deprecated"), ("deprecated", "retired")]
+)
+def test_every_stage_that_the_policy_guards_is_in_the_inbox(asked: Any, stage: str, awaited: str) -> None:
+    (item,), _ = asked(1, stage, rules=[{"stage": "approved"}, {"stage": awaited}])
+    assert (item["status"]["for_stage"], item["status"]["stage"]) == (awaited, stage)
+    assert asked(1, stage, rules=[{"stage": "approved"}])[0] == []
+
+
+def test_what_one_has_said_already_does_not_await_one(asked: Any) -> None:
+    assert asked(29, "approved", rules=[EXPIRES], by=("RegulatorMSP", "HospitalMSP"))[0] == []

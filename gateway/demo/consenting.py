@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps 6 and 7: a model that was trained on what patients consented to, and one of them withdraws."""
+"""Steps 7 and 8: a model that was trained on what patients consented to, and one of them withdraws."""
 
 from __future__ import annotations
 

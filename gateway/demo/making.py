@@ -8,6 +8,7 @@ import json
 from gateway.demo import science
 from gateway.demo.drawing import references, tree
 from gateway.demo.founding import FOUNDING_POLICY, ORIGIN
+from gateway.demo.persons import endorse_as_person
 from gateway.demo.stage import RECORD, Stage
 from gateway.demo.telling import expect
 from pedigree import Refused
@@ -82,19 +83,33 @@ def train(stage: Stage) -> None:
 
 
 def endorse(stage: Stage) -> None:
-    """Take the model version through its quorum; the owner's own endorsement is refused."""
+    """Take the model version through its quorum; the owner's word is refused, and any while the data is stopped."""
     lab, regulator, hospital = (stage.clients[name] for name in ("lab", "regulator", "hospital"))
     stage.telling.say("lab submits the model for endorsement", lab.submit(stage.names.version))
     stage.telling.refused("lab's endorsement of its own model", lambda: lab.endorse(stage.names.version))
     for client in (regulator, hospital):
         client.at_least(lab.height)
-    first = regulator.endorse(stage.names.version)
-    stage.telling.say("regulator endorses", first)
+    first = endorse_as_person(stage, "regulator", stage.names.version)
+    stage.telling.say("a person of the regulator's endorses, with a key that no gateway has", first)
     expect(first.event["stage"] == "endorsed", f"after one endorsement the stage is {first.event['stage']}")
+    _stop_and_release(stage)
     second = hospital.endorse(stage.names.version)
     stage.telling.say("hospital endorses: the quorum is complete", second)
     expect(second.event["stage"] == "approved", f"after two endorsements the stage is {second.event['stage']}")
     stage.answers["approval"] = second.transaction_id
+
+
+def _stop_and_release(stage: Stage) -> None:
+    """While what a model was made from is quarantined, the next endorsement is refused, and the path is named."""
+    hospital, data = stage.clients["hospital"], stage.names.dataset_version
+    hospital.at_least(stage.clients["regulator"].height)
+    stopped = hospital.quarantine(data, "a batch of slides is looked at again")
+    stage.telling.say("the hospital puts its data into quarantine", stopped)
+    code = stage.telling.refused(
+        "the hospital's endorsement of a model made from it", lambda: hospital.endorse(stage.names.version)
+    )
+    expect(code == "tainted", f"it should be refused as tainted, not {code}")
+    stage.telling.say("the slides are in order, and the data is released", hospital.release(data, "nothing was found"))
 
 
 def trace(stage: Stage) -> None:

@@ -68,6 +68,11 @@ class Names:
         return f"model-version:{self.model}:2"
 
     @property
+    def grant(self) -> str:
+        """The grant of access that the hospital gives to the lab."""
+        return f"{self.dataset}-for-the-lab"
+
+    @property
     def smuggled(self) -> str:
         """The model that one organisation tries to write alone."""
         return f"smuggled{self._suffix}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 8: everything is killed, evidence holds while nothing runs, and all that was there is there again."""
+"""Step 10: everything is killed, evidence holds while nothing runs, and all that was there is there again."""
 
 from __future__ import annotations
 

@@ -44,6 +44,13 @@ class Telling:
         """What was altered in evidence, and the sentence with which that is refused."""
         self.console.print(f"   [yellow]✗[/] altered: {what}\n     [dim]{escape(why)}[/]")
 
+    def denied(self, what: str, reason: str, recorded: Recorded[object]) -> None:
+        """What was denied: the denial is a record itself."""
+        self.console.print(
+            f"   [yellow]✗[/] {what} is denied: {escape(reason)}\n"
+            f"     [dim]transaction {recorded.transaction_id[:16]}…  block {recorded.block}[/]"
+        )
+
     def refused(self, what: str, attempt: Callable[[], object]) -> str:
         """Attempt what has to be refused; answers the code, and stops the story where it is accepted."""
         started = time.monotonic()

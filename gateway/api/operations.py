@@ -1758,7 +1758,6 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "request": "q-1",
         "grant": "g-1",
         "attempt": "5f" * 32,
-        "recipient_key": "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
         "reference": "model-version:net:1",
         "operation": "0b5f3e1c9d7a4c52",
         "transaction": "5f" * 32,

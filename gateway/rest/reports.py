@@ -137,9 +137,11 @@ def _facts_of_the_law() -> Iterator[tuple[str, Schema]]:
 
 
 _FACTS_OF_THE_GATEWAY: Final[Mapping[str, Schema]] = {
+    **dict.fromkeys(("columns", "changed", "added", "removed", "moved", "outside", "altered_in_store"), _TEXTS),
     "asked": _WHOLE,
     "block": _WHOLE,
     "count": _WHOLE,
+    "counts": reference("DifferenceCounts"),
     "dataset": _TEXT,
     "delimiter": _TEXT,
     "first": _WHOLE,

@@ -34,8 +34,15 @@ from gateway.services.filters import FILTERS
 from gateway.services.parquet import PARQUET
 from pedigree import Pedigree
 
-OF_OTHERS = {("GET", "/v1/log/tile/<path:path>", "tile"), ("POST", "/v1/log/add-checkpoint", "add_checkpoint")}
-"""Beside the table: what C2SP's specifications define, between logs, witnesses and monitors."""
+OF_OTHERS = {
+    ("GET", "/v1/log/tile/<path:path>", "tile"),
+    ("POST", "/v1/log/add-checkpoint", "add_checkpoint"),
+    ("POST", "/v1/data", "begin_delivery"),
+    ("GET", "/v1/data/{token}", "read_delivery"),
+    ("GET", "/v1/data/{token}/bundle", "read_bundle"),
+}
+"""Beside the table: what C2SP's specifications define, between logs, witnesses and monitors; and what a grantee of another
+organisation asks, by a signed statement or a token instead of a key."""
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 
 

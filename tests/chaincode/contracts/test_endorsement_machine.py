@@ -189,7 +189,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(org=organisations)
     def reject(self, org: str) -> None:
-        envelope = self.world.envelope(org, NET, self.digest, Decision.REJECT)
+        statement = self.world.statement(org, NET, self.digest, Decision.REJECT, reason=Text("no"))
+        envelope = self.world.envelope(org, NET, self.digest, statement=statement)
         self.both(self.reference.reject(org), org, Reject(NET, envelope, Text("no")))
 
     @rule(org=organisations)

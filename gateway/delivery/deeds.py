@@ -46,7 +46,6 @@ def deed_of(transaction: Transaction, chaincode: str) -> Deed:
     identity = _identity(transaction.creator)
     ours = transaction.chaincode == chaincode
     arguments = transaction.arguments
-    event = transaction.event
     return Deed(
         validity=validation_code_name(transaction.validation_code),
         subject=identity.subject,
@@ -54,7 +53,7 @@ def deed_of(transaction: Transaction, chaincode: str) -> Deed:
         client=_client(arguments) if ours else None,
         chaincode=_shown(transaction.chaincode),
         function=_function(arguments[0]) if arguments else None,
-        event=None if event is None else _shown(event.name),
+        event=_event(transaction),
         endorsers=_endorsers(transaction),
         refused=() if transaction.valid else tuple(islice(_refused(transaction, chaincode), _MOST_REFUSED)),
     )
@@ -92,6 +91,17 @@ def _function(name: bytes) -> str:
 
 def _shown(text: str) -> str:
     return said(text, _LONGEST_NAME)
+
+
+def _event(transaction: Transaction) -> str | None:
+    """The name of its event, where it writes anything for all to see.
+
+    Of what writes only private data, the organisations whose data that is have endorsed it, and nobody else: what it
+    announces is their word.
+    """
+    event = transaction.event
+    public = any(each.namespace == transaction.chaincode and each.writes for each in transaction.namespaces)
+    return _shown(event.name) if event is not None and public else None
 
 
 def _endorsers(transaction: Transaction) -> tuple[str, ...]:

@@ -115,7 +115,10 @@ _LISTED: Final[Schema] = {
     "valid": {"type": "boolean"},
     "validation_code": _WHOLE,
     "validity": {"type": "string", "description": "Fabric's name for the code, such as MVCC_READ_CONFLICT."},
-    "event": {"type": ["string", "null"], "description": "The name of the event that it carries."},
+    "event": {
+        "type": ["string", "null"],
+        "description": "The name of the event that it carries; null also where it writes nothing for all to see.",
+    },
 }
 
 

@@ -2160,7 +2160,7 @@ class ListedTransaction(TypedDict):
     validity: str
     """Fabric's name for the code, such as MVCC_READ_CONFLICT."""
     event: str | None
-    """The name of the event that it carries."""
+    """The name of the event that it carries; null also where it writes nothing for all to see."""
 
 
 class LogHead(TypedDict):
@@ -3539,7 +3539,7 @@ class TransactionOutcome(TypedDict):
     validity: str
     """Fabric's name for the code, such as MVCC_READ_CONFLICT."""
     event: str | None
-    """The name of the event that it carries."""
+    """The name of the event that it carries; null also where it writes nothing for all to see."""
     reply: "Reply | None"
     """What the chaincode answered, where the ledger's public entries show it."""
     said: "Said | None"

@@ -41,8 +41,8 @@ OF_OTHERS = {
     ("GET", "/v1/data/{token}", "read_delivery"),
     ("GET", "/v1/data/{token}/bundle", "read_bundle"),
 }
-"""Beside the table: what C2SP's specifications define, between logs, witnesses and monitors; and what a grantee of another
-organisation asks, by a signed statement or a token instead of a key."""
+"""Beside the table: what C2SP's specifications define, between logs, witnesses and monitors; and what a grantee of
+another organisation asks, by a signed statement or a token instead of a key."""
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 
 

@@ -78,6 +78,31 @@ class Recording:
         self("hospital", lambda hospital: hospital.endorse(version))
         self("regulator", lambda regulator: regulator.endorse(version))
 
+    def bar_and_use(self) -> None:
+        """What the approved version is judged by and where it is in use, and what stops it."""
+        version = f"model-version:{self.name}:1"
+        self("hospital", lambda hospital: hospital.select_records(self.name, 1, "held-out", ["p1"], role="test"))
+        self(
+            "regulator",
+            lambda regulator: regulator.register_criteria(
+                self.name, title="T", all_of=["accuracy >= 0.9"], selection=f"selection:{self.name}:1:held-out"
+            ),
+        )
+        self("lab", lambda lab: lab.record_deployment(self.name, version, location="triage"))
+        self("lab", lambda lab: lab.end_deployment(self.name))
+        self("regulator", lambda regulator: regulator.quarantine(version, "it is looked into"))
+        self("lab", lambda lab: lab.lift_quarantine(version, "nothing was found"))
+
+    def second_version(self) -> None:
+        """A further version, a parent that is said later, and a rejection."""
+        version = f"model-version:{self.name}:2"
+        files: Any = [{"path": "net.onnx", "digest": f"{next(_numbers):064x}", "size": 1}]
+        self("lab", lambda lab: lab.record_model_version(self.name, files, licence="CC-BY-4.0", run=self.name))
+        self("lab", lambda lab: lab.declare_parent(version, f"model-version:{self.name}:1", relation="fine-tuned"))
+        self("lab", lambda lab: lab.submit(version))
+        self("regulator", lambda regulator: regulator.reject(version, "it is no better"))
+        self("lab", lambda lab: lab.register_purpose(32 + len(self.made), f"https://lab.example/{self.name}"))
+
 
 @pytest.fixture(scope="module")
 def genesis(clients: dict[str, Pedigree]) -> bytes:
@@ -92,6 +117,8 @@ def recording(clients: dict[str, Pedigree]) -> Recording:
     found = Recording(clients)
     found.data_and_consent()
     found.model()
+    found.second_version()
+    found.bar_and_use()
     return found
 
 
@@ -114,9 +141,19 @@ def test_every_sort_of_record_verifies_from_one_file(recording: Recording, genes
         assert any("That it is VALID" in each for each in verdict.not_proven)
         kinds |= {each["record"]["kind"] for each in verdict.as_json()["written"] if each["record"]}
     assert {
-        "dataset", "dataset-version", "consent-map-version", "model", "model-version", "training-run", "evaluation",
-        "artifact-stage", "endorsement",
+        "dataset", "dataset-version", "selection", "consent-map", "consent-map-version", "model", "model-version",
+        "later-parents", "training-run", "criteria", "evaluation", "deployment", "deployment-end", "artifact-stage",
+        "endorsement", "rejection", "lift-vote", "purpose",
     } <= kinds  # fmt: skip
+
+
+@pytest.mark.story("F3", "Every sort of record verifies from one file, offline: who ordered and endorsed it")
+def test_the_policy_in_force_verifies_from_one_file(recording: Recording, genesis: bytes) -> None:
+    lab = recording.clients["lab"]
+    (*_, found) = lab.policies()["items"]
+    file: Any = lab.transaction_evidence(found["transaction"]["id"])
+    written = verify_transaction(file, trusted=genesis).as_json()["written"]
+    assert {"policy", "policy-version", "policy-vote"} <= {each["record"]["kind"] for each in written if each["record"]}
 
 
 @pytest.mark.story("F3", "A record's evidence is asked for by its reference")

@@ -21,7 +21,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=_REPOSITORY, env=os.environ | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False, timeout=300,
+        check=False, timeout=900,
     )  # fmt: skip
 
 

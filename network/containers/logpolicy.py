@@ -54,7 +54,7 @@ def agree(plan: Plan) -> str | None:
     for gateway in plan.gateways:
         file = policy_file(plan, gateway)
         if _is_ours(file) and (not file.exists() or file.read_bytes() != content):
-            write_file(file, content, mode=0o600)
+            write_file(file, content, mode=0o644)  # it is public, and the gateway is another user in its container
     return None
 
 

@@ -81,6 +81,11 @@ def test_a_second_time_nothing_is_written_and_a_new_key_is(plan: Plan, made: dic
         assert old[0].encode() not in each
 
 
+def test_the_user_of_a_gateways_container_can_read_it(plan: Plan, made: dict[str, LogKeys]) -> None:
+    agree(plan)
+    assert all(policy_file(plan, each).stat().st_mode & 0o004 for each in plan.gateways)
+
+
 def test_a_policy_of_an_operators_own_is_left_as_it_is(plan: Plan, made: dict[str, LogKeys]) -> None:
     mine = policy_file(plan, plan.gateways[1])
     mine.write_text("quorum none\n", encoding="ascii")

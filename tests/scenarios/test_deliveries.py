@@ -44,7 +44,7 @@ class Granted:
         self.hospital.commit_records(self.dataset, CONTENT, id_field="id")
 
     def grant(self, **said: Any) -> str:
-        name = f"grant-{next(_names)}"
+        name = f"{self.dataset}-grant-{next(_names)}"
         given = {"grantee": "LabMSP", "artifact": f"dataset-version:{self.dataset}:1", "purpose": "research",
                  "actions": ["download"], "expires": self.now + 30 * DAY}  # fmt: skip
         recorded = self.hospital.grant_access(name, **{**given, **said})
@@ -72,7 +72,7 @@ def test_a_grantee_fetches_what_was_published(granted: Granted, tmp_path: Path) 
 
 def stored(consortium: Consortium, blob: str) -> Path:
     """The blob at the hospital's gateway."""
-    (found,) = consortium.directory.rglob(f"blobs/{blob[:2]}/{blob}")
+    (found,) = consortium.data("hospital").rglob(f"blobs/{blob[:2]}/{blob}")
     return found
 
 

@@ -30,7 +30,7 @@ def test_every_organisation_lists_who_did_what(world: World) -> None:
     assert len(seen["endorsed_by"]) >= 2
     assert "LabMSP" in seen["endorsed_by"]
     assert seen["identity"] is not None
-    assert "lab.example" in seen["identity"]["subject"]
+    assert seen["identity"]["subject"].startswith("CN=")
     assert seen["event"] is not None
     # The lab's own gateway knows which of its keys that was, and nobody else's does.
     assert own["client"] is not None

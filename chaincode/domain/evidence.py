@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from chaincode.domain.errors import StatementDigestDiffers, StatementInvalid, StatementOutOfTime
 from chaincode.domain.policy import Stage
-from chaincode.domain.values import Blob, Digest, Instant, OrgId, Ref, Seconds, Text
+from chaincode.domain.values import SKEW, Blob, Digest, Instant, OrgId, Ref, Seconds, Text
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -24,8 +24,6 @@ PREDICATE_TYPE_1: Final = "https://pedigree.example/endorsement/v1"
 """What was signed before statements had a reason and a time."""
 OLDEST: Final = Seconds(86_400)
 """How long before its transaction a statement may be dated: long enough to sign it elsewhere."""
-AHEAD: Final = Seconds(120)
-"""How far after its transaction a statement may be dated: as far as clocks may differ."""
 MOST_SEEN: Final = 64
 
 _COMPARED: Final = ("channel", "organisation", "artifact", "stage", "decision", "round", "policy", "reason")
@@ -180,5 +178,5 @@ def _verify_time(statement: Statement, at: Instant) -> None:
     """A statement is from the day before its transaction; nobody keeps one for later, or dates one ahead."""
     if statement.at is None:
         raise StatementInvalid("it does not say when it was made: it has no 'at'")
-    if statement.at > at.plus(AHEAD) or at > statement.at.plus(OLDEST):
+    if statement.at > at + SKEW or at > statement.at.plus(OLDEST):
         raise StatementOutOfTime(int(statement.at), int(at))

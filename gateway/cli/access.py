@@ -305,14 +305,9 @@ def access_expire(pedigree: Any, grant: str | None, idempotency_key: str | None,
 
 def _over(pedigree: Any, owner: str) -> list[str]:
     """The owner's grants whose time has passed, by name."""
-    names: list[str] = []
-    for status in ("active", "suspended"):
-        cursor: str | None = None
-        while True:
-            answer = pedigree.access_grants(owner=owner, grant_status=status, cursor=cursor, limit=100)
-            records = [item["record"] for item in answer["items"]]
-            names += [record["grant"] for record in records if record["expires"] <= _now()]
-            cursor = answer["next"]
-            if cursor is None:
-                break
-    return names
+    return [
+        item["record"]["grant"]
+        for status in ("active", "suspended")
+        for item in pedigree.iterate_access_grants(owner=owner, grant_status=status)
+        if item["record"]["expires"] <= _now()
+    ]

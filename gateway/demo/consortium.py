@@ -194,11 +194,6 @@ class Consortium:
         self._running.unlink(missing_ok=True)
         return len(groups)
 
-    @property
-    def material(self) -> Path:
-        """The folder that the paths of the network's description start from."""
-        return self.directory
-
     def url(self, name: str) -> str:
         """Where an organisation's gateway answers."""
         return f"http://127.0.0.1:{self.ports[name].gateway}"

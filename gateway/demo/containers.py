@@ -55,11 +55,6 @@ class Containers:
     def remember(self) -> None:
         """Nothing to remember: the engine knows what runs."""
 
-    @property
-    def material(self) -> Path:
-        """The folder that the paths of the network's description start from."""
-        return self._network
-
     def url(self, name: str) -> str:
         """Where an organisation's gateway answers."""
         return str(self._organisation(name)["gateway"])

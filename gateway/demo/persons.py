@@ -27,14 +27,13 @@ def endorse_as_person(stage: Stage, name: str, reference: str) -> Recorded[Endor
     client, folder = stage.clients[name], stage.files / name
     folder.mkdir(parents=True, exist_ok=True)
     member = next(each for each in stage.consortium.network()["organisations"] if each["name"] == name)
-    msp = stage.consortium.material / member["msp"]
-    declared = client.declare_roots(**declaration_of(msp))
+    declared = client.declare_roots(**declaration_of(Path(member["msp"])))
     stage.telling.say(f"{name} says which authorities vouch for those who speak for it", declared)
     prepared = folder / "statement.json"
     _pedigree(
         "endorse", reference, "--prepare", str(prepared), url=stage.consortium.url(name), key=stage.consortium.key(name)
     )
-    person = Path(str(stage.consortium.material / member["user_msp"]).replace("User1@", "Admin@"))
+    person = Path(member["admin_msp"])
     said = _pedigree(
         "sign", str(prepared), "--yes",
         "--key", str(_only(person / "keystore")), "--cert", str(_only(person / "signcerts")),

@@ -132,16 +132,16 @@ class Artifacts:
         record = self._catalogue.get(kind, artifact, **where)
         standing = self._catalogue.find("artifact-stage", artifact=artifact)
         known = None if standing is None else self._now(standing.value)
-        count = None
+        policy, count = self._policy(), None
         if locate(artifact)[0].digest:
             owner, digest = record["record"]["owner"], self._digest_of(artifact, record["record"])
             counted = Artifact(artifact, OrgId(owner), Digest.parse(digest))
-            count = self._count(counted, stage, known, self._policy())
+            count = self._count(counted, stage, known, policy)
         return {
             "artifact": artifact,
             **record,
             "stage": Stage.DRAFT.value if known is None else known.stage.value,
-            "quorum_lost": known is not None and self._has_lost(known, self._policy()),
+            "quorum_lost": known is not None and self._has_lost(known, policy, count),
             "standing": None if known is None else codec.to_plain(known),
             "tainted_by": self._tainted_by([artifact])[artifact],
             "status": count,
@@ -197,7 +197,7 @@ class Artifacts:
             "owner": now.owner,
             "since": int(now.since),
             "status": status,
-            "quorum_lost": now.stage in _RESTS and self._has_lost(now, policy),
+            "quorum_lost": self._has_lost(now, policy, status),
             "ends_at": None if due is None else int(due),
         }
 
@@ -219,12 +219,15 @@ class Artifacts:
             return status if ends is not None and ends <= self._at().plus(SOON) else None
         return status
 
-    def _has_lost(self, now: ArtifactStage, policy: Policy | None) -> bool:
-        """Whether an artifact was approved by a quorum that is not there any more: endorsements expired."""
+    def _has_lost(self, now: ArtifactStage, policy: Policy | None, status: Json | None) -> bool:
+        """Whether an artifact was approved by a quorum that is not there any more: endorsements expired.
+
+        `status` is a count that was made already, which serves where it is the one for approval.
+        """
         if now.stage not in _RESTS:
             return False
-        artifact = Artifact(now.artifact, now.owner, now.digest)
-        status = self._count(artifact, Stage.APPROVED.value, now, policy)
+        if status is None or status["for_stage"] != Stage.APPROVED.value:
+            status = self._count(Artifact(now.artifact, now.owner, now.digest), Stage.APPROVED.value, now, policy)
         return status is not None and not status["complete"]
 
     def _ends(self, now: ArtifactStage, policy: Policy | None, stage: Stage) -> Instant | None:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from os import SEEK_END
 from typing import BinaryIO, Final
 
 from gateway.sealing.blobs import KEY, Header
@@ -74,10 +75,13 @@ class Publishing:
         if not report["verified"]:
             raise _differs(report)
         keys = self._vault.keys()
-        content = upload.content
-        size, digest = _measured(content)
+        content, digest = upload.content, sha256()
+        size = content.seek(0, SEEK_END)
         key = secrets.token_bytes(KEY)
         header = Header.new(key, size=size)
+        wrapped = keys.wrap(key, header.blob_id)
+        at = self._clock()
+        sealed = self._vault.blobs.put(header.blob_id.hex(), seal(key, header, _pieces(content, digest.update)))
         publication = Publication(
             blob_id=header.blob_id,
             root=report["root"],
@@ -85,11 +89,10 @@ class Publishing:
             number=int(number),
             media_type=upload.media_type,
             size=size,
-            digest=digest,
-            wrapped=keys.wrap(key, header.blob_id),
-            at=self._clock(),
+            digest=digest.hexdigest(),
+            wrapped=wrapped,
+            at=at,
         )
-        sealed = self._vault.blobs.put(publication.name, seal(key, header, _pieces(content)))
         self._vault.publications.add(publication)
         return {**_shown(publication), "sealed_size": sealed, "transaction": report["transaction"]}
 
@@ -168,16 +171,9 @@ def _shown(publication: Publication) -> Json:
     }
 
 
-def _measured(content: BinaryIO) -> tuple[int, str]:
-    found, size = sha256(), 0
-    for piece in _pieces(content):
-        found.update(piece)
-        size += len(piece)
-    return size, found.hexdigest()
-
-
-def _pieces(content: BinaryIO) -> Iterator[bytes]:
-    """A file from its beginning."""
+def _pieces(content: BinaryIO, passing: Callable[[bytes], object]) -> Iterator[bytes]:
+    """A file from its beginning; each piece is given to `passing` first."""
     content.seek(0)
     while piece := content.read(_PIECE):
+        passing(piece)
         yield piece

@@ -6,7 +6,6 @@ The file is JSON: `format`, the `envelope` (DSSE, without a signature until it i
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -132,11 +131,6 @@ def sign_prepared(found: Prepared, key: Key, certificates: bytes) -> dict[str, A
         "envelope": {**found.envelope, "signatures": [signature]},
         "chain": [{"der": base64.b64encode(der).decode()} for der in ders],
     }
-
-
-def to_json(value: Mapping[str, Any]) -> str:
-    """The text of a prepared file."""
-    return json.dumps(value, indent=1)
 
 
 def _sign(key: Key, message: bytes) -> bytes:

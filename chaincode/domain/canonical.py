@@ -65,6 +65,12 @@ def parse(data: bytes) -> Json:
     """Read JSON; `InvalidJson`, `TooLarge` or one of the refusals above for anything that is not plain."""
     if len(data) > MAX_BYTES:
         raise TooLarge("", MAX_BYTES)
+    # Nearly everything is plain, and is found to be while it is read. What is not is read again, and named.
+    if data.isascii() and b"\\" not in data and data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+        try:
+            return _PLAIN_DECODER.decode(data.decode("ascii"))  # type: ignore[no-any-return]  # hooks saw every value
+        except (_NotPlain, json.JSONDecodeError):
+            pass
     try:
         value = _DECODER.decode(data.decode())
     except UnicodeDecodeError:
@@ -89,6 +95,35 @@ def _object(pairs: list[tuple[str, object]]) -> object:
     return _Repeated(next(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
 
 
+class _NotPlain(Exception):
+    """Something was read that needs a closer look."""
+
+
+def _refuse_plainness(_: str) -> NoReturn:
+    raise _NotPlain
+
+
+def _short_integer(digits: str) -> int:
+    if len(digits) > _SHORT_DIGITS:
+        raise _NotPlain
+    return int(digits)
+
+
+def _plain_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _NotPlain
+    return members
+
+
+_SHORT_DIGITS: Final = 15
+"""Characters of an integer that is surely within `MAX_INTEGER`."""
+_PLAIN_DECODER: Final = json.JSONDecoder(
+    parse_float=_refuse_plainness,
+    parse_constant=_refuse_plainness,
+    parse_int=_short_integer,
+    object_pairs_hook=_plain_object,
+)
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 _DECODER: Final = json.JSONDecoder(
     parse_float=lambda _: _Float(),

@@ -117,9 +117,9 @@ def _namespace(message: Any) -> NamespaceReadWriteSet:
     sets = decode(wire.kv_rwset.KVRWSet, message.rwset)
     return NamespaceReadWriteSet(
         namespace=message.namespace,
-        reads=tuple(Read(read.key, _version(read)) for read in sets.reads),
-        writes=tuple(Write(write.key, write.value, write.is_delete) for write in sets.writes),
-        metadata_writes=tuple(MetadataWrite(write.key, _entries(write)) for write in sets.metadata_writes),
+        reads=tuple([Read(read.key, _version(read)) for read in sets.reads]),
+        writes=tuple([Write(write.key, write.value, write.is_delete) for write in sets.writes]),
+        metadata_writes=tuple([MetadataWrite(write.key, _entries(write)) for write in sets.metadata_writes]),
         range_queries=tuple(map(_range_query, sets.range_queries_info)),
         collections=tuple(map(_collection, message.collection_hashed_rwset)),
     )

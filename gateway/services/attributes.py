@@ -41,6 +41,7 @@ _EDGE: Final = "edge"
 _UNASKED: Final = frozenset({"digest-claim", "root-claim"})
 """Kinds that nobody lists: what they say is in the records that were written with them."""
 _HEX: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
+_HEX_LENGTHS: Final = (64, 40)
 _WORD: Final = re.compile(r"[^\W_]+")
 _IDENTIFIER: Final = re.compile(r"[^\s()]+")
 _OPERATORS: Final = frozenset({"AND", "OR", "WITH"})
@@ -74,7 +75,7 @@ def attributes(kind: str, record: Json) -> list[Attribute]:
 def digests(record: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     """Each digest of a record (SHA-256 or a commit of git, in hex), and the JSON pointer to it."""
     if isinstance(record, str):
-        if _HEX.fullmatch(record) is not None:
+        if len(record) in _HEX_LENGTHS and _HEX.fullmatch(record) is not None:
             yield pointer, record
     elif isinstance(record, dict):
         for name, value in record.items():

@@ -21,6 +21,7 @@ from gateway.services.ports import Json, LedgerBlock
 from gateway.services.references import name_of, reference_to_whole, whole_of
 from gateway.services.walks import Standing
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ADD: Final = "INSERT OR IGNORE INTO attribute VALUES (?, ?, ?, ?)"
 _TAKE: Final = "DELETE FROM attribute WHERE kind = ? AND name = ? AND value = ? AND place = ?"
@@ -70,7 +71,7 @@ def _rounds(block: LedgerBlock) -> Iterator[list[_Write]]:
             writes[key] = _Write(
                 key=key,
                 kind="" if value is None else str(value.get("kind", "")),
-                text=None if value is None else json.dumps(value, ensure_ascii=False),
+                text=None if value is None else _ENCODER.encode(value),
                 value=value,
                 transaction_id=transaction.transaction_id,
                 block=block.number,

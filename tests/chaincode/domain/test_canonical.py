@@ -49,6 +49,35 @@ def test_any_bytes_are_read_or_refused(data):
     assert parse(encode(value)) == value
 
 
+scalars = ["1", "-0", "true", "null", '"a"', '"\\u0061"', "1.5", "1e3", "NaN", "-Infinity", "999999999999999",
+           "9007199254740991", "9007199254740992", "-9007199254740992", "x"]  # fmt: skip
+spelled = st.recursive(
+    st.sampled_from(scalars),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(st.tuples(st.sampled_from(["a", "b", "\\u0061"]), inner), max_size=3).map(
+            lambda members: "{" + ",".join(f'"{name}":{value}' for name, value in members) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def outcome(text: str, last: int | None = None) -> object:
+    """What reading comes to: the value, or the item of it that is asked for; else the sort of refusal."""
+    try:
+        value = parse(text.encode())
+    except errors.Malformed as refusal:
+        return type(refusal)
+    return value if last is None else value[last]
+
+
+@given(spelled)
+def test_what_is_read_at_once_is_what_is_read_with_care(text):
+    # So many arrays are never taken for plain, and each value is looked at.
+    assert outcome(text) == outcome(f"[{'[],' * canonical.MAX_DEPTH}{text}]", -1)
+
+
 @pytest.mark.parametrize(
     ("text", "refusal"),
     [

@@ -1,20 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets: what the rules of `domain.provenance` need."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 from chaincode.contracts.state import Ledger, Load
 from chaincode.domain.claims import DigestClaim, RootClaim
-from chaincode.domain.covering import Taking, check_cover, check_kind_of_grant, cited_for_cover
+from chaincode.domain.covering import (
+    Source,
+    Taking,
+    check_cover,
+    check_kind_of_grant,
+    check_sensitivity,
+    cited_for_cover,
+)
+from chaincode.domain.lineage import REPLACES
 from chaincode.domain.provenance import (
     CommitVersion,
     Dataset,
     DatasetVersion,
     RegisterDataset,
+    Sensitivity,
+    parents_of_dataset_version,
 )
-from chaincode.domain.values import Command, Digest, Record, dataset_version_ref
+from chaincode.domain.values import Command, Digest, Record, Ref, dataset_ref, dataset_version_ref
 
 
 def for_dataset(ledger: Ledger, command: RegisterDataset) -> Mapping[str, object]:
@@ -33,11 +44,11 @@ def for_version(ledger: Ledger, command: CommitVersion) -> Mapping[str, object]:
         "parents": ledger.cited(DatasetVersion, parents),
         "root_claim": ledger.get(RootClaim, command.root),
         "claims": claims(ledger, () if command.card is None else (command.card,)),
-        "check_cover": lambda: _check_cover(ledger, command),
+        "check_cover": partial(_check_cover, ledger, command),
     }
 
 
-def _check_cover(ledger: Ledger, command: CommitVersion) -> None:
+def _check_cover(ledger: Ledger, command: CommitVersion, sensitivity: Sensitivity) -> None:
     """Refuse a derivation from other organisations' data without the grants that it needs, at this time."""
     derivation = command.derivation
     if derivation is None:
@@ -49,6 +60,21 @@ def _check_cover(ledger: Ledger, command: CommitVersion) -> None:
     taking = Taking(dataset_version_ref(command.dataset, command.number), ledger.by, ledger.at)
     for parent in derivation.parents:
         check_cover(taking, parent, (parent,), grants, cited)
+    check_sensitivity(taking, sensitivity, derivation, cited, partial(_look, ledger))
+
+
+def _look(ledger: Ledger, versions: Sequence[Ref]) -> list[Source]:
+    """What the ledger holds of versions that others were made from, by two calls of the peer."""
+    found = ledger.cited(DatasetVersion, versions)
+    datasets = ledger.cited(Dataset, (dataset_ref(version.name) for version in versions))
+    return [
+        Source(
+            found[version].owner,
+            datasets[dataset_ref(version.name)].sensitivity,
+            tuple(edge.parent for edge in parents_of_dataset_version(found[version]) if edge.relation != REPLACES),
+        )
+        for version in versions
+    ]
 
 
 def claims(ledger: Ledger, digests: Iterable[Digest]) -> dict[Digest, DigestClaim]:

@@ -54,10 +54,12 @@ MOST_ACTIONS: Final = 8
 
 
 class AccessAction(StrEnum):
-    """What may be done with data: have a copy, or have it processed where it is."""
+    """What may be done with data: have a copy, have it processed where it is, or make less sensitive data from it."""
 
     DOWNLOAD = "download"
     PROCESS = "process"
+    ANONYMISE = "anonymise"
+    """Derive from it what is less sensitive; see `covering.check_sensitivity`."""
 
 
 @dataclass(frozen=True, slots=True)

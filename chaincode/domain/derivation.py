@@ -41,6 +41,7 @@ class Activity(StrEnum):
     LABEL = "label"
     TRANSFORM = "transform"
     SYNTHESISE = "synthesise"
+    ANONYMISE = "anonymise"
 
 
 @dataclass(frozen=True, slots=True)

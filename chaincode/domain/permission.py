@@ -68,10 +68,10 @@ def check_input(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Reco
     _check_found(used, pointer, version, version if selection is None else selection)
     if selection is not None:
         _check_terms(used, selection, use)
-    _check_grant(used, pointer, selection, use, cited)
     dataset = cited[dataset_ref(version.dataset)]
     if isinstance(dataset, Dataset) and dataset.basis in WITHDRAWABLE:
         _check_consent(used, selection, use, dataset.basis, cited)
+    _check_grant(used, pointer, selection, use, cited)
 
 
 def _selection(used: RunInput, pointer: str, use: Use, cited: Mapping[Ref, Record]) -> Selection | None:

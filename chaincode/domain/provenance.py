@@ -49,7 +49,7 @@ from chaincode.domain.values import (
 
 
 class Sensitivity(StrEnum):
-    """How closely a data set must be held."""
+    """How closely a data set must be held, the least first; `covering` says what follows for others."""
 
     PUBLIC = "public"
     INTERNAL = "internal"
@@ -254,12 +254,12 @@ def commit_version(
     parents: Mapping[Ref, DatasetVersion],
     root_claim: RootClaim | None,
     claims: Mapping[Digest, DigestClaim],
-    check_cover: Callable[[], None],
+    check_cover: Callable[[Sensitivity], None],
 ) -> Outcome:
     """Commit a version; `previous` is the version before it, `parents` those of its derivation that exist.
 
     `root_claim` and `claims` are what is on the ledger of its root and of its card. `check_cover` refuses what is
-    derived from other organisations' data without the grants that this needs.
+    derived from other organisations' data without the grants that this needs, for data as sensitive as it is told.
     """
     reference = dataset_version_ref(command.dataset, command.number)
     if dataset is None:
@@ -272,7 +272,7 @@ def commit_version(
         raise RootWithoutSize
     _check_succession(command, command.size, previous)
     check_derivation(command.derivation, reference, dataset.licence, parents)
-    check_cover()
+    check_cover(dataset.sensitivity)
     cards = () if command.card is None else (command.card,)
     version = DatasetVersion(
         dataset=command.dataset,

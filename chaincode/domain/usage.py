@@ -44,7 +44,7 @@ class RunInput:
     found: Found | None = None
     """None where it is not said: then the root is checked as if it had been compared."""
     grant: Ref | None = None
-    """The grant under which another organisation's data was had; needed where its owner has set an access policy."""
+    """The grant under which another organisation's data was had; `covering` says where one is needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,12 +69,15 @@ _COLUMNS: Final = (
     Parameter("indicated_field", "Column or member that says when the subject indicated it (RFC 3339, or a date)."),
 )
 VERDICTS: Final = ("pass", "fail")
-ACTIVITIES: Final = ("filter", "split", "join", "label", "transform", "synthesise")
+ACTIVITIES: Final = ("filter", "split", "join", "label", "transform", "synthesise", "anonymise")
 _DERIVED: Final = (
     Parameter(
         "parents", "Data set versions that the records were made from, comma separated: `dataset-version:visits:3`."
     ),
     Parameter("activity", "How they were made from them.", "choice", ACTIVITIES),
+    Parameter(
+        "grants", "Grants of those that are other organisations' data, comma separated: `access-grant:visits-lab`."
+    ),
 )
 _CHOOSING: Final = (
     Parameter("selection", "What it is called; needed where the gateway is to choose the records."),
@@ -130,6 +133,7 @@ _ARTIFACT: Final = MappingProxyType({"artifact": "{reference}"})
 _ACCESS: Final = ("access", "data", "vouching")
 _GRANT: Final = MappingProxyType({"grant": "{grant}"})
 GRANT_STATUSES: Final = ("active", "suspended", "revoked", "expired")
+ACCESS_ACTIONS: Final = ("download", "process", "anonymise")
 ACCESS_DECISIONS: Final = ("allowed", "denied")
 DENIALS: Final = (
     "no-such-grant", "another-organisation", "another-user", "revoked", "suspended", "not-yet", "expired",

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from gateway.api.operations import READ_FROM
+from gateway.api.operations import ACCESS_ACTIONS, READ_FROM
 from gateway.cli.answers import found, outcome_of, recorded, render_outcome
 from gateway.cli.console import Json, plain, show
 from gateway.cli.exits import Exit
@@ -69,7 +69,11 @@ def _public_key(_context: click.Context, _option: click.Parameter, path: Path | 
 
 _PURPOSE: Final = click.option("--purpose", help="What for: a purpose's name or IRI.")
 _ACTION: Final = click.option(
-    "--action", "actions", multiple=True, type=click.Choice(["download", "process"]), help="May be repeated."
+    "--action",
+    "actions",
+    multiple=True,
+    type=click.Choice(ACCESS_ACTIONS),
+    help="May be repeated; anonymise is to derive from it what is less sensitive.",
 )
 _TIME: Final[tuple[Decorator, ...]] = (
     click.option("--for", "duration", type=Duration(), help="How long, from now or from its beginning: 30d, 12h."),
@@ -254,7 +258,7 @@ def access_review(
 @click.command()
 @click.argument("grant")
 @click.argument("artifact", metavar="REFERENCE")
-@click.option("--action", required=True, type=click.Choice(["download", "process"]), help="What you want to do.")
+@click.option("--action", required=True, type=click.Choice(ACCESS_ACTIONS), help="What you want to do.")
 @click.option("--purpose", required=True, help="What for: a purpose's name or IRI.")
 @_RECIPIENT
 @IDEMPOTENCY_KEY

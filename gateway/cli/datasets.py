@@ -41,6 +41,13 @@ _DELIMITER = click.option("--delimiter", help="What separates fields in CSV: , ;
     help="A version that FILE was made from; may be repeated.",
 )
 @click.option("--activity", type=click.Choice(ACTIVITIES), help="How FILE was made from it.")
+@click.option(
+    "--grant",
+    "grants",
+    multiple=True,
+    metavar="REFERENCE",
+    help="The grant of a version that is not yours; may be repeated.",
+)
 @IDEMPOTENCY_KEY
 @using_gateway
 def dataset_commit(

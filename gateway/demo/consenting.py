@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from gateway.demo import science
@@ -85,6 +86,14 @@ def _select(stage: Stage) -> None:
     for role, ids in science.split(stage.records).items():
         chosen = hospital.select_records(name, 1, role, ids, purpose="model-training", role=role)
         stage.telling.say(f"{chosen.record['size']} records to {role}, as consent permits", chosen)
+    for role, organisation in (("train", "lab"), ("test", "lab"), ("test", "regulator")):
+        given = hospital.grant_access(
+            stage.names.part(role, organisation), grantee=f"{organisation.capitalize()}MSP",
+            artifact=stage.names.selection(role), purpose=TRAINING, actions=["process"],
+            expires=time.time_ns() // 1_000_000 + 86_400_000,
+        )  # fmt: skip
+        part = "training records" if role == "train" else "records held out"
+        stage.telling.say(f"the hospital grants the {organisation} a day with the {part}", given)
 
 
 def _run(stage: Stage, name: str) -> Run:
@@ -93,7 +102,13 @@ def _run(stage: Stage, name: str) -> Run:
     return stage.clients["lab"].run(
         name=name,
         datasets=[
-            {"version": version, "selection": stage.names.selection(role), "role": role} for role in ("train", "test")
+            {
+                "version": version,
+                "selection": stage.names.selection(role),
+                "role": role,
+                "grant": f"access-grant:{stage.names.part(role, 'lab')}",
+            }
+            for role in ("train", "test")
         ],
         code={"digest": science.code_digest()},
         environment={"digest": science.environment_digest()},

@@ -39,6 +39,7 @@ def evaluate(
             "root": regulator.selection(dataset, int(number), name)["record"]["root"],
             "role": "test",
             "selection": names.selection("test"),
+            "grant": f"access-grant:{names.part('test', 'regulator')}",
         },
         metrics=science.measure(records, folder),
         evaluated_at=time.time_ns() // 1_000_000,

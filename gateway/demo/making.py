@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 import json
+import time
+from typing import Final
 
 from gateway.demo import science
 from gateway.demo.drawing import references, tree
 from gateway.demo.founding import FOUNDING_POLICY, ORIGIN
+from gateway.demo.judging import TRAINING
 from gateway.demo.persons import endorse_as_person
 from gateway.demo.stage import RECORD, Stage
 from gateway.demo.telling import expect
 from pedigree import Refused
+from pedigree.documents import RunInput
+
+_MONTH: Final = 30 * 86_400_000
+"""Thirty days, in milliseconds."""
 
 
 def supply(stage: Stage) -> None:
@@ -56,16 +63,18 @@ def _founded(stage: Stage) -> bool:
 
 
 def train(stage: Stage) -> None:
-    """Train on the hospital's file and record the run and the model version."""
+    """Ask for access, train on the hospital's file, and record the run and the model version."""
     lab = stage.clients["lab"]
     lab.at_least(stage.clients["hospital"].height)
+    _be_let_in(stage)
     stage.telling.say(
         "model registered", lab.register_model(stage.names.model, title="Tumour classifier", task="classification")
     )
     with lab.run(
         model=stage.names.model,
         name=stage.names.run,
-        datasets=[stage.names.dataset_version],
+        datasets=[{"version": stage.names.dataset_version, "grant": f"access-grant:{stage.names.access}"}],
+        purpose=TRAINING,
         code={"digest": science.code_digest()},
         environment={"digest": science.environment_digest()},
         parameters=science.PARAMETERS,
@@ -80,6 +89,34 @@ def train(stage: Stage) -> None:
     stage.telling.say(f"model version recorded, digest {version.record['digest'][:16]}…", version)
     expect(len(version.record["files"]) == 2, "the manifest does not name the model's two files")
     stage.answers["digest"] = version.record["digest"]
+
+
+def _be_let_in(stage: Stage) -> None:
+    """Without a grant the lab's run is refused; the lab asks for one, and the hospital grants what was asked for."""
+    hospital, lab, names = stage.clients["hospital"], stage.clients["lab"], stage.names
+    now = time.time_ns() // 1_000_000
+    used: RunInput = {"version": names.dataset_version, "root": stage.answers["root"], "role": "train"}
+    code = stage.telling.refused(
+        "a run of the lab's over the hospital's data, without a grant",
+        lambda: lab.record_run(
+            names.run,
+            code={"digest": science.code_digest()},
+            environment={"digest": science.environment_digest()},
+            started=now,
+            finished=now,
+            inputs=[used],
+        ),
+    )
+    expect(code == "data-withheld", f"it should be refused as data-withheld, not {code}")
+    asked = lab.request_access(
+        names.request, artifact=names.dataset_version, purpose=TRAINING, actions=["process"], expires=now + _MONTH,
+        justification="to train a classifier of tumours",
+    )  # fmt: skip
+    stage.telling.say("the lab asks for thirty days of access, to train a model", asked)
+    hospital.at_least(lab.height)
+    given = hospital.grant_access(names.access, request=names.request)
+    stage.telling.say("the hospital grants them", given)
+    lab.at_least(given.height)
 
 
 def endorse(stage: Stage) -> None:

@@ -68,8 +68,22 @@ class Names:
         return f"model-version:{self.model}:2"
 
     @property
+    def request(self) -> str:
+        """What the lab asks of the hospital before it trains."""
+        return f"{self.dataset}-asked"
+
+    @property
+    def access(self) -> str:
+        """The grant with which the hospital answers."""
+        return f"{self.dataset}-lab"
+
+    def part(self, role: str, organisation: str) -> str:
+        """The grant of one part of the data that rests on consent."""
+        return f"{self.consented}-{role}-{organisation}"
+
+    @property
     def grant(self) -> str:
-        """The grant of access that the hospital gives to the lab."""
+        """The grant of five seconds."""
         return f"{self.dataset}-for-the-lab"
 
     @property

@@ -22,11 +22,11 @@ from gateway.demo.surviving import survive
 
 _STEPS: Final[list[tuple[str, Callable[[Stage], None]]]] = [
     ("The hospital registers 569 real patient records and commits to every one of them", supply),
-    ("The lab trains a model on them and records the run and every file", train),
+    ("The lab asks for access, trains a model on them, and records the run and every file", train),
     ("The lab submits the model; a person of the regulator's endorses it, and the hospital does", endorse),
     ("Anyone asks where the model came from; the regulator checks a record and the files", trace),
     ("A record is altered, an endorsement forged, a write made by one organisation alone", attack),
-    ("The hospital grants the lab five seconds of access to its records", grant),
+    ("The hospital grants the lab five seconds of access for research", grant),
     ("The regulator sets a bar before a training, which is judged by it; a later bar is refused", judge),
     ("One patient withdraws: what was made with the record, and who has to do what", withdraw),
     ("The five seconds are over: the lab is denied, and the regulator sees it on the ledger", deny),

@@ -71,7 +71,7 @@ def _upload(call: Call, content: BinaryIO, vocabulary: Vocabulary) -> Upload:
 
 
 def _derivation(call: Call) -> Json | None:
-    """What the records of an upload were made from, and how; the law reads the references."""
+    """What the records of an upload were made from, how, and under which grants; the law reads the references."""
     parents, activity = call.query.get("parents", ""), call.query.get("activity", "")
     if not parents and not activity:
         return None
@@ -81,4 +81,9 @@ def _derivation(call: Call) -> Json | None:
     if not parents:
         detail = f"parents names the versions that the activity {activity} was over, such as dataset-version:visits:3."
         raise HttpProblem(400, "invalid-parameter", detail, parameter="parents")
-    return {"activity": activity, "parents": [parent.strip() for parent in parents.split(",")]}
+    grants = {"grants": _listed(given)} if (given := call.query.get("grants", "")) else {}
+    return {"activity": activity, "parents": _listed(parents), **grants}
+
+
+def _listed(given: str) -> list[str]:
+    return [each.strip() for each in given.split(",")]

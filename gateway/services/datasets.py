@@ -79,7 +79,7 @@ class Datasets:
         Where the caller does not wait, the file is read after the answer, from a descriptor of its own.
 
         Args:
-            derivation: the `activity` and the `parents` that the records were made from.
+            derivation: the `activity` and the `parents` that the records were made from, and the `grants` of these.
         """
         said = {} if derivation is None else {"derivation": derivation}
         # What is wrong with their form is said before a large file is read.

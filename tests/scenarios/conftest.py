@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from letting import RESEARCH, let_in
 
 from gateway.demo.consortium import Consortium
 from gateway.demo.containers import Containers
@@ -83,6 +84,8 @@ class World:
     proof: dict[str, Any] = field(default_factory=dict)
     people: list[str] = field(default_factory=list)
     """Whose records were committed, in their order."""
+    grants: dict[str, str] = field(default_factory=dict)
+    """The grant under which the lab has each of the hospital's data, where it has one."""
 
     @property
     def dataset(self) -> str:
@@ -137,6 +140,11 @@ class World:
         return self.as_("hospital").commit_records(
             self.dataset, records(letters), id_field="id", consent="ConsentGiven", purposes=("model-training",)
         )
+
+    def let_in(self, artifact: str, purpose: str = RESEARCH) -> str:
+        """Have the hospital grant the lab access to its data; answers the reference to the grant."""
+        self.grants[artifact] = let_in(self.as_("hospital"), artifact, purpose=purpose)
+        return self.grants[artifact]
 
     def run_fields(self, **fields: Any) -> dict[str, Any]:
         """A complete training run over the scenario's data."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -13,10 +14,11 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from letting import let_in
 
 from gateway.cli.program import main as pedigree_command
 from gateway.verifier.transactions import verify_transaction
-from pedigree import PedigreeError
+from pedigree import Conflict, PedigreeError
 
 if TYPE_CHECKING:
     from scenarios.conftest import World
@@ -228,6 +230,82 @@ def test_a_run_names_its_grant(study: Study) -> None:
     refused("grant-missing", lambda: train(None))
     refused("grant-does-not-cover", lambda: train(f"access-grant:{study.grant}-none"))
     assert train(f"access-grant:{study.grant}").record["inputs"][0]["grant"] == f"access-grant:{study.grant}"
+
+
+class Sensitive:
+    """The hospital's special-category data, for which there is no access policy, and what others make of it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.register("hospital", sensitivity="special-category", basis="public-task")
+        world.commit("a,b,c")
+
+    def train(self, grant: str | None = None) -> Any:
+        lab, began = self.world.as_("lab"), now()
+        root = lab.dataset_version(self.world.dataset, 1)["record"]["root"]
+        used = {"version": self.world.data_version, "root": root, "role": "train"}
+        inputs = [used if grant is None else {**used, "grant": grant}]
+        fields = self.world.run_fields(inputs=inputs, started=began, finished=began)
+        return lab.record_run(f"run-{self.world.number}", **fields)
+
+    def derive(
+        self, made: str, *, sensitivity: Any, grants: Any = (), activity: Any = "filter", parent: str | None = None
+    ) -> Any:
+        """The lab's data set of this name, made from the hospital's or from another."""
+        lab = self.world.as_("lab")
+        name = f"{self.world.dataset}-{made}"
+        basis: Any = "public-task" if sensitivity == "special-category" else None
+        with contextlib.suppress(Conflict):  # an attempt that was refused had registered it
+            self.world.register("lab", name=name, sensitivity=sensitivity, basis=basis)
+        content = f"id,{made}\na,97\n".encode()
+        parents = [parent or self.world.data_version]
+        return lab.commit_records(name, content, id_field="id", parents=parents, activity=activity, grants=grants)
+
+
+@pytest.fixture
+def sensitive(world: World) -> Sensitive:
+    return Sensitive(world)
+
+
+@pytest.mark.story(
+    "F6", "Sensitive data of another owner is not used without a grant, whatever its owner offers",
+    refused="data-withheld",
+)  # fmt: skip
+@pytest.mark.story("F6", "What is made from sensitive data of another owner needs a grant too", refused="data-withheld")
+def test_sensitive_data_is_its_owners_alone(sensitive: Sensitive) -> None:
+    refusal = refused("data-withheld", sensitive.train)
+    assert (refusal.facts["owner"], refusal.facts["sensitivity"]) == ("HospitalMSP", "special-category")
+    assert "Ask HospitalMSP for access" in str(refusal)
+    refused("data-withheld", lambda: sensitive.derive("copied", sensitivity="special-category"))
+    lab = sensitive.world.as_("lab")
+    refused("data-withheld", lambda: lab.run("early", datasets=[sensitive.world.data_version], code="ab" * 32))
+    grant = sensitive.world.let_in(sensitive.world.data_version)
+    assert sensitive.train(grant).record["inputs"][0]["grant"] == grant
+    copied = sensitive.derive("copied", sensitivity="special-category", grants=[grant])
+    assert copied.record["derivation"]["grants"] == [grant]
+
+
+@pytest.mark.story(
+    "F6", "What is made from special-category data is not public, in one step or in two", refused="sensitivity-lowered"
+)
+@pytest.mark.story("F6", "Anonymised data is less sensitive where a grant allows it")
+def test_made_data_is_as_sensitive_as_its_sources(sensitive: Sensitive) -> None:
+    process = sensitive.world.let_in(sensitive.world.data_version)
+    refusal = refused("sensitivity-lowered", lambda: sensitive.derive("open", sensitivity="public", grants=[process]))
+    assert (refusal.facts["sensitivity"], refusal.facts["source"]) == ("public", "special-category")
+    copied = sensitive.derive("copied", sensitivity="special-category", grants=[process])
+    refusal = refused(
+        "sensitivity-lowered",
+        lambda: sensitive.derive("open", sensitivity="public", parent=copied.reference, grants=[process]),
+    )
+    assert refusal.facts["artifact"] == sensitive.world.data_version
+    anonymise = let_in(sensitive.world.as_("hospital"), sensitive.world.data_version, actions=["process", "anonymise"])
+    refusal = refused("invalid-field", lambda: sensitive.derive("open", sensitivity="public", grants=[anonymise]))
+    assert refusal.facts["pointer"] == "/derivation/activity"
+    made = sensitive.derive("open", sensitivity="public", grants=[anonymise], activity="anonymise")
+    assert made.record["derivation"] == {
+        "activity": "anonymise", "parents": [sensitive.world.data_version], "grants": [anonymise],
+    }  # fmt: skip
 
 
 @pytest.mark.story("F6", "The command line asks, grants, renews, attempts and lists")

@@ -173,6 +173,10 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     ask("lab", "getModel", model=net)
     ask("lab", "listModels")
     used = {"version": f"dataset-version:{data}:1", "root": root}
+    term = {"artifact": used["version"], "purpose": "research", "actions": ["process"], "expires": 4_102_444_800_000}
+    for grantee in ("lab", "regulator"):
+        granted = {"grant": f"answers-{grantee}", "grantee": f"{grantee.capitalize()}MSP", **term}
+        began = ask("hospital", "grantAccess", granted)["record"]["granted_at"]
     ask(
         "lab",
         "recordRun",
@@ -180,9 +184,9 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
             "run": "answers-run",
             "code": {"digest": "ab" * 32},
             "environment": {"digest": "cd" * 32, "description": "Python"},
-            "started": 1_767_225_600_000,
-            "finished": 1_767_225_601_000,
-            "inputs": [used],
+            "started": began,
+            "finished": began,
+            "inputs": [{**used, "grant": "access-grant:answers-lab"}],
             "parameters": [{"name": "depth", "value": "4"}],
             "metrics": [{"name": "loss", "value": "0.5", "step": 1}],
         },
@@ -215,9 +219,9 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
             "evaluation": "answers-evaluation",
             "subject": version,
             "digest": ask("regulator", "getModelVersion", model=net, number="1")["record"]["digest"],
-            "data": {**used, "role": "test"},
+            "data": {**used, "role": "test", "grant": "access-grant:answers-regulator"},
             "metrics": [{"name": "accuracy", "value": "0.97"}],
-            "evaluated_at": 1_767_225_602_000,
+            "evaluated_at": began,
         },
     )
     ask("regulator", "getEvaluation", evaluation="answers-evaluation")

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from letting import let_in
 
 from gateway.demo.founding import ORIGIN
 from pedigree import InvalidBundle, NotFound, Pedigree, merkle
@@ -114,13 +115,13 @@ def test_training_reads_what_was_selected_or_says_that_it_did_not(
     )
     lab.at_least(selected.height)
     (copy := tmp_path / "training.csv").write_bytes(csv(ROWS[:4_000]))
-    assert _used(lab, selection, copy, bundle) == {"root": chosen, "found": "verified"}
+    assert _used(clients, selection, copy, bundle) == {"root": chosen, "found": "verified"}
     copy.write_bytes(csv(ROWS[:4_001]))
-    differing = _used(lab, selection, copy, bundle)
+    differing = _used(clients, selection, copy, bundle)
     assert differing["found"] == "differs"
     assert differing["root"] != chosen
-    assert _used(lab, selection, copy, None) == {"root": chosen, "found": "unverified"}
-    assert _used(lab, version, copy, bundle)["found"] == "differs"
+    assert _used(clients, selection, copy, None) == {"root": chosen, "found": "unverified"}
+    assert _used(clients, version, copy, bundle)["found"] == "differs"
 
 
 @pytest.mark.story("F1", "A trainer names what it read outside of a selection, without the owner")
@@ -133,19 +134,22 @@ def test_what_lies_outside_a_selection_is_named(clients: dict[str, Pedigree], da
     (copy := tmp_path / "training.csv").write_bytes(csv(ROWS[::2]))
     selection = f"selection:{dataset}:1:training"
     assert lab.verify_copy(copy, bundle, selection="training")["verified"] is True
-    assert _used(lab, selection, copy, bundle) == {"root": chosen.record["root"], "found": "verified"}
+    assert _used(clients, selection, copy, bundle) == {"root": chosen.record["root"], "found": "verified"}
     copy.write_bytes(csv([*ROWS[:2], *ROWS[4::2]]))
     report = lab.verify_copy(copy, bundle, selection="training")
     assert (report["verified"], report["outside"], report["removed"]) == (False, ["p1"], ["p2"])
     owner = hospital.verify_dataset(dataset, 1, copy, selection="training")
     assert report == {name: owner[name] for name in report}
-    assert _used(lab, selection, copy, bundle)["found"] == "differs"
+    assert _used(clients, selection, copy, bundle)["found"] == "differs"
 
 
-def _used(lab: Pedigree, reference: str, copy: Path, bundle: Path | None) -> dict[str, Any]:
-    """What a run says that it found, on the ledger."""
+def _used(clients: dict[str, Pedigree], reference: str, copy: Path, bundle: Path | None) -> dict[str, Any]:
+    """What a run of the lab's, under a grant of the hospital's, says that it found, on the ledger."""
+    hospital, lab = clients["hospital"], clients["lab"]
+    grant = let_in(hospital, reference)
+    lab.at_least(hospital.height)
     with lab.run(model="screening", code="5f" * 32) as run:
-        used = run.use(reference, copy, bundle=bundle)
+        used = run.use(reference, copy, bundle=bundle, grant=grant)
     (entry,) = lab.get_run(run.name)["record"]["inputs"]
     assert (entry.get("selection", entry["version"]), entry["root"]) == (reference, used.root)
     return {"root": entry["root"], "found": entry["found"]}

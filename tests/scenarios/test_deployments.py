@@ -66,8 +66,9 @@ def test_a_withdrawal_reaches_deployments(world: World) -> None:
     hospital.commit_records(world.dataset, rows, id_field="id", **said)
     hospital.open_consent(world.dataset)
     chosen = hospital.select_records(world.dataset, 1, "train", ["a", "b"], purpose="research", role="train")
+    grant = world.let_in(chosen.reference)
     lab = world.as_("lab")
-    used = {"version": world.data_version, "root": chosen.record["root"], "selection": chosen.reference}
+    used = {"version": world.data_version, "root": chosen.record["root"], "selection": chosen.reference, "grant": grant}
     with lab.run(f"run-{world.number}", datasets=[used], code="ab" * 32, purpose=RESEARCH) as run:
         run.log_metric("accuracy", 0.97)
     lab.register_model(world.model, title="A model")

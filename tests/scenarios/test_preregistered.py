@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from letting import let_in
 
 from gateway.cli import main as pedigree_command
 from gateway.demo.founding import ORIGIN
@@ -31,10 +32,16 @@ class Bench:
     clients: dict[str, Pedigree]
     folder: Path
     number: int
+    grant: str = ""
+    """Under which the lab has the data."""
 
     @property
     def dataset(self) -> str:
         return f"judged-data-{self.number}"
+
+    @property
+    def version(self) -> str:
+        return f"dataset-version:{self.dataset}:1"
 
     @property
     def held_out(self) -> str:
@@ -65,7 +72,8 @@ class Bench:
         """A run over the data, and the version that it made; answers the version's reference."""
         name = model or self.model
         lab = self.as_("lab")
-        with lab.run(model=name, datasets=[f"dataset-version:{self.dataset}:1"], code="ab" * 32, **more) as run:
+        used = {"version": self.version, "grant": self.grant}
+        with lab.run(model=name, datasets=[used], code="ab" * 32, **more) as run:
             run.log_metric("loss", 0.4)
         return self.keep(name, run=run.name)
 
@@ -82,11 +90,14 @@ class Bench:
         name, number = subject.split(":")[1:]
         root = client.selection(self.dataset, 1, "held-out")["record"]["root"]
         data = {
-            "version": f"dataset-version:{self.dataset}:1",
+            "version": self.version,
             "root": root,
             "role": "test",
             "selection": self.held_out,
         }
+        if by != "hospital":
+            data["grant"] = let_in(self.as_("hospital"), self.held_out, grantee="RegulatorMSP")
+            client = self.as_(by)
         given: dict[str, Any] = {"data": data, "criteria": self.criteria, "evaluated_at": int(time.time() * 1000)}
         return client.record_evaluation(
             f"evaluation-{next(_names)}", subject=subject,
@@ -106,6 +117,7 @@ def bench(clients: dict[str, Pedigree], tmp_path: Path) -> Bench:
     )  # fmt: skip
     hospital.commit_records(made.dataset, "\n".join(["id,age", *ROWS]).encode(), id_field="id")
     hospital.select_records(made.dataset, 1, "held-out", HELD_OUT, role="test")
+    made.grant = let_in(hospital, made.version)
     made.as_("lab").register_model(made.model, title="Judged")
     return made
 

@@ -60,6 +60,8 @@ def run_over(world: World, selection: str | None, *, purpose: str, after: int = 
         used["root"] = world.as_("lab").dataset_version(world.dataset, 1)["record"]["root"]
     else:
         used |= {"root": "5e" * 32, "selection": selection, "found": "verified"}
+        if (grant := world.grants.get(selection)) is not None:
+            used["grant"] = grant
     return world.run_fields(started=now, finished=now, inputs=[used], purpose=purpose)
 
 
@@ -134,6 +136,7 @@ def _(world: World) -> None:
         left_out=[{"reason": "no consent for this purpose", "count": 2}],
     )  # fmt: skip
     assert selected.record["consent_map"] == world.proof["map"]
+    world.let_in(selection_of(world))
 
 
 @given(parsers.parse('the hospital opened a consent map with the patients "{names}"'))
@@ -260,7 +263,7 @@ def _(world: World) -> None:
     for role, ids in (("train", ["a", "b", "c"]), ("test", ["d"])):
         chosen = hospital.select_records(world.dataset, 1, role, ids, purpose="research", role=role)
         used = {"version": world.data_version, "root": chosen.record["root"], "role": role, "found": "verified"}
-        inputs.append({**used, "selection": chosen.reference})
+        inputs.append({**used, "selection": chosen.reference, "grant": world.let_in(chosen.reference)})
     lab, now = world.as_("lab"), time.time_ns() // 1_000_000
     fields = world.run_fields(started=now, finished=now, inputs=inputs, purpose=RESEARCH)
     lab.record_run(f"run-{world.number}", **fields)
@@ -750,6 +753,7 @@ def _(world: World) -> None:
         left_out=[{"reason": "no consent for this purpose", "count": 2}],
     )  # fmt: skip
     world.proof["selected"] = selected.record["purpose"]
+    world.let_in(selection_of(world), purpose=selected.record["purpose"])
     world.did(world.as_("lab").record_run(f"run-{world.number}", **run_over(world, selection_of(world), purpose=title)))
 
 

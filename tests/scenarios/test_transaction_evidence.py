@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -45,9 +46,27 @@ class Recording:
         self("hospital", lambda hospital: hospital.open_consent(consented, said))
         self("hospital", lambda hospital: hospital.withdraw_consent(consented, "s1"))
 
+    def grant(self, organisation: str) -> str:
+        """Have the hospital let an organisation process its personal data; answers the grant's reference."""
+        name, grantee = f"{self.name}-{organisation}", f"{organisation.capitalize()}MSP"
+        self(
+            "hospital",
+            lambda hospital: hospital.grant_access(
+                name,
+                grantee=grantee,
+                artifact=f"dataset-version:{self.name}:1",
+                purpose="research",
+                actions=["process"],
+                expires=time.time_ns() // 1_000_000 + 3_600_000,
+            ),
+        )
+        return f"access-grant:{name}"
+
     def model(self) -> None:
         version = f"model-version:{self.name}:1"
         used = {"version": f"dataset-version:{self.name}:1"}
+        grants = [self.grant(organisation) for organisation in ("lab", "regulator")]
+        began = self.made[-1][1].record["granted_at"]
         files: Any = [{"path": "net.onnx", "digest": f"{next(_numbers):064x}", "size": 1}]
         self("lab", lambda lab: lab.register_model(self.name, title="T"))
         self(
@@ -56,9 +75,9 @@ class Recording:
                 self.name,
                 code={"digest": "ab" * 32},
                 environment={"digest": "cd" * 32},
-                started=1_767_225_600_000,
-                finished=1_767_225_601_000,
-                inputs=[{**used, "root": self.made[1][1].record["root"]}],
+                started=began,
+                finished=began,
+                inputs=[{**used, "root": self.made[1][1].record["root"], "grant": grants[0]}],
             ),
         )
         self("lab", lambda lab: lab.record_model_version(self.name, files, licence="CC-BY-4.0", run=self.name))
@@ -69,9 +88,9 @@ class Recording:
                 self.name,
                 subject=version,
                 digest=digest,
-                data={**used, "root": self.made[1][1].record["root"], "role": "test"},
+                data={**used, "root": self.made[1][1].record["root"], "role": "test", "grant": grants[1]},
                 metrics={"accuracy": "0.97"},
-                evaluated_at=1_767_225_602_000,
+                evaluated_at=began,
             ),
         )
         self("lab", lambda lab: lab.submit(version))
@@ -143,7 +162,7 @@ def test_every_sort_of_record_verifies_from_one_file(recording: Recording, genes
     assert {
         "dataset", "dataset-version", "selection", "consent-map", "consent-map-version", "model", "model-version",
         "later-parents", "training-run", "criteria", "evaluation", "deployment", "deployment-end", "artifact-stage",
-        "endorsement", "rejection", "lift-vote", "purpose",
+        "endorsement", "rejection", "lift-vote", "purpose", "access-grant",
     } <= kinds  # fmt: skip
 
 

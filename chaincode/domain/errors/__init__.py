@@ -23,6 +23,7 @@ from chaincode.domain.errors.access import (
     AccessEndsBeforeItStarts,
     AlreadyDecided,
     ApprovalMissing,
+    DataWithheld,
     GrantDoesNotCover,
     GrantMissing,
     GrantStillRuns,
@@ -34,6 +35,7 @@ from chaincode.domain.errors.access import (
     OwnData,
     OwnGrant,
     RequestDenied,
+    SensitivityLowered,
     WrongGrantStatus,
 )
 from chaincode.domain.errors.base import Conflict, Fact, Forbidden, LedgerError, Malformed, NotFound, Unmet
@@ -171,6 +173,7 @@ __all__ = [
     "CriteriaModelDiffers",
     "CriteriaTooLate",
     "CriteriaWithoutRun",
+    "DataWithheld",
     "DatedInTheFuture",
     "DeploymentEndsBeforeItStarts",
     "DerivativesForbidden",
@@ -239,6 +242,7 @@ __all__ = [
     "SelectionOutdated",
     "SelectionTooLate",
     "SelfParent",
+    "SensitivityLowered",
     "SignerExpired",
     "SignerIsAuthority",
     "SignerNotYetValid",

@@ -159,6 +159,37 @@ class GrantMissing(Unmet):
 
 
 @dataclass
+class DataWithheld(Unmet):
+    """Another organisation's sensitive data is used without a grant; its owner has set no access policy for it."""
+
+    code = "data-withheld"
+    sentence = (
+        "'{reference}' uses '{artifact}', which is {sensitivity} data of {owner}: without a grant of {owner} nobody "
+        "else may use it. Ask {owner} for access, and name the grant."
+    )
+    reference: str
+    artifact: str
+    sensitivity: str
+    owner: str
+
+
+@dataclass
+class SensitivityLowered(Unmet):
+    """What was made from another organisation's data is said to be less sensitive than that, and no grant allows it."""
+
+    code = "sensitivity-lowered"
+    sentence = (
+        "'{reference}' is {sensitivity} and was made from '{artifact}', which is {source} data of {owner}: name a "
+        "grant of '{artifact}' that allows 'anonymise', or commit it to a data set that is {source}."
+    )
+    reference: str
+    sensitivity: str
+    artifact: str
+    source: str
+    owner: str
+
+
+@dataclass
 class GrantDoesNotCover(Unmet):
     """The grant that is named does not cover the use."""
 

@@ -49,6 +49,7 @@ class DatasetCalls(Operations):
         indicated_field: str | None = None,
         parents: Sequence[str] = (),
         activity: Activity | None = None,
+        grants: Sequence[str] = (),
         progress: Callable[[Progress], None] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[DatasetVersion]:
@@ -73,6 +74,7 @@ class DatasetCalls(Operations):
             indicated_field: column or member that says when the subject indicated it.
             parents: the data set versions that the records were made from, by their references.
             activity: how they were made from them.
+            grants: of those that are other organisations' data, such as `access-grant:visits-lab`.
         """
         if id_field is None and not isinstance(source, bytes) and Path(source).is_dir():
             id_field = "path"
@@ -80,6 +82,7 @@ class DatasetCalls(Operations):
             "id_field": id_field, "delimiter": delimiter, "consent": consent, "purposes": ",".join(purposes) or None,
             "subject_field": subject_field, "consent_field": consent_field, "purposes_field": purposes_field,
             "indicated_field": indicated_field, "parents": ",".join(parents) or None, "activity": activity,
+            "grants": ",".join(grants) or None,
         }  # fmt: skip
         return self._recorded(
             f"/v1/datasets/{segment(dataset)}/versions",

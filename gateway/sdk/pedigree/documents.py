@@ -324,11 +324,11 @@ __all__ = [
     "Word",
 ]
 
-AccessAction = Literal["download", "process"]
+AccessAction = Literal["download", "process", "anonymise"]
 
 AccessDecision = Literal["allowed", "denied"]
 
-Activity = Literal["filter", "split", "join", "label", "transform", "synthesise"]
+Activity = Literal["filter", "split", "join", "label", "transform", "synthesise", "anonymise"]
 
 ArtifactKind = Literal["dataset-version", "model-version"]
 
@@ -1823,6 +1823,7 @@ class Facts(TypedDict):
     said: NotRequired[Sequence["PeersWords"]]
     schema: NotRequired[int]
     selection: NotRequired[str]
+    sensitivity: NotRequired[str]
     serial: NotRequired[str]
     since: NotRequired[int]
     size: NotRequired[int]
@@ -3713,6 +3714,7 @@ UNMET: Final = frozenset(
         "criteria-model-differs",
         "criteria-too-late",
         "criteria-without-run",
+        "data-withheld",
         "dated-in-the-future",
         "deployment-ends-before-it-starts",
         "derivatives-forbidden",
@@ -3742,6 +3744,7 @@ UNMET: Final = frozenset(
         "selection-outdated",
         "selection-too-late",
         "self-parent",
+        "sensitivity-lowered",
         "signer-expired",
         "signer-not-yet-valid",
         "stage-skipped",

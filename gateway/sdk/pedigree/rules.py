@@ -21,6 +21,8 @@ MOST_INPUTS = 64
 """Data set versions that a run used, and model versions that it began from."""
 WITHDRAWABLE = frozenset({"consent", "hipaa-authorisation"})
 """The lawful bases that a subject gives and takes back: data on these is used through a selection."""
+WITHHELD = frozenset({"confidential", "personal", "special-category"})
+"""How sensitive data is that nobody but its owner uses without a grant."""
 MOST_PARAMETERS = 1_024
 MOST_METRICS = 10_000
 """Metrics of a run or an evaluation, each step of each counted."""

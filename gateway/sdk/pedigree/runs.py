@@ -198,8 +198,8 @@ class Run:
             path: the file, or the folder whose files are the records.
             bundle: what `Pedigree.save_bundle` has written, of the version.
             media_type: what the file's name says, by default; `id_field` and `delimiter`: as it was committed.
-            grant: under which another organisation's data was had, such as `access-grant:wdbc-lab`; needed where its
-                owner has set an access policy.
+            grant: under which another organisation's data was had, such as `access-grant:wdbc-lab`; needed where it is
+                sensitive, or its owner has set an access policy.
 
         Raises `InvalidInput` for what is an input already, `InvalidBundle`, `UnreadableRecords`, `Disagreement` for a
         copy under columns by which no record can be distinguished, and `ValueError` for a file that changes while
@@ -214,7 +214,7 @@ class Run:
         before = snapshot(path)
         used = self._compare(
             version, selection, path, bundle=bundle, media_type=media_type, id_field=id_field, delimiter=delimiter,
-            progress=progress,
+            progress=progress, granted=grant is not None,
         )  # fmt: skip
         if not is_unchanged(path, before):
             raise ValueError(f"{path} was changed while it was read")

@@ -236,9 +236,9 @@ class RunCalls(DatasetCalls):
         entry: Mapping[str, object] = {"version": given} if isinstance(given, str) else given
         name, number = version_of(str(entry.get("version")), "dataset-version")
         recorded = self.dataset_version(name, number)["record"]["root"]
-        if (selection := entry.get("selection")) is None:
-            self._refuse_whole(name, number)
-        else:
+        selection = entry.get("selection")
+        self._check_use(name, number, whole=selection is None, granted=entry.get("grant") is not None)
+        if selection is not None:
             recorded = self.selection(name, number, str(selection).rpartition(":")[2])["record"]["root"]
         root = entry.get("root", recorded)
         if root != recorded and entry.get("found") != "differs":
@@ -257,15 +257,15 @@ class RunCalls(DatasetCalls):
         id_field: str | None,
         delimiter: str | None,
         progress: Callable[[Progress], None] | None,
+        granted: bool,
     ) -> Used:
         """A copy beside a version or a selection from it, by a bundle or by this gateway."""
         name, number = version_of(version, "dataset-version")
         entry = self.dataset_version(name, number)
         recorded = entry["record"]["root"]
         part = None
-        if selection is None:
-            self._refuse_whole(name, number)
-        else:
+        self._check_use(name, number, whole=selection is None, granted=granted)
+        if selection is not None:
             part = self.selection(name, number, selection.rpartition(":")[2])
             recorded = part["record"]["root"]
         report: CopyComparison | DatasetComparison | None
@@ -286,14 +286,25 @@ class RunCalls(DatasetCalls):
                 report = None
         return judged(path, report, recorded, selected=selection is not None)
 
-    def _refuse_whole(self, name: str, number: int) -> None:
-        """Of data that its subjects gave for purposes, a selection of those who gave it for this one is used."""
-        basis = self.dataset(name)["record"].get("basis")
-        if basis in rules.WITHDRAWABLE:
+    def _check_use(self, name: str, number: int, *, whole: bool, granted: bool) -> None:
+        """Refuse what the ledger would refuse at the end: a version without the selection or the grant that it needs.
+
+        Of data that its subjects gave for purposes, a selection of those who gave it for this one is used; sensitive
+        data of other organisations, under a grant, which nobody can give for a run that is over.
+        """
+        record = self.dataset(name)["record"]
+        basis, sensitivity = record.get("basis"), record.get("sensitivity")
+        if whole and basis in rules.WITHDRAWABLE:
             raise Unmet(
                 f"dataset-version:{name}:{number} is processed on {basis}: name a selection from it, which its owner "
                 f"made for the run's purpose; they are listed by `pedigree selection list {name} {number}`",
                 code="selection-missing",
+            )
+        if not granted and sensitivity in rules.WITHHELD and record["owner"] != self.whoami()["organisation"]:
+            raise Unmet(
+                f"dataset-version:{name}:{number} is {sensitivity} data of {record['owner']}, which nobody else uses "
+                "without a grant of it: ask with `pedigree access request`, and name the grant",
+                code="data-withheld",
             )
 
     def _parent(self, reference: str) -> None:

@@ -345,7 +345,7 @@ class World:
             title=Text(name),
             licence=Licence(licence),
             origin=more.pop("origin", Origin(Text("a clinic"), Text("measured"), ())),
-            sensitivity=Sensitivity.PERSONAL,
+            sensitivity=more.pop("sensitivity", Sensitivity.INTERNAL),
             basis=more.pop("basis", LawfulBasis.PUBLIC_TASK),
             **more,
         )

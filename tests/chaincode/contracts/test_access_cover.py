@@ -10,6 +10,7 @@ from chaincode.domain.evaluation import RecordEvaluation
 from chaincode.domain.float64 import Float64
 from chaincode.domain.granting import GrantAccess
 from chaincode.domain.grants import RevokeAccess, SuspendAccess
+from chaincode.domain.provenance import Change, Sensitivity
 from chaincode.domain.selection import CommitSelection, LeftOut
 from chaincode.domain.training import Code, Environment, RecordRun
 from chaincode.domain.usage import Metric, RunInput
@@ -18,6 +19,7 @@ from chaincode.domain.values import Count, Digest, Instant, Iri, Name, Number, O
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
 WDBC, RUN, GRANT = Ref("dataset-version:wdbc:1"), Ref("run:r-1"), Ref("access-grant:g-1")
 RESEARCH, CARE = Iri("https://w3id.org/dpv#ScientificResearch"), Iri("https://w3id.org/dpv#CommercialPurpose")
+MADE, OPEN = Ref("dataset-version:made:1"), Ref("dataset-version:open:1")
 ZERO = Digest(bytes(32))
 POLICY = SetAccessPolicy(Name("wdbc"), Number(1), (RESEARCH,), (AccessAction.PROCESS,), Seconds(100))
 
@@ -43,12 +45,18 @@ def give(world, **changes):
     world.submit(HOSPITAL, GrantAccess(**(values | changes)))
 
 
-def run(world, grant=GRANT, **changes):
+def sensitive(world, sensitivity=Sensitivity.SPECIAL_CATEGORY):
+    """The hospital has data that is so sensitive, and has set no access policy for it."""
+    world.dataset(HOSPITAL, "wdbc", sensitivity=sensitivity)
+    world.dataset_version(HOSPITAL, "wdbc")
+
+
+def run(world, grant=GRANT, *, name="r-1", **changes):
     used = {"version": WDBC, "root": world.digest_of("wdbc:1"), "grant": grant}
     taken = {name: changes.pop(name) for name in ("root", "selection") if name in changes}
     values = {"started": world.at, "finished": world.at, "purpose": RESEARCH} | changes
     inputs = (RunInput(**(used | taken)),)
-    return RecordRun(Name("r-1"), Code(ZERO), Environment(ZERO), inputs=inputs, **values)
+    return RecordRun(Name(name), Code(ZERO), Environment(ZERO), inputs=inputs, **values)
 
 
 @pytest.mark.story("F6", "A run over data that needs a grant and names none is refused", refused="grant-missing")
@@ -65,10 +73,39 @@ def test_the_owner_needs_no_grant(held):
     world.submit(HOSPITAL, run(world, None))
 
 
-def test_data_without_an_access_policy_is_used_as_before(world):
-    world.dataset(HOSPITAL, "wdbc")
+@pytest.mark.parametrize("sensitivity", [Sensitivity.PUBLIC, Sensitivity.INTERNAL])
+def test_open_data_without_an_access_policy_is_used_without_a_grant(world, sensitivity):
+    world.dataset(HOSPITAL, "wdbc", sensitivity=sensitivity)
     world.dataset_version(HOSPITAL, "wdbc")
     world.submit(LAB, run(world, None))
+
+
+@pytest.mark.parametrize("sensitivity", [Sensitivity.CONFIDENTIAL, Sensitivity.PERSONAL, Sensitivity.SPECIAL_CATEGORY])
+def test_sensitive_data_without_an_access_policy_is_its_owners_alone(world, sensitivity):
+    sensitive(world, sensitivity)
+    world.dataset(LAB, "made", sensitivity=sensitivity)
+    digest = world.model_version(LAB, "net").digest
+    data = RunInput(WDBC, world.digest_of("wdbc:1"))
+    judging = RecordEvaluation(Name("e-1"), Ref("model-version:net:1"), digest, data,
+                               (Metric(Text("auc"), Float64("0.9")),), world.at)  # fmt: skip
+    withheld = [
+        (run(world, None), RUN),
+        (judging, Ref("evaluation:e-1")),
+        (world.commit_version("made", derivation=Derivation(Activity.FILTER, (WDBC,))), MADE),
+    ]
+    for command, reference in withheld:
+        assert world.refused(LAB, command) == errors.DataWithheld(reference, WDBC, sensitivity, HOSPITAL)
+    world.submit(HOSPITAL, run(world, None))
+    give(world)
+    world.submit(LAB, run(world, name="r-2"))
+    granted = Derivation(Activity.FILTER, (WDBC,), grants=(GRANT,))
+    world.submit(LAB, world.commit_version("made", derivation=granted))
+
+
+def test_a_grant_that_does_not_cover_sensitive_data_is_refused_with_its_reason(world):
+    sensitive(world, Sensitivity.PERSONAL)
+    give(world, grantee=REGULATOR)
+    assert world.refused(LAB, run(world)) == errors.GrantDoesNotCover(GRANT, WDBC, RUN, "another-organisation")
 
 
 @pytest.mark.parametrize(
@@ -182,3 +219,134 @@ def test_of_several_grants_the_one_of_this_data_says_why_it_does_not_cover(held)
     derivation = Derivation(Activity.JOIN, (WDBC,), grants=grants)
     refusal = world.refused(LAB, world.commit_version("public", derivation=derivation))
     assert (refusal.grant, refusal.reason) == (GRANT, "revoked")
+
+
+# --- How sensitive what was made is -----------------------------------------------------------------------------
+
+
+def make(world, by, name, parents, *, activity=Activity.FILTER, grants=(), number=1, **more):
+    """The command that commits a version of a data set of `by`, made from these."""
+    derivation = Derivation(activity, tuple(Ref(parent) for parent in parents), grants=grants or None)
+    return world.commit_version(name, number, derivation=derivation, **more)
+
+
+def lowered(artifact=WDBC, owner=HOSPITAL, reference=OPEN):
+    return errors.SensitivityLowered(reference, "public", artifact, "special-category", owner)
+
+
+@pytest.fixture
+def open_data(world):
+    """The hospital's special-category data, which the lab may process, and a public data set of the lab's."""
+    sensitive(world)
+    world.dataset(LAB, "open", sensitivity=Sensitivity.PUBLIC)
+    give(world)
+    return world
+
+
+def test_what_is_made_is_as_sensitive_as_what_it_was_made_from(open_data):
+    world = open_data
+    assert world.refused(LAB, make(world, LAB, "open", [WDBC], grants=(GRANT,))) == lowered()
+    anonymised = make(world, LAB, "open", [WDBC], activity=Activity.ANONYMISE, grants=(GRANT,))
+    assert world.refused(LAB, anonymised) == lowered()
+    world.dataset(LAB, "kept", sensitivity=Sensitivity.SPECIAL_CATEGORY)
+    world.submit(LAB, make(world, LAB, "kept", [WDBC], grants=(GRANT,)))
+
+
+@pytest.mark.parametrize("activity", [Activity.ANONYMISE, Activity.SYNTHESISE])
+def test_a_grant_allows_what_is_anonymised_to_be_less_sensitive(open_data, activity):
+    world = open_data
+    give(world, grant=Name("g-2"), actions=(AccessAction.PROCESS, AccessAction.ANONYMISE))
+    grants = (GRANT, Ref("access-grant:g-2"))
+    refusal = world.refused(LAB, make(world, LAB, "open", [WDBC], grants=grants))
+    assert (refusal.code, refusal.pointer) == ("invalid-field", "/derivation/activity")
+    world.submit(LAB, make(world, LAB, "open", [WDBC], activity=activity, grants=grants))
+    # What was made lawfully is as open as it says: nobody asks the hospital any more.
+    world.dataset(REGULATOR, "further", sensitivity=Sensitivity.PUBLIC)
+    world.submit(REGULATOR, make(world, REGULATOR, "further", [OPEN]))
+
+
+def test_a_grant_of_other_data_or_to_others_does_not_lower(open_data):
+    world = open_data
+    world.dataset(HOSPITAL, "other")
+    world.dataset_version(HOSPITAL, "other")
+    both = (AccessAction.PROCESS, AccessAction.ANONYMISE)
+    give(world, grant=Name("g-2"), actions=both, artifact=Ref("dataset-version:other:1"))
+    give(world, grant=Name("g-3"), actions=both, grantee=REGULATOR)
+    grants = (GRANT, Ref("access-grant:g-2"), Ref("access-grant:g-3"))
+    assert world.refused(LAB, make(world, LAB, "open", [WDBC], activity=Activity.ANONYMISE, grants=grants)) == lowered()
+
+
+@pytest.mark.parametrize("change", [Change.EXTENDS, Change.REPLACES])
+def test_two_steps_are_judged_as_one(open_data, change):
+    world = open_data
+    world.dataset(LAB, "kept", sensitivity=Sensitivity.SPECIAL_CATEGORY)
+    world.submit(LAB, make(world, LAB, "kept", [WDBC], grants=(GRANT,)))
+    kept = Ref("dataset-version:kept:1")
+    assert world.refused(LAB, make(world, LAB, "open", [kept], activity=Activity.ANONYMISE)) == lowered()
+    # A version that extends holds what the one before it does; one that replaces it does not.
+    second = (
+        {"root": ZERO, "size": Count(10)}
+        if change is Change.REPLACES
+        else {"root": world.digest_of("kept:1"), "size": Count(10)}
+    )
+    world.submit(LAB, world.commit_version("kept", 2, change=change, parent_root=world.digest_of("kept:1"), **second))
+    command = make(world, LAB, "open", ["dataset-version:kept:2"], activity=Activity.ANONYMISE)
+    if change is Change.REPLACES:
+        world.submit(LAB, command)
+    else:
+        assert world.refused(LAB, command) == lowered()
+
+
+def test_by_way_of_a_third_organisation_both_owners_are_asked(open_data):
+    world = open_data
+    world.dataset(LAB, "kept", sensitivity=Sensitivity.SPECIAL_CATEGORY)
+    world.submit(LAB, make(world, LAB, "kept", [WDBC], grants=(GRANT,)))
+    kept = Ref("dataset-version:kept:1")
+    both = (AccessAction.PROCESS, AccessAction.ANONYMISE)
+    given = {"purpose": RESEARCH, "actions": both, "expires": Instant(world.at + 100_000)}
+    world.submit(LAB, GrantAccess(Name("of-lab"), grantee=REGULATOR, artifact=kept, **given))
+    world.dataset(REGULATOR, "open-2", sensitivity=Sensitivity.PUBLIC)
+    of_lab, of_hospital = Ref("access-grant:of-lab"), Ref("access-grant:of-hospital")
+
+    def made(*grants):
+        return make(world, REGULATOR, "open-2", [kept], activity=Activity.ANONYMISE, grants=grants)
+
+    reference = Ref("dataset-version:open-2:1")
+    assert world.refused(REGULATOR, made(of_lab)) == lowered(reference=reference)
+    give(world, grant=Name("of-hospital"), grantee=REGULATOR, actions=both)
+    world.submit(REGULATOR, made(of_lab, of_hospital))
+
+
+def test_an_owner_says_itself_what_of_its_own_data_is_open(world):
+    sensitive(world)
+    world.dataset(HOSPITAL, "open", sensitivity=Sensitivity.PUBLIC)
+    world.submit(HOSPITAL, make(world, HOSPITAL, "open", [WDBC], activity=Activity.TRANSFORM))
+
+
+def test_less_sensitive_parents_are_not_gone_above(open_data):
+    world = open_data
+    world.dataset(LAB, "plain", sensitivity=Sensitivity.PUBLIC)
+    world.dataset_version(LAB, "plain")
+    world.submit(LAB, make(world, LAB, "open", ["dataset-version:plain:1"]))
+
+
+def test_more_sources_than_are_looked_at_are_refused(open_data, monkeypatch):
+    world = open_data
+    monkeypatch.setattr("chaincode.domain.covering.MOST_ANCESTORS", 2)
+    world.dataset(HOSPITAL, "mine", sensitivity=Sensitivity.PUBLIC)
+    world.dataset(HOSPITAL, "first", sensitivity=Sensitivity.SPECIAL_CATEGORY)
+    world.submit(HOSPITAL, make(world, HOSPITAL, "first", [WDBC]))
+    world.dataset(HOSPITAL, "second", sensitivity=Sensitivity.SPECIAL_CATEGORY)
+    world.submit(HOSPITAL, make(world, HOSPITAL, "second", ["dataset-version:first:1"]))
+    refusal = world.refused(HOSPITAL, make(world, HOSPITAL, "mine", ["dataset-version:second:1"]))
+    path = ("dataset-version:mine:1", WDBC)
+    assert refusal == errors.AncestryTooLarge("dataset-version:mine:1", "commit", 2, path)
+
+
+def test_a_source_that_is_met_twice_is_looked_at_once(open_data):
+    world = open_data
+    for name, parents in (("left", [WDBC]), ("right", [WDBC]), ("both", ["dataset-version:left:1", WDBC])):
+        world.dataset(HOSPITAL, name, sensitivity=Sensitivity.SPECIAL_CATEGORY)
+        world.submit(HOSPITAL, make(world, HOSPITAL, name, parents))
+    world.dataset(HOSPITAL, "mine", sensitivity=Sensitivity.PUBLIC)
+    world.submit(HOSPITAL, make(world, HOSPITAL, "mine", ["dataset-version:both:1", "dataset-version:right:1"]))

@@ -38,6 +38,7 @@ grant-still-runs grant-wider-than-asked not-among-askers not-an-approver not-an-
 own-grant request-denied wrong-grant-status
 authority-unrooted certificate-unreadable not-an-authority roots-missing signer-expired signer-is-authority
 signer-not-yet-valid signer-of-another signer-revoked signer-unrooted signer-without-unit
+data-withheld sensitivity-lowered
 """
 
 

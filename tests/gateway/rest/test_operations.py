@@ -10,11 +10,13 @@ from urllib.parse import urlencode
 import click
 import pytest
 
+from chaincode.domain.access import AccessAction
 from chaincode.domain.derivation import Activity
 from chaincode.domain.policy import Stage
 from chaincode.domain.provenance import LawfulBasis, Sensitivity
 from chaincode.domain.register import COMMANDS, RECORDS
 from gateway.api.operations import (
+    ACCESS_ACTIONS,
     ACTIVITIES,
     BASES,
     CONSENT_STATES,
@@ -181,6 +183,7 @@ def test_the_table_uses_the_words_of_the_rules() -> None:
     }
     assert tuple(consent.STATES) == CONSENT_STATES
     assert tuple(Activity) == ACTIVITIES
+    assert tuple(AccessAction) == ACCESS_ACTIONS
     assert consent.PURPOSES == PURPOSES
     assert (*tables.MEDIA_TYPES, PARQUET) == RECORDS_OF
 

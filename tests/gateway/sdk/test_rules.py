@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chaincode.domain import canonical, model, register, text, training, usage, values
 from chaincode.domain.consent import WITHDRAWABLE
+from chaincode.domain.covering import WITHHELD
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.float64 import MAX_LENGTH, Float64
 from pedigree import InvalidInput, numbers, rules
@@ -200,6 +201,7 @@ def test_limits_are_those_of_the_law() -> None:
     fields = training.RecordRun.__dataclass_fields__
     assert fields["inputs"].metadata["max"] == fields["parents"].metadata["max"] == rules.MOST_INPUTS
     assert set(WITHDRAWABLE) == rules.WITHDRAWABLE
+    assert set(WITHHELD) == rules.WITHHELD
     assert (rules.MOST_PARAMETERS, rules.MOST_METRICS) == (training.MOST_PARAMETERS, usage.MOST_METRICS)
     assert model.RecordModelVersion.__dataclass_fields__["files"].metadata["max"] == rules.MOST_FILES
     assert model.RecordModelVersion.__dataclass_fields__["ignore_paths"].metadata["max"] == rules.MOST_IGNORED

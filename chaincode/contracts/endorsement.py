@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from chaincode.contracts.state import Ledger, Load
 from chaincode.domain import codec, status
-from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection, Submit, Withdraw
+from chaincode.domain.approval import Approval
+from chaincode.domain.deployment import Deployment, RecordDeployment
+from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection, Submit
 from chaincode.domain.evidence import Presented, SignatureCheck
 from chaincode.domain.intoto import decode_statement
 from chaincode.domain.lifecycle import (
@@ -23,11 +25,12 @@ from chaincode.domain.lifecycle import (
     Release,
     standing_at,
 )
-from chaincode.domain.policy import Policy, PolicyVote, SetPolicy, Stage
+from chaincode.domain.policy import Policy, PolicyVote, SetPolicy, Stage, stops_deployments
 from chaincode.domain.register import locate
 from chaincode.domain.speakers import DeclareRoots, EncodedCertificate, OrganisationRoots, signer_of
 from chaincode.domain.status import GetStatus, Status
 from chaincode.domain.values import Command, Digest, Record, Ref
+from chaincode.domain.withdrawal import Withdraw
 
 
 def for_policy(ledger: Ledger, command: SetPolicy) -> Mapping[str, object]:
@@ -109,6 +112,17 @@ def for_advance(ledger: Ledger, command: Advance) -> Mapping[str, object]:
     }
 
 
+def for_deployment(ledger: Ledger, command: RecordDeployment) -> Mapping[str, object]:
+    """What putting a model version to use needs: the approval only where the policy stops deployments without one."""
+    in_force = ledger.get(Policy)
+    stops = stops_deployments(in_force, command.version)
+    return {
+        "existing": ledger.get(Deployment, command.deployment),
+        "version": ledger.cited(Record, (command.version,)).get(command.version),
+        "approval": approval_of(ledger, in_force, command.version) if stops else None,
+    }
+
+
 LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
     {
         SetPolicy: for_policy,
@@ -122,6 +136,7 @@ LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
         Release: for_release,
         Advance: for_advance,
         DeclareRoots: for_declaration,
+        RecordDeployment: for_deployment,
     }
 )
 
@@ -137,6 +152,11 @@ def get_status(ledger: Ledger, query: GetStatus) -> Status:
         policy=in_force,
         ballot=_ballot(ledger, in_force, query.artifact, query.stage),
     )
+
+
+def approval_of(ledger: Ledger, in_force: Policy | None, artifact: Ref) -> Approval:
+    """What the ledger holds of an artifact's approval."""
+    return Approval(_standing(ledger, artifact), in_force, _ballot(ledger, in_force, artifact, Stage.APPROVED))
 
 
 def _artifact(ledger: Ledger, reference: Ref) -> Artifact | None:

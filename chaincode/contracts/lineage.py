@@ -5,14 +5,17 @@ Upwards every edge is in the child's own record and is read by key. Downwards a 
 which is why impact can be asked and never submitted.
 """
 
+from collections.abc import Callable
 from functools import partial
 
+from chaincode.contracts.endorsement import approval_of
 from chaincode.contracts.state import Ledger
+from chaincode.domain.approval import rests
 from chaincode.domain.consent import SelectionMark
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.lifecycle import ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ASKED, Ancestry, Edge, Impact, Lineage, walk
-from chaincode.domain.policy import Stage
+from chaincode.domain.policy import Policy, Stage
 from chaincode.domain.register import edges_of, locate, successor
 from chaincode.domain.selection import Selection
 from chaincode.domain.values import Ref
@@ -28,6 +31,7 @@ def ancestry(ledger: Ledger, query: Ancestry) -> Lineage:
         quarantined=lambda reference: _quarantined(ledger, reference),
         withdrawn=lambda reference: _withdrawn(ledger, reference),
         superseded_by=lambda reference: _superseded_by(ledger, reference),
+        lost=_losses(ledger),
         most=MOST_ASKED,
     )
 
@@ -42,6 +46,7 @@ def impact(ledger: Ledger, query: Impact) -> Lineage:
         quarantined=lambda reference: _quarantined(ledger, reference),
         withdrawn=lambda reference: _withdrawn(ledger, reference),
         superseded_by=lambda reference: _superseded_by(ledger, reference),
+        lost=_losses(ledger),
         most=MOST_ASKED,
     )
 
@@ -49,6 +54,21 @@ def impact(ledger: Ledger, query: Impact) -> Lineage:
 def parents_of(ledger: Ledger, reference: Ref) -> tuple[Edge, ...]:
     """The edges to what `reference` was made from; none where it is not on the ledger."""
     return _edges(ledger, reference) or ()
+
+
+def _losses(ledger: Ledger) -> Callable[[Ref], bool]:
+    """Answers whether an artifact's approval has lost its quorum; the policy is read once."""
+    in_force = ledger.get(Policy)
+
+    def lost(reference: Ref) -> bool:
+        if not locate(reference)[0].digest:
+            return False
+        standing = ledger.get(ArtifactStage, reference)
+        if standing is None or not rests(standing):
+            return False
+        return approval_of(ledger, in_force, reference).lost(ledger.at) is not None
+
+    return lost
 
 
 def _refuse_absent(ledger: Ledger, reference: Ref) -> None:

@@ -3,12 +3,16 @@
 
 Who puts a model version to use records it: its owner, or another organisation that has it from the owner. The
 organisation that records is the deployer, and it alone says, once, when the use ended. Both records are written once.
+
+Where the policy says so, nobody deploys a version whose approval has lost its quorum, and what runs must stop: that is
+computed on reading and never written.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from chaincode.domain.approval import Approval, refuse_lost
 from chaincode.domain.errors import (
     AlreadyEnded,
     AlreadyExists,
@@ -127,13 +131,16 @@ def record_deployment(
     by: OrgId,
     at: Instant,
     existing: Deployment | None,
-    cited: Mapping[Ref, Record],
+    version: Record | None,
+    approval: Approval | None,
 ) -> Outcome:
-    """Record a deployment by `by`; `cited` holds the model version where it exists."""
+    """Record a deployment by `by` of the model version `version`.
+
+    `approval` is that of the version where the policy stops deployments without one; None where it does not.
+    """
     reference = deployment_ref(command.deployment)
     if existing is not None:
         raise AlreadyExists(reference)
-    version = cited.get(command.version)
     if not isinstance(version, ModelVersion):
         raise ParentMissing(reference, command.version)
     if command.digest not in (None, version.digest):
@@ -141,6 +148,8 @@ def record_deployment(
     refuse_repeats("/territories", command.territories)
     started = at if command.started is None else command.started
     refuse_future("/started", started, at)
+    if approval is not None:
+        refuse_lost(command.version, approval, at)
     deployment = Deployment(
         deployment=command.deployment,
         owner=by,
@@ -184,11 +193,6 @@ def end_deployment(
         writes=(DeploymentEnd(command.deployment, by, at, ended, command.reason),),
         event=DeploymentEnded(command.deployment, by),
     )
-
-
-def cited_by_deployment(command: RecordDeployment) -> tuple[Ref, ...]:
-    """What a deployment cites: the model version."""
-    return (command.version,)
 
 
 def cited_by_end(command: EndDeployment) -> tuple[Ref, ...]:

@@ -11,7 +11,6 @@ from chaincode.domain.errors import (
     ArtifactAltered,
     EndorsedAfterWithdrawal,
     NotAMember,
-    NotEndorsed,
     NotTheOwner,
     OwnArtifact,
     RecordNotFound,
@@ -20,7 +19,7 @@ from chaincode.domain.errors import (
 )
 from chaincode.domain.evidence import Decision, Envelope, Presented, Statement, statement_about, verify_evidence
 from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, moved
-from chaincode.domain.policy import Policy, QuorumRule, Stage, eligible, roles_of, rule_for, rule_in_force, tally
+from chaincode.domain.policy import Policy, QuorumRule, Stage, eligible, roles_of, rule_in_force, tally
 from chaincode.domain.speakers import MOST_SENT, EncodedCertificate
 from chaincode.domain.values import (
     Command,
@@ -67,15 +66,6 @@ class Reject(Command):
     stage: Stage = Stage.APPROVED
     chain: tuple[EncodedCertificate, ...] | None = field(default=None, metadata={"max": MOST_SENT})
     """As of an endorsement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw(Command):
-    """Take back one's own endorsement."""
-
-    artifact: Ref
-    reason: Text
-    stage: Stage = Stage.APPROVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +149,10 @@ class ArtifactRejected(Event):
     """The stage that the artifact has now: `DRAFT` where the quorum has become impossible."""
 
 
-@dataclass(frozen=True, slots=True)
-class EndorsementWithdrawn(Event):
-    """An organisation took its endorsement back."""
-
-    artifact: Ref
-    by: OrgId
-    at_stage: Stage
-    stage: Stage
-
-
 # --- Rules ------------------------------------------------------------------------------------------------------
 
-_OPEN: Final = frozenset({Stage.SUBMITTED, Stage.ENDORSED, Stage.APPROVED})
-"""The stages that rest on the endorsements for approval."""
+_REOPENED: Final = frozenset({Stage.SUBMITTED, Stage.ENDORSED, Stage.APPROVED, Stage.DEPLOYED})
+"""The stages at which an owner opens another round where the open one can lead nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +203,7 @@ def submit(
         artifact.reference, by, artifact.digest, Stage.SUBMITTED, at, Count(round_),
         unconfirmed_by=None if standing is None else standing.unconfirmed_by,
         quarantines=None if standing is None else standing.quarantines,
+        lost_at=None if standing is None else _lost_by_reopening(standing, at),
     )  # fmt: skip
     return Outcome(writes=(submitted,), event=ArtifactSubmitted(artifact.reference, by, round_))
 
@@ -255,8 +236,10 @@ def endorse(
     )
     quorum = tally(rule, policy, standing.owner, ballot.endorsers(standing.round, at, rule) | {by})
     stage = standing.stage
-    if command.stage is Stage.APPROVED and stage is not Stage.APPROVED:
+    if command.stage is Stage.APPROVED and stage in {Stage.SUBMITTED, Stage.ENDORSED}:
         stage = Stage.APPROVED if quorum.complete else Stage.ENDORSED
+    if stage is Stage.APPROVED:
+        standing = replace(standing, lost_at=None)
     return Outcome(
         writes=(endorsement, *moved(standing, stage, at)),
         event=ArtifactEndorsed(command.artifact, by, command.stage, stage, quorum.complete),
@@ -299,50 +282,6 @@ def reject(
     )
 
 
-def withdraw(
-    command: Withdraw,
-    *,
-    by: OrgId,
-    at: Instant,
-    standing: ArtifactStage | None,
-    policy: Policy | None,
-    ballot: Ballot,
-) -> Outcome:
-    """Take back the endorsement of `by`; an approval that rested on it falls, even under a quarantine.
-
-    An artifact that is deployed or later keeps its stage: an organisation that wants it stopped quarantines it.
-    """
-    held = ballot.endorsements.get(by)
-    if standing is None or held is None or held.round != standing.round or held.withdrawn_at is not None:
-        raise NotEndorsed(command.artifact, command.stage, by)
-    fallen = standing
-    if command.stage is Stage.APPROVED:
-        fallen = _without(by, standing, at, policy, ballot)
-    return Outcome(
-        writes=(replace(held, withdrawn_at=at, reason=command.reason), *((fallen,) if fallen != standing else ())),
-        event=EndorsementWithdrawn(command.artifact, by, command.stage, fallen.stage),
-    )
-
-
-def _without(by: OrgId, standing: ArtifactStage, at: Instant, policy: Policy | None, ballot: Ballot) -> ArtifactStage:
-    """An artifact's state when the endorsement of `by` for approval counts no more."""
-    was = standing.quarantined_from or standing.stage
-    if was not in _OPEN:
-        return standing
-    rule = None if policy is None else rule_for(policy, standing.artifact.kind, Stage.APPROVED)
-    left, complete = ballot.endorsers(standing.round, at, rule) - {by}, False
-    if policy is not None and rule is not None:
-        # What no rule asks for any more cannot be complete; a word can be taken back all the same.
-        quorum = tally(rule, policy, standing.owner, left)
-        left, complete = quorum.counted, quorum.complete
-    stage = Stage.ENDORSED if left else Stage.SUBMITTED
-    if complete and was is Stage.APPROVED:
-        stage = Stage.APPROVED
-    if standing.quarantined_from is not None:
-        return replace(standing, quarantined_from=stage)
-    return next(iter(moved(standing, stage, at)), standing)
-
-
 def _possible(standing: ArtifactStage, rule: QuorumRule, policy: Policy, silenced: frozenset[OrgId]) -> bool:
     """Whether the quorum can still be reached in this round without those who are silenced."""
     return tally(rule, policy, standing.owner, eligible(rule, policy, standing.owner) - silenced).complete
@@ -351,7 +290,12 @@ def _possible(standing: ArtifactStage, rule: QuorumRule, policy: Policy, silence
 def _may_reopen(standing: ArtifactStage, rule: QuorumRule, policy: Policy, ballot: Ballot) -> bool:
     if standing.stage is Stage.DRAFT:
         return True
-    return standing.stage in _OPEN and not _possible(standing, rule, policy, ballot.silenced(standing.round))
+    return standing.stage in _REOPENED and not _possible(standing, rule, policy, ballot.silenced(standing.round))
+
+
+def _lost_by_reopening(standing: ArtifactStage, at: Instant) -> Instant | None:
+    """Since when an artifact that is submitted anew lacks an approval that it had; None: it had none."""
+    return at if standing.stage in {Stage.APPROVED, Stage.DEPLOYED} else standing.lost_at
 
 
 def _admit(

@@ -70,6 +70,8 @@ class ArtifactStage(Record):
     """Whose quarantine ended last without having been confirmed; somebody else has to impose the next one."""
     quarantines: Count | None = None
     """Counts the quarantines, so that votes to lift one never count for another; None before there were such votes."""
+    lost_at: Instant | None = None
+    """Since when it lacks an approval that it had; None: it has it, or never had one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +184,8 @@ class ArtifactAdvanced(Event):
 
 AWAITING: Final[Mapping[Stage, tuple[Stage, ...]]] = MappingProxyType(
     {
-        # An approved artifact still takes endorsements: they renew what expires.
-        Stage.APPROVED: (Stage.SUBMITTED, Stage.ENDORSED, Stage.APPROVED),
+        # What is approved or deployed still takes endorsements: they renew what expires.
+        Stage.APPROVED: (Stage.SUBMITTED, Stage.ENDORSED, Stage.APPROVED, Stage.DEPLOYED),
         Stage.DEPLOYED: (Stage.APPROVED,),
         Stage.DEPRECATED: (Stage.DEPLOYED,),
         Stage.RETIRED: (Stage.DEPRECATED,),
@@ -276,6 +278,7 @@ def quarantine(
         lapses_at=at.plus(taint_rules(policy).lapse_seconds),
         unconfirmed_by=None if standing is None else standing.unconfirmed_by,
         quarantines=Count(_quarantines(standing) + 1),
+        lost_at=None if standing is None else standing.lost_at,
     )
     return Outcome(writes=(stopped,), event=ArtifactQuarantined(command.artifact, by, was))
 

@@ -87,6 +87,8 @@ class Node:
     """The version that replaces this one; what was made from this one was not made from that."""
     withdrawn: bool | None = None
     """True for a selection to which consent was withdrawn; None for all else."""
+    quorum_lost: bool | None = None
+    """True for what was approved by a quorum that is not there any more; None for all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,14 @@ def walk(
     quarantined: Callable[[Ref], bool],
     withdrawn: Callable[[Ref], bool],
     superseded_by: Callable[[Ref], Ref | None],
+    lost: Callable[[Ref], bool],
     most: int = MOST_NODES,
 ) -> Lineage:
     """Visit what the edges of `of` lead to, breadth first, up to `limit` nodes, which may be `most`.
 
     `edges_of` answers the edges from a node to its parents (ancestry) or to its children (impact), always the same
     way round; `quarantined` and `withdrawn` whether a node is stopped now, and for what; `superseded_by` which version
-    replaces a node.
+    replaces a node; `lost` whether its approval has lost its quorum.
     """
     if not 1 <= limit <= most:
         raise InvalidField("/limit", f"it must be from 1 to {most}")
@@ -153,7 +156,15 @@ def walk(
     return Lineage(
         of=of,
         nodes=tuple(
-            Node(node, Count(far), node in held, paths.get(node, ()), superseded_by(node), node in taken_back or None)
+            Node(
+                node,
+                Count(far),
+                node in held,
+                paths.get(node, ()),
+                superseded_by(node),
+                node in taken_back or None,
+                lost(node) or None,
+            )
             for node, far in sorted(reached.items(), key=lambda item: item[1])
         ),
         edges=tuple(edges.values()),

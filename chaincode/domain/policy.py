@@ -58,6 +58,15 @@ class Member:
     roles: tuple[Role, ...] = field(default=(), metadata={"max": 16})
 
 
+class OnQuorumLost(StrEnum):
+    """What happens to deployments of a model version whose approval has lost its quorum."""
+
+    NOTE = "note"
+    """It is said wherever the version is read."""
+    STOP = "stop"
+    """Nobody deploys it, and what runs must stop, until the quorum is there again."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuorumRule:
     """Who must endorse artifacts of a kind before they reach a stage."""
@@ -74,6 +83,8 @@ class QuorumRule:
     owner_counts: bool = False
     valid_seconds: Seconds | None = None
     """How long an endorsement counts; None: for ever."""
+    on_quorum_lost: OnQuorumLost | None = None
+    """Only of the rule for model versions to become approved; None: `NOTE`."""
 
 
 class Step(StrEnum):
@@ -175,6 +186,8 @@ class PolicySet(Event):
 
 GATED: Final = frozenset({Stage.APPROVED, Stage.DEPLOYED, Stage.DEPRECATED, Stage.RETIRED})
 """The stages that a rule may guard."""
+_DEPLOYABLE: Final = (ArtifactKind.MODEL_VERSION, Stage.APPROVED)
+"""Deployments are of model versions, and rest on their approval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +219,12 @@ def rule_for(policy: Policy, kind: str, stage: Stage) -> QuorumRule | None:
         if rule.artifact_kind == kind and rule.stage is stage:
             return rule
     return None
+
+
+def stops_deployments(policy: Policy | None, artifact: Ref) -> bool:
+    """Whether deployments of an artifact stop where its approval has lost its quorum."""
+    rule = None if policy is None else rule_for(policy, artifact.kind, Stage.APPROVED)
+    return rule is not None and rule.on_quorum_lost is OnQuorumLost.STOP
 
 
 def rule_in_force(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[Policy, QuorumRule]:
@@ -346,6 +365,8 @@ def _check_members(command: SetPolicy) -> None:
 def _check_rule(rule: QuorumRule, pointer: str, command: SetPolicy) -> None:
     if rule.stage not in GATED:
         raise InvalidField(f"{pointer}/stage", "a rule guards approved, deployed, deprecated or retired")
+    if rule.on_quorum_lost is not None and (rule.artifact_kind, rule.stage) != _DEPLOYABLE:
+        raise InvalidField(f"{pointer}/on_quorum_lost", "it belongs to the rule for model versions to become approved")
     able = [
         member
         for member in command.members

@@ -45,6 +45,7 @@ from chaincode.domain import (
     speakers,
     status,
     training,
+    withdrawal,
 )
 from chaincode.domain.errors import InvalidField
 from chaincode.domain.lineage import Edge
@@ -242,7 +243,7 @@ RECORDS: Final = (
         edges=deployment.parents_of_deployment,
         actions=(
             Action("deployment:record", deployment.RecordDeployment, deployment.record_deployment,
-                   events=(deployment.DeploymentRecorded,), cites=deployment.cited_by_deployment),
+                   events=(deployment.DeploymentRecorded,)),
         ),
     ),
     Kind(
@@ -283,8 +284,8 @@ RECORDS: Final = (
         actions=(
             Action("endorsement:endorse", endorsement.Endorse, endorsement.endorse,
                    events=(endorsement.ArtifactEndorsed,)),
-            Action("endorsement:withdraw", endorsement.Withdraw, endorsement.withdraw,
-                   events=(endorsement.EndorsementWithdrawn,)),
+            Action("endorsement:withdraw", withdrawal.Withdraw, withdrawal.withdraw,
+                   events=(withdrawal.EndorsementWithdrawn,)),
         ),
     ),
     Kind(

@@ -23,6 +23,8 @@ def deployment_show(pedigree: Any, name: str, source: str | None, as_json: bool)
     def render() -> None:
         print_place(answer)
         over = {"ended": "no"} if end is None else {name: end[name] for name in ("ended", "reason") if name in end}
-        fields({**answer["record"], **over})
+        due = {"due": "it must stop: its model has lost the quorum of its approval"} if answer.get("duty") else {}
+        lost = {"approval": "quorum lost"} if answer.get("quorum_lost") and not due else {}
+        fields({**answer["record"], **over, **lost, **due})
 
     show(answer, as_json, render)

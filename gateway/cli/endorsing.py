@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.console import Json, fields, show
+from gateway.cli.console import Json, fields, show, table
 from gateway.cli.options import using_gateway
 from gateway.cli.verbs import CURSOR, LIMIT, filtered, gather, print_list
 
@@ -45,6 +45,11 @@ def inbox(pedigree: Any, limit: int, cursor: str | None, as_json: bool, **filter
         optional = [name for name in ("for", "quorum", "stopped above") if any(each[name] for each in shown)]
         columns = ("artifact", "owner", "since", *optional)
         print_list(shown, answer["next"], *columns, counted=answer, nothing=nothing)
+        if due := answer.get("must_stop"):
+            click.echo(f"\n{click.style('Must stop', fg='red')}: their model has lost the quorum of its approval.")
+            table(due, "deployment", "version")
+        if answer.get("must_stop_complete") is False:
+            click.echo("Not all running deployments were looked at.")
 
     show(answer, as_json, render)
 

@@ -123,4 +123,8 @@ def _shown(item: Json) -> Json:
     review = " < ".join(item["review_path"])
     if item["review_cause"] == "withdrawn":
         review += " (consent withdrawn)"
+    if item.get("quorum_lost"):
+        stage = f"{stage}, quorum lost"
+    if item.get("duty"):
+        stage = "must stop"
     return {**item, "stage": stage, "review": review}

@@ -58,6 +58,8 @@ def _label(reference: str, relation: str, node: Mapping[str, Any], *, repeated: 
         parts.append(click.style("quarantined", fg="red"))
     if node.get("withdrawn"):
         parts.append(click.style("consent withdrawn", fg="red"))
+    if node.get("quorum_lost"):
+        parts.append(click.style("quorum lost", fg="yellow"))
     if path := node.get("review_path"):
         parts.append(click.style(f"review required, for {plain(path[-1])}", fg="yellow"))
     if node.get("superseded_by"):
@@ -73,6 +75,7 @@ def _sum_up(lineage: Json, direction: str) -> None:
     counts = {
         "quarantined": sum(bool(node.get("quarantined")) for node in nodes),
         "with their consent withdrawn": sum(bool(node.get("withdrawn")) for node in nodes),
+        "with their quorum lost": sum(bool(node.get("quorum_lost")) for node in nodes),
         "to be reviewed": sum(bool(node.get("review_path")) for node in nodes),
     }
     if any(counts.values()):

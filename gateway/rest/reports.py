@@ -9,6 +9,7 @@ from chaincode.domain.errors import LedgerError
 from chaincode.domain.register import KIND, RECORDS
 from chaincode.domain.taint import Cause
 from gateway.api.operations import OPERATIONS, RECORDS_OF
+from gateway.services.approvals import MUST_STOP
 from gateway.services.progress import Stage
 from gateway.services.reading import SOURCES
 
@@ -237,7 +238,20 @@ REPORTS: Final[Mapping[str, Schema]] = {
     },
     "MediaType": {"type": "string", "enum": list(RECORDS_OF)},
     "ModelVersionDetails": _details("ModelVersion", later_parents={"type": "array", "items": reference("ModelParent")}),
-    "DeploymentDetails": _details("Deployment", end=_perhaps("DeploymentEnd", "Its end; null while it goes on.")),
+    "DeploymentDetails": _details(
+        "Deployment",
+        end=_perhaps("DeploymentEnd", "Its end; null while it goes on."),
+        quorum_lost={
+            "type": "boolean",
+            "description": "Whether the model version was approved by a quorum that is not there any more.",
+        },
+        duty=_perhaps("DeploymentDuty", "What is due of it; null where nothing is."),
+    ),
+    "DeploymentDuty": {
+        "description": "`must-stop`: the policy lets nothing run whose model version has lost its quorum.",
+        "type": "string",
+        "enum": [MUST_STOP],
+    },
     "Evidence": _object(
         {
             "kind": {"const": "record-evidence"},
@@ -564,8 +578,18 @@ REPORTS: Final[Mapping[str, Schema]] = {
                 "one.",
             },
             **COUNT,
+            "must_stop": {
+                "type": "array",
+                "items": reference("DueDeployment"),
+                "description": "Your organisation's running deployments that must stop, on every page.",
+            },
+            "must_stop_complete": {
+                "type": "boolean",
+                "description": "False where so many are running that not all were looked at.",
+            },
         }
     ),
+    "DueDeployment": _object({"deployment": _TEXT, "version": _TEXT, "duty": reference("DeploymentDuty")}),
     "InboxItem": _object(
         {
             "artifact": _TEXT,
@@ -668,6 +692,11 @@ REPORTS: Final[Mapping[str, Schema]] = {
             },
             "review_cause": _perhaps("Stopped", "Why that ancestor was stopped; null where there is none."),
             "superseded_by": {"type": ["string", "null"], "description": "The version that replaces it."},
+            "quorum_lost": {
+                "type": "boolean",
+                "description": "Whether it was approved by a quorum that was not there any more.",
+            },
+            "duty": _perhaps("DeploymentDuty", "What is due of a deployment; null where nothing is."),
         }
     ),
     "Stopped": {

@@ -39,6 +39,7 @@ from gateway.server.app import Metrics, create_app
 from gateway.server.health import Health
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
 from gateway.server.transparency import LogParts, Transparency
+from gateway.services.approvals import Approvals
 from gateway.services.artifacts import Artifacts, Speaker
 from gateway.services.attempts import Attempts, Limits
 from gateway.services.catalogue import Catalogue
@@ -279,6 +280,7 @@ def _nouns(
     selecting = Selections(
         recorder, catalogue, parts.records, parts.memberships, datasets=committed, consents=consents, maps=parts.maps
     )
+    approvals = Approvals(parts.readmodel)
     ancestry = LineageReader(parts.readmodel, graph, time.time)
     impacts = Impacts(catalogue, Heights(parts.readmodel), ancestry, consents, places)
     signed = ImpactStatements(impacts, consents, catalogue, parts.signer, speaker, time.time)
@@ -293,10 +295,10 @@ def _nouns(
         **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), impacts, vocabulary),
         **consent.views_of_impact(impacts, signed),
         **models.views(reader),
-        **deployments.views(reader),
+        **deployments.views(reader, approvals, time.time),
         **runs.views(Runs(recorder, reader, parts.signer, speaker)),
         **policies.views(reader),
-        **artifacts.views(endorsements),
+        **artifacts.views(endorsements, partial(approvals.due, place.organisation), time.time),
         **lineage.views(ancestry, LicenceReader(parts.readmodel)),
         **search.views(Search(parts.readmodel)),
         **operations.views(submitter),

@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from chaincode.domain import codec
+from chaincode.domain.approval import Approval, rests
 from chaincode.domain.endorsement import Ballot, Endorsement, Rejection, expiry
 from chaincode.domain.errors import InvalidField, MissingField, PolicyMissing, RecordNotFound, RuleMissing
 from chaincode.domain.evidence import PAYLOAD_TYPE, Decision
 from chaincode.domain.intoto import encode_statement
 from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ANCESTORS, REPLACES
-from chaincode.domain.policy import Policy, Stage, rule_for
+from chaincode.domain.policy import OnQuorumLost, Policy, Stage, rule_for
 from chaincode.domain.register import locate
 from chaincode.domain.selection import Selection
 from chaincode.domain.status import GetStatus, status
@@ -141,7 +142,7 @@ class Artifacts:
             "artifact": artifact,
             **record,
             "stage": Stage.DRAFT.value if known is None else known.stage.value,
-            "quorum_lost": known is not None and self._has_lost(known, policy, count),
+            "quorum_lost": known is not None and self._has_lost(known, policy),
             "standing": None if known is None else codec.to_plain(known),
             "tainted_by": self._tainted_by([artifact])[artifact],
             "status": count,
@@ -197,7 +198,7 @@ class Artifacts:
             "owner": now.owner,
             "since": int(now.since),
             "status": status,
-            "quorum_lost": self._has_lost(now, policy, status),
+            "quorum_lost": self._has_lost(now, policy),
             "ends_at": None if due is None else int(due),
         }
 
@@ -219,16 +220,11 @@ class Artifacts:
             return status if ends is not None and ends <= self._at().plus(SOON) else None
         return status
 
-    def _has_lost(self, now: ArtifactStage, policy: Policy | None, status: Json | None) -> bool:
-        """Whether an artifact was approved by a quorum that is not there any more: endorsements expired.
-
-        `status` is a count that was made already, which serves where it is the one for approval.
-        """
-        if now.stage not in _RESTS:
+    def _has_lost(self, now: ArtifactStage, policy: Policy | None) -> bool:
+        """Whether an artifact was approved by a quorum that is not there any more."""
+        if not rests(now):
             return False
-        if status is None or status["for_stage"] != Stage.APPROVED.value:
-            status = self._count(Artifact(now.artifact, now.owner, now.digest), Stage.APPROVED.value, now, policy)
-        return status is not None and not status["complete"]
+        return Approval(now, policy, self._ballot(now.artifact, Stage.APPROVED.value)).lost(self._at()) is not None
 
     def _ends(self, now: ArtifactStage, policy: Policy | None, stage: Stage) -> Instant | None:
         """When the first of the endorsements that count for a stage stops counting; `None`: none ever does."""
@@ -340,7 +336,8 @@ def _stages(policy: Policy | None) -> tuple[str, ...]:
     """The stages at which something may await a word, as the policy asks for it."""
     found = set(_OPEN)
     for rule in () if policy is None else policy.rules:
-        if rule.stage is not Stage.APPROVED or rule.valid_seconds is not None:
+        ends = rule.valid_seconds is not None or rule.on_quorum_lost is OnQuorumLost.STOP
+        if rule.stage is not Stage.APPROVED or ends:
             found.update(AWAITING[rule.stage])
     return tuple(sorted(stage.value for stage in found))
 

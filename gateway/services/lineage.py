@@ -17,12 +17,14 @@ from types import MappingProxyType
 
 from chaincode.domain import codec
 from chaincode.domain.canonical import Json as Plain
+from chaincode.domain.deployment import Deployment
 from chaincode.domain.errors import InvalidField
 from chaincode.domain.lineage import DEFAULT_LIMIT, Edge, walk
 from chaincode.domain.policy import Stage
 from chaincode.domain.register import KIND, RECORDS, locate, successor
 from chaincode.domain.selection import Selection
 from chaincode.domain.values import Ref, Text
+from gateway.services.approvals import MUST_STOP, Approvals
 from gateway.services.attributes import ENDS, ends
 from gateway.services.catalogue import Catalogue, entries
 from gateway.services.conditions import Conditions, OneOf
@@ -53,6 +55,7 @@ class LineageReader:
         self._clock = clock
         self._catalogue = Catalogue(readmodel)
         self._heights = Heights(readmodel)
+        self._approvals = Approvals(readmodel)
 
     def lineage(
         self, reference: str, direction: str, limit: int = DEFAULT_LIMIT, *, as_of: int | None = None
@@ -77,6 +80,7 @@ class LineageReader:
                 quarantined=lambda node: self._stage(node, at, instant) == Stage.QUARANTINED,
                 withdrawn=lambda node: self._withdrawn(node, at),
                 superseded_by=lambda node: self._superseded_by(node, at),
+                lost=lambda node: self._approvals.lost(node, at, instant),
             )
         )
 
@@ -102,7 +106,7 @@ class LineageReader:
             "direction": direction,
             "as_of": at,
             "time": instant,
-            "items": [self._shown(each, at) for each in found.items],
+            "items": [self._shown(each, at, instant) for each in found.items],
             "next": closed(f"{at}.{instant}.{end}", _LIST, asked) if left else None,
             "count": found.count,
             "count_exact": True,
@@ -128,8 +132,10 @@ class LineageReader:
         at = self._heights.reached(as_of)
         return at, int(self._clock() * 1000) if as_of is None else self._readmodel.time_below(at)
 
-    def _shown(self, each: Walked, at: int) -> dict[str, Plain]:
-        after = self._superseded_by(Ref(each.reference), at)
+    def _shown(self, each: Walked, at: int, instant: int) -> dict[str, Plain]:
+        node = Ref(each.reference)
+        after = self._superseded_by(node, at)
+        due = locate(node)[0].record is Deployment and self._approvals.must_stop(node, at, instant)
         return {
             "reference": each.reference,
             "distance": each.distance,
@@ -138,6 +144,8 @@ class LineageReader:
             "review_path": list(each.review_path),
             "review_cause": each.review_cause,
             "superseded_by": None if after is None else str(after),
+            "quorum_lost": self._approvals.lost(node, at, instant),
+            "duty": MUST_STOP if due else None,
         }
 
     def edges(

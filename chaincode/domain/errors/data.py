@@ -88,6 +88,20 @@ class DeploymentEndsBeforeItStarts(Unmet):
 
 
 @dataclass
+class QuorumLost(Unmet):
+    """A deployment of what was approved by a quorum that is not there any more, where the policy stops that."""
+
+    code = "quorum-lost"
+    sentence = (
+        "'{reference}' was approved by a quorum that is not there any more, and the policy lets nobody deploy it: it "
+        "lacks {missing} endorsements (roles still missing: {roles})."
+    )
+    reference: str
+    missing: int
+    roles: str
+
+
+@dataclass
 class AlreadyEnded(Conflict):
     """A deployment ends once."""
 

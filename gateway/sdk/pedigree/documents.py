@@ -97,6 +97,7 @@ __all__ = [
     "DenyAccess",
     "Deployment",
     "DeploymentDetails",
+    "DeploymentDuty",
     "DeploymentEnd",
     "DeploymentEndEntry",
     "DeploymentEndPage",
@@ -107,6 +108,7 @@ __all__ = [
     "DigestClaimFields",
     "Direction",
     "DisabledMember",
+    "DueDeployment",
     "Edge",
     "EdgeEntry",
     "EdgeFields",
@@ -188,6 +190,7 @@ __all__ = [
     "ModelVersionPage",
     "Node",
     "OffendingAncestor",
+    "OnQuorumLost",
     "OpenConsent",
     "Order",
     "OrderedBlock",
@@ -364,6 +367,8 @@ ConsentStatus = Literal[
 
 Decision = Literal["endorse", "reject"]
 
+DeploymentDuty = Literal["must-stop"]
+
 Direction = Literal["up", "down"]
 
 EvaluationVerdict = Literal["pass", "fail"]
@@ -416,6 +421,8 @@ LeafSchema = Literal["pedigree-record/v1", "pedigree-record/v2"]
 LicenceVerdict = Literal["met", "none", "undecided"]
 
 MediaType = Literal["text/csv", "application/jsonl", "application/vnd.apache.parquet"]
+
+OnQuorumLost = Literal["note", "stop"]
 
 Order = Literal["ledger", "newest"]
 
@@ -849,6 +856,7 @@ class ArtifactStage(TypedDict):
     confirmed_by: NotRequired[str]
     unconfirmed_by: NotRequired[str]
     quarantines: NotRequired[int]
+    lost_at: NotRequired[int]
 
 
 class ArtifactStatus(TypedDict):
@@ -1375,6 +1383,10 @@ class DeploymentDetails(TypedDict):
     """How many blocks the answer reflects, at least."""
     end: "DeploymentEnd | None"
     """Its end; null while it goes on."""
+    quorum_lost: bool
+    """Whether the model version was approved by a quorum that is not there any more."""
+    duty: "DeploymentDuty | None"
+    """What is due of it; null where nothing is."""
 
 
 class DeploymentEnd(TypedDict):
@@ -1466,6 +1478,14 @@ class DisabledMember(TypedDict):
 
     organisation: str
     reason: str
+
+
+class DueDeployment(TypedDict):
+    """A part of an answer."""
+
+    deployment: str
+    version: str
+    duty: "DeploymentDuty"
 
 
 class Edge(TypedDict):
@@ -1984,6 +2004,10 @@ class Inbox(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+    must_stop: Sequence["DueDeployment"]
+    """Your organisation's running deployments that must stop, on every page."""
+    must_stop_complete: bool
+    """False where so many are running that not all were looked at."""
 
 
 class InboxItem(TypedDict):
@@ -2342,6 +2366,7 @@ class Node(TypedDict):
     review_path: NotRequired[Sequence[str]]
     superseded_by: NotRequired[str]
     withdrawn: NotRequired[bool]
+    quorum_lost: NotRequired[bool]
 
 
 class OffendingAncestor(TypedDict):
@@ -2630,6 +2655,7 @@ class QuorumRule(TypedDict):
     required_roles: NotRequired[Sequence[str]]
     owner_counts: NotRequired[bool]
     valid_seconds: NotRequired[int]
+    on_quorum_lost: NotRequired["OnQuorumLost"]
 
 
 class Range(TypedDict):
@@ -2654,6 +2680,10 @@ class ReachedArtifact(TypedDict):
     """Why that ancestor was stopped; null where there is none."""
     superseded_by: str | None
     """The version that replaces it."""
+    quorum_lost: bool
+    """Whether it was approved by a quorum that was not there any more."""
+    duty: "DeploymentDuty | None"
+    """What is due of a deployment; null where nothing is."""
 
 
 class Reading(TypedDict):
@@ -3734,6 +3764,7 @@ UNMET: Final = frozenset(
         "own-data",
         "purpose-differs",
         "purpose-missing",
+        "quorum-lost",
         "quorum-missing",
         "record-id-repeated",
         "role-differs",

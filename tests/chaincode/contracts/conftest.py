@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chaincode.contracts import table
 from chaincode.crypto import check_signature, trace_certificates
 from chaincode.domain import codec
-from chaincode.domain.endorsement import Endorse, Reject, Submit, Withdraw
+from chaincode.domain.endorsement import Endorse, Reject, Submit
 from chaincode.domain.errors import LedgerError, rebuild
 from chaincode.domain.evidence import (
     PAYLOAD_TYPE,
@@ -63,6 +63,7 @@ from chaincode.domain.values import (
     Role,
     Text,
 )  # fmt: skip
+from chaincode.domain.withdrawal import Withdraw
 
 NET = Ref("model-version:net:1")
 CHANNEL = "pedigree"

@@ -151,7 +151,7 @@ def test_an_organisation_without_the_role_cannot_endorse(case_under):
 def test_a_draft_cannot_be_endorsed(case):
     refusal = case.refused(HOSPITAL, case.endorsing(HOSPITAL))
     assert isinstance(refusal, errors.WrongStage)
-    assert (refusal.stage, refusal.needed) == ("draft", "submitted or endorsed or approved")
+    assert (refusal.stage, refusal.needed) == ("draft", "submitted or endorsed or approved or deployed")
 
 
 def test_an_artifact_that_was_sent_back_cannot_be_endorsed(open_case):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from chaincode.domain.endorsement import Endorse, Reject, Submit, Withdraw
+from chaincode.domain.endorsement import Endorse, Reject, Submit
 from chaincode.domain.evidence import Decision
 from chaincode.domain.lifecycle import (
     Advance,
@@ -20,9 +20,11 @@ from chaincode.domain.lifecycle import (
     Release,
     standing_at,
 )
+from chaincode.domain.lineage import Ancestry
 from chaincode.domain.policy import Member, QuorumRule, Stage, TaintRules
 from chaincode.domain.status import GetStatus
 from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
+from chaincode.domain.withdrawal import Withdraw
 
 OWNER = "LabMSP"
 MEMBERS = {"LabMSP": set(), "HospitalMSP": {"expert"}, "RegulatorMSP": {"auditor"}, "MakerMSP": {"expert"}}
@@ -46,6 +48,8 @@ class Reference:
         self.confirmed = False
         self.unconfirmed: str | None = None
         self.lifting: set[str] = set()
+        self.fallen = False
+        """Whether it had an approval that was taken from it and not given again."""
         self.now = 0.0
 
     def wait(self, seconds: int) -> None:
@@ -60,6 +64,13 @@ class Reference:
         self.stage = self.stopped[1]
         self.stopped, self.stopped_until, self.confirmed = None, None, False
 
+    def reached(self) -> str:
+        return self.stage if self.stopped is None else self.stopped[1]
+
+    def lost(self) -> bool:
+        rests = self.reached() in {"approved", "deployed", "deprecated", "retired"}
+        return self.fallen or (rests and not self.enough(self.valid()))
+
     def valid(self) -> set[str]:
         return {org for org, at in self.given.items() if org not in self.withdrawn and self.now < at + SECONDS}
 
@@ -68,15 +79,16 @@ class Reference:
         return len(orgs) >= THRESHOLD and any(NEEDED in MEMBERS[org] for org in orgs)
 
     def may_speak(self, org: str) -> bool:
-        if self.stage not in {"submitted", "endorsed", "approved"} or org not in MEMBERS or org == OWNER:
+        if self.stage not in {"submitted", "endorsed", "approved", "deployed"} or org not in MEMBERS or org == OWNER:
             return False
         return org not in self.rejected and org not in self.withdrawn and org not in self.valid()
 
     def submit(self, org: str) -> bool:
-        if org != OWNER or self.stage not in {"draft", "submitted", "endorsed", "approved"}:
+        if org != OWNER or self.stage not in {"draft", "submitted", "endorsed", "approved", "deployed"}:
             return False
         if self.stage != "draft" and self.enough(set(MEMBERS) - {OWNER} - self.rejected - self.withdrawn):
             return False
+        self.fallen = self.fallen or self.stage in {"approved", "deployed"}
         self.stage, self.given, self.withdrawn, self.rejected = "submitted", {}, set(), set()
         return True
 
@@ -84,15 +96,18 @@ class Reference:
         if not self.may_speak(org):
             return False
         self.given[org] = self.now
-        if self.stage != "approved":
+        if self.stage in {"submitted", "endorsed"}:
             self.stage = "approved" if self.enough(self.valid()) else "endorsed"
+            self.fallen = self.fallen and self.stage == "endorsed"
         return True
 
     def reject(self, org: str) -> bool:
         if not self.may_speak(org):
             return False
         self.rejected.add(org)
-        if self.stage != "approved" and not self.enough(set(MEMBERS) - {OWNER} - self.rejected - self.withdrawn):
+        if self.stage in {"submitted", "endorsed"} and not self.enough(
+            set(MEMBERS) - {OWNER} - self.rejected - self.withdrawn
+        ):
             self.stage = "draft"
         return True
 
@@ -102,6 +117,7 @@ class Reference:
         self.withdrawn.add(org)
         left = self.valid()
         fallen = "approved" if self.enough(left) else "endorsed" if left else "submitted"
+        self.fallen = self.fallen or (self.reached() == "approved" and fallen != "approved")
         if self.stage in {"submitted", "endorsed", "approved"}:
             self.stage = fallen
         if self.stopped is not None and self.stopped[1] in {"submitted", "endorsed", "approved"}:
@@ -229,6 +245,8 @@ class Histories(RuleBasedStateMachine):
         held = [record for record in self.world.records() if isinstance(record, ArtifactStage)]
         standing = [standing_at(record, self.world.at) for record in held]
         assert (standing[0].stage if standing else "draft") == self.reference.stage
+        (node,) = self.world.ask(Ancestry(NET))["nodes"]
+        assert node.get("quorum_lost", False) is self.reference.lost()
         status = self.world.ask(GetStatus(NET))
         if standing and standing[0].round:
             assert set(status["endorsed_by"]) == self.reference.valid()

@@ -4,12 +4,13 @@
 import pytest
 
 from chaincode.domain import errors
-from chaincode.domain.endorsement import Endorse, Submit, Withdraw
+from chaincode.domain.endorsement import Endorse, Submit
 from chaincode.domain.evidence import Decision
 from chaincode.domain.lifecycle import Advance, ArtifactStage, ConfirmQuarantine, LiftQuarantine, Quarantine, Release
 from chaincode.domain.policy import Member, QuorumRule, Stage, Step, TaintRules
 from chaincode.domain.status import GetStatus
 from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
+from chaincode.domain.withdrawal import Withdraw
 
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
 NET = Ref("model-version:net:1")

@@ -24,6 +24,9 @@ def nothing(_):
     """Nothing is superseded."""
 
 
+UNTOUCHED = {"superseded_by": nothing, "lost": never}
+
+
 def grow(attempts):
     """Add each (child, parent) that is not refused."""
     parents: dict[Ref, list[Ref]] = {node: [] for node in NODES}
@@ -84,7 +87,7 @@ def test_a_walk_finds_every_ancestor_and_what_taints_it(attempts, start, held, w
         edges_of=_edges_up(parents),
         quarantined=held.__contains__,
         withdrawn=withdrawn.__contains__,
-        superseded_by=nothing,
+        **UNTOUCHED,
     )
     assert {node.reference for node in found.nodes} == ancestors(start, parents) | {start}
     assert found.complete
@@ -111,7 +114,7 @@ def test_a_deep_lineage_is_walked_without_recursion():
         edges_of=_edges_up(chain),
         quarantined=lambda node: node == "run:n5000",
         withdrawn=never,
-        superseded_by=nothing,
+        **UNTOUCHED,
     )
     assert len(found.nodes) == 5_001
     path = found.nodes[0].review_path
@@ -129,7 +132,7 @@ def test_a_long_quarantined_chain_does_not_make_a_long_answer():
         edges_of=_edges_up(chain),
         quarantined=lambda node: node == "run:n9999",
         withdrawn=never,
-        superseded_by=nothing,
+        **UNTOUCHED,
     )
     assert sum(len(node.review_path) for node in found.nodes) <= lineage.LONGEST_PATH * 10_000
 
@@ -141,7 +144,7 @@ def test_one_node_with_very_many_children_is_bounded():
         for index in range(10**9):
             yield Edge(node, run_ref(f"c{index}"), Text("x"))
 
-    found = walk(NODES[0], limit=10, edges_of=edges, quarantined=never, withdrawn=never, superseded_by=nothing)
+    found = walk(NODES[0], limit=10, edges_of=edges, quarantined=never, withdrawn=never, **UNTOUCHED)
     assert (len(found.nodes), found.complete) == (10, False)
 
 
@@ -149,12 +152,22 @@ def test_edges_are_bounded_even_among_few_nodes(monkeypatch):
     monkeypatch.setattr(lineage, "EDGES_PER_NODE", 1)
     parents = {NODES[0]: [NODES[1], NODES[2]], NODES[1]: [NODES[2]], NODES[2]: []}
     found = walk(
-        NODES[0], limit=3, edges_of=_edges_up(parents), quarantined=never, withdrawn=never, superseded_by=nothing
+        NODES[0],
+        limit=3,
+        edges_of=_edges_up(parents),
+        quarantined=never,
+        withdrawn=never,
+        **UNTOUCHED,
     )
     assert (len(found.edges), found.complete) == (3, True)
     parents |= {NODES[2]: [NODES[3]]}
     found = walk(
-        NODES[0], limit=3, edges_of=_edges_up(parents), quarantined=never, withdrawn=never, superseded_by=nothing
+        NODES[0],
+        limit=3,
+        edges_of=_edges_up(parents),
+        quarantined=never,
+        withdrawn=never,
+        **UNTOUCHED,
     )
     assert (len(found.edges), found.complete) == (3, False)
 
@@ -197,10 +210,17 @@ def succession(*edges):
 )
 def test_taint_and_impact_pass_along_extends_and_stop_at_replaces(relation, tainted, reached):
     up, down = succession((data(1), data(2), relation), (data(2), run_ref("r"), "input:train"))
-    below = walk(data(1), limit=9, edges_of=down, quarantined=data(1).__eq__, withdrawn=never, superseded_by=nothing)
+    below = walk(data(1), limit=9, edges_of=down, quarantined=data(1).__eq__, withdrawn=never, **UNTOUCHED)
     assert [node.reference for node in below.nodes] == [data(1), data(2), *([run_ref("r")] if reached else [])]
     assert bool(below.nodes[1].review_path) is tainted
-    above = walk(run_ref("r"), limit=9, edges_of=up, quarantined=data(1).__eq__, withdrawn=never, superseded_by=nothing)
+    above = walk(
+        run_ref("r"),
+        limit=9,
+        edges_of=up,
+        quarantined=data(1).__eq__,
+        withdrawn=never,
+        **UNTOUCHED,
+    )
     assert [node.reference for node in above.nodes] == [run_ref("r"), data(2), data(1)]
     assert above.nodes[0].review_path == ((run_ref("r"), data(2), data(1)) if tainted else ())
     assert len(above.edges) == 2
@@ -215,6 +235,7 @@ def test_what_replaces_a_version_is_shown_with_it():
         quarantined=never,
         withdrawn=never,
         superseded_by=lambda node: data(2) if node == data(1) else None,
+        lost=never,
     )
     assert [node.superseded_by for node in found.nodes] == [data(2), None]
     assert (found.complete, found.edges[0].relation) == (True, "replaces")
@@ -230,7 +251,7 @@ def test_a_walk_goes_on_from_what_is_reached_by_descent_as_well():
         (data(2), data(3), "filter"),
         (data(3), run_ref("r"), "input:train"),
     )
-    found = walk(data(1), limit=9, edges_of=down, quarantined=data(1).__eq__, withdrawn=never, superseded_by=nothing)
+    found = walk(data(1), limit=9, edges_of=down, quarantined=data(1).__eq__, withdrawn=never, **UNTOUCHED)
     assert [(node.reference, node.distance) for node in found.nodes] == [
         (data(1), 0),
         (data(2), 1),
@@ -239,5 +260,5 @@ def test_a_walk_goes_on_from_what_is_reached_by_descent_as_well():
         (run_ref("r"), 3),
     ]
     assert [bool(node.review_path) for node in found.nodes] == [False, True, False, True, True]
-    cut = walk(data(1), limit=3, edges_of=down, quarantined=never, withdrawn=never, superseded_by=nothing)
+    cut = walk(data(1), limit=3, edges_of=down, quarantined=never, withdrawn=never, **UNTOUCHED)
     assert (len(cut.nodes), cut.complete) == (3, False)

@@ -132,6 +132,10 @@ def test_a_deployment_says_whether_it_has_ended(client: Client) -> None:
     record = {"kind": "deployment", "deployment": "ward-3", "version": "model-version:net:1"}
     client.answers["deployment"] = {"record": record, "transaction": TRANSACTION, "end": None}
     assert "ended       no" in run("deployment", "show", "ward-3").stdout
+    client.answers["deployment"] |= {"quorum_lost": True, "duty": "must-stop"}
+    assert "it must stop: its model has lost the quorum" in run("deployment", "show", "ward-3").stdout
+    client.answers["deployment"]["duty"] = None
+    assert "quorum lost" in run("deployment", "show", "ward-3").stdout
     client.answers["deployment"]["end"] = {"kind": "deployment-end", "ended": 0, "reason": "a better one"}
     printed = run("deployment", "show", "ward-3", "--from", "ledger").stdout
     assert "ended       1970-01-01" in printed

@@ -347,6 +347,12 @@ def test_an_artifact_and_the_inbox_are_told_in_words(gateway: Gateway) -> None:
     assert "lost" in shown
     assert "ends 1970-01-02T00:00:00.000Z" in shown
     assert "deployed" in shown
+    gateway.answer |= {"must_stop": [{"deployment": "deployment:w", "version": REF, "duty": "must-stop"}]}
+    shown = gateway.run("inbox").stdout
+    assert "Must stop: their model has lost the quorum of its approval." in shown
+    assert "deployment:w" in shown
+    gateway.answer |= {"must_stop": [], "must_stop_complete": False}
+    assert "Not all running deployments were looked at." in gateway.run("inbox").stdout
     gateway.answer["items"] = []
     assert gateway.run("inbox", "--name", "x").stdout.startswith("Nothing of that awaits AMSP's endorsement.")
     gateway.answer = {"of": REF, "nodes": [], "edges": [], "complete": True}

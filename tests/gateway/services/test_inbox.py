@@ -202,7 +202,16 @@ def test_an_approval_whose_endorsements_expired_has_lost_its_quorum(asked: Any) 
     assert item["status"]["may_endorse"] == ["HospitalMSP", "RegulatorMSP"]
     assert (status["stage"], status["quorum_lost"]) == ("approved", True)
     assert asked(30, "deployed", rules=[EXPIRES])[1]["quorum_lost"] is True
-    assert asked(30, "retired", rules=[EXPIRES])[1]["quorum_lost"] is False
+    assert asked(30, "retired", rules=[EXPIRES])[1]["quorum_lost"] is True
+
+
+def test_what_is_deployed_awaits_renewal_where_its_quorum_matters(asked: Any) -> None:
+    stopping = {"stage": "approved", "on_quorum_lost": "stop", "threshold": 2}
+    (item,), status = asked(1, "deployed", rules=[stopping])
+    assert (item["quorum_lost"], item["status"]["for_stage"]) == (True, "approved")
+    assert (status["stage"], status["quorum_lost"]) == ("deployed", True)
+    (item,), _ = asked(30, "deployed", rules=[EXPIRES])
+    assert item["quorum_lost"] is True
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ token, which is drawn for one delivery and says nothing (docs/sealing.md, sectio
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Final
 
 from flask import Blueprint, Response, request
@@ -19,21 +20,25 @@ from gateway.rest.replies import Reply
 from gateway.rest.routing import Call, RequestPipeline, View
 from gateway.services.deliveries import LARGEST, Deliveries, Part
 from gateway.services.fetching import FetchStatements
+from gateway.services.shares import Shares
 
 _RANGE: Final = re.compile(r"bytes=(?P<start>[0-9]{0,15})-(?P<stop>[0-9]{0,15})")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _AT_ONCE: Final = 16
 """Statements that may be judged at once, from all organisations together."""
+_READERS: Final = 64
+"""Reads at once, of which each organisation has a share; each keeps a thread and two pieces in memory."""
 _LISTED: Final = 100
 """Deliveries of one answer."""
-_RECIPIENTS: Final = "recipients"
-"""Whose share of the threads those who read have together."""
+_STRANGERS: Final = "recipients"
+"""Whose share of the threads those have together who send statements: nobody knows yet who they are."""
 
 
 def blueprint(pipeline: RequestPipeline, deliveries: Deliveries) -> Blueprint:
     """The routes; `pipeline` renders."""
     made = Blueprint("data", __name__)
     room = threading.BoundedSemaphore(_AT_ONCE)
+    readers = Shares(_READERS, "reads of data at once")
 
     def begin_delivery() -> Response:
         content = _body(pipeline)
@@ -44,16 +49,26 @@ def blueprint(pipeline: RequestPipeline, deliveries: Deliveries) -> Blueprint:
         finally:
             room.release()
 
+    def streamed(token: str, ask: Callable[[], Part | Iterator[bytes]]) -> Response:
+        share = f"recipient {deliveries.recipient(token)}"
+        with ExitStack() as taken:
+            for of in (readers, pipeline.bodies):
+                of.take(share)
+                taken.callback(of.give_back, share)
+            response = _response(pipeline, ask())
+            response.call_on_close(taken.pop_all().close)
+        return response
+
     def read_delivery(token: str) -> Response:
         if _TOKEN.fullmatch(token) is None:
             raise HttpProblem(404, "no-such-path", "A delivery is named by its token.")
         start, stop = _asked(request.headers.get("Range"))
-        return _streamed(pipeline, lambda: deliveries.read(token, start, stop))
+        return streamed(token, lambda: deliveries.read(token, start, stop))
 
     def read_bundle(token: str) -> Response:
         if _TOKEN.fullmatch(token) is None:
             raise HttpProblem(404, "no-such-path", "A delivery is named by its token.")
-        return _streamed(pipeline, lambda: deliveries.bundle(token))
+        return streamed(token, lambda: deliveries.bundle(token))
 
     _add(made, "/v1/data", "POST", begin_delivery)
     _add(made, "/v1/data/<token>", "GET", read_delivery)
@@ -73,18 +88,10 @@ def views(deliveries: Deliveries, statements: FetchStatements) -> Mapping[str, V
     return {"signFetch": sign, "listDeliveries": listed}
 
 
-def _streamed(pipeline: RequestPipeline, ask: Callable[[], Part | Iterator[bytes]]) -> Response:
+def _response(pipeline: RequestPipeline, found: Part | Iterator[bytes]) -> Response:
     """Bytes in pieces; they keep a thread for as long as the recipient takes to read them."""
-    pipeline.bodies.take(_RECIPIENTS)
-    try:
-        found = ask()
-        reply = _partial(found) if isinstance(found, Part) else Reply({}, pieces=found)
-        response = pipeline.render(reply, "application/octet-stream")
-    except BaseException:
-        pipeline.bodies.give_back(_RECIPIENTS)
-        raise
-    response.call_on_close(lambda: pipeline.bodies.give_back(_RECIPIENTS))
-    return response
+    reply = _partial(found) if isinstance(found, Part) else Reply({}, pieces=found)
+    return pipeline.render(reply, "application/octet-stream")
 
 
 def _partial(part: Part) -> Reply:
@@ -117,11 +124,11 @@ def _asked(header: str | None) -> tuple[int | None, int | None]:
 
 def _body(pipeline: RequestPipeline) -> bytes:
     """What a recipient sent; those that send slowly have one client's share of the threads together."""
-    pipeline.bodies.take(_RECIPIENTS)
+    pipeline.bodies.take(_STRANGERS)
     try:
         return bodies.whole(request._get_current_object(), LARGEST)  # type: ignore[attr-defined]
     finally:
-        pipeline.bodies.give_back(_RECIPIENTS)
+        pipeline.bodies.give_back(_STRANGERS)
 
 
 def _add(made: Blueprint, rule: str, method: str, view: Callable[..., Response]) -> None:

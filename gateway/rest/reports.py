@@ -488,8 +488,22 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "at": {"type": "integer", "description": "When, in milliseconds since 1970."},
             "blob": {"type": ["string", "null"], "description": "What was given out; null where nothing was."},
             "sealed_size": {"type": "integer", "description": "Bytes of all of it."},
-            "sent": {"type": "integer", "description": "Bytes that were sent."},
-            "outcome": {"type": "string", "description": "`open`, `complete`, or the code of what was refused."},
+            "sent": {"type": "integer", "description": "Bytes that were sent, in all requests; never less than were."},
+            "given": {
+                "type": "array",
+                "items": reference("GivenRange"),
+                "description": "Which bytes were given out, with what may have left before a crash.",
+            },
+            "outcome": {
+                "type": "string",
+                "description": "`open`, `complete`, `replaced` by a later one, `ended`, or a refusal's code.",
+            },
+        }
+    ),
+    "GivenRange": _object(
+        {
+            "start": {"type": "integer", "description": "The first byte."},
+            "stop": {"type": "integer", "description": "The byte after the last."},
         }
     ),
     "DifferenceCounts": _object(dict.fromkeys(("changed", "added", "removed", "moved", "outside"), _WHOLE), "outside"),

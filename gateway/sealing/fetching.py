@@ -168,6 +168,12 @@ def load_holder(content: bytes) -> RecipientKey:
     return found
 
 
+def private_bytes(holder: RecipientKey) -> bytes:
+    """A recipient's private key in PEM, without a passphrase; ``load_holder`` reads it."""
+    form = serialization.PrivateFormat.PKCS8
+    return holder.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
 def public_bytes(holder: RecipientKey) -> bytes:
     """The public key of a recipient, as a statement and a grant have it."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo

@@ -31,6 +31,7 @@ from gateway.server.vaults import DATABASE, open_vault
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
 from gateway.stores.consent import ConsentStore
+from gateway.stores.database import Database
 from gateway.stores.deliveries import DeliveryStore
 from gateway.stores.heads import HeadStore
 from gateway.stores.logtree import LogTree
@@ -106,13 +107,20 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         secret=load_secret(data / "secret"),
         log=_log(settings, guard, data, LogTree(rows)),
         vault=open_vault(data, sealed, settings.options.blobs),
-        deliveries=DeliveryStore(sealed),
+        deliveries=_deliveries(sealed),
         grantees=ChannelMembers(lambda: trust.msps, time.time),
         peers=peers,
         replaced=lambda: _other_pins(settings),
         members=lambda: trust.msps.ids,
         disabled=lambda: follower.disabled,
     )
+
+
+def _deliveries(sealed: Database) -> DeliveryStore:
+    log = DeliveryStore(sealed)
+    if count := log.recover():
+        _LOG.warning("%d deliveries broke off when this gateway ended; what may have been sent counts as given", count)
+    return log
 
 
 def _log(settings: Settings, guard: ExitStack, data: Path, leaves: LogTree) -> LogParts:

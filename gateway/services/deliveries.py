@@ -7,6 +7,9 @@ recipient's key. From then on it is known who asks, and what becomes of it is ke
 grant of ours that is still in force, to download; (5) it is fresh and not used up; (6) the key is the one that the
 grant names; (7) the statement was not taken before. A transaction's time says when the attempt was decided; one that
 was held back and ordered later is as stale as one that is fetched later.
+
+Before bytes leave, the log has that they are about to; what a crash leaves is therefore a log that says at least what
+was given. Until everything was given the attempt may be begun again, which ends what was begun before.
 """
 
 import logging
@@ -23,18 +26,20 @@ from gateway.sealing.errors import SealError
 from gateway.sealing.fetching import LARGEST as LARGEST
 from gateway.sealing.fetching import Claim, check, key_digest
 from gateway.sealing.streams import seal
-from gateway.services.blobstores import Opened, Publication
+from gateway.services.blobstores import BlobMissing, Opened, Publication
 from gateway.services.catalogue import Catalogue
-from gateway.services.deliverylog import Asked, Delivery, DeliveryLog
+from gateway.services.deliverylog import MOST_BEGUN, REPLACED, Asked, Begun, Delivery, DeliveryLog
 from gateway.services.ports import Clock, Entry, Json
 from gateway.services.publications import Vault
 from gateway.services.undelivered import (
+    AttemptBegunTooOften,
     AttemptDenied,
     AttemptElsewhere,
     AttemptForProcessing,
     AttemptStale,
     AttemptUnknown,
     AttemptUsed,
+    DeliveryReplaced,
     DeliveryUnknown,
     GrantStopped,
     KeyDiffers,
@@ -51,7 +56,10 @@ FRESH: Final = 120.0
 """Seconds within which an attempt may be fetched, and a statement is taken."""
 _LOG = logging.getLogger(__name__)
 _TOKEN: Final = 32
-_PIECE: Final = 1 << 20
+_PIECE: Final = 256 << 10
+_STRETCH: Final = 1 << 20
+"""Bytes that are noted first before they are sent; then twice as many each time."""
+_LONGEST_STRETCH: Final = 16 << 20
 
 
 class Refuted(Exception):
@@ -133,10 +141,14 @@ class Deliveries:
             self._log.refused(asked, exc.code)
             raise
 
+    def recipient(self, token: str) -> str:
+        """The MSP id of who may read a delivery; raises `DeliveryUnknown`."""
+        return self._known(token).asked.organisation
+
     def read(self, token: str, start: int | None, stop: int | None) -> Part:
         """Bytes of a delivery; a `start` of None counts `stop` from the end.
 
-        Raises `DeliveryUnknown` or `AttemptStale`.
+        Raises `DeliveryUnknown`, `DeliveryReplaced`, `AttemptStale` or `GrantStopped`.
         """
         delivery = self._fresh(token)
         first, end = _range(start, stop, delivery.total)
@@ -154,13 +166,26 @@ class Deliveries:
         pieces = self._bundles(publication.dataset, str(publication.number))
         return seal(key, Header.new(key, blob_id=blob_id), pieces)
 
-    def _fresh(self, token: str) -> Delivery:
+    def _known(self, token: str) -> Delivery:
         delivery = self._log.find(_hashed(token))
         if delivery is None:
             raise DeliveryUnknown("there is no such delivery")
+        return delivery
+
+    def _fresh(self, token: str) -> Delivery:
+        """A delivery that may be read now."""
+        delivery = self._known(token)
+        attempt = delivery.asked.attempt
+        if delivery.outcome == REPLACED:
+            raise DeliveryReplaced(f"another delivery was begun under the attempt {attempt}, in the place of this one")
         now = self._clock()
         if now > delivery.until:
-            raise _stale(delivery.asked.attempt, now - delivery.until + FRESH)
+            raise _stale(attempt, now - delivery.until + FRESH)
+        made = self._catalogue.find("access-attempt", attempt=attempt)
+        grant = None if made is None else self._catalogue.find("access-grant", grant=made.value["grant"])
+        if grant is None:
+            raise AttemptUnknown(f"this organisation's ledger has no valid attempt {attempt}")
+        _refuse_stopped(grant)
         return delivery
 
     def listed(self, *, before: int | None, limit: int) -> Json:
@@ -216,14 +241,23 @@ class Deliveries:
     def _begun(self, claim: Claim, asked: Asked, attempt: Json, grant: Entry | None, now: float) -> Json:
         self._allowed(asked, attempt, grant, now)
         if self._log.is_used(asked.attempt):
-            raise AttemptUsed(f"all that the attempt {asked.attempt} allows was given out; make another attempt")
+            raise _used(asked.attempt)
         publication = self._published(attempt)
         released = self._released(claim, attempt, publication)
         source = Opened(self._vault.blobs, publication.name)
         token = secrets.token_urlsafe(_TOKEN)
         until = attempt["at"] / 1_000 + FRESH
-        if not self._log.begin(asked, _hashed(token), publication.blob_id, source.size, until):
-            raise StatementRepeated("the statement was taken before; a new one has another nonce")
+        match self._log.begin(asked, _hashed(token), publication.blob_id, source.size, until):
+            case Begun.REPEATED:
+                raise StatementRepeated("the statement was taken before; a new one has another nonce")
+            case Begun.USED:
+                raise _used(asked.attempt)
+            case Begun.TOO_OFTEN:
+                raise AttemptBegunTooOften(
+                    f"{MOST_BEGUN} deliveries were begun under the attempt {asked.attempt}; make another attempt"
+                )
+            case Begun.BEGUN:
+                pass
         return {
             "delivery": token,
             "attempt": asked.attempt,
@@ -251,8 +285,7 @@ class Deliveries:
         age = now - attempt["at"] / 1_000
         if abs(age) > FRESH:
             raise _stale(asked.attempt, age)
-        if grant.value["status"] != "active":
-            raise GrantStopped(f"the grant {attempt['grant']} was {grant.value['status']} after the attempt")
+        _refuse_stopped(grant)
 
     def _published(self, attempt: Json) -> Publication:
         kind, _, name = str(attempt["artifact"]).partition(":")
@@ -280,17 +313,25 @@ class Deliveries:
         return release.release(self._vault.key_of(publication), recipient, purpose)
 
     def _sent(self, delivery: Delivery, source: Opened, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes; what of them was taken is noted, however it ends."""
-        sent = 0
+        """The bytes, each noted before it leaves; how far it came is noted too, however it ends."""
+        part, at, leaving, noted, stretch = None, start, start, start, _STRETCH
         try:
-            while start + sent < stop:
-                piece = source.read(start + sent, min(_PIECE, stop - start - sent))
+            while at < stop:
+                if at == noted:
+                    noted = min(stop, at + stretch)
+                    stretch = min(2 * stretch, _LONGEST_STRETCH)
+                    part = self._log.promise(delivery.key, part, start, noted)
+                    if part is None:
+                        raise ConnectionAbortedError("the delivery was begun again in the place of this one")
+                piece = source.read(at, min(_PIECE, noted - at))
                 if not piece:
-                    break
+                    raise BlobMissing(f"the blob {delivery.blob_id.hex()} ends at byte {at} of {delivery.total}")
+                leaving = at + len(piece)
                 yield piece
-                sent += len(piece)
+                at = leaving
         finally:
-            self._log.sent(delivery.key, sent, complete=start + sent == delivery.total)
+            if part is not None:
+                self._log.sent(delivery.key, part, at, leaving)
 
 
 def _hashed(token: str) -> bytes:
@@ -301,6 +342,15 @@ def _stale(attempt: str, age: float) -> AttemptStale:
     return AttemptStale(
         f"the attempt {attempt} was decided {age:.0f} seconds ago, and is fetched within {FRESH:.0f}; make another one"
     )
+
+
+def _used(attempt: str) -> AttemptUsed:
+    return AttemptUsed(f"all that the attempt {attempt} allows was given out; make another attempt")
+
+
+def _refuse_stopped(grant: Entry) -> None:
+    if grant.value["status"] != "active":
+        raise GrantStopped(f"the grant {grant.value['grant']} was {grant.value['status']} after the attempt")
 
 
 def _range(start: int | None, stop: int | None, total: int) -> tuple[int, int]:
@@ -318,5 +368,6 @@ def _shown(delivery: Delivery) -> Json:
         "blob": delivery.blob_id.hex() or None,
         "sealed_size": delivery.total,
         "sent": delivery.sent,
+        "given": [{"start": start, "stop": stop} for start, stop in delivery.given],
         "outcome": delivery.outcome,
     }

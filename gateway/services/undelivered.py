@@ -82,6 +82,13 @@ class AttemptUsed(Undelivered):
     category = Category.CONFLICT
 
 
+class AttemptBegunTooOften(Undelivered):
+    """As many deliveries were begun under the attempt as may be, and none of them was read to its end."""
+
+    code = "attempt-begun-too-often"
+    category = Category.CONFLICT
+
+
 class GrantStopped(Undelivered):
     """The grant was suspended or ended after the attempt."""
 
@@ -106,3 +113,10 @@ class DeliveryUnknown(Undelivered):
 
     code = "delivery-unknown"
     category = Category.NOT_FOUND
+
+
+class DeliveryReplaced(Undelivered):
+    """Another delivery was begun since under the same attempt."""
+
+    code = "delivery-replaced"
+    category = Category.CONFLICT

@@ -7,6 +7,8 @@ import base64
 import hashlib
 import itertools
 import json
+import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,11 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from taps import tapped
 
 from gateway.cli import main
 from gateway.demo.consortium import Consortium
+from gateway.demo.processes import command
 from gateway.demo.story import ORIGIN
 from pedigree import Disagreement, Forbidden, InvalidInput, Pedigree, Refused
 from pedigree.sealing.fetching import public_bytes
@@ -200,6 +204,29 @@ def test_data_is_fetched_on_the_command_line(granted: Granted, consortium: Conso
     assert out.read_bytes() == CONTENT
     log = run("access", "deliveries", *owner)
     assert (log["items"][0]["attempt"], log["items"][0]["outcome"]) == (fetched["attempt"], "complete")
+
+
+@pytest.mark.story("F6", "A fetch that is killed goes on under its attempt, and costs one use")
+def test_a_fetch_that_is_killed_goes_on(granted: Granted, consortium: Consortium, tmp_path: Path) -> None:
+    granted.hospital.publish_dataset(granted.dataset, 1, CONTENT)
+    grant, out = granted.grant(uses=1), tmp_path / "copy.csv"
+    environment = {**os.environ, "PEDIGREE_URL": consortium.url("lab"), "PEDIGREE_KEY": consortium.key("lab")}
+    with tapped(int(granted.url.rpartition(":")[2])) as tap:
+        words = ["access", "fetch", grant, "--from", tap.url, "--out", str(out), "--json"]
+        tap.hold_after(100_000)
+        with subprocess.Popen([command("pedigree"), *words], env=environment) as program:
+            tap.wait_until_held()
+            program.kill()
+        assert not out.exists()
+        tap.cut()
+        tap.release()
+        fetched = run(*words, **environment)
+    assert out.read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [out]
+    (attempt,) = [item["record"] for item in granted.lab.access_attempts(grant=grant)["items"]]
+    assert (attempt["attempt"], attempt["decision"]) == (fetched["attempt"], "allowed")
+    (entry,) = [each for each in granted.hospital.deliveries()["items"] if each["attempt"] == attempt["attempt"]]
+    assert (entry["outcome"], entry["given"]) == ("complete", [{"start": 0, "stop": entry["sealed_size"]}])
 
 
 def run(*words: str, **environment: str) -> Any:

@@ -34,6 +34,12 @@ Watch = Callable[[int, int], None]
 """Is given how many bytes, and how many records, are done."""
 
 
+def largest_blocks(records: int) -> int:
+    """Bytes that the blocks of so many records have at the most, with what ends them."""
+    widest = 2 + _LONGEST_ID + _SALT + 2 * _HASH + _TAIL
+    return records * widest + 8 * (records // BLOCK + 1) + 4 + _HASH
+
+
 @dataclass(frozen=True, slots=True)
 class BundledRecord:
     """A committed record, without its content."""

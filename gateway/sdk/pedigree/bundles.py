@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from pedigree.bundled import LEAVES, BundledRecords, Source, Watch
+from pedigree.bundled import LEAVES, BundledRecords, Source, Watch, largest_blocks
 from pedigree.copies import Part
 from pedigree.errors import InvalidBundle, InvalidEvidence
 from pedigree.evidence import LARGEST_FILE, Columns, parse_evidence
@@ -29,6 +29,11 @@ KIND: Final = "version-bundle"
 MAGIC: Final = b"\x89PEDBUN\n"
 FORMAT: Final = 1
 LARGEST_HEAD: Final = LARGEST_FILE
+
+
+def most_bytes(records: int) -> int:
+    """Bytes that a bundle of so many records has at the most."""
+    return len(MAGIC) + 10 + LARGEST_HEAD + largest_blocks(records)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,7 @@ __all__ = [
     "Found",
     "FoundDigest",
     "From",
+    "GivenRange",
     "GrantAccess",
     "GrantStatus",
     "Header",
@@ -1344,9 +1345,11 @@ class DeliveryEntry(TypedDict):
     sealed_size: int
     """Bytes of all of it."""
     sent: int
-    """Bytes that were sent."""
+    """Bytes that were sent, in all requests; never less than were."""
+    given: Sequence["GivenRange"]
+    """Which bytes were given out, with what may have left before a crash."""
     outcome: str
-    """`open`, `complete`, or the code of what was refused."""
+    """`open`, `complete`, `replaced` by a later one, `ended`, or a refusal's code."""
 
 
 class DenyAccess(TypedDict):
@@ -1896,6 +1899,15 @@ class FoundDigest(TypedDict):
 
     pointer: str
     digest: str
+
+
+class GivenRange(TypedDict):
+    """A part of an answer."""
+
+    start: int
+    """The first byte."""
+    stop: int
+    """The byte after the last."""
 
 
 class GrantAccess(TypedDict):

@@ -59,16 +59,19 @@ def read_run(path: Path | str) -> tuple[str, str | None, dict[str, object]]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, folder: Path | None = None) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends without an error, and then survives a power cut.
 
-    Until then it is beside it, with a name that ends with `.part`; an error removes it. Only its owner may read it.
-    Raises `OSError`, before anything is written where `path` is a folder or its folder is not there.
+    Until then it is beside it, or in `folder` on the same disk, with a name that ends with `.part`; an error removes
+    it. Only its owner may read it. Raises `OSError`, before anything is written where `path` is a folder or its folder
+    is not there.
     """
     path = path.absolute()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name the file to write")
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.", suffix=".part", delete=False) as file:
+    place = path.parent if folder is None else folder
+    prefix = f"{path.name}." if folder is None else ""
+    with tempfile.NamedTemporaryFile(dir=place, prefix=prefix, suffix=".part", delete=False) as file:
         part = Path(file.name)
         try:
             yield cast("BinaryIO", file.file)

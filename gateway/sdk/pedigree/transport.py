@@ -5,7 +5,6 @@ Where nothing answers, the logger `pedigree` says so once for each call, after a
 """
 
 import logging
-import os
 import random
 import time
 import uuid
@@ -32,7 +31,6 @@ _SAY_AFTER = 1.0
 _FIRST_CONNECT = 1.0
 """Seconds for the first connection that is tried, twice as many for each further one: an address that swallows what is
 sent to it is noticed before the time of the call is up."""
-_PARTIAL = 206
 _LOG = logging.getLogger("pedigree")
 
 
@@ -81,29 +79,18 @@ class Transport:
         request = {"params": dict(query), "headers": {**headers, **upload.headers}, "content": upload.pieces}
         return self._patiently("POST", path, deadline=deadline, **request).body
 
-    def post(self, path: str, document: Json) -> Json:
-        """A POST of a JSON object that records nothing."""
-        return self._patiently("POST", path, json=document).body
-
-    def fetch(self, path: str, file: BinaryIO, watch: Callable[[int], None], *, resume: bool = False) -> None:
-        """Read an answer into a file; `watch` is given its bytes.
-
-        After a lost connection it is read from its beginning again or, with `resume`, from where it broke off.
-        """
+    def fetch(self, path: str, file: BinaryIO, watch: Callable[[int], None]) -> None:
+        """Read an answer into a file, after a lost connection from its beginning again; `watch` is given its bytes."""
         asked = {"Min-Ledger-Height": str(self._height)} if self._height else {}
 
         def once(timeouts: Timeouts) -> tuple[Received | PedigreeError, float]:
-            start = file.seek(0, os.SEEK_END) if resume else file.seek(0)
+            file.seek(0)
             file.truncate()
-            headers = asked | ({"Range": f"bytes={start}-"} if start else {})
             try:
-                with self._connections.stream("GET", path, timeout=timeouts, headers=headers) as response:
+                with self._connections.stream("GET", path, timeout=timeouts, headers=asked) as response:
                     if response.status_code >= 400:
                         response.read()
                         return _received(response)
-                    if start and response.status_code != _PARTIAL:
-                        file.seek(0)
-                        file.truncate()
                     for piece in response.iter_bytes():
                         file.write(piece)
                         watch(file.tell())

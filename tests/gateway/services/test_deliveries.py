@@ -4,8 +4,12 @@
 import base64
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,8 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.sealing.blobs import HEADER, Header, derived_key
 from gateway.sealing.datakeys import KeyEncryptionKeys
@@ -20,17 +26,21 @@ from gateway.sealing.errors import DamagedBlob
 from gateway.sealing.fetching import PAYLOAD_TYPE, Claim, Statement, key_digest, public_bytes, sign
 from gateway.sealing.release import Purpose, receive
 from gateway.sealing.streams import Blob, Held, seal
+from gateway.services import deliveries
 from gateway.services.blobstores import Publication
 from gateway.services.deliveries import FRESH, Deliveries, Place, Refuted
+from gateway.services.deliverylog import MOST_BEGUN, bounded, joined
 from gateway.services.ports import Entry
 from gateway.services.publications import Vault
 from gateway.services.undelivered import (
+    AttemptBegunTooOften,
     AttemptDenied,
     AttemptElsewhere,
     AttemptForProcessing,
     AttemptStale,
     AttemptUnknown,
     AttemptUsed,
+    DeliveryReplaced,
     DeliveryUnknown,
     GrantStopped,
     KeyDiffers,
@@ -91,10 +101,14 @@ class World:
             BlobFiles(self.folder / "blobs"), SealedStore(self.database), lambda: KeyEncryptionKeys([b"k" * 32])
         )
         self.log = DeliveryStore(self.database)
+        self.lost = self.log.recover()
         self.deliveries = Deliveries(
             self, self.vault, self.log, Members(), lambda *version: iter([" ".join(("bundle", *version)).encode()]),
             Place("HospitalMSP", "main"), lambda: self.now,
         )  # type: ignore[arg-type]  # fmt: skip
+
+    def close(self) -> None:
+        self.database.close()
 
     def find(self, kind: str, **where: str) -> Entry | None:
         """What the ledger has."""
@@ -105,6 +119,12 @@ class World:
         }
         value = records.get((kind, *where.values()))
         return None if value is None else Entry("k", kind, value, "t", 1, "")
+
+    def killed(self) -> "World":
+        """The gateway as it starts after this one was killed here and now: nothing of it is closed before."""
+        after = self.folder / "after"
+        shutil.copytree(self.folder, after, ignore=shutil.ignore_patterns("after"))
+        return World(after)
 
     def publish(self) -> None:
         key = os.urandom(32)
@@ -124,6 +144,10 @@ class World:
         organisation, key = CERTIFICATES[certificate]
         signed = sign(self.statement(**changes), key)
         return replace(signed, organisation=organisation, certificate=certificate).encode()
+
+    def given(self) -> list[tuple[str, int, list[tuple[int, int]]]]:
+        return [(each["outcome"], each["sent"], [(part["start"], part["stop"]) for part in each["given"]])
+                for each in self.deliveries.listed(before=None, limit=100)["items"]]  # fmt: skip
 
     def outcomes(self) -> list[tuple[str, str, int]]:
         return [(each["organisation"], each["outcome"], each["sent"]) for each in
@@ -317,3 +341,144 @@ def test_what_is_no_statement_is_refused(world: World, content: bytes) -> None:
 )  # fmt: skip
 def test_a_statement_of_another_form_is_refused(world: World, changes: dict[str, Any]) -> None:
     refusal(world, world.claim(**changes), StatementInvalid)
+
+
+def test_what_is_about_to_leave_is_in_the_log_before_it_leaves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "_STRETCH", 50_000)
+    monkeypatch.setattr(deliveries, "_PIECE", 20_000)
+    said = world.deliveries.begin(world.claim())
+    part = world.deliveries.read(said["delivery"], 0, None)
+    next(part.pieces)
+    assert world.given() == [("open", 50_000, [(0, 50_000)])]
+    for _ in range(3):
+        next(part.pieces)
+    assert world.given() == [("open", 150_000, [(0, 150_000)])], "each stretch is longer than the one before"
+    with closing(world.killed()) as after:
+        assert after.lost == 1
+        assert after.given() == [("open", 150_000, [(0, 150_000)])]
+        list(after.deliveries.read(said["delivery"], 0, 100).pieces)
+        list(after.deliveries.read(said["delivery"], 150_000, None).pieces)
+        assert after.given()[0][0] == "complete", "who asks for what follows has what came before"
+    part.pieces.close()  # type: ignore[attr-defined]
+
+
+def test_what_may_be_lost_is_not_charged(world: World) -> None:
+    said = world.deliveries.begin(world.claim())
+    part = world.deliveries.read(said["delivery"], 0, None)
+    assert len(next(part.pieces)) == said["sealed_size"], "all of it was about to leave"
+    with closing(world.killed()) as after:
+        assert after.given() == [("open", said["sealed_size"], [(0, said["sealed_size"])])]
+        again = after.deliveries.begin(world.claim())
+        list(after.deliveries.read(again["delivery"], 0, 70_000).pieces)
+        assert after.given()[0][0] == "open"
+        list(after.deliveries.read(again["delivery"], 70_000, None).pieces)
+        assert [outcome for outcome, _, _ in after.given()] == ["complete", "replaced"]
+    part.pieces.close()  # type: ignore[attr-defined]
+
+
+def test_what_broke_off_counts_the_piece_that_was_leaving(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "_PIECE", 20_000)
+    said = world.deliveries.begin(world.claim())
+    part = world.deliveries.read(said["delivery"], 0, None)
+    next(part.pieces)
+    next(part.pieces)
+    part.pieces.close()  # type: ignore[attr-defined]
+    assert world.given() == [("open", 40_000, [(0, 40_000)])]
+    list(world.deliveries.read(said["delivery"], 30_000, 35_000).pieces)
+    list(world.deliveries.read(said["delivery"], 35_000, None).pieces)
+    assert world.given() == [("complete", 45_000 + said["sealed_size"] - 35_000, [(0, said["sealed_size"])])]
+
+
+def test_a_piece_that_may_not_have_arrived_is_not_charged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "_PIECE", 20_000)
+    said = world.deliveries.begin(world.claim())
+    total = said["sealed_size"]
+    part = world.deliveries.read(said["delivery"], total - 10_000, None)
+    next(part.pieces)
+    part.pieces.close()  # type: ignore[attr-defined]
+    list(world.deliveries.read(said["delivery"], 0, total - 10_000).pieces)
+    assert world.given() == [("open", total, [(0, total)])]
+    world.deliveries.begin(world.claim())
+
+
+def test_a_delivery_is_complete_when_every_byte_was_given(world: World) -> None:
+    said = world.deliveries.begin(world.claim())
+    total = said["sealed_size"]
+    for start, stop in ((None, 1), (total // 2, None), (10, total // 2 + 5)):
+        list(world.deliveries.read(said["delivery"], start, stop).pieces)
+        assert world.outcomes()[0][1] == "open"
+    list(world.deliveries.read(said["delivery"], 0, 10).pieces)
+    assert world.given() == [("complete", 1 + (total - total // 2) + (total // 2 - 5) + 10, [(0, total)])]
+
+
+def test_the_next_delivery_under_an_attempt_takes_the_place_of_the_one_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "_STRETCH", 50_000)
+    monkeypatch.setattr(deliveries, "_PIECE", 50_000)
+    first = world.deliveries.begin(world.claim())
+    part = world.deliveries.read(first["delivery"], 0, None)
+    next(part.pieces)
+    second = world.deliveries.begin(world.claim())
+    with pytest.raises(ConnectionAbortedError):
+        next(part.pieces)
+    with pytest.raises(DeliveryReplaced):
+        world.deliveries.read(first["delivery"], 0, None)
+    with pytest.raises(DeliveryReplaced):
+        world.deliveries.bundle(first["delivery"])
+    assert world.given()[1] == ("replaced", 50_000, [(0, 50_000)])
+    list(world.deliveries.read(second["delivery"], 0, None).pieces)
+    assert [outcome for outcome, _, _ in world.given()] == ["complete", "replaced"]
+    refusal(world, world.claim(), AttemptUsed)
+
+
+def test_what_was_given_before_counts_to_what_is_complete(world: World) -> None:
+    first = world.deliveries.begin(world.claim())
+    list(world.deliveries.read(first["delivery"], 0, 70_000).pieces)
+    second = world.deliveries.begin(world.claim())
+    list(world.deliveries.read(second["delivery"], 70_000, None).pieces)
+    assert [outcome for outcome, _, _ in world.given()] == ["complete", "replaced"]
+
+
+def test_an_attempt_is_begun_so_often_and_no_more(world: World) -> None:
+    for _ in range(MOST_BEGUN):
+        world.deliveries.begin(world.claim())
+    assert "8 deliveries were begun" in refusal(world, world.claim(), AttemptBegunTooOften)
+    assert [outcome for _, outcome, _ in world.outcomes()][:2] == ["attempt-begun-too-often", "open"]
+
+
+def test_two_that_begin_at_once_are_not_both_served(world: World) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(world.deliveries.begin, [world.claim() for _ in range(4)]))
+    served = 0
+    for each in said:
+        try:
+            world.deliveries.read(each["delivery"], 0, None)
+            served += 1
+        except DeliveryReplaced:
+            pass
+    assert served == 1
+
+
+@pytest.mark.parametrize("status", ["suspended", "revoked"])
+def test_what_was_begun_under_a_grant_that_was_stopped_does_not_go_on(world: World, status: str) -> None:
+    said = world.deliveries.begin(world.claim())
+    assert world.grant is not None
+    world.grant["status"] = status
+    with pytest.raises(GrantStopped):
+        world.deliveries.read(said["delivery"], 0, None)
+    with pytest.raises(GrantStopped):
+        world.deliveries.bundle(said["delivery"])
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=40), st.integers(1, 6))
+def test_ranges_are_joined_and_never_lose_a_byte(ranges: list[tuple[int, int]], most: int) -> None:
+    wanted = {byte for start, stop in ranges for byte in range(start, stop)}
+    found = joined(ranges)
+    assert {byte for start, stop in found for byte in range(start, stop)} == wanted
+    assert all(before[1] < after[0] for before, after in pairwise(found))
+    kept = bounded(ranges, most)
+    assert len(kept) <= most
+    assert wanted <= {byte for start, stop in kept for byte in range(start, stop)}
+    assert {kept[0][0], kept[-1][1]} <= {found[0][0], found[-1][1]} if found else kept == []

@@ -76,6 +76,7 @@ from gateway.services.selecting import Selections
 from gateway.services.shares import Shares
 from gateway.services.statusmaps import StatusMaps
 from gateway.services.submitter import Submitter
+from gateway.services.sweeping import Sweeper, chores
 from gateway.services.transactionevidence import TransactionEvidence
 from gateway.services.transactions import Transactions, TransactionView
 from gateway.services.trees import Trees
@@ -134,7 +135,7 @@ class Service:
 
     def __init__(
         self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
-        attempts: Attempts, graph: LineageGraph, publisher: Publisher, resources: ExitStack,
+        attempts: Attempts, graph: LineageGraph, publisher: Publisher, sweeper: Sweeper, resources: ExitStack,
         probe: HealthProbe | None = None,
     ) -> None:  # fmt: skip
         self.api = api
@@ -145,6 +146,7 @@ class Service:
         self._attempts = attempts
         self._graph = graph
         self._publisher = publisher
+        self._sweeper = sweeper
         self._resources = resources
         self._probe = probe
 
@@ -159,6 +161,7 @@ class Service:
         if unfinished:
             _LOG.info("%d submissions of a former process are being finished", unfinished)
         self._reconciler.start()
+        self._sweeper.start()
 
     def hurry(self) -> None:
         """Let requests that wait for their commits be answered 202; the operation tells the rest."""
@@ -167,6 +170,7 @@ class Service:
     def stop(self) -> None:
         """Stop the threads and close the stores; what is unfinished stays on disk."""
         self._attempts.stop()
+        self._sweeper.stop()
         self._submitter.stop()
         self._reconciler.stop()
         self.projector.stop()
@@ -214,8 +218,14 @@ def assemble(
         catalogue, parts.vault, parts.deliveries, parts.grantees, committed.bundle,
         DataPlace(place.organisation, place.channel), time.time,
     )  # fmt: skip
+    publishing = Publishing(committed, parts.vault, time.time)
+    swept = chores(
+        parts.deliveries, parts.records, parts.vault.blobs, parts.vault.publications, publishing.is_under_way
+    )
     api = create_app(
-        _nouns(parts, place, recorder, vocabulary, submitter, projector, committed, graph, log.views(), given),
+        _nouns(
+            parts, place, recorder, vocabulary, submitter, projector, committed, graph, log.views(), given, publishing
+        ),
         pipeline,
         metrics=metrics,
         version=version("pedigree"),
@@ -238,7 +248,7 @@ def assemble(
     health = Health(projector.progress, parts.disabled, metrics.registry)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, graph, log.publisher,
-        resources or ExitStack(), probe,
+        Sweeper(swept, metrics, time.time), resources or ExitStack(), probe,
     )  # fmt: skip
 
 
@@ -260,6 +270,7 @@ def _nouns(
     graph: LineageGraph,
     of_the_log: Mapping[str, View],
     given: Deliveries,
+    publishing: Publishing,
 ) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
     reader = Reader(parts.readmodel, parts.ledger)
@@ -290,7 +301,7 @@ def _nouns(
         **deliveries.views(
             given, FetchStatements(catalogue, parts.signer, DataPlace(place.organisation, place.channel), time.time)
         ),
-        **publications.views(Publishing(committed, parts.vault, time.time)),
+        **publications.views(publishing),
         **selections.views(recorder, selecting),
         **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), impacts, vocabulary),
         **consent.views_of_impact(impacts, signed),

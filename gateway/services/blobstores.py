@@ -67,6 +67,10 @@ class BlobStore(Protocol):
         """Remove a blob for good; one that is not there is none the less removed."""
         ...
 
+    def forget_unfinished(self, before: float, most: int) -> int:
+        """Remove what a put that broke off left, of those begun before a time; how many, `most` at the most."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Publication:

@@ -159,6 +159,13 @@ class Records(Protocol):
         """Whether the records under a root say whose each of them is; False also where they are not here."""
         ...
 
+    def unfinished(self, *, before: float) -> Sequence[int]:
+        """Keys of sets that were begun before a time (seconds since 1970), and that nobody finished or is writing.
+
+        `abandon` removes one.
+        """
+        ...
+
     def sets(self) -> Sequence[RecordSet]:
         """Every set, those without a root too."""
         ...

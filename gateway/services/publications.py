@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bytes of a committed version: compared with what was committed, sealed, and kept for those who get access.
 
-What a crash leaves is a blob that no publication names; it never opens, since its key was never kept, and the
-operator's collector finds it.
+What a crash leaves is a blob that no publication names; it never opens, since its key was never kept, and the sweeper
+removes it.
 """
 
 import secrets
@@ -65,6 +65,11 @@ class Publishing:
         self._datasets = datasets
         self._vault = vault
         self._clock = clock
+        self._under_way: set[str] = set()
+
+    def is_under_way(self, name: str) -> bool:
+        """Whether a request puts a blob of this name now."""
+        return name in self._under_way
 
     def publish(self, dataset: str, number: str, upload: Upload) -> Json:
         """Seal a file whose records are those of a version; publishing again replaces what was published before.
@@ -80,20 +85,24 @@ class Publishing:
         key = secrets.token_bytes(KEY)
         header = Header.new(key, size=size)
         wrapped = keys.wrap(key, header.blob_id)
-        at = self._clock()
-        sealed = self._vault.blobs.put(header.blob_id.hex(), seal(key, header, _pieces(content, digest.update)))
-        publication = Publication(
-            blob_id=header.blob_id,
-            root=report["root"],
-            dataset=dataset,
-            number=int(number),
-            media_type=upload.media_type,
-            size=size,
-            digest=digest.hexdigest(),
-            wrapped=wrapped,
-            at=at,
-        )
-        self._vault.publications.add(publication)
+        at, name = self._clock(), header.blob_id.hex()
+        self._under_way.add(name)
+        try:
+            sealed = self._vault.blobs.put(name, seal(key, header, _pieces(content, digest.update)))
+            publication = Publication(
+                blob_id=header.blob_id,
+                root=report["root"],
+                dataset=dataset,
+                number=int(number),
+                media_type=upload.media_type,
+                size=size,
+                digest=digest.hexdigest(),
+                wrapped=wrapped,
+                at=at,
+            )
+            self._vault.publications.add(publication)
+        finally:
+            self._under_way.discard(name)
         return {**_shown(publication), "sealed_size": sealed, "transaction": report["transaction"]}
 
 

@@ -8,7 +8,9 @@ crash leaves under such a name is removed when the store is next opened by its g
 import errno
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +45,17 @@ class BlobFiles:
         """Remove what a crash left half written; for the one process that writes here."""
         for leftover in self._folder.glob(f"*/{_NEW}*"):
             leftover.unlink(missing_ok=True)
+
+    def forget_unfinished(self, before: float, most: int) -> int:
+        """Remove what a put that broke off left, of those begun before a time."""
+        try:
+            old = (each for each in self._folder.glob(f"*/{_NEW}*") if _written_at(each) < before)
+            found = list(islice(old, most))
+            for leftover in found:
+                leftover.unlink(missing_ok=True)
+        except OSError as exc:
+            raise _of_the_disk(exc) from exc
+        return len(found)
 
     def put(self, name: str, pieces: Iterable[bytes]) -> int:
         """Keep a blob and return its size."""
@@ -125,6 +138,14 @@ class BlobFiles:
             self._sync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _written_at(path: Path) -> float:
+    """When a file was last written to; now where it is not there any more."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def _of_the_disk(exc: OSError) -> PortError:

@@ -194,6 +194,11 @@ class RecordStore:
         rows = self._database.reader().execute(f"SELECT {_SET} FROM record_set ORDER BY key")  # noqa: S608 - constants
         return [_set(row) for row in rows.fetchall()]
 
+    def unfinished(self, *, before: float) -> Sequence[int]:
+        select = "SELECT key FROM record_set WHERE root IS NULL AND created < ? ORDER BY key"
+        rows = self._database.reader().execute(select, (before,)).fetchall()
+        return [key for (key,) in rows if key not in self._writing]
+
     def remove(self, key: int) -> None:
         # The set itself goes last: what a crash leaves of it can be removed again.
         self._writing.pop(key, None)

@@ -24,6 +24,7 @@ from chaincode.domain import (
     access,
     asking,
     attempting,
+    auditing,
     claims,
     consent,
     criteria,
@@ -346,6 +347,12 @@ RECORDS: Final = (
         actions=(
             Action("access:anchor", attempting.AnchorAccess, attempting.anchor_access,
                    events=(attempting.AccessAnchored,)),
+        ),
+    ),
+    Kind(
+        "audit-anchor", auditing.AuditAnchor, key={"owner": OrgId, "log": Digest, "number": Number}, guard="owner",
+        actions=(
+            Action("audit:anchor", auditing.AnchorAudit, auditing.anchor_audit, events=(auditing.AuditAnchored,)),
         ),
     ),
     Kind(

@@ -70,9 +70,9 @@ def gateway(lone: LoneGateway, tmp_path: Path) -> LoneGateway:
     return lone.start()
 
 
-def refused(gateway: LoneGateway, count: int = 1) -> list[str]:
-    """Be refused for want of a key so many times; the ids of the refusals that were answered."""
-    found = []
+def refused(gateway: LoneGateway, count: int = 1, found: list[str] | None = None) -> list[str]:
+    """Be refused for want of a key so many times; the ids of the refusals that were answered, put into `found`."""
+    found = [] if found is None else found
     with httpx.Client(base_url=gateway.url, timeout=10) as client, suppress(httpx.HTTPError):
         for _ in range(count):
             answer = client.get("/v1/models")
@@ -85,14 +85,15 @@ def judged(gateway: LoneGateway, client: Pedigree, folder: Path) -> list[Any]:
     """The entries of the log, once all of it is anchored and agrees with the ledger."""
     deadline = time.monotonic() + 60
     while True:
-        with suppress(Conflict):  # nothing is new, or the gateway is at it; that this was refused is an entry too
+        # Nothing may be new, or the gateway be at it already: that this is refused is an entry, which is new.
+        with suppress(Conflict):
             client.anchor_audit()
+        path = client.save_audit_log(folder / "audit.jsonl")
+        verdict = verify_audit_log(path, client.iterate_audit_anchors(owner="LabMSP"))
+        if verdict.anchored == verdict.entries:
             break
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    path = client.save_audit_log(folder / "audit.jsonl")
-    verdict = verify_audit_log(path, client.iterate_audit_anchors(owner="LabMSP"))
-    assert verdict.anchored == verdict.entries
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -129,12 +130,16 @@ def test_whatever_moment_it_is_killed_every_answered_refusal_is_kept(
     answered: list[str] = []
 
     def work() -> None:
-        answered.extend(refused(lone, (BURST - 40) // THREADS))
+        refused(lone, (BURST - 40) // THREADS, answered)
 
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
-    time.sleep(random.uniform(0.05, 0.4))
+    share = random.randrange(10, 150)
+    until = time.monotonic() + 60
+    while len(answered) < share:
+        assert time.monotonic() < until
+        time.sleep(0.001)
     lone.kill()
     for thread in threads:
         thread.join()

@@ -45,6 +45,7 @@ from chaincode.domain import (
     selection,
     speakers,
     status,
+    submission,
     training,
     withdrawal,
 )
@@ -267,8 +268,8 @@ RECORDS: Final = (
     Kind(
         "artifact-stage", lifecycle.ArtifactStage, key={"artifact": Ref},
         actions=(
-            Action("endorsement:submit", endorsement.Submit, endorsement.submit,
-                   events=(endorsement.ArtifactSubmitted,)),
+            Action("endorsement:submit", submission.Submit, submission.submit,
+                   events=(submission.ArtifactSubmitted,)),
             Action("endorsement:quarantine", lifecycle.Quarantine, lifecycle.quarantine,
                    events=(lifecycle.ArtifactQuarantined,)),
             Action("endorsement:confirm-quarantine", lifecycle.ConfirmQuarantine, lifecycle.confirm_quarantine,

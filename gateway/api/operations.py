@@ -1311,7 +1311,7 @@ ARTIFACTS: Final = (
         body=Body("endorsement:submit", bound=_ARTIFACT, filled=("digest",), examined=True, refusals=_VOUCHING),
         answer=outcome("artifact-stage"),
         sdk="submit",
-        verb=Verb("submit", help="Ask for endorsement of an artifact of yours."),
+        verb=Verb("submit", help="Ask for endorsement of an artifact of yours.", options=("evaluation",)),
         odd={"rest": _FILLED_IN},
     ),
     Operation(
@@ -1825,6 +1825,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "origin.geography": "Where: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "reason": "Why, in words that the ledger keeps.",
         "criteria": "Criteria that were registered before the training, by name; the ledger says whether they are met.",
+        "evaluation": "An evaluation that met criteria set before the training, by name; the policy may ask for one.",
         "location": "Where it is in use: a service, a device, a ward.",
         "territories": "For whose people: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "purpose": "What it is for, by its IRI.",

@@ -890,6 +890,7 @@ class ArtifactStage(TypedDict):
     unconfirmed_by: NotRequired[str]
     quarantines: NotRequired[int]
     lost_at: NotRequired[int]
+    evaluation: NotRequired[str]
 
 
 class ArtifactStatus(TypedDict):
@@ -2785,6 +2786,7 @@ class QuorumRule(TypedDict):
     owner_counts: NotRequired[bool]
     valid_seconds: NotRequired[int]
     on_quorum_lost: NotRequired["OnQuorumLost"]
+    judged_by_roles: NotRequired[Sequence[str]]
 
 
 class Range(TypedDict):
@@ -3538,6 +3540,8 @@ class Status(TypedDict):
     missing_roles: Sequence[str]
     may_endorse: Sequence[str]
     complete: bool
+    evaluation: NotRequired[str]
+    assessed: NotRequired[bool]
 
 
 class StatusCount(TypedDict):
@@ -3577,6 +3581,7 @@ class SubmitArtifact(TypedDict):
     digest: NotRequired[str]
     """The digest that was examined; the recorded one by default."""
     note: NotRequired[str]
+    evaluation: NotRequired[str]
 
 
 class SuspendAccess(TypedDict):
@@ -3888,6 +3893,11 @@ UNMET: Final = frozenset(
         "deployment-ends-before-it-starts",
         "derivatives-forbidden",
         "evaluated-before-run",
+        "evaluated-by-owner",
+        "evaluation-missing",
+        "evaluation-not-passed",
+        "evaluation-of-another",
+        "evaluator-without-role",
         "grant-does-not-cover",
         "grant-missing",
         "grant-still-runs",

@@ -2235,6 +2235,7 @@ class Operations(Calls):
         *,
         digest: str | None = None,
         note: str | None = None,
+        evaluation: str | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[ArtifactStage]:
@@ -2242,6 +2243,7 @@ class Operations(Calls):
         fields = {
             "digest": digest,
             "note": note,
+            "evaluation": evaluation,
         }
         return self._record(
             f"/v1/artifacts/{segment(reference)}/submission",

@@ -259,7 +259,7 @@ def commit_version(
     """Commit a version; `previous` is the version before it, `parents` those of its derivation that exist.
 
     `root_claim` and `claims` are what is on the ledger of its root and of its card. `check_cover` refuses what is
-    derived from other organisations' data without the grants that this needs, for data as sensitive as it is told.
+    derived from other organisations' data without the grants that this needs, given how sensitive the result is.
     """
     reference = dataset_version_ref(command.dataset, command.number)
     if dataset is None:

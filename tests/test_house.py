@@ -119,6 +119,7 @@ RULES: dict[str, Rule] = {
     "pedigree.parquetdecoder": Rule(("pedigree.parquetdecoder",), frozenset({"pyarrow"})),
     "pedigree.tlog": Rule(("pedigree.merkle", "pedigree.tlog"), frozenset({"cryptography"})),
     "pedigree.sealing": Rule(("pedigree.sealing",), frozenset({"cryptography"})),
+    "pedigree.mlflowruns": Rule(("pedigree",), frozenset({"mlflow"})),
     "pedigree.sklearnfits": Rule(("pedigree",), frozenset({"sklearn"})),
     "pedigree": Rule(("pedigree",), frozenset({"httpx"})),
     "gateway.demo": Rule(

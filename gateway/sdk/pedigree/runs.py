@@ -248,7 +248,7 @@ class Run:
         if self._fits is not None:
             self._fits.stop()
         self._doubt_what_changed()
-        fields = self._fields()
+        fields = self.fields()
         if error is not None:
             if self._logged:
                 self._keep(fields)
@@ -286,7 +286,8 @@ class Run:
         self._entries[place] = entry
         self._logged = self._started != 0
 
-    def _fields(self) -> "RecordRun":
+    def fields(self) -> "RecordRun":
+        """What is recorded of it where the block ends now."""
         finished = self._started + time.monotonic_ns() - self._clock  # the clock of the day may be set back meanwhile
         fields: RecordRun = {
             "run": self.name,

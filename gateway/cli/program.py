@@ -50,6 +50,7 @@ from gateway.cli.finding import add_lists, search, show_record
 from gateway.cli.identity.verbs import identity
 from gateway.cli.lineage import effective_licence, impact, lineage
 from gateway.cli.log import log_checkpoint, log_policy, log_show, receipt
+from gateway.cli.mlflow import mlflow
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.modelsigning import model_check_signature, model_sign
 from gateway.cli.records import records
@@ -313,4 +314,5 @@ add_verbs(
 add_lists(main)
 main.add_command(blobs)
 main.add_command(identity)
+main.add_command(mlflow)
 main.add_command(records)

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from bench.measure import Metric, alternate, median, paired_ratio
 from bench.processes import forget_peak, peak_bytes, resident_bytes
+from gateway.sealing.datakeys import KeyEncryptionKeys
 from gateway.services.drafting import Drafts, Upload
 from gateway.services.parquet import PARQUET
 from gateway.services.progress import Progress
@@ -36,6 +37,7 @@ from gateway.services.trees import Trees
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.records import RecordStore
+from gateway.stores.recordseals import RecordSeals
 
 ROWS = 1_000_000
 _PROOFS = 200
@@ -198,7 +200,8 @@ def _child(*arguments: object) -> Any:
 
 
 def _opened(folder: Path) -> tuple[RecordStore, Trees, ConsentStore]:
-    store = RecordStore(Database.open(folder / "records.db", "records", durable=True))
+    database = Database.open(folder / "records.db", "records", durable=True)
+    store = RecordStore(database, RecordSeals(database, lambda: KeyEncryptionKeys([bytes(32)])))
     return store, Trees(store), ConsentStore(Database.open(folder / "consent.db", "consent", durable=True))
 
 

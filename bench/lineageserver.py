@@ -31,7 +31,6 @@ from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
 from gateway.services.ports import LedgerBlock, Signature, Unavailable
 from gateway.services.publications import Vault
-from gateway.stores.auditlog import AuditLogStore
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
@@ -42,6 +41,7 @@ from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
+from gateway.stores.recordseals import RecordSeals
 from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 from gateway.stores.transactions import TransactionStore
@@ -87,7 +87,7 @@ def make(folder: Path) -> tuple[Service, str]:
     """The gateway, and the key of a reader."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed", "audit"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         readmodel = ReadModelStore(opened["readmodel"])
@@ -97,7 +97,9 @@ def make(folder: Path) -> tuple[Service, str]:
             blocks=ledger,
             readmodel=readmodel,
             submissions=SubmissionStore(opened["submissions"], _GENESIS),
-            records=RecordStore(opened["records"]),
+            records=RecordStore(
+                opened["records"], RecordSeals(opened["records"], lambda: KeyEncryptionKeys([bytes(32)]))
+            ),
             maps=ConsentStore(opened["consent"]),
             memberships=MemberStore(opened["members"]),
             keys=keys,
@@ -112,7 +114,6 @@ def make(folder: Path) -> tuple[Service, str]:
                 BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: KeyEncryptionKeys([bytes(32)])
             ),
             deliveries=DeliveryStore(opened["sealed"]),
-            audit=AuditLogStore(opened["audit"]),
             grantees=ChannelMembers(Msps, time.time),
         )  # fmt: skip
         service = assemble(

@@ -24,7 +24,6 @@ from chaincode.domain import (
     access,
     asking,
     attempting,
-    auditing,
     claims,
     consent,
     criteria,
@@ -45,7 +44,6 @@ from chaincode.domain import (
     selection,
     speakers,
     status,
-    submission,
     training,
     withdrawal,
 )
@@ -268,8 +266,8 @@ RECORDS: Final = (
     Kind(
         "artifact-stage", lifecycle.ArtifactStage, key={"artifact": Ref},
         actions=(
-            Action("endorsement:submit", submission.Submit, submission.submit,
-                   events=(submission.ArtifactSubmitted,)),
+            Action("endorsement:submit", endorsement.Submit, endorsement.submit,
+                   events=(endorsement.ArtifactSubmitted,)),
             Action("endorsement:quarantine", lifecycle.Quarantine, lifecycle.quarantine,
                    events=(lifecycle.ArtifactQuarantined,)),
             Action("endorsement:confirm-quarantine", lifecycle.ConfirmQuarantine, lifecycle.confirm_quarantine,
@@ -348,12 +346,6 @@ RECORDS: Final = (
         actions=(
             Action("access:anchor", attempting.AnchorAccess, attempting.anchor_access,
                    events=(attempting.AccessAnchored,)),
-        ),
-    ),
-    Kind(
-        "audit-anchor", auditing.AuditAnchor, key={"owner": OrgId, "log": Digest, "number": Number}, guard="owner",
-        actions=(
-            Action("audit:anchor", auditing.AnchorAudit, auditing.anchor_audit, events=(auditing.AuditAnchored,)),
         ),
     ),
     Kind(

@@ -14,6 +14,7 @@ from gateway.cli.console import Failure, show, table, told
 
 if TYPE_CHECKING:
     from gateway.services.publications import Vault
+    from gateway.stores.recordseals import RecordSeals
 
 _DAY = 86_400
 
@@ -27,11 +28,11 @@ def _data(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def _at_rest(data: Path, place: str) -> "Iterator[tuple[Vault, ExitStack]]":
-    """What was published by a gateway that does not run, and will not start meanwhile."""
+def _at_rest(data: Path, place: str) -> "Iterator[tuple[Vault, ExitStack, RecordSeals]]":
+    """What was published, and the keys of records, of a gateway that does not run, and will not start meanwhile."""
     from gateway.server.folders import open_store
     from gateway.server.settings import SettingsError
-    from gateway.server.vaults import DATABASE, open_vault
+    from gateway.server.vaults import DATABASE, open_seals, open_vault
     from gateway.server.wiring import sole_owner
     from gateway.services.failures import PortError
 
@@ -43,7 +44,8 @@ def _at_rest(data: Path, place: str) -> "Iterator[tuple[Vault, ExitStack]]":
         except SettingsError as exc:
             raise Failure(f"{exc}; stop it first") from None
         try:
-            yield open_vault(data, open_store(guard, data, DATABASE, durable=True), place), guard
+            sealed, kept = (open_store(guard, data, name, durable=True) for name in (DATABASE, "records"))
+            yield open_vault(data, sealed, kept, place), guard, open_seals(data, sealed, kept)
         except (PortError, SettingsError) as exc:
             raise Failure.of(exc) from None
 
@@ -59,7 +61,7 @@ def blobs() -> None:
 @told
 def blobs_list(data: Path, place: str, as_json: bool) -> None:
     """List what was published."""
-    with _at_rest(data, place) as (vault, _):
+    with _at_rest(data, place) as (vault, _, _):
         rows = [_row(vault, each) for each in vault.publications.all()]
     show(rows, as_json, lambda: table(rows, "version", "bytes", "published", "key", "blob"))
 
@@ -71,21 +73,22 @@ def blobs_list(data: Path, place: str, as_json: bool) -> None:
 def blobs_rotate(data: Path, place: str, as_json: bool) -> None:
     """Make a new key-encryption key; nothing is sealed again.
 
-    Every data key is wrapped under it. Where something else than the gateway's own file keeps the keys, put the new key
-    before the others there: this then wraps every data key under the first one, and the others can go.
+    Every data key, of blobs and of records, is wrapped under it. Where something else than the gateway's own file keeps
+    the keys, put the new key before the others there: this then wraps every data key under the first one, and the
+    others can go.
     """
     from gateway.sealing.errors import SealError
     from gateway.server import blobkeys
     from gateway.services.publications import rewrap
 
-    with _at_rest(data, place) as (vault, _):
+    with _at_rest(data, place) as (vault, _, seals):
         own = not blobkeys.given()
         keys = vault.keys().renewed() if own else vault.keys()
         try:
             if own:
                 # Both keys are on the disk before anything is wrapped under the new one, and until all of it is.
                 blobkeys.save(data / blobkeys.FILE, keys)
-            count = rewrap(vault.publications, keys)
+            count = rewrap(vault.publications, keys) + seals.rewrap(keys)
             if own:
                 blobkeys.save(data / blobkeys.FILE, keys.alone())
         except (SealError, OSError) as exc:
@@ -116,7 +119,7 @@ def blobs_collect(data: Path, older_than: int, delete: bool, place: str, as_json
 
     if not (data / "readmodel.db").exists():
         raise Failure(f"{data} has no readmodel.db; without it nobody can tell what is still needed")
-    with _at_rest(data, place) as (vault, guard):
+    with _at_rest(data, place) as (vault, guard, _):
         database = Database.open(data / "readmodel.db", "readmodel", durable=False)
         guard.callback(database.close)
         readmodel = ReadModelStore(database)

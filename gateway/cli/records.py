@@ -20,6 +20,7 @@ _DAY = 86_400
 
 def open_at_rest(data: Path, guard: ExitStack) -> "tuple[RecordStore, ReadModelStore, SubmissionStore]":
     """The stores of a gateway that does not run, and will not start meanwhile; raises `SettingsError` where it runs."""
+    from gateway.server.vaults import DATABASE, open_seals
     from gateway.server.wiring import sole_owner
     from gateway.stores.database import Database
     from gateway.stores.readmodel import ReadModelStore
@@ -33,8 +34,9 @@ def open_at_rest(data: Path, guard: ExitStack) -> "tuple[RecordStore, ReadModelS
         guard.callback(database.close)
         return database
 
+    sealed, kept = opened(DATABASE, durable=True), opened("records", durable=True)
     return (
-        RecordStore(opened("records", durable=True)),
+        RecordStore(kept, open_seals(data, sealed, kept)),
         ReadModelStore(opened("readmodel", durable=False)),
         SubmissionStore(opened("submissions", durable=True), ""),
     )
@@ -43,6 +45,46 @@ def open_at_rest(data: Path, guard: ExitStack) -> "tuple[RecordStore, ReadModelS
 @click.group()
 def records() -> None:
     """Look after the records that a gateway keeps."""
+
+
+@records.command("erase")
+@click.argument("dataset")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="The gateway's data folder.")
+@click.option("--yes", is_flag=True, help="Erase; without it, only say what would be.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@told
+def erase(dataset: str, data: Path, yes: bool, as_json: bool) -> None:
+    """Destroy the keys of a data set, without which nothing that is kept of it opens.
+
+    They are the key of its records and the keys of its published blobs. What the ledger has of it, roots and hashes,
+    stays. Copies of the data folder still have the keys, wrapped: renew the key-encryption key (`pedigree blobs
+    rotate`) and destroy what opens those copies.
+    """
+    from gateway.server.folders import open_store
+    from gateway.server.settings import SettingsError
+    from gateway.server.vaults import DATABASE, open_seals
+    from gateway.server.wiring import sole_owner
+    from gateway.stores.sealed import SealedStore
+
+    if not (data / "records.db").exists():
+        raise Failure(f"{data} has no records.db: no records are kept there")
+    with ExitStack() as guard:
+        try:
+            guard.enter_context(sole_owner(data / "lock"))
+        except SettingsError as exc:
+            raise Failure(f"{exc}; stop it first") from None
+        sealed, kept = (open_store(guard, data, name, durable=True) for name in (DATABASE, "records"))
+        publications = SealedStore(sealed)
+        blobs = [each for each in publications.all() if each.dataset == dataset]
+        seals = open_seals(data, sealed, kept)
+        keys = seals.destroy(dataset) if yes else seals.count_of(dataset)
+        for each in blobs if yes else ():
+            publications.forget(each.blob_id)
+        for database in (sealed, kept) if yes else ():
+            database.empty_log()
+    answer = {"dataset": dataset, "keys of records": keys, "keys of blobs": len(blobs), "erased": yes}
+    said = f"{keys} keys of records and {len(blobs)} of blobs of {dataset}"
+    show(answer, as_json, lambda: click.echo(f"{said} destroyed" if yes else f"{said} would be destroyed, with --yes"))
 
 
 @records.command("gc")

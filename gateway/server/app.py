@@ -69,13 +69,8 @@ def create_app(
     metrics: Metrics,
     version: str,
     organisation: str,
-    answered: Callable[[Response], Response],
 ) -> Flask:
-    """The API application of one organisation, with one blueprint for each noun.
-
-    Args:
-        answered: is shown every answer, and what it returns is sent.
-    """
+    """The API application of one organisation, with one blueprint for each noun."""
     app = Flask(__name__, static_folder=None)
     app.session_interface = _NoSessions()
     app.url_map.strict_slashes = True
@@ -95,5 +90,4 @@ def create_app(
 
     app.before_request(begin)
     app.after_request(end)
-    app.after_request(answered)
     return app

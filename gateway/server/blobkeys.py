@@ -2,7 +2,8 @@
 """Where the organisation's key-encryption keys come from: what keeps secrets for it, or a file of the gateway's own."""
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gateway.fabric.durable import write_file
@@ -11,7 +12,6 @@ from gateway.identities.secretsources import read_secret
 from gateway.sealing.blobs import KEY
 from gateway.sealing.datakeys import KeyEncryptionKeys
 from gateway.sealing.errors import MalformedKey
-from gateway.services.blobstores import Publications
 from gateway.services.publications import KeysUnusable
 
 FILE = "key-encryption-key"
@@ -19,6 +19,7 @@ FILE = "key-encryption-key"
 VARIABLE = "PEDIGREE_KEY_ENCRYPTION_KEY"
 CREDENTIAL = "pedigree-key-encryption-key"
 _WHAT = "the key-encryption key"
+_MAKING = threading.Lock()
 
 
 def given(environment: Mapping[str, str] = os.environ) -> bool:
@@ -28,19 +29,22 @@ def given(environment: Mapping[str, str] = os.environ) -> bool:
     return kept or bool(environment.get(VARIABLE) or environment.get(f"{VARIABLE}_FILE"))
 
 
-def load(path: Path, publications: Publications, environment: Mapping[str, str] = os.environ) -> KeyEncryptionKeys:
+def load(path: Path, wrapped: Callable[[], int], environment: Mapping[str, str] = os.environ) -> KeyEncryptionKeys:
     """The keys out of the systemd credential, the environment (`PEDIGREE_KEY_ENCRYPTION_KEY`, or the file that
     `PEDIGREE_KEY_ENCRYPTION_KEY_FILE` names) or the gateway's own file, which is made at first use with mode 0600.
 
-    Raises `KeysUnusable` where they cannot be read, or the own file is gone while there are blobs whose keys it wraps.
+    Raises `KeysUnusable` where they cannot be read, or the own file is gone while there are keys that it wraps.
+
+    Args:
+        wrapped: how many data keys, of blobs and of records, are wrapped here.
     """
     try:
         if given(environment):
             line = read_secret(_WHAT, file=None, variable=VARIABLE, credential=CREDENTIAL, environment=environment)
             return KeyEncryptionKeys.parse(line.decode("ascii", "replace"))
         if not path.exists():
-            return _made(path, publications)
-        return KeyEncryptionKeys.parse(read_secret(_WHAT, file=path, environment={}).decode("ascii", "replace"))
+            return _made(path, wrapped())
+        return _of(path)
     except (IdentityError, MalformedKey) as exc:
         raise KeysUnusable(str(exc)) from exc
 
@@ -50,12 +54,23 @@ def save(path: Path, keys: KeyEncryptionKeys) -> None:
     write_file(path, keys.format().encode() + b"\n", mode=0o600)
 
 
-def _made(path: Path, publications: Publications) -> KeyEncryptionKeys:
-    count = len(publications.all())
+def _made(path: Path, count: int) -> KeyEncryptionKeys:
+    with _MAKING:
+        # Two that need keys first at the same time must not each make them.
+        if path.exists():
+            return _of(path)
+        return _drawn(path, count)
+
+
+def _of(path: Path) -> KeyEncryptionKeys:
+    return KeyEncryptionKeys.parse(read_secret(_WHAT, file=path, environment={}).decode("ascii", "replace"))
+
+
+def _drawn(path: Path, count: int) -> KeyEncryptionKeys:
     if count:
         raise KeysUnusable(
-            f"{path} is gone, and nothing else opens the {count} sealed blobs that are here: restore it from a backup, "
-            f"or set {VARIABLE}_FILE"
+            f"{path} is gone, and nothing else opens what is sealed here under {count} data keys: restore it from a "
+            f"backup, or set {VARIABLE}_FILE"
         )
     keys = KeyEncryptionKeys([os.urandom(KEY)])
     save(path, keys)

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was published, opened out of a data folder, wherever its blobs are."""
+"""What is sealed in a data folder, opened: what was published, wherever its blobs are, and the records."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.sealing.datakeys import KeyEncryptionKeys
 from gateway.server import blobkeys
 from gateway.server.settings import SettingsError
 from gateway.services.publications import Vault
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.database import Database
+from gateway.stores.recordseals import RecordSeals, count_keys
 from gateway.stores.sealed import SealedStore
 
 if TYPE_CHECKING:
@@ -19,17 +22,30 @@ DATABASE = "sealed"
 """The name of the database, and of its migrations."""
 
 
-def open_vault(data: Path, sealed: Database, place: str) -> Vault:
+def open_vault(data: Path, sealed: Database, records: Database, place: str) -> Vault:
     """What was published; for the one process that writes there.
 
     Args:
-        sealed: the database of that name.
+        sealed: the database of that name; so `records`.
         place: where the blobs are, as the option says it. Raises `SettingsError` where that cannot be.
     """
-    publications = SealedStore(sealed)
     blobs = _blobs(data, place)
     blobs.recover()
-    return Vault(blobs, publications, partial(blobkeys.load, data / blobkeys.FILE, publications))
+    return Vault(blobs, SealedStore(sealed), _keys(data, sealed, records))
+
+
+def open_seals(data: Path, sealed: Database, records: Database) -> RecordSeals:
+    """The data keys of the records; raises nothing before one of them is asked for."""
+    return RecordSeals(records, _keys(data, sealed, records))
+
+
+def _keys(data: Path, sealed: Database, records: Database) -> Callable[[], KeyEncryptionKeys]:
+    """The key-encryption keys, which are made where nothing is wrapped under any."""
+
+    def wrapped() -> int:
+        return len(SealedStore(sealed).all()) + count_keys(records)
+
+    return partial(blobkeys.load, data / blobkeys.FILE, wrapped)
 
 
 def _blobs(data: Path, place: str) -> "BlobFiles | BlobObjects":

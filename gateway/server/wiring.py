@@ -27,10 +27,10 @@ from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret
 from gateway.server.transparency import LogParts
-from gateway.server.vaults import DATABASE, open_vault
+from gateway.server.vaults import DATABASE, open_seals, open_vault
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
-from gateway.stores.auditlog import AuditLogStore
+from gateway.services.publications import KeysUnusable
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.deliveries import DeliveryStore
@@ -71,6 +71,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     guard.enter_context(sole_owner(data / "lock"))
     rows = open_store(guard, data, "readmodel", durable=False)
     sealed = open_store(guard, data, DATABASE, durable=True)
+    kept = open_store(guard, data, "records", durable=True)
     readmodel = ReadModelStore(rows)
     pinned = settings.network.genesis_hash
     if settings.options.rebuild:
@@ -98,7 +99,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         blocks=FabricBlocks(peers, settings.network.chaincode, follower),
         readmodel=readmodel,
         submissions=SubmissionStore(open_store(guard, data, "submissions", durable=True), pinned),
-        records=RecordStore(open_store(guard, data, "records", durable=True)),
+        records=_records(data, sealed, kept),
         maps=ConsentStore(open_store(guard, data, "consent", durable=True)),
         memberships=MemberStore(open_store(guard, data, "members", durable=True)),
         keys=(keys := open_keys(data, guard)),
@@ -107,16 +108,21 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         log=_log(settings, guard, data, LogTree(rows)),
-        vault=open_vault(data, sealed, settings.options.blobs),
+        vault=open_vault(data, sealed, kept, settings.options.blobs),
         deliveries=_deliveries(sealed),
-        audit=AuditLogStore(open_store(guard, data, "audit", durable=False)),
-        audit_interval=float(settings.options.audit_interval),
         grantees=ChannelMembers(lambda: trust.msps, time.time),
         peers=peers,
         replaced=lambda: _other_pins(settings),
         members=lambda: trust.msps.ids,
         disabled=lambda: follower.disabled,
     )
+
+
+def _records(data: Path, sealed: Database, kept: Database) -> RecordStore:
+    try:
+        return RecordStore(kept, open_seals(data, sealed, kept))
+    except KeysUnusable as error:
+        raise SettingsError(f"the records in {data} cannot be sealed: {error.message}") from error
 
 
 def _deliveries(sealed: Database) -> DeliveryStore:

@@ -24,7 +24,8 @@ MOST: Final = 250
 """Records of a block, at the most."""
 _LARGE: Final = 256 << 10
 """Bytes of content after which a block has no further record."""
-_FORM: Final = 1
+PLAIN: Final = 1
+"""The first byte of heads that are not sealed."""
 _SUBJECTS: Final = 1
 _TAILS_DIFFER: Final = 2
 _TAIL: Final = 9
@@ -49,7 +50,7 @@ def pack(records: RecordColumns, start: int) -> Iterator[Packed]:
     content_lengths = np.fromiter(map(len, records.contents), "<u4", count)
     before = [0, *accumulate(map(len, records.contents))]
     differ = len(records.tails) != _TAIL or count == 1
-    flags = bytes([_FORM, (_SUBJECTS if records.subjects else 0) | (_TAILS_DIFFER if differ else 0)])
+    flags = bytes([PLAIN, (_SUBJECTS if records.subjects else 0) | (_TAILS_DIFFER if differ else 0)])
     at = 0
     while at < count:
         end = _end(before, at, min(count, at + MOST))
@@ -78,7 +79,7 @@ class Block:
     """A block that is read: of each record what is asked for, by its place in the block."""
 
     def __init__(self, start: int, size: int, heads: bytes) -> None:
-        if heads[0] != _FORM:
+        if heads[0] != PLAIN:
             raise ValueError(f"a block of records has the unknown form {heads[0]}")
         self.start = start
         self.size = size

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.stores.database import Database
+from gateway.stores.recordseals import RecordSeals, bucket_place
 
 Numbers = npt.NDArray[np.unsignedinteger[Any]]
 Entries = tuple[Numbers, Numbers]
@@ -38,7 +39,8 @@ _LONGEST: Final = 1024
 _ALL: Final = (1 << 64) - 1
 _READ: Final = 64
 """Buckets that are read at once."""
-_ENTRY: Final = 12
+ENTRY: Final = 12
+"""Bytes of an entry."""
 
 
 class Kind(IntEnum):
@@ -174,8 +176,9 @@ def bits_for(size: int) -> int:
 class RecordIndex:
     """The buckets of all sets."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seals: RecordSeals) -> None:
         self._database = database
+        self._seals = seals
 
     def run(self, key: int, kind: Kind, number: int) -> Iterator[Entries]:
         """The entries of a run, a bucket at a time, in order."""
@@ -183,10 +186,10 @@ class RecordIndex:
             "SELECT bucket, entries FROM record_index WHERE set_key = ? AND kind = ? AND run = ? AND bucket > ? "
             "ORDER BY bucket LIMIT ?"
         )
-        last = -1
+        seal, last = self._seals.of_set(key), -1
         while rows := self._database.reader().execute(select, (key, kind, number, last, _READ)).fetchall():
-            for _, entries in rows:
-                yield _unpacked(entries)
+            for bucket, entries in rows:
+                yield _unpacked(seal.open(bucket_place(kind, number, bucket), entries))
             last = rows[-1][0]
 
     def positions(self, key: int, kind: Kind, bits: int, hashed: int) -> list[int]:
@@ -214,15 +217,15 @@ class RecordIndex:
     def _bucket(self, key: int, kind: Kind, bucket: int) -> Entries:
         select = "SELECT entries FROM record_index WHERE set_key = ? AND kind = ? AND run = 0 AND bucket = ?"
         row = self._database.reader().execute(select, (key, kind, bucket)).fetchone()
-        return _unpacked(b"" if row is None else row[0])
+        return _unpacked(b"" if row is None else self._seals.of_set(key).open(bucket_place(kind, 0, bucket), row[0]))
 
 
 def keep(connection: sqlite3.Connection, key: int, kind: Kind, run: int, rows: Sequence[tuple[int, bytes]]) -> None:
-    """Write buckets of a run."""
+    """Write buckets of a run, which are sealed."""
     insert = "INSERT OR REPLACE INTO record_index VALUES (?, ?, ?, ?, ?)"
     connection.executemany(insert, [(key, kind, run, *row) for row in rows])
 
 
 def _unpacked(entries: bytes) -> Entries:
-    count = len(entries) // _ENTRY
+    count = len(entries) // ENTRY
     return np.frombuffer(entries, "<u8", count), np.frombuffer(entries, "<u4", count, 8 * count)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from gateway.services.ports import RecordColumns, StoredRecord
 from gateway.stores.database import Database
 from gateway.stores.recordindex import HASH_KEY
+from gateway.stores.recordseals import HASH_KEY_PLACE, RecordSeals
 from gateway.stores.recordwriting import Writing
 
 _ROWS: Final = 5_000
@@ -30,28 +31,31 @@ _SELECT: Final = (
 )
 
 
-def pack_former(database: Database) -> None:
+def pack_former(database: Database, seals: RecordSeals) -> None:
     """Pack what is kept by row, and drop the table of rows; nothing where it is gone."""
     reader = database.reader()
     if reader.execute(_TABLE).fetchone() is None:
         return
     for (key,) in reader.execute(_SETS).fetchall():
-        _pack(database, key)
+        _pack(database, key, seals)
     # What is left are rows of sets that were never finished.
     database.write(lambda connection: connection.execute("DROP TABLE record"))
     database.shorten_log()
 
 
-def _pack(database: Database, key: int) -> None:
+def _pack(database: Database, key: int, seals: RecordSeals) -> None:
     hash_key = secrets.token_bytes(HASH_KEY)
+    (dataset,) = database.reader().execute("SELECT dataset FROM record_set WHERE key = ?", (key,)).fetchone()
+    number = seals.key_for(dataset)
+    kept = seals.of_key(number).seal(HASH_KEY_PLACE, hash_key)
 
     def begin(connection: sqlite3.Connection) -> None:
         for table in ("record_block", "record_index"):  # what a crash left of it
             connection.execute(f"DELETE FROM {table} WHERE set_key = ?", (key,))  # noqa: S608 - constants
-        connection.execute("UPDATE record_set SET hash_key = ? WHERE key = ?", (hash_key, key))
+        connection.execute("UPDATE record_set SET hash_key = ?, data_key = ? WHERE key = ?", (kept, number, key))
 
     database.write(begin)
-    writing = Writing(database, key, hash_key)
+    writing = Writing(database, key, hash_key, seals)
     start = 0
     for records in _rows(database, key):
         writing.add(start, RecordColumns.of(records), ())

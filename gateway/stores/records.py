@@ -3,7 +3,7 @@
 
 A set of records is written in blocks, a few MiB in a transaction, so that large sets do not keep others from writing.
 It has no root until it is whole, and what has no root is seen by nobody. What a crash leaves is a set without a root,
-which `pedigree records gc` names and removes.
+which the sweeper removes. Blocks, the index and its key are sealed under a data key of the data set (`recordseals`).
 """
 
 import json
@@ -21,6 +21,8 @@ from gateway.stores.database import Database
 from gateway.stores.recordblocks import Block
 from gateway.stores.recordindex import HASH_KEY, Kind, RecordIndex, bits_for, name_hash
 from gateway.stores.recordpacking import pack_former
+from gateway.stores.recordsealing import seal_former
+from gateway.stores.recordseals import HASH_KEY_PLACE, RecordSeals, contents_place, heads_place
 from gateway.stores.recordwriting import Writing, keep_tiles
 
 _WRITTEN = 80 * WIDTH
@@ -32,25 +34,34 @@ _HEADS = "start, size, heads"
 class RecordStore:
     """Implements `services.ports.Records`. A set is written by one thread; all else is for any."""
 
-    def __init__(self, database: Database) -> None:
-        """Open the store; records of a former version are packed first, which takes some seconds a million."""
+    def __init__(self, database: Database, seals: RecordSeals) -> None:
+        """Open the store; records of a former version are packed and sealed first, some seconds a million.
+
+        Raises `KeysUnusable` where there are such and they cannot be sealed.
+        """
         self._database = database
-        self._index = RecordIndex(database)
+        self._seals = seals
+        self._index = RecordIndex(database, seals)
         self._writing: dict[int, Writing] = {}
-        pack_former(database)
+        # What is deleted or sealed anew is overwritten, and not only forgotten.
+        database.write(lambda connection: connection.execute("PRAGMA secure_delete = ON").fetchall())
+        pack_former(database, seals)
+        seal_former(database, seals)
 
     def begin(self, dataset: str, reading: Reading, leaf_schema: LeafSchema = LeafSchema.RECORD_V1) -> int:
-        hash_key = secrets.token_bytes(HASH_KEY)
-        row = (dataset, time.time(), json.dumps(asdict(reading)), leaf_schema.value, hash_key)
+        hash_key, number = secrets.token_bytes(HASH_KEY), self._seals.key_for(dataset)
+        kept = self._seals.of_key(number).seal(HASH_KEY_PLACE, hash_key)
+        row = (dataset, time.time(), json.dumps(asdict(reading)), leaf_schema.value, kept, number)
         insert = (
-            "INSERT INTO record_set (dataset, size, created, reading, leaf_schema, hash_key) VALUES (?, 0, ?, ?, ?, ?)"
+            "INSERT INTO record_set (dataset, size, created, reading, leaf_schema, hash_key, data_key) "
+            "VALUES (?, 0, ?, ?, ?, ?, ?)"
         )
 
         def work(connection: sqlite3.Connection) -> int:
             return connection.execute(insert, row).lastrowid or 0
 
         key = self._database.write(work)
-        self._writing[key] = Writing(self._database, key, hash_key)
+        self._writing[key] = Writing(self._database, key, hash_key, self._seals)
         return key
 
     def add(self, key: int, start: int, records: RecordColumns, tiles: Sequence[Tile] = ()) -> None:
@@ -60,10 +71,12 @@ class RecordStore:
         source = self.held(root)
         if source is None:
             raise KeyError(root)
-        # The index is made of that set's entries too, so both hash in the same way.
-        (hash_key,) = self._one("SELECT hash_key FROM record_set WHERE key = ?", (source.key,))
-        update = "UPDATE record_set SET hash_key = ? WHERE key = ?"
-        self._database.write(lambda connection: connection.execute(update, (hash_key, key)))
+        # The index is made of that set's entries too, so both hash in the same way, and the blocks are the very same.
+        kept, number = self._one("SELECT hash_key, data_key FROM record_set WHERE key = ?", (source.key,))
+        update = "UPDATE record_set SET hash_key = ?, data_key = ? WHERE key = ?"
+        self._database.write(lambda connection: connection.execute(update, (kept, number, key)))
+        self._seals.forget_set(key)
+        hash_key = self._seals.of_key(number).open(HASH_KEY_PLACE, kept)
         blocks = (
             "INSERT INTO record_block SELECT ?, start, size, heads, contents FROM record_block "
             "WHERE set_key = ? AND start >= ? AND start < ?"
@@ -82,7 +95,7 @@ class RecordStore:
             self._database.write(work)
         above = f"{complete} AND level > 0 AND length(hashes) = ?"
         self._database.write(lambda connection: connection.execute(above, (key, source.key, COMPLETE)))
-        self._writing[key] = Writing(self._database, key, hash_key)
+        self._writing[key] = Writing(self._database, key, hash_key, self._seals)
         self._writing[key].after(source.key, source.size)
 
     def finish(self, key: int, root: str, size: int, tiles: Sequence[Tile] = ()) -> None:
@@ -134,7 +147,8 @@ class RecordStore:
         row = self._one("SELECT key, size, hash_key FROM record_set WHERE root = ?", (root,))
         if row is None or not ids:
             return known
-        key, size, hash_key = row
+        key, size, kept = row
+        hash_key = self._seals.of_set(key).open(HASH_KEY_PLACE, kept)
         names = [each.encode() for each in ids]
         found = self._index.many(key, bits_for(size), name_hash(hash_key).of_all(names))
         block: Block | None = None
@@ -172,7 +186,8 @@ class RecordStore:
         """Set and position of each record that may have an id or a subject, in tree order."""
         row = self._one("SELECT key, size, hash_key FROM record_set WHERE root = ?", (root,))
         if row is not None:
-            key, size, hash_key = row
+            key, size, kept = row
+            hash_key = self._seals.of_set(key).open(HASH_KEY_PLACE, kept)
             for position in self._index.positions(key, kind, bits_for(size), name_hash(hash_key).of(name)):
                 yield key, position
 
@@ -220,11 +235,19 @@ class RecordStore:
     def _block(self, key: int, position: int) -> tuple[Block, bytes] | None:
         """The block that holds a position, and its contents."""
         row = self._at(f"{_HEADS}, contents", key, position)
-        return None if row is None else (Block(*row[:3]), row[3])
+        if row is None:
+            return None
+        start, size, heads, contents = row
+        seal = self._seals.of_set(key)
+        opened = seal.open(heads_place(start, size), heads)
+        return Block(start, size, opened), seal.open(contents_place(start, size), contents)
 
     def _heads(self, key: int, position: int) -> Block | None:
         row = self._at(_HEADS, key, position)
-        return None if row is None else Block(*row)
+        if row is None:
+            return None
+        start, size, heads = row
+        return Block(start, size, self._seals.of_set(key).open(heads_place(start, size), heads))
 
     def _at(self, columns: str, key: int, position: int) -> Any:
         select = (

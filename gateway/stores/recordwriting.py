@@ -13,6 +13,7 @@ from gateway.stores.database import Database
 from gateway.stores.recordblocks import Packed, pack
 from gateway.stores.recordindex import RUN, Entries, Kind, RecordIndex, Run, bits_for, keep, merged, name_hash, packed
 from gateway.stores.recordindex import repeats as with_one_hash
+from gateway.stores.recordseals import RecordSeals, bucket_place, contents_place, heads_place
 
 _WRITTEN: Final = 4 << 20
 """Bytes after which blocks are written; others write in between."""
@@ -28,9 +29,10 @@ class Writing:
     A crash leaves blocks and runs of a set that has no root.
     """
 
-    def __init__(self, database: Database, key: int, hash_key: bytes) -> None:
+    def __init__(self, database: Database, key: int, hash_key: bytes, seals: RecordSeals) -> None:
         self._database = database
-        self._index = RecordIndex(database)
+        self._index = RecordIndex(database, seals)
+        self._seal = seals.of_set(key)
         self._key = key
         self._hash = name_hash(hash_key)
         self._blocks: list[Packed] = []
@@ -58,7 +60,7 @@ class Writing:
             joined = records.subjects
             self._note(Kind.SUBJECT, start, [joined[at : at + HASH] for at in range(0, len(joined), HASH)])
         for block in pack(records, start):
-            self._blocks.append(block)
+            self._blocks.append(self._sealed(block))
             self._waiting += len(block.heads) + len(block.contents)
             if self._waiting >= _WRITTEN:
                 self._write()
@@ -75,6 +77,11 @@ class Writing:
             self._keep_run(kind, 0, merged(runs, bits_for(self._size)), identify)
         for number in range(1, self._spilled + 1):
             self._database.write(partial(_forget, self._key, number))
+
+    def _sealed(self, block: Packed) -> Packed:
+        place = (block.start, block.size)
+        heads = self._seal.seal(heads_place(*place), block.heads)
+        return Packed(*place, heads, self._seal.seal(contents_place(*place), block.contents))
 
     def _note(self, kind: Kind, start: int, names: Sequence[bytes]) -> None:
         self._runs.setdefault(kind, Run(start)).add(self._hash.of_all(names))
@@ -99,7 +106,7 @@ class Writing:
         for bucket, entries in buckets:
             if kind is Kind.ID and identify is not None:
                 first = _earlier(first, entries, identify)
-            rows.append((bucket, packed(entries)))
+            rows.append((bucket, self._seal.seal(bucket_place(kind, number, bucket), packed(entries))))
             waiting += len(rows[-1][1])
             if waiting >= _WRITTEN:
                 self._database.write(partial(keep, key=self._key, kind=kind, run=number, rows=rows))

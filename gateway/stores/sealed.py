@@ -47,4 +47,9 @@ class SealedStore:
         self._database.write(work)
 
     def forget(self, blob_id: bytes) -> None:
-        self._database.write(lambda c: c.execute("DELETE FROM publication WHERE blob_id = ?", (blob_id,)))
+        def work(connection: sqlite3.Connection) -> None:
+            # The key is overwritten, and not only forgotten.
+            connection.execute("PRAGMA secure_delete = ON").fetchall()
+            connection.execute("DELETE FROM publication WHERE blob_id = ?", (blob_id,))
+
+        self._database.write(work)

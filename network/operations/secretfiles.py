@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-_NAMES = frozenset({"secret", "secrets.yaml"})
+_NAMES = frozenset({"secret", "secrets.yaml", "key-encryption-key"})
 _ENDINGS = (".key", ".secret", "_sk")
 _FOLDERS = frozenset({"keystore", "wallet"})
 

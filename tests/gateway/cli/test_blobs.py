@@ -15,13 +15,14 @@ from gateway.sealing.blobs import Header
 from gateway.sealing.streams import Blob, seal
 from gateway.server import blobkeys
 from gateway.server.folders import open_store
-from gateway.server.vaults import DATABASE, open_vault
+from gateway.server.vaults import DATABASE, open_seals, open_vault
 from gateway.server.wiring import sole_owner
 from gateway.services.blobstores import Opened, Publication
 from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite
 from gateway.services.publications import KeysUnusable, Vault
 from gateway.stores.database import Database
 from gateway.stores.readmodel import ReadModelStore
+from gateway.stores.recordseals import RecordSeals
 
 NAMED, UNKNOWN = "aa" * 32, "bb" * 32
 
@@ -38,11 +39,17 @@ def put(vault: Vault, root: str, content: bytes) -> str:
     return published.name
 
 
+def opened(data: Path, guard: ExitStack) -> tuple[Vault, RecordSeals]:
+    sealed, kept = (open_store(guard, data, name, durable=True) for name in (DATABASE, "records"))
+    return open_vault(data, sealed, kept, "blobs"), open_seals(data, sealed, kept)
+
+
 @pytest.fixture
 def names(tmp_path: Path) -> dict[str, str]:
     """What is in the store: the blobs of a version that is on the ledger, of none, and one that a crash left."""
     with ExitStack() as guard:
-        vault = open_vault(tmp_path, open_store(guard, tmp_path, DATABASE, durable=True), "blobs")
+        vault, seals = opened(tmp_path, guard)
+        seals.key_for("wdbc")
         found = {"old": put(vault, NAMED, b"first"), "new": put(vault, NAMED, b"second"),
                  "unknown": put(vault, UNKNOWN, b"third")}  # fmt: skip
         vault.blobs.put("cc" * 32, [b"left"])
@@ -65,7 +72,8 @@ def answered(result: Result) -> Any:
 
 def contents(data: Path) -> list[bytes]:
     with ExitStack() as guard:
-        vault = open_vault(data, open_store(guard, data, DATABASE, durable=True), "blobs")
+        vault, seals = opened(data, guard)
+        seals.of_key(1)
         return [
             b"".join(Blob(vault.key_of(each), Opened(vault.blobs, each.name)).read())
             for each in vault.publications.all()
@@ -78,7 +86,7 @@ def test_keys_are_renewed_and_no_blob_is_sealed_again(tmp_path: Path, names: dic
     old = file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
     answer = answered(run(tmp_path, "rotate"))
-    assert answer["rewrapped"] == 3
+    assert answer["rewrapped"] == 4
     assert old.strip() not in file.read_text()
     assert {path: path.read_bytes() for path in before} == before
     assert contents(tmp_path) == [b"first", b"second", b"third"]
@@ -99,14 +107,14 @@ def test_a_renewal_that_was_cut_off_is_finished_by_the_next(
     assert "nothing was lost" in run(tmp_path, "rotate").stderr
     monkeypatch.undo()
     assert contents(tmp_path) == [b"first", b"second", b"third"]
-    assert answered(run(tmp_path, "rotate"))["rewrapped"] == 3
+    assert answered(run(tmp_path, "rotate"))["rewrapped"] == 4
     assert len((tmp_path / blobkeys.FILE).read_text().split()) == 1
 
 
 def test_keys_that_are_kept_elsewhere_are_read_and_not_written(tmp_path: Path, names: dict[str, str]) -> None:
     own = (tmp_path / blobkeys.FILE).read_text().strip()
     new = "5a" * 32
-    assert answered(run(tmp_path, "rotate", PEDIGREE_KEY_ENCRYPTION_KEY=f"{new} {own}"))["rewrapped"] == 3
+    assert answered(run(tmp_path, "rotate", PEDIGREE_KEY_ENCRYPTION_KEY=f"{new} {own}"))["rewrapped"] == 4
     assert (tmp_path / blobkeys.FILE).read_text().strip() == own
     refused = run(tmp_path, "rotate", PEDIGREE_KEY_ENCRYPTION_KEY="nonsense")
     assert refused.exit_code != 0
@@ -118,7 +126,7 @@ def test_a_lost_key_is_never_replaced_by_another(tmp_path: Path, names: dict[str
     (tmp_path / blobkeys.FILE).unlink()
     refused = run(tmp_path, "rotate")
     assert refused.exit_code != 0
-    assert "is gone, and nothing else opens the 3 sealed blobs" in refused.stderr
+    assert "is gone, and nothing else opens what is sealed here under 4 data keys" in refused.stderr
     assert not (tmp_path / blobkeys.FILE).exists()
 
 

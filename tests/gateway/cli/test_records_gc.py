@@ -25,6 +25,7 @@ from gateway.services.ports import (
     StoredRecord,
     Submission,
 )
+from gateway.services.trees import NotHeld
 from gateway.stores.records import RecordStore
 
 NAMED, REFUSED, RECORDED, PENDING, LATER, UNKNOWN = (f"{number:064x}" for number in range(6))
@@ -108,3 +109,25 @@ def test_it_needs_to_know_what_is_needed_and_to_be_alone(data: Path) -> None:
     refused = collect(data)
     assert refused.exit_code != 0
     assert "has no submissions.db" in refused.stderr
+
+
+def erase(data: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["records", "erase", *words, "--data", str(data), "--json"])
+
+
+def test_the_keys_of_a_data_set_are_destroyed_once_that_is_said(data: Path) -> None:
+    for words, erased in ((["wdbc"], False), (["wdbc", "--yes"], True), (["wdbc", "--yes"], True)):
+        before = erase(data, *words)
+        assert before.exit_code == 0, before.output
+        answer = json.loads(before.stdout)
+        keys = 0 if words == ["wdbc", "--yes"] and erased and answer["keys of records"] == 0 else 1
+        assert answer == {"dataset": "wdbc", "keys of records": keys, "keys of blobs": 0, "erased": erased}
+    with ExitStack() as guard:
+        records: RecordStore = open_at_rest(data, guard)[0]
+        assert [found.root for found in records.sets() if found.root], "what is left of it is there, and does not open"
+        with pytest.raises(NotHeld, match="was destroyed: they are erased"):
+            list(records.all(NAMED))
+        refused = erase(data, "wdbc", "--yes")
+        assert refused.exit_code != 0
+        assert "stop it first" in refused.stderr
+    assert erase(data / "nowhere", "wdbc").exit_code != 0

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import recordkeys
 from flask.testing import FlaskClient
+from keptrecords import record_store
 from werkzeug.exceptions import HTTPException
 
 from chaincode.domain import register
@@ -42,7 +43,6 @@ from gateway.services.ports import (
     Unavailable,
 )
 from gateway.services.publications import Vault
-from gateway.stores.auditlog import AuditLogStore
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
@@ -52,7 +52,6 @@ from gateway.stores.keys import KeyStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
-from gateway.stores.records import RecordStore
 from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 from gateway.stores.transactions import TransactionStore
@@ -249,7 +248,7 @@ def make_service(
     """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed", "audit"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         keys = KeyStore(opened["keys"])
@@ -259,7 +258,7 @@ def make_service(
             blocks=ledger,
             readmodel=ReadModelStore(opened["readmodel"]),
             submissions=SubmissionStore(opened["submissions"]),
-            records=RecordStore(opened["records"]),
+            records=record_store(opened["records"]),
             maps=ConsentStore(opened["consent"]),
             memberships=MemberStore(opened["members"]),
             keys=keys,
@@ -276,7 +275,6 @@ def make_service(
             ),
             vault=Vault(BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: SEALING),
             deliveries=DeliveryStore(opened["sealed"]),
-            audit=AuditLogStore(opened["audit"]),
             grantees=ChannelMembers(Msps, time.time),
             members=lambda: ("HospitalMSP", "LabMSP", "RegulatorMSP"),
             clients=lambda: [(key.id, key.name) for key in keys.list()],

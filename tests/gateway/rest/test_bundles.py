@@ -2,13 +2,14 @@
 """Bundles over HTTP: what an owner's gateway writes checks a copy elsewhere, and says what the owner would say."""
 
 import json
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from keptrecords import alter_block
 
+from gateway.stores.database import Database
 from pedigree import verify_copy
 
 ROWS = [b"r%d,%d" % (number, number) for number in range(5_000)]
@@ -84,11 +85,14 @@ def test_only_a_recorder_of_the_owner_has_it(api: Any) -> None:
 
 def test_a_store_that_was_altered_gives_no_bundle(api: Any, tmp_path: Path) -> None:
     api.post("/v1/datasets/wdbc/versions?id_field=id", csv(ROWS[:3]), Content_Type="text/csv")
-    with closing(sqlite3.connect(tmp_path / "records.db")) as store, store:
-        update = "UPDATE record_block SET contents = CAST(replace(contents, 'r1,', 'r9,') AS BLOB)"
-        assert store.execute(update).rowcount > 0
+    with closing(Database.open(tmp_path / "records.db", "records", durable=False)) as store:
+        alter_block(store, "contents", 1)
+        refused = api.get(f"{PATH}/bundle", role="recorder")
+        assert (refused.status_code, refused.json["code"]) == (404, "records-not-held")
+        store.write(lambda c: c.execute("UPDATE record_block SET contents = zeroblob(length(contents))"))
     refused = api.get(f"{PATH}/bundle", role="recorder")
     assert (refused.status_code, refused.json["code"]) == (404, "records-not-held")
+    assert "the records 1 to 2 of 'wdbc' is not what was sealed there" in refused.json["detail"]
 
 
 def test_a_client_that_reads_bundles_slowly_has_its_share_and_no_more(api: Any, bundle: Path) -> None:

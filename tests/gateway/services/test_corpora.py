@@ -13,6 +13,7 @@ import pytest
 from corpora import DOCUMENTS, WORDS, Document, Word
 from hypothesis import given
 from hypothesis import strategies as st
+from keptrecords import record_store
 
 from chaincode.domain.records import Consent
 from gateway.services.drafting import Drafts, Upload
@@ -172,7 +173,7 @@ def test_what_says_no_consent_is_refused_with_the_member(said: bytes, why: str) 
 def drafts(tmp_path: Path) -> Iterator[tuple[Drafts, RecordStore, ConsentStore]]:
     records = Database.open(tmp_path / "records.db", "records", durable=False)
     consent = Database.open(tmp_path / "consent.db", "consent", durable=False)
-    store, maps = RecordStore(records), ConsentStore(consent)
+    store, maps = record_store(records), ConsentStore(consent)
     yield Drafts(store, Trees(store), maps, lambda: NOW / 1_000), store, maps
     records.close()
     consent.close()

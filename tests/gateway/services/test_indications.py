@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from keptrecords import record_store
 
 from chaincode.domain.consent import STATUSES, Indication
 from chaincode.domain.provenance import LeafSchema
@@ -182,7 +183,7 @@ def test_a_member_of_another_type_is_refused(line: str) -> None:
 def drafts(tmp_path: Path) -> Iterator[tuple[Drafts, RecordStore, ConsentStore]]:
     records = Database.open(tmp_path / "records.db", "records", durable=False)
     consent = Database.open(tmp_path / "consent.db", "consent", durable=False)
-    store, maps = RecordStore(records), ConsentStore(consent)
+    store, maps = record_store(records), ConsentStore(consent)
     yield Drafts(store, Trees(store), maps, lambda: NOW / 1_000), store, maps
     records.close()
     consent.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from keptrecords import alter_block, record_store
 
 from chaincode.domain import codec, merkle
 from chaincode.domain.consent import ConsentMap, consent_map_ref
@@ -250,7 +251,7 @@ def owner(tmp_path: Path) -> Iterator[Owner]:
         name: Database.open(tmp_path / f"{name}.db", name, durable=False) for name in ("records", "consent", "members")
     }
     law = Law()
-    records, maps = RecordStore(databases["records"]), ConsentStore(databases["consent"])
+    records, maps = record_store(databases["records"]), ConsentStore(databases["consent"])
     members = MemberStore(databases["members"])
     catalogue, recorder = cast("Catalogue", law), cast("Recorder", law)
     consents = Opened(maps, law)
@@ -600,9 +601,7 @@ def test_a_store_that_was_altered_selects_and_proves_nothing(owner: Owner) -> No
     owner.commit(letters(4))
     owner.select(ids=lines("r000", "r001"))
     place = 2 + (6 + merkle.SALT) * 4 + merkle.HASH  # the leaf hash of r001 in the block of all four
-    altered = f"CAST(substr(heads, 1, {place}) || x'00' || substr(heads, {place + 2}) AS BLOB)"
-    update = f"UPDATE record_block SET heads = {altered}"
-    owner.records._database.write(lambda connection: connection.execute(update))
+    alter_block(owner.records._database, "heads", place)
     with pytest.raises(NotHeld, match="no longer lead to the committed root"):
         owner.select("other", ids=lines("r000"))
     with pytest.raises(NotHeld, match="no longer lead to the"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keptrecords import record_store
 
 from chaincode.domain.merkle import HASH, SALT
 from gateway.services import sweeping
@@ -21,7 +22,6 @@ from gateway.services.sweeping import AT_ONCE, OLDEST, Chore, Sweeper, chores
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.database import Database
 from gateway.stores.deliveries import DeliveryStore
-from gateway.stores.records import RecordStore
 from gateway.stores.sealed import SealedStore
 
 NOW = 1_800_000_000.0
@@ -47,7 +47,7 @@ class World:
         self.sealed = Database.open(folder / "sealed.db", "sealed", durable=True)
         self.kept = Database.open(folder / "records.db", "records", durable=True)
         self.log = DeliveryStore(self.sealed)
-        self.records = RecordStore(self.kept)
+        self.records = record_store(self.kept)
         self.blobs = BlobFiles(folder / "blobs")
         self.publications = SealedStore(self.sealed)
         self.under_way: set[str] = set()

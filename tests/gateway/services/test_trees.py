@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keptrecords import alter_block, record_store
 
 from chaincode.domain import merkle
 from chaincode.domain.provenance import LeafSchema
@@ -63,12 +64,6 @@ class Owner:
             other.commit()
         return changed
 
-    def alter_block(self, column: str, place: int) -> int:
-        """Change a byte of the first block."""
-        where = "WHERE rowid = (SELECT min(rowid) FROM record_block)"
-        change = f"CAST(substr({column}, 1, {place}) || x'00' || substr({column}, {place + 2}) AS BLOB)"
-        return self.alter(f"UPDATE record_block SET {column} = {change} {where}")
-
     def tiles(self) -> list[Any]:
         return self.databases[0].reader().execute("SELECT * FROM tile ORDER BY 1, 2, 3").fetchall()
 
@@ -79,7 +74,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Owner]]:
 
     def make(folder: Path = tmp_path) -> Owner:
         databases = [Database.open(folder / f"{name}.db", name, durable=False) for name in ("records", "consent")]
-        store = RecordStore(databases[0])
+        store = record_store(databases[0])
         trees = Trees(store)
         made = Owner(folder, databases, store, trees, Drafts(store, trees, ConsentStore(databases[1]), lambda: 1.0))
         owners.append(made)
@@ -141,7 +136,7 @@ def test_tiles_that_do_not_lead_to_the_root_are_written_again(owner: Owner, harm
 
 def test_an_altered_record_is_not_proven_and_the_others_are(owner: Owner) -> None:
     held = owner.held(owner.commit(table(ROWS)))
-    assert owner.alter_block("contents", 7 * len("r0,p0"))
+    alter_block(owner.databases[0], "contents", 7 * len("r0,p0"))
     with pytest.raises(NotHeld, match="run dataset verify"):
         owner.prove(held, 7)
     owner.prove(held, 8)
@@ -149,7 +144,7 @@ def test_an_altered_record_is_not_proven_and_the_others_are(owner: Owner) -> Non
 
 def test_where_neither_tiles_nor_leaves_lead_to_the_root_nothing_is_proven_or_written(owner: Owner) -> None:
     held = owner.held(owner.commit(table(ROWS)))
-    assert owner.alter_block("heads", 2 + (6 + merkle.SALT) * MOST + 7 * merkle.HASH)
+    alter_block(owner.databases[0], "heads", 2 + (6 + merkle.SALT) * MOST + 7 * merkle.HASH)
     owner.prove(held, 300)
     assert owner.alter("DELETE FROM tile WHERE level = 0 AND number = 2")
     before = owner.tiles()

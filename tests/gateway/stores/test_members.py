@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from keptrecords import record_store
 
 from gateway.services.members import Members
 from gateway.services.ports import Reading, RecordColumns, RecordHead, StoredRecord
@@ -13,7 +14,6 @@ from gateway.services.tiles import Tile
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.members import MemberStore
-from gateway.stores.records import RecordStore
 
 ALL_PURPOSES = (1 << 64) - 1
 
@@ -54,7 +54,7 @@ def test_members_outlive_the_process_and_are_written_once(members: Database, tmp
 
 
 def test_heads_and_positions_are_those_of_the_records(records: Database) -> None:
-    store = RecordStore(records)
+    store = record_store(records)
     rows = [
         StoredRecord(f"r{n}", b"s" * 16, b"content %d" % n, n % 9, ALL_PURPOSES, bytes([n % 256]) * 32, b"w" * 32)
         for n in range(12_000)

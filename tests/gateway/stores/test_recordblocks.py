@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keptrecords import record_store
 
 from chaincode.domain.merkle import HASH, SALT
 from gateway.services.ports import Reading, RecordColumns, RecordHead, RepeatedRecord, StoredRecord
@@ -150,7 +151,7 @@ def kept(store: RecordStore, records: Sequence[StoredRecord], root: str, base: s
 
 @pytest.mark.usefixtures("short_runs")
 def test_records_of_several_runs_and_versions_are_found(opened: Database) -> None:
-    store = RecordStore(opened)
+    store = record_store(opened)
     records = [record(number, subjects=40) for number in range(5_600)]
     kept(store, records[:100], "one")
     kept(store, records[100:3_300], "two", "one")
@@ -183,7 +184,7 @@ def test_records_of_several_runs_and_versions_are_found(opened: Database) -> Non
     ],
 )
 def test_a_repeat_is_found_across_runs(opened: Database, ids: list[int], says: tuple[int, int]) -> None:
-    store = RecordStore(opened)
+    store = record_store(opened)
     with pytest.raises(RepeatedRecord) as caught:
         kept(store, [record(number) for number in ids], "root")
     assert (caught.value.position, caught.value.first) == says
@@ -195,7 +196,7 @@ def test_a_repeat_is_found_across_runs(opened: Database, ids: list[int], says: t
 
 
 def test_an_id_that_an_earlier_version_has_is_a_repeat(opened: Database) -> None:
-    store = RecordStore(opened)
+    store = record_store(opened)
     kept(store, [record(number) for number in range(10)], "one")
     with pytest.raises(RepeatedRecord) as caught:
         kept(store, [record(10), record(3)], "two", "one")
@@ -212,7 +213,7 @@ def test_two_ids_of_one_hash_are_two_records(opened: Database, monkeypatch: pyte
 
     for module in (recordwriting, store_module):
         monkeypatch.setattr(module, "name_hash", Poor)
-    store = RecordStore(opened)
+    store = record_store(opened)
     records = [record(number) for number in range(2_000)]
     kept(store, records, "root")
     assert [store.find("root", f"r{number}") for number in (0, 1_000, 1_999)] == [
@@ -223,7 +224,7 @@ def test_two_ids_of_one_hash_are_two_records(opened: Database, monkeypatch: pyte
 
 
 def test_records_go_on_where_the_last_ones_ended(opened: Database) -> None:
-    store = RecordStore(opened)
+    store = record_store(opened)
     key = store.begin("d", READING)
     with pytest.raises(ValueError, match="goes on at position 0, not 1"):
         store.add(key, 1, RecordColumns.of([record(1)]))
@@ -256,7 +257,7 @@ def former(tmp_path: Path) -> Path:
 def test_rows_of_a_former_version_are_packed_once(former: Path) -> None:
     for _ in range(2):
         with closing(Database.open(former, "records", durable=False)) as database:
-            store = RecordStore(database)
+            store = record_store(database)
             assert [(each.root, each.size) for each in store.sets()] == [("one", 6_001), ("two", 6_001), ("", 6_001)]
             for root, subjects in (("one", 3), ("two", 0)):
                 expected = [record(number, subjects=subjects) for number in range(6_001)]
@@ -282,6 +283,6 @@ def test_packing_that_was_cut_off_is_done_again(former: Path, monkeypatch: pytes
 
     monkeypatch.setattr(recordwriting.Writing, "finish", die)
     with closing(Database.open(former, "records", durable=False)) as database, pytest.raises(Killed):
-        RecordStore(database)
+        record_store(database)
     monkeypatch.undo()
     test_rows_of_a_former_version_are_packed_once(former)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keptrecords import record_store
 
 from gateway.rest.problems import STATUSES, problem, reply_for
 from gateway.services.ports import (
@@ -222,7 +223,7 @@ def test_a_name_is_given_once(database: Database) -> None:
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[RecordStore]:
     database = Database.open(tmp_path / "records.db", "records", durable=True)
-    yield RecordStore(database)
+    yield record_store(database)
     database.close()
 
 
@@ -311,7 +312,7 @@ def test_records_from_before_there_were_sets_are_still_there(tmp_path: Path) -> 
         former.execute("PRAGMA user_version=1")
         former.commit()
     database = Database.open(path, "records", durable=True)
-    store = RecordStore(database)
+    store = record_store(database)
     for root in ("one", "two"):
         held = store.held(root)
         assert held is not None

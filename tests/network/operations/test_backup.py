@@ -66,6 +66,7 @@ def test_a_busy_network_is_backed_up_and_goes_on_elsewhere(
     gateway = busy / "gateways" / "lab"
     gateway.mkdir(parents=True, mode=0o700, exist_ok=True)
     (gateway / "secret").write_bytes(b"x" * 32)
+    (gateway / "key-encryption-key").write_bytes(b"5a" * 32)
     with sqlite3.connect(gateway / "records.db") as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("CREATE TABLE IF NOT EXISTS t (v)")
@@ -78,7 +79,8 @@ def test_a_busy_network_is_backed_up_and_goes_on_elsewhere(
     assert result.exit_code == 0, result.output
     answer = json.loads(result.output)
     assert answer["left_out"] == []
-    assert answer["secrets"] == 30 + 1, "a key for every certificate, and the gateway's secret"
+    assert answer["secrets"] == 30 + 2, "a key for every certificate, and the gateway's secret and key-encryption key"
+    assert b"5a" * 32 not in file.read_bytes()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(tmp_path.glob(".*")) == [], "nothing unfinished is left beside it"
 
@@ -97,6 +99,7 @@ def test_a_busy_network_is_backed_up_and_goes_on_elsewhere(
         assert database.execute("SELECT max(v) FROM t").fetchone() == (7,)
     database.close()
     assert (target / "gateways/lab/secret").read_bytes() == b"x" * 32
+    assert (target / "gateways/lab/key-encryption-key").read_bytes() == b"5a" * 32
     before = json.loads((busy / "network.json").read_text())
     assert json.loads((target / "network.json").read_text())["genesis_hash"] == before["genesis_hash"]
 

@@ -19,7 +19,7 @@ from gateway.services.holdings import Records
 from gateway.services.ports import Clock, Meter
 
 OLDEST: Final = 86_400.0
-"""Seconds after which what is half made is no request's any more; a request has hours at the most."""
+"""Seconds after which no request can be at what is half made; a request has hours at the most."""
 REFUSALS_KEPT: Final = 90 * 86_400.0
 """Seconds that it is kept who was refused data, where nothing was given out."""
 MOST_REFUSALS: Final = 100_000

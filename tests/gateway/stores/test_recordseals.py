@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keptrecords import KEYS, record_store
+from keptrecords import KEYS, record_store, unseal
 
 from chaincode.domain.merkle import HASH, SALT
 from gateway.sealing.datakeys import KeyEncryptionKeys
@@ -18,15 +18,10 @@ from gateway.services.publications import KeysUnusable
 from gateway.stores.database import Database
 from gateway.stores.records import RecordStore
 from gateway.stores.recordseals import (
-    HASH_KEY_PLACE,
     PieceDamaged,
     RecordsDestroyed,
     RecordSeals,
-    Seal,
-    bucket_place,
-    contents_place,
     count_keys,
-    heads_place,
 )
 
 READING = Reading("text/csv", "id", ",", ("id", "secret"))
@@ -158,30 +153,6 @@ def test_buckets_that_were_altered_are_refused(database: Database) -> None:
     database.write(lambda connection: connection.execute(swap))
     with pytest.raises(PieceDamaged):
         record_store(database).positions("one", [each.id for each in RECORDS])
-
-
-def unseal(database: Database) -> None:
-    """What a former version kept: everything in the open."""
-    seals = RecordSeals(database, lambda: KEYS)
-
-    def work(connection: sqlite3.Connection) -> None:
-        for key, kept in connection.execute("SELECT key, hash_key FROM record_set").fetchall():
-            seal: Seal = seals.of_set(key)
-            blocks: Any = "SELECT start, size, heads, contents FROM record_block WHERE set_key = ?"
-            for start, size, heads, contents in connection.execute(blocks, (key,)).fetchall():
-                opened = seal.open(heads_place(start, size), heads), seal.open(contents_place(start, size), contents)
-                update = "UPDATE record_block SET heads = ?, contents = ? WHERE set_key = ? AND start = ?"
-                connection.execute(update, (*opened, key, start))
-            buckets = "SELECT kind, run, bucket, entries FROM record_index WHERE set_key = ?"
-            for kind, run, bucket, entries in connection.execute(buckets, (key,)).fetchall():
-                update = "UPDATE record_index SET entries = ? WHERE set_key = ? AND kind = ? AND run = ? AND bucket = ?"
-                opened_bucket = seal.open(bucket_place(kind, run, bucket), entries)
-                connection.execute(update, (opened_bucket, key, kind, run, bucket))
-            update = "UPDATE record_set SET hash_key = ?, data_key = NULL WHERE key = ?"
-            connection.execute(update, (seal.open(HASH_KEY_PLACE, kept), key))
-        connection.execute("DELETE FROM data_key")
-
-    database.write(work)
 
 
 @pytest.fixture

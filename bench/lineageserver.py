@@ -31,6 +31,7 @@ from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
 from gateway.services.ports import LedgerBlock, Signature, Unavailable
 from gateway.services.publications import Vault
+from gateway.stores.auditlog import AuditLogStore
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
@@ -87,7 +88,7 @@ def make(folder: Path) -> tuple[Service, str]:
     """The gateway, and the key of a reader."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed", "audit"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         readmodel = ReadModelStore(opened["readmodel"])
@@ -114,6 +115,7 @@ def make(folder: Path) -> tuple[Service, str]:
                 BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: KeyEncryptionKeys([bytes(32)])
             ),
             deliveries=DeliveryStore(opened["sealed"]),
+            audit=AuditLogStore(opened["audit"]),
             grantees=ChannelMembers(Msps, time.time),
         )  # fmt: skip
         service = assemble(

@@ -77,6 +77,8 @@ it, and a page is a list of entries. Instants are milliseconds since 1970-01-01T
 `NotRequired` is left out where it has no value."""
 _INSTANT: Final = "Milliseconds since 1970-01-01T00:00:00Z."
 _PARTS: Final = {
+    "AnchoredLog": "An anchor of an audit log.",
+    "AuditEntry": "What a gateway refused, or failed to do.",
     "ConsentIndication": "What a data subject said, and when.",
     "ConsentStep": "A change of what a data subject indicated, and the version that made it.",
     "DifferenceCounts": "How many records differ, and how.",

@@ -158,9 +158,19 @@ def _assigned(module: ModuleType) -> dict[str, Member]:
     for node, following in zip(nodes, [*nodes[1:], ast.Pass()], strict=True):
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name):
-            text = ast.get_source_segment(inspect.getsource(module), node)
-            found[target.id] = Member(text or "", _text(following))
+            found[target.id] = Member(_segment(module, node), _text(following))
     return found
+
+
+def _segment(module: ModuleType, node: ast.stmt) -> str:
+    """A statement as it is written; `ast.get_source_segment` takes the whole module apart for each."""
+    *lines, last = _lines(module)[node.lineno - 1 : node.end_lineno]
+    return "\n".join((*lines, last.encode()[: node.end_col_offset].decode()))
+
+
+@functools.cache
+def _lines(module: ModuleType) -> list[str]:
+    return inspect.getsource(module).splitlines()
 
 
 @functools.cache

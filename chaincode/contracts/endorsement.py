@@ -9,8 +9,10 @@ from typing import Any, Final
 from chaincode.contracts.state import Ledger, Load
 from chaincode.domain import codec, status
 from chaincode.domain.approval import Approval
+from chaincode.domain.assessment import Assessment
 from chaincode.domain.deployment import Deployment, RecordDeployment
-from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection, Submit
+from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection
+from chaincode.domain.evaluation import Evaluation, assessment_of
 from chaincode.domain.evidence import Presented, SignatureCheck
 from chaincode.domain.intoto import decode_statement
 from chaincode.domain.lifecycle import (
@@ -29,7 +31,8 @@ from chaincode.domain.policy import Policy, PolicyVote, SetPolicy, Stage, stops_
 from chaincode.domain.register import locate
 from chaincode.domain.speakers import DeclareRoots, EncodedCertificate, OrganisationRoots, signer_of
 from chaincode.domain.status import GetStatus, Status
-from chaincode.domain.values import Command, Digest, Record, Ref
+from chaincode.domain.submission import Submit
+from chaincode.domain.values import Command, Digest, Name, Record, Ref
 from chaincode.domain.withdrawal import Withdraw
 
 
@@ -48,17 +51,25 @@ def for_policy(ledger: Ledger, command: SetPolicy) -> Mapping[str, object]:
 
 def for_submission(ledger: Ledger, command: Submit) -> Mapping[str, object]:
     """What asking for the endorsement of an artifact needs."""
-    in_force = ledger.get(Policy)
+    in_force, standing = ledger.get(Policy), _standing(ledger, command.artifact)
+    named = (command.evaluation, None if standing is None else standing.evaluation)
     return {
         "artifact": _artifact(ledger, command.artifact),
-        "standing": _standing(ledger, command.artifact),
+        "standing": standing,
         "policy": in_force,
         "ballot": _ballot(ledger, in_force, command.artifact, Stage.APPROVED),
+        "assessments": _assessments(ledger, named),
     }
 
 
-def for_word(ledger: Ledger, command: Endorse | Reject) -> Mapping[str, object]:
-    """What vouching for an artifact or rejecting it needs: also the statement that was signed."""
+def for_endorsement(ledger: Ledger, command: Endorse) -> Mapping[str, object]:
+    """What vouching for an artifact needs: also the evaluation that the submission names."""
+    needed = for_word(ledger, command)
+    return {**needed, "assessment": _assessment(ledger, needed["standing"])}
+
+
+def for_word(ledger: Ledger, command: Endorse | Reject) -> Mapping[str, Any]:
+    """What a word on an artifact needs: also the statement that was signed."""
     needed = for_withdrawal(ledger, command)
     return {**needed, "presented": _presented(ledger, command, needed["policy"])}
 
@@ -109,6 +120,7 @@ def for_advance(ledger: Ledger, command: Advance) -> Mapping[str, object]:
         "standing": standing,
         "policy": in_force,
         "endorsers": lambda rule: ballots[rule.stage].endorsers(round_, ledger.at, rule),
+        "assessment": _assessment(ledger, standing),
     }
 
 
@@ -127,7 +139,7 @@ LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
     {
         SetPolicy: for_policy,
         Submit: for_submission,
-        Endorse: for_word,
+        Endorse: for_endorsement,
         Reject: for_word,
         Withdraw: for_withdrawal,
         Quarantine: for_quarantine,
@@ -143,14 +155,15 @@ LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
 
 def get_status(ledger: Ledger, query: GetStatus) -> Status:
     """An artifact's state."""
-    in_force = ledger.get(Policy)
+    in_force, standing = ledger.get(Policy), _standing(ledger, query.artifact)
     return status.status(
         query,
         at=ledger.at,
         artifact=_artifact(ledger, query.artifact),
-        standing=_standing(ledger, query.artifact),
+        standing=standing,
         policy=in_force,
         ballot=_ballot(ledger, in_force, query.artifact, query.stage),
+        assessment=_assessment(ledger, standing),
     )
 
 
@@ -172,6 +185,20 @@ def _standing(ledger: Ledger, artifact: Ref) -> ArtifactStage | None:
     """Where an artifact stands now: a quarantine that has lapsed is over, although nobody wrote so."""
     standing = ledger.get(ArtifactStage, artifact)
     return None if standing is None else standing_at(standing, ledger.at)
+
+
+def _assessment(ledger: Ledger, standing: ArtifactStage | None) -> Assessment | None:
+    """The evaluation that an artifact's submission names."""
+    if standing is None or standing.evaluation is None:
+        return None
+    return _assessments(ledger, (standing.evaluation,)).get(standing.evaluation)
+
+
+def _assessments(ledger: Ledger, named: Iterable[Name | None]) -> dict[Name, Assessment]:
+    """Those of the evaluations that exist, as the law of endorsement looks at them."""
+    names = dict.fromkeys(name for name in named if name is not None)
+    found = ledger.get_each(Evaluation, [(name,) for name in names])
+    return {each.evaluation: assessment_of(each) for each in found if each is not None}
 
 
 def _ballot(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage) -> Ballot:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from chaincode.contracts import (
     access,
+    auditing,
     consent,
     endorsement,
     evaluation,
@@ -51,6 +52,7 @@ _LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
         **training.LOADS,
         **endorsement.LOADS,
         **access.LOADS,
+        **auditing.LOADS,
     }
 )
 """What loads for commands that are not of the standard form."""

@@ -1,30 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endorsement of artifacts by several organisations: submission, evidence, rejection, withdrawal and quorum."""
+"""Endorsement of artifacts by several organisations: evidence, rejection, withdrawal and quorum."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
+from chaincode.domain.assessment import Assessment, required
 from chaincode.domain.errors import (
     AlreadyEndorsed,
     AlreadyRejected,
-    ArtifactAltered,
     EndorsedAfterWithdrawal,
     NotAMember,
-    NotTheOwner,
     OwnArtifact,
-    RecordNotFound,
     WithoutRole,
     WrongStage,
 )
 from chaincode.domain.evidence import Decision, Envelope, Presented, Statement, statement_about, verify_evidence
-from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, moved
+from chaincode.domain.lifecycle import AWAITING, ArtifactStage, moved
 from chaincode.domain.policy import Policy, QuorumRule, Stage, eligible, roles_of, rule_in_force, tally
 from chaincode.domain.speakers import MOST_SENT, EncodedCertificate
 from chaincode.domain.values import (
     Command,
-    Count,
-    Digest,
     Event,
     Instant,
     Number,
@@ -34,15 +29,6 @@ from chaincode.domain.values import (
     Ref,
     Text,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Submit(Command):
-    """Ask the consortium to endorse one's own artifact; opens a round."""
-
-    artifact: Ref
-    digest: Digest
-    note: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +104,6 @@ class Rejection(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class ArtifactSubmitted(Event):
-    """An artifact awaits endorsement."""
-
-    artifact: Ref
-    owner: OrgId
-    round: Number
-
-
-@dataclass(frozen=True, slots=True)
 class ArtifactEndorsed(Event):
     """An organisation vouches for an artifact."""
 
@@ -151,9 +128,6 @@ class ArtifactRejected(Event):
 
 # --- Rules ------------------------------------------------------------------------------------------------------
 
-_REOPENED: Final = frozenset({Stage.SUBMITTED, Stage.ENDORSED, Stage.APPROVED, Stage.DEPLOYED})
-"""The stages at which an owner opens another round where the open one can lead nowhere."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
@@ -176,38 +150,6 @@ class Ballot:
         return self.rejecters(round_).union(one.by for one in given if one.withdrawn_at is not None)
 
 
-def submit(
-    command: Submit,
-    *,
-    by: OrgId,
-    at: Instant,
-    artifact: Artifact | None,
-    standing: ArtifactStage | None,
-    policy: Policy | None,
-    ballot: Ballot,
-) -> Outcome:
-    """Open a round of endorsement for an artifact of `by`: of a draft, or where the open round can lead nowhere."""
-    if artifact is None:
-        raise RecordNotFound(command.artifact)
-    if artifact.owner != by:
-        raise NotTheOwner(artifact.reference, artifact.owner, by)
-    if artifact.digest != command.digest:
-        raise ArtifactAltered(artifact.reference, str(artifact.digest), str(command.digest))
-    policy, rule = rule_in_force(policy, artifact.reference, Stage.APPROVED)
-    if roles_of(policy, by) is None:
-        raise NotAMember(by)
-    if standing is not None and not _may_reopen(standing, rule, policy, ballot):
-        raise WrongStage(artifact.reference, standing.stage, "submitting it", Stage.DRAFT)
-    round_ = Number.after(0 if standing is None else standing.round, "/artifact")
-    submitted = ArtifactStage(
-        artifact.reference, by, artifact.digest, Stage.SUBMITTED, at, Count(round_),
-        unconfirmed_by=None if standing is None else standing.unconfirmed_by,
-        quarantines=None if standing is None else standing.quarantines,
-        lost_at=None if standing is None else _lost_by_reopening(standing, at),
-    )  # fmt: skip
-    return Outcome(writes=(submitted,), event=ArtifactSubmitted(artifact.reference, by, round_))
-
-
 def endorse(
     command: Endorse,
     *,
@@ -217,11 +159,16 @@ def endorse(
     policy: Policy | None,
     ballot: Ballot,
     presented: Presented,
+    assessment: Assessment | None,
 ) -> Outcome:
-    """Record that `by` vouches for an artifact; the endorsement that completes the quorum approves it."""
+    """Record that `by` vouches for an artifact; the endorsement that completes the quorum approves it.
+
+    `assessment` is the evaluation that the submission names; where the rule asks for it, the statement has to list it.
+    """
     policy, rule, standing = _admit(command, by, standing, policy)
     _refuse_second_word(command.artifact, rule, by, at, standing, ballot)
-    due = _due(command, presented.channel, by, standing, policy)
+    seen = required(rule, policy, standing.artifact, standing.owner, assessment)
+    due = replace(_due(command, presented.channel, by, standing, policy), seen=seen)
     verify_evidence(command.envelope, presented, due, at)
     endorsement = Endorsement(
         artifact=command.artifact,
@@ -274,7 +221,7 @@ def reject(
     )
     silenced = ballot.silenced(standing.round) | {by}
     stage = standing.stage
-    if stage in {Stage.SUBMITTED, Stage.ENDORSED} and not _possible(standing, rule, policy, silenced):
+    if stage in {Stage.SUBMITTED, Stage.ENDORSED} and not is_possible(standing, rule, policy, silenced):
         stage = Stage.DRAFT
     return Outcome(
         writes=(rejection, *moved(standing, stage, at)),
@@ -282,20 +229,9 @@ def reject(
     )
 
 
-def _possible(standing: ArtifactStage, rule: QuorumRule, policy: Policy, silenced: frozenset[OrgId]) -> bool:
+def is_possible(standing: ArtifactStage, rule: QuorumRule, policy: Policy, silenced: frozenset[OrgId]) -> bool:
     """Whether the quorum can still be reached in this round without those who are silenced."""
     return tally(rule, policy, standing.owner, eligible(rule, policy, standing.owner) - silenced).complete
-
-
-def _may_reopen(standing: ArtifactStage, rule: QuorumRule, policy: Policy, ballot: Ballot) -> bool:
-    if standing.stage is Stage.DRAFT:
-        return True
-    return standing.stage in _REOPENED and not _possible(standing, rule, policy, ballot.silenced(standing.round))
-
-
-def _lost_by_reopening(standing: ArtifactStage, at: Instant) -> Instant | None:
-    """Since when an artifact that is submitted anew lacks an approval that it had; None: it had none."""
-    return at if standing.stage in {Stage.APPROVED, Stage.DEPLOYED} else standing.lost_at
 
 
 def _admit(
@@ -318,7 +254,7 @@ def _admit(
 
 
 def _due(command: Endorse | Reject, channel: str, by: OrgId, standing: ArtifactStage, policy: Policy) -> Statement:
-    """What `by` must have signed for this word to be taken; when, and what it has seen, it says itself."""
+    """What `by` must have signed for this word to be taken; when, and what else it has seen, it says itself."""
     decision, reason = (Decision.REJECT, command.reason) if isinstance(command, Reject) else (Decision.ENDORSE, None)
     return statement_about(
         command.artifact, standing.digest, command.stage, decision,

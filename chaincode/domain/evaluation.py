@@ -7,6 +7,7 @@ An evaluation that names criteria is pre-registered: `domain.judging` says what 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from chaincode.domain.assessment import Assessment
 from chaincode.domain.criteria import MOST_CRITERIA, Criteria, EvaluationVerdict, Judged
 from chaincode.domain.errors import AlreadyExists, ArtifactAltered, InvalidField, ParentMissing
 from chaincode.domain.judging import (
@@ -138,6 +139,16 @@ def record_evaluation(
     return Outcome(
         writes=(evaluation, *parents_of_evaluation(evaluation)),
         event=EvaluationRecorded(command.evaluation, by, command.subject),
+    )
+
+
+def assessment_of(evaluation: Evaluation) -> Assessment:
+    """What the law of endorsement needs to know of an evaluation."""
+    return Assessment(
+        evaluation_ref(evaluation.evaluation),
+        evaluation.owner,
+        evaluation.subject,
+        passed=evaluation.verdict is EvaluationVerdict.PASSED,
     )
 
 

@@ -153,7 +153,8 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 def verify_evidence(envelope: Envelope, presented: Presented, expected: Statement, at: Instant) -> None:
     """Show that `envelope` holds a signature over a statement that says what is `expected`.
 
-    The genesis hash and what was seen are not compared. `at` is the time of the transaction.
+    The genesis hash is not compared, and of what was seen only that all is there which is expected. `at` is the time
+    of the transaction.
     """
     statement = presented.statement
     if envelope.payload_type != PAYLOAD_TYPE:
@@ -163,6 +164,9 @@ def verify_evidence(envelope: Envelope, presented: Presented, expected: Statemen
     for name in _COMPARED:
         if getattr(statement, name) != (right := getattr(expected, name)):
             raise StatementInvalid(f"its '{name}' is not '{right}'")
+    for reference in expected.seen:
+        if reference not in statement.seen:
+            raise StatementInvalid(f"it does not list '{reference}' among what was 'seen'")
     _verify_time(statement, at)
     (right,) = expected.subjects
     if [subject.name for subject in statement.subjects] != [right.name]:

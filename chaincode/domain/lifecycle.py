@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from chaincode.domain.assessment import Assessment, required
 from chaincode.domain.errors import (
     InvalidField,
     NotAMember,
@@ -25,22 +26,14 @@ from chaincode.domain.errors import (
     VotedToLift,
     WrongStage,
 )
-from chaincode.domain.policy import (
-    Policy,
-    QuorumRule,
-    Stage,
-    amendment,
-    roles_of,
-    rule_for,
-    taint_rules,
-    tally,
-)
+from chaincode.domain.policy import Policy, QuorumRule, Stage, amendment, roles_of, rule_for, taint_rules, tally
 from chaincode.domain.values import (
     Command,
     Count,
     Digest,
     Event,
     Instant,
+    Name,
     OrgId,
     Outcome,
     Record,
@@ -72,6 +65,8 @@ class ArtifactStage(Record):
     """Counts the quarantines, so that votes to lift one never count for another; None before there were such votes."""
     lost_at: Instant | None = None
     """Since when it lacks an approval that it had; None: it has it, or never had one."""
+    evaluation: Name | None = None
+    """The evaluation that the last submission names; None: none, or submitted before evaluations were named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +274,7 @@ def quarantine(
         unconfirmed_by=None if standing is None else standing.unconfirmed_by,
         quarantines=Count(_quarantines(standing) + 1),
         lost_at=None if standing is None else standing.lost_at,
+        evaluation=None if standing is None else standing.evaluation,
     )
     return Outcome(writes=(stopped,), event=ArtifactQuarantined(command.artifact, by, was))
 
@@ -365,10 +361,12 @@ def advance(
     standing: ArtifactStage | None,
     policy: Policy | None,
     endorsers: Callable[[QuorumRule], Iterable[OrgId]],
+    assessment: Assessment | None,
 ) -> Outcome:
     """Move an artifact on by one stage; `endorsers` answers whose word counts at `at` under a rule.
 
-    Where a rule guards the stage its quorum is needed; to be deployed, the approval must still hold.
+    Where a rule guards the stage its quorum is needed, and the evaluation that it asks for; to be deployed, the
+    approval must still hold. `assessment` is the evaluation that the submission names.
     """
     before = _BEFORE.get(command.to)
     if before is None:
@@ -385,6 +383,7 @@ def advance(
     for stage in guards:
         rule = rule_for(policy, command.artifact.kind, stage)
         if rule is not None:
+            required(rule, policy, command.artifact, standing.owner, assessment)
             quorum = tally(rule, policy, standing.owner, endorsers(rule))
             if not quorum.complete:
                 roles = ", ".join(quorum.missing_roles) or "none"

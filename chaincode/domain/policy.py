@@ -85,6 +85,11 @@ class QuorumRule:
     """How long an endorsement counts; None: for ever."""
     on_quorum_lost: OnQuorumLost | None = None
     """Only of the rule for model versions to become approved; None: `NOTE`."""
+    judged_by_roles: tuple[Role, ...] | None = field(default=None, metadata={"max": 16})
+    """A pre-registered evaluation has to have passed, made by a member with one of these roles, not by the owner.
+
+    Empty: by any member; None: no evaluation is needed.
+    """
 
 
 class Step(StrEnum):
@@ -188,6 +193,8 @@ GATED: Final = frozenset({Stage.APPROVED, Stage.DEPLOYED, Stage.DEPRECATED, Stag
 """The stages that a rule may guard."""
 _DEPLOYABLE: Final = (ArtifactKind.MODEL_VERSION, Stage.APPROVED)
 """Deployments are of model versions, and rest on their approval."""
+ASSESSED: Final = (Stage.APPROVED, Stage.DEPLOYED)
+"""The stages for which a rule may ask for an evaluation; none is needed to take an artifact out of use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,3 +385,13 @@ def _check_rule(rule: QuorumRule, pointer: str, command: SetPolicy) -> None:
         raise InvalidField(f"{pointer}/threshold", "fewer members than this may endorse")
     if not {role for member in able for role in member.roles}.issuperset(rule.required_roles):
         raise InvalidField(f"{pointer}/required_roles", "nobody who may endorse has one of these roles")
+    if rule.judged_by_roles is not None:
+        _check_judges(rule, rule.judged_by_roles, f"{pointer}/judged_by_roles", command)
+
+
+def _check_judges(rule: QuorumRule, roles: tuple[Role, ...], pointer: str, command: SetPolicy) -> None:
+    if rule.artifact_kind is not ArtifactKind.MODEL_VERSION or rule.stage not in ASSESSED:
+        raise InvalidField(pointer, "only what makes a model version approved or deployed can ask for an evaluation")
+    refuse_repeats(pointer, roles)
+    if roles and all(set(roles).isdisjoint(member.roles) for member in command.members):
+        raise InvalidField(pointer, "no member has one of these roles")

@@ -24,6 +24,7 @@ from chaincode.domain import (
     access,
     asking,
     attempting,
+    auditing,
     claims,
     consent,
     criteria,
@@ -44,6 +45,7 @@ from chaincode.domain import (
     selection,
     speakers,
     status,
+    submission,
     training,
     withdrawal,
 )
@@ -266,8 +268,8 @@ RECORDS: Final = (
     Kind(
         "artifact-stage", lifecycle.ArtifactStage, key={"artifact": Ref},
         actions=(
-            Action("endorsement:submit", endorsement.Submit, endorsement.submit,
-                   events=(endorsement.ArtifactSubmitted,)),
+            Action("endorsement:submit", submission.Submit, submission.submit,
+                   events=(submission.ArtifactSubmitted,)),
             Action("endorsement:quarantine", lifecycle.Quarantine, lifecycle.quarantine,
                    events=(lifecycle.ArtifactQuarantined,)),
             Action("endorsement:confirm-quarantine", lifecycle.ConfirmQuarantine, lifecycle.confirm_quarantine,
@@ -346,6 +348,12 @@ RECORDS: Final = (
         actions=(
             Action("access:anchor", attempting.AnchorAccess, attempting.anchor_access,
                    events=(attempting.AccessAnchored,)),
+        ),
+    ),
+    Kind(
+        "audit-anchor", auditing.AuditAnchor, key={"owner": OrgId, "log": Digest, "number": Number}, guard="owner",
+        actions=(
+            Action("audit:anchor", auditing.AnchorAudit, auditing.anchor_audit, events=(auditing.AuditAnchored,)),
         ),
     ),
     Kind(

@@ -3,11 +3,12 @@
 
 from dataclasses import dataclass
 
+from chaincode.domain.assessment import Assessment, is_assessed
 from chaincode.domain.endorsement import Ballot
 from chaincode.domain.errors import RecordNotFound
 from chaincode.domain.lifecycle import Artifact, ArtifactStage
 from chaincode.domain.policy import Policy, Stage, eligible, rule_in_force, tally
-from chaincode.domain.values import Answer, Count, Instant, OrgId, Query, Ref, Role
+from chaincode.domain.values import Answer, Count, Instant, Name, OrgId, Query, Ref, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class Status(Answer):
     may_endorse: tuple[OrgId, ...]
     """Those that could still endorse."""
     complete: bool
+    """Whether the quorum is there."""
+    evaluation: Name | None = None
+    """The evaluation that the submission names."""
+    assessed: bool | None = None
+    """Whether that is one which the rule asks for; None: it asks for none."""
 
 
 def status(
@@ -49,8 +55,9 @@ def status(
     standing: ArtifactStage | None,
     policy: Policy | None,
     ballot: Ballot,
+    assessment: Assessment | None,
 ) -> Status:
-    """How far an artifact is on its way to a stage, as of `at`."""
+    """How far an artifact is on its way to a stage at `at`; `assessment` is what its submission names."""
     if artifact is None:
         raise RecordNotFound(query.artifact)
     policy, rule = rule_in_force(policy, query.artifact, query.stage)
@@ -71,4 +78,6 @@ def status(
         missing_roles=quorum.missing_roles,
         may_endorse=tuple(sorted(eligible(rule, policy, artifact.owner) - endorsers - ballot.silenced(round_))),
         complete=quorum.complete,
+        evaluation=None if standing is None else standing.evaluation,
+        assessed=is_assessed(rule, policy, query.artifact, artifact.owner, assessment),
     )

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from chaincode.domain.endorsement import Endorse, Submit
+from chaincode.domain.endorsement import Endorse
 from chaincode.domain.errors import AncestryTooLarge, Tainted
 from chaincode.domain.lifecycle import Advance
 from chaincode.domain.lineage import LONGEST_PATH, MOST_ANCESTORS
 from chaincode.domain.policy import Stage, Step, TaintRules
+from chaincode.domain.submission import Submit
 from chaincode.domain.values import Command, Ref
 
 MOST_MARKS: Final = 16

@@ -1311,7 +1311,7 @@ ARTIFACTS: Final = (
         body=Body("endorsement:submit", bound=_ARTIFACT, filled=("digest",), examined=True, refusals=_VOUCHING),
         answer=outcome("artifact-stage"),
         sdk="submit",
-        verb=Verb("submit", help="Ask for endorsement of an artifact of yours."),
+        verb=Verb("submit", help="Ask for endorsement of an artifact of yours.", options=("evaluation",)),
         odd={"rest": _FILLED_IN},
     ),
     Operation(
@@ -1657,6 +1657,89 @@ LOG: Final = (
     ),
 )
 
+_OF_THE_AUDIT: Final = "about what this gateway refused, not about a record"
+AUDIT: Final = (
+    Operation(
+        name="listAuditEntries",
+        does="What this gateway refused, and what failed: who asked for what, when, and why not; the last first.",
+        path="/v1/audit",
+        role="operator",
+        filters=(
+            Parameter(
+                "client",
+                "Only those of this client, by its 32 digits or the name of its key; `none` for those without a key.",
+            ),
+            Parameter("operation", "Only attempts at this operation, such as `registerModel`."),
+            Parameter(
+                "outcome",
+                "`refused`, where the caller may not or said something wrong, or `failed`, where it could not be done.",
+                "choice",
+                ("refused", "failed"),
+            ),
+            Parameter("code", "Only those refused with this code, such as `role-too-low`."),
+            Parameter("target", "Only those about the record of this reference, such as `model:net`."),
+            Parameter("since", "Only those at this instant or after it (RFC 3339, or a date)."),
+            Parameter("before", "Only those before this instant (RFC 3339, or a date)."),
+        ),
+        answer=report("AuditPage", paged=True),
+        sdk="audit_entries",
+        verb=Verb("audit list", help="List what this gateway refused, and what failed."),
+        odd={"rest": _OF_THE_AUDIT, "cli": "writes files for spreadsheets and programs as well"},
+    ),
+    Operation(
+        name="getAuditEntry",
+        does="One entry of the audit log, and the proof that it is in the log that was anchored last.",
+        path="/v1/audit/{entry}",
+        role="operator",
+        answer=report("AuditProof"),
+        sdk="audit_entry",
+        verb=Verb("audit show"),
+        codes={404: ("no-such-entry",)},
+        odd={"rest": _OF_THE_AUDIT, "cli": "checks the proof, and says what it comes to"},
+    ),
+    Operation(
+        name="exportAuditLog",
+        does="The whole audit log in its order, one entry a line, as it is hashed; it is checked offline.",
+        path="/v1/audit/export",
+        role="operator",
+        answer=file("application/jsonl"),
+        sdk="save_audit_log",
+        verb=Verb("audit export"),
+        codes={429: ("too-many-requests",), 503: ("capacity",)},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), "answers a file in pieces, and keeps it whole or not at all"),
+    ),
+    Operation(
+        name="anchorAudit",
+        does="Commit to the audit log as it is now; the gateway says by itself what the command needs.",
+        method="POST",
+        path="/v1/audit/anchors",
+        role="operator",
+        body=Body("audit:anchor", filled=("log", "number", "size", "root", "previous"), refusals=()),
+        answer=outcome("audit-anchor"),
+        sdk="anchor_audit",
+        verb=Verb(
+            "audit anchor",
+            help="Commit to the audit log as it is now.",
+            more="A gateway does so by itself from time to time (`pedigree serve --audit-interval`).",
+        ),
+        codes={409: ("nothing-to-anchor",), 500: ("audit-log-altered",)},
+        odd={"rest": "the gateway knows its log, and which anchor is next"},
+    ),
+    Operation(
+        name="listAuditAnchors",
+        does="List what organisations committed to of their audit logs: how many entries, and their root.",
+        path="/v1/audit/anchors",
+        filters=(OWNER, *_TIMES),
+        answer=page("audit-anchor"),
+        sdk="audit_anchors",
+        verb=Verb(
+            "audit anchors",
+            help="List the anchors of audit logs.",
+            columns=("owner", "log", "number", "at", "size", "root"),
+        ),
+    ),
+)
+
 NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
     {
         "datasets": DATASETS,
@@ -1675,6 +1758,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "ledger": LEDGER,
         "transactions": TRANSACTIONS,
         "log": LOG,
+        "audit": AUDIT,
     }
 )
 """The rows by the noun that they are about, in the order in which the documents list them."""
@@ -1697,6 +1781,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "root": "Declare and list who may sign for an organisation.",
         "licence": "Read what licences come to along a lineage.",
         "log": "Show the transparency log of the organisation.",
+        "audit": "Show and verify what a gateway refused.",
         "list": "List records of a kind, with filters and a count.",
     }
 )
@@ -1705,6 +1790,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
 BESIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "access renew": "calls `grantAccess` with the terms of the grant that it follows",
+        "audit verify": "checks an exported audit log against the anchors on the ledger",
         "consent adopt": "takes over what another gateway of the organisation keeps, and asks none",
         "consent copy": "copies what a gateway keeps, and asks none",
         "consent give": "calls `changeConsent` with that state",
@@ -1739,6 +1825,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "origin.geography": "Where: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "reason": "Why, in words that the ledger keeps.",
         "criteria": "Criteria that were registered before the training, by name; the ledger says whether they are met.",
+        "evaluation": "An evaluation that met criteria set before the training, by name; the policy may ask for one.",
         "location": "Where it is in use: a service, a device, a ward.",
         "territories": "For whose people: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "purpose": "What it is for, by its IRI.",
@@ -1766,6 +1853,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "operation": "0b5f3e1c9d7a4c52",
         "transaction": "5f" * 32,
         "id": "p1",
+        "entry": "1",
         "subject": "patient-17",
         "q": "breast cancer",
     }

@@ -23,7 +23,9 @@ def artifact(pedigree: Any, reference: str, as_json: bool) -> None:
     def render() -> None:
         click.echo(f"{reference} is {answer['stage']}{', quorum lost' if answer.get('quorum_lost') else ''}")
         if answer["status"] is not None:
-            fields({name: answer["status"][name] for name in _SHOWN})
+            said = {name: answer["status"][name] for name in _SHOWN}
+            evaluation = _evaluation(answer["status"])
+            fields(said | ({"evaluation": evaluation} if evaluation else {}))
 
     show(answer, as_json, render)
 
@@ -42,7 +44,9 @@ def inbox(pedigree: Any, limit: int, cursor: str | None, as_json: bool, **filter
         if any(value is not None for value in filters.values()):
             nothing = f"Nothing of that awaits {answer['organisation']}'s endorsement."
         shown = [{**each, **_of_item(each)} for each in answer["items"]]
-        optional = [name for name in ("for", "quorum", "stopped above") if any(each[name] for each in shown)]
+        optional = [
+            name for name in ("for", "quorum", "evaluation", "stopped above") if any(each[name] for each in shown)
+        ]
         columns = ("artifact", "owner", "since", *optional)
         print_list(shown, answer["next"], *columns, counted=answer, nothing=nothing)
         if due := answer.get("must_stop"):
@@ -64,8 +68,17 @@ def _of_item(item: Json) -> Json:
     return {
         "for": "" if stage == "approved" else stage,
         "quorum": "lost" if item.get("quorum_lost") else quorum,
+        "evaluation": _evaluation(item.get("status", {})),
         "stopped above": _stopped_above(item),
     }
+
+
+def _evaluation(status: Json) -> str:
+    """The evaluation that a submission names, and whether one is missing that the policy asks for."""
+    named = status.get("evaluation", "")
+    if status.get("assessed") is False:
+        return f"{named} does not serve" if named else "missing"
+    return str(named)
 
 
 def _stopped_above(item: Json) -> str:

@@ -25,7 +25,7 @@ _HASH: Final = re.compile("[0-9a-fA-F]{64}")
 _LARGEST_BLOCK: Final = 16 << 20
 
 
-class _Msp(click.ParamType[tuple[str, Path]]):
+class Msp(click.ParamType[tuple[str, Path]]):
     """An organisation's MSP folder, and where several are given the MSP id of each before it."""
 
     name = "[MSPID=]FOLDER"
@@ -56,7 +56,7 @@ def evidence(pedigree: Any, what: str, output: Path, as_json: bool) -> None:
     written(output, dumps(found))
 
 
-def _root(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+def root_given(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     from pedigree.command import parse_root
 
     try:
@@ -67,7 +67,9 @@ def _root(_context: click.Context, _option: click.Parameter, value: str | None) 
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--root", callback=_root, help="Root of its version, as a ledger that you trust has it (64 hex digits).")
+@click.option(
+    "--root", callback=root_given, help="Root of its version, as a ledger that you trust has it (64 hex digits)."
+)
 @click.option("--size", type=click.IntRange(1), help="The number of records under that root, from the same ledger.")
 @click.option(
     "--ledger",
@@ -81,12 +83,14 @@ def _root(_context: click.Context, _option: click.Parameter, value: str | None) 
 @click.option(
     "--msp",
     "msps",
-    type=_Msp(),
+    type=Msp(),
     multiple=True,
     help="With it: the MSP folder of the organisation that speaks. Of a transaction: of any organisation, as"
     " HospitalMSP=FOLDER; repeatable.",
 )
-@click.option("--genesis", callback=_root, help="Of a transaction: the hash of the channel's first block (64 digits).")
+@click.option(
+    "--genesis", callback=root_given, help="Of a transaction: the hash of the channel's first block (64 digits)."
+)
 @click.option("--config", type=FILE, help="Of a transaction, instead: a configuration block of the channel.")
 @click.option("--chaincode", help="Of a transaction: what the chaincode is called.  [default: pedigree]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -130,7 +134,7 @@ def verify(
     if value is not None and is_transaction(value):
         if any((root, size, ledger, policy, transaction, certificate)):
             raise click.UsageError("evidence of a transaction is checked with --genesis or --config, and --msp")
-        judged = _check_transaction(file, value, _trusted(genesis, config), _named(msps), chaincode, contained)
+        judged = check_transaction(file, value, trusted_block(genesis, config), named_msps(msps), chaincode, contained)
         show(judged.as_json(), as_json, lambda: click.echo(wrapped(plain(judged.text()))))
         verified = judged.verified
     elif value is not None and any((genesis, config, chaincode)):
@@ -186,7 +190,7 @@ def _content(file: Path) -> Mapping[str, Any] | None:
         return None
 
 
-def _trusted(genesis: str | None, config: Path | None) -> bytes | None:
+def trusted_block(genesis: str | None, config: Path | None) -> bytes | None:
     """The hash of the block in which the trust is."""
     from gateway.fabric.errors import MalformedData
     from gateway.verifier.ordered import trusted_hash
@@ -205,7 +209,7 @@ def _trusted(genesis: str | None, config: Path | None) -> bytes | None:
         raise MalformedData(f"{config}: {exc}") from None
 
 
-def _named(msps: Sequence[tuple[str, Path]]) -> dict[str, Path]:
+def named_msps(msps: Sequence[tuple[str, Path]]) -> dict[str, Path]:
     found = dict(msps)
     if "" in found:
         raise click.UsageError("say whose MSP it is, such as --msp HospitalMSP=FOLDER")
@@ -214,7 +218,7 @@ def _named(msps: Sequence[tuple[str, Path]]) -> dict[str, Path]:
     return found
 
 
-def _check_transaction(
+def check_transaction(
     file: Path,
     value: Mapping[str, Any],
     trusted: bytes | None,

@@ -106,7 +106,7 @@ def add_lists(main: click.Group) -> None:
 
 def _listed(row: Operation, group: str, name: str) -> str:
     """What `pedigree list` calls the kind of a list."""
-    if group == "access":
+    if group in ("access", "audit"):
         return _plural(row.answer.kinds[0])
     return f"{group}-votes" if name == "votes" else _plural(group)
 

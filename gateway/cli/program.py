@@ -23,6 +23,7 @@ from gateway.cli.access import (
     access_request,
     access_review,
 )
+from gateway.cli.audit import audit_export, audit_list, audit_show, audit_verify
 from gateway.cli.blobs import blobs
 from gateway.cli.cards import dataset_check
 from gateway.cli.consent import (
@@ -283,6 +284,10 @@ add_verbs(
         "licence show": effective_licence,
         "lineage": lineage,
         "model check-signature": model_check_signature,
+        "audit export": audit_export,
+        "audit list": audit_list,
+        "audit show": audit_show,
+        "audit verify": audit_verify,
         "log checkpoint": log_checkpoint,
         "log policy": log_policy,
         "log show": log_show,

@@ -16,8 +16,8 @@ from gateway.cli.verbs import CURSOR, LIMIT, filtered, gather, print_list
 _COLUMNS: Final = ("block", "at", "organisation", "client", "function", "about", "validity")
 _FORMATS: Final = ("csv", "jsonl")
 _LIST: Final = "list"
-_FORM = click.option("--export", "form", type=click.Choice(_FORMATS), help="Write all of them as CSV or JSON Lines.")
-_TO = click.option("-o", "--output", type=OUTPUT, default=Path("-"), help="The file for --export; `-` is the terminal.")
+FORM = click.option("--export", "form", type=click.Choice(_FORMATS), help="Write all of them as CSV or JSON Lines.")
+TO = click.option("-o", "--output", type=OUTPUT, default=Path("-"), help="The file for --export; `-` is the terminal.")
 _ORDER = click.option("--order", type=click.Choice(("ledger", "newest")), help="The newest first, or in ledger order.")
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -26,7 +26,7 @@ def _listing(operation: str) -> _Decorator:
     """The options of a list of transactions."""
 
     def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
-        for option in (CURSOR, LIMIT, _TO, _FORM, _ORDER):
+        for option in (CURSOR, LIMIT, TO, FORM, _ORDER):
             callback = option(callback)
         return filtered(operation)(callback)
 
@@ -59,24 +59,32 @@ def _row(each: Json) -> Json:
 
 def _export(transactions: Iterable[Any], form: str, output: Path, as_json: bool) -> None:
     from pedigree.exports import exported
+
+    export(transactions, lambda items: exported(items, form), output, as_json, "transactions")
+
+
+def export(
+    items: Iterable[Any], lines_of: Callable[[Iterable[Any]], Iterable[str]], output: Path, as_json: bool, what: str
+) -> None:
+    """Write the lines that are made of all items, and say how many items these were, unless it is to the terminal."""
     from pedigree.saving import replacing
 
     count = 0
 
     def counted() -> Iterable[Any]:
         nonlocal count
-        for each in transactions:
+        for each in items:
             count += 1
             yield each
 
-    lines = exported(counted(), form)
+    lines = lines_of(counted())
     if str(output) == "-":
         for line in lines:
             click.echo(line, nl=False)
         return
     with replacing(output.resolve()) as file:
         file.writelines(line.encode() for line in lines)
-    show({"file": str(output), "transactions": count}, as_json, lambda: click.echo(plain(f"{output}: {count}")))
+    show({"file": str(output), what: count}, as_json, lambda: click.echo(plain(f"{output}: {count}")))
 
 
 @click.command()

@@ -888,6 +888,48 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "signatures": {"type": "string", "description": "The orderers', with what they signed, in base64."},
         }
     ),
+    "AuditPage": _object(
+        {
+            "items": {"type": "array", "items": reference("AuditEntry")},
+            "next": {"type": ["string", "null"]},
+            "size": {"type": "integer", "minimum": 0, "description": "How many entries the whole log has."},
+            "anchored": {"type": "integer", "minimum": 0, "description": "How many of them the last anchor covers."},
+        }
+    ),
+    "AuditEntry": _object(
+        {
+            "number": {"type": "integer", "minimum": 1, "description": "Its place in the log."},
+            "at": {"type": "string", "description": "When it was written (RFC 3339)."},
+            "since": {
+                "type": ["string", "null"],
+                "description": "When the first of several attempts was; null where it is about one.",
+            },
+            "count": {"type": "integer", "minimum": 1, "description": "How many attempts it stands for."},
+            "client": _perhaps("ActingClient", "Who asked; null where no key that is known was shown."),
+            "operation": {"type": ["string", "null"], "description": "What was asked for, such as registerModel."},
+            "target": {"type": ["string", "null"], "description": "The reference of the record that it is about."},
+            "outcome": {"type": "string", "enum": ["refused", "failed"]},
+            "code": {"type": "string", "description": "The permanent code of what was answered."},
+            "request": {"type": ["string", "null"], "description": "The id under which it was answered."},
+        }
+    ),
+    "AuditProof": _object(
+        {
+            "entry": reference("AuditEntry"),
+            "content": {"type": "string", "description": "The entry as it is hashed: canonical JSON."},
+            "hash": {"type": "string", "description": "SHA-256 of a byte 00 and the entry, in hex."},
+            "anchor": _perhaps("AnchoredLog", "The last anchor of the log; null where it does not cover the entry."),
+            "path": {**_TEXTS, "description": "The way from the hash to the anchor's root (RFC 6962), in hex."},
+        }
+    ),
+    "AnchoredLog": _object(
+        {
+            "number": {"type": "integer", "minimum": 1},
+            "size": {"type": "integer", "minimum": 1},
+            "root": {"type": "string"},
+            "transaction": {"type": "string", "description": "The id of the transaction that anchored it."},
+        }
+    ),
     "TransactionPage": _object(
         {
             "items": {"type": "array", "items": reference("ListedTransaction")},

@@ -10,9 +10,10 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import BinaryIO
 
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Request, Response, g, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
@@ -151,7 +152,7 @@ class RequestPipeline:
 
     def _serve(self, route: Route, incoming: Request, path: Mapping[str, str]) -> Response:
         """Judge the head, then read the body: a request that its head disqualifies need not be sent to its end."""
-        client = auth.authenticate(self.keys, incoming.headers.get("Authorization"))
+        client = g.client = auth.authenticate(self.keys, incoming.headers.get("Authorization"))
         auth.authorise(client, route.operation.role)
         query = _query(route.operation, incoming)
         media_type = _media_type(route.operation, incoming)
@@ -161,7 +162,7 @@ class RequestPipeline:
             received = self._receive(route, incoming, client, media_type, _forget)
         else:
             digest = _begin_digest(incoming, media_type, intent.organisations)
-            received = self._receive(route, incoming, client, media_type, digest.update)
+            received = g.received = self._receive(route, incoming, client, media_type, digest.update)
             intent = replace(intent, digest=digest.hexdigest())
         try:
             return self._view(route, Call(client, path, query, received, media_type, intent))
@@ -210,6 +211,8 @@ class RequestPipeline:
 
     def render(self, reply: Reply, media_type: str = "application/json") -> Response:
         """The HTTP response: canonical JSON or a file, the ledger height it reflects, and the reply's own headers."""
+        if reply.status >= HTTPStatus.BAD_REQUEST:
+            g.code = reply.body.get("code")
         headers = {
             "Content-Type": media_type,
             "Ledger-Height": str(self.commits.height),

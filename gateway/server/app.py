@@ -69,8 +69,13 @@ def create_app(
     metrics: Metrics,
     version: str,
     organisation: str,
+    answered: Callable[[Response], Response],
 ) -> Flask:
-    """The API application of one organisation, with one blueprint for each noun."""
+    """The API application of one organisation, with one blueprint for each noun.
+
+    Args:
+        answered: is shown every answer, and what it returns is sent.
+    """
     app = Flask(__name__, static_folder=None)
     app.session_interface = _NoSessions()
     app.url_map.strict_slashes = True
@@ -90,4 +95,5 @@ def create_app(
 
     app.before_request(begin)
     app.after_request(end)
+    app.after_request(answered)
     return app

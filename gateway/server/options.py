@@ -49,6 +49,10 @@ class Options:
             "Where sealed bytes are kept: a folder, among its data unless it is absolute, or s3://BUCKET/PREFIX."
         ),
     )
+    audit_interval: int = field(
+        default=600,
+        metadata=_said("Seconds between two anchors of the audit log on the ledger, at least.", 1, 86_400),
+    )
     rebuild: bool = field(default=False, metadata=_said("Build the read model again from block 0."))
 
     def __post_init__(self) -> None:

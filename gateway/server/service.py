@@ -16,6 +16,7 @@ from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
 from gateway.rest import (
     artifacts,
+    audit,
     consent,
     datasets,
     deliveries,
@@ -31,6 +32,7 @@ from gateway.rest import (
     transactions,
 )
 from gateway.rest import ledger as ledger_routes
+from gateway.rest.auditing import Auditor
 from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
 from gateway.rest.derived import routes_of
@@ -39,9 +41,13 @@ from gateway.server.app import Metrics, create_app
 from gateway.server.health import Health
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
 from gateway.server.transparency import LogParts, Transparency
+from gateway.services import auditanchors
 from gateway.services.approvals import Approvals
 from gateway.services.artifacts import Artifacts, Speaker
 from gateway.services.attempts import Attempts, Limits
+from gateway.services.auditanchors import AuditAnchors
+from gateway.services.auditlog import AuditLog, AuditStore
+from gateway.services.auditview import AuditView
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.consent import Vocabulary, vocabulary_of
@@ -107,6 +113,7 @@ class Parts:
     vault: Vault
     deliveries: DeliveryLog
     grantees: Members
+    audit: AuditStore
     peers: Peers | None = None
     """The organisation's peers, to be watched; `None` where the ledger has none."""
     replaced: Callable[[], str | None] = lambda: None
@@ -117,6 +124,8 @@ class Parts:
     """Members whose definition on the channel is not understood, by MSP id, and why."""
     clients: Callable[[], Iterable[tuple[str, str]]] = tuple
     """The id and the name of every client that this gateway has, or had."""
+    audit_interval: float = 600.0
+    """Seconds between two anchors of the audit log, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +144,8 @@ class Service:
 
     def __init__(
         self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
-        attempts: Attempts, graph: LineageGraph, publisher: Publisher, sweeper: Sweeper, resources: ExitStack,
-        probe: HealthProbe | None = None,
+        attempts: Attempts, graph: LineageGraph, publisher: Publisher, sweeper: Sweeper, anchors: AuditAnchors,
+        resources: ExitStack, probe: HealthProbe | None = None,
     ) -> None:  # fmt: skip
         self.api = api
         self.health = health
@@ -147,6 +156,7 @@ class Service:
         self._graph = graph
         self._publisher = publisher
         self._sweeper = sweeper
+        self._anchors = anchors
         self._resources = resources
         self._probe = probe
 
@@ -162,6 +172,7 @@ class Service:
             _LOG.info("%d submissions of a former process are being finished", unfinished)
         self._reconciler.start()
         self._sweeper.start()
+        self._anchors.start()
 
     def hurry(self) -> None:
         """Let requests that wait for their commits be answered 202; the operation tells the rest."""
@@ -169,6 +180,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop the threads and close the stores; what is unfinished stays on disk."""
+        self._anchors.stop()
         self._attempts.stop()
         self._sweeper.stop()
         self._submitter.stop()
@@ -205,11 +217,17 @@ def assemble(
         secret=secret, meter=metrics, streaming=lambda: projector.streaming, limits=limits,
         organisation=place.organisation, numbering=numbering,
     )  # fmt: skip
-    submitter = Submitter(attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits)
+    noted = AuditLog(parts.audit, organisation=place.organisation, clock=time.time, meter=metrics)
+    auditor = Auditor(noted, secret.acting)
+    submitter = Submitter(
+        attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits,
+        on_failure=auditor.ended,
+    )  # fmt: skip
     graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
     pipeline = RequestPipeline(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
     recorder = Recorder(submitter, numbering, vocabulary)
+    anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval)
     reader = Reader(parts.readmodel, parts.ledger)
     committed = Datasets(
         recorder, catalogue, reader, parts.records, parts.memberships, channel=place.channel, drafts=drafts
@@ -224,13 +242,15 @@ def assemble(
     )
     api = create_app(
         _nouns(
-            parts, place, recorder, vocabulary, submitter, projector, committed, graph, log.views(), given, publishing
+            parts, place, recorder, vocabulary, submitter, projector, committed, graph,
+            {**log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors)}, given, publishing,
         ),
         pipeline,
         metrics=metrics,
         version=version("pedigree"),
         organisation=place.organisation,
-    )
+        answered=auditor.answered,
+    )  # fmt: skip
     api.register_blueprint(log.blueprint(pipeline))
     api.register_blueprint(deliveries.blueprint(pipeline, given))
     metrics.gauge("pedigree_height", "Blocks in the read model", lambda: commits.height)
@@ -239,6 +259,15 @@ def assemble(
     metrics.gauge(
         "pedigree_behind_seconds", "For how long the read model has lacked blocks", lambda: commits.behind_for
     )
+    metrics.gauge("pedigree_audit_entries", "Entries of the audit log", parts.audit.size)
+    metrics.gauge(
+        "pedigree_audit_unanchored", "Entries of the audit log that are not anchored on the ledger",
+        lambda: parts.audit.size() - anchors.anchored,
+    )  # fmt: skip
+    metrics.gauge(
+        "pedigree_audit_trouble", "Whether the audit log could not be anchored when it was last tried",
+        lambda: float(anchors.trouble is not None),
+    )  # fmt: skip
     probe = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
     metrics.gauge(
         "pedigree_members_disabled",
@@ -248,7 +277,7 @@ def assemble(
     health = Health(projector.progress, parts.disabled, metrics.registry)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, graph, log.publisher,
-        Sweeper(swept, metrics, time.time), resources or ExitStack(), probe,
+        Sweeper(swept, metrics, time.time), anchors, resources or ExitStack(), probe,
     )  # fmt: skip
 
 
@@ -268,7 +297,7 @@ def _nouns(
     projector: Projector,
     committed: Datasets,
     graph: LineageGraph,
-    of_the_log: Mapping[str, View],
+    of_the_logs: Mapping[str, View],
     given: Deliveries,
     publishing: Publishing,
 ) -> Mapping[str, Sequence[Route]]:
@@ -295,7 +324,8 @@ def _nouns(
     ancestry = LineageReader(parts.readmodel, graph, time.time)
     impacts = Impacts(catalogue, Heights(parts.readmodel), ancestry, consents, places)
     signed = ImpactStatements(impacts, consents, catalogue, parts.signer, speaker, time.time)
-    deeds = TransactionView(parts.transactions, Secret(parts.secret).naming(parts.clients))
+    naming = Secret(parts.secret).naming(lambda: (*parts.clients(), (auditanchors.CLIENT, "audit log")))
+    deeds = TransactionView(parts.transactions, naming)
     by_hand = {
         **datasets.views(recorder, committed, vocabulary),
         **deliveries.views(
@@ -317,7 +347,7 @@ def _nouns(
             view, parts.readmodel, deeds, TransactionEvidence(parts.blocks, parts.readmodel, place.channel)
         ),
         **transactions.views(deeds),
-        **of_the_log,
+        **of_the_logs,
     }
     return routes_of(recorder, catalogue, reader, by_hand)
 

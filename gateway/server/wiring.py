@@ -31,6 +31,7 @@ from gateway.server.vaults import DATABASE, open_seals, open_vault
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
 from gateway.services.publications import KeysUnusable
+from gateway.stores.auditlog import AuditLogStore
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.deliveries import DeliveryStore
@@ -110,6 +111,8 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         log=_log(settings, guard, data, LogTree(rows)),
         vault=open_vault(data, sealed, kept, settings.options.blobs),
         deliveries=_deliveries(sealed),
+        audit=AuditLogStore(open_store(guard, data, "audit", durable=False)),
+        audit_interval=float(settings.options.audit_interval),
         grantees=ChannelMembers(lambda: trust.msps, time.time),
         peers=peers,
         replaced=lambda: _other_pins(settings),

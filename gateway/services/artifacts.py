@@ -8,7 +8,7 @@ key of the organisation's own user, which is also the creator of the transaction
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 
 from chaincode.domain import codec
 from chaincode.domain.approval import Approval, rests
@@ -33,10 +33,16 @@ from gateway.services.recording import Recorder, command_from
 from gateway.services.references import identifying
 from gateway.services.statements import Seen as SeenOfIt
 from gateway.services.statements import Speaker as Speaker
-from gateway.services.statements import Word, compose, evaluations_of, refusal_of, shown
+from gateway.services.statements import (
+    Word,
+    assessment_in,
+    compose,
+    evaluations_of,
+    read_document,
+    refusal_of,
+    shown,
+)
 from gateway.services.submitter import Answer, Intent
-
-R = TypeVar("R", bound=codec.Document)
 
 MOST_EXAMINED: Final = 500
 """How many open artifacts one page of the inbox looks at."""
@@ -118,7 +124,13 @@ class Artifacts:
             raise PolicyMissing
         now = None if standing is None else self._now(standing.value)
         refused = refusal_of(
-            statement, OrgId(self._speaker.organisation), at, now, policy, self._ballot(artifact, stage)
+            statement,
+            OrgId(self._speaker.organisation),
+            at,
+            standing=now,
+            policy=policy,
+            ballot=self._ballot(artifact, stage),
+            assessment=assessment_in(self._catalogue, now),
         )
         return {"artifact": artifact, "decision": decision.value, **shown(statement, seen, refused)}
 
@@ -240,7 +252,7 @@ class Artifacts:
 
     def _now(self, standing: Json) -> ArtifactStage:
         """Where an artifact stands now: a quarantine that has lapsed is over, although nobody wrote so."""
-        return standing_at(_read(ArtifactStage, standing), self._at())
+        return standing_at(read_document(ArtifactStage, standing), self._at())
 
     def _tainted_by(self, artifacts: Sequence[Ref], most: int = MOST_ANCESTORS) -> dict[Ref, list[Json]]:
         """What above each artifact is stopped now, the nearest first, as the law would find it.
@@ -280,7 +292,7 @@ class Artifacts:
 
     def _policy(self) -> Policy | None:
         found = self._catalogue.find("policy")
-        return None if found is None else _read(Policy, found.value)
+        return None if found is None else read_document(Policy, found.value)
 
     def _count(
         self, artifact: Artifact, stage: str, standing: ArtifactStage | None, policy: Policy | None
@@ -294,6 +306,7 @@ class Artifacts:
                 standing=standing,
                 policy=policy,
                 ballot=self._ballot(artifact.reference, stage),
+                assessment=assessment_in(self._catalogue, standing),
             )
         except (PolicyMissing, RuleMissing):
             return None
@@ -301,11 +314,11 @@ class Artifacts:
 
     def _ballot(self, artifact: Ref, stage: str) -> Ballot:
         endorsements = (
-            _read(Endorsement, found["record"])
+            read_document(Endorsement, found["record"])
             for found in self._catalogue.all("endorsement", artifact=artifact, stage=stage)
         )
         rejections = (
-            _read(Rejection, found["record"])
+            read_document(Rejection, found["record"])
             for found in self._catalogue.all("rejection", artifact=artifact, stage=stage)
         )
         return Ballot({given.by: given for given in endorsements}, {given.by: given for given in rejections})
@@ -346,10 +359,3 @@ def _look(known: Mapping[Ref, Seen], wanted: dict[Ref, None], level: Sequence[Re
     """What is known of a level; what is not is wanted, and looks as if nothing were above it."""
     wanted.update(dict.fromkeys(one for one in level if one not in known))
     return [known.get(one, _NOT_READ) for one in level]
-
-
-def _read(expected: type[R], value: Json) -> R:
-    document = codec.from_plain(value)
-    if not isinstance(document, expected):
-        raise TypeError(f"the read model holds a {type(document).__name__} where a {expected.__name__} belongs")
-    return document

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far one upload has come, for callers that ask after its operation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,3 +34,12 @@ class Progress:
             "bytes_read": self.bytes_read,
             "records": self.records,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Lengthy:
+    """How a command is made that takes long, where the request does not wait for it."""
+
+    progress: Progress
+    detach: Callable[[], Callable[[], str]]
+    """Takes over what the request holds, and returns what makes the command and then lets go of it; called once."""

@@ -5,10 +5,13 @@ import json
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
+from chaincode.domain import codec
+from chaincode.domain.assessment import Assessment
 from chaincode.domain.endorsement import Ballot, Endorse, Reject, endorse, reject
 from chaincode.domain.errors import LedgerError, PolicyMissing
+from chaincode.domain.evaluation import Evaluation, assessment_of
 from chaincode.domain.evidence import (
     PAYLOAD_TYPE,
     Decision,
@@ -26,6 +29,8 @@ from gateway.services.catalogue import Catalogue
 from gateway.services.conditions import conditions
 from gateway.services.ports import Entry, Json
 from gateway.services.wording import NOT_COVERED, in_words
+
+R = TypeVar("R", bound=codec.Document)
 
 MOST_EVALUATIONS: Final = 32
 """How many evaluations of an artifact a statement names; the first that were recorded."""
@@ -68,9 +73,26 @@ class Seen:
 
 
 def evaluations_of(catalogue: Catalogue, artifact: Ref) -> Sequence[Entry]:
-    """The evaluations of an artifact that a statement names."""
+    """The evaluations of an artifact that a statement names: first the one that its submission names."""
     asked = conditions({"subject": (str(artifact),)})
-    return catalogue.some("evaluation", asked, cursor=None, limit=MOST_EVALUATIONS)[0]
+    found = catalogue.some("evaluation", asked, cursor=None, limit=MOST_EVALUATIONS)[0]
+    standing = catalogue.find("artifact-stage", artifact=artifact)
+    named = None if standing is None else submitted_with(catalogue, standing.value.get("evaluation"))
+    if named is None:
+        return found
+    others = (entry for entry in found if entry.value["evaluation"] != named.value["evaluation"])
+    return (named, *others)[:MOST_EVALUATIONS]
+
+
+def submitted_with(catalogue: Catalogue, evaluation: str | None) -> Entry | None:
+    """The evaluation that a submission names."""
+    return None if evaluation is None else catalogue.find("evaluation", evaluation=evaluation)
+
+
+def assessment_in(catalogue: Catalogue, standing: ArtifactStage | None) -> Assessment | None:
+    """The evaluation that an artifact's submission names, as the law of endorsement looks at it."""
+    found = None if standing is None else submitted_with(catalogue, standing.evaluation)
+    return None if found is None else assessment_of(read_document(Evaluation, found.value))
 
 
 def compose(word: Word, seen: Seen, catalogue: Catalogue, speaker: Speaker, at: Instant) -> Statement:
@@ -120,7 +142,14 @@ def shown(statement: Statement, seen: Seen, refused: LedgerError | None) -> Json
 
 
 def refusal_of(
-    statement: Statement, by: OrgId, at: Instant, standing: ArtifactStage | None, policy: Policy, ballot: Ballot
+    statement: Statement,
+    by: OrgId,
+    at: Instant,
+    *,
+    standing: ArtifactStage | None,
+    policy: Policy,
+    ballot: Ballot,
+    assessment: Assessment | None,
 ) -> LedgerError | None:
     """What the law would say to a statement that was signed now; None where it would take it."""
     envelope = Envelope(Blob(encode_statement(statement)), Text(PAYLOAD_TYPE), (Signature(Blob(b"unsigned")),))
@@ -129,10 +158,21 @@ def refusal_of(
     try:
         if statement.reason is None:
             vouching = Endorse(artifact, envelope, stage)
-            endorse(vouching, by=by, at=at, standing=standing, policy=policy, ballot=ballot, presented=presented)
+            endorse(
+                vouching, by=by, at=at, standing=standing, policy=policy, ballot=ballot, presented=presented,
+                assessment=assessment,
+            )  # fmt: skip
         else:
             rejecting = Reject(artifact, envelope, statement.reason, stage)
             reject(rejecting, by=by, at=at, standing=standing, policy=policy, ballot=ballot, presented=presented)
     except LedgerError as refusal:
         return refusal
     return None
+
+
+def read_document(expected: type[R], value: Json) -> R:
+    """A document of the read model."""
+    document = codec.from_plain(value)
+    if not isinstance(document, expected):
+        raise TypeError(f"the read model holds a {type(document).__name__} where a {expected.__name__} belongs")
+    return document

@@ -31,12 +31,14 @@ from gateway.services.ports import (
     Category,
     Clock,
     Ending,
+    Failed,
     Meter,
     PortError,
     Submission,
     Submissions,
     Unavailable,
 )
+from gateway.services.progress import Lengthy as Lengthy
 from gateway.services.progress import Progress, Stage
 from gateway.services.secret import Secret
 from gateway.services.shares import Shares, ShareTaken
@@ -100,15 +102,6 @@ class _Flight:
     future: "Future[Answer]"
 
 
-@dataclass(frozen=True, slots=True)
-class Lengthy:
-    """How a command is made that takes long, where the request does not wait for it."""
-
-    progress: Progress
-    detach: Callable[[], Callable[[], str]]
-    """Takes over what the request holds, and returns what makes the command and then lets go of it; called once."""
-
-
 class Submitter:
     """Turns requests into committed transactions; thread-safe."""
 
@@ -122,7 +115,9 @@ class Submitter:
         meter: Meter,
         limits: Limits,
         monotonic: Monotonic = SYSTEM,
+        on_failure: Callable[[Submission, Failed], None] = lambda *_: None,
     ) -> None:
+        self._on_failure = on_failure  # called for those that end so after their requests were answered
         self._attempts = attempts
         self._submissions = submissions
         self._secret = secret
@@ -241,6 +236,8 @@ class Submitter:
         self._complained.discard(submission.id)
         if isinstance(result, Submission):
             return result
+        if isinstance(result, Failed):
+            self._on_failure(submission, result)
         self._land(submission.client, submission.key, Answer(result, submission.id))
         return None
 
@@ -383,8 +380,9 @@ class Submitter:
 
     def _fail(self, submission: Submission, error: PortError | LedgerError) -> None:
         """End a submission whose command was not made."""
-        answer = Answer(self._attempts.give_up(submission, error), submission.id)
-        self._land(submission.client, submission.key, answer)
+        ending = self._attempts.give_up(submission, error)
+        self._on_failure(submission, ending)
+        self._land(submission.client, submission.key, Answer(ending, submission.id))
 
     def _hand_over(self, submission: Submission) -> Answer:
         self._orphans.append(submission)

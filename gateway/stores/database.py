@@ -130,6 +130,24 @@ class Database:
         """Wait until everything enqueued so far is committed."""
         self.write(lambda _: None)
 
+    def sync(self) -> None:
+        """Return when every commit that has returned would survive a power cut, in a file that is not durable too.
+
+        Raises `StorageFailed`.
+        """
+        try:
+            for path in (self._path.with_name(f"{self._path.name}-wal"), self._path.parent):
+                with contextlib.suppress(FileNotFoundError):  # nothing was written since the file was opened
+                    descriptor = os.open(path, os.O_RDONLY)
+                    try:
+                        os.fsync(descriptor)
+                    finally:
+                        os.close(descriptor)
+        except OSError as exc:
+            if self._on_failure is not None:
+                self._on_failure(exc)
+            raise StorageFailed(f"writing {self._path.name} failed: {exc.strerror}") from exc
+
     def shorten_log(self) -> None:
         """Give the room of a log that a big write has made long back to the disk, where nobody is reading just now.
 

@@ -14,13 +14,15 @@ from chaincode.domain.canonical import encode, parse
 from chaincode.domain.claims import DigestClaim, RootClaim
 from chaincode.domain.consent import MOST_CHANGES, WITHDRAWABLE, ConsentMap, ConsentMapVersion, SelectionMark
 from chaincode.domain.endorsement import Endorsement
+from chaincode.domain.evaluation import Evaluation
 from chaincode.domain.grants import AccessGrant
+from chaincode.domain.intoto import decode_statement
 from chaincode.domain.keys import key_of
 from chaincode.domain.licensing import objection
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.lineage import Edge
 from chaincode.domain.model import Model, ModelVersion, manifest_digest
-from chaincode.domain.policy import Policy, PolicyVersion, Stage
+from chaincode.domain.policy import Policy, PolicyVersion, Stage, rule_for
 from chaincode.domain.provenance import Dataset, DatasetVersion
 from chaincode.domain.register import KIND_OF, edges_of, reference_to
 from chaincode.domain.selection import Selection, version_of
@@ -46,6 +48,7 @@ def check_ledger(state: Mapping[str, tuple[bytes, int]], policies: Mapping[str, 
     _check_claims(records)
     _check_consent(records)
     _check_stages(records)
+    _check_assessments(records)
     _check_policy(records)
     _check_access(records)
 
@@ -208,6 +211,21 @@ def _check_stages(records: list[Record]) -> None:
         assert standing.quarantined_by is not None or (standing.lapses_at, standing.confirmed_by) == (None, None)
         assert standing.confirmed_by is None or standing.lapses_at is None, "a confirmed quarantine lapses"
         assert standing.confirmed_by is None or standing.confirmed_by != standing.quarantined_by
+
+
+def _check_assessments(records: list[Record]) -> None:
+    """Nobody vouched in the open round where an evaluation that the policy then asked for was not named."""
+    policies = {version.policy.number: version.policy for version in _of(records, PolicyVersion)}
+    evaluations = {evaluation.evaluation: evaluation for evaluation in _of(records, Evaluation)}
+    standings = {standing.artifact: standing for standing in _of(records, ArtifactStage)}
+    for given in _of(records, Endorsement):
+        standing, rule = standings[given.artifact], rule_for(policies[given.policy], given.artifact.kind, given.stage)
+        if given.round != standing.round or rule is None or rule.judged_by_roles is None:
+            continue
+        judged = evaluations[standing.evaluation]
+        assert (judged.subject, judged.digest, judged.verdict) == (given.artifact, standing.digest, "pass")
+        assert judged.owner != standing.owner
+        assert reference_to(judged) in decode_statement(given.envelope.payload).seen
 
 
 def _check_policy(records: list[Record]) -> None:

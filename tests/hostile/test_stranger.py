@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -16,6 +17,11 @@ import httpx
 import pytest
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, chaincode_shim_pb2_grpc
 from hostileharness.world import World
+
+from gateway.services.auditlog import BURST
+from pedigree import Conflict
+
+FLOODING = 4
 
 
 @contextlib.contextmanager
@@ -160,3 +166,33 @@ def listening(session: int) -> set[int]:
     lines = [line.split() for table in tables for line in table.splitlines()[1:]]
     ours = [line for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in inodes]  # 0A: it listens
     return {int(line[1].rpartition(":")[2], 16) for line in ours}
+
+
+def test_refusals_without_end_fill_no_disk_and_hide_nothing(world: World) -> None:
+    """A stranger is refused as fast as it can ask; the log grows by what one client may have, and counts the rest."""
+    gateway = world.consortium.url("lab")
+    lab = world.clients["lab"]
+    before = lab.audit_entries(limit=1)["size"]
+    stop = time.monotonic() + 8
+    asked = [0] * FLOODING
+
+    def flood(number: int) -> None:
+        with httpx.Client(base_url=gateway, timeout=15) as client:
+            while time.monotonic() < stop:
+                assert client.get("/v1/models", headers={"Authorization": "Bearer no.body"}).status_code == 401
+                asked[number] += 1
+
+    with ThreadPoolExecutor(FLOODING) as pool:
+        floods = [pool.submit(flood, number) for number in range(FLOODING)]
+        world.expect_honest_work()
+        for each in floods:
+            each.result()
+    lab.register_model("refused-beside-a-flood", title="T")
+    with pytest.raises(Conflict):
+        lab.register_model("refused-beside-a-flood", title="T")
+    last, *_ = lab.audit_entries(target="model:refused-beside-a-flood")["items"]
+    assert last["code"] == "already-exists"
+    grown = lab.audit_entries(limit=1)["size"] - before
+    assert sum(asked) > 2 * BURST
+    assert grown <= BURST + 20
+    print(f"\n{sum(asked)} refusals in 8 s are {grown} entries")

@@ -259,9 +259,10 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
 
     policy = ask("lab", "getPolicy")["record"]
     proposed = {name: value for name, value in policy.items() if name not in ("kind", "schema", "set_at")}
-    ask("lab", "voteForPolicy", {**proposed, "number": 2})
+    following = policy["number"] + 1
+    ask("lab", "voteForPolicy", {**proposed, "number": following})
     ask("lab", "listPolicies")
-    ask("lab", "listPolicyVotes", query={"number": "2"})
+    ask("lab", "listPolicyVotes", query={"number": str(following)})
     ask("lab", "getLedger")
     ask("lab", "getTransaction", transaction=committed["transaction"]["id"])
     ask("lab", "listTransactions", query={"organisation": "HospitalMSP", "validity": "VALID"})

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ class Bench:
             "selection": self.held_out,
         }
         if by != "hospital":
-            data["grant"] = let_in(self.as_("hospital"), self.held_out, grantee="RegulatorMSP")
+            data["grant"] = let_in(self.as_("hospital"), self.held_out, grantee=f"{by.capitalize()}MSP")
             client = self.as_(by)
         given: dict[str, Any] = {"data": data, "criteria": self.criteria, "evaluated_at": int(time.time() * 1000)}
         return client.record_evaluation(
@@ -120,6 +120,25 @@ def bench(clients: dict[str, Pedigree], tmp_path: Path) -> Bench:
     made.grant = let_in(hospital, made.version)
     made.as_("lab").register_model(made.model, title="Judged")
     return made
+
+
+@pytest.fixture
+def policy(bench: Bench) -> Iterator[Callable[[list[str] | None], None]]:
+    """Amends the policy: by which roles models have to be judged before they are endorsed, None for by none."""
+
+    def amend(roles: list[str] | None) -> None:
+        now = bench.as_("lab").policy()["record"]
+        kept = ("members", "amendment_threshold", "amendment_roles", "taint")
+        rules = [{name: value for name, value in rule.items() if name != "judged_by_roles"} for rule in now["rules"]]
+        if roles is not None:
+            rules = [rule | {"judged_by_roles": roles} for rule in rules]
+        for name in ("hospital", "regulator"):
+            bench.as_(name).set_policy(
+                number=now["number"] + 1, rules=rules, **{name: now[name] for name in kept if name in now}
+            )
+
+    yield amend
+    amend(None)  # other scenarios share this ledger
 
 
 def refused(code: str, attempt: Callable[[], object]) -> Unmet:
@@ -275,3 +294,97 @@ def test_no_bar(bench: Bench) -> None:
     with pytest.raises(NotFound) as refusal:
         bench.evaluate(version)
     assert refusal.value.code == "parent-missing"
+
+
+# --- Policies that ask for an evaluation ------------------------------------------------------------------------
+
+
+@pytest.mark.story(
+    "F5", "Where the policy asks for an evaluation, what passed one is approved, and who endorses signs to have seen it"
+)
+def test_what_passed_is_approved(bench: Bench, policy: Callable[[list[str] | None], None]) -> None:
+    policy(["supplier"])
+    bench.set_bar()
+    version = bench.train()
+    failed = bench.evaluate(version, metrics={"auc": 0.5, "loss": 0.1})
+    passed = bench.evaluate(version)
+    submitted = bench.as_("lab").submit(version, evaluation=passed.record["evaluation"])
+    assert submitted.record["evaluation"] == passed.record["evaluation"]
+    seen = bench.as_("regulator").draft_statement(version)["statement"]["predicate"]["seen"]
+    assert seen == [passed.reference, failed.reference]
+    for name in ("hospital", "regulator"):
+        bench.as_(name).endorse(version)
+    found = bench.as_("lab").artifact(version)
+    assert (found["stage"], found["status"]["assessed"]) == ("approved", True)
+    assert bench.as_("lab").advance(version, to="deployed").record["stage"] == "deployed"
+
+
+@pytest.mark.story("F5", "The inbox says that a passed evaluation is missing, and the owner submits once more with it")
+@pytest.mark.story("F5", "Without an evaluation that the policy asks for nobody endorses", refused="evaluation-missing")
+def test_a_missing_evaluation(bench: Bench, policy: Callable[[list[str] | None], None], consortium: Any) -> None:
+    policy([])
+    bench.set_bar()
+    version = bench.train()
+    bench.as_("lab").submit(version)
+    regulator = bench.as_("regulator")
+    (item,) = regulator.inbox(name=bench.model)["items"]
+    assert (item["artifact"], item["status"]["assessed"]) == (version, False)
+    environment = {"PEDIGREE_URL": consortium.url("regulator"), "PEDIGREE_KEY": consortium.key("regulator")}
+    printed = CliRunner().invoke(pedigree_command, ["inbox", "--name", bench.model], env=environment)
+    assert "missing" in printed.stdout
+    assert regulator.draft_statement(version)["refused"]["code"] == "evaluation-missing"
+    refusal = refused("evaluation-missing", lambda: regulator.endorse(version))
+    assert refusal.facts == {"reference": version, "stage": "approved", "roles": "any"}
+    passed = bench.evaluate(version, by="regulator").record["evaluation"]
+    environment = {"PEDIGREE_URL": consortium.url("lab"), "PEDIGREE_KEY": consortium.key("lab")}
+    bench.as_("lab").at_least(bench.as_("regulator").ledger()["height"])
+    printed = CliRunner().invoke(pedigree_command, ["submit", version, "--evaluation", passed], env=environment)
+    assert printed.exit_code == 0, printed.output
+    regulator.at_least(bench.as_("lab").ledger()["height"])
+    assert bench.as_("regulator").endorse(version).record["round"] == 2
+
+
+@pytest.mark.story("F5", "An evaluation that failed does not serve", refused="evaluation-not-passed")
+def test_a_failed_evaluation(bench: Bench, policy: Callable[[list[str] | None], None]) -> None:
+    policy(["supplier"])
+    bench.set_bar()
+    version = bench.train()
+    failed = bench.evaluate(version, metrics={"auc": 0.5, "loss": 0.1}).record["evaluation"]
+    refused("evaluation-not-passed", lambda: bench.as_("lab").submit(version, evaluation=failed))
+
+
+@pytest.mark.story("F5", "An evaluation of another version does not serve", refused="evaluation-of-another")
+def test_an_evaluation_of_another(bench: Bench, policy: Callable[[list[str] | None], None]) -> None:
+    policy(["supplier"])
+    bench.set_bar()
+    first, second = bench.train(), bench.train()
+    passed = bench.evaluate(first).record["evaluation"]
+    refused("evaluation-of-another", lambda: bench.as_("lab").submit(second, evaluation=passed))
+
+
+@pytest.mark.story("F5", "An evaluation by the owner does not serve", refused="evaluated-by-owner")
+def test_an_evaluation_by_the_owner(bench: Bench, policy: Callable[[list[str] | None], None]) -> None:
+    policy([])
+    bench.set_bar()
+    version = bench.train()
+    own = bench.evaluate(version, by="lab").record["evaluation"]
+    refused("evaluated-by-owner", lambda: bench.as_("lab").submit(version, evaluation=own))
+
+
+@pytest.mark.story("F5", "An evaluation by a member without the role does not serve", refused="evaluator-without-role")
+@pytest.mark.story(
+    "F5", "An approval from before the policy asked for an evaluation is not deployed without one",
+    refused="evaluator-without-role",
+)  # fmt: skip
+def test_the_rule_in_force_is_asked(bench: Bench, policy: Callable[[list[str] | None], None]) -> None:
+    bench.set_bar()
+    version = bench.train()
+    passed = bench.evaluate(version, by="regulator").record["evaluation"]
+    bench.as_("lab").submit(version, evaluation=passed)
+    for name in ("hospital", "regulator"):
+        bench.as_(name).endorse(version)
+    policy(["supplier"])
+    refused("evaluator-without-role", lambda: bench.as_("lab").advance(version, to="deployed"))
+    refused("evaluator-without-role", lambda: bench.as_("lab").submit(version, evaluation=passed))
+    policy(["auditor"])
+    assert bench.as_("lab").advance(version, to="deployed").record["stage"] == "deployed"

@@ -119,6 +119,62 @@ class QuorumMissing(Unmet):
 
 
 @dataclass
+class EvaluationMissing(Unmet):
+    """The policy asks for an evaluation, and the artifact was submitted without one."""
+
+    code = "evaluation-missing"
+    sentence = (
+        "To be {stage}, '{reference}' needs a pre-registered evaluation that passed (roles that may evaluate: {roles});"
+        " its owner names it when it submits it."
+    )
+    reference: str
+    stage: str
+    roles: str
+
+
+@dataclass
+class EvaluationNotPassed(Unmet):
+    """The evaluation failed, or was judged by no criteria from before the training."""
+
+    code = "evaluation-not-passed"
+    sentence = "'{evaluation}' did not meet criteria that were registered before the training."
+    evaluation: str
+
+
+@dataclass
+class EvaluationOfAnother(Unmet):
+    """The evaluation is of another version."""
+
+    code = "evaluation-of-another"
+    sentence = "'{evaluation}' is of '{subject}', not of '{reference}'."
+    evaluation: str
+    subject: str
+    reference: str
+
+
+@dataclass
+class EvaluatedByOwner(Unmet):
+    """The owner of an artifact is not the one who judges it."""
+
+    code = "evaluated-by-owner"
+    sentence = "'{evaluation}' was made by {by}, which owns '{reference}': another member has to evaluate it."
+    evaluation: str
+    by: str
+    reference: str
+
+
+@dataclass
+class EvaluatorWithoutRole(Unmet):
+    """The organisation that evaluated is not a member, or has none of the roles that the rule asks for."""
+
+    code = "evaluator-without-role"
+    sentence = "'{evaluation}' was made by {by}; the policy asks for a member with one of these roles: {roles}."
+    evaluation: str
+    by: str
+    roles: str
+
+
+@dataclass
 class AlreadyEndorsed(Conflict):
     """An organisation endorses once."""
 

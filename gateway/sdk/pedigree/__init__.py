@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pedigree.auditlogs import AuditVerdict, verify_audit_log
     from pedigree.client import Pedigree
     from pedigree.consentproofs import ConsentVerdict, verify_consent
     from pedigree.errors import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CODE_NAMES",
     "GIT_PATHS",
+    "AuditVerdict",
     "Conflict",
     "ConsentVerdict",
     "Disagreement",
@@ -78,6 +80,7 @@ __all__ = [
     "manifest_digest",
     "parse_evidence",
     "read_evidence",
+    "verify_audit_log",
     "verify_consent",
     "verify_copy",
     "verify_log_receipt",
@@ -108,6 +111,7 @@ _NAMES = {
     "pedigree.evidence": ("parse_evidence", "read_evidence"),
     "pedigree.files": ("digest_file", "digest_files", "manifest_digest"),
     "pedigree.folders": ("CODE_NAMES", "GIT_PATHS"),
+    "pedigree.auditlogs": ("AuditVerdict", "verify_audit_log"),
     "pedigree.consentproofs": ("ConsentVerdict", "verify_consent"),
     "pedigree.logreceipts": ("verify_log_receipt",),
     "pedigree.proofs": ("Verdict", "verify_record"),

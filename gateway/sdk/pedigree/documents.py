@@ -47,12 +47,20 @@ __all__ = [
     "Activity",
     "AdvanceArtifact",
     "AnchorAccess",
+    "AnchorAudit",
+    "AnchoredLog",
     "AnyRecord",
     "ApproveAccess",
     "ArtifactKind",
     "ArtifactStage",
     "ArtifactStatus",
     "AttemptAccess",
+    "AuditAnchor",
+    "AuditAnchorEntry",
+    "AuditAnchorPage",
+    "AuditEntry",
+    "AuditPage",
+    "AuditProof",
     "Caller",
     "Cause",
     "Change",
@@ -200,6 +208,7 @@ __all__ = [
     "OrganisationRootsEntry",
     "OrganisationRootsPage",
     "Origin",
+    "Outcome",
     "Parameter",
     "PeersWords",
     "Policy",
@@ -238,6 +247,7 @@ __all__ = [
     "RecordedAccessReview",
     "RecordedArtifactStage",
     "RecordedArtifactStageOrLiftVote",
+    "RecordedAuditAnchor",
     "RecordedConsentMapVersion",
     "RecordedCriteria",
     "RecordedDataset",
@@ -426,6 +436,8 @@ MediaType = Literal["text/csv", "application/jsonl", "application/vnd.apache.par
 OnQuorumLost = Literal["note", "stop"]
 
 Order = Literal["ledger", "newest"]
+
+Outcome = Literal["refused", "failed"]
 
 Reason = Literal[
     "no-such-grant",
@@ -833,6 +845,26 @@ class AnchorAccess(TypedDict):
     until: int
 
 
+class AnchorAudit(TypedDict):
+    """Commit to an audit log of one's own organisation as it is now."""
+
+    log: NotRequired[str]
+    number: NotRequired[int]
+    size: NotRequired[int]
+    root: NotRequired[str]
+    previous: NotRequired[str]
+
+
+class AnchoredLog(TypedDict):
+    """An anchor of an audit log."""
+
+    number: int
+    size: int
+    root: str
+    transaction: str
+    """The id of the transaction that anchored it."""
+
+
 class ApproveAccess(TypedDict):
     """Approve a request for access, as an organisation that the access policy names."""
 
@@ -858,6 +890,7 @@ class ArtifactStage(TypedDict):
     unconfirmed_by: NotRequired[str]
     quarantines: NotRequired[int]
     lost_at: NotRequired[int]
+    evaluation: NotRequired[str]
 
 
 class ArtifactStatus(TypedDict):
@@ -887,6 +920,90 @@ class AttemptAccess(TypedDict):
     purpose: str
     """The purpose's IRI, or its name: `research`, or the title that it was registered with."""
     recipient: NotRequired[str]
+
+
+class AuditAnchor(TypedDict):
+    """An audit log by its size and root; never rewritten."""
+
+    kind: Literal["audit-anchor"]
+    schema: int
+    owner: str
+    log: str
+    number: int
+    at: int
+    size: int
+    root: str
+    previous: NotRequired[str]
+
+
+class AuditAnchorEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "AuditAnchor"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class AuditAnchorPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AuditAnchorEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
+
+
+class AuditEntry(TypedDict):
+    """What a gateway refused, or failed to do."""
+
+    number: int
+    """Its place in the log."""
+    at: str
+    """When it was written (RFC 3339)."""
+    since: str | None
+    """When the first of several attempts was; null where it is about one."""
+    count: int
+    """How many attempts it stands for."""
+    client: "ActingClient | None"
+    """Who asked; null where no key that is known was shown."""
+    operation: str | None
+    """What was asked for, such as registerModel."""
+    target: str | None
+    """The reference of the record that it is about."""
+    outcome: Literal["refused", "failed"]
+    code: str
+    """The permanent code of what was answered."""
+    request: str | None
+    """The id under which it was answered."""
+
+
+class AuditPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["AuditEntry"]
+    next: str | None
+    size: int
+    """How many entries the whole log has."""
+    anchored: int
+    """How many of them the last anchor covers."""
+
+
+class AuditProof(TypedDict):
+    """What `audit_entry` answers."""
+
+    entry: "AuditEntry"
+    content: str
+    """The entry as it is hashed: canonical JSON."""
+    hash: str
+    """SHA-256 of a byte 00 and the entry, in hex."""
+    anchor: "AnchoredLog | None"
+    """The last anchor of the log; null where it does not cover the entry."""
+    path: Sequence[str]
+    """The way from the hash to the anchor's root (RFC 6962), in hex."""
 
 
 class Caller(TypedDict):
@@ -1726,6 +1843,7 @@ class Event(TypedDict):
     attempt: NotRequired[str]
     decision: NotRequired["AccessDecision"]
     reason: NotRequired["Reason"]
+    log: NotRequired[str]
 
 
 class Evidence(TypedDict):
@@ -2668,6 +2786,7 @@ class QuorumRule(TypedDict):
     owner_counts: NotRequired[bool]
     valid_seconds: NotRequired[int]
     on_quorum_lost: NotRequired["OnQuorumLost"]
+    judged_by_roles: NotRequired[Sequence[str]]
 
 
 class Range(TypedDict):
@@ -2854,6 +2973,14 @@ class RecordedArtifactStageOrLiftVote(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
     record: "ArtifactStage | LiftVote"
+    event: "Event"
+    transaction: "Transaction"
+
+
+class RecordedAuditAnchor(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "AuditAnchor"
     event: "Event"
     transaction: "Transaction"
 
@@ -3413,6 +3540,8 @@ class Status(TypedDict):
     missing_roles: Sequence[str]
     may_endorse: Sequence[str]
     complete: bool
+    evaluation: NotRequired[str]
+    assessed: NotRequired[bool]
 
 
 class StatusCount(TypedDict):
@@ -3452,6 +3581,7 @@ class SubmitArtifact(TypedDict):
     digest: NotRequired[str]
     """The digest that was examined; the recorded one by default."""
     note: NotRequired[str]
+    evaluation: NotRequired[str]
 
 
 class SuspendAccess(TypedDict):
@@ -3678,6 +3808,7 @@ AnyRecord = (
     | Endorsement
     | Rejection
     | LiftVote
+    | AuditAnchor
 )
 
 Result = (
@@ -3709,6 +3840,7 @@ Result = (
     | RecordedRejection
     | RecordedEndorsementOrArtifactStage
     | RecordedArtifactStageOrLiftVote
+    | RecordedAuditAnchor
     | Problem
 )
 
@@ -3761,6 +3893,11 @@ UNMET: Final = frozenset(
         "deployment-ends-before-it-starts",
         "derivatives-forbidden",
         "evaluated-before-run",
+        "evaluated-by-owner",
+        "evaluation-missing",
+        "evaluation-not-passed",
+        "evaluation-of-another",
+        "evaluator-without-role",
         "grant-does-not-cover",
         "grant-missing",
         "grant-still-runs",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of transactions as files for spreadsheets and programs, one after another, however many there are."""
+"""Lists of transactions, and of what a gateway refused, as files: one line after another, however many there are."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from pedigree.documents import ListedTransaction
+from pedigree.documents import AuditEntry, ListedTransaction
 
 FORMATS: Final = ("csv", "jsonl")
 COLUMNS: Final = (
@@ -15,6 +15,10 @@ COLUMNS: Final = (
     "function", "about", "endorsed_by", "validity", "event",
 )  # fmt: skip
 """Of the CSV, in their order; several references or organisations are in one field, with spaces between."""
+AUDIT_COLUMNS: Final = (
+    "number", "at", "since", "count", "client", "client_name", "operation", "target", "outcome", "code", "request",
+)  # fmt: skip
+"""The same for entries of an audit log."""
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
 """What a spreadsheet may take for the beginning of a formula."""
 
@@ -25,23 +29,33 @@ def exported(transactions: Iterable[ListedTransaction], form: str) -> Iterator[s
     In CSV (RFC 4180) a text that a spreadsheet might take for a formula has an apostrophe before it; JSON Lines have
     every text as it is. Raises `ValueError` for another format.
     """
+    _check(form)
+    return _json_lines(transactions) if form == "jsonl" else _csv(COLUMNS, map(_row, transactions))
+
+
+def exported_entries(entries: Iterable[AuditEntry], form: str) -> Iterator[str]:
+    """The same for entries of an audit log."""
+    _check(form)
+    return _json_lines(entries) if form == "jsonl" else _csv(AUDIT_COLUMNS, map(_audit_row, entries))
+
+
+def _check(form: str) -> None:
     if form not in FORMATS:
         raise ValueError(f"the format is one of {', '.join(FORMATS)}")
-    return _json_lines(transactions) if form == "jsonl" else _csv(transactions)
 
 
-def _json_lines(transactions: Iterable[ListedTransaction]) -> Iterator[str]:
-    for each in transactions:
+def _json_lines(items: Iterable[object]) -> Iterator[str]:
+    for each in items:
         yield json.dumps(each, separators=(",", ":")) + "\n"
 
 
-def _csv(transactions: Iterable[ListedTransaction]) -> Iterator[str]:
+def _csv(columns: Iterable[str], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
     line = io.StringIO()
     writer = csv.writer(line, quoting=csv.QUOTE_ALL)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     yield _taken(line)
-    for each in transactions:
-        writer.writerow([_cell(value) for value in _row(each)])
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
         yield _taken(line)
 
 
@@ -52,6 +66,14 @@ def _row(each: ListedTransaction) -> tuple[object, ...]:
         identity and identity["subject"], identity and identity["certificate"],
         client and client["id"], client and client["name"], each["chaincode"], each["function"],
         " ".join(each["about"]), " ".join(each["endorsed_by"]), each["validity"], each["event"],
+    )  # fmt: skip
+
+
+def _audit_row(each: AuditEntry) -> tuple[object, ...]:
+    client = each["client"]
+    return (
+        each["number"], each["at"], each["since"], each["count"], client and client["id"], client and client["name"],
+        each["operation"], each["target"], each["outcome"], each["code"], each["request"],
     )  # fmt: skip
 
 

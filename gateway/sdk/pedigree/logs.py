@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transparency log of the gateway's organisation: receipts, the checkpoint and the policy, byte for byte."""
+"""The logs of the gateway's organisation, byte for byte: its transparency log, and the audit log of what it refused."""
 
 import io
+from pathlib import Path
 
 from pedigree.calls import segment
 from pedigree.operations import Operations
+from pedigree.saving import replacing
 
 
 class LogCalls(Operations):
-    """Calls about the transparency log."""
+    """Calls about the transparency log and the audit log."""
 
     def receipt(self, transaction: str) -> bytes:
         """A file that proves anywhere that a valid transaction is in the organisation's log, and who cosigned that.
@@ -33,6 +35,16 @@ class LogCalls(Operations):
         Take it from an organisation that you trust: its words say whose signatures are enough.
         """
         return self._text("/v1/log/policy")
+
+    def save_audit_log(self, path: Path | str) -> Path:
+        """Write the whole audit log to a file, one entry a line, as it is hashed; `verify_audit_log` checks it.
+
+        What was at `path` before is replaced when all of it came.
+        """
+        path = Path(path)
+        with replacing(path) as file:
+            self._transport.fetch("/v1/audit/export", file, lambda _: None)
+        return path
 
     def _text(self, path: str) -> bytes:
         file = io.BytesIO()

@@ -37,6 +37,12 @@ from pedigree.documents import (
     AccessSlotPage,
     ArtifactStage,
     ArtifactStatus,
+    AuditAnchor,
+    AuditAnchorEntry,
+    AuditAnchorPage,
+    AuditEntry,
+    AuditPage,
+    AuditProof,
     Caller,
     ConsentEvidence,
     ConsentHistory,
@@ -98,6 +104,7 @@ from pedigree.documents import (
     OrganisationRootsEntry,
     OrganisationRootsPage,
     Origin,
+    Outcome,
     Policy,
     PolicyEntry,
     PolicyVersionEntry,
@@ -2228,6 +2235,7 @@ class Operations(Calls):
         *,
         digest: str | None = None,
         note: str | None = None,
+        evaluation: str | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[ArtifactStage]:
@@ -2235,6 +2243,7 @@ class Operations(Calls):
         fields = {
             "digest": digest,
             "note": note,
+            "evaluation": evaluation,
         }
         return self._record(
             f"/v1/artifacts/{segment(reference)}/submission",
@@ -2741,3 +2750,119 @@ class Operations(Calls):
         """This organisation's transparency log: its keys, its size, its witnesses, and the logs that it witnesses."""
         found: TransparencyLog = self._get("/v1/log")
         return found
+
+    def audit_entries(
+        self,
+        *,
+        client: str | None = None,
+        operation: str | None = None,
+        outcome: Outcome | None = None,
+        code: str | None = None,
+        target: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AuditPage:
+        """What this gateway refused, and what failed: who asked for what, when, and why not; the last first.
+
+        Args:
+            client: Only those of this client, by its 32 digits or the name of its key; `none` for those without a key.
+            operation: Only attempts at this operation, such as `registerModel`.
+            outcome: `refused`, where the caller may not or said something wrong, or `failed`, where it could not be
+                done.
+            code: Only those refused with this code, such as `role-too-low`.
+            target: Only those about the record of this reference, such as `model:net`.
+            since: Only those at this instant or after it (RFC 3339, or a date).
+            before: Only those before this instant (RFC 3339, or a date).
+        """
+        found: AuditPage = self._get(
+            "/v1/audit",
+            client=client,
+            operation=operation,
+            outcome=outcome,
+            code=code,
+            target=target,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_audit_entries(
+        self,
+        *,
+        client: str | None = None,
+        operation: str | None = None,
+        outcome: Outcome | None = None,
+        code: str | None = None,
+        target: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[AuditEntry]:
+        """All that `audit_entries` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/audit",
+            client=client,
+            operation=operation,
+            outcome=outcome,
+            code=code,
+            target=target,
+            since=since,
+            before=before,
+        )
+
+    def audit_entry(self, entry: str) -> AuditProof:
+        """One entry of the audit log, and the proof that it is in the log that was anchored last."""
+        found: AuditProof = self._get(f"/v1/audit/{segment(entry)}")
+        return found
+
+    def anchor_audit(
+        self,
+        *,
+        log: str | None = None,
+        number: int | None = None,
+        size: int | None = None,
+        root: str | None = None,
+        previous: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[AuditAnchor]:
+        """Commit to the audit log as it is now; the gateway says by itself what the command needs."""
+        fields = {
+            "log": log,
+            "number": number,
+            "size": size,
+            "root": root,
+            "previous": previous,
+        }
+        return self._record("/v1/audit/anchors", fields, idempotency_key, endorsing_organisations)
+
+    def audit_anchors(
+        self,
+        *,
+        owner: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AuditAnchorPage:
+        """List what organisations committed to of their audit logs: how many entries, and their root.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: AuditAnchorPage = self._get(
+            "/v1/audit/anchors", owner=owner, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_audit_anchors(
+        self, *, owner: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[AuditAnchorEntry]:
+        """All that `audit_anchors` lists, page after page as they are needed."""
+        return self._iterate("/v1/audit/anchors", owner=owner, since=since, before=before)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chaincode.contracts import table
 from chaincode.crypto import check_signature, trace_certificates
 from chaincode.domain import codec
-from chaincode.domain.endorsement import Endorse, Reject, Submit
+from chaincode.domain.endorsement import Endorse, Reject
 from chaincode.domain.errors import LedgerError, rebuild
 from chaincode.domain.evidence import (
     PAYLOAD_TYPE,
@@ -46,6 +46,7 @@ from chaincode.domain.reading import GetRecord
 from chaincode.domain.register import COMMANDS, FUNCTION_OF
 from chaincode.domain.spdx import Licence
 from chaincode.domain.status import GetStatus
+from chaincode.domain.submission import Submit
 from chaincode.domain.values import (
     ArtifactKind,
     Blob,

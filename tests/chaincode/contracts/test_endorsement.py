@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from chaincode.domain import errors
-from chaincode.domain.endorsement import Endorse, Endorsement, Reject, Rejection, Submit
+from chaincode.domain.endorsement import Endorse, Endorsement, Reject, Rejection
 from chaincode.domain.evidence import PREDICATE_TYPE_1, Decision, Signature, Subject
 from chaincode.domain.intoto import decode_statement, encode_statement
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.policy import Member, QuorumRule, Stage
 from chaincode.domain.status import GetStatus
+from chaincode.domain.submission import Submit
 from chaincode.domain.values import ArtifactKind, Blob, Digest, Number, OrgId, Ref, Role, Text
 
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")

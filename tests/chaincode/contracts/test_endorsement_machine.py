@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from chaincode.domain.endorsement import Endorse, Reject, Submit
+from chaincode.domain.endorsement import Endorse, Reject
 from chaincode.domain.evidence import Decision
 from chaincode.domain.lifecycle import (
     Advance,
@@ -23,6 +23,7 @@ from chaincode.domain.lifecycle import (
 from chaincode.domain.lineage import Ancestry
 from chaincode.domain.policy import Member, QuorumRule, Stage, TaintRules
 from chaincode.domain.status import GetStatus
+from chaincode.domain.submission import Submit
 from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
 from chaincode.domain.withdrawal import Withdraw
 

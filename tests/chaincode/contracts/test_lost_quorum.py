@@ -5,10 +5,10 @@ import pytest
 
 from chaincode.domain import errors
 from chaincode.domain.deployment import RecordDeployment
-from chaincode.domain.endorsement import Submit
 from chaincode.domain.lifecycle import Advance, ArtifactStage, Quarantine, Release
 from chaincode.domain.lineage import Ancestry, Impact
 from chaincode.domain.policy import Member, OnQuorumLost, QuorumRule, Stage, TaintRules
+from chaincode.domain.submission import Submit
 from chaincode.domain.values import ArtifactKind, Name, Number, OrgId, Ref, Role, Seconds, Text
 
 HOSPITAL, LAB, REGULATOR, MAKER = (OrgId(f"{name}MSP") for name in ("Hospital", "Lab", "Regulator", "Maker"))

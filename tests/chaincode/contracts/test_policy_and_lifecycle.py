@@ -4,11 +4,12 @@
 import pytest
 
 from chaincode.domain import errors
-from chaincode.domain.endorsement import Endorse, Submit
+from chaincode.domain.endorsement import Endorse
 from chaincode.domain.evidence import Decision
 from chaincode.domain.lifecycle import Advance, ArtifactStage, ConfirmQuarantine, LiftQuarantine, Quarantine, Release
 from chaincode.domain.policy import Member, QuorumRule, Stage, Step, TaintRules
 from chaincode.domain.status import GetStatus
+from chaincode.domain.submission import Submit
 from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Role, Seconds, Text
 from chaincode.domain.withdrawal import Withdraw
 

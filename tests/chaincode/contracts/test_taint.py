@@ -4,11 +4,12 @@
 import pytest
 
 from chaincode.domain import errors
-from chaincode.domain.endorsement import Endorse, Submit
+from chaincode.domain.endorsement import Endorse
 from chaincode.domain.lifecycle import Advance, Quarantine
 from chaincode.domain.model import DeclareParent, LaterParents, ModelParent, Relation
 from chaincode.domain.policy import DEFAULT_LAPSE, Stage, Step, TaintRules
 from chaincode.domain.provenance import Change
+from chaincode.domain.submission import Submit
 from chaincode.domain.taint import Cause, Taint
 from chaincode.domain.training import Code, Environment, RecordRun, TrainingRun
 from chaincode.domain.usage import RunInput

@@ -2,9 +2,9 @@
 """Endorsements that are taken back, expire, or meet another policy than they were given under."""
 
 from chaincode.domain import errors
-from chaincode.domain.endorsement import Submit
 from chaincode.domain.lifecycle import Advance, Quarantine, Release
 from chaincode.domain.policy import Member, QuorumRule, Stage
+from chaincode.domain.submission import Submit
 from chaincode.domain.values import ArtifactKind, Number, OrgId, Ref, Seconds, Text
 from chaincode.domain.withdrawal import Withdraw
 

@@ -32,6 +32,8 @@ purpose-differs purpose-missing role-differs selection-missing selection-outdate
 already-ended deployment-ends-before-it-starts
 criteria-data-differs criteria-metric-missing criteria-model-differs criteria-too-late criteria-without-run
 evaluated-before-run
+evaluated-by-owner evaluation-missing evaluation-not-passed evaluation-of-another evaluator-without-role
+quorum-lost
 statement-out-of-time
 access-backdated access-ends-before-it-starts already-decided approval-missing grant-does-not-cover grant-missing
 grant-still-runs grant-wider-than-asked not-among-askers not-an-approver not-an-emergency outside-access-policy own-data

@@ -88,4 +88,12 @@ def test_nothing_is_stopped_or_moved_without_a_policy():
     with pytest.raises(errors.PolicyMissing):
         quarantine(Quarantine(NET, Text("x")), by=ORGS[0], at=Instant(0), artifact=artifact, standing=None, policy=None)
     with pytest.raises(errors.PolicyMissing):
-        advance(Advance(NET, Stage.DEPLOYED), by=ORGS[0], at=Instant(0), standing=standing, policy=None, endorsers=list)
+        advance(
+            Advance(NET, Stage.DEPLOYED),
+            by=ORGS[0],
+            at=Instant(0),
+            standing=standing,
+            policy=None,
+            endorsers=list,
+            assessment=None,
+        )

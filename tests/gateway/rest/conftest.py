@@ -43,6 +43,7 @@ from gateway.services.ports import (
     Unavailable,
 )
 from gateway.services.publications import Vault
+from gateway.stores.auditlog import AuditLogStore
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
@@ -248,7 +249,7 @@ def make_service(
     """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
         opened = {}
-        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed"):
+        for name in ("readmodel", "submissions", "records", "consent", "members", "keys", "log", "sealed", "audit"):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=False)
             resources.callback(opened[name].close)
         keys = KeyStore(opened["keys"])
@@ -275,6 +276,7 @@ def make_service(
             ),
             vault=Vault(BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: SEALING),
             deliveries=DeliveryStore(opened["sealed"]),
+            audit=AuditLogStore(opened["audit"]),
             grantees=ChannelMembers(Msps, time.time),
             members=lambda: ("HospitalMSP", "LabMSP", "RegulatorMSP"),
             clients=lambda: [(key.id, key.name) for key in keys.list()],

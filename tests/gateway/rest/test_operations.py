@@ -31,7 +31,7 @@ from gateway.api.operations import (
 from gateway.api.rows import Operation
 from gateway.cli import main as pedigree
 from gateway.rest.auth import RANKS
-from gateway.services import consent, tables, transactions
+from gateway.services import auditview, consent, tables, transactions
 from gateway.services.filters import FILTERS
 from gateway.services.parquet import PARQUET
 from pedigree import Pedigree
@@ -180,6 +180,7 @@ def test_the_table_uses_the_words_of_the_rules() -> None:
     assert {each for operation in OPERATIONS for each in map(attrgetter("name"), operation.filters)} <= {
         *FILTERS,
         *transactions.FILTERS,
+        *auditview.FILTERS,
     }
     assert tuple(consent.STATES) == CONSENT_STATES
     assert tuple(Activity) == ACTIVITIES

@@ -48,6 +48,7 @@ BY_HAND: dict[str, tuple[str, tuple[str, ...]]] = {
     "save_bundle": ("getBundle", ("path", "progress")),
     "receipt": ("getReceipt", ()),
     "checkpoint": ("getCheckpoint", ()),
+    "save_audit_log": ("exportAuditLog", ("path",)),
     "log_policy": ("getLogPolicy", ()),
     "publish_dataset": ("publishDatasetVersion", _SENDING),
     "verify_dataset": ("verifyDatasetVersion", (*_SENDING, "check")),
@@ -185,6 +186,7 @@ def test_what_was_recorded_knows_how_it_is_referred_to(kind: str) -> None:
     elif kind in {
         "access-approval",
         "access-batch",
+        "audit-anchor",
         "access-review",
         "organisation-roots",
         "policy",

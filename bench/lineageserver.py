@@ -41,6 +41,7 @@ from gateway.stores.keys import KeyStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
+from gateway.stores.reads import ReadStore
 from gateway.stores.records import RecordStore
 from gateway.stores.recordseals import RecordSeals
 from gateway.stores.sealed import SealedStore
@@ -115,6 +116,7 @@ def make(folder: Path) -> tuple[Service, str]:
                 BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: KeyEncryptionKeys([bytes(32)])
             ),
             deliveries=DeliveryStore(opened["sealed"]),
+            reads=ReadStore(opened["sealed"]),
             audit=AuditLogStore(opened["audit"]),
             grantees=ChannelMembers(Msps, time.time),
         )  # fmt: skip

@@ -184,7 +184,7 @@ def attempt_access(
     free_slot: Callable[[AccessGrant], Number | None],
 ) -> Outcome:
     """Decide an attempt by `by`; `free_slot` finds a use of a counted grant that is not taken, None where all are."""
-    reason = _objection(command, by, at, grant, condition)
+    reason = objection(command, by, at, grant, condition)
     slot = None
     if grant is not None and reason is None and grant.uses:
         slot = free_slot(grant)
@@ -210,7 +210,7 @@ def attempt_access(
     return Outcome(writes=(attempt, *taken), event=AccessAttempted(transaction, command.grant, by, decision, reason))
 
 
-def _objection(
+def objection(
     command: AttemptAccess, by: OrgId, at: Instant, grant: AccessGrant | None, condition: Condition
 ) -> Reason | None:
     """The first reason for which an attempt is denied, before its use is counted."""

@@ -19,6 +19,7 @@ from chaincode.domain.errors import (
     AlreadyExists,
     ApprovalMissing,
     GrantWiderThanAsked,
+    InvalidField,
     MissingField,
     NotAMember,
     NotTheOwner,
@@ -78,6 +79,8 @@ class GrantAccess(Command):
     recipient_key: Blob | None = field(default=None, metadata={"max": KEY_SIZE})
     emergency: Text | None = None
     """Why it cannot wait for those who must approve."""
+    batched: bool | None = None
+    """Whether reads need no transaction each, once an attempt was allowed: for downloads that are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ def grant_access(
         status=GrantStatus.ACTIVE,
         changed_at=at,
         reason=None,
+        batched=_batched(command, terms, source.renewed),
     )
     _check_recipient(reference, grant, source.request)
     return Outcome(writes=(grant,), event=AccessGranted(command.grant, by, terms.grantee, artifact, terms.expires))
@@ -196,6 +200,18 @@ def _terms(command: GrantAccess, artifact: Ref, source: Source, at: Instant) -> 
         expires=_said("/expires", command.expires, None if request is None else request.expires),
         uses=_said("/uses", command.uses, Count(0) if before is None else before.uses),
     )
+
+
+def _batched(command: GrantAccess, terms: Terms, renewed: AccessGrant | None) -> bool | None:
+    """Whether reads need no transaction each, which says nothing of uses that are counted or of processing."""
+    batched = command.batched
+    if batched is None and renewed is not None:
+        batched = renewed.batched
+    if batched and terms.uses:
+        raise InvalidField("/batched", "each of the uses that are counted is a transaction")
+    if batched and AccessAction.DOWNLOAD not in terms.actions:
+        raise InvalidField("/batched", "what is read in small parts is downloaded: the actions must have 'download'")
+    return batched
 
 
 def _said(pointer: str, given: T | None, before: T | None) -> T:

@@ -105,6 +105,8 @@ class AccessGrant(Record):
     """When its status last changed."""
     reason: Text | None
     """Why it did."""
+    batched: bool | None = None
+    """Whether its owner's gateway decides reads by itself, and commits to lists of them; see `reads`. None: no."""
 
 
 @dataclass(frozen=True, slots=True)

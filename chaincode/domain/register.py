@@ -41,6 +41,7 @@ from chaincode.domain import (
     provenance,
     purposes,
     reading,
+    reads,
     records,
     selection,
     speakers,
@@ -379,7 +380,7 @@ QUESTIONS: Final = (
 )
 """What may be asked of the ledger itself."""
 
-SENT_OFF_CHAIN: Final = (records.RecordProof, records.SelectionProof)
+SENT_OFF_CHAIN: Final = (records.RecordProof, records.SelectionProof, reads.AccessRead)
 """Documents that no function takes or answers: owners keep and send them."""
 
 # --- What follows from the rows ---------------------------------------------------------------------------------

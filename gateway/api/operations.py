@@ -1147,6 +1147,28 @@ ACCESS: Final = (
         odd=dict.fromkeys(("rest", "cli"), "is of what this gateway keeps, and has no record on the ledger"),
     ),
     Operation(
+        name="listAccessReads",
+        does="List the reads that this gateway decided without a transaction each, the last first, with their proofs.",
+        path="/v1/access-reads",
+        parameters=(
+            Parameter("before", "Only those before this one.", "number", most=HIGHEST),
+            _GRANT_OF,
+        ),
+        answer=report("AccessReads"),
+        sdk="access_reads",
+        verb=Verb("access reads"),
+        odd=dict.fromkeys(("rest", "cli"), "is of what this gateway keeps, and has no record on the ledger"),
+    ),
+    Operation(
+        name="signReadList",
+        does="Sign that your organisation asks to see a list of another organisation's reads, for that one's gateway.",
+        path="/v1/access-batches/{organisation}/{number}/statement",
+        answer=report("FetchStatement"),
+        sdk="sign_read_list",
+        verb=Verb("access sign-reads", help="Sign a statement for the gateway of who keeps the reads."),
+        odd={"rest": "is signed with the organisation's own key"},
+    ),
+    Operation(
         name="listAccessSlots",
         does="List the uses of a grant that are taken.",
         path="/v1/access-grants/{grant}/uses",
@@ -1789,6 +1811,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
 
 BESIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "access attempts": "joins what `listAccessAttempts` and `listAccessReads`, or the owner's gateway, answer",
         "access renew": "calls `grantAccess` with the terms of the grant that it follows",
         "audit verify": "checks an exported audit log against the anchors on the ledger",
         "consent adopt": "takes over what another gateway of the organisation keeps, and asks none",
@@ -1842,6 +1865,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "selection": "training",
         "model": "net",
         "number": "1",
+        "organisation": "HospitalMSP",
         "run": "r-7",
         "criteria": "bar",
         "evaluation": "e-3",

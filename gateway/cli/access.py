@@ -202,6 +202,12 @@ def access_request(
 @_RECIPIENT
 @_KEY
 @click.option("--emergency", help="Why it cannot wait for those who must approve; a third member reviews it later.")
+@click.option(
+    "--batched",
+    is_flag=True,
+    default=None,
+    help="Your gateway decides small reads by itself, and commits to lists of them; for downloads without --uses.",
+)
 @IDEMPOTENCY_KEY
 @using_gateway
 def access_grant(

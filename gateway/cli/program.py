@@ -53,6 +53,7 @@ from gateway.cli.log import log_checkpoint, log_policy, log_show, receipt
 from gateway.cli.mlflow import mlflow
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.modelsigning import model_check_signature, model_sign
+from gateway.cli.reads import access_attempts, access_reads
 from gateway.cli.records import records
 from gateway.cli.roots import roots_declare
 from gateway.cli.runs import run_record, run_statement, run_verify
@@ -250,11 +251,13 @@ add_verbs(
     main,
     {
         "access attempt": access_attempt,
+        "access attempts": access_attempts,
         "access deliveries": access_deliveries,
         "access expire": access_expire,
         "access fetch": access_fetch,
         "access grant": access_grant,
         "access policy": access_policy,
+        "access reads": access_reads,
         "access renew": access_renew,
         "access request": access_request,
         "access review": access_review,

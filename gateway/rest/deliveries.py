@@ -20,9 +20,12 @@ from gateway.rest.replies import Reply
 from gateway.rest.routing import Call, RequestPipeline, View
 from gateway.services.deliveries import LARGEST, Deliveries, Part
 from gateway.services.fetching import FetchStatements
+from gateway.services.ports import Json
+from gateway.services.readlistings import ReadListings
 from gateway.services.shares import Shares
 
 _RANGE: Final = re.compile(r"bytes=(?P<start>[0-9]{0,15})-(?P<stop>[0-9]{0,15})")
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _AT_ONCE: Final = 16
 """Statements that may be judged at once, from all organisations together."""
@@ -34,20 +37,27 @@ _STRANGERS: Final = "recipients"
 """Whose share of the threads those have together who send statements: nobody knows yet who they are."""
 
 
-def blueprint(pipeline: RequestPipeline, deliveries: Deliveries) -> Blueprint:
+def blueprint(pipeline: RequestPipeline, deliveries: Deliveries, listings: ReadListings) -> Blueprint:
     """The routes; `pipeline` renders."""
     made = Blueprint("data", __name__)
     room = threading.BoundedSemaphore(_AT_ONCE)
     readers = Shares(_READERS, "reads of data at once")
 
-    def begin_delivery() -> Response:
+    def judged(judge: Callable[[bytes], Json]) -> Response:
         content = _body(pipeline)
         if not room.acquire(blocking=False):
             raise HttpProblem(503, "capacity", "Too many statements are being judged.", headers={"Retry-After": "1"})
         try:
-            return pipeline.render(Reply(deliveries.begin(content)))
+            return pipeline.render(Reply(judge(content)))
         finally:
             room.release()
+
+    def begin_delivery() -> Response:
+        return judged(deliveries.begin)
+
+    def list_reads() -> Response:
+        first = _first()
+        return judged(lambda content: listings.batch(content, first))
 
     def streamed(token: str, ask: Callable[[], Part | Iterator[bytes]]) -> Response:
         share = f"recipient {deliveries.recipient(token)}"
@@ -60,20 +70,32 @@ def blueprint(pipeline: RequestPipeline, deliveries: Deliveries) -> Blueprint:
         return response
 
     def read_delivery(token: str) -> Response:
-        if _TOKEN.fullmatch(token) is None:
-            raise HttpProblem(404, "no-such-path", "A delivery is named by its token.")
+        _refuse_no_token(token)
         start, stop = _asked(request.headers.get("Range"))
         return streamed(token, lambda: deliveries.read(token, start, stop))
 
     def read_bundle(token: str) -> Response:
-        if _TOKEN.fullmatch(token) is None:
-            raise HttpProblem(404, "no-such-path", "A delivery is named by its token.")
+        _refuse_no_token(token)
         return streamed(token, lambda: deliveries.bundle(token))
 
     _add(made, "/v1/data", "POST", begin_delivery)
+    _add(made, "/v1/data/reads", "POST", list_reads)
     _add(made, "/v1/data/<token>", "GET", read_delivery)
     _add(made, "/v1/data/<token>/bundle", "GET", read_bundle)
     return made
+
+
+def _refuse_no_token(token: str) -> None:
+    if _TOKEN.fullmatch(token) is None:
+        raise HttpProblem(404, "no-such-path", "A delivery is named by its token.")
+
+
+def _first() -> int:
+    """The entry from which on a list of reads is asked for."""
+    first = request.args.get("first", "0")
+    if _INDEX.fullmatch(first) is None:
+        raise HttpProblem(400, "invalid-parameter", "first is the index of an entry.", parameter="first")
+    return int(first)
 
 
 def views(deliveries: Deliveries, statements: FetchStatements) -> Mapping[str, View]:

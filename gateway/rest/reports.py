@@ -506,6 +506,26 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "stop": {"type": "integer", "description": "The byte after the last."},
         }
     ),
+    "AccessReads": _object(
+        {
+            "items": {"type": "array", "items": reference("AccessReadEntry")},
+            "next": {"type": ["integer", "null"], "description": "Pass it as `before`; null at the end."},
+        }
+    ),
+    "AccessReadEntry": _object(
+        {
+            "read": _perhaps("AccessRead", "What is kept; null where it was altered so that it is none any more."),
+            "leaf": {"type": "string", "description": "Its canonical JSON, which is the leaf of the list."},
+            "batch": {"type": ["integer", "null"], "description": "The list that it is in; null while it waits."},
+            "index": {"type": ["integer", "null"], "description": "Its place there."},
+            "size": {"type": ["integer", "null"], "description": "How many reads that list has."},
+            "path": {"type": "array", "items": _TEXT, "description": "From the leaf to the list's root."},
+            "state": {
+                "type": "string",
+                "description": "`waiting` for the ledger, `anchored`, or `altered`: the list has another root there.",
+            },
+        }
+    ),
     "DifferenceCounts": _object(dict.fromkeys(("changed", "added", "removed", "moved", "outside"), _WHOLE), "outside"),
     "ArtifactStatus": _object(
         {

@@ -53,6 +53,9 @@ class Options:
         default=600,
         metadata=_said("Seconds between two anchors of the audit log on the ledger, at least.", 1, 86_400),
     )
+    anchor_reads: int = field(
+        default=5, metadata=_said("Seconds between two lists of the reads that had no transaction each.", 1, 3_600)
+    )
     rebuild: bool = field(default=False, metadata=_said("Build the read model again from block 0."))
 
     def __post_init__(self) -> None:

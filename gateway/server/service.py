@@ -26,6 +26,7 @@ from gateway.rest import (
     operations,
     policies,
     publications,
+    reads,
     runs,
     search,
     selections,
@@ -42,6 +43,8 @@ from gateway.server.health import Health
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
 from gateway.server.transparency import LogParts, Transparency
 from gateway.services import auditanchors
+from gateway.services.anchoring import CLIENT as READS_CLIENT
+from gateway.services.anchoring import Anchoring
 from gateway.services.approvals import Approvals
 from gateway.services.artifacts import Artifacts, Speaker
 from gateway.services.attempts import Attempts, Limits
@@ -72,6 +75,10 @@ from gateway.services.projector import Projector
 from gateway.services.publications import Publishing, Vault
 from gateway.services.publishing import Publisher
 from gateway.services.reading import Reader
+from gateway.services.readlistings import ReadListings
+from gateway.services.readlog import ReadLog
+from gateway.services.reads import Reads
+from gateway.services.readstatements import ListStatements
 from gateway.services.receipts import Receipts
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
@@ -112,6 +119,7 @@ class Parts:
     log: LogParts
     vault: Vault
     deliveries: DeliveryLog
+    reads: ReadLog
     grantees: Members
     audit: AuditStore
     peers: Peers | None = None
@@ -126,6 +134,8 @@ class Parts:
     """The id and the name of every client that this gateway has, or had."""
     audit_interval: float = 600.0
     """Seconds between two anchors of the audit log, at least."""
+    anchor_every: float = 5.0
+    """Seconds between two lists of reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +155,7 @@ class Service:
     def __init__(
         self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
         attempts: Attempts, graph: LineageGraph, publisher: Publisher, sweeper: Sweeper, anchors: AuditAnchors,
-        resources: ExitStack, probe: HealthProbe | None = None,
+        anchoring: Anchoring, resources: ExitStack, probe: HealthProbe | None = None,
     ) -> None:  # fmt: skip
         self.api = api
         self.health = health
@@ -157,6 +167,7 @@ class Service:
         self._publisher = publisher
         self._sweeper = sweeper
         self._anchors = anchors
+        self._anchoring = anchoring
         self._resources = resources
         self._probe = probe
 
@@ -173,6 +184,7 @@ class Service:
         self._reconciler.start()
         self._sweeper.start()
         self._anchors.start()
+        self._anchoring.start()
 
     def hurry(self) -> None:
         """Let requests that wait for their commits be answered 202; the operation tells the rest."""
@@ -181,6 +193,7 @@ class Service:
     def stop(self) -> None:
         """Stop the threads and close the stores; what is unfinished stays on disk."""
         self._anchors.stop()
+        self._anchoring.stop()
         self._attempts.stop()
         self._sweeper.stop()
         self._submitter.stop()
@@ -232,10 +245,14 @@ def assemble(
     committed = Datasets(
         recorder, catalogue, reader, parts.records, parts.memberships, channel=place.channel, drafts=drafts
     )
+    data_place = DataPlace(place.organisation, place.channel)
     given = Deliveries(
-        catalogue, parts.vault, parts.deliveries, parts.grantees, committed.bundle,
-        DataPlace(place.organisation, place.channel), time.time,
+        catalogue, parts.vault, parts.deliveries, Reads(catalogue, parts.reads, time.time), parts.grantees,
+        committed.bundle, data_place, time.time,
     )  # fmt: skip
+    listings = ReadListings(catalogue, parts.reads, parts.grantees, data_place, time.time)
+    lists = reads.views(listings, ListStatements(parts.signer, data_place, time.time))
+    anchoring = Anchoring(parts.reads, catalogue, recorder.record, place.organisation, every=parts.anchor_every)
     publishing = Publishing(committed, parts.vault, time.time)
     swept = chores(
         parts.deliveries, parts.records, parts.vault.blobs, parts.vault.publications, publishing.is_under_way
@@ -243,7 +260,8 @@ def assemble(
     api = create_app(
         _nouns(
             parts, place, recorder, vocabulary, submitter, projector, committed, graph,
-            {**log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors)}, given, publishing,
+            {**log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors), **lists}, given,
+            publishing,
         ),
         pipeline,
         metrics=metrics,
@@ -252,7 +270,7 @@ def assemble(
         answered=auditor.answered,
     )  # fmt: skip
     api.register_blueprint(log.blueprint(pipeline))
-    api.register_blueprint(deliveries.blueprint(pipeline, given))
+    api.register_blueprint(deliveries.blueprint(pipeline, given, listings))
     metrics.gauge("pedigree_height", "Blocks in the read model", lambda: commits.height)
     metrics.gauge("pedigree_lag_blocks", "Blocks known to exist and not applied yet", lambda: commits.lag)
     metrics.gauge("pedigree_in_flight", "Submissions that have not reached their end", lambda: submitter.in_flight)
@@ -277,7 +295,7 @@ def assemble(
     health = Health(projector.progress, parts.disabled, metrics.registry)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, graph, log.publisher,
-        Sweeper(swept, metrics, time.time), anchors, resources or ExitStack(), probe,
+        Sweeper(swept, metrics, time.time), anchors, anchoring, resources or ExitStack(), probe,
     )  # fmt: skip
 
 
@@ -324,7 +342,9 @@ def _nouns(
     ancestry = LineageReader(parts.readmodel, graph, time.time)
     impacts = Impacts(catalogue, Heights(parts.readmodel), ancestry, consents, places)
     signed = ImpactStatements(impacts, consents, catalogue, parts.signer, speaker, time.time)
-    naming = Secret(parts.secret).naming(lambda: (*parts.clients(), (auditanchors.CLIENT, "audit log")))
+    naming = Secret(parts.secret).naming(
+        lambda: (*parts.clients(), (auditanchors.CLIENT, "audit log"), (READS_CLIENT, "reads"))
+    )
     deeds = TransactionView(parts.transactions, naming)
     by_hand = {
         **datasets.views(recorder, committed, vocabulary),

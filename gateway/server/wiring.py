@@ -39,6 +39,7 @@ from gateway.stores.heads import HeadStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
+from gateway.stores.reads import ReadStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
 from gateway.stores.transactions import TransactionStore
@@ -111,6 +112,8 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         log=_log(settings, guard, data, LogTree(rows)),
         vault=open_vault(data, sealed, kept, settings.options.blobs),
         deliveries=_deliveries(sealed),
+        reads=ReadStore(sealed),
+        anchor_every=float(settings.options.anchor_reads),
         audit=AuditLogStore(open_store(guard, data, "audit", durable=False)),
         audit_interval=float(settings.options.audit_interval),
         grantees=ChannelMembers(lambda: trust.msps, time.time),

@@ -10,6 +10,9 @@ was held back and ordered later is as stale as one that is fetched later.
 
 Before bytes leave, the log has that they are about to; what a crash leaves is therefore a log that says at least what
 was given. Until everything was given the attempt may be begun again, which ends what was begun before.
+
+Under a grant that is batched an attempt is read on for longer, and every read of it is decided anew and kept in another
+log; see `reads`.
 """
 
 import logging
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Protocol
 
+from chaincode.domain.reads import ReadPart
 from gateway.sealing import release
 from gateway.sealing.blobs import BLOB_ID, Header, derived_key
 from gateway.sealing.errors import SealError
@@ -31,6 +35,7 @@ from gateway.services.catalogue import Catalogue
 from gateway.services.deliverylog import MOST_BEGUN, REPLACED, Asked, Begun, Delivery, DeliveryLog
 from gateway.services.ports import Clock, Entry, Json
 from gateway.services.publications import Vault
+from gateway.services.reads import Reads, is_batched, until_of
 from gateway.services.undelivered import (
     AttemptBegunTooOften,
     AttemptDenied,
@@ -105,6 +110,7 @@ class Deliveries:
         catalogue: Catalogue,
         vault: Vault,
         log: DeliveryLog,
+        reads: Reads,
         members: Members,
         bundles: Callable[[str, str], Iterator[bytes]],
         place: Place,
@@ -118,6 +124,7 @@ class Deliveries:
         self._catalogue = catalogue
         self._vault = vault
         self._log = log
+        self._reads = reads
         self._members = members
         self._bundles = bundles
         self._place = place
@@ -148,16 +155,19 @@ class Deliveries:
     def read(self, token: str, start: int | None, stop: int | None) -> Part:
         """Bytes of a delivery; a `start` of None counts `stop` from the end.
 
-        Raises `DeliveryUnknown`, `DeliveryReplaced`, `AttemptStale` or `GrantStopped`.
+        Raises `DeliveryUnknown`, `DeliveryReplaced`, `ReadDenied`, `AttemptStale` or `GrantStopped`.
         """
-        delivery = self._fresh(token)
+        delivery = self._known(token)
         first, end = _range(start, stop, delivery.total)
+        batched = self._may_read(delivery, ReadPart.CONTENT, first, end)
         source = Opened(self._vault.blobs, delivery.blob_id.hex())
-        return Part(first, end, delivery.total, self._sent(delivery, source, first, end))
+        pieces = _read(delivery, source, first, end) if batched else self._sent(delivery, source, first, end)
+        return Part(first, end, delivery.total, pieces)
 
     def bundle(self, token: str) -> Iterator[bytes]:
         """What the bytes are compared with the ledger by, sealed under a key that follows from the data key."""
-        delivery = self._fresh(token)
+        delivery = self._known(token)
+        self._may_read(delivery, ReadPart.BUNDLE, 0, 0)
         publication = self._vault.publications.find(delivery.blob_id)
         if publication is None:
             raise NotPublished("what is being delivered was removed meanwhile; make another attempt")
@@ -172,13 +182,15 @@ class Deliveries:
             raise DeliveryUnknown("there is no such delivery")
         return delivery
 
-    def _fresh(self, token: str) -> Delivery:
-        """A delivery that may be read now."""
-        delivery = self._known(token)
+    def _may_read(self, delivery: Delivery, part: ReadPart, start: int, stop: int) -> bool:
+        """Refuse a delivery that may not be read now; whether it is read part by part, under a batched grant."""
         attempt = delivery.asked.attempt
         if delivery.outcome == REPLACED:
             raise DeliveryReplaced(f"another delivery was begun under the attempt {attempt}, in the place of this one")
+        batched = self._reads.decide(delivery.asked, part, start, stop)
         now = self._clock()
+        if now > delivery.until and batched:
+            raise AttemptStale(f"the time to read on under the attempt {attempt} is over; make another one")
         if now > delivery.until:
             raise _stale(attempt, now - delivery.until + FRESH)
         made = self._catalogue.find("access-attempt", attempt=attempt)
@@ -186,7 +198,7 @@ class Deliveries:
         if grant is None:
             raise AttemptUnknown(f"this organisation's ledger has no valid attempt {attempt}")
         _refuse_stopped(grant)
-        return delivery
+        return batched
 
     def listed(self, *, before: int | None, limit: int) -> Json:
         """What was given out and refused, the last first; `next` continues."""
@@ -246,7 +258,8 @@ class Deliveries:
         released = self._released(claim, attempt, publication)
         source = Opened(self._vault.blobs, publication.name)
         token = secrets.token_urlsafe(_TOKEN)
-        until = attempt["at"] / 1_000 + FRESH
+        batched = grant is not None and is_batched(grant)
+        until = until_of(attempt, grant) if grant is not None and batched else attempt["at"] / 1_000 + FRESH
         match self._log.begin(asked, _hashed(token), publication.blob_id, source.size, until):
             case Begun.REPEATED:
                 raise StatementRepeated("the statement was taken before; a new one has another nonce")
@@ -272,6 +285,7 @@ class Deliveries:
             "sealed_size": source.size,
             "key": b64encode(released).decode(),
             "until": int(until * 1_000),
+            "batched": batched,
         }
 
     def _allowed(self, asked: Asked, attempt: Json, grant: Entry | None, now: float) -> None:
@@ -332,6 +346,17 @@ class Deliveries:
         finally:
             if part is not None:
                 self._log.sent(delivery.key, part, at, leaving)
+
+
+def _read(delivery: Delivery, source: Opened, start: int, stop: int) -> Iterator[bytes]:
+    """The bytes of a read that was kept."""
+    at = start
+    while at < stop:
+        piece = source.read(at, min(_PIECE, stop - at))
+        if not piece:
+            raise BlobMissing(f"the blob {delivery.blob_id.hex()} ends at byte {at} of {delivery.total}")
+        yield piece
+        at += len(piece)
 
 
 def _hashed(token: str) -> bytes:

@@ -95,6 +95,12 @@ class GrantStopped(Undelivered):
     code = "grant-stopped"
 
 
+class ReadDenied(Undelivered):
+    """A read under a batched grant was denied, and is kept as denied."""
+
+    code = "read-denied"
+
+
 class KeyDiffers(Undelivered):
     """The data key is to go to another key than the grant names, or to none that can be used."""
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Self
 
 from pedigree.connections import Connections
 from pedigree.consent import ConsentCalls
-from pedigree.deliveries import DeliveryCalls
 from pedigree.logs import LogCalls
 from pedigree.models import ModelCalls
+from pedigree.reads import ReadCalls
 from pedigree.selections import SelectionCalls
 from pedigree.trainings import RunCalls
 from pedigree.transport import Transport
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Pedigree(ConsentCalls, DeliveryCalls, LogCalls, ModelCalls, RunCalls, SelectionCalls):
+class Pedigree(ConsentCalls, LogCalls, ModelCalls, ReadCalls, RunCalls, SelectionCalls):
     """One organisation's gateway; thread-safe.
 
     Recording methods return once the transaction is committed and valid. Those that take fields also take

@@ -82,7 +82,7 @@ class DeliveryCalls(Operations):
         path = Path(path)
         asked = {"grant": grant, "source": source, "key": None if key is None else str(key.absolute())}
         terms: Any = self.access_grant(grant)["record"]
-        own = _named_holder(terms, key)
+        own = named_holder(terms, key)
         with Unfinished.of(path) as kept:
             owner = OwnerGateway(source, transport, patience=patience)
             fetch = _Fetch(self, owner, kept, terms, own, path, progress or (lambda _: None))
@@ -187,7 +187,7 @@ class _Fetch:
         offered = self._kept.get("offer")
         if offered is not None:
             return Offer(**offered)
-        offer = self._owner.begin(self._envelope(attempt, holder), attempt)
+        offer = self._owner.begin(statement_of(self._calls, attempt, holder, signs=self._own is not None), attempt)
         before = self._kept.get("blob")
         if before != offer.blob:
             with self._kept.sealed() as sealed:
@@ -195,25 +195,8 @@ class _Fetch:
         self._kept.keep(offer=offer.as_json(), blob=offer.blob)
         return offer
 
-    def _envelope(self, attempt: Any, holder: "RecipientKey") -> dict[str, Any]:
-        """A statement that the grantee asks, signed by the holder's own key or by this organisation's gateway."""
-        import secrets
-        import time
-
-        from pedigree.sealing.fetching import Statement, public_bytes, sign
-
-        public = public_bytes(holder)
-        if self._own is None:
-            return dict(self._calls.sign_fetch(attempt["attempt"], recipient_key=b64encode(public).decode()))
-        channel = str(self._calls.ledger()["channel"])
-        statement = Statement(
-            channel, attempt["attempt"], attempt["owner"], int(time.time() * 1_000), secrets.token_hex(16), public
-        )
-        signed: dict[str, Any] = json.loads(sign(statement, holder).encode())
-        return signed
-
     def _opened(self, offer: Offer, attempt: Any, holder: "RecipientKey", sealed: BinaryIO) -> Fetched:
-        data_key = _data_key(offer, attempt, holder)
+        data_key = data_key_of(offer, attempt, holder)
         folder = self._kept.folder
         with replacing(self._path, folder) as file, tempfile.TemporaryFile(dir=folder) as bundle:
             _open(sealed, data_key, file, offer.size)
@@ -245,7 +228,25 @@ class _Fetch:
                 raise Disagreement(f"what came cannot be compared with {artifact}: {why}") from None
 
 
-def _named_holder(terms: Any, key: Path | None) -> "RecipientKey | None":
+def statement_of(calls: Operations, attempt: Any, holder: "RecipientKey", *, signs: bool) -> dict[str, Any]:
+    """A statement that the grantee asks, signed by the holder's own key or by this organisation's gateway."""
+    import secrets
+    import time
+
+    from pedigree.sealing.fetching import Statement, public_bytes, sign
+
+    public = public_bytes(holder)
+    if not signs:
+        return dict(calls.sign_fetch(attempt["attempt"], recipient_key=b64encode(public).decode()))
+    channel = str(calls.ledger()["channel"])
+    statement = Statement(
+        channel, attempt["attempt"], attempt["owner"], int(time.time() * 1_000), secrets.token_hex(16), public
+    )
+    signed: dict[str, Any] = json.loads(sign(statement, holder).encode())
+    return signed
+
+
+def named_holder(terms: Any, key: Path | None) -> "RecipientKey | None":
     """The private key that the grant names; None where it names none."""
     named = terms.get("recipient_key_digest")
     if key is None:
@@ -264,7 +265,8 @@ def _named_holder(terms: Any, key: Path | None) -> "RecipientKey | None":
     return holder
 
 
-def _data_key(offer: Offer, attempt: Any, holder: "RecipientKey") -> bytes:
+def data_key_of(offer: Offer, attempt: Any, holder: "RecipientKey") -> bytes:
+    """The data key that an offer releases; raises `Disagreement`."""
     from pedigree.sealing.errors import SealError
     from pedigree.sealing.release import Purpose, receive
 

@@ -34,6 +34,9 @@ __all__ = [
     "AccessPolicy",
     "AccessPolicyEntry",
     "AccessPolicyPage",
+    "AccessRead",
+    "AccessReadEntry",
+    "AccessReads",
     "AccessRequest",
     "AccessRequestEntry",
     "AccessRequestPage",
@@ -230,6 +233,7 @@ __all__ = [
     "QuorumRule",
     "Range",
     "ReachedArtifact",
+    "ReadPart",
     "Reading",
     "Reason",
     "ReceiptDocument",
@@ -439,6 +443,8 @@ Order = Literal["ledger", "newest"]
 
 Outcome = Literal["refused", "failed"]
 
+ReadPart = Literal["content", "bundle"]
+
 Reason = Literal[
     "no-such-grant",
     "another-organisation",
@@ -616,6 +622,7 @@ class AccessGrant(TypedDict):
     status: "GrantStatus"
     changed_at: int
     reason: NotRequired[str]
+    batched: NotRequired[bool]
 
 
 class AccessGrantEntry(TypedDict):
@@ -710,6 +717,52 @@ class AccessPolicyPage(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+
+
+class AccessRead(TypedDict):
+    """A read and its decision, as the data's owner keeps it; its canonical JSON is a leaf of a list."""
+
+    kind: Literal["access-read"]
+    schema: int
+    attempt: str
+    grant: str
+    by: str
+    at: int
+    artifact: str
+    action: "AccessAction"
+    purpose: str
+    part: "ReadPart"
+    start: int
+    stop: int
+    decision: "AccessDecision"
+    reason: NotRequired["Reason"]
+
+
+class AccessReadEntry(TypedDict):
+    """A part of an answer."""
+
+    read: "AccessRead | None"
+    """What is kept; null where it was altered so that it is none any more."""
+    leaf: str
+    """Its canonical JSON, which is the leaf of the list."""
+    batch: int | None
+    """The list that it is in; null while it waits."""
+    index: int | None
+    """Its place there."""
+    size: int | None
+    """How many reads that list has."""
+    path: Sequence[str]
+    """From the leaf to the list's root."""
+    state: str
+    """`waiting` for the ledger, `anchored`, or `altered`: the list has another root there."""
+
+
+class AccessReads(TypedDict):
+    """What `access_reads` answers."""
+
+    items: Sequence["AccessReadEntry"]
+    next: int | None
+    """Pass it as `before`; null at the end."""
 
 
 class AccessRequest(TypedDict):
@@ -2045,6 +2098,7 @@ class GrantAccess(TypedDict):
     recipient: NotRequired[str]
     recipient_key: NotRequired[str]
     emergency: NotRequired[str]
+    batched: NotRequired[bool]
 
 
 class Header(TypedDict):

@@ -27,6 +27,7 @@ from pedigree.documents import (
     AccessPolicy,
     AccessPolicyEntry,
     AccessPolicyPage,
+    AccessReads,
     AccessRequest,
     AccessRequestEntry,
     AccessRequestPage,
@@ -1619,6 +1620,7 @@ class Operations(Calls):
         recipient: str | None = None,
         recipient_key: str | None = None,
         emergency: str | None = None,
+        batched: bool | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[AccessGrant]:
@@ -1637,6 +1639,7 @@ class Operations(Calls):
             "recipient": recipient,
             "recipient_key": recipient_key,
             "emergency": emergency,
+            "batched": batched,
         }
         return self._record("/v1/access-grants", fields, idempotency_key, endorsing_organisations)
 
@@ -1954,6 +1957,21 @@ class Operations(Calls):
             before: Only those before this one.
         """
         found: Deliveries = self._get("/v1/deliveries", before=before)
+        return found
+
+    def access_reads(self, *, before: int | None = None, grant: str | None = None) -> AccessReads:
+        """List the reads that this gateway decided without a transaction each, the last first, with their proofs.
+
+        Args:
+            before: Only those before this one.
+            grant: Only those of this grant, by its name.
+        """
+        found: AccessReads = self._get("/v1/access-reads", before=before, grant=grant)
+        return found
+
+    def sign_read_list(self, organisation: str, number: int) -> FetchStatement:
+        """Sign that your organisation asks to see a list of another organisation's reads, for that one's gateway."""
+        found: FetchStatement = self._get(f"/v1/access-batches/{segment(organisation)}/{number}/statement")
         return found
 
     def access_slots(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 LARGEST_ANSWER: Final = 64 * 1024
 """Bytes of an answer that is not data."""
+_LARGEST_LIST: Final = 4 * 1024 * 1024
+"""Bytes of a page of a list of reads."""
 _PATIENCE: Final = 60.0
 """Seconds without any progress after which a call is given up."""
 _PACE: Final = 1_024
@@ -186,6 +188,37 @@ class OwnerGateway:
 
         self._patiently(once, lambda: 0)
 
+    def part(self, offer: Offer, start: int, stop: int) -> bytes:
+        """These of the sealed bytes: from `start` up to, not including, `stop`."""
+        if start == stop:
+            return b""
+
+        def once() -> bytes:
+            headers = {"Range": f"bytes={start}-{stop - 1}"}
+            with self._asked("GET", f"/v1/data/{offer.delivery}", headers=headers) as response:
+                whole = response.status_code != HTTPStatus.PARTIAL_CONTENT
+                if (0 if whole else _begins(response, offer.sealed_size)) != start:
+                    raise _odd(f"bytes from {start} on are asked for, and it answers others")
+                content = _whole(response, stop - start)
+            if len(content) < stop - start:
+                raise _broken(f"{self._url} ended its answer after {len(content)} of {stop - start} bytes")
+            return content
+
+        return self._patiently(once, lambda: 0)
+
+    def list_reads(self, envelope: Mapping[str, Any], first: int) -> Any:
+        """Send a statement for a list of reads, from an entry on; raises `Disagreement` where the answer is no JSON."""
+
+        def once() -> Any:
+            with self._asked("POST", f"/v1/data/reads?first={first}", json=dict(envelope)) as response:
+                content = _whole(response, _LARGEST_LIST)
+            try:
+                return json.loads(content)
+            except (ValueError, RecursionError):
+                raise _odd("it is not JSON") from None
+
+        return self._patiently(once, lambda: 0)
+
     @contextmanager
     def _asked(self, method: str, path: str, **request: Any) -> "Iterator[httpx.Response]":
         """A successful answer whose body is to be read; raises `PedigreeError` for another one."""
@@ -230,13 +263,13 @@ class OwnerGateway:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _whole(response: "httpx.Response") -> bytes:
-    """A body that is not data."""
+def _whole(response: "httpx.Response", most: int = LARGEST_ANSWER) -> bytes:
+    """A body of so many bytes at most."""
     found = bytearray()
     for piece in response.iter_bytes():
         found += piece
-        if len(found) > LARGEST_ANSWER:
-            raise _odd(f"it has more than {LARGEST_ANSWER} bytes")
+        if len(found) > most:
+            raise _odd(f"it has more than {most} bytes")
     return bytes(found)
 
 

@@ -638,3 +638,29 @@ def test_a_grant_to_a_member_of_four(empty_world):
     empty_world.dataset_version(HOSPITAL, "wdbc")
     empty_world.submit(HOSPITAL, giving(empty_world, grantee=MAKER))
     assert empty_world.policies["\x00access-grant\x00g-1\x00"].startswith("OutOf(2,'HospitalMSP.peer',")
+
+
+# --- Grants whose reads are listed ------------------------------------------------------------------------------
+
+
+def batched(world, **changes):
+    values = {"actions": (AccessAction.DOWNLOAD,), "uses": None, "batched": True}
+    return giving(world, **(values | changes))
+
+
+def test_a_grant_says_that_reads_need_no_transaction_each_and_so_does_its_renewal(clinic):
+    clinic.submit(HOSPITAL, batched(clinic))
+    assert clinic.shown("access-grant", "g-1")["batched"] is True
+    renewal = {"grant": Name("g-2"), "renews": Name("g-1"), "expires": Instant(clinic.at + DAY)}
+    clinic.submit(HOSPITAL, GrantAccess(**renewal))
+    assert clinic.shown("access-grant", "g-2")["batched"] is True
+    clinic.submit(HOSPITAL, GrantAccess(**{**renewal, "grant": Name("g-3"), "batched": False}))
+    assert clinic.shown("access-grant", "g-3")["batched"] is False
+    clinic.submit(HOSPITAL, giving(clinic, grant=Name("g-4")))
+    assert "batched" not in clinic.shown("access-grant", "g-4")
+
+
+@pytest.mark.parametrize("changes", [{"uses": Count(3)}, {"actions": (PROCESS,)}])
+def test_what_is_counted_or_processed_has_a_transaction_each(clinic, changes):
+    refusal = clinic.refused(HOSPITAL, batched(clinic, **changes))
+    assert (refusal.code, refusal.pointer) == ("invalid-field", "/batched")

@@ -53,6 +53,7 @@ from gateway.stores.keys import KeyStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
+from gateway.stores.reads import ReadStore
 from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 from gateway.stores.transactions import TransactionStore
@@ -276,6 +277,7 @@ def make_service(
             ),
             vault=Vault(BlobFiles(folder / "blobs"), SealedStore(opened["sealed"]), lambda: SEALING),
             deliveries=DeliveryStore(opened["sealed"]),
+            reads=ReadStore(opened["sealed"]),
             audit=AuditLogStore(opened["audit"]),
             grantees=ChannelMembers(Msps, time.time),
             members=lambda: ("HospitalMSP", "LabMSP", "RegulatorMSP"),

@@ -77,7 +77,7 @@ def test_the_document_names_every_route_that_is_served_and_no_other(api: Any) ->
     }
     others = {
         *(("GET", path) for path in ("/v1/log/tile/<path:path>", "/v1/data/{token}", "/v1/data/{token}/bundle")),
-        *(("POST", path) for path in ("/v1/log/add-checkpoint", "/v1/data")),
+        *(("POST", path) for path in ("/v1/log/add-checkpoint", "/v1/data", "/v1/data/reads")),
     }
     assert served - {("GET", "/openapi.json"), *others} == {(method, path) for method, path, _ in operations(api)}
 

@@ -40,6 +40,7 @@ OF_OTHERS = {
     ("GET", "/v1/log/tile/<path:path>", "tile"),
     ("POST", "/v1/log/add-checkpoint", "add_checkpoint"),
     ("POST", "/v1/data", "begin_delivery"),
+    ("POST", "/v1/data/reads", "list_reads"),
     ("GET", "/v1/data/{token}", "read_delivery"),
     ("GET", "/v1/data/{token}/bundle", "read_bundle"),
 }

@@ -32,6 +32,7 @@ from gateway.services.deliveries import FRESH, Deliveries, Place, Refuted
 from gateway.services.deliverylog import MOST_BEGUN, bounded, joined
 from gateway.services.ports import Entry
 from gateway.services.publications import Vault
+from gateway.services.reads import Reads
 from gateway.services.undelivered import (
     AttemptBegunTooOften,
     AttemptDenied,
@@ -55,6 +56,7 @@ from gateway.services.undelivered import (
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.database import Database
 from gateway.stores.deliveries import DeliveryStore
+from gateway.stores.reads import ReadStore
 from gateway.stores.sealed import SealedStore
 
 NOW = 1_800_000_000.0
@@ -102,8 +104,10 @@ class World:
         )
         self.log = DeliveryStore(self.database)
         self.lost = self.log.recover()
+        reads = Reads(self, ReadStore(self.database), lambda: self.now)  # type: ignore[arg-type]
         self.deliveries = Deliveries(
-            self, self.vault, self.log, Members(), lambda *version: iter([" ".join(("bundle", *version)).encode()]),
+            self, self.vault, self.log, reads, Members(),
+            lambda *version: iter([" ".join(("bundle", *version)).encode()]),
             Place("HospitalMSP", "main"), lambda: self.now,
         )  # type: ignore[arg-type]  # fmt: skip
 

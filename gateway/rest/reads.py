@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads that had no transaction each: what this gateway keeps, and a member's statement to see another's."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.api.operations import HIGHEST
+from gateway.rest.problems import HttpProblem
+from gateway.rest.replies import Reply
+from gateway.rest.routing import Call, View
+from gateway.services.readlistings import ReadListings
+from gateway.services.readstatements import ListStatements
+
+_LISTED: Final = 100
+"""Reads of one answer."""
+_LAST: Final = 999_999_999
+
+
+def views(listings: ReadListings, statements: ListStatements) -> Mapping[str, View]:
+    """The operations that are in the table, by name."""
+
+    def listed(call: Call) -> Reply:
+        before = call.number("before", HIGHEST)
+        return Reply(listings.own(before=before, grant=call.query.get("grant"), limit=_LISTED))
+
+    def sign(call: Call) -> Reply:
+        number = call.path["number"]
+        if not number.isascii() or not number.isdigit() or not 1 <= int(number[:10]) <= _LAST:
+            raise HttpProblem(
+                400, "invalid-parameter", "number is that of a list of reads, from 1.", parameter="number"
+            )
+        return Reply(statements.sign(call.path["organisation"], int(number)))
+
+    return {"listAccessReads": listed, "signReadList": sign}

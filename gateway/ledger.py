@@ -14,6 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
+from hashlib import sha256
 from typing import NoReturn, TypeVar
 
 from chaincode.domain import errors as law
@@ -23,6 +24,7 @@ from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.refusals import parse_object
 from gateway.delivery.slots import Kind
 from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer, Transaction, UntrustedResponse
+from gateway.fabric.certificates import load_certificate
 from gateway.fabric.identity import default_hash
 from gateway.services.ports import (
     AlreadyProposed,
@@ -293,4 +295,6 @@ class OrganisationSigner:
 
     def sign(self, message: bytes) -> Signature:
         identity, signer = self._identity()
-        return Signature(signer(default_hash(identity)(message)), identity.credentials)
+        certificate = load_certificate(identity.credentials, "the gateway's own certificate")
+        fingerprint = sha256(certificate.der).hexdigest()
+        return Signature(signer(default_hash(identity)(message)), identity.credentials, fingerprint)

@@ -143,6 +143,11 @@ _BY: Final = Parameter("by", "Only those of this organisation.")
 _ARTIFACT_OF: Final = Parameter("artifact", "Only those of this data: a data set version or a selection.")
 _PURPOSE_OF: Final = Parameter("purpose", "Only those for this purpose, by its IRI.")
 _GRANT_OF: Final = Parameter("grant", "Only those of this grant, by its name.")
+_VOUCHED_FOR: Final = Parameter("artifact", "Only those of this artifact, by its reference.")
+_KEYID: Final = (
+    "`keyid` is the SHA-256 of the signer's certificate, as `pedigree log --identity` takes it; --json has the whole "
+    "statement, and the certificate of a person who signed it."
+)
 _VOUCHING: Final = ("vouching",)
 _SPEAKING: Final = ("vouching", "speaking")
 _REASON: Final = ("reason",)
@@ -1433,6 +1438,34 @@ ARTIFACTS: Final = (
         answer=outcome("artifact-stage"),
         sdk="advance",
         verb=Verb("advance", help="Move an artifact of yours to its next STAGE.", arguments=("to",)),
+    ),
+    Operation(
+        name="listEndorsements",
+        does="List who endorsed what, with which key and under which policy; those that were withdrawn too.",
+        path="/v1/endorsements",
+        filters=(_VOUCHED_FOR, _BY, *_TIMES),
+        answer=page("endorsement"),
+        sdk="endorsements",
+        verb=Verb(
+            "list endorsements",
+            help="List who endorsed what, and with which key.",
+            more=_KEYID,
+            columns=("artifact", "stage", "by", "at", "envelope.signatures.keyid", "withdrawn_at"),
+        ),
+    ),
+    Operation(
+        name="listRejections",
+        does="List who rejected what, with which key and why.",
+        path="/v1/rejections",
+        filters=(_VOUCHED_FOR, _BY, *_TIMES),
+        answer=page("rejection"),
+        sdk="rejections",
+        verb=Verb(
+            "list rejections",
+            help="List who rejected what, and why.",
+            more=_KEYID,
+            columns=("artifact", "stage", "by", "at", "envelope.signatures.keyid", "reason"),
+        ),
     ),
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.console import Json, fields, show, table
+from gateway.cli.console import Json, fields, plain, show, table
 from gateway.cli.options import using_gateway
 from gateway.cli.verbs import CURSOR, LIMIT, filtered, gather, print_list
 
@@ -26,8 +26,35 @@ def artifact(pedigree: Any, reference: str, as_json: bool) -> None:
             said = {name: answer["status"][name] for name in _SHOWN}
             evaluation = _evaluation(answer["status"])
             fields(said | ({"evaluation": evaluation} if evaluation else {}))
+        for word, said in (("endorsed", answer["endorsements"]), ("rejected", answer["rejections"])):
+            for each in said:
+                click.echo(plain(_vouched(word, each["record"])))
 
     show(answer, as_json, render)
+
+
+def _vouched(word: str, record: Json) -> str:
+    """Who said something of an artifact, for which stage and when, and by whose certificate, on one line."""
+    from chaincode.domain.values import Instant
+    from gateway.services.wording import time_of
+
+    person = f" of {_person(record['chain'][0]['der'])}" if "chain" in record else " of its gateway"
+    signed = ", ".join(f"{each.get('keyid', 'unknown')}" for each in record["envelope"]["signatures"])
+    ended = f", and withdrew that on {time_of(Instant(record['withdrawn_at']))}" if "withdrawn_at" in record else ""
+    when = time_of(Instant(record["at"]))
+    return f"{record['by']} {word} it for {record['stage']} on {when}, by certificate {signed}{person}{ended}"
+
+
+def _person(der: str) -> str:
+    """Whose a certificate is, by its own words; what cannot be read is said to be so."""
+    from gateway.fabric.certificates import load_certificate
+    from gateway.fabric.errors import MalformedData
+
+    pem = f"-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n".encode()
+    try:
+        return load_certificate(pem, "the signer's certificate").name
+    except MalformedData:
+        return "a certificate that cannot be read"
 
 
 @click.command()

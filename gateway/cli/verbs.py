@@ -218,8 +218,9 @@ def _without_none(said: Mapping[str, Any]) -> Json:
 
 
 def _within(record: Json, path: Sequence[str]) -> Any:
-    """A member of a record, or of what is in it; empty where it is left out."""
+    """A member of a record, or of what is in it; of a list its first item's; empty where it is left out."""
     value: Any = record
     for name in path:
+        value = value[0] if isinstance(value, list) and value else value
         value = value.get(name, "") if isinstance(value, dict) else ""
     return value

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
 
@@ -25,8 +26,8 @@ class ChannelMembers:
         self._msps = msps
         self._clock = clock
 
-    def check(self, organisation: str, certificate: bytes, message: bytes, signature: bytes) -> None:
-        """Return where a valid certificate of the organisation signed the message."""
+    def check(self, organisation: str, certificate: bytes, message: bytes, signature: bytes) -> str:
+        """The SHA-256 of the certificate, where it is the organisation's and signed the message."""
         try:
             member = self._msps().member(Identity(organisation, certificate).serialized)
             member.verify(message, signature)
@@ -41,3 +42,4 @@ class ChannelMembers:
             raise Refuted(
                 f"the certificate is valid from {parsed.not_valid_before_utc} to {parsed.not_valid_after_utc}"
             )
+        return sha256(member.certificate.der).hexdigest()

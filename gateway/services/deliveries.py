@@ -74,8 +74,10 @@ class Refuted(Exception):
 class Members(Protocol):
     """Who belongs to which organisation of the channel."""
 
-    def check(self, organisation: str, certificate: bytes, message: bytes, signature: bytes) -> None:
-        """Return where a valid certificate of the organisation signed the message; raise `Refuted` otherwise.
+    def check(self, organisation: str, certificate: bytes, message: bytes, signature: bytes) -> str:
+        """The SHA-256 of the certificate in DER, in hex, where it is the organisation's and signed the message.
+
+        Raises `Refuted` otherwise.
 
         Args:
             certificate: PEM.
@@ -237,10 +239,10 @@ class Deliveries:
             if claim.organisation != by:
                 raise NotTheGrantee(f"{claim.organisation} asks, and {by} made the attempt")
             try:
-                self._members.check(by, claim.certificate, claim.message, claim.signature)
+                signer = self._members.check(by, claim.certificate, claim.message, claim.signature)
             except Refuted as exc:
                 raise StatementInvalid(f"the statement is not signed by {by}: {exc}") from None
-            return Asked(said.attempt, by, sha256(claim.certificate).hexdigest(), said.nonce, now)
+            return Asked(said.attempt, by, signer, said.nonce, now)
         named = None if grant is None else grant.value.get("recipient_key_digest")
         if named is None or key_digest(said.key) != named:
             raise NotTheGrantee("the statement is signed by a key that the grant does not name")

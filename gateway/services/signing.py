@@ -13,6 +13,8 @@ class Signature:
     """ECDSA over SHA-256, DER with low S."""
     certificate: bytes
     """PEM."""
+    fingerprint: str
+    """SHA-256 of the certificate's DER, in hex: what the list of transactions calls an identity by."""
 
 
 class Signer(Protocol):

@@ -6,7 +6,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,35 @@ def test_a_person_endorses_away_from_the_gateway(desk: Desk, tmp_path: Path) -> 
     genesis = bytes.fromhex(regulator.ledger()["genesis_hash"])
     verdict = verify_transaction(regulator.transaction_evidence(outcome["transaction"]["id"]), trusted=genesis)
     assert any("CN=Admin@hospital.example" in each and "Said by a person" in each for each in verdict.proven)
+
+
+@pytest.mark.story("F5", "Any organisation lists who endorsed what, and with which key")
+def test_who_endorsed_what_and_with_which_key(desk: Desk) -> None:
+    reference = desk.model()
+    file = desk.prepared("endorse", reference)
+    certificate = next((desk.admin / "signcerts").iterdir())
+    key = next((desk.admin / "keystore").iterdir())
+    words = ["sign", str(file), "--key", str(key), "--cert", str(certificate), "--yes"]
+    assert CliRunner().invoke(main, words, env={"PEDIGREE_URL": ""}).exit_code == 0
+    desk.cli("endorse", "--signed", file)
+    regulator, hospital = desk.clients["regulator"], desk.clients["hospital"]
+    regulator.endorse(reference)
+    gone = regulator.withdraw(reference, reason="the files were looked at again")
+    hospital.at_least(gone.height)
+    listed = {each["record"]["by"]: each for each in hospital.endorsements(artifact=reference)["items"]}
+    keys = {by: each["record"]["envelope"]["signatures"][0]["keyid"] for by, each in listed.items()}
+    assert set(keys) == {"HospitalMSP", "RegulatorMSP"}
+    # A person's is the certificate that travels with the statement, a gateway's that which signed the transaction.
+    assert keys["HospitalMSP"] == sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+    made = hospital.transactions(identity=keys["RegulatorMSP"], about=reference)["items"]
+    assert gone.transaction_id in {each["id"] for each in made}
+    assert "withdrawn_at" in listed["RegulatorMSP"]["record"]
+    assert "withdrawn_at" not in listed["HospitalMSP"]["record"]
+    shown = desk.cli("artifact", reference).output
+    assert f"by certificate {keys['HospitalMSP']} of CN=Admin@hospital.example" in shown
+    assert f"by certificate {keys['RegulatorMSP']} of its gateway, and withdrew that on" in shown
+    table = desk.cli("list", "endorsements", "--by", "RegulatorMSP", "--artifact", reference).output
+    assert keys["RegulatorMSP"][:16] in table
 
 
 @pytest.mark.story("F5", "Those of a department speak where their organisation declares its authority")

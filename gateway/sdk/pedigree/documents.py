@@ -130,6 +130,7 @@ __all__ = [
     "EndorseArtifact",
     "Endorsement",
     "EndorsementEntry",
+    "EndorsementPage",
     "EndorsementPredicate",
     "Envelope",
     "Environment",
@@ -280,6 +281,7 @@ __all__ = [
     "RejectArtifact",
     "Rejection",
     "RejectionEntry",
+    "RejectionPage",
     "Relation",
     "ReleaseArtifact",
     "Reply",
@@ -1777,6 +1779,17 @@ class EndorsementEntry(TypedDict):
     source: NotRequired["Source"]
     height: NotRequired[int]
     """How many blocks the answer reflects, at least."""
+
+
+class EndorsementPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["EndorsementEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
 
 
 class EndorsementPredicate(TypedDict):
@@ -3296,6 +3309,17 @@ class RejectionEntry(TypedDict):
     source: NotRequired["Source"]
     height: NotRequired[int]
     """How many blocks the answer reflects, at least."""
+
+
+class RejectionPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["RejectionEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
 
 
 class ReleaseArtifact(TypedDict):

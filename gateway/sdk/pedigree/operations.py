@@ -75,6 +75,8 @@ from pedigree.documents import (
     EffectiveLicence,
     EncodedCertificate,
     Endorsement,
+    EndorsementEntry,
+    EndorsementPage,
     Envelope,
     EvaluationEntry,
     EvaluationPage,
@@ -120,6 +122,8 @@ from pedigree.documents import (
     ReachedArtifact,
     Reason,
     Rejection,
+    RejectionEntry,
+    RejectionPage,
     Relation,
     SearchResult,
     SearchResults,
@@ -2438,6 +2442,64 @@ class Operations(Calls):
         return self._record(
             f"/v1/artifacts/{segment(reference)}/stage", fields, idempotency_key, endorsing_organisations, reads=True
         )
+
+    def endorsements(
+        self,
+        *,
+        artifact: str | None = None,
+        by: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> EndorsementPage:
+        """List who endorsed what, with which key and under which policy; those that were withdrawn too.
+
+        Args:
+            artifact: Only those of this artifact, by its reference.
+            by: Only those of this organisation.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: EndorsementPage = self._get(
+            "/v1/endorsements", artifact=artifact, by=by, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_endorsements(
+        self, *, artifact: str | None = None, by: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[EndorsementEntry]:
+        """All that `endorsements` lists, page after page as they are needed."""
+        return self._iterate("/v1/endorsements", artifact=artifact, by=by, since=since, before=before)
+
+    def rejections(
+        self,
+        *,
+        artifact: str | None = None,
+        by: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> RejectionPage:
+        """List who rejected what, with which key and why.
+
+        Args:
+            artifact: Only those of this artifact, by its reference.
+            by: Only those of this organisation.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: RejectionPage = self._get(
+            "/v1/rejections", artifact=artifact, by=by, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_rejections(
+        self, *, artifact: str | None = None, by: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[RejectionEntry]:
+        """All that `rejections` lists, page after page as they are needed."""
+        return self._iterate("/v1/rejections", artifact=artifact, by=by, since=since, before=before)
 
     def lineage(
         self, reference: str, direction: Direction | None = None, *, as_of: int | None = None, limit: int | None = None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ CERTIFICATES = {b"lab's": ("LabMSP", LAB), b"maker's": ("MakerMSP", MAKER)}
 class Members:
     """Two organisations, each with one certificate."""
 
-    def check(self, organisation: str, certificate: bytes, message: bytes, signature: bytes) -> None:
+    def check(self, organisation: str, certificate: bytes, message: bytes, signature: bytes) -> str:
         found = CERTIFICATES.get(certificate)
         if found is None or found[0] != organisation:
             raise Refuted("not issued by a CA of this MSP")
@@ -79,6 +80,7 @@ class Members:
             found[1].public_key().verify(signature, message, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
             raise Refuted("the certificate's key did not sign this statement") from None
+        return sha256(certificate).hexdigest()
 
 
 class World:

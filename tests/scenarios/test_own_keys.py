@@ -237,3 +237,28 @@ def test_another_s_signature_is_refused(desk: Desk) -> None:
     with pytest.raises(PedigreeError) as caught:
         desk.clients["hospital"].endorse(reference, envelope=desk.words_of(file)["envelope"], chain=genuine["chain"])
     assert caught.value.code == "bad-signature"
+
+
+@pytest.mark.parametrize(
+    ("member", "other"),
+    [("channel", "another"), ("stage", "deployed"), ("policy", 99), ("organisation", "RegulatorMSP")],
+)
+@pytest.mark.story(
+    "F5", "A statement for another channel, stage, policy or organisation is refused", refused="statement-invalid"
+)
+def test_a_statement_for_elsewhere_is_refused(desk: Desk, member: str, other: str | int) -> None:
+    """Truly signed, by somebody who may speak: what it says is of somewhere else."""
+    reference = desk.model()
+    before = desk.clients["hospital"].artifact(reference)
+    file = desk.prepared("endorse", reference)
+    prepared = json.loads(file.read_text())
+    statement = json.loads(base64.b64decode(prepared["envelope"]["payload"]))
+    statement["predicate"][member] = other
+    payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    prepared["envelope"]["payload"] = base64.b64encode(payload).decode()
+    file.write_text(json.dumps(prepared))
+    desk.sign(file, issue("dr-ada", CA))
+    with pytest.raises(PedigreeError) as caught:
+        desk.clients["hospital"].endorse(reference, **desk.words_of(file))
+    assert caught.value.code == "statement-invalid"
+    assert desk.clients["hospital"].artifact(reference) == before

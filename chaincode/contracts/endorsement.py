@@ -10,10 +10,11 @@ from chaincode.contracts.state import Ledger, Load
 from chaincode.domain import codec, status
 from chaincode.domain.approval import Approval
 from chaincode.domain.assessment import Assessment
+from chaincode.domain.counterclaim import CounterClaim, claimants
 from chaincode.domain.deployment import Deployment, RecordDeployment
 from chaincode.domain.endorsement import Ballot, Endorse, Endorsement, Reject, Rejection
 from chaincode.domain.evaluation import Evaluation, assessment_of
-from chaincode.domain.evidence import Presented, SignatureCheck
+from chaincode.domain.evidence import Envelope, Presented, SignatureCheck
 from chaincode.domain.intoto import decode_statement
 from chaincode.domain.lifecycle import (
     AWAITING,
@@ -27,7 +28,7 @@ from chaincode.domain.lifecycle import (
     Release,
     standing_at,
 )
-from chaincode.domain.policy import Policy, PolicyVote, SetPolicy, Stage, stops_deployments
+from chaincode.domain.policy import Member, Policy, PolicyVote, SetPolicy, Stage, refuses_claims, stops_deployments
 from chaincode.domain.register import locate
 from chaincode.domain.speakers import DeclareRoots, EncodedCertificate, OrganisationRoots, signer_of
 from chaincode.domain.status import GetStatus, Status
@@ -51,10 +52,10 @@ def for_policy(ledger: Ledger, command: SetPolicy) -> Mapping[str, object]:
 
 def for_submission(ledger: Ledger, command: Submit) -> Mapping[str, object]:
     """What asking for the endorsement of an artifact needs."""
-    in_force, standing = ledger.get(Policy), _standing(ledger, command.artifact)
+    in_force, standing = ledger.get(Policy), standing_of(ledger, command.artifact)
     named = (command.evaluation, None if standing is None else standing.evaluation)
     return {
-        "artifact": _artifact(ledger, command.artifact),
+        "artifact": artifact_of(ledger, command.artifact),
         "standing": standing,
         "policy": in_force,
         "ballot": _ballot(ledger, in_force, command.artifact, Stage.APPROVED),
@@ -62,23 +63,39 @@ def for_submission(ledger: Ledger, command: Submit) -> Mapping[str, object]:
     }
 
 
-def for_endorsement(ledger: Ledger, command: Endorse) -> Mapping[str, object]:
-    """What vouching for an artifact needs: also the evaluation that the submission names."""
-    needed = for_word(ledger, command)
-    return {**needed, "assessment": _assessment(ledger, needed["standing"])}
-
-
 def for_word(ledger: Ledger, command: Endorse | Reject) -> Mapping[str, Any]:
-    """What a word on an artifact needs: also the statement that was signed."""
-    needed = for_withdrawal(ledger, command)
-    return {**needed, "presented": _presented(ledger, command, needed["policy"])}
+    """What vouching for an artifact or rejecting it needs: also the statement that was signed."""
+    needed = _said(ledger, command)
+    return {**needed, "presented": presented_of(ledger, command.envelope, command.chain, needed["policy"])}
 
 
-def for_withdrawal(ledger: Ledger, command: Endorse | Reject | Withdraw) -> Mapping[str, Any]:
-    """What taking back an endorsement needs: where the artifact stands, and what everyone has said of the stage."""
+def for_endorsement(ledger: Ledger, command: Endorse) -> Mapping[str, object]:
+    """What vouching for an artifact needs: also the evaluation that the submission names, and open counter-claims."""
+    needed = for_word(ledger, command)
+    in_force: Policy | None = needed["policy"]
+    members: tuple[Member, ...] = ()
+    if in_force is not None and command.stage is Stage.APPROVED and refuses_claims(in_force, command.artifact):
+        members = in_force.members
+    claims = ledger.get_each(CounterClaim, [(command.artifact, member.organisation) for member in members])
+    return {
+        **needed,
+        "open_claims": claimants(claim for claim in claims if claim is not None),
+        "assessment": _assessment(ledger, needed["standing"]),
+    }
+
+
+def for_withdrawal(ledger: Ledger, command: Withdraw) -> Mapping[str, object]:
+    """What taking back an endorsement needs: also the statement, where one was signed."""
+    needed, envelope = _said(ledger, command), command.envelope
+    presented = None if envelope is None else presented_of(ledger, envelope, command.chain, needed["policy"])
+    return {**needed, "presented": presented}
+
+
+def _said(ledger: Ledger, command: Endorse | Reject | Withdraw) -> Mapping[str, Any]:
+    """Where an artifact stands, and what everyone has said of the stage."""
     in_force = ledger.get(Policy)
     return {
-        "standing": _standing(ledger, command.artifact),
+        "standing": standing_of(ledger, command.artifact),
         "policy": in_force,
         "ballot": _ballot(ledger, in_force, command.artifact, command.stage),
     }
@@ -92,14 +109,14 @@ def for_declaration(ledger: Ledger, command: DeclareRoots) -> Mapping[str, objec
 
 def for_quarantine(ledger: Ledger, command: Quarantine) -> Mapping[str, object]:
     """What stopping an artifact needs."""
-    return {"artifact": _artifact(ledger, command.artifact), **for_release(ledger, command)}
+    return {"artifact": artifact_of(ledger, command.artifact), **for_release(ledger, command)}
 
 
 def for_release(
     ledger: Ledger, command: Quarantine | ConfirmQuarantine | LiftQuarantine | Release
 ) -> Mapping[str, object]:
     """What confirming or ending a quarantine needs: where the artifact stands, and the policy in force."""
-    return {"standing": _standing(ledger, command.artifact), "policy": ledger.get(Policy)}
+    return {"standing": standing_of(ledger, command.artifact), "policy": ledger.get(Policy)}
 
 
 def for_lifting(ledger: Ledger, command: LiftQuarantine) -> Mapping[str, object]:
@@ -112,7 +129,7 @@ def for_lifting(ledger: Ledger, command: LiftQuarantine) -> Mapping[str, object]
 
 def for_advance(ledger: Ledger, command: Advance) -> Mapping[str, object]:
     """What moving an artifact on needs: also whose word counts, for each stage whose quorum may matter."""
-    standing, in_force = _standing(ledger, command.artifact), ledger.get(Policy)
+    standing, in_force = standing_of(ledger, command.artifact), ledger.get(Policy)
     round_ = 0 if standing is None else standing.round
     stages = [Stage.APPROVED, command.to] if command.to in AWAITING else []
     ballots = {stage: _ballot(ledger, in_force, command.artifact, stage) for stage in stages}
@@ -155,11 +172,11 @@ LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
 
 def get_status(ledger: Ledger, query: GetStatus) -> Status:
     """An artifact's state."""
-    in_force, standing = ledger.get(Policy), _standing(ledger, query.artifact)
+    in_force, standing = ledger.get(Policy), standing_of(ledger, query.artifact)
     return status.status(
         query,
         at=ledger.at,
-        artifact=_artifact(ledger, query.artifact),
+        artifact=artifact_of(ledger, query.artifact),
         standing=standing,
         policy=in_force,
         ballot=_ballot(ledger, in_force, query.artifact, query.stage),
@@ -169,10 +186,10 @@ def get_status(ledger: Ledger, query: GetStatus) -> Status:
 
 def approval_of(ledger: Ledger, in_force: Policy | None, artifact: Ref) -> Approval:
     """What the ledger holds of an artifact's approval."""
-    return Approval(_standing(ledger, artifact), in_force, _ballot(ledger, in_force, artifact, Stage.APPROVED))
+    return Approval(standing_of(ledger, artifact), in_force, _ballot(ledger, in_force, artifact, Stage.APPROVED))
 
 
-def _artifact(ledger: Ledger, reference: Ref) -> Artifact | None:
+def artifact_of(ledger: Ledger, reference: Ref) -> Artifact | None:
     """The owner and digest of an artifact; None for what is not on the ledger or passes through no stages."""
     kind, _ = locate(reference)
     record = ledger.cited(Record, (reference,)).get(reference) if kind.digest else None
@@ -181,7 +198,7 @@ def _artifact(ledger: Ledger, reference: Ref) -> Artifact | None:
     return Artifact(reference, getattr(record, kind.guard), getattr(record, kind.digest))
 
 
-def _standing(ledger: Ledger, artifact: Ref) -> ArtifactStage | None:
+def standing_of(ledger: Ledger, artifact: Ref) -> ArtifactStage | None:
     """Where an artifact stands now: a quarantine that has lapsed is over, although nobody wrote so."""
     standing = ledger.get(ArtifactStage, artifact)
     return None if standing is None else standing_at(standing, ledger.at)
@@ -212,10 +229,12 @@ def _ballot(ledger: Ledger, in_force: Policy | None, artifact: Ref, stage: Stage
     )
 
 
-def _presented(ledger: Ledger, command: Endorse | Reject, in_force: Policy | None) -> Presented:
+def presented_of(
+    ledger: Ledger, envelope: Envelope, chain: tuple[EncodedCertificate, ...] | None, in_force: Policy | None
+) -> Presented:
     """The statement, and the check of its signature: with the creator's key, or that of the person who signed it."""
-    check = _by_creator(ledger) if command.chain is None else _by_person(ledger, command.chain, in_force)
-    return Presented(ledger.channel, decode_statement(command.envelope.payload), check)
+    check = _by_creator(ledger) if chain is None else _by_person(ledger, chain, in_force)
+    return Presented(ledger.channel, decode_statement(envelope.payload), check)
 
 
 def _by_creator(ledger: Ledger) -> SignatureCheck:

@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol, TypeVar, cast
 
 from chaincode.domain import codec
 from chaincode.domain.errors import InvalidField, Malformed
+from chaincode.domain.keypolicy import key_policy
 from chaincode.domain.keys import key, key_of, written
-from chaincode.domain.policy import Policy, key_policy
+from chaincode.domain.policy import Policy
 from chaincode.domain.register import KIND_OF, Part, locate
 from chaincode.domain.speakers import Tracing
 from chaincode.domain.values import Digest, Instant, OrgId, Outcome, Record, Ref

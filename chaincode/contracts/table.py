@@ -10,6 +10,7 @@ from chaincode.contracts import (
     access,
     auditing,
     consent,
+    counterclaim,
     endorsement,
     evaluation,
     idempotency,
@@ -51,6 +52,7 @@ _LOADS: Final[Mapping[type[Command], Load]] = MappingProxyType(
         **evaluation.LOADS,
         **training.LOADS,
         **endorsement.LOADS,
+        **counterclaim.LOADS,
         **access.LOADS,
         **auditing.LOADS,
     }

@@ -8,6 +8,7 @@ from chaincode.domain.assessment import Assessment, required
 from chaincode.domain.errors import (
     AlreadyEndorsed,
     AlreadyRejected,
+    ClaimsOpen,
     EndorsedAfterWithdrawal,
     NotAMember,
     OwnArtifact,
@@ -71,6 +72,10 @@ class Endorsement(Record):
     """Why it was withdrawn."""
     chain: tuple[EncodedCertificate, ...] | None = field(default=None, metadata={"max": MOST_SENT})
     """The certificate that the statement was signed with, then those above it; None: that of the transaction."""
+    withdrawal: Envelope | None = None
+    """The signed statement by which it was withdrawn; None too where it was withdrawn without one."""
+    withdrawal_chain: tuple[EncodedCertificate, ...] | None = field(default=None, metadata={"max": MOST_SENT})
+    """As `chain`, of that statement."""
 
     def counts(self, round_: int, at: Instant, rule: QuorumRule | None) -> bool:
         """Whether it is of this round, not withdrawn and not expired at `at`."""
@@ -160,10 +165,12 @@ def endorse(
     ballot: Ballot,
     presented: Presented,
     assessment: Assessment | None,
+    open_claims: frozenset[OrgId],
 ) -> Outcome:
     """Record that `by` vouches for an artifact; the endorsement that completes the quorum approves it.
 
     `assessment` is the evaluation that the submission names; where the rule asks for it, the statement has to list it.
+    `open_claims` says which members have an open counter-claim against it, where the policy refuses approval for that.
     """
     policy, rule, standing = _admit(command, by, standing, policy)
     _refuse_second_word(command.artifact, rule, by, at, standing, ballot)
@@ -185,6 +192,8 @@ def endorse(
     stage = standing.stage
     if command.stage is Stage.APPROVED and stage in {Stage.SUBMITTED, Stage.ENDORSED}:
         stage = Stage.APPROVED if quorum.complete else Stage.ENDORSED
+        if quorum.complete and open_claims:
+            raise ClaimsOpen(command.artifact, ", ".join(sorted(open_claims)))
     if stage is Stage.APPROVED:
         standing = replace(standing, lost_at=None)
     return Outcome(

@@ -26,7 +26,10 @@ OLDEST: Final = Seconds(86_400)
 """How long before its transaction a statement may be dated: long enough to sign it elsewhere."""
 MOST_SEEN: Final = 64
 
-_COMPARED: Final = ("channel", "organisation", "artifact", "stage", "decision", "round", "policy", "reason")
+_COMPARED: Final = (
+    "channel", "organisation", "artifact", "stage", "decision", "round", "policy", "reason", "against", "evidence",
+    "evidence_digest",
+)  # fmt: skip
 
 
 class Decision(StrEnum):
@@ -34,6 +37,8 @@ class Decision(StrEnum):
 
     ENDORSE = "endorse"
     REJECT = "reject"
+    WITHDRAW = "withdraw"
+    COUNTER_CLAIM = "counter-claim"
 
 
 class SignatureCheck(Protocol):
@@ -95,9 +100,15 @@ class Statement:
     at: Instant | None = None
     """When it was made, by the signer's clock; None in version 1."""
     reason: Text | None = None
-    """Why an artifact is rejected."""
+    """Why an artifact is rejected, an endorsement taken back, or something held against either."""
     seen: tuple[str, ...] = ()
     """What the signer says to have looked at: references of evaluations, and of what is stopped above the artifact."""
+    against: str | None = None
+    """Of a counter-claim, whose endorsement it is against; None: the artifact itself."""
+    evidence: str | None = None
+    """Of a counter-claim, a reference to a record that shows it."""
+    evidence_digest: Digest | None = None
+    """Of a counter-claim, the SHA-256 of a document that shows it."""
     statement_type: str = STATEMENT_TYPE
     predicate_type: str = PREDICATE_TYPE
 
@@ -116,8 +127,11 @@ def statement_about(
     genesis: Digest | None = None,
     reason: Text | None = None,
     seen: tuple[str, ...] = (),
+    against: OrgId | None = None,
+    evidence: Ref | None = None,
+    evidence_digest: Digest | None = None,
 ) -> Statement:
-    """The statement that a gateway signs for an endorsement or a rejection, and the one that the ledger accepts."""
+    """The statement that a gateway signs for a word on an artifact, and the one that the ledger accepts."""
     return Statement(
         subjects=(Subject(artifact, digest),),
         channel=channel,
@@ -131,6 +145,9 @@ def statement_about(
         at=at,
         reason=reason,
         seen=seen,
+        against=against,
+        evidence=evidence,
+        evidence_digest=evidence_digest,
     )
 
 

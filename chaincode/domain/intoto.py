@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endorsement statements as in-toto JSON, and back: ``decode(encode(s)) == s``."""
 
+from typing import Any
+
 from chaincode.domain.canonical import Json, encode, parse
 from chaincode.domain.errors import InvalidField, Malformed, StatementInvalid
-from chaincode.domain.evidence import MOST_SEEN, PREDICATE_TYPE, Statement, Subject
+from chaincode.domain.evidence import MOST_SEEN, PREDICATE_TYPE, Decision, Statement, Subject
 from chaincode.domain.values import Digest, Instant, Text
 
 
@@ -28,6 +30,9 @@ def encode_statement(statement: Statement) -> bytes:
                 **({} if statement.at is None else {"at": int(statement.at)}),
                 **({} if statement.reason is None else {"reason": str(statement.reason)}),
                 **({"seen": list(statement.seen)} if statement.seen else {}),
+                **({} if statement.against is None else {"against": statement.against}),
+                **({} if statement.evidence is None else {"evidence": statement.evidence}),
+                **({} if statement.evidence_digest is None else {"evidence_digest": str(statement.evidence_digest)}),
             },
         }
     )
@@ -54,11 +59,22 @@ def decode_statement(payload: bytes) -> Statement:
             at=Instant(_number(later, "at")) if "at" in later else None,
             reason=Text(_text(later, "reason")) if "reason" in later else None,
             seen=_seen(later) if "seen" in later else (),
+            **_of_a_claim(later),
             statement_type=_text(document, "_type"),
             predicate_type=kind,
         )
     except Malformed as exc:
         raise StatementInvalid(str(exc).removesuffix(".")) from None
+
+
+def _of_a_claim(predicate: dict[str, Json]) -> dict[str, Any]:
+    """What only counter-claims have; of another statement these members mean nothing."""
+    if predicate.get("decision") != Decision.COUNTER_CLAIM:
+        return {}
+    found: dict[str, Any] = {name: _text(predicate, name) for name in ("against", "evidence") if name in predicate}
+    if "evidence_digest" in predicate:
+        found["evidence_digest"] = Digest.parse(_text(predicate, "evidence_digest"))
+    return found
 
 
 def _subject(value: Json) -> Subject:

@@ -67,6 +67,15 @@ class OnQuorumLost(StrEnum):
     """Nobody deploys it, and what runs must stop, until the quorum is there again."""
 
 
+class OpenClaims(StrEnum):
+    """What a counter-claim that is open does to an approval."""
+
+    NOTE = "note"
+    """It is shown."""
+    REFUSE = "refuse"
+    """While a member has one, no endorsement completes the quorum."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuorumRule:
     """Who must endorse artifacts of a kind before they reach a stage."""
@@ -90,6 +99,8 @@ class QuorumRule:
 
     Empty: by any member; None: no evaluation is needed.
     """
+    open_claims: OpenClaims | None = None
+    """Only of rules to become approved; None: `NOTE`."""
 
 
 class Step(StrEnum):
@@ -234,6 +245,12 @@ def stops_deployments(policy: Policy | None, artifact: Ref) -> bool:
     return rule is not None and rule.on_quorum_lost is OnQuorumLost.STOP
 
 
+def refuses_claims(policy: Policy, artifact: Ref) -> bool:
+    """Whether an artifact is not approved while a member has an open counter-claim against it."""
+    rule = rule_for(policy, artifact.kind, Stage.APPROVED)
+    return rule is not None and rule.open_claims is OpenClaims.REFUSE
+
+
 def rule_in_force(policy: Policy | None, artifact: Ref, stage: Stage) -> tuple[Policy, QuorumRule]:
     """The policy and its rule for an artifact at a stage; raises `PolicyMissing` and `RuleMissing`."""
     if policy is None:
@@ -277,24 +294,6 @@ def _count(members: Iterable[Member], counted: frozenset[OrgId], threshold: int,
     # One organisation may hold several of the roles, so that roles still missing ask for one more at least.
     missing = max(threshold - len(counted), min(len(missing_roles), 1), 0)
     return Tally(counted, missing, missing_roles)
-
-
-def key_policy(policy: Policy | None, owner: OrgId) -> str:
-    """Whose peers must endorse a change to what `owner` registered: its own, and others' up to a majority of members.
-
-    An expression of Fabric's signature policies. A key's policy replaces the chaincode's, so "the owner and
-    one other" would be weaker than a majority where there are more than three members. Registering needs a policy
-    that names the owner as a member.
-    """
-    if policy is None:
-        raise PolicyMissing
-    if roles_of(policy, owner) is None:
-        raise NotAMember(owner)
-    others = [f"'{member.organisation}.peer'" for member in policy.members if member.organisation != owner]
-    needed = max(len(policy.members) // 2, 1)
-    gate = "OR(" if needed == 1 else f"OutOf({needed},"
-    other = others[0] if len(others) == 1 else f"{gate}{','.join(others)})"
-    return f"OutOf(2,'{owner}.peer',{other})"
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------
@@ -374,6 +373,8 @@ def _check_rule(rule: QuorumRule, pointer: str, command: SetPolicy) -> None:
         raise InvalidField(f"{pointer}/stage", "a rule guards approved, deployed, deprecated or retired")
     if rule.on_quorum_lost is not None and (rule.artifact_kind, rule.stage) != _DEPLOYABLE:
         raise InvalidField(f"{pointer}/on_quorum_lost", "it belongs to the rule for model versions to become approved")
+    if rule.open_claims is not None and rule.stage is not Stage.APPROVED:
+        raise InvalidField(f"{pointer}/open_claims", "it belongs to a rule to become approved")
     able = [
         member
         for member in command.members

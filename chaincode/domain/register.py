@@ -27,6 +27,7 @@ from chaincode.domain import (
     auditing,
     claims,
     consent,
+    counterclaim,
     criteria,
     deployment,
     endorsement,
@@ -299,6 +300,17 @@ RECORDS: Final = (
         ),
     ),
     Kind(
+        "counter-claim", counterclaim.CounterClaim, key={"artifact": Ref, "by": OrgId},
+        actions=(
+            Action("claim:state", counterclaim.StateClaim, counterclaim.state_claim,
+                   events=(counterclaim.ClaimStated,)),
+            Action("claim:answer", counterclaim.AnswerClaim, counterclaim.answer_claim,
+                   events=(counterclaim.ClaimAnswered,)),
+            Action("claim:withdraw", counterclaim.WithdrawClaim, counterclaim.withdraw_claim,
+                   events=(counterclaim.ClaimWithdrawn,)),
+        ),
+    ),
+    Kind(
         "access-policy", access.AccessPolicy, key={"dataset": Name, "number": Number}, reference="access-policy",
         guard="owner",
         actions=(
@@ -369,7 +381,7 @@ RECORDS: Final = (
 """Every kind of record.
 
 All but `consent-map`, `later-parents`, `policy`, `artifact-stage`, `lift-vote`, `endorsement`, `rejection`,
-`access-offer`, `access-grant` and `organisation-roots` are written once.
+`counter-claim`, `access-offer`, `access-grant` and `organisation-roots` are written once.
 """
 
 QUESTIONS: Final = (

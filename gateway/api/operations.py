@@ -96,6 +96,7 @@ _CHOOSING: Final = (
     Parameter("id_field", "Column or member that holds the ids, where they come as CSV or JSON Lines."),
     Parameter("delimiter", "What separates fields in CSV: `,`, `;`, `|` or `tab`; a comma by default."),
 )
+DECISIONS: Final = ("endorse", "reject", "withdraw", "counter-claim")
 STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined")
 _STAGE: Final = Parameter("stage", "Only versions at this stage; of data sets and models, those with such a version.",
                          "choice", STAGES)  # fmt: skip
@@ -150,6 +151,7 @@ _KEYID: Final = (
 )
 _VOUCHING: Final = ("vouching",)
 _SPEAKING: Final = ("vouching", "speaking")
+_CLAIMING: Final = ("vouching", "speaking", "claiming")
 _REASON: Final = ("reason",)
 _TAKES_A_FILE: Final = "sends a file of records in pieces and follows the gateway's work on it"
 _TAKES_INDICATIONS: Final = "takes what subjects indicated, and proves it against the map that this gateway holds"
@@ -1313,14 +1315,17 @@ ARTIFACTS: Final = (
     ),
     Operation(
         name="draftStatement",
-        does="The statement that an endorsement or a rejection signs, before it is signed; nothing is recorded.",
+        does="The statement that a word on an artifact signs, before it is signed; nothing is recorded.",
         path="/v1/artifacts/{reference}/statement",
         about="{reference}",
         parameters=(
-            Parameter("decision", "What is said of the artifact.", "choice", ("endorse", "reject"), default="endorse"),
+            Parameter("decision", "What is said of the artifact.", "choice", DECISIONS, default="endorse"),
             Parameter("stage", "The stage that the word is on.", "choice", STAGES, default="approved"),
             Parameter("digest", "The bytes that you examined; the recorded ones by default."),
-            Parameter("reason", "Why it is rejected; it is signed."),
+            Parameter("reason", "Why, of anything but an endorsement; it is signed."),
+            Parameter("against", "Of a counter-claim, whose endorsement it is against; the artifact by default."),
+            Parameter("evidence", "Of a counter-claim, the reference of a record that shows it."),
+            Parameter("evidence_digest", "Of a counter-claim, the SHA-256 of a document that shows it."),
         ),
         answer=report("StatementDraft"),
         sdk="draft_statement",
@@ -1369,15 +1374,16 @@ ARTIFACTS: Final = (
     ),
     Operation(
         name="withdrawEndorsement",
-        does="Take your endorsement back.",
+        does="Take your endorsement back; the gateway signs the statement.",
         method="POST",
         path="/v1/artifacts/{reference}/withdrawal",
         about="{reference}",
         role="endorser",
-        body=Body("endorsement:withdraw", bound=_ARTIFACT, refusals=_VOUCHING),
+        body=Body("endorsement:withdraw", bound=_ARTIFACT, filled=("envelope",), refusals=_SPEAKING),
         answer=outcome("endorsement", "artifact-stage"),
         sdk="withdraw",
-        verb=Verb("withdraw", options=_REASON, required=_REASON),
+        verb=Verb("withdraw", help="Take your endorsement back, signed.", options=_REASON, required=_REASON),
+        odd={"rest": _FILLED_IN, "cli": _SIGNS},
     ),
     Operation(
         name="quarantineArtifact",
@@ -1466,6 +1472,60 @@ ARTIFACTS: Final = (
             more=_KEYID,
             columns=("artifact", "stage", "by", "at", "envelope.signatures.keyid", "reason"),
         ),
+    ),
+)
+
+CLAIMS: Final = (
+    Operation(
+        name="stateClaim",
+        does="Hold something against another organisation's artifact, or an endorsement of it; the gateway signs it.",
+        method="POST",
+        path="/v1/artifacts/{reference}/counter-claims",
+        about="{reference}",
+        role="endorser",
+        body=Body("claim:state", bound=_ARTIFACT, filled=("envelope",), examined=True, refusals=_CLAIMING),
+        answer=outcome("counter-claim"),
+        sdk="state_claim",
+        verb=Verb(
+            "claim state",
+            help="Hold something against an artifact, signed.",
+            options=("reason", "against", "evidence", "evidence_digest"),
+            required=_REASON,
+        ),
+        odd={"rest": _FILLED_IN, "cli": _SIGNS},
+    ),
+    Operation(
+        name="answerClaim",
+        does="Answer a counter-claim against your artifact or endorsement; that is recorded once.",
+        method="POST",
+        path="/v1/artifacts/{reference}/counter-claims/{claimant}/answer",
+        about="{reference}",
+        role="endorser",
+        body=Body("claim:answer", bound={**_ARTIFACT, "claimant": "{claimant}"}, refusals=_CLAIMING),
+        answer=outcome("counter-claim"),
+        sdk="answer_claim",
+        verb=Verb("claim answer", help="Answer a claim against you.", options=("answer",), required=("answer",)),
+    ),
+    Operation(
+        name="withdrawClaim",
+        does="Take your counter-claim back.",
+        method="POST",
+        path="/v1/artifacts/{reference}/counter-claims/withdrawal",
+        about="{reference}",
+        role="endorser",
+        body=Body("claim:withdraw", bound=_ARTIFACT, refusals=_CLAIMING),
+        answer=outcome("counter-claim"),
+        sdk="withdraw_claim",
+        verb=Verb("claim withdraw", options=_REASON, required=_REASON),
+    ),
+    Operation(
+        name="listClaims",
+        does="List counter-claims, open or not.",
+        path="/v1/counter-claims",
+        filters=(Parameter("artifact", "Only those against this artifact."), _BY, *_TIMES),
+        answer=page("counter-claim"),
+        sdk="claims",
+        verb=Verb("claim list", columns=("artifact", "by", "at", "against", "reason", "answer", "withdrawn_at")),
     ),
 )
 
@@ -1807,6 +1867,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "policies": POLICIES,
         "roots": ROOTS,
         "artifacts": ARTIFACTS,
+        "counter-claims": CLAIMS,
         "lineage": LINEAGE,
         "search": SEARCH,
         "operations": SUBMISSIONS,
@@ -1834,6 +1895,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "access": "Offer, ask for, grant and use access to data.",
         "policy": "The consortium's endorsement policy.",
         "root": "Declare and list who may sign for an organisation.",
+        "claim": "State, answer, withdraw and list counter-claims.",
         "licence": "Read what licences come to along a lineage.",
         "log": "Show the transparency log of the organisation.",
         "audit": "Show and verify what a gateway refused.",
@@ -1880,6 +1942,10 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "origin.method": "How they were collected.",
         "origin.geography": "Where: a code of ISO 3166 such as DE or US-WI; may be repeated.",
         "reason": "Why, in words that the ledger keeps.",
+        "answer": "What you say to it, in words that the ledger keeps.",
+        "against": "Whose endorsement it is against; the artifact by default.",
+        "evidence": "The reference of a record that shows it, such as an evaluation.",
+        "evidence_digest": "The SHA-256 of a document that shows it.",
         "criteria": "Criteria that were registered before the training, by name; the ledger says whether they are met.",
         "evaluation": "An evaluation that met criteria set before the training, by name; the policy may ask for one.",
         "location": "Where it is in use: a service, a device, a ward.",
@@ -1907,6 +1973,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "grant": "g-1",
         "attempt": "5f" * 32,
         "reference": "model-version:net:1",
+        "claimant": "RegulatorMSP",
         "operation": "0b5f3e1c9d7a4c52",
         "transaction": "5f" * 32,
         "id": "p1",

@@ -29,6 +29,8 @@ def artifact(pedigree: Any, reference: str, as_json: bool) -> None:
         for word, said in (("endorsed", answer["endorsements"]), ("rejected", answer["rejections"])):
             for each in said:
                 click.echo(plain(_vouched(word, each["record"])))
+        for claim in (each["record"] for each in answer.get("counter_claims", ())):
+            click.echo(plain(_of_claim(claim)))
 
     show(answer, as_json, render)
 
@@ -71,11 +73,13 @@ def inbox(pedigree: Any, limit: int, cursor: str | None, as_json: bool, **filter
         if any(value is not None for value in filters.values()):
             nothing = f"Nothing of that awaits {answer['organisation']}'s endorsement."
         shown = [{**each, **_of_item(each)} for each in answer["items"]]
-        optional = [
-            name for name in ("for", "quorum", "evaluation", "stopped above") if any(each[name] for each in shown)
-        ]
+        names = ("for", "quorum", "claims", "evaluation", "stopped above")
+        optional = [name for name in names if any(each[name] for each in shown)]
         columns = ("artifact", "owner", "since", *optional)
         print_list(shown, answer["next"], *columns, counted=answer, nothing=nothing)
+        if claims := answer.get("claims"):
+            click.echo("\nCounter-claims that await your answer:")
+            table(claims, "artifact", "by", "against", "reason")
         if due := answer.get("must_stop"):
             click.echo(f"\n{click.style('Must stop', fg='red')}: their model has lost the quorum of its approval.")
             table(due, "deployment", "version")
@@ -83,6 +87,14 @@ def inbox(pedigree: Any, limit: int, cursor: str | None, as_json: bool, **filter
             click.echo("Not all running deployments were looked at.")
 
     show(answer, as_json, render)
+
+
+def _of_claim(claim: Json) -> str:
+    """A counter-claim as one line."""
+    what = "it" if claim.get("against") is None else f"the endorsement by {claim['against']}"
+    answered = f"; answered: {claim['answer']}" if "answer" in claim else ""
+    state = "withdrawn" if "withdrawn_at" in claim else "open"
+    return f"{state} counter-claim by {claim['by']} against {what}: {claim['reason']}{answered}"
 
 
 def _of_item(item: Json) -> Json:
@@ -93,6 +105,7 @@ def _of_item(item: Json) -> Json:
     stage, ends = item.get("status", {}).get("for_stage", "approved"), item.get("ends_at")
     quorum = "" if ends is None else f"ends {time_of(Instant(ends))}"
     return {
+        "claims": ", ".join(item.get("open_claims", ())),
         "for": "" if stage == "approved" else stage,
         "quorum": "lost" if item.get("quorum_lost") else quorum,
         "evaluation": _evaluation(item.get("status", {})),

@@ -60,7 +60,7 @@ from gateway.cli.runs import run_record, run_statement, run_verify
 from gateway.cli.selections import dataset_select, selection_proof
 from gateway.cli.transactions import history, log, transactions
 from gateway.cli.verbs import add_verbs
-from gateway.cli.vouching import endorse, reject, sign
+from gateway.cli.vouching import claim_state, endorse, reject, sign, withdraw
 from gateway.server.options import Options
 
 _network = click.option(
@@ -299,6 +299,7 @@ add_verbs(
         "model record": model_record,
         "model sign": model_sign,
         "model verify": model_verify,
+        "claim state": claim_state,
         "criteria register": criteria_register,
         "receipt": receipt,
         "reject": reject,
@@ -312,6 +313,7 @@ add_verbs(
         "transactions": transactions,
         "sign": sign,
         "verify": verify,
+        "withdraw": withdraw,
     },
 )
 add_lists(main)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pedigree endorse`, `reject` and `sign`: a word on an artifact, shown before it is signed, here or elsewhere."""
+"""A word on an artifact, shown before it is signed: `endorse`, `reject`, `withdraw`, `claim state`, and `sign`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +15,7 @@ from gateway.cli.outputs import OUTPUT, written
 
 _STAGE = click.option("--stage", type=click.Choice(STAGES), help="The stage that the word is on; approved by default.")
 _DIGEST = click.option("--digest", help="The bytes that you examined; the recorded ones by default.")
+_REASON = click.option("--reason", help="Why, in words that are signed and that the ledger keeps.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be signed; sign and record nothing.")
 _PREPARE = click.option(
     "--prepare", type=OUTPUT, metavar="FILE", help="Write the statement, to be signed elsewhere by `pedigree sign`."
@@ -22,15 +23,25 @@ _PREPARE = click.option(
 _SIGNED = click.option("--signed", type=FILE, metavar="FILE", help="Record what `pedigree sign` has signed.")
 
 
-def _options(function: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed((_STAGE, _DIGEST, _DRY_RUN, _PREPARE, _SIGNED, IDEMPOTENCY_KEY)):
-        function = option(function)
-    return function
+_OF_CLAIMS = ("against", "evidence", "evidence_digest")
+_FIELDS = ("stage", "digest", *_OF_CLAIMS)
+"""What may be said beside the reason."""
+_VERBS = {"counter-claim": "claim state"}
+"""How a decision is called that is no verb by itself."""
+
+
+def _options(*more: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed((_STAGE, *more, _DRY_RUN, _PREPARE, _SIGNED, IDEMPOTENCY_KEY)):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @click.command()
 @click.argument("reference", required=False)
-@_options
+@_options(_DIGEST)
 @using_gateway
 def endorse(pedigree: Any, reference: str | None, idempotency_key: str | None, as_json: bool, **said: Any) -> None:
     """Vouch for an artifact, signed.
@@ -44,8 +55,8 @@ def endorse(pedigree: Any, reference: str | None, idempotency_key: str | None, a
 
 @click.command()
 @click.argument("reference", required=False)
-@click.option("--reason", help="Why, in words that are signed and that the ledger keeps.")
-@_options
+@_REASON
+@_options(_DIGEST)
 @using_gateway
 def reject(
     pedigree: Any, reference: str | None, reason: str | None, idempotency_key: str | None, as_json: bool, **said: Any
@@ -55,6 +66,41 @@ def reject(
     The reason is a part of what is signed. --dry-run, --prepare and --signed are as for `pedigree endorse`.
     """
     _speak(pedigree, "reject", reference, reason, idempotency_key, as_json, said)
+
+
+@click.command()
+@click.argument("reference", required=False)
+@_REASON
+@_options()
+@using_gateway
+def withdraw(
+    pedigree: Any, reference: str | None, reason: str | None, idempotency_key: str | None, as_json: bool, **said: Any
+) -> None:
+    """Take your endorsement back, signed.
+
+    The reason is a part of what is signed. --dry-run, --prepare and --signed are as for `pedigree endorse`.
+    """
+    _speak(pedigree, "withdraw", reference, reason, idempotency_key, as_json, said)
+
+
+@click.command()
+@click.argument("reference", required=False)
+@_REASON
+@_options(
+    click.option("--against", metavar="MSPID", help="Whose endorsement it is against; the artifact by default."),
+    click.option("--evidence", metavar="REFERENCE", help="A record that shows it, such as an evaluation."),
+    click.option("--evidence-digest", metavar="SHA256", help="The SHA-256 of a document that shows it."),
+)
+@using_gateway
+def claim_state(
+    pedigree: Any, reference: str | None, reason: str | None, idempotency_key: str | None, as_json: bool, **said: Any
+) -> None:
+    """Hold something against an artifact, signed.
+
+    It stays open until you take it back; the organisation that it is against can answer it. --dry-run, --prepare and
+    --signed are as for `pedigree endorse`.
+    """
+    _speak(pedigree, "counter-claim", reference, reason, idempotency_key, as_json, said)
 
 
 @click.command()
@@ -110,19 +156,19 @@ def _speak(
     if sum((bool(dry_run), prepare is not None, signed is not None)) > 1:
         raise click.UsageError("give one of --dry-run, --prepare and --signed", context)
     if signed is not None:
-        if reference is not None or reason is not None or (said["stage"], said["digest"]) != (None, None):
+        if reference is not None or reason is not None or any(said.get(name) is not None for name in _FIELDS):
             raise click.UsageError("what is said is in the signed file: give --signed alone", context)
         recorded(_record_signed(pedigree, decision, signed, idempotency_key), as_json)
         return
     if reference is None:
         raise click.UsageError("Missing argument 'REFERENCE'.", context)
-    if decision == "reject" and reason is None:
+    if decision != "endorse" and reason is None:
         raise click.UsageError("Missing option '--reason'.", context)
-    fields = {name: said[name] for name in ("stage", "digest") if said[name] is not None}
+    fields = {name: said[name] for name in _FIELDS if said.get(name) is not None}
     if reason is not None:
         fields["reason"] = reason
     if not dry_run and prepare is None:
-        recorded(getattr(pedigree, decision)(reference, idempotency_key=idempotency_key, **fields), as_json)
+        recorded(_method(pedigree, decision)(reference, idempotency_key=idempotency_key, **fields), as_json)
         return
     draft = pedigree.draft_statement(reference, decision=decision, **fields)
     if prepare is None:
@@ -145,12 +191,11 @@ def _record_signed(pedigree: Any, decision: str, file: Path, idempotency_key: st
         raise ValueError(f"{file} is not signed yet: pedigree sign {file} --key KEY --cert CERTIFICATE")
     statement = found.statement
     if found.decision.value != decision:
-        raise ValueError(
-            f"{file} holds a word to {found.decision.value}: pedigree {found.decision.value} --signed {file}"
-        )
-    more = {} if statement.reason is None else {"reason": str(statement.reason)}
-    method = getattr(pedigree, decision)
-    return method(
+        verb = _VERBS.get(found.decision.value, found.decision.value)
+        raise ValueError(f"{file} holds a word to {found.decision.value}: pedigree {verb} --signed {file}")
+    named = {name: getattr(statement, name) for name in ("reason", *_OF_CLAIMS)}
+    more = {name: str(value) for name, value in named.items() if value is not None}
+    return _method(pedigree, decision)(
         str(statement.artifact),
         envelope=found.envelope,
         chain=found.chain,
@@ -158,6 +203,12 @@ def _record_signed(pedigree: Any, decision: str, file: Path, idempotency_key: st
         idempotency_key=idempotency_key,
         **more,
     )
+
+
+def _method(pedigree: Any, decision: str) -> Callable[..., Any]:
+    """What records a decision."""
+    method: Callable[..., Any] = pedigree.state_claim if decision == "counter-claim" else getattr(pedigree, decision)
+    return method
 
 
 def _start_of(file: Path, most: int) -> bytes:

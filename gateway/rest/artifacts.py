@@ -24,10 +24,8 @@ def views(artifacts: Artifacts, due: Callable[[int], tuple[list[Json], bool]], c
         return Reply(artifacts.status(call.path["reference"], stage))
 
     def draft(call: Call) -> Reply:
-        said = call.query
-        stage = said.get("stage", Stage.APPROVED.value)
-        decision = Decision(said.get("decision", Decision.ENDORSE.value))
-        return Reply(artifacts.draft(call.path["reference"], decision, stage, said.get("digest"), said.get("reason")))
+        decision = Decision(call.query.get("decision", Decision.ENDORSE.value))
+        return Reply(artifacts.draft(call.path["reference"], decision, call.query))
 
     def inbox(call: Call) -> Reply:
         page = artifacts.inbox(cursor=call.query.get("cursor"), limit=call.limit, filters=call.filters)
@@ -47,4 +45,6 @@ def views(artifacts: Artifacts, due: Callable[[int], tuple[list[Json], bool]], c
         "submitArtifact": submit,
         "endorseArtifact": deciding(Decision.ENDORSE),
         "rejectArtifact": deciding(Decision.REJECT),
+        "withdrawEndorsement": deciding(Decision.WITHDRAW),
+        "stateClaim": deciding(Decision.COUNTER_CLAIM),
     }

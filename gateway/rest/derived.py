@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from chaincode.domain.values import Name, Ref
+from chaincode.domain.values import Name, OrgId, Ref
 from gateway.api.operations import NOUNS
 from gateway.api.rows import Body, Operation
 from gateway.rest.routing import Call, Reply, Route, View, paged, recorded, version_number
@@ -68,4 +68,6 @@ def _place(call: Call, name: str) -> str:
             return str(version_number(call))
         case "reference":
             return Ref(call.path[name])
+        case "claimant":
+            return OrgId(call.path[name])
     return Name(call.path[name])

@@ -542,6 +542,11 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "status": _perhaps("Status", "The count for the stage; null while no policy is set."),
             "endorsements": {"type": "array", "items": reference("EndorsementEntry")},
             "rejections": {"type": "array", "items": reference("RejectionEntry")},
+            "counter_claims": {
+                "type": "array",
+                "items": reference("CounterClaimEntry"),
+                "description": "The last one of each organisation, open or not.",
+            },
         }
     ),
     "StatementDraft": _object(
@@ -588,10 +593,16 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "policy": _WHOLE,
             "at": _WHOLE,
             "seen": _TEXTS,
+            "against": _TEXT,
+            "evidence": _TEXT,
+            "evidence_digest": _TEXT,
         },
         "genesis",
         "reason",
         "seen",
+        "against",
+        "evidence",
+        "evidence_digest",
     ),
     "SeenEvaluation": _object(
         {
@@ -612,6 +623,12 @@ REPORTS: Final[Mapping[str, Schema]] = {
                 "one.",
             },
             **COUNT,
+            "claims": {
+                "type": "array",
+                "items": reference("DueClaim"),
+                "description": "Open counter-claims that await your organisation's answer, on every page.",
+            },
+            "claims_complete": {"type": "boolean", "description": "False where there are more of them, or may be."},
             "must_stop": {
                 "type": "array",
                 "items": reference("DueDeployment"),
@@ -621,6 +638,15 @@ REPORTS: Final[Mapping[str, Schema]] = {
                 "type": "boolean",
                 "description": "False where so many are running that not all were looked at.",
             },
+        }
+    ),
+    "DueClaim": _object(
+        {
+            "artifact": _TEXT,
+            "by": {"type": "string", "description": "The MSP id of who holds it against you."},
+            "against": {"type": ["string", "null"], "description": "Whose endorsement; null: the artifact itself."},
+            "since": _WHOLE,
+            "reason": _TEXT,
         }
     ),
     "DueDeployment": _object({"deployment": _TEXT, "version": _TEXT, "duty": reference("DeploymentDuty")}),
@@ -638,6 +664,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
                 "type": ["integer", "null"],
                 "description": "When the first endorsement that counts expires; null where none does.",
             },
+            "open_claims": {**_TEXTS, "description": "MSP ids of those with an open counter-claim against it."},
             "tainted_by": {"type": "array", "items": reference("Taint")},
         }
     ),

@@ -26,14 +26,14 @@ from chaincode.domain.taint import Cause, Seen, Taint, look_up
 from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref, Seconds
 from gateway.services.catalogue import Catalogue
 from gateway.services.conditions import Conditions, conditions
+from gateway.services.counterclaims import CounterClaims
 from gateway.services.envelopes import sign_statement
 from gateway.services.filters import conditions_of
 from gateway.services.ports import Clock, Json, Signer, Tally
 from gateway.services.recording import Recorder, command_from
 from gateway.services.references import identifying
-from gateway.services.statements import Seen as SeenOfIt
-from gateway.services.statements import Speaker as Speaker
 from gateway.services.statements import (
+    OF_CLAIMS,
     Word,
     assessment_in,
     compose,
@@ -42,6 +42,8 @@ from gateway.services.statements import (
     refusal_of,
     shown,
 )
+from gateway.services.statements import Seen as SeenOfIt
+from gateway.services.statements import Speaker as Speaker
 from gateway.services.submitter import Answer, Intent
 
 MOST_EXAMINED: Final = 500
@@ -57,6 +59,12 @@ _RESTS: Final = frozenset({Stage.APPROVED, Stage.DEPLOYED})
 SOON: Final = Seconds(7 * 86_400)
 """How long before a quorum ends the inbox asks for another word."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_FUNCTIONS: Final = {
+    Decision.ENDORSE: "endorsement:endorse",
+    Decision.REJECT: "endorsement:reject",
+    Decision.WITHDRAW: "endorsement:withdraw",
+    Decision.COUNTER_CLAIM: "claim:state",
+}
 _NOT_READ: Final = Seen((), None)
 _UNSIGNED: Json = {"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []}
 
@@ -72,6 +80,7 @@ class Artifacts:
         self._signer = signer
         self._speaker = speaker
         self._clock = clock
+        self._claims = CounterClaims(catalogue)
 
     def submit(self, intent: Intent, reference: str, body: Json) -> Answer:
         """Ask the consortium for endorsement; the digest is the recorded one unless the body says it."""
@@ -84,19 +93,20 @@ class Artifacts:
 
         The body may hold a signed `envelope`; then nothing is signed here. Otherwise it may name `stage` (default:
         approved) and `digest`, the bytes that were examined (default: the recorded ones). A rejection names its
-        `reason`.
+        `reason`, and so does a withdrawal.
         """
         artifact = Ref(reference)
         rest = {name: value for name, value in body.items() if name != "digest"}
-        function = f"endorsement:{decision.value}"
+        function = _FUNCTIONS[decision]
         if "envelope" in rest:
             # Signed by a caller that keeps its own key; the chaincode checks it like ours.
             return self._recorder.record(intent, function, rest, artifact=artifact)
         if rest.get("chain") is not None:
             raise InvalidField("/chain", "it goes with an envelope that was signed with its first certificate's key")
         digest = str(body.get("digest") or self._digest(artifact))
-        reason = str(body["reason"]) if decision is Decision.REJECT and "reason" in body else None
-        word = Word(artifact, digest, str(body.get("stage", Stage.APPROVED.value)), decision, reason)
+        reason = str(body["reason"]) if decision is not Decision.ENDORSE and "reason" in body else None
+        beside = {name: str(body[name]) for name in OF_CLAIMS if body.get(name) is not None}
+        word = Word(artifact, digest, str(body.get("stage", Stage.APPROVED.value)), decision, reason, beside)
 
         def build() -> Command:
             return command_from(function, rest, {"artifact": artifact, "envelope": self._envelope(word)})
@@ -105,17 +115,21 @@ class Artifacts:
         command_from(function, rest, {"artifact": artifact, "envelope": _UNSIGNED})
         return self._recorder.submit(intent, function, build)
 
-    def draft(self, reference: str, decision: Decision, stage: str, digest: str | None, reason: str | None) -> Json:
+    def draft(self, reference: str, decision: Decision, said: Mapping[str, str]) -> Json:
         """The statement that would be signed for a word, and what the law would say to it now; nothing is signed.
 
-        Raises `MissingField` for a rejection without a reason, and `PolicyMissing`.
+        `said` may hold `stage`, `digest`, `reason` and, for a counter-claim, what only that says. Raises `MissingField`
+        for anything but an endorsement without a reason, and `PolicyMissing`.
         """
-        artifact = Ref(reference)
-        if decision is Decision.REJECT and reason is None:
+        artifact, reason, stage = Ref(reference), said.get("reason"), said.get("stage", Stage.APPROVED.value)
+        beside = {name: said[name] for name in OF_CLAIMS if name in said}
+        if beside and decision is not Decision.COUNTER_CLAIM:
+            raise InvalidField(f"/{next(iter(beside))}", "only a counter-claim has one")
+        if decision is not Decision.ENDORSE and reason is None:
             raise MissingField("/reason")
         if decision is Decision.ENDORSE and reason is not None:
-            raise InvalidField("/reason", "only a rejection has one")
-        word = Word(artifact, digest or self._digest(artifact), stage, decision, reason)
+            raise InvalidField("/reason", "an endorsement has none")
+        word = Word(artifact, said.get("digest") or self._digest(artifact), stage, decision, reason, beside)
         seen, at = self._seen_of(artifact), self._at()
         statement = compose(word, seen, self._catalogue, self._speaker, at)
         standing = self._catalogue.find("artifact-stage", artifact=artifact)
@@ -123,19 +137,24 @@ class Artifacts:
         if policy is None:
             raise PolicyMissing
         now = None if standing is None else self._now(standing.value)
-        refused = refusal_of(
-            statement,
-            OrgId(self._speaker.organisation),
-            at,
-            standing=now,
-            policy=policy,
-            ballot=self._ballot(artifact, stage),
-            assessment=assessment_in(self._catalogue, now),
-        )
+        by = OrgId(self._speaker.organisation)
+        if decision is Decision.COUNTER_CLAIM:
+            refused = self._claims.refusal_of(statement, by, at, now, policy)
+        else:
+            refused = refusal_of(
+                statement,
+                by,
+                at,
+                standing=now,
+                policy=policy,
+                ballot=self._ballot(artifact, stage),
+                assessment=assessment_in(self._catalogue, now),
+                open_claims=self._claims.standing_in_the_way(artifact, policy),
+            )
         return {"artifact": artifact, "decision": decision.value, **shown(statement, seen, refused)}
 
     def apply(self, intent: Intent, function: str, reference: str, body: Json) -> Answer:
-        """Record one of the steps that need no statement: withdraw, quarantine, release, advance."""
+        """Record one of the steps that need no statement: quarantine, release, advance."""
         return self._recorder.record(intent, function, body, artifact=Ref(reference))
 
     def status(self, reference: str, stage: str = Stage.APPROVED.value) -> Json:
@@ -160,6 +179,7 @@ class Artifacts:
             "status": count,
             "endorsements": self._catalogue.all("endorsement", artifact=artifact),
             "rejections": self._catalogue.all("rejection", artifact=artifact),
+            "counter_claims": self._claims.of(artifact),
         }
 
     def inbox(self, *, cursor: str | None = None, limit: int = 50, filters: Mapping[str, str] = _NONE) -> Json:
@@ -184,8 +204,11 @@ class Artifacts:
         items = [{**item, "tainted_by": above[item["artifact"]]} for item in items]
         whole = cursor is None and after is None
         tally = Tally(len(items), exact=True) if whole else self._counted(asked, policy)
+        claims, complete = self._claims.due_from(self._speaker.organisation)
         return {
             "organisation": self._speaker.organisation,
+            "claims": claims,
+            "claims_complete": complete,
             "items": items,
             "next": after,
             "count": tally.count,
@@ -212,6 +235,7 @@ class Artifacts:
             "status": status,
             "quorum_lost": self._has_lost(now, policy),
             "ends_at": None if due is None else int(due),
+            "open_claims": self._claims.open_against(now.artifact),
         }
 
     def _awaited(self, now: ArtifactStage, policy: Policy | None) -> Json | None:

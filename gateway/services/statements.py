@@ -3,8 +3,8 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from chaincode.domain import codec
@@ -25,6 +25,7 @@ from chaincode.domain.intoto import encode_statement
 from chaincode.domain.lifecycle import ArtifactStage
 from chaincode.domain.policy import Policy, Stage
 from chaincode.domain.values import Blob, Digest, Instant, OrgId, Ref, Text
+from chaincode.domain.withdrawal import Withdraw, withdraw
 from gateway.services.catalogue import Catalogue
 from gateway.services.conditions import conditions
 from gateway.services.ports import Entry, Json
@@ -35,6 +36,8 @@ R = TypeVar("R", bound=codec.Document)
 MOST_EVALUATIONS: Final = 32
 """How many evaluations of an artifact a statement names; the first that were recorded."""
 _MOST_STOPPED: Final = 32
+OF_CLAIMS: Final = ("against", "evidence", "evidence_digest")
+"""What only a counter-claim says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Word:
     stage: str
     decision: Decision
     reason: str | None
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """What only a counter-claim says, by the names in `OF_CLAIMS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ def compose(word: Word, seen: Seen, catalogue: Catalogue, speaker: Speaker, at: 
     if policy is None:
         raise PolicyMissing
     standing = catalogue.find("artifact-stage", artifact=word.artifact)
+    beside = word.beside
     return statement_about(
         word.artifact,
         Digest.parse(word.digest),
@@ -109,12 +115,15 @@ def compose(word: Word, seen: Seen, catalogue: Catalogue, speaker: Speaker, at: 
         channel=speaker.channel,
         organisation=OrgId(speaker.organisation),
         # Where no submission was read yet the first may be on its way; the chaincode knows.
-        round_=1 if standing is None else standing.value["round"],
+        round_=(0 if word.decision is Decision.COUNTER_CLAIM else 1) if standing is None else standing.value["round"],
         policy=policy.value["number"],
         genesis=Digest.parse(speaker.genesis),
         at=at,
         reason=None if word.reason is None else Text(word.reason),
         seen=seen.listed(),
+        against=OrgId(beside["against"]) if "against" in beside else None,
+        evidence=Ref(beside["evidence"]) if "evidence" in beside else None,
+        evidence_digest=Digest.parse(beside["evidence_digest"]) if "evidence_digest" in beside else None,
     )
 
 
@@ -150,8 +159,12 @@ def refusal_of(
     policy: Policy,
     ballot: Ballot,
     assessment: Assessment | None,
+    open_claims: frozenset[OrgId],
 ) -> LedgerError | None:
-    """What the law would say to a statement that was signed now; None where it would take it."""
+    """What the law would say to a statement that was signed now; None where it would take it.
+
+    Not of counter-claims, which need more than this.
+    """
     envelope = Envelope(Blob(encode_statement(statement)), Text(PAYLOAD_TYPE), (Signature(Blob(b"unsigned")),))
     presented = Presented(statement.channel, statement, lambda _message, _signature: None)
     artifact, stage = Ref(statement.artifact), Stage(statement.stage)
@@ -160,11 +173,14 @@ def refusal_of(
             vouching = Endorse(artifact, envelope, stage)
             endorse(
                 vouching, by=by, at=at, standing=standing, policy=policy, ballot=ballot, presented=presented,
-                assessment=assessment,
+                assessment=assessment, open_claims=open_claims,
             )  # fmt: skip
-        else:
+        elif statement.decision == Decision.REJECT:
             rejecting = Reject(artifact, envelope, statement.reason, stage)
             reject(rejecting, by=by, at=at, standing=standing, policy=policy, ballot=ballot, presented=presented)
+        else:
+            taking = Withdraw(artifact, statement.reason, stage, envelope)
+            withdraw(taking, by=by, at=at, standing=standing, policy=policy, ballot=ballot, presented=presented)
     except LedgerError as refusal:
         return refusal
     return None

@@ -16,7 +16,12 @@ NOT_COVERED: Final = (
 )
 """What no statement says."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_VERBS: Final = {Decision.ENDORSE.value: "endorses", Decision.REJECT.value: "rejects"}
+_VERBS: Final = {
+    Decision.ENDORSE.value: "endorses",
+    Decision.REJECT.value: "rejects",
+    Decision.WITHDRAW.value: "withdraws its endorsement of",
+    Decision.COUNTER_CLAIM.value: "makes a counter-claim against",
+}
 
 
 def in_words(statement: Statement) -> tuple[str, ...]:
@@ -29,8 +34,14 @@ def _sentences(statement: Statement) -> Iterator[str]:
     yield f"{statement.organisation} {verb} {statement.artifact} for the stage '{statement.stage}'."
     for subject in statement.subjects:
         yield f"That is {subject.name} with the SHA-256 {subject.digest}, and no other bytes."
+    if statement.against is not None:
+        yield f"It is against the endorsement by {statement.against}."
     if statement.reason is not None:
         yield f"The reason: {statement.reason}"
+    if statement.evidence is not None:
+        yield f"As evidence it names {statement.evidence}."
+    if statement.evidence_digest is not None:
+        yield f"As evidence it names a document with the SHA-256 {statement.evidence_digest}."
     yield (
         f"It is a word on submission {statement.round} of the artifact, under policy {statement.policy} of the channel"
         f" '{statement.channel}'."

@@ -2,16 +2,17 @@
 """Who signed the statements that a transaction recorded, where persons signed them with keys of their own."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.msp import identities_pb2
 
 from chaincode.crypto import check_signature
+from chaincode.domain.counterclaim import CounterClaim
 from chaincode.domain.endorsement import Endorsement, Rejection
 from chaincode.domain.errors import LedgerError
-from chaincode.domain.evidence import pre_authentication_encoding
+from chaincode.domain.evidence import Envelope, pre_authentication_encoding
 from gateway.fabric.certificates import Certificate, read_certificate
 from gateway.fabric.errors import MalformedData
 from gateway.fabric.msp import Msps
@@ -20,6 +21,9 @@ from gateway.verifier.ordered import RefutedEvidence
 from gateway.verifier.written import WrittenRecord
 
 __all__ = ["Person", "persons_of"]
+
+
+_SIGNED: Final = (Endorsement, Rejection, CounterClaim)
 
 
 class Person(NamedTuple):
@@ -40,12 +44,18 @@ def persons_of(written: Iterable[WrittenRecord], msps: Msps) -> Iterator[Person]
     """The persons whose statements were recorded; raises `RefutedEvidence` where the certificate's key did not sign."""
     for each in written:
         record = each.record
-        if isinstance(record, Endorsement | Rejection) and record.chain:
-            yield _person(record, record.chain[0].der, msps)
+        if isinstance(record, Endorsement) and record.withdrawn_at is not None:
+            # Who endorsed was said when that was recorded.
+            if record.withdrawal is not None and record.withdrawal_chain:
+                yield _person(record, record.withdrawal, record.withdrawal_chain[0].der, msps)
+        elif isinstance(record, CounterClaim) and (record.withdrawn_at or record.answered_at) is not None:
+            # Who made it was said when that was recorded; an answer and its end are the transaction's own.
+            continue
+        elif isinstance(record, _SIGNED) and record.chain:
+            yield _person(record, record.envelope, record.chain[0].der, msps)
 
 
-def _person(record: Endorsement | Rejection, der: bytes, msps: Msps) -> Person:
-    envelope = record.envelope
+def _person(record: Endorsement | Rejection | CounterClaim, envelope: Envelope, der: bytes, msps: Msps) -> Person:
     try:
         certificate = read_certificate(x509.load_der_x509_certificate(der))
         message = pre_authentication_encoding(envelope.payload_type, envelope.payload)

@@ -83,7 +83,7 @@ def read_prepared(value: Mapping[str, Any]) -> Prepared:
     if (statement.statement_type, statement.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
         raise ValueError("it is not an endorsement statement of the version that is known here")
     if statement.decision not in set(Decision):
-        raise ValueError("its decision is neither to endorse nor to reject")
+        raise ValueError("its decision is none that is known here")
     if [subject.name for subject in statement.subjects] != [statement.artifact]:
         raise ValueError("its subject is not its artifact alone")
     return Prepared(payload, statement, dict(envelope), tuple(chain))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed statements, checked offline: DSSE envelopes of endorsements and rejections.
+"""Signed statements, checked offline: DSSE envelopes of endorsements, rejections, withdrawals and counter-claims.
 
 What is proven follows from the certificate, and from the organisation's MSP, that the caller vouches for. Everything
 else is what the statement or the record around it says.
@@ -33,11 +33,20 @@ from gateway.verifier.verdicts import NOT_PROVEN, SHOWN, json_of, signer_of, tex
 
 __all__ = ["RefutedStatement", "StatementVerdict", "is_statement", "names_signer", "verify_statement"]
 
-_DECISIONS: Final = {"endorsement": Decision.ENDORSE, "rejection": Decision.REJECT}
+_DECISIONS: Final = {
+    "endorsement": Decision.ENDORSE,
+    "rejection": Decision.REJECT,
+    "counter-claim": Decision.COUNTER_CLAIM,
+}
 """The kinds of record that hold an envelope, and the decision that its statement must have."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_PAYLOAD: Final = 65_536
-_VERBS: Final = {Decision.ENDORSE: "endorses", Decision.REJECT: "rejects"}
+_VERBS: Final = {
+    Decision.ENDORSE: "endorses",
+    Decision.REJECT: "rejects",
+    Decision.WITHDRAW: "withdraws its endorsement of",
+    Decision.COUNTER_CLAIM: "makes a counter-claim against",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,9 @@ class StatementVerdict:
                 "genesis": None if statement.genesis is None else str(statement.genesis),
                 "at": None if statement.at is None else int(statement.at),
                 "reason": statement.reason,
+                "against": statement.against,
+                "evidence": statement.evidence,
+                "evidence_digest": None if statement.evidence_digest is None else str(statement.evidence_digest),
                 "seen": list(statement.seen),
             },
             signer=signer_of(self.signer),
@@ -111,7 +123,7 @@ def is_statement(value: Mapping[str, Any]) -> bool:
 def names_signer(value: Mapping[str, Any]) -> bool:
     """Whether the certificate of the person who signed is said to travel with a statement."""
     record = value.get("record", value)
-    return isinstance(record, Mapping) and record.get("chain") is not None
+    return isinstance(record, Mapping) and _last_word(record).get("chain") is not None
 
 
 def verify_statement(
@@ -120,13 +132,15 @@ def verify_statement(
     """Check a signed statement; raises `RefutedStatement`, and `MalformedData` for a folder that is not an MSP.
 
     Args:
-        value: a DSSE envelope, a record of an endorsement or a rejection, or the ledger's answer for such a record.
+        value: a DSSE envelope, a record of an endorsement, a rejection or a counter-claim, or the ledger's answer for
+            such a record. Of an endorsement that was withdrawn by a signed statement that one is checked.
         certificate: of the user who is to have signed it. Without it nothing is proven.
         msp: the MSP folder of the organisation that speaks, as the caller has it; the certificate must be a member's.
     """
     record = value.get("record", value)
     if "endorsements" in value or not isinstance(record, Mapping):
         raise RefutedStatement("it is the answer for an artifact: take one item of its `endorsements` or `rejections`")
+    record = _last_word(record)
     kind = record.get("kind")
     envelope = record.get("envelope") if kind in _DECISIONS else record
     payload, signature = open_envelope(envelope, _LARGEST_PAYLOAD)
@@ -146,6 +160,15 @@ def verify_statement(
         # Anybody can put a certificate of their own beside a statement: nothing follows from that alone.
         return _verdict(statement, record, None, proven=[], member=False, travelled=signer)
     return _verdict(statement, record, signer, proven=proven, member=msp is not None)
+
+
+def _last_word(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An endorsement that was withdrawn by a signed statement, with that statement in the place of the first."""
+    if record.get("kind") != "endorsement" or record.get("withdrawal") is None:
+        return record
+    rest = {name: value for name, value in record.items() if name not in ("withdrawal_chain", "chain")}
+    chain = record.get("withdrawal_chain")
+    return {**rest, "envelope": record["withdrawal"], **({} if chain is None else {"chain": chain})}
 
 
 def _travelled(record: Mapping[str, Any]) -> Certificate | None:
@@ -173,7 +196,7 @@ def _statement(payload: bytes) -> Statement:
     if [subject.name for subject in statement.subjects] != [statement.artifact]:
         raise RefutedStatement("its subject is not its artifact alone")
     if statement.decision not in list(Decision):
-        raise RefutedStatement("its decision is neither to endorse nor to reject")
+        raise RefutedStatement("its decision is none that is known here")
     return statement
 
 
@@ -183,14 +206,21 @@ def _compare(record: Mapping[str, Any], statement: Statement) -> None:
         "artifact": statement.artifact, "stage": statement.stage, "by": statement.organisation,
         "round": statement.round, "policy": statement.policy,
     }  # fmt: skip
+    withdrawn = record.get("withdrawal") is not None
+    if withdrawn:
+        # The record names the policy under which the endorsement was given; another can be in force since.
+        del stated["policy"]
     for name, value in stated.items():
         if record.get(name) != value:
             raise RefutedStatement(f"the record's '{name}' is not that of the statement")
-    if _DECISIONS[record["kind"]] != statement.decision:
+    if (Decision.WITHDRAW if withdrawn else _DECISIONS[record["kind"]]) != statement.decision:
         raise RefutedStatement(f"the record is of the kind {record['kind']}, and the statement says otherwise")
-    signed = statement.predicate_type != PREDICATE_TYPE_1
-    if signed and statement.decision == Decision.REJECT and record.get("reason") != statement.reason:
-        raise RefutedStatement("the record's 'reason' is not that of the statement")
+    signed = statement.predicate_type != PREDICATE_TYPE_1 and statement.decision != Decision.ENDORSE
+    compared = ("reason", "against", "evidence", "evidence_digest") if signed else ()
+    for name in compared:
+        of_statement = getattr(statement, name)
+        if record.get(name) != (None if of_statement is None else str(of_statement)):
+            raise RefutedStatement(f"the record's '{name}' is not that of the statement")
 
 
 def _sentences(statement: Statement) -> Iterator[str]:
@@ -200,8 +230,14 @@ def _sentences(statement: Statement) -> Iterator[str]:
         f"{said(statement.organisation)} {verb} {said(statement.artifact)} with the SHA-256 {subject.digest} for the"
         f" stage '{said(statement.stage)}', in round {statement.round} under policy {statement.policy}."
     )
+    if statement.against is not None:
+        yield f"It is against the endorsement by {said(statement.against)}."
     if statement.reason is not None:
         yield f"The reason: {said(statement.reason)}"
+    if statement.evidence is not None:
+        yield f"As evidence it names {said(statement.evidence)}."
+    if statement.evidence_digest is not None:
+        yield f"As evidence it names a document with the SHA-256 {statement.evidence_digest}."
     if statement.at is not None:
         yield f"It is dated {time_of(_EPOCH + timedelta(milliseconds=statement.at))}, by the signer's clock."
     if statement.seen:
@@ -237,7 +273,7 @@ def _repeated(statement: Statement, record: Mapping[str, Any], *, signed: bool, 
     first = "" if statement.genesis is None else f", whose first block is {statement.genesis}"
     yield f"The word was given on the channel '{said(statement.channel)}'{first}."
     if record.get("kind") in _DECISIONS:
-        for name in ("at", "expires_at", "withdrawn_at", "reason"):
+        for name in ("at", "expires_at", "withdrawn_at", "reason", "answer", "withdrawn_because"):
             if record.get(name) is not None and (name != "reason" or statement.reason is None):
                 yield f"The record's '{name}' is {said(str(record[name]))}."
 

@@ -165,6 +165,45 @@ def test_a_department_speaks_where_its_authority_is_declared(desk: Desk) -> None
     assert any("dr-ada" in each for each in verdict.not_proven)
 
 
+@pytest.mark.story("F5", "A person withdraws an endorsement with a key of their own, and the reason is signed")
+def test_a_person_withdraws_away_from_the_gateway(desk: Desk, tmp_path: Path) -> None:
+    reference, ada, bob = desk.model(), issue("dr-ada", CA), issue("dr-bob", CA)
+    file = desk.prepared("endorse", reference)
+    desk.sign(file, ada)
+    assert desk.cli("endorse", "--signed", file).exit_code == 0
+    file = desk.prepared("withdraw", reference, "--reason", "the labels were wrong")
+    shown = " ".join(desk.sign(file, bob).output.split())
+    assert f"HospitalMSP withdraws its endorsement of {reference}" in shown
+    assert "The reason: the labels were wrong" in shown
+    done = desk.cli("withdraw", "--signed", file, "--json")
+    assert done.exit_code == 0, done.output
+    outcome = json.loads(done.stdout)
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps(outcome))
+    (certificate := tmp_path / "bob.pem").write_bytes(bob.pem)
+    verified = CliRunner().invoke(main, ["verify", str(record), "--certificate", str(certificate)])
+    assert verified.exit_code == 0, verified.output
+    regulator = desk.clients["regulator"]
+    regulator.at_least(outcome["transaction"]["block"] + 1)
+    genesis = bytes.fromhex(regulator.ledger()["genesis_hash"])
+    verdict = verify_transaction(regulator.transaction_evidence(outcome["transaction"]["id"]), trusted=genesis)
+    told = " ".join((*verdict.proven, *verdict.not_proven))
+    assert ("dr-bob" in told, "dr-ada" in told) == (True, False)
+    (given,) = regulator.artifact(reference)["endorsements"]
+    assert given["record"]["reason"] == "the labels were wrong"
+
+
+@pytest.mark.story("F5", "A withdrawal for another reason than was signed is refused", refused="statement-invalid")
+def test_a_withdrawal_for_another_reason_is_refused(desk: Desk) -> None:
+    reference = desk.model()
+    desk.clients["hospital"].endorse(reference)
+    file = desk.prepared("withdraw", reference, "--reason", "the labels were wrong")
+    desk.sign(file, issue("dr-ada", CA))
+    with pytest.raises(PedigreeError) as caught:
+        desk.clients["hospital"].withdraw(reference, "a whim", **desk.words_of(file))
+    assert caught.value.code == "statement-invalid"
+
+
 def refused(desk: Desk, signer: Holder, *above: Holder) -> str:
     reference = desk.model()
     file = desk.prepared("endorse", reference)

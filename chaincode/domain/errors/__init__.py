@@ -39,6 +39,13 @@ from chaincode.domain.errors.access import (
     WrongGrantStatus,
 )
 from chaincode.domain.errors.base import Conflict, Fact, Forbidden, LedgerError, Malformed, NotFound, Unmet
+from chaincode.domain.errors.claiming import (
+    AlreadyAnswered,
+    ClaimAlreadyOpen,
+    NoOpenClaim,
+    NotTheAnswerer,
+    OwnClaim,
+)
 from chaincode.domain.errors.common import (
     AlreadyExists,
     AlreadyRecorded,
@@ -127,6 +134,7 @@ from chaincode.domain.errors.vouching import (
     AlreadyRejected,
     AlreadyVoted,
     BadSignature,
+    ClaimsOpen,
     EndorsedAfterWithdrawal,
     EvaluatedByOwner,
     EvaluationMissing,
@@ -156,6 +164,7 @@ from chaincode.domain.errors.vouching import (
 __all__ = [
     "AccessBackdated",
     "AccessEndsBeforeItStarts",
+    "AlreadyAnswered",
     "AlreadyDecided",
     "AlreadyEnded",
     "AlreadyEndorsed",
@@ -169,6 +178,8 @@ __all__ = [
     "AuthorityUnrooted",
     "BadSignature",
     "CertificateUnreadable",
+    "ClaimAlreadyOpen",
+    "ClaimsOpen",
     "Conflict",
     "ConsentBackdated",
     "ConsentProofFails",
@@ -213,6 +224,7 @@ __all__ = [
     "Malformed",
     "MapMoved",
     "MissingField",
+    "NoOpenClaim",
     "NotAMember",
     "NotANumber",
     "NotAmongAskers",
@@ -223,10 +235,12 @@ __all__ = [
     "NotFound",
     "NotNormalised",
     "NotOnConsent",
+    "NotTheAnswerer",
     "NotTheOwner",
     "NotTheQuarantiner",
     "OutsideAccessPolicy",
     "OwnArtifact",
+    "OwnClaim",
     "OwnData",
     "OwnGrant",
     "ParentMissing",

@@ -175,6 +175,16 @@ class EvaluatorWithoutRole(Unmet):
 
 
 @dataclass
+class ClaimsOpen(Unmet):
+    """The policy lets nothing be approved while a member has an open counter-claim."""
+
+    code = "claims-open"
+    sentence = "'{reference}' is not approved while counter-claims against it are open: those of {claimants}."
+    reference: str
+    claimants: str
+
+
+@dataclass
 class AlreadyEndorsed(Conflict):
     """An organisation endorses once."""
 

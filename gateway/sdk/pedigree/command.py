@@ -125,10 +125,10 @@ def _answers(
 
 
 def _is_statement(value: dict[str, Any]) -> bool:
-    """Whether a file is meant to hold the signed statement of an endorsement or a rejection."""
+    """Whether a file is meant to hold the signed statement of a word on an artifact."""
     record = value.get("record", value)
     kind = record.get("kind") if isinstance(record, dict) else None
-    return kind in ("endorsement", "rejection") or "payloadType" in value
+    return kind in ("endorsement", "rejection", "counter-claim") or "payloadType" in value
 
 
 def parse_root(text: str) -> str:

@@ -382,7 +382,7 @@ ConsentStatus = Literal[
     "ConsentTerminated",
 ]
 
-Decision = Literal["endorse", "reject"]
+Decision = Literal["endorse", "reject", "withdraw"]
 
 DeploymentDuty = Literal["must-stop"]
 
@@ -1769,6 +1769,8 @@ class Endorsement(TypedDict):
     withdrawn_at: NotRequired[int]
     reason: NotRequired[str]
     chain: NotRequired[Sequence["EncodedCertificate"]]
+    withdrawal: NotRequired["Envelope"]
+    withdrawal_chain: NotRequired[Sequence["EncodedCertificate"]]
 
 
 class EndorsementEntry(TypedDict):
@@ -3847,6 +3849,8 @@ class WithdrawEndorsement(TypedDict):
 
     reason: str
     stage: NotRequired["Stage"]
+    envelope: NotRequired["Envelope"]
+    chain: NotRequired[Sequence["EncodedCertificate"]]
 
 
 class WitnessedLog(TypedDict):

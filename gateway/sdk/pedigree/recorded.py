@@ -33,9 +33,9 @@ class Recorded(Generic[R_co]):
     def reference(self) -> str:
         """The reference to what was recorded, such as `model-version:net:1`.
 
-        Of an endorsement, a rejection, a stage or a later parent, that to the artifact it is about; of the end of a
-        deployment, that to the deployment. Raises `LookupError` for a policy, a vote, a purpose and the like, which
-        nothing refers to.
+        Of an endorsement, a rejection, a counter-claim, a stage or a later parent, that to the artifact it is about; of
+        the end of a deployment, that to the deployment. Raises `LookupError` for a policy, a vote, a purpose and the
+        like, which nothing refers to.
         """
         record = cast("dict[str, Any]", self.record)
         first, *fields = REFERENCES.get(record["kind"], ("",))

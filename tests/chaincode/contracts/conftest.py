@@ -300,7 +300,7 @@ class World:
             round_=1 if standing is None else codec.read(ArtifactStage, standing[0]).round,
             policy=1 if policy is None else codec.read(Policy, policy[0]).number,
             at=self.at,
-            reason=UNSAFE if decision is Decision.REJECT and reason is None else reason,
+            reason=UNSAFE if decision is not Decision.ENDORSE and reason is None else reason,
         )
 
     def envelope(

@@ -27,6 +27,7 @@ from chaincode.domain.speakers import (
     signer_of,
 )
 from chaincode.domain.values import Blob, Instant, Number, OrgId, Ref, Text
+from chaincode.domain.withdrawal import Withdraw
 
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
 NET = Ref("model-version:net:1")
@@ -59,6 +60,8 @@ def spoken(case, signer: Holder, *above: Holder, org=HOSPITAL, decision=Decision
     chain = encoded(signer, *above)
     if decision is Decision.REJECT:
         return Reject(NET, envelope, Text("unsafe"), chain=chain)
+    if decision is Decision.WITHDRAW:
+        return Withdraw(NET, Text("unsafe"), envelope=envelope, chain=chain)
     return Endorse(NET, envelope, chain=chain)
 
 
@@ -119,6 +122,24 @@ def test_a_person_endorses_with_a_key_of_his_own(open_case, key):
     assert open_case.world.submit(HOSPITAL, spoken(open_case, doctor))["stage"] == "endorsed"
     stored = open_case.world.read(Endorsement, NET, Stage.APPROVED, HOSPITAL)
     assert stored.chain == encoded(doctor)
+
+
+def test_a_person_withdraws_with_a_key_of_his_own(open_case):
+    declare(open_case.world)
+    given = spoken(open_case, issue("dr-ada", ROOT))
+    open_case.world.submit(HOSPITAL, given)
+    command = spoken(open_case, DOCTOR, decision=Decision.WITHDRAW)
+    assert open_case.world.submit(HOSPITAL, command)["stage"] == "submitted"
+    stored = open_case.world.read(Endorsement, NET, Stage.APPROVED, HOSPITAL)
+    assert (stored.envelope, stored.chain) == (given.envelope, given.chain)
+    assert (stored.withdrawal, stored.withdrawal_chain) == (command.envelope, encoded(DOCTOR))
+    assert (stored.reason, stored.withdrawn_at) == ("unsafe", open_case.world.at)
+
+
+def test_a_person_who_may_not_speak_withdraws_nothing(open_case):
+    open_case.endorse(HOSPITAL)
+    declare(open_case.world, revoked=(DOCTOR.serial,))
+    assert open_case.refused(HOSPITAL, spoken(open_case, DOCTOR, decision=Decision.WITHDRAW)).code == "signer-revoked"
 
 
 def test_a_person_rejects_with_a_key_of_his_own(open_case):

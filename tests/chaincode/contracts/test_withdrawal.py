@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endorsements that are taken back, expire, or meet another policy than they were given under."""
 
+from dataclasses import replace
+
 from chaincode.domain import errors
+from chaincode.domain.endorsement import Endorsement
+from chaincode.domain.evidence import Decision
 from chaincode.domain.lifecycle import Advance, Quarantine, Release
 from chaincode.domain.policy import Member, QuorumRule, Stage
 from chaincode.domain.submission import Submit
@@ -10,6 +14,7 @@ from chaincode.domain.withdrawal import Withdraw
 
 HOSPITAL, LAB, REGULATOR = OrgId("HospitalMSP"), OrgId("LabMSP"), OrgId("RegulatorMSP")
 NET = Ref("model-version:net:1")
+REASON = Text("second thoughts")
 
 
 def test_a_withdrawal_takes_the_approval_with_it(open_case):
@@ -125,6 +130,48 @@ def test_only_what_was_given_can_be_withdrawn(open_case):
     open_case.endorse(HOSPITAL)
     open_case.withdraw(HOSPITAL)
     assert open_case.refused(HOSPITAL, nothing).code == "not-endorsed"
+
+
+def withdrawing(case, org=HOSPITAL, said=REASON, signed=REASON, decision=Decision.WITHDRAW, **more):
+    statement = case.world.statement(org, NET, case.digest, decision, reason=signed)
+    return Withdraw(NET, said, envelope=case.world.envelope(org, NET, case.digest, statement=statement), **more)
+
+
+def test_a_withdrawal_is_kept_with_its_signed_statement(open_case):
+    given = open_case.endorsing(HOSPITAL)
+    open_case.world.submit(HOSPITAL, given)
+    command = withdrawing(open_case)
+    assert open_case.world.submit(HOSPITAL, command)["stage"] == "submitted"
+    stored = open_case.world.read(Endorsement, NET, Stage.APPROVED, HOSPITAL)
+    assert (stored.envelope, stored.withdrawal, stored.withdrawal_chain) == (given.envelope, command.envelope, None)
+
+
+def test_a_withdrawal_under_another_statement_is_refused(open_case):
+    open_case.endorse(HOSPITAL)
+    others = open_case.world.envelope(HOSPITAL, NET, open_case.world.digest_of("other"), Decision.WITHDRAW)
+    for command, code in (
+        (withdrawing(open_case, signed=Text("another")), "statement-invalid"),
+        (withdrawing(open_case, decision=Decision.REJECT), "statement-invalid"),
+        (withdrawing(open_case, org=REGULATOR), "statement-invalid"),
+        (Withdraw(NET, Text("unsafe"), envelope=others), "statement-digest-differs"),
+    ):
+        assert open_case.refused(HOSPITAL, command).code == code
+    unsigned = withdrawing(open_case)
+    forged = replace(unsigned.envelope, signatures=open_case.endorsing(REGULATOR).envelope.signatures)
+    assert open_case.refused(HOSPITAL, replace(unsigned, envelope=forged)).code == "bad-signature"
+    open_case.world.wait(days=2)
+    assert open_case.refused(HOSPITAL, unsigned).code == "statement-out-of-time"
+    assert open_case.status()["endorsed_by"] == [HOSPITAL]
+
+
+def test_certificates_travel_with_a_signed_statement_alone(open_case):
+    open_case.endorse(HOSPITAL)
+    refusal = open_case.refused(HOSPITAL, Withdraw(NET, REASON, chain=()))
+    assert refusal == errors.InvalidField("/chain", "it goes with the envelope of a signed statement")
+
+
+def test_without_a_policy_nothing_is_withdrawn(empty_world):
+    assert empty_world.refused(HOSPITAL, Withdraw(NET, REASON)) == errors.PolicyMissing()
 
 
 def test_what_was_never_submitted_has_no_endorsement_to_withdraw(case):

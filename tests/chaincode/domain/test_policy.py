@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaincode.domain import errors
+from chaincode.domain.keypolicy import key_policy
 from chaincode.domain.lifecycle import Advance, Artifact, ArtifactStage, Quarantine, advance, quarantine
-from chaincode.domain.policy import Member, Policy, QuorumRule, Stage, eligible, key_policy, roles_of, rule_for, tally
+from chaincode.domain.policy import Member, Policy, QuorumRule, Stage, eligible, roles_of, rule_for, tally
 from chaincode.domain.values import ArtifactKind, Count, Digest, Instant, Number, OrgId, Ref, Role, Text
 
 ORGS = [OrgId(f"Org{letter}MSP") for letter in "ABCDE"]

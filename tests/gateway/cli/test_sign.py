@@ -129,7 +129,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(table: Table) -> None:
     ("genuine", "false", "words"),
     [
         (b"endorsement/v2", b"endorsement/v1", "of the version that is known here"),
-        (b'"decision":"endorse"', b'"decision":"adore"', "neither to endorse nor to reject"),
+        (b'"decision":"endorse"', b'"decision":"adore"', "its decision is none that is known here"),
         (b'"name":"model-version:net:1"', b'"name":"model-version:net:2"', "its subject is not its artifact"),
     ],
 )
@@ -158,7 +158,7 @@ def test_a_file_that_is_not_signed_or_is_another_word_is_not_recorded(table: Tab
     assert "give --signed alone" in both.output
     two = CliRunner().invoke(main, ["endorse", REF, "--dry-run", "--prepare", "-", *gateway])
     assert "give one of --dry-run, --prepare and --signed" in two.output
-    for words in (["endorse"], ["reject", REF]):
+    for words in (["endorse"], ["reject", REF], ["withdraw", REF]):
         assert "Missing" in CliRunner().invoke(main, [*words, *gateway]).output
 
 

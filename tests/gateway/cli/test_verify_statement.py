@@ -172,6 +172,24 @@ def test_a_rejection_is_one(verify: Any, orgs: dict[str, Org]) -> None:
     assert "The record's 'reason' is un\\u202esafe." in answer.stdout
 
 
+def test_of_an_endorsement_that_was_withdrawn_the_withdrawal_is_checked(verify: Any, orgs: dict[str, Org]) -> None:
+    lab, others = orgs["LabMSP"], orgs["HospitalMSP"]
+    withdrawal = signed(lab.key, Decision.WITHDRAW, reason=Text("unsafe"), policy=5)
+    record = {**recorded(signed(lab.key)), "withdrawn_at": 9, "reason": "unsafe", "withdrawal": withdrawal}
+    answer = verify(record, "--certificate", lab.certificate, "--msp", lab.msp)
+    assert answer.exit_code == 0, answer.output
+    assert f"LabMSP withdraws its endorsement of {REF}" in answer.stdout
+    for changed, problem in (
+        ({"reason": "another"}, "'reason'"),
+        ({"round": 4}, "'round'"),
+        ({"withdrawal": record["envelope"]}, "says otherwise"),
+        ({"withdrawal": signed(others.key, Decision.WITHDRAW, reason=Text("unsafe"))}, "did not sign it"),
+        ({"withdrawal": "x"}, "/envelope must be an object"),
+    ):
+        refuted = verify({**record, **changed}, "--certificate", lab.certificate)
+        assert (refuted.exit_code, problem in refuted.stderr) == (Exit.DISAGREES, True), refuted.output
+
+
 def test_what_is_not_an_endorsement_statement_is_refuted(verify: Any, orgs: dict[str, Org]) -> None:
     key = orgs["LabMSP"].key
     whole = json.loads(base64.b64decode(signed(key)["payload"]))

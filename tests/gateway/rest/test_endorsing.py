@@ -71,6 +71,27 @@ def test_a_rejection_signs_its_reason_and_its_time(api: Any) -> None:
     assert before <= statement.at <= int(time.time() * 1000)
 
 
+def test_a_withdrawal_signs_its_reason(api: Any) -> None:
+    on_ledger(
+        api,
+        {"kind": "policy", "number": 4},
+        {"kind": "model-version", "model": "net", "number": 1, "owner": "HospitalMSP", "digest": DIGEST},
+    )
+    response = api.post(f"/v1/artifacts/{NET}/withdrawal", {"reason": "a complaint"})
+    assert response.status_code == 201, response.json
+    statement = decode_statement(signed(response)[0])
+    assert (statement.decision, statement.reason) == ("withdraw", "a complaint")
+    missing = api.get(f"/v1/artifacts/{NET}/statement?decision=withdraw")
+    assert (missing.status_code, missing.json["code"]) == (422, "missing-field")
+
+
+def test_a_draft_of_a_withdrawal_says_what_would_be_refused(api: Any) -> None:
+    open_model(api)
+    draft = api.get(f"/v1/artifacts/{NET}/statement?decision=withdraw&reason=unsafe").json
+    assert draft["refused"]["code"] == "not-endorsed"
+    assert any("withdraws its endorsement of" in sentence for sentence in draft["words"])
+
+
 def test_a_draft_shows_what_would_be_signed_and_what_the_law_would_say(api: Any) -> None:
     open_model(api)
     draft = api.get(f"/v1/artifacts/{NET}/statement")

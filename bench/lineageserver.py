@@ -96,6 +96,7 @@ def make(folder: Path) -> tuple[Service, str]:
         ledger, keys = _NoLedger(readmodel.height()), KeyStore(opened["keys"])
         parts = Parts(
             ledger=ledger,
+            elsewhere=ledger,
             blocks=ledger,
             readmodel=readmodel,
             submissions=SubmissionStore(opened["submissions"], _GENESIS),

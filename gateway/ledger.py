@@ -23,9 +23,20 @@ from gateway.delivery.peererrors import Blame, Verdict, judge
 from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.refusals import parse_object
 from gateway.delivery.slots import Kind
-from gateway.fabric import Commit, CommitStatusError, FabricError, Identity, Signer, Transaction, UntrustedResponse
+from gateway.fabric import (
+    Commit,
+    CommitStatusError,
+    FabricError,
+    Identity,
+    Proposal,
+    Signer,
+    SigningError,
+    Transaction,
+    UntrustedResponse,
+)
 from gateway.fabric.certificates import load_certificate
 from gateway.fabric.identity import default_hash
+from gateway.fabric.texts import said
 from gateway.services.ports import (
     AlreadyProposed,
     EndorsementRefused,
@@ -38,6 +49,7 @@ from gateway.services.ports import (
     OutcomeUnknown,
     Prepared,
     Signature,
+    ToSign,
     Unavailable,
 )
 
@@ -129,6 +141,46 @@ class FabricLedger:
             raise AlreadyProposed(exc.transaction, recorded=True) from exc
         breaker.succeeded()
         return prepared
+
+    def propose(self, function: str, arguments: tuple[str, ...], *, certificate: bytes, nonce: bytes) -> ToSign:
+        identity = Identity(self._own, certificate)
+
+        def work(connection: PeerConnection) -> ToSign:
+            gateway = connection.gateway.for_identity(identity)
+            try:
+                gateway.check_identity()
+            except FabricError as exc:
+                why = f"it is not a certificate of {self._own} that counts: {said(str(exc))}"
+                raise law.InvalidField("/certificate", why) from None
+            contract = gateway.network(connection.network.name).contract(connection.contract.chaincode_name)
+            proposal = contract.new_proposal(function, arguments, nonce=nonce)
+            return ToSign(proposal.transaction_id, proposal.bytes, proposal.digest)
+
+        return self._call(Kind.EVALUATE, work)
+
+    def endorse(self, proposal: bytes, signature: bytes, *, certificate: bytes) -> ToSign:
+        identity = Identity(self._own, certificate)
+
+        def work(connection: PeerConnection) -> ToSign:
+            signed = connection.gateway.for_identity(identity).new_signed_proposal(proposal, signature)
+            _check(signed)
+            made = signed.endorse()
+            return ToSign(made.transaction_id, made.bytes, made.digest, _reply(made.result))
+
+        try:
+            return self._call(Kind.ENDORSE, work)
+        except law.AlreadyRecorded as exc:
+            raise AlreadyProposed(exc.transaction, recorded=True) from exc
+
+    def seal(self, transaction: bytes, signature: bytes, *, certificate: bytes) -> bytes:
+        identity = Identity(self._own, certificate)
+
+        def work(connection: PeerConnection) -> bytes:
+            signed = connection.gateway.for_identity(identity).new_signed_transaction(transaction, signature)
+            _check(signed)
+            return signed.bytes
+
+        return self._call(Kind.EVALUATE, work)
 
     def submit(self, envelope: bytes) -> None:
         commit = self._call(Kind.SUBMIT, lambda connection: connection.gateway.new_transaction(envelope).submit())
@@ -255,6 +307,13 @@ class FabricLedger:
                     self._endorsers.clear()
                 found = self._endorsers[function, organisations] = Breaker(threshold=5, trial_within=30.0)
             return found
+
+
+def _check(signed: Proposal | Transaction) -> None:
+    try:
+        signed.check_signature()
+    except SigningError as exc:
+        raise law.BadSignature(said(str(exc))) from None
 
 
 def _hold_against(breaker: Breaker, blame: Blame) -> None:

@@ -14,7 +14,7 @@ from chaincode.domain.values import Command, Record
 
 
 def for_claim(ledger: Ledger, command: StateClaim) -> Mapping[str, object]:
-    """What holding something against an artifact needs: what it is about, and the statement that was signed."""
+    """What a counter-claim needs: what it is about, and the statement that was signed."""
     in_force, against, evidence = ledger.get(Policy), command.against, command.evidence
     given = None if against is None else ledger.get(Endorsement, command.artifact, command.stage, against)
     return {

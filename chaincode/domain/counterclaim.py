@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counter-claims: what an organisation holds against another's artifact, or against an endorsement of it.
+"""Counter-claims: an organisation's objection to another's artifact, or to an endorsement of it.
 
 A claim is a signed statement with its reason, and with evidence where there is some. The organisation that it is
 against answers once; an answer closes nothing. A claim is open until the one that made it takes it back. An open claim
@@ -42,7 +42,7 @@ from chaincode.domain.values import (
 
 @dataclass(frozen=True, slots=True)
 class StateClaim(Command):
-    """Hold something against another organisation's artifact, with a signed statement."""
+    """Object to another organisation's artifact, with a signed statement."""
 
     artifact: Ref
     reason: Text
@@ -78,7 +78,7 @@ class WithdrawClaim(Command):
 
 @dataclass(frozen=True, slots=True)
 class CounterClaim(Record):
-    """What an organisation holds against an artifact or an endorsement; the last one only."""
+    """An organisation's objection to an artifact or an endorsement; the last one only."""
 
     artifact: Ref
     by: OrgId
@@ -110,7 +110,7 @@ class CounterClaim(Record):
 
 @dataclass(frozen=True, slots=True)
 class ClaimStated(Event):
-    """An organisation holds something against an artifact or an endorsement."""
+    """An organisation objects to an artifact or an endorsement."""
 
     artifact: Ref
     by: OrgId
@@ -155,7 +155,7 @@ def state_claim(
     evidence: Record | None,
     presented: Presented,
 ) -> Outcome:
-    """Record what `by` holds against an artifact or an endorsement of it.
+    """Record the objection of `by` to an artifact or an endorsement of it.
 
     `endorsement` is that of `command.against`, and `evidence` the record that the command names, where they exist.
     """

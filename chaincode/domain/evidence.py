@@ -100,7 +100,7 @@ class Statement:
     at: Instant | None = None
     """When it was made, by the signer's clock; None in version 1."""
     reason: Text | None = None
-    """Why an artifact is rejected, an endorsement taken back, or something held against either."""
+    """Why: of a rejection, a withdrawal and a counter-claim."""
     seen: tuple[str, ...] = ()
     """What the signer says to have looked at: references of evaluations, and of what is stopped above the artifact."""
     against: str | None = None

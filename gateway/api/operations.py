@@ -16,6 +16,8 @@ RECORDS_OF: Final = ("text/csv", "application/jsonl", "application/vnd.apache.pa
 """Media types of files of records, and of indications."""
 BUNDLE: Final = "application/vnd.pedigree.bundle"
 """Media type of what checks a copy of a version."""
+TRANSACTION: Final = "application/vnd.pedigree.transaction+json"
+"""Media type of transactions that are signed elsewhere."""
 NOTE: Final = "text/plain; charset=utf-8"
 """Media type of checkpoints, policies and receipts, whose forms C2SP's specifications define."""
 IDS_OF: Final = ("text/plain", "text/csv", "application/jsonl")
@@ -158,6 +160,8 @@ _TAKES_INDICATIONS: Final = "takes what subjects indicated, and proves it agains
 _CHOOSES: Final = "chooses among the records that this gateway holds, and follows the gateway's work on it"
 _AS_IT_IS: Final = "answers a text whose form others define, byte for byte"
 _SIGNS: Final = "shows what is signed, and takes what was signed elsewhere"
+_OF_ANY_COMMAND: Final = "takes any command, and bytes that are signed elsewhere"
+_OF_DOCUMENTS: Final = ("not-prepared-here", "signed-too-late")
 _FILLED_IN: Final = "the gateway looks up the digest of what is recorded, or signs the statement"
 
 DATASETS: Final = (
@@ -1478,7 +1482,7 @@ ARTIFACTS: Final = (
 CLAIMS: Final = (
     Operation(
         name="stateClaim",
-        does="Hold something against another organisation's artifact, or an endorsement of it; the gateway signs it.",
+        does="Object to another organisation's artifact, or to an endorsement of it; the gateway signs it.",
         method="POST",
         path="/v1/artifacts/{reference}/counter-claims",
         about="{reference}",
@@ -1488,7 +1492,7 @@ CLAIMS: Final = (
         sdk="state_claim",
         verb=Verb(
             "claim state",
-            help="Hold something against an artifact, signed.",
+            help="Object to an artifact, signed.",
             options=("reason", "against", "evidence", "evidence_digest"),
             required=_REASON,
         ),
@@ -1706,6 +1710,50 @@ _ORDER: Final = (
 )  # fmt: skip
 _OF_THE_CHANNEL: Final = "about transactions, not about a record"
 
+ELSEWHERE: Final = (
+    Operation(
+        name="prepareTransaction",
+        does="Prepare the proposal of a command, to be signed with a key that this gateway does not have.",
+        method="POST",
+        path="/v1/transactions/prepare",
+        role="recorder",
+        uploads=(TRANSACTION,),
+        elsewhere=True,
+        answer=report("UnsignedTransaction"),
+        sdk="prepare_transaction",
+        verb=Verb("offline prepare"),
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _OF_ANY_COMMAND),
+    ),
+    Operation(
+        name="endorseTransaction",
+        does="Have a signed proposal endorsed; what comes of it is signed in turn.",
+        method="POST",
+        path="/v1/transactions/endorse",
+        role="recorder",
+        uploads=(TRANSACTION,),
+        elsewhere=True,
+        answer=report("UnsignedTransaction"),
+        sdk="endorse_transaction",
+        verb=Verb("offline endorse"),
+        codes={409: ("already-submitted",), 422: _OF_DOCUMENTS},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _OF_ANY_COMMAND),
+    ),
+    Operation(
+        name="submitTransaction",
+        does="Have a signed transaction ordered, exactly once for its key.",
+        method="POST",
+        path="/v1/transactions/submit",
+        role="recorder",
+        uploads=(TRANSACTION,),
+        elsewhere=True,
+        answer=report("SubmittedTransaction"),
+        sdk="submit_transaction",
+        verb=Verb("offline submit"),
+        codes={422: _OF_DOCUMENTS},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _OF_ANY_COMMAND),
+    ),
+)
+
 TRANSACTIONS: Final = (
     Operation(
         name="listTransactions",
@@ -1873,6 +1921,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "operations": SUBMISSIONS,
         "ledger": LEDGER,
         "transactions": TRANSACTIONS,
+        "transactions signed elsewhere": ELSEWHERE,
         "log": LOG,
         "audit": AUDIT,
     }
@@ -1895,6 +1944,7 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "access": "Offer, ask for, grant and use access to data.",
         "policy": "The consortium's endorsement policy.",
         "root": "Declare and list who may sign for an organisation.",
+        "offline": "Record what you sign with a key of your own.",
         "claim": "State, answer, withdraw and list counter-claims.",
         "licence": "Read what licences come to along a lineage.",
         "log": "Show the transparency log of the organisation.",
@@ -1924,7 +1974,7 @@ BESIDE: Final[Mapping[str, str]] = MappingProxyType(
         "model extract": "takes evidence out of a model's file here, and asks no gateway",
         "model sign": "signs a model's files with a key that is here, and asks no gateway",
         "model verify": "hashes files here and compares them with the version that `getModelVersion` answers",
-        "sign": "signs a prepared statement with a key that is here, and asks no gateway",
+        "sign": "signs a prepared statement or transaction with a key that is here, and asks no gateway",
         "show": "joins what several operations answer about one reference",
         "verify": "checks a file of evidence offline, and asks no gateway",
     }

@@ -133,6 +133,8 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     filters: tuple[Parameter, ...] = ()
     """Parameters of a list that each keep some of its records; `gateway/services/filters.py` says which."""
+    elsewhere: bool = False
+    """Whether it takes part in a transaction that is signed elsewhere, of whatever command."""
     codes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Problems that only this operation has, by HTTP status; `gateway/rest/refusals.py` knows the others."""
     odd: Mapping[Face, str] = field(default_factory=dict)

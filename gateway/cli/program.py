@@ -53,6 +53,7 @@ from gateway.cli.log import log_checkpoint, log_policy, log_show, receipt
 from gateway.cli.mlflow import mlflow
 from gateway.cli.models import model_record, model_verify
 from gateway.cli.modelsigning import model_check_signature, model_sign
+from gateway.cli.offline import offline_endorse, offline_prepare, offline_submit
 from gateway.cli.reads import access_attempts, access_reads
 from gateway.cli.records import records
 from gateway.cli.roots import roots_declare
@@ -300,6 +301,9 @@ add_verbs(
         "model sign": model_sign,
         "model verify": model_verify,
         "claim state": claim_state,
+        "offline endorse": offline_endorse,
+        "offline prepare": offline_prepare,
+        "offline submit": offline_submit,
         "criteria register": criteria_register,
         "receipt": receipt,
         "reject": reject,

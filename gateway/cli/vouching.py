@@ -27,7 +27,7 @@ _OF_CLAIMS = ("against", "evidence", "evidence_digest")
 _FIELDS = ("stage", "digest", *_OF_CLAIMS)
 """What may be said beside the reason."""
 _VERBS = {"counter-claim": "claim state"}
-"""How a decision is called that is no verb by itself."""
+"""How a decision is called whose own name is not a verb."""
 
 
 def _options(*more: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -95,7 +95,7 @@ def withdraw(
 def claim_state(
     pedigree: Any, reference: str | None, reason: str | None, idempotency_key: str | None, as_json: bool, **said: Any
 ) -> None:
-    """Hold something against an artifact, signed.
+    """Object to an artifact, signed.
 
     It stays open until you take it back; the organisation that it is against can answer it. --dry-run, --prepare and
     --signed are as for `pedigree endorse`.
@@ -113,21 +113,16 @@ def claim_state(
 @click.option("--yes", is_flag=True, help="Sign without asking; the statement is shown all the same.")
 @told
 def sign(file: Path, key_file: Path, cert: Path, output: Path | None, yes: bool) -> None:
-    """Sign a statement that was prepared.
+    """Sign a statement or a transaction that was prepared.
 
     What is signed is shown in words first, out of the very bytes that are signed. No gateway is asked: the key can be
     on a machine without a network.
     """
-    from gateway.services.wording import NOT_COVERED, in_words
-    from gateway.verifier.signing import LARGEST_PEM, load_key, read_prepared, sign_prepared
+    from gateway.verifier.signing import LARGEST_PEM, load_key
 
-    found = _reading(file, lambda: read_prepared(read_json(file)))
-    click.echo("This is what you sign:")
-    for sentence in in_words(found.statement):
-        click.echo(plain(f"  - {sentence}"))
-    click.echo("What it does not cover:")
-    for sentence in NOT_COVERED:
-        click.echo(f"  - {sentence}")
+    words, signing = _to_sign(file)
+    for line in words:
+        click.echo(plain(line))
     if not yes:
         click.confirm("Sign it?", abort=True)
     pem = _start_of(key_file, LARGEST_PEM)
@@ -136,9 +131,26 @@ def sign(file: Path, key_file: Path, cert: Path, output: Path | None, yes: bool)
     except TypeError:
         passphrase = click.prompt(f"Passphrase of {key_file}", hide_input=True).encode()
         key = _reading(key_file, lambda: load_key(pem, passphrase))
-    signed = _reading(cert, lambda: sign_prepared(found, key, _start_of(cert, LARGEST_PEM)))
+    signed = _reading(cert, lambda: signing(key, _start_of(cert, LARGEST_PEM)))
     written(output or file, dumps(signed))
     click.echo(plain(f"signed into {output or file}"), err=True)
+
+
+def _to_sign(file: Path) -> tuple[list[str], Callable[[Any, bytes], Json]]:
+    """What is in a prepared file, in lines, and what signs it with a key and its certificates."""
+    from gateway.services.wording import NOT_COVERED, in_words
+    from gateway.verifier import offline
+    from gateway.verifier.signing import read_prepared, sign_prepared
+
+    value = _reading(file, lambda: read_json(file))
+    if value.get("format") == offline.FORMAT:
+        unsigned = _reading(file, lambda: offline.read_unsigned(value))
+        lines = ["This is what you sign:", *(f"  - {sentence}" for sentence in unsigned.words())]
+        return lines, lambda key, certificates: offline.sign_unsigned(unsigned, key, certificates)
+    found = _reading(file, lambda: read_prepared(value))
+    lines = ["This is what you sign:", *(f"  - {sentence}" for sentence in in_words(found.statement))]
+    lines += ["What it does not cover:", *(f"  - {sentence}" for sentence in NOT_COVERED)]
+    return lines, lambda key, certificates: sign_prepared(found, key, certificates)
 
 
 def _speak(

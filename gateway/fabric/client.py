@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from gateway.fabric import requests
@@ -67,6 +69,22 @@ class Gateway:
             tls_client_certificate_hash=tls_client_certificate_hash,
             clock=clock,
         )
+
+    def for_identity(self, identity: Identity) -> Gateway:
+        """The same connection and trust for another identity, every message of which is signed elsewhere."""
+        other = copy(self)
+        other.identity = identity
+        other._session = replace(
+            self._session, identity=identity, creator=Creator(identity), signer=None, digest=default_hash(identity)
+        )
+        return other
+
+    def check_identity(self) -> None:
+        """Raises `InvalidIdentity` where no pinned member vouches for it; `ValueError` where none was pinned."""
+        trust = self._session.trust
+        if trust is None:
+            raise ValueError("no members were pinned")
+        trust.msps.member(self.identity.serialized)
 
     def network(self, channel_name: str) -> Network:
         """A channel; nothing is asked of the peer yet."""

@@ -64,6 +64,10 @@ class Proposal:
         """What an offline signer signs."""
         return self._session.digest(self._parts.proposal)
 
+    def check_signature(self) -> None:
+        """Raises `SigningError` unless the identity's own key signed it; see `Session.check`."""
+        self._session.check(self._parts.proposal, self._signature)
+
     def evaluate(self, timeout: float | None = None) -> builtins.bytes:
         """The function's result on one peer; nothing is written. `timeout` in seconds replaces the deadline.
 

@@ -86,6 +86,10 @@ class Transaction:
         """The client's signature; empty until the transaction is signed."""
         return self._signature
 
+    def check_signature(self) -> None:
+        """Raises `SigningError` unless the identity's own key signed it; see `Session.check`."""
+        self._session.check(self._payload, self._signature)
+
     def sign(self) -> None:
         """Signs unless a signature is there already; raises `SigningError` without a signer."""
         if not self._signature:

@@ -15,6 +15,8 @@ _UPLOADS = {
     "text/csv": "id,age\r\np1,61\r\n",
     "application/jsonl": '{"id": "p1", "age": 61}\n',
     "application/vnd.apache.parquet": "PAR1…PAR1",
+    "application/vnd.pedigree.transaction+json": '{"function": "model:register", "command": {"model": "net", '
+    '"title": "A network"}, "certificate": "-----BEGIN CERTIFICATE-----…", "key": "register-net"}',
 }
 _PROBLEM_REFERENCE = {"$ref": "#/components/responses/Problem"}
 

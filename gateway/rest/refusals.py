@@ -90,7 +90,7 @@ def codes_of(operation: Operation) -> Mapping[int, list[str]]:
         found[403].add("role-too-low")
     for refusal in _of_the_law(operation):
         found[problems.STATUSES[category_of(refusal)]].add(refusal.code)
-    if operation.records:
+    if operation.records or operation.elsewhere:
         for disposition in dispositions.FAILURES:
             found[problems.STATUSES[disposition.category]].add(disposition.code)
     return {status: sorted(found[status]) for status in sorted(found)}
@@ -106,7 +106,7 @@ def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:
         yield _ASKING
     if operation.uploads:
         yield _UPLOAD
-    if operation.records:
+    if operation.records or operation.elsewhere:
         yield _RECORDING
     command = None if operation.body is None else operation.body.command
     if command is not None and (names_purpose(command) or names_purposes(command)):
@@ -116,10 +116,13 @@ def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:
 def _of_the_law(operation: Operation) -> Iterable[type[LedgerError]]:
     """Refusals by the law: of any input's form; of commands, those of the chapter that they belong to."""
     yield from _defined_in(form)
-    if not operation.records:
+    if not operation.records and not operation.elsewhere:
         return
     yield from _defined_in(common)
-    for chapter in () if operation.body is None else operation.body.refusals:
+    chapters: Iterable[str] = () if operation.body is None else operation.body.refusals
+    if operation.elsewhere:
+        chapters = ("access", "claiming", "data", "judging", "speaking", "vouching")
+    for chapter in chapters:
         yield from _defined_in(getattr(errors, chapter))
 
 

@@ -10,6 +10,7 @@ from chaincode.domain.register import KIND, RECORDS
 from chaincode.domain.taint import Cause
 from gateway.api.operations import OPERATIONS, RECORDS_OF
 from gateway.services.approvals import MUST_STOP
+from gateway.services.elsewhere import FORMAT as TRANSACTION_FORMAT
 from gateway.services.progress import Stage
 from gateway.services.reading import SOURCES
 
@@ -643,7 +644,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
     "DueClaim": _object(
         {
             "artifact": _TEXT,
-            "by": {"type": "string", "description": "The MSP id of who holds it against you."},
+            "by": {"type": "string", "description": "The MSP id of who made it."},
             "against": {"type": ["string", "null"], "description": "Whose endorsement; null: the artifact itself."},
             "since": _WHOLE,
             "reason": _TEXT,
@@ -805,6 +806,47 @@ REPORTS: Final[Mapping[str, Schema]] = {
         "status",
         "progress",
         "result",
+    ),
+    "UnsignedTransaction": {
+        "description": "A step of a transaction, to be sent back as it is, with `signature`.",
+        **_object(
+            {
+                "format": {"const": TRANSACTION_FORMAT},
+                "stage": reference("SigningStage"),
+                "function": _TEXT,
+                "key": {"type": "string", "description": "By which the transaction is recorded once."},
+                "certificate": {"type": "string", "description": "In PEM: whose key signs."},
+                "command": {"type": "string", "description": "Canonical JSON."},
+                "transaction_id": _TEXT,
+                "content": {
+                    "type": "string",
+                    "contentEncoding": "base64",
+                    "description": "`gateway.ProposedTransaction` or `gateway.PreparedTransaction` of Fabric.",
+                },
+                "digest": {
+                    "type": "string",
+                    "description": "What is signed, in hexadecimal digits: SHA-256 of the proposal's or the payload's "
+                    "bytes, or for a key of Ed25519 these themselves.",
+                },
+                "sign_before": {"type": "integer", "description": "Milliseconds since 1970."},
+                "reply": _perhaps("Result", "What the ledger will answer; null before it was endorsed."),
+                "seal": _TEXT,
+                "signature": {
+                    "type": "string",
+                    "contentEncoding": "base64",
+                    "description": "ECDSA in DER with low S, or Ed25519; only in what is sent.",
+                },
+            },
+            "signature",
+        ),
+    },
+    "SigningStage": {"type": "string", "enum": ["proposal", "transaction"]},
+    "SubmittedTransaction": _object(
+        {
+            "operation": {"type": "string", "description": "What became of it says `getOperation`."},
+            "state": reference("SubmissionState"),
+            "result": _perhaps("Result", "What was recorded; null while that is pending."),
+        }
     ),
     "SubmissionState": {"type": "string", "enum": ["pending", "succeeded", "failed"]},
     "Result": {

@@ -21,6 +21,7 @@ from gateway.rest import (
     datasets,
     deliveries,
     deployments,
+    elsewhere,
     lineage,
     models,
     operations,
@@ -60,6 +61,7 @@ from gateway.services.deliveries import Deliveries, Members
 from gateway.services.deliveries import Place as DataPlace
 from gateway.services.deliverylog import DeliveryLog
 from gateway.services.drafting import Drafts
+from gateway.services.elsewhere import Elsewhere, SignedElsewhere
 from gateway.services.fetching import FetchStatements
 from gateway.services.heights import Heights
 from gateway.services.impact import Impacts
@@ -122,6 +124,8 @@ class Parts:
     reads: ReadLog
     grantees: Members
     audit: AuditStore
+    elsewhere: Elsewhere
+    """The ledger again, for those of the organisation who sign for themselves."""
     peers: Peers | None = None
     """The organisation's peers, to be watched; `None` where the ledger has none."""
     replaced: Callable[[], str | None] = lambda: None
@@ -257,11 +261,15 @@ def assemble(
     swept = chores(
         parts.deliveries, parts.records, parts.vault.blobs, parts.vault.publications, publishing.is_under_way
     )
+    offline = SignedElsewhere(
+        parts.elsewhere, parts.submissions, submitter, attempts, secret=secret, clock=time.time, limits=limits
+    )
     api = create_app(
         _nouns(
             parts, place, recorder, vocabulary, submitter, projector, committed, graph,
             {**log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors), **lists}, given,
             publishing,
+            offline,
         ),
         pipeline,
         metrics=metrics,
@@ -318,6 +326,7 @@ def _nouns(
     of_the_logs: Mapping[str, View],
     given: Deliveries,
     publishing: Publishing,
+    offline: SignedElsewhere,
 ) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
     reader = Reader(parts.readmodel, parts.ledger)
@@ -367,6 +376,7 @@ def _nouns(
             view, parts.readmodel, deeds, TransactionEvidence(parts.blocks, parts.readmodel, place.channel)
         ),
         **transactions.views(deeds),
+        **elsewhere.views(offline),
         **of_the_logs,
     }
     return routes_of(recorder, catalogue, reader, by_hand)

@@ -94,10 +94,12 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     renewal = _renewal(identity, peers, metrics)
     guard.callback(renewal.stop)
     renewal.start()
+    ledger = FabricLedger(
+        peers, metrics, own=settings.organisation.msp_id, organisations=lambda: follower.organisations
+    )
     return Parts(
-        ledger=FabricLedger(
-            peers, metrics, own=settings.organisation.msp_id, organisations=lambda: follower.organisations
-        ),
+        ledger=ledger,
+        elsewhere=ledger,
         blocks=FabricBlocks(peers, settings.network.chaincode, follower),
         readmodel=readmodel,
         submissions=SubmissionStore(open_store(guard, data, "submissions", durable=True), pinned),

@@ -124,14 +124,15 @@ class Attempts:
         """Let waiting threads go; what they waited for is on disk and is finished after the restart."""
         self._stopping.set()
 
-    def drive(self, submission: Submission, deadline: float) -> Ending | Submission:
+    def drive(self, submission: Submission, deadline: float, *, unsent: bool = False) -> Ending | Submission:
         """Bring a submission to its end, or as far as `deadline` (monotonic) allows.
 
         Returns how it ended, or the submission as it stands when its outcome must be awaited elsewhere.
-        Raises `Halted` when the attempt failed before ordering.
+        `unsent` says that an envelope which is stored was not sent yet. Raises `Halted` when the attempt failed before
+        ordering.
         """
         if self._numbering is None or not submission.filled or submission.state == "prepared":
-            return self._drive(submission, deadline)
+            return self._drive(submission, deadline, unsent=unsent)
         with self._numbering.turn(submission, deadline - self._monotonic.now()) as mine:
             if not mine:
                 self._submissions.save(submission)
@@ -140,11 +141,11 @@ class Attempts:
                 submission = self._numbering.renewed(submission)
             return self._drive(submission, deadline)
 
-    def _drive(self, submission: Submission, deadline: float) -> Ending | Submission:
+    def _drive(self, submission: Submission, deadline: float, *, unsent: bool = False) -> Ending | Submission:
         fresh = walked = 0
         ends: Counter[str] = Counter()
         while True:
-            resent = submission.state == "prepared"
+            resent = submission.state == "prepared" and not unsent
             try:
                 submission, outcome = self._endorsed(submission)
                 if outcome is None:
@@ -167,7 +168,7 @@ class Attempts:
                 return self.conclude(submission, self._committed(submission, outcome))
             ends[disposition.code] += fresh > 0
             spent = ends[disposition.code] >= disposition.attempts or fresh >= self._limits.attempts
-            if spent or walked >= self._limits.burned:
+            if spent or walked >= self._limits.burned or submission.elsewhere:
                 return self.conclude(submission, failed(_invalidated(disposition, outcome)))
             self._meter.count(f"retried_{disposition.code}")
             if fresh:

@@ -78,6 +78,7 @@ from gateway.services.ordered import EvidenceTooLarge as EvidenceTooLarge
 from gateway.services.ordered import OrderedTransaction as OrderedTransaction
 from gateway.services.signing import Signature as Signature
 from gateway.services.signing import Signer as Signer
+from gateway.services.signing import ToSign as ToSign
 from gateway.services.walks import Links
 
 Json = dict[str, Any]
@@ -353,6 +354,8 @@ class Submission:
     envelope: bytes | None = None
     reply: Json | None = None
     ending: Ending | None = None
+    elsewhere: bool = False
+    """Whether another key than this gateway's signed the envelope, so that there is no further attempt."""
 
 
 class Submissions(Protocol):

@@ -3,6 +3,7 @@
 
 import hmac
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 
 from gateway.services.ports import Submission
 
@@ -32,6 +33,10 @@ class Secret:
 
     def submission_id(self, client: str, key: str) -> str:
         return self._derive("operation", client, key).hex()[:32]
+
+    def seal(self, client: str, content: bytes) -> str:
+        """What shows that this gateway gave `content` out to a client: 64 hexadecimal digits."""
+        return self._derive("seal", client, sha256(content).hexdigest()).hex()
 
     def _derive(self, *parts: str) -> bytes:
         # Lengths keep ("a", "b|c") and ("a|b", "c") apart.

@@ -2,7 +2,7 @@
 """What the use cases need of who signs for the organisation."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +23,16 @@ class Signer(Protocol):
     def sign(self, message: bytes) -> Signature:
         """Sign `message` with the identity that is in use now."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToSign:
+    """A message of a transaction that is signed elsewhere."""
+
+    transaction_id: str
+    content: bytes
+    """Serialised with all that the next step needs."""
+    digest: bytes
+    """What is signed."""
+    reply: dict[str, Any] | None = None
+    """What the chaincode answered, of an endorsed transaction."""

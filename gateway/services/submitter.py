@@ -197,7 +197,7 @@ class Submitter:
                 flight = _Flight(submission.request_hash, submission.id, Future())
                 self._flights[submission.client, submission.key] = flight
             if submission.command:
-                self._hand_over(submission)
+                self.hand_over(submission)
             else:
                 self._fail(submission, _INTERRUPTED)
         return len(unfinished)
@@ -313,9 +313,9 @@ class Submitter:
                 return self._make_later(submission, later)
             if intent.respond_async:
                 self._submissions.save(submission)
-                return self._hand_over(submission)
+                return self.hand_over(submission)
             result = self._attempts.drive(submission, self._monotonic.now() + self._limits.wait)
-            return self._hand_over(result) if isinstance(result, Submission) else Answer(result, submission.id)
+            return self.hand_over(result) if isinstance(result, Submission) else Answer(result, submission.id)
         except Halted as halt:
             if halt.submission.state == "prepared" or halt.submission.attempt > 1:
                 # Transaction ids of this key are used up or on disk; the row remembers how many.
@@ -374,7 +374,7 @@ class Submitter:
             self._fail(submission, _INTERRUPTED)
         else:
             self._progress[submission.id].stage = Stage.RECORDING
-            self._hand_over(made)
+            self.hand_over(made)
         finally:
             self._makings.give_back(submission.client)
 
@@ -384,7 +384,8 @@ class Submitter:
         self._on_failure(submission, ending)
         self._land(submission.client, submission.key, Answer(ending, submission.id))
 
-    def _hand_over(self, submission: Submission) -> Answer:
+    def hand_over(self, submission: Submission) -> Answer:
+        """Have the reconciler bring a submission to its end."""
         self._orphans.append(submission)
         self._orphaned.release()
         self._meter.count("pending")

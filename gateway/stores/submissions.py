@@ -12,10 +12,10 @@ from gateway.stores.database import Database
 
 _COLUMNS = (
     "id, client, key, request_hash, function, command, state, attempt, created, organisations, filled, "
-    "transaction_id, envelope, reply, disposition, answer, height"
+    "transaction_id, envelope, reply, disposition, answer, height, elsewhere"
 )
 _RECORDED = "recorded"
-_UPSERT = f"INSERT OR REPLACE INTO submission (chain, {_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
+_UPSERT = f"INSERT OR REPLACE INTO submission (chain, {_COLUMNS}) VALUES ({', '.join('?' * 19)})"  # noqa: S608
 
 
 class SubmissionStore:
@@ -114,6 +114,7 @@ def _row(submission: Submission) -> tuple[Any, ...]:
         submission.envelope,
         None if submission.reply is None else json.dumps(submission.reply),
         *_columns(submission.ending),
+        int(submission.elsewhere),
     )
 
 
@@ -121,12 +122,14 @@ def _submission(row: tuple[Any, ...]) -> Submission:
     fields: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
     reply, disposition, answer, height = (fields.pop(name) for name in ("reply", "disposition", "answer", "height"))
     organisations, filled = fields.pop("organisations"), fields.pop("filled")
+    elsewhere = bool(fields.pop("elsewhere"))
     return Submission(
         **fields,
         organisations=tuple(organisations.split(",")) if organisations else (),
         filled=tuple(filled.split(",")) if filled else (),
         reply=None if reply is None else json.loads(reply),
         ending=None if disposition is None else _ending(disposition, answer, height),
+        elsewhere=elsewhere,
     )
 
 

@@ -30,7 +30,17 @@ from chaincode.domain.intoto import decode_statement
 from chaincode.domain.speakers import LARGEST, MOST_SENT
 from gateway.fabric.texts import said
 
-__all__ = ["FORMAT", "LARGEST_PEM", "Key", "Prepared", "load_key", "prepared", "read_prepared", "sign_prepared"]
+__all__ = [
+    "FORMAT",
+    "LARGEST_PEM",
+    "Key",
+    "Prepared",
+    "load_key",
+    "prepared",
+    "read_prepared",
+    "sign_prepared",
+    "spki_of",
+]
 
 FORMAT: Final = "pedigree-statement/v1"
 LARGEST_PEM: Final = 64 * 1024
@@ -121,7 +131,7 @@ def sign_prepared(found: Prepared, key: Key, certificates: bytes) -> dict[str, A
     ders = [each.public_bytes(Encoding.DER) for each in chain]
     if len(ders) > MOST_SENT or max(map(len, ders)) > LARGEST:
         raise ValueError(f"at most {MOST_SENT} certificates of at most {LARGEST} bytes travel with a statement")
-    if _spki(own) != _spki(key.public_key()):
+    if spki_of(own) != spki_of(key.public_key()):
         raise ValueError("the certificate is not that of the key")
     message = pre_authentication_encoding(PAYLOAD_TYPE, found.payload)
     keyid = sha256(ders[0]).hexdigest()
@@ -139,6 +149,7 @@ def _sign(key: Key, message: bytes) -> bytes:
     return key.sign(message, ec.ECDSA(_HASHES[key.curve.name]))
 
 
-def _spki(key: Any) -> bytes:
+def spki_of(key: Any) -> bytes:
+    """A public key's SubjectPublicKeyInfo in DER."""
     found: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return found

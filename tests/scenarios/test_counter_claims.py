@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counter-claims: what an organisation holds against another's artifact or endorsement, and the answer to it (F5)."""
+"""Counter-claims: an organisation's objection to another's artifact or endorsement, and the answer to it (F5)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def refused(action: Any) -> str:
     return str(caught.value.code)
 
 
-@pytest.mark.story("F5", "An organisation holds something against a model, its owner answers, and it is taken back")
+@pytest.mark.story("F5", "An organisation objects to a model, its owner answers, and the claim is taken back")
 def test_a_claim_is_stated_answered_and_taken_back(world: World, submitted: str, tmp_path: Any) -> None:
     letter = sha256(b"letter").hexdigest()
     made = world.as_("regulator").state_claim(submitted, REASON, evidence_digest=letter)

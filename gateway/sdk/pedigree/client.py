@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pedigree.connections import Connections
 from pedigree.consent import ConsentCalls
+from pedigree.elsewhere import ElsewhereCalls
 from pedigree.logs import LogCalls
 from pedigree.models import ModelCalls
 from pedigree.reads import ReadCalls
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Pedigree(ConsentCalls, LogCalls, ModelCalls, ReadCalls, RunCalls, SelectionCalls):
+class Pedigree(ConsentCalls, ElsewhereCalls, LogCalls, ModelCalls, ReadCalls, RunCalls, SelectionCalls):
     """One organisation's gateway; thread-safe.
 
     Recording methods return once the transaction is committed and valid. Those that take fields also take

@@ -52,6 +52,7 @@ __all__ = [
     "AnchorAccess",
     "AnchorAudit",
     "AnchoredLog",
+    "AnswerClaim",
     "AnyRecord",
     "ApproveAccess",
     "ArtifactKind",
@@ -87,6 +88,9 @@ __all__ = [
     "ConsentReceipt",
     "ConsentStatus",
     "ConsentStep",
+    "CounterClaim",
+    "CounterClaimEntry",
+    "CounterClaimPage",
     "Criteria",
     "CriteriaEntry",
     "CriteriaPage",
@@ -119,6 +123,7 @@ __all__ = [
     "DigestClaimFields",
     "Direction",
     "DisabledMember",
+    "DueClaim",
     "DueDeployment",
     "Edge",
     "EdgeEntry",
@@ -204,6 +209,7 @@ __all__ = [
     "Node",
     "OffendingAncestor",
     "OnQuorumLost",
+    "OpenClaims",
     "OpenConsent",
     "Order",
     "OrderedBlock",
@@ -254,6 +260,7 @@ __all__ = [
     "RecordedArtifactStageOrLiftVote",
     "RecordedAuditAnchor",
     "RecordedConsentMapVersion",
+    "RecordedCounterClaim",
     "RecordedCriteria",
     "RecordedDataset",
     "RecordedDatasetVersion",
@@ -309,9 +316,11 @@ __all__ = [
     "SignedImpact",
     "SignedStatement",
     "SigningIdentity",
+    "SigningStage",
     "Source",
     "SplitBy",
     "Stage",
+    "StateClaim",
     "StatementDigest",
     "StatementDraft",
     "StatementSubject",
@@ -323,6 +332,7 @@ __all__ = [
     "Submission",
     "SubmissionState",
     "SubmitArtifact",
+    "SubmittedTransaction",
     "SuspendAccess",
     "Taint",
     "TaintRules",
@@ -336,9 +346,11 @@ __all__ = [
     "TransactionPage",
     "TransparencyLog",
     "UnshownReply",
+    "UnsignedTransaction",
     "UploadStage",
     "Verdict",
     "VoteForPolicy",
+    "WithdrawClaim",
     "WithdrawEndorsement",
     "WitnessedLog",
     "Word",
@@ -382,7 +394,7 @@ ConsentStatus = Literal[
     "ConsentTerminated",
 ]
 
-Decision = Literal["endorse", "reject", "withdraw"]
+Decision = Literal["endorse", "reject", "withdraw", "counter-claim"]
 
 DeploymentDuty = Literal["must-stop"]
 
@@ -441,6 +453,8 @@ MediaType = Literal["text/csv", "application/jsonl", "application/vnd.apache.par
 
 OnQuorumLost = Literal["note", "stop"]
 
+OpenClaims = Literal["note", "refuse"]
+
 Order = Literal["ledger", "newest"]
 
 Outcome = Literal["refused", "failed"]
@@ -468,6 +482,8 @@ ReceiptDocument = Mapping[str, Any]
 Relation = Literal["fine-tuned", "distilled", "merged", "quantised", "adapter"]
 
 Sensitivity = Literal["public", "internal", "confidential", "personal", "special-category"]
+
+SigningStage = Literal["proposal", "transaction"]
 
 Source = Literal["read-model", "ledger"]
 
@@ -920,6 +936,12 @@ class AnchoredLog(TypedDict):
     """The id of the transaction that anchored it."""
 
 
+class AnswerClaim(TypedDict):
+    """Answer a claim against one's own artifact or endorsement."""
+
+    answer: str
+
+
 class ApproveAccess(TypedDict):
     """Approve a request for access, as an organisation that the access policy names."""
 
@@ -964,6 +986,8 @@ class ArtifactStatus(TypedDict):
     """The count for the stage; null while no policy is set."""
     endorsements: Sequence["EndorsementEntry"]
     rejections: Sequence["RejectionEntry"]
+    counter_claims: Sequence["CounterClaimEntry"]
+    """The last one of each organisation, open or not."""
 
 
 class AttemptAccess(TypedDict):
@@ -1291,6 +1315,52 @@ class ConsentStep(TypedDict):
     purposes: Sequence[str]
     """What it covers, by name or IRI."""
     transaction: "Transaction"
+
+
+class CounterClaim(TypedDict):
+    """An organisation's objection to an artifact or an endorsement; the last one only."""
+
+    kind: Literal["counter-claim"]
+    schema: int
+    artifact: str
+    by: str
+    number: int
+    at: int
+    stage: "Stage"
+    against: NotRequired[str]
+    due_from: str
+    round: int
+    policy: int
+    reason: str
+    evidence: NotRequired[str]
+    evidence_digest: NotRequired[str]
+    envelope: "Envelope"
+    chain: NotRequired[Sequence["EncodedCertificate"]]
+    answer: NotRequired[str]
+    answered_at: NotRequired[int]
+    withdrawn_at: NotRequired[int]
+    withdrawn_because: NotRequired[str]
+
+
+class CounterClaimEntry(TypedDict):
+    """A record and the transaction that wrote it."""
+
+    record: "CounterClaim"
+    transaction: NotRequired["Transaction"]
+    source: NotRequired["Source"]
+    height: NotRequired[int]
+    """How many blocks the answer reflects, at least."""
+
+
+class CounterClaimPage(TypedDict):
+    """A page of entries; `next` is the `cursor` of the page after it."""
+
+    items: Sequence["CounterClaimEntry"]
+    next: str | None
+    count: int
+    """How many the whole list holds."""
+    count_exact: bool
+    """False where there are more than `count`, or may be."""
 
 
 class Criteria(TypedDict):
@@ -1655,6 +1725,18 @@ class DisabledMember(TypedDict):
     reason: str
 
 
+class DueClaim(TypedDict):
+    """A part of an answer."""
+
+    artifact: str
+    by: str
+    """The MSP id of who made it."""
+    against: str | None
+    """Whose endorsement; null: the artifact itself."""
+    since: int
+    reason: str
+
+
 class DueDeployment(TypedDict):
     """A part of an answer."""
 
@@ -1808,6 +1890,9 @@ class EndorsementPredicate(TypedDict):
     policy: int
     at: int
     seen: NotRequired[Sequence[str]]
+    against: NotRequired[str]
+    evidence: NotRequired[str]
+    evidence_digest: NotRequired[str]
 
 
 class Envelope(TypedDict):
@@ -1903,6 +1988,8 @@ class Event(TypedDict):
     missing: NotRequired[int]
     at_stage: NotRequired["Stage"]
     complete: NotRequired[bool]
+    due_from: NotRequired[str]
+    claimant: NotRequired[str]
     request: NotRequired[str]
     grant: NotRequired[str]
     grantee: NotRequired[str]
@@ -1949,6 +2036,7 @@ class Facts(TypedDict):
     altered_in_store: NotRequired[Sequence[str]]
     ancestor: NotRequired[str]
     ancestor_licence: NotRequired[str]
+    answerer: NotRequired[str]
     approvers: NotRequired[str]
     artifact: NotRequired[str]
     asked: NotRequired[str]
@@ -1960,6 +2048,8 @@ class Facts(TypedDict):
     by: NotRequired[str]
     cause: NotRequired[str]
     changed: NotRequired[Sequence[str]]
+    claimant: NotRequired[str]
+    claimants: NotRequired[str]
     columns: NotRequired[Sequence[str]]
     confirmed_by: NotRequired[str]
     count: NotRequired[int]
@@ -2203,6 +2293,10 @@ class Inbox(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+    claims: Sequence["DueClaim"]
+    """Open counter-claims that await your organisation's answer, on every page."""
+    claims_complete: bool
+    """False where there are more of them, or may be."""
     must_stop: Sequence["DueDeployment"]
     """Your organisation's running deployments that must stop, on every page."""
     must_stop_complete: bool
@@ -2220,6 +2314,8 @@ class InboxItem(TypedDict):
     """Whether it was approved by a quorum that is not there any more."""
     ends_at: int | None
     """When the first endorsement that counts expires; null where none does."""
+    open_claims: Sequence[str]
+    """MSP ids of those with an open counter-claim against it."""
     tainted_by: Sequence["Taint"]
 
 
@@ -2856,6 +2952,7 @@ class QuorumRule(TypedDict):
     valid_seconds: NotRequired[int]
     on_quorum_lost: NotRequired["OnQuorumLost"]
     judged_by_roles: NotRequired[Sequence[str]]
+    open_claims: NotRequired["OpenClaims"]
 
 
 class Range(TypedDict):
@@ -3065,6 +3162,14 @@ class RecordedConsentMapVersion(TypedDict):
     """How many selections that the change affects are not marked yet; the same request, with the same Idempotency-Key,
     marks them.
     """
+
+
+class RecordedCounterClaim(TypedDict):
+    """What is answered where this was recorded; methods make a `Recorded` of it."""
+
+    record: "CounterClaim"
+    event: "Event"
+    transaction: "Transaction"
 
 
 class RecordedCriteria(TypedDict):
@@ -3570,6 +3675,20 @@ class SigningIdentity(TypedDict):
     """SHA-256 of the certificate in DER."""
 
 
+class StateClaim(TypedDict):
+    """Object to another organisation's artifact, with a signed statement."""
+
+    reason: str
+    envelope: NotRequired["Envelope"]
+    stage: NotRequired["Stage"]
+    against: NotRequired[str]
+    evidence: NotRequired[str]
+    evidence_digest: NotRequired[str]
+    chain: NotRequired[Sequence["EncodedCertificate"]]
+    digest: NotRequired[str]
+    """The digest that was examined; the recorded one by default."""
+
+
 class StatementDigest(TypedDict):
     """The SHA-256 of it, in hex."""
 
@@ -3662,6 +3781,16 @@ class SubmitArtifact(TypedDict):
     """The digest that was examined; the recorded one by default."""
     note: NotRequired[str]
     evaluation: NotRequired[str]
+
+
+class SubmittedTransaction(TypedDict):
+    """What `submit_transaction` answers."""
+
+    operation: str
+    """What became of it says `getOperation`."""
+    state: "SubmissionState"
+    result: "Result | None"
+    """What was recorded; null while that is pending."""
 
 
 class SuspendAccess(TypedDict):
@@ -3833,6 +3962,34 @@ class TransparencyLog(TypedDict):
     """Checkpoints that show that a log forked, or that a witness refused; the latest first."""
 
 
+class UnsignedTransaction(TypedDict):
+    """A step of a transaction, to be sent back as it is, with `signature`."""
+
+    format: Literal["pedigree-transaction/v1"]
+    stage: "SigningStage"
+    function: str
+    key: str
+    """By which the transaction is recorded once."""
+    certificate: str
+    """In PEM: whose key signs."""
+    command: str
+    """Canonical JSON."""
+    transaction_id: str
+    content: str
+    """`gateway.ProposedTransaction` or `gateway.PreparedTransaction` of Fabric."""
+    digest: str
+    """What is signed, in hexadecimal digits: SHA-256 of the proposal's or the payload's bytes, or for a key of Ed25519
+    these themselves.
+    """
+    sign_before: int
+    """Milliseconds since 1970."""
+    reply: "Result | None"
+    """What the ledger will answer; null before it was endorsed."""
+    seal: str
+    signature: NotRequired[str]
+    """ECDSA in DER with low S, or Ed25519; only in what is sent."""
+
+
 class VoteForPolicy(TypedDict):
     """What `set_policy` sends."""
 
@@ -3842,6 +3999,12 @@ class VoteForPolicy(TypedDict):
     amendment_threshold: int
     amendment_roles: NotRequired[Sequence[str]]
     taint: NotRequired["TaintRules"]
+
+
+class WithdrawClaim(TypedDict):
+    """Take one's own claim back."""
+
+    reason: str
 
 
 class WithdrawEndorsement(TypedDict):
@@ -3890,6 +4053,7 @@ AnyRecord = (
     | Endorsement
     | Rejection
     | LiftVote
+    | CounterClaim
     | AuditAnchor
 )
 
@@ -3922,6 +4086,7 @@ Result = (
     | RecordedRejection
     | RecordedEndorsementOrArtifactStage
     | RecordedArtifactStageOrLiftVote
+    | RecordedCounterClaim
     | RecordedAuditAnchor
     | Problem
 )
@@ -3934,6 +4099,7 @@ REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
     "access-request": ("access-request", "request"),
     "artifact-stage": ("", "artifact"),
     "consent-map-version": ("consent-map-version", "dataset", "number"),
+    "counter-claim": ("", "artifact"),
     "criteria": ("criteria", "criteria"),
     "dataset": ("dataset", "dataset"),
     "dataset-version": ("dataset-version", "dataset", "number"),
@@ -3961,6 +4127,7 @@ UNMET: Final = frozenset(
         "artifact-altered",
         "authority-unrooted",
         "bad-signature",
+        "claims-open",
         "consent-backdated",
         "consent-proof-fails",
         "consent-status-cannot-follow",

@@ -52,6 +52,9 @@ from pedigree.documents import (
     ConsentMapVersionEntry,
     ConsentMapVersionPage,
     ConsentReceipt,
+    CounterClaim,
+    CounterClaimEntry,
+    CounterClaimPage,
     CriteriaEntry,
     CriteriaPage,
     Dataset,
@@ -2233,14 +2236,20 @@ class Operations(Calls):
         *,
         digest: str | None = None,
         reason: str | None = None,
+        against: str | None = None,
+        evidence: str | None = None,
+        evidence_digest: str | None = None,
     ) -> StatementDraft:
-        """The statement that an endorsement or a rejection signs, before it is signed; nothing is recorded.
+        """The statement that a word on an artifact signs, before it is signed; nothing is recorded.
 
         Args:
             decision: What is said of the artifact.
             stage: The stage that the word is on.
             digest: The bytes that you examined; the recorded ones by default.
-            reason: Why it is rejected; it is signed.
+            reason: Why, of anything but an endorsement; it is signed.
+            against: Of a counter-claim, whose endorsement it is against; the artifact by default.
+            evidence: Of a counter-claim, the reference of a record that shows it.
+            evidence_digest: Of a counter-claim, the SHA-256 of a document that shows it.
         """
         found: StatementDraft = self._get(
             f"/v1/artifacts/{segment(reference)}/statement",
@@ -2248,6 +2257,9 @@ class Operations(Calls):
             stage=stage,
             digest=digest,
             reason=reason,
+            against=against,
+            evidence=evidence,
+            evidence_digest=evidence_digest,
         )
         return found
 
@@ -2335,13 +2347,17 @@ class Operations(Calls):
         reason: str,
         *,
         stage: Stage | None = None,
+        envelope: Envelope | None = None,
+        chain: Sequence[EncodedCertificate] | None = None,
         endorsing_organisations: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Recorded[Endorsement | ArtifactStage]:
-        """Take your endorsement back."""
+        """Take your endorsement back; the gateway signs the statement."""
         fields = {
             "reason": reason,
             "stage": stage,
+            "envelope": envelope,
+            "chain": chain,
         }
         return self._record(
             f"/v1/artifacts/{segment(reference)}/withdrawal",
@@ -2500,6 +2516,110 @@ class Operations(Calls):
     ) -> Iterator[RejectionEntry]:
         """All that `rejections` lists, page after page as they are needed."""
         return self._iterate("/v1/rejections", artifact=artifact, by=by, since=since, before=before)
+
+    def state_claim(
+        self,
+        reference: str,
+        reason: str,
+        *,
+        envelope: Envelope | None = None,
+        stage: Stage | None = None,
+        against: str | None = None,
+        evidence: str | None = None,
+        evidence_digest: str | None = None,
+        chain: Sequence[EncodedCertificate] | None = None,
+        digest: str | None = None,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[CounterClaim]:
+        """Object to another organisation's artifact, or to an endorsement of it; the gateway signs it."""
+        fields = {
+            "reason": reason,
+            "envelope": envelope,
+            "stage": stage,
+            "against": against,
+            "evidence": evidence,
+            "evidence_digest": evidence_digest,
+            "chain": chain,
+            "digest": digest,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/counter-claims",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def answer_claim(
+        self,
+        reference: str,
+        claimant: str,
+        answer: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[CounterClaim]:
+        """Answer a counter-claim against your artifact or endorsement; that is recorded once."""
+        fields = {
+            "answer": answer,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/counter-claims/{segment(claimant)}/answer",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def withdraw_claim(
+        self,
+        reference: str,
+        reason: str,
+        *,
+        endorsing_organisations: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Recorded[CounterClaim]:
+        """Take your counter-claim back."""
+        fields = {
+            "reason": reason,
+        }
+        return self._record(
+            f"/v1/artifacts/{segment(reference)}/counter-claims/withdrawal",
+            fields,
+            idempotency_key,
+            endorsing_organisations,
+            reads=True,
+        )
+
+    def claims(
+        self,
+        *,
+        artifact: str | None = None,
+        by: str | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> CounterClaimPage:
+        """List counter-claims, open or not.
+
+        Args:
+            artifact: Only those against this artifact.
+            by: Only those of this organisation.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: CounterClaimPage = self._get(
+            "/v1/counter-claims", artifact=artifact, by=by, since=since, before=before, cursor=cursor, limit=limit
+        )
+        return found
+
+    def iterate_claims(
+        self, *, artifact: str | None = None, by: str | None = None, since: str | None = None, before: str | None = None
+    ) -> Iterator[CounterClaimEntry]:
+        """All that `claims` lists, page after page as they are needed."""
+        return self._iterate("/v1/counter-claims", artifact=artifact, by=by, since=since, before=before)
 
     def lineage(
         self, reference: str, direction: Direction | None = None, *, as_of: int | None = None, limit: int | None = None

@@ -15,6 +15,7 @@ EXAMPLES = {str: "x", int: 7, tuple[str, ...]: ("a", "b")}
 
 # A code, once published, is never changed or used for another meaning: add below, never edit.
 PUBLISHED = """
+already-answered claim-already-open claims-open no-open-claim not-the-answerer own-claim
 already-endorsed already-exists already-recorded already-rejected already-voted artifact-altered bad-signature
 consistency-proof-fails dated-in-the-future digest-taken duplicate-name endorsed-after-withdrawal float-refused
 founders-differ inclusion-proof-fails integer-out-of-range invalid-field invalid-json licence-malformed

@@ -19,6 +19,7 @@ from keptrecords import record_store
 from werkzeug.exceptions import HTTPException
 
 from chaincode.domain import register
+from chaincode.domain.errors import BadSignature, InvalidField
 from gateway.fabric.msp import Msps
 from gateway.rest.bodies import Spool
 from gateway.sealing.datakeys import KeyEncryptionKeys
@@ -40,6 +41,7 @@ from gateway.services.ports import (
     Prepared,
     Refused,
     Signature,
+    ToSign,
     Unavailable,
 )
 from gateway.services.publications import Vault
@@ -61,6 +63,12 @@ from gateway.stores.transactions import TransactionStore
 NO_DEED = Deed()
 
 
+def _signed(content: bytes, signature: bytes) -> bytes:
+    if signature != b"good":
+        raise BadSignature("another key signed it")
+    return content
+
+
 class MemoryLedger:
     """Orders each transaction into a block of its own; writes what `write` makes of a command."""
 
@@ -70,6 +78,7 @@ class MemoryLedger:
         self.commands: dict[str, str] = {}
         self.prepared = 0
         self.refusal: Exception | None = None
+        self.unsent: Exception | None = None
         self.writes: Callable[[str, Json], list[LedgerWrite]] = written
         self._changed = threading.Condition()
 
@@ -93,7 +102,31 @@ class MemoryLedger:
         )  # fmt: skip
         return Prepared(transaction_id, envelope.encode(), reply)
 
+    def propose(self, function: str, arguments: tuple[str, ...], *, certificate: bytes, nonce: bytes) -> ToSign:
+        if certificate != b"PEM":
+            raise InvalidField("/certificate", "it is no certificate of LabMSP")
+        transaction_id = hashlib.sha256(nonce + certificate).hexdigest()
+        content = json.dumps([transaction_id, function, *arguments]).encode()
+        return ToSign(transaction_id, content, hashlib.sha256(content).digest())
+
+    def endorse(self, proposal: bytes, signature: bytes, *, certificate: bytes) -> ToSign:
+        transaction_id, function, command, _token, client = json.loads(_signed(proposal, signature))
+        writes = self.writes(function, json.loads(command))
+        reply: Json = {"record": writes[0].value, "event": {"name": function, "schema": 1}}
+        envelope = json.dumps(
+            {
+                "id": transaction_id, "reply": reply, "writes": [[write.key, write.value] for write in writes],
+                "deed": [client, function],
+            }
+        ).encode()  # fmt: skip
+        return ToSign(transaction_id, envelope, hashlib.sha256(envelope).digest(), reply)
+
+    def seal(self, transaction: bytes, signature: bytes, *, certificate: bytes) -> bytes:
+        return _signed(transaction, signature)
+
     def submit(self, envelope: bytes) -> None:
+        if self.unsent is not None:
+            raise self.unsent
         value = json.loads(envelope)
         client, function = value["deed"]
         deed = Deed("VALID", "CN=lab", "ce" * 32, client, "pedigree", function, function, ("HospitalMSP", "LabMSP"))
@@ -257,6 +290,7 @@ def make_service(
         ledger = MemoryLedger()
         parts = Parts(
             ledger=ledger,
+            elsewhere=ledger,
             blocks=ledger,
             readmodel=ReadModelStore(opened["readmodel"]),
             submissions=SubmissionStore(opened["submissions"]),

@@ -20,7 +20,8 @@ _OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path, dir_oka
 def log_show(pedigree: Any, as_json: bool) -> None:
     """Show the log, its keys and its witnesses.
 
-    And the logs of others that this organisation's gateway witnesses, and checkpoints that show that a log forked.
+    And the logs of others that this organisation's gateway witnesses and mirrors, and checkpoints that show that a log
+    forked.
     """
     answer = pedigree.log()
 
@@ -43,12 +44,17 @@ def log_show(pedigree: Any, as_json: bool) -> None:
             head = each["checkpoint"]
             said = "nothing of it was cosigned yet" if head is None else f"{head['size']} entries were cosigned"
             click.echo(plain(f"witnesses {each['origin']}: {said}"))
+        for each in answer["mirrored"]:
+            if each["checkpoint"] is not None:
+                click.echo(plain(f"mirrors {each['origin']}: {each['checkpoint']['size']} entries"))
         for each in answer["refused"]:
             at = datetime.fromtimestamp(each["at"], UTC).isoformat().replace("+00:00", "Z")
             click.echo(plain(f"REFUSED {at} {each['origin']}: {each['reason']}"))
         click.echo(plain(f"key of the log: {answer['key']}"))
         for vkey in answer["cosigner_keys"]:
             click.echo(plain(f"cosigns with: {vkey}"))
+        for vkey in answer["mirror_keys"]:
+            click.echo(plain(f"mirrors with: {vkey}"))
 
     show(answer, as_json, render)
 
@@ -75,11 +81,18 @@ def log_checkpoint(pedigree: Any, output: Path | None, as_json: bool) -> None:
     help="Where a member's gateway is, such as lab=https://lab.example: the others ask it for cosignatures there.",
 )  # fmt: skip
 @click.option("--threshold", type=int, help="How many members must have cosigned; by default more than half.")
+@click.option(
+    "--mirror", "mirrors", multiple=True, metavar="NAME=FILE",
+    help="A member, and the file of its mirror's keys (`log-keys/mirror.vkeys`). Repeat it for each.",
+)  # fmt: skip
+@click.option(
+    "--mirrors", "mirror_threshold", type=int, help="How many of the mirrors must have cosigned; 1 by default."
+)
 @_OUTPUT
 @partial(using_gateway, unless="members")
 def log_policy(
-    pedigree: Any, members: Sequence[str], addresses: Sequence[str], threshold: int | None, output: Path | None,
-    as_json: bool,
+    pedigree: Any, members: Sequence[str], addresses: Sequence[str], threshold: int | None, mirrors: Sequence[str],
+    mirror_threshold: int | None, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Show or compose whom the organisation believes about logs.
 
@@ -94,31 +107,41 @@ def log_policy(
     from gateway.tlog.composing import words
 
     if not members:
-        if addresses or threshold is not None:
-            raise click.UsageError("--at and --threshold are about members: name them with --member.")
+        if addresses or mirrors or threshold is not None:
+            raise click.UsageError("--at, --mirror and --threshold are about members: name them with --member.")
         content = pedigree.log_policy()
     else:
-        content = _composed(members, addresses, threshold)
+        wanted = (mirror_threshold or 1) if mirrors else mirror_threshold or 0
+        content = _composed(members, addresses, threshold, mirrors, wanted)
     _write(content, output, as_json, words(policy.parse(content)))
 
 
-def _composed(members: Sequence[str], addresses: Sequence[str], threshold: int | None) -> bytes:
+def _composed(
+    members: Sequence[str], addresses: Sequence[str], threshold: int | None, mirrors: Sequence[str], wanted: int
+) -> bytes:
     from gateway.tlog import composing
     from gateway.tlog.errors import MalformedPolicy
 
-    files, urls = _pairs("--member", members), _pairs("--at", addresses)
-    if strange := sorted(urls.keys() - files.keys()):
-        raise click.BadParameter(f"{strange[0]} is none of the members.", param_hint="--at")
+    files, urls, mirroring = _pairs("--member", members), _pairs("--at", addresses), _pairs("--mirror", mirrors)
+    for option, named in (("--at", urls), ("--mirror", mirroring)):
+        if strange := sorted(named.keys() - files.keys()):
+            raise click.BadParameter(f"{strange[0]} is none of the members.", param_hint=option)
     at = {name: f"{url.rstrip('/').removesuffix('/v1/log')}/v1/log" for name, url in urls.items()}
     try:
-        found = [composing.member(name, _keys(Path(file)), at.get(name)) for name, file in files.items()]
-        return composing.compose(found, len(found) // 2 + 1 if threshold is None else threshold).format()
+        found = [
+            composing.member(
+                name, _keys(Path(file)), at.get(name),
+                _keys(Path(mirroring[name]), mirror=True) if name in mirroring else (),
+            )
+            for name, file in files.items()
+        ]  # fmt: skip
+        return composing.compose(found, len(found) // 2 + 1 if threshold is None else threshold, wanted).format()
     except MalformedPolicy as exc:
         raise click.BadParameter(f"{exc}.", param_hint="--member") from None
 
 
-def _keys(file: Path) -> list[str]:
-    """The keys that a member's gateway wrote, or showed as JSON."""
+def _keys(file: Path, *, mirror: bool = False) -> list[str]:
+    """The keys that a member's gateway wrote, or showed as JSON: of its log and witness, or of its mirror."""
     from gateway.tlog.composing import LARGEST_KEYS, keys_of
 
     with file.open("rb") as opened:
@@ -126,7 +149,7 @@ def _keys(file: Path) -> list[str]:
     if not content.lstrip().startswith(b"{"):
         return keys_of(content)
     said = read_json(file)
-    found = [said.get("key"), *(said.get("cosigner_keys") or [])]
+    found = (said.get("mirror_keys") or []) if mirror else [said.get("key"), *(said.get("cosigner_keys") or [])]
     if not all(isinstance(each, str) for each in found):
         raise click.BadParameter(f"{file} is not what `pedigree log show --json` prints.", param_hint="--member")
     return found

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other organisations' witnesses over HTTP (c2sp.org/tlog-witness): limits of time and size, and errors in one line."""
+"""Other organisations' witnesses and mirrors over HTTP (c2sp.org/tlog-witness, c2sp.org/tlog-mirror).
+
+With limits of time and size, and errors in one line.
+"""
 
 import select
 import socket
@@ -22,6 +25,10 @@ _FINAL: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
 """What asking again does not change; that a log or a path is not known is a matter of configuration."""
+
+
+_NO_MIRROR: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+"""What a witness answers that is asked as a mirror; the log is known to it, or it would not have come to that."""
 
 
 class _Place(NamedTuple):
@@ -51,12 +58,25 @@ class HttpWitnesses:
             self._kept.popitem()[1].close()
 
     def add_checkpoint(self, url: str, submission: bytes) -> bytes:
+        status, content = self._post(url, "add-checkpoint", submission)
+        return _lines(status, content)
+
+    def add_entries(self, url: str, upload: bytes) -> bytes:
+        status, content = self._post(url, "add-entries", upload)
+        if status in _NO_MIRROR:
+            raise WitnessRefused("it answered with no signature of its known keys, and it is not a mirror")
+        if status in (HTTPStatus.CONFLICT, HTTPStatus.ACCEPTED):
+            raise WitnessRefused("it mirrors another checkpoint, or asks for entries, which a gateway does not send")
+        return _lines(status, content)
+
+    def _post(self, url: str, name: str, body: bytes) -> tuple[int, bytes]:
+        """Status and content of the answer; raises `Unavailable`."""
         deadline = time.monotonic() + self._within
         try:
             place, path = _address(url)
             connection = self._take(place)
             try:
-                status, content, is_open = _ask(connection, f"{path}/add-checkpoint", submission, deadline)
+                status, content, is_open = _ask(connection, f"{path}/{name}", body, deadline)
             except BaseException:
                 connection.close()
                 raise
@@ -67,7 +87,7 @@ class HttpWitnesses:
             raise Unavailable(f"it cannot be reached: {said}", code="witness-unavailable") from None
         if is_open:
             self._keep(place, connection)
-        return _lines(status, content)
+        return status, content
 
     def _take(self, place: _Place) -> HTTPConnection:
         """The connection that was kept, where the witness has not closed it meanwhile, or a new one."""
@@ -100,14 +120,15 @@ def _address(url: str) -> tuple[_Place, str]:
     return _Place(parts.scheme == "https", parts.hostname, parts.port), parts.path.rstrip("/")
 
 
-def _ask(connection: HTTPConnection, path: str, submission: bytes, deadline: float) -> tuple[int, bytes, bool]:
+def _ask(connection: HTTPConnection, path: str, body: bytes, deadline: float) -> tuple[int, bytes, bool]:
     """The status and the content of an answer, and whether the connection may be used again."""
     connection.timeout = _left(deadline)
     if connection.sock is None:
         connection.connect()
     sock = connection.sock
     sock.settimeout(_left(deadline))
-    connection.request("POST", path, body=submission, headers={"Content-Type": "text/plain"})
+    kind = "text/plain" if path.endswith("/add-checkpoint") else "application/octet-stream"
+    connection.request("POST", path, body=body, headers={"Content-Type": kind})
     sock.settimeout(_left(deadline))
     with connection.getresponse() as response:
         content = _read(response, sock, deadline)

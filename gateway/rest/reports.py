@@ -883,6 +883,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "origin": {**_TEXT, "description": "The first line of its checkpoints, and the name of its key."},
             "key": {**_TEXT, "description": "The log's key (C2SP verifier key)."},
             "cosigner_keys": {**_TEXTS, "description": "The keys that this gateway cosigns others' logs with."},
+            "mirror_keys": {**_TEXTS, "description": "The keys that it cosigns with what it mirrors of others' logs."},
             "entries": {**_WHOLE, "description": "One for each valid transaction that was read."},
             "checkpoint": _perhaps("LogHead", "What was signed last; null before that."),
             "trouble": {
@@ -891,6 +892,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
             },
             "witnesses": {"type": "array", "items": reference("LogWitness")},
             "witnessed": {"type": "array", "items": reference("WitnessedLog")},
+            "mirrored": {"type": "array", "items": reference("MirroredLog")},
             "refused": {
                 "description": "Checkpoints that show that a log forked, or that a witness refused; the latest first.",
                 "type": "array",
@@ -912,6 +914,9 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "origin": _TEXT,
             "checkpoint": _perhaps("LogHead", "What was cosigned last, or what was read when it first came; or null."),
         }
+    ),
+    "MirroredLog": _object(
+        {"origin": _TEXT, "checkpoint": _perhaps("LogHead", "Up to which it is mirrored; null where it is not yet.")}
     ),
     "RefusedCheckpoint": _object(
         {

@@ -30,7 +30,7 @@ class PolicyFile:
 
         Args:
             own: the key of this gateway's own log, which it does not witness over HTTP.
-            cosigners: the keys of the witness that this gateway is, which it does not ask.
+            cosigners: the keys of the witness and the mirror that this gateway is, which it does not ask.
         """
         self._path = path
         self._own = own
@@ -57,15 +57,19 @@ class PolicyFile:
         return found
 
     def asked(self) -> Sequence[Asked]:
-        """The witnesses to be asked: those with an address, each once with all the keys that it signs with."""
+        """The witnesses and mirrors to be asked: those with an address, each once with all the keys of its name."""
         now = self.current()
-        found: dict[bytes, dict[Key, Verifier]] = defaultdict(dict)
+        found: dict[tuple[bytes, str], dict[Key, Verifier]] = defaultdict(dict)
         for each in now.witnesses.values():
             if each.url is not None and each.verifier.key not in self._cosigners:
-                found[each.url][each.verifier.key] = each.verifier
-        beside = {url: frozenset(each.verifier.name for each in now.logs if each.url == url) for url in found}
+                found[each.url, each.verifier.name][each.verifier.key] = each.verifier
+        beside: dict[bytes, set[str]] = defaultdict(set)
+        for log in now.logs:
+            if log.url is not None:
+                beside[log.url].add(log.verifier.name)
         return [
-            Asked(next(iter(keys))[0], url.decode("utf-8", "replace"), keys, beside[url]) for url, keys in found.items()
+            Asked(name, url.decode("utf-8", "replace"), keys, frozenset(beside[url]))
+            for (url, name), keys in found.items()
         ]
 
     def served(self) -> bytes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transparency log of a gateway, and the witness that it is of others, put together."""
+"""The transparency log of a gateway, and the witness and the mirror that it is of others, put together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from gateway.server.logkeys import LogKeys
 from gateway.server.logpolicy import PolicyFile
 from gateway.services.logs import Heads, Leaves, Witnesses
 from gateway.services.logview import LogView
+from gateway.services.mirroring import Mirror
 from gateway.services.ports import ReadModel
 from gateway.services.publishing import Publisher
 from gateway.services.witnessing import Witness
@@ -41,9 +42,8 @@ class LogParts:
             policy: the file that says who witnesses whom; it may come later.
         """
         keys = LogKeys.load(folder, *place)
-        return cls(
-            leaves, heads, keys, PolicyFile(policy, keys.log.verifier, [each.key for each in keys.cosigners]), witnesses
-        )
+        own = [each.key for each in (*keys.cosigners, *keys.mirrors)]
+        return cls(leaves, heads, keys, PolicyFile(policy, keys.log.verifier, own), witnesses)
 
 
 class Transparency:
@@ -61,9 +61,11 @@ class Transparency:
             keys.cosigners, parts.leaves, parts.heads,
             logs=policy.logs, caught_up=caught_up, meter=metrics, heard=self.publisher.heard,
         )  # fmt: skip
+        self._mirror = Mirror(keys.mirrors, parts.leaves, parts.heads, logs=policy.logs, meter=metrics)
         self._view = LogView(
-            self.publisher, self._witness, parts.leaves, parts.heads, keys.log.verifier,
-            [each.verifier for each in keys.cosigners], lambda: policy.trouble,
+            self.publisher, self._witness, self._mirror, parts.leaves, parts.heads, keys.log.verifier,
+            [each.verifier for each in keys.cosigners], [each.verifier for each in keys.mirrors],
+            lambda: policy.trouble,
         )  # fmt: skip
         metrics.gauge("pedigree_log_entries", "Entries of the transparency log", lambda: parts.leaves.size())
         metrics.gauge("pedigree_log_signed", "Entries of the log that its last checkpoint covers", self._signed)
@@ -78,8 +80,8 @@ class Transparency:
         return log_routes.views(self._view, self.publisher, self._parts.policy.served, self._readmodel)
 
     def blueprint(self, pipeline: RequestPipeline) -> Blueprint:
-        """What logs, witnesses and monitors ask."""
-        return c2sp.blueprint(pipeline, self._parts.leaves, self._witness)
+        """What logs, witnesses, mirrors and monitors ask."""
+        return c2sp.blueprint(pipeline, self._parts.leaves, self._witness, self._mirror)
 
     def _signed(self) -> int:
         found = self.publisher.latest()

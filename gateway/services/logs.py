@@ -38,6 +38,15 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedHead:
+    """A checkpoint of another organisation's log."""
+
+    head: Head
+    note: bytes
+    """As a signed note, with the log's signature."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A checkpoint that was found to fork a log, or that a witness refused; kept as evidence."""
 
@@ -97,10 +106,25 @@ class Heads(Protocol):
         """The head of another log that was cosigned last, or below which none is ever to be."""
         ...
 
-    def witness(self, origin: str, old: int, head: Head) -> bool:
+    def witness(self, origin: str, old: int, head: Head, note: bytes | None = None) -> bool:
         """Keep a head as the one cosigned last, where that had the size `old` (0 where there was none) until now.
 
-        Answers whether it had; nothing is kept otherwise.
+        Answers whether it had; nothing is kept otherwise. `note` is the checkpoint, where the log has signed one.
+        """
+        ...
+
+    def pending(self, origin: str) -> SignedHead | None:
+        """The checkpoint that was cosigned last, where the log has signed it."""
+        ...
+
+    def mirrored(self, origin: str) -> SignedHead | None:
+        """The checkpoint up to which another log is mirrored, with the mirror's lines."""
+        ...
+
+    def mirror(self, origin: str, found: SignedHead) -> bool:
+        """Keep a checkpoint as the one up to which a log is mirrored; never one of fewer entries than the last.
+
+        Answers whether it is kept.
         """
         ...
 
@@ -142,12 +166,19 @@ class WitnessRefused(Exception):
 
 
 class Witnesses(Protocol):
-    """Other organisations' witnesses; thread-safe."""
+    """Other organisations' witnesses and mirrors; thread-safe."""
 
     def add_checkpoint(self, url: str, submission: bytes) -> bytes:
         """The signature lines that a witness answers.
 
         Raises `AnotherSize`, `WitnessRefused`, and `Unavailable` where it cannot be asked, or not now.
+        """
+        ...
+
+    def add_entries(self, url: str, upload: bytes) -> bytes:
+        """The signature lines that a mirror answers.
+
+        Raises `WitnessRefused`, where it is not a mirror or needs another upload too, and `Unavailable`.
         """
         ...
 

@@ -10,13 +10,14 @@ does not continue it.
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.services.cosigning import Request, cosignatures
 from gateway.services.logs import (
-    AnotherSize,
     Asked,
     Head,
     Heads,
@@ -33,7 +34,6 @@ from gateway.tlog.checkpoints import Checkpoint
 from gateway.tlog.errors import TlogError
 from gateway.tlog.notes import NoteSignature, NoteSigner
 from gateway.tlog.proofs import TlogProof
-from gateway.tlog.submissions import Submission
 
 _LOG = logging.getLogger(__name__)
 _ROUND: Final = 1.0
@@ -67,6 +67,8 @@ class Standing:
     """The size of our log that it cosigned last, as far as this process knows."""
     trouble: str | None = None
     """Why it has not cosigned the last head, in one line."""
+    mirror: bool = False
+    """Whether it turned out to be a mirror: it is asked after the witness at its address."""
     pause: float = 0.0
     due: float = 0.0
     """When to ask it again (monotonic)."""
@@ -115,7 +117,7 @@ class Publisher:
         self._clock = clock
         self._changed = threading.Condition()
         self._kept = list(heads.published())
-        self._standings: dict[str, Standing] = {}
+        self._standings: dict[tuple[str, str], Standing] = {}
         self._settled = 0
         self._applied = 0.0
         self._stopping = False
@@ -232,7 +234,8 @@ class Publisher:
         published = self._signed()
         if published is None:
             return
-        waiting = [answer for each in self._due() if (answer := self._begin(each, published.head)) is not None]
+        due = self._due()
+        waiting = [answer for each in due if (answer := self._begin(each, published.head)) is not None]
         wait(waiting, _ROUND)
         with self._changed:
             self._settled = max(self._settled, published.head.size)
@@ -272,36 +275,48 @@ class Publisher:
 
     # -- witnesses --------------------------------------------------------------------------------------------------
 
-    def _due(self) -> Sequence[Standing]:
-        """The witnesses that are to be asked now."""
-        asked = {each.url: each for each in self._asked()}
+    def _due(self) -> Sequence[Sequence[Standing]]:
+        """Those that are to be asked now; those at one address together, one after the other."""
+        asked = {(each.url, each.name): each for each in self._asked()}
         with self._changed:
-            for url in self._standings.keys() - asked.keys():
-                del self._standings[url]
-            for url, each in asked.items():
-                self._standings.setdefault(url, Standing(each)).asked = each
+            for place in self._standings.keys() - asked.keys():
+                del self._standings[place]
+            for place, each in asked.items():
+                self._standings.setdefault(place, Standing(each)).asked = each
             now = time.monotonic()
-            return [
-                each
-                for each in self._standings.values()
-                if (each.answer is None or each.answer.done()) and (not each.trouble or each.due <= now)
-            ]
+            at: dict[str, list[Standing]] = defaultdict(list)
+            for standing in sorted(self._standings.values(), key=lambda one: one.mirror):
+                at[standing.asked.url].append(standing)
+            idle = (some for some in at.values() if all(one.answer is None or one.answer.done() for one in some))
+            return [[one for one in some if not one.trouble or one.due <= now] for some in idle]
 
-    def _begin(self, standing: Standing, head: Head) -> "Future[None] | None":
+    def _begin(self, some: Sequence[Standing], head: Head) -> "Future[None] | None":
         with self._changed:
             published = next((each for each in self._kept if each.head == head), None)
-        if published is None or standing.asked.name in published.witnesses:
+        if published is None:
+            return None
+        wanted = [each for each in some if each.asked.name not in published.witnesses]
+        if not wanted:
             return None
         try:
-            standing.answer = self._pool.submit(self._ask, standing, published, self._renewals)
+            answer = self._pool.submit(self._ask_each, wanted, published, self._renewals)
         except RuntimeError:  # the gateway stops
             return None
-        return standing.answer
+        for each in wanted:
+            each.answer = answer
+        return answer
+
+    def _ask_each(self, some: Sequence[Standing], published: Published, renewals: int) -> None:
+        """Runs in a thread of the pool."""
+        for each in some:
+            self._ask(each, published, renewals)
 
     def _ask(self, standing: Standing, published: Published, renewals: int) -> None:
-        """Runs in a thread of the pool."""
+        tree, own = self._leaves.tree(), {each.key for each in self._signers[:1]}
         try:
-            found = self._cosignatures(standing, published)
+            answer = cosignatures(
+                self._witnesses, standing.asked, Request(published, tree, own, standing.cosigned, standing.mirror)
+            )
         except (PortError, TlogError, WitnessRefused) as exc:
             self._failed(standing, exc, published, renewals)
             return
@@ -311,31 +326,11 @@ class Publisher:
             return
         with self._changed:
             standing.trouble, standing.pause, standing.cosigned = None, 0.0, published.head.size
-            self._kept = serving([_with(each, published.head, standing.asked.name, found) for each in self._kept])
+            standing.mirror = answer.mirror
+            name, lines = standing.asked.name, answer.lines
+            self._kept = serving([_with(each, published.head, name, lines) for each in self._kept])
             kept = tuple(self._kept)
         self._heads.keep(kept)
-
-    def _cosignatures(self, standing: Standing, published: Published) -> Sequence[NoteSignature]:
-        """A witness's lines for a checkpoint, verified."""
-        asked, size = standing.asked, published.head.size
-        note = notes.parse(published.note)
-        tree = self._leaves.tree()
-        old = min(standing.cosigned, size)
-        for _ in range(2):
-            proof = tree.consistency(old, size) if old else ()
-            try:
-                lines = self._witnesses.add_checkpoint(
-                    asked.url, Submission(old, tuple(proof), _own_lines(note, self._signers)).format()
-                )
-            except AnotherSize as exc:
-                if exc.size == old:
-                    raise WitnessRefused(f"it knows another root of these {old} entries") from None
-                if exc.size > size:
-                    raise Unavailable(f"it has seen {exc.size} entries", code="witness-ahead") from None
-                old = exc.size
-                continue
-            return _verified(note.text, lines, asked)
-        raise Unavailable("it goes on faster than it is asked", code="witness-ahead")
 
     def _failed(self, standing: Standing, exc: Exception, published: Published, renewals: int) -> None:
         refused = isinstance(exc, WitnessRefused | TlogError)
@@ -355,22 +350,6 @@ class Publisher:
             self._heads.refuse(Refusal(self.origin, self._clock(), f"{name}: {trouble}", published.note))
         else:
             _LOG.warning("the witness %s has not cosigned: %s", name, trouble)
-
-
-def _own_lines(note: notes.Note, signers: Sequence[NoteSigner]) -> bytes:
-    """A checkpoint with our own signatures alone: others' would only make the request longer."""
-    own = {each.key for each in signers[:1]}
-    return notes.Note(note.text, tuple(each for each in note.signatures if each.key in own)).format()
-
-
-def _verified(text: bytes, lines: bytes, asked: Asked) -> Sequence[NoteSignature]:
-    """The lines of a witness's known keys; raises `TlogError` for a false one, `WitnessRefused` where there is none."""
-    found = [each for each in notes.parse_signatures(lines) if each.key in asked.verifiers]
-    for each in found:
-        asked.verifiers[each.key].verify(text, each.value)
-    if not found:
-        raise WitnessRefused("it answered with no signature of its known keys")
-    return found
 
 
 def _with(published: Published, head: Head, name: str, added: Sequence[NoteSignature]) -> Published:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from chaincode.domain.merkle import ProofError, verify_consistency
@@ -162,7 +162,8 @@ class Witness:
             why = f"Its root over {head.size} entries is not the one that the ledger gives."
             self._fork(note, origin, why)
             raise Forked(why)
-        if not self._heads.witness(origin, submission.old, head):
+        signed = without_strangers(note, self._logs().get(origin, ()))
+        if not self._heads.witness(origin, submission.old, head, signed):
             found = self._heads.witnessed(origin)
             raise NotAtThatSize(0 if found is None else found.size)
 
@@ -193,10 +194,9 @@ class Witness:
 
         Others' lines are left out: to send it again with other ones adds nothing.
         """
-        known = {each.key for each in self._logs().get(origin, ())}
-        lines = dict.fromkeys(each for each in note.signatures if each.key in known)
+        signed = without_strangers(note, self._logs().get(origin, ()))
         self._meter.count("log-fork-seen")
-        if self._heads.refuse(Refusal(origin, self._clock(), why, Note(note.text, tuple(lines)).format())):
+        if self._heads.refuse(Refusal(origin, self._clock(), why, signed)):
             _LOG.critical("the log %s forked, and is not cosigned: %s", origin, why)
 
 
@@ -206,3 +206,9 @@ def _refuse_inconsistent(submission: Submission, last: Head, head: Head) -> None
         verify_consistency(last.size, last.root, head.size, head.root, submission.proof)
     elif submission.proof:
         raise ProofError("the empty log needs no proof")
+
+
+def without_strangers(note: Note, known: Iterable[Verifier]) -> bytes:
+    """A checkpoint with the signatures of its log alone."""
+    keys = {each.key for each in known}
+    return Note(note.text, tuple(dict.fromkeys(each for each in note.signatures if each.key in keys))).format()

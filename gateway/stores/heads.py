@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The heads that this gateway signed, as a log and as a witness: its memory against forks.
+"""The heads that this gateway signed, as a log, a witness and a mirror: its memory against forks.
 
-Durable: what `sign` and `witness` keep is on the disk before they return, and only then is a signature given out.
+Durable: what `sign`, `witness` and `mirror` keep is on the disk before they return, and only then is a signature given
+out.
 """
 
 import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.services.logs import Head, Published, Refusal
+from gateway.services.logs import Head, Published, Refusal, SignedHead
 from gateway.stores.database import Database
 
+_MIRRORED: Final = "SELECT size, root, note FROM mirrored WHERE origin = ?"
 _REFUSALS: Final = 100
 """Refused checkpoints that are kept beside the first one of each log."""
 
@@ -49,12 +51,33 @@ class HeadStore:
     def witnessed(self, origin: str) -> Head | None:
         return _witnessed(self._database.reader(), origin)
 
-    def witness(self, origin: str, old: int, head: Head) -> bool:
+    def witness(self, origin: str, old: int, head: Head, note: bytes | None = None) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             last = _witnessed(connection, origin)
             if (0 if last is None else last.size) != old or head.size < old:
                 return False
-            connection.execute("INSERT OR REPLACE INTO witnessed VALUES (?, ?, ?)", (origin, head.size, head.root))
+            row = (origin, head.size, head.root, note)
+            connection.execute("INSERT OR REPLACE INTO witnessed (origin, size, root, note) VALUES (?, ?, ?, ?)", row)
+            return True
+
+        return self._database.write(work)
+
+    def pending(self, origin: str) -> SignedHead | None:
+        return _signed_head(
+            self._database.reader(), "SELECT size, root, note FROM witnessed WHERE origin = ? AND note NOT NULL", origin
+        )
+
+    def mirrored(self, origin: str) -> SignedHead | None:
+        return _signed_head(self._database.reader(), _MIRRORED, origin)
+
+    def mirror(self, origin: str, found: SignedHead) -> bool:
+        row = (origin, found.head.size, found.head.root, found.note)
+
+        def work(connection: sqlite3.Connection) -> bool:
+            last = _signed_head(connection, _MIRRORED, origin)
+            if last is not None and last.head.size > found.head.size:
+                return False
+            connection.execute("INSERT OR REPLACE INTO mirrored VALUES (?, ?, ?, ?)", row)
             return True
 
         return self._database.write(work)
@@ -89,3 +112,8 @@ def _keep(connection: sqlite3.Connection, published: Published) -> None:
 def _witnessed(connection: sqlite3.Connection, origin: str) -> Head | None:
     row = connection.execute("SELECT size, root FROM witnessed WHERE origin = ?", (origin,)).fetchone()
     return None if row is None else Head(*row)
+
+
+def _signed_head(connection: sqlite3.Connection, query: str, origin: str) -> SignedHead | None:
+    row = connection.execute(query, (origin,)).fetchone()
+    return None if row is None else SignedHead(Head(row[0], row[1]), row[2])

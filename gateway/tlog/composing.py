@@ -2,11 +2,12 @@
 """A policy made of the members' keys, and what a policy says in words: whose word is enough.
 
 The members of a policy that is made here have a name each. A member's word is the cosignature of any of its keys, and
-the word of so many members is the quorum.
+the word of so many members is the quorum. Where mirrors are asked for as well, the quorum is both: so many members, and
+so many members' mirrors (c2sp.org/tlog-mirror), which have keys of their own.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,9 @@ from gateway.tlog.policy import Group, Log, Policy, Witness
 
 QUORUM: Final = "members"
 """The name of the group of all members."""
+MIRRORS: Final = "mirrors"
+"""That of the group of all mirrors."""
+BOTH: Final = "members-and-mirrors"
 LARGEST_KEYS: Final = 64 << 10
 """Bytes of a file of a member's keys."""
 _NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -37,12 +41,14 @@ class Member:
     cosigners: tuple[Verifier, ...]
     url: str | None = None
     """Where its log and its witness are, such as ``https://lab.example/v1/log``."""
+    mirrors: tuple[Verifier, ...] = ()
+    """The keys that it cosigns with what it mirrors."""
 
 
-def member(name: str, vkeys: Iterable[str], url: str | None = None) -> Member:
+def member(name: str, vkeys: Iterable[str], url: str | None = None, mirrors: Iterable[str] = ()) -> Member:
     """A member by its keys as text; raises `MalformedPolicy`, which names the member.
 
-    The key of a log has the algorithm 01. The others are those that it cosigns with.
+    The key of a log has the algorithm 01. The others are those that it cosigns with. `mirrors` are keys of its mirror.
     """
     if _NAME.fullmatch(name) is None or name in (QUORUM, policy.NONE.decode()):
         raise MalformedPolicy(
@@ -53,6 +59,7 @@ def member(name: str, vkeys: Iterable[str], url: str | None = None) -> Member:
         raise MalformedPolicy(f"the address {shown(url)} of {name} does not begin with http:// or https://")
     try:
         found = [Verifier.parse(each) for each in vkeys]
+        mirroring = tuple([Verifier.parse(each) for each in mirrors])
     except MalformedKey as exc:
         raise MalformedPolicy(f"a key of {name}: {exc}") from None
     logs = [each for each in found if each.algorithm is Algorithm.ED25519]
@@ -61,7 +68,7 @@ def member(name: str, vkeys: Iterable[str], url: str | None = None) -> Member:
         raise MalformedPolicy(f"{name} has {len(logs)} keys of a log (Ed25519, algorithm 01), and it needs one")
     if not cosigners:
         raise MalformedPolicy(f"{name} has no key that it cosigns with (algorithm 04 or 06)")
-    return Member(name, logs[0], cosigners, url)
+    return Member(name, logs[0], cosigners, url, mirroring)
 
 
 def keys_of(content: bytes) -> list[str]:
@@ -75,26 +82,41 @@ def keys_of(content: bytes) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def compose(members: Sequence[Member], threshold: int) -> Policy:
-    """The policy that so many of these members must have cosigned a log of theirs; raises `MalformedPolicy`."""
+def compose(members: Sequence[Member], threshold: int, mirrors: int = 0) -> Policy:
+    """The policy that so many of these members must have cosigned a log of theirs; raises `MalformedPolicy`.
+
+    With `mirrors`, so many of the members' mirrors must have cosigned it too.
+    """
     if not members:
         raise MalformedPolicy("a policy has one member at least")
     if not 1 <= threshold <= len(members):
         raise MalformedPolicy(f"{threshold} of {len(members)} members cannot agree: it is a number from 1 to"
                               f" {len(members)}")  # fmt: skip
+    mirroring = [each for each in members if each.mirrors]
+    if mirrors and not 1 <= mirrors <= len(mirroring):
+        raise MalformedPolicy(f"{mirrors} of {len(mirroring)} mirrors cannot agree: name the keys of more")
     witnesses: dict[bytes, Witness] = {}
-    groups: list[Group] = []
-    for each in members:
-        url = None if each.url is None else each.url.encode()
-        own = [f"{each.name}-{number}".encode() for number, _ in enumerate(each.cosigners, 1)]
-        for name, verifier in zip(own, each.cosigners, strict=True):
-            if name in witnesses:
-                raise MalformedPolicy(f"the name {shown(name)} is defined already")
-            witnesses[name] = Witness(name, verifier, url)
-        groups.append(Group(each.name.encode(), 1, tuple(own)))
+    speaking = [_speaker(each.name, each.cosigners, each.url, witnesses) for each in members]
+    groups = [*speaking, Group(QUORUM.encode(), threshold, tuple([group.name for group in speaking]))]
+    if mirrors:
+        stating = [_speaker(f"{each.name}-mirror", each.mirrors, each.url, witnesses) for each in mirroring]
+        groups += [
+            *stating,
+            Group(MIRRORS.encode(), mirrors, tuple([group.name for group in stating])),
+            Group(BOTH.encode(), 2, (QUORUM.encode(), MIRRORS.encode())),
+        ]
     logs = tuple([Log(each.log, None if each.url is None else each.url.encode()) for each in members])
-    groups.append(Group(QUORUM.encode(), threshold, tuple([group.name for group in groups])))
-    return policy.parse(Policy(logs, witnesses, tuple(groups), QUORUM.encode()).format())
+    return policy.parse(Policy(logs, witnesses, tuple(groups), groups[-1].name).format())
+
+
+def _speaker(name: str, keys: Sequence[Verifier], url: str | None, witnesses: dict[bytes, Witness]) -> Group:
+    """The group of somebody's keys, each of which is added to the witnesses; any of them is that one's word."""
+    own = [f"{name}-{number}".encode() for number, _ in enumerate(keys, 1)]
+    for each, verifier in zip(own, keys, strict=True):
+        if each in witnesses:
+            raise MalformedPolicy(f"the name {shown(each)} is defined already")
+        witnesses[each] = Witness(each, verifier, None if url is None else url.encode())
+    return Group(name.encode(), 1, tuple(own))
 
 
 def words(said: Policy) -> list[str]:
@@ -120,9 +142,15 @@ def words(said: Policy) -> list[str]:
         if name in groups:
             left += groups[name].members
             found.append(f"{name.decode('utf-8', 'replace')} speaks by {_parts(said, groups[name])}.")
-    least = quorum.threshold
-    found.append(f"{least} who lie together {_be(least)} believed; {_silent(len(quorum.members) - least)}.")
+    if not _is_nested(quorum, groups):
+        least = quorum.threshold
+        found.append(f"{least} who lie together {_be(least)} believed; {_silent(len(quorum.members) - least)}.")
     return [*found, *_idle(said, reached)]
+
+
+def _is_nested(quorum: Group, groups: Mapping[bytes, Group]) -> bool:
+    """Whether those whose word is asked for are groups of groups, so that their number says nothing of how many lie."""
+    return any(part in groups for each in quorum.members if each in groups for part in groups[each].members)
 
 
 def _so_many(group: Group) -> str:

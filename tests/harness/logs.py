@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from gateway.services.logs import AnotherSize, Asked, WitnessRefused
+from gateway.services.mirroring import Mirror
 from gateway.services.ports import Category, LedgerBlock, LedgerTransaction, PortError, Unavailable
 from gateway.services.publishing import Publisher
 from gateway.services.witnessing import NotAtThatSize, Witness
@@ -84,6 +85,11 @@ class Member:
             Cosigner(name, Ed25519PrivateKey.from_private_bytes(seed(name)), self.clock),
             Cosigner(name, MLDSA44PrivateKey.from_seed_bytes(seed(name + "ml")), self.clock),
         )
+        mirror = f"{self.origin}/mirror"
+        self.mirrors = (
+            Cosigner(mirror, Ed25519PrivateKey.from_private_bytes(seed(mirror)), self.clock),
+            Cosigner(mirror, MLDSA44PrivateKey.from_seed_bytes(seed(mirror + "ml")), self.clock),
+        )
         self.net = Net()
         self.open()
 
@@ -103,6 +109,7 @@ class Member:
             self.cosigners, self.leaves, self.heads, logs=lambda: self.logs, caught_up=lambda: self.caught_up,
             meter=self.meter, heard=self.publisher.heard, clock=self.clock, patience=self.patience,
         )  # fmt: skip
+        self.mirror = Mirror(self.mirrors, self.leaves, self.heads, logs=lambda: self.logs, meter=self.meter)
 
     def close(self) -> None:
         """End, as a killed process does: nothing but the files is left."""
@@ -131,10 +138,17 @@ class Member:
         self.net.witnesses[other.organisation] = other
         other.logs[self.origin] = [self.log.verifier]
 
+    def mirrored_by(self, other: Member) -> None:
+        """Have this log mirrored by another organisation, at the address of its witness."""
+        keys = {each.key: each.verifier for each in other.mirrors}
+        self.asked.append(Asked(f"{other.origin}/mirror", other.organisation, keys, frozenset({other.origin})))
+        self.net.witnesses[other.organisation] = other
+        other.logs[self.origin] = [self.log.verifier]
+
 
 @dataclass
 class Net:
-    """Reaches witnesses by the name of their organisation; implements `services.logs.Witnesses`."""
+    """Reaches witnesses and mirrors by the name of their organisation; implements `services.logs.Witnesses`."""
 
     witnesses: dict[str, Member] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
@@ -157,9 +171,21 @@ class Net:
         except NotAtThatSize as exc:
             raise AnotherSize(exc.size) from None
         except PortError as exc:
-            if exc.category is Category.UNAVAILABLE:
-                raise
-            raise WitnessRefused(exc.message) from None
+            raise _said(exc) from None
+
+    def add_entries(self, url: str, upload: bytes) -> bytes:
+        self.asked += 1
+        if url in self.answers:
+            raise WitnessRefused("it answered with no signature of its known keys, and it is not a mirror")
+        try:
+            return self.witnesses[url].mirror.add_entries(upload)
+        except PortError as exc:
+            raise _said(exc) from None
+
+
+def _said(refusal: PortError) -> Exception:
+    """A refusal as the one who asked over HTTP is told of it."""
+    return refusal if refusal.category is Category.UNAVAILABLE else WitnessRefused(refusal.message)
 
 
 def policy_of(members: Sequence[Member], threshold: int) -> Policy:

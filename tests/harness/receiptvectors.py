@@ -26,12 +26,17 @@ FILE: Final = Path(__file__).resolve().parents[1] / "vectors" / "receipts-c2sp.j
 SIZE, INDEX = 11, 6
 LOG: Final = SampleLog(SIZE)
 WITNESSES: Final = [witness(f"witness/{name}") for name in ("lab", "maker", "regulator")]
+MIRRORS: Final = [witness(f"pedigree/main/{name}/mirror") for name in ("LabMSP", "MakerMSP")]
+STATING: Final = (
+    "group members 2 w1 w2 w3", "group mirrors any w4 w5", "group both all members mirrors", "quorum both"
+)  # fmt: skip
 GROUPS: Final = ("group companies any w1 w2", "group both all companies w3", "quorum both")
 POLICIES: Final = {
     "two of three": policy_text(LOG.signer, WITNESSES, "group g 2 w1 w2 w3", "quorum g"),
     "a company and the regulator": policy_text(LOG.signer, WITNESSES, *GROUPS),
     "one witness": policy_text(LOG.signer, WITNESSES, "quorum w2"),
     "no witness": policy_text(LOG.signer, [], "quorum none"),
+    "two of three and a mirror": policy_text(LOG.signer, [*WITNESSES, *MIRRORS], *STATING),
     "another log": policy_text(SampleLog(1, "pedigree/main/LabMSP").signer, WITNESSES, "quorum none"),
 }
 Json = dict[str, Any]
@@ -200,6 +205,9 @@ def _cases() -> dict[str, tuple[str, bytes, bytes | None]]:
         return whole.replace(old, new, 1)
 
     late = LOG.checkpoint().format()
+    mirrored = "two of three and a mirror"
+    copied, other_copy = (notes.parse(LOG.signed(*MIRRORS)).signatures[each] for each in (1, 2))
+    earlier_copy = notes.parse(LOG.signed(MIRRORS[0], size=10)).signatures[1]
     return {
         "all three": (two, whole, leaf),
         "two of three": (two, signed(log, lab, regulator), leaf),
@@ -273,6 +281,11 @@ def _cases() -> dict[str, tuple[str, bytes, bytes | None]]:
         "65 signatures": (two, signed(*note.signatures, *[stranger] * 61), leaf),
         "64 signatures": (two, signed(*note.signatures, *[stranger] * 60), leaf),
         "nothing": (two, b"", leaf),
+        "two of three and a mirror": (mirrored, signed(log, lab, maker, copied), leaf),
+        "a mirror's line where no policy asks for it": (two, signed(log, lab, maker, copied), leaf),
+        "no mirror where one is asked for": (mirrored, signed(log, lab, maker, regulator), leaf),
+        "two mirrors for a witness": (mirrored, signed(log, lab, copied, other_copy), leaf),
+        "a mirror's cosignature of an earlier tree": (mirrored, signed(log, lab, maker, earlier_copy), leaf),
     }  # fmt: skip
 
 

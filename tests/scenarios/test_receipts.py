@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from chaincode.domain import merkle
 from gateway.cli import main as pedigree_command
 from gateway.demo import tampering
 from gateway.demo.consortium import Consortium
@@ -24,6 +26,7 @@ from gateway.tlog.checkpoints import Checkpoint
 from gateway.tlog.errors import TlogError
 from gateway.tlog.keys import LogSigner
 from gateway.tlog.submissions import Submission
+from gateway.tlog.uploads import Upload
 from pedigree import NotFound, Pedigree
 
 _names = itertools.count(1)
@@ -228,3 +231,112 @@ def test_a_receipt_is_there_soon_after_the_commit(clients: dict[str, Pedigree], 
         until(lambda: cosigners(clients["lab"].receipt(done.transaction_id), trusted) == MEMBERS)  # noqa: B023  # now
         spent.append(time.monotonic() - began)
     assert sorted(spent)[2] < 2.0
+
+
+# --- Mirrors --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mirrored(
+    consortium: Consortium | Containers, clients: dict[str, Pedigree], recorded: str, tmp_path: Path
+) -> Iterator[policy.Policy]:
+    """The policy of two members and two mirrors, which the lab's gateway goes by meanwhile."""
+    keys = {name: consortium.data(name) / "log-keys" for name in sorted(MEMBERS)}
+    file, kept = consortium.data("lab") / "log-policy", tmp_path / "mirrored.policy"
+    agreed = file.read_bytes()
+    at = {each.name: each.url for each in policy.parse(agreed).witnesses.values()}
+    words = [f"--member={name}={folder / 'public.vkeys'}" for name, folder in keys.items()]
+    words += [f"--mirror={name}={folder / 'mirror.vkeys'}" for name, folder in keys.items()]
+    words += [f"--at={name}={(at[f'{name}-1'.encode()] or b'').decode()}" for name in keys]
+    done = CliRunner().invoke(
+        pedigree_command, ["log", "policy", *words, "--threshold", "2", "--mirrors", "2", "-o", str(kept)]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Enough is the word of all 2 of members and mirrors." in done.output
+    file.write_bytes(kept.read_bytes())
+    yield policy.parse(kept.read_bytes())
+    file.write_bytes(agreed)
+    until(lambda: cosigned_by_all(clients["lab"]))
+
+
+def stating(content: bytes, trusted: policy.Policy) -> set[str]:
+    """The names of the mirrors that a receipt has, where a policy believes it."""
+    try:
+        verdict = receipts.verify(content, None, trusted)
+    except TlogError:
+        return set()
+    return {name for each in verdict.cosignatures if (name := each.witness.verifier.name).endswith("/mirror")}
+
+
+@pytest.mark.story("F3", "Members mirror one another's logs, and a receipt names the mirrors that a policy asks for")
+def test_a_receipt_names_two_mirrors(
+    consortium: Consortium | Containers, clients: dict[str, Pedigree], recorded: str, mirrored: policy.Policy,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    lab = clients["lab"]
+    others = {f"pedigree/pedigree/{name}MSP/mirror" for name in ("Hospital", "Regulator")}
+    until(lambda: stating(lab.receipt(recorded), mirrored) == others)
+    file, trusted = tmp_path / "mirrored.tlog-proof", tmp_path / "trusted"
+    file.write_bytes(lab.receipt(recorded))
+    trusted.write_bytes(mirrored.format())
+    done = CliRunner().invoke(pedigree_command, ["verify", str(file), "--policy", str(trusted)])
+    assert done.exit_code == 0, done.output
+    assert "it states that it keeps a copy of all these entries" in " ".join(done.output.split())
+    for name in ("hospital", "regulator"):
+        found = {each["origin"]: each["checkpoint"] for each in clients[name].log()["mirrored"]}
+        assert (
+            found["pedigree/pedigree/LabMSP"]["size"]
+            >= Checkpoint.parse(notes.parse(receipts.TlogProof.parse(file.read_bytes()).checkpoint).text).size
+        )
+        given = ["log", "show", "--url", consortium.url(name), "--key", consortium.key(name)]
+        assert "mirrors pedigree/pedigree/LabMSP: " in CliRunner().invoke(pedigree_command, given).output
+
+
+@pytest.mark.story("F3", "Members mirror one another's logs, and a receipt names the mirrors that a policy asks for")
+def test_a_mirror_serves_another_organisations_log(
+    consortium: Consortium | Containers, clients: dict[str, Pedigree], recorded: str, mirrored: policy.Policy
+) -> None:
+    until(lambda: bool(stating(clients["lab"].receipt(recorded), mirrored)))
+    origin = "pedigree/pedigree/LabMSP"
+    prefix = f"{consortium.url('hospital')}/v1/log/mirror/{hashlib.sha256(origin.encode()).hexdigest()}"
+    as_reader = {"Authorization": f"Bearer {consortium.key('hospital')}"}
+    note = notes.parse(httpx.get(f"{prefix}/checkpoint", headers=as_reader).content)
+    found = Checkpoint.parse(note.text)
+    assert notes.verify(note, mirrored.verifiers).keys() == {each.key for each in note.signatures}
+    assert {each.name for each in note.signatures} == {origin, "pedigree/pedigree/HospitalMSP/mirror"}
+    hashes = b""
+    while len(hashes) < 32 * found.size:
+        left = found.size - len(hashes) // 32
+        path = f"{prefix}/tile/0/{len(hashes) // 8192:03}{'' if left >= 256 else f'.p/{left}'}"
+        hashes += httpx.get(path, headers=as_reader).content
+    assert merkle.root_of_hashes(hashes) == found.root
+
+
+@pytest.mark.story("F3", "A receipt short of a mirror is refused", refused="refuted")
+def test_a_receipt_without_a_mirror_is_one_short(
+    clients: dict[str, Pedigree], recorded: str, mirrored: policy.Policy
+) -> None:
+    lab = clients["lab"]
+    until(lambda: len(stating(lab.receipt(recorded), mirrored)) == 2)
+    short = [line for line in lab.receipt(recorded).split(b"\n") if b"HospitalMSP/mirror" not in line]
+    with pytest.raises(TlogError, match="quorum 'members-and-mirrors'"):
+        receipts.verify(b"\n".join(short), None, mirrored)
+
+
+@pytest.mark.story("F3", "A log that forks is mirrored no further", refused="log-forked")
+def test_a_fork_is_mirrored_by_nobody(
+    consortium: Consortium | Containers, clients: dict[str, Pedigree], recorded: str, mirrored: policy.Policy
+) -> None:
+    until(lambda: len(stating(clients["lab"].receipt(recorded), mirrored)) == 2)
+    genuine = Checkpoint.parse(notes.parse(clients["lab"].checkpoint()).text)
+    key = consortium.data("lab") / "log-keys" / "log.key"
+    stolen = LogSigner(genuine.origin, Ed25519PrivateKey.from_private_bytes(key.read_bytes()))
+    grown = notes.sign(Checkpoint(genuine.origin, genuine.size + 1, b"\x02" * 32).format(), stolen)
+    for name in ("hospital", "regulator"):
+        before = [each for each in clients[name].log()["mirrored"] if each["origin"] == genuine.origin]
+        address = f"{consortium.url(name)}/v1/log"
+        answer = httpx.post(f"{address}/add-checkpoint", content=Submission(genuine.size, (), grown).format())
+        assert (answer.status_code, answer.json()["code"]) == (422, "inconsistent-checkpoint")
+        answer = httpx.post(f"{address}/add-entries", content=Upload(genuine.origin, *[genuine.size + 1] * 2).format())
+        assert (answer.status_code, answer.text) == (409, f"{genuine.size}\n{genuine.size}\n\n")
+        assert [each for each in clients[name].log()["mirrored"] if each["origin"] == genuine.origin] == before

@@ -198,6 +198,7 @@ __all__ = [
     "MemberSignature",
     "Metric",
     "MetricHistory",
+    "MirroredLog",
     "Model",
     "ModelEntry",
     "ModelPage",
@@ -2557,6 +2558,14 @@ class MetricHistory(TypedDict):
     entries: int
 
 
+class MirroredLog(TypedDict):
+    """A part of an answer."""
+
+    origin: str
+    checkpoint: "LogHead | None"
+    """Up to which it is mirrored; null where it is not yet."""
+
+
 class Model(TypedDict):
     """A model; never rewritten."""
 
@@ -3950,6 +3959,8 @@ class TransparencyLog(TypedDict):
     """The log's key (C2SP verifier key)."""
     cosigner_keys: Sequence[str]
     """The keys that this gateway cosigns others' logs with."""
+    mirror_keys: Sequence[str]
+    """The keys that it cosigns with what it mirrors of others' logs."""
     entries: int
     """One for each valid transaction that was read."""
     checkpoint: "LogHead | None"
@@ -3958,6 +3969,7 @@ class TransparencyLog(TypedDict):
     """Why nothing is signed, or why the policy's file cannot be used."""
     witnesses: Sequence["LogWitness"]
     witnessed: Sequence["WitnessedLog"]
+    mirrored: Sequence["MirroredLog"]
     refused: Sequence["RefusedCheckpoint"]
     """Checkpoints that show that a log forked, or that a witness refused; the latest first."""
 

@@ -88,6 +88,29 @@ def test_other_answers_are_told_apart(
         witnesses.add_checkpoint(server[1], b"old 0\n\nnote\n")
 
 
+@pytest.mark.parametrize(
+    ("status", "content", "error", "said"),
+    [
+        (404, b"", WitnessRefused, "it is not a mirror"),
+        (405, b"", WitnessRefused, "it is not a mirror"),
+        (409, b"12\n9\n\n", WitnessRefused, "mirrors another checkpoint, or asks for entries"),
+        (202, b"12\n9\n\n", WitnessRefused, "or asks for entries"),
+        (422, b"", WitnessRefused, "status 422"),
+        (503, b"later", Unavailable, "status 503: later"),
+    ],
+)
+def test_answers_of_mirrors_are_told_apart(
+    server: tuple[type[Answers], str], witnesses: HttpWitnesses, status: int, content: bytes, error: type[Exception],
+    said: str,
+) -> None:  # fmt: skip
+    server[0].status, server[0].content = status, content
+    with pytest.raises(error, match=said):
+        witnesses.add_entries(server[1], b"upload")
+    server[0].status, server[0].content = 200, b"lines\n"
+    assert witnesses.add_entries(server[1], b"upload") == b"lines\n"
+    assert server[0].asked == [("/v1/log/add-entries", b"upload")] * 2
+
+
 def test_a_witness_that_does_not_answer_is_not_waited_for(server: tuple[type[Answers], str]) -> None:
     impatient = HttpWitnesses(within=0.1)
     server[0].hold = threading.Event()

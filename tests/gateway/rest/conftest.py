@@ -215,6 +215,9 @@ class NoWitnesses:
     def add_checkpoint(self, url: str, submission: bytes) -> bytes:
         raise Unavailable("nobody is there", code="witness-unavailable")
 
+    def add_entries(self, url: str, upload: bytes) -> bytes:
+        raise Unavailable("nobody is there", code="witness-unavailable")
+
 
 @dataclass
 class Api:

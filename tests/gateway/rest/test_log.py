@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from gateway.tlog import notes, policy, receipts
 from gateway.tlog.checkpoints import Checkpoint
 from gateway.tlog.keys import Verifier
 from gateway.tlog.submissions import Submission
+from gateway.tlog.uploads import Upload
 
 ORIGIN = "pedigree/pedigree/LabMSP"
 
@@ -197,3 +200,83 @@ def test_a_policy_that_cannot_be_read_is_said_and_the_one_before_holds(api: Any,
     found = api.get("/v1/log").json
     assert "line 1 of the policy" in found["trouble"]
     assert [each["origin"] for each in found["witnessed"]] == [log.origin]
+
+
+# --- The mirror -----------------------------------------------------------------------------------------------------
+
+
+def add_entries(api: Any, content: bytes, **headers: str) -> Any:
+    given = {name.replace("_", "-"): said for name, said in headers.items()}
+    given["Content-Type"] = "application/octet-stream"
+    return api.client.post("/v1/log/add-entries", data=content, headers=given)
+
+
+def test_a_mirror_answers_as_the_protocol_has_it(api: Any, log: Member) -> None:
+    head = signed(api, 1)
+    add_checkpoint(api, submission(log, head, 0))
+    add_checkpoint(api, submission(log, head, 1))
+    offered = add_entries(api, Upload(log.origin, 0, 1).format() + b"packages")
+    assert (offered.status_code, offered.data) == (409, b"1\n1\n\n")
+    assert offered.headers["Content-Type"] == "text/x.tlog.mirror-info"
+    assert offered.headers["Accept-Encoding"] == "gzip"
+    content = Upload(log.origin, 1, 1).format()
+    answer = add_entries(api, content)
+    assert answer.status_code == 200
+    assert add_entries(api, gzip.compress(content), Content_Encoding="gzip").data == answer.data
+    found = api.get("/v1/log").json
+    keys = [Verifier.parse(each) for each in found["mirror_keys"]]
+    text = Checkpoint(log.origin, head.size, head.root).format()
+    known = {each.key: each for each in keys}
+    assert notes.verify(notes.Note(text, notes.parse_signatures(answer.data)), known).keys() == known.keys()
+    assert found["mirrored"] == [{"origin": log.origin, "checkpoint": {"size": 1, "root": head.root.hex()}}]
+
+
+def test_what_is_mirrored_is_served_as_a_log_of_its_own(api: Any, log: Member) -> None:
+    prefix = f"/v1/log/mirror/{hashlib.sha256(log.origin.encode()).hexdigest()}"
+    for path in ("checkpoint", "tile/0/000.p/1"):
+        answer = api.get(f"{prefix}/{path}")
+        assert (answer.status_code, answer.json["code"]) == (404, "not-mirrored")
+    head = signed(api, 1)
+    add_checkpoint(api, submission(log, head, 0))
+    add_checkpoint(api, submission(log, head, 1))
+    add_entries(api, Upload(log.origin, 1, 1).format())
+    record(api, "later")
+    signed(api, 2)
+    note = notes.parse(api.get(f"{prefix}/checkpoint").data)
+    assert Checkpoint.parse(note.text) == Checkpoint(log.origin, 1, head.root)
+    assert [each.name for each in note.signatures] == [log.origin, *[f"{ORIGIN}/mirror"] * 2]
+    bundle = api.get(f"{prefix}/tile/entries/000.p/1").data
+    assert merkle.leaf_hash(bundle[2:]) == head.root == api.get(f"{prefix}/tile/0/000.p/1").data
+    assert api.get("/v1/log/tile/0/000.p/2").status_code == 200
+    for beyond in ("0/000.p/2", "entries/000.p/2", "1/000.p/1"):
+        assert api.get(f"{prefix}/tile/{beyond}").json["code"] == "no-such-tile"
+    assert api.get(f"{prefix}/tile/0/0").json["code"] == "no-such-path"
+    for path in ("checkpoint", "tile/0/000.p/1"):
+        assert api.get(f"{prefix}/{path}", role=None).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("change", "headers", "status", "code"),
+    [
+        (lambda content: b"", {}, 400, "malformed-upload"),
+        (lambda content: content[:-1], {}, 400, "malformed-upload"),
+        (lambda content: content + b"x" * (1 << 20), {}, 413, "body-too-large"),
+        (lambda content: content.replace(b"HospitalMSP", b"UnknownMSP!"), {}, 404, "unknown-log"),
+        (lambda content: content, {}, 422, "no-pending-checkpoint"),
+        (lambda content: content, {"Content_Encoding": "br"}, 415, "unsupported-encoding"),
+        (lambda content: content, {"Content_Encoding": "gzip"}, 400, "malformed-upload"),
+        (lambda content: gzip.compress(content)[:12], {"Content_Encoding": "gzip"}, 400, "malformed-upload"),
+    ],
+)
+def test_a_mirror_refuses_with_the_statuses_of_the_protocol(
+    api: Any, log: Member, change: Any, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = add_entries(api, change(Upload(log.origin, 1, 1).format()), **headers)
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+    assert api.get("/v1/log").json["mirrored"] == [{"origin": log.origin, "checkpoint": None}]
+
+
+def test_what_is_packed_a_thousandfold_is_unpacked_as_far_as_its_header(api: Any, log: Member) -> None:
+    content = Upload(log.origin, 1, 1).format() + bytes(16 << 20)
+    answer = add_entries(api, gzip.compress(content), Content_Encoding="gzip")
+    assert (answer.status_code, answer.json["code"]) == (422, "no-pending-checkpoint")

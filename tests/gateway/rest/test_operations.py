@@ -38,14 +38,17 @@ from pedigree import Pedigree
 
 OF_OTHERS = {
     ("GET", "/v1/log/tile/<path:path>", "tile"),
+    ("GET", "/v1/log/mirror/{log}/tile/<path:path>", "mirrored_tile"),
+    ("GET", "/v1/log/mirror/{log}/checkpoint", "mirrored_checkpoint"),
+    ("POST", "/v1/log/add-entries", "add_entries"),
     ("POST", "/v1/log/add-checkpoint", "add_checkpoint"),
     ("POST", "/v1/data", "begin_delivery"),
     ("POST", "/v1/data/reads", "list_reads"),
     ("GET", "/v1/data/{token}", "read_delivery"),
     ("GET", "/v1/data/{token}/bundle", "read_bundle"),
 }
-"""Beside the table: what C2SP's specifications define, between logs, witnesses and monitors; and what a grantee of
-another organisation asks, by a signed statement or a token instead of a key."""
+"""Beside the table: what C2SP's specifications define, between logs, witnesses, mirrors and monitors; and what a
+grantee of another organisation asks, by a signed statement or a token instead of a key."""
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 
 

@@ -63,6 +63,37 @@ def test_an_address_is_where_the_log_and_the_witness_are() -> None:
     assert [each.url for each in (*said.logs, *said.witnesses.values())] == [b"https://lab.example/v1/log"] * 3
 
 
+MIRRORS = {name: (witness(f"{log.origin}/mirror"),) for name, log in LOGS.items()}
+
+
+def mirroring(*names: str) -> list[Member]:
+    """Members with the keys of their mirrors."""
+    return [member(name, vkeys(name), None, [each.verifier.vkey for each in MIRRORS[name]]) for name in names]
+
+
+def test_where_mirrors_are_asked_for_members_and_mirrors_both_have_to_agree() -> None:
+    said = compose(mirroring("lab", "maker", "clinic"), 2, 2)
+    two = [COSIGNERS["lab"][0], COSIGNERS["maker"][1]]
+    receipts.verify(cosigned("clinic", [*two, MIRRORS["lab"][0], MIRRORS["clinic"][0]]), entry(3), said)
+    for few in (two, [*two, MIRRORS["lab"][0]], [two[0], *(MIRRORS[name][0] for name in ("lab", "maker", "clinic"))]):
+        with pytest.raises(TlogError, match="quorum 'members-and-mirrors'"):
+            receipts.verify(cosigned("clinic", few), entry(3), said)
+    told = words(said)
+    assert "Enough is the word of all 2 of members and mirrors." in told
+    assert "mirrors speaks by any 2 of lab-mirror, maker-mirror and clinic-mirror." in told
+    assert not [each for each in told if "who lie together" in each]
+
+
+def test_mirrors_are_named_only_where_they_are_asked_for() -> None:
+    assert compose(mirroring("lab", "maker"), 1) == compose(made("lab", "maker"), 1)
+
+
+@pytest.mark.parametrize("mirrors", [2, -1])
+def test_more_mirrors_than_there_are_cannot_agree(mirrors: int) -> None:
+    with pytest.raises(MalformedPolicy, match="of 1 mirrors cannot agree"):
+        compose([*mirroring("lab"), *made("maker")], 1, mirrors)
+
+
 def vkeys(name: str) -> list[str]:
     return [LOGS[name].signer.verifier.vkey, *(each.verifier.vkey for each in COSIGNERS[name])]
 

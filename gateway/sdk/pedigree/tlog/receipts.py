@@ -218,9 +218,17 @@ def _proven(verdict: Verdict) -> Iterator[str]:
     yield f"The key of the log {shown(checkpoint.origin)} signed that tree, with the root {checkpoint.root.hex()}."
     for each in verdict.cosignatures:
         when = "" if each.at is None else f" at {_time(each.at)} by its own clock"
-        yield f"{shown(each.witness.name)} cosigned that tree{when}: it continues all that it has seen of that log."
+        kept = ", and it states that it keeps a copy of all these entries" if _is_mirror(each.witness.verifier) else ""
+        yield (
+            f"{shown(each.witness.name)} cosigned that tree{when}: it continues all that it has seen of that log{kept}."
+        )
     if verdict.quorum is not None:
         yield f"With these cosignatures the quorum {shown(verdict.quorum)} of your policy is reached."
+
+
+def _is_mirror(verifier: Verifier) -> bool:
+    """Whether a key is that of a mirror which a gateway of Pedigree is, by its name; what is not states no copy."""
+    return verifier.name.startswith("pedigree/") and verifier.name.endswith("/mirror")
 
 
 def _not_proven(verdict: Verdict) -> Iterator[str]:

@@ -1002,11 +1002,12 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "client": _perhaps("ActingClient", "Who asked; null where no key that is known was shown."),
             "operation": {"type": ["string", "null"], "description": "What was asked for, such as registerModel."},
             "target": {"type": ["string", "null"], "description": "The reference of the record that it is about."},
-            "outcome": {"type": "string", "enum": ["refused", "failed"]},
+            "outcome": reference("AuditOutcome"),
             "code": {"type": "string", "description": "The permanent code of what was answered."},
             "request": {"type": ["string", "null"], "description": "The id under which it was answered."},
         }
     ),
+    "AuditOutcome": {"type": "string", "enum": ["refused", "failed"]},
     "AuditProof": _object(
         {
             "entry": reference("AuditEntry"),

@@ -63,6 +63,7 @@ __all__ = [
     "AuditAnchorEntry",
     "AuditAnchorPage",
     "AuditEntry",
+    "AuditOutcome",
     "AuditPage",
     "AuditProof",
     "Caller",
@@ -364,6 +365,8 @@ AccessDecision = Literal["allowed", "denied"]
 Activity = Literal["filter", "split", "join", "label", "transform", "synthesise", "anonymise"]
 
 ArtifactKind = Literal["dataset-version", "model-version"]
+
+AuditOutcome = Literal["refused", "failed"]
 
 Cause = Literal["quarantined", "withdrawn", "not-looked-at"]
 
@@ -1054,7 +1057,7 @@ class AuditEntry(TypedDict):
     """What was asked for, such as registerModel."""
     target: str | None
     """The reference of the record that it is about."""
-    outcome: Literal["refused", "failed"]
+    outcome: "AuditOutcome"
     code: str
     """The permanent code of what was answered."""
     request: str | None

@@ -148,8 +148,8 @@ _PURPOSE_OF: Final = Parameter("purpose", "Only those for this purpose, by its I
 _GRANT_OF: Final = Parameter("grant", "Only those of this grant, by its name.")
 _VOUCHED_FOR: Final = Parameter("artifact", "Only those of this artifact, by its reference.")
 _KEYID: Final = (
-    "`keyid` is the SHA-256 of the signer's certificate, as `pedigree log --identity` takes it; --json has the whole "
-    "statement, and the certificate of a person who signed it."
+    "`keyid` is the SHA-256 of the signer's certificate, as `pedigree log list --identity` takes it; --json has the "
+    "whole statement, and the certificate of a person who signed it."
 )
 _VOUCHING: Final = ("vouching",)
 _SPEAKING: Final = ("vouching", "speaking")

@@ -54,7 +54,7 @@ def records() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @told
 def erase(dataset: str, data: Path, yes: bool, as_json: bool) -> None:
-    """Destroy the keys of a data set, without which nothing that is kept of it opens.
+    """Destroy the keys of a data set: nothing kept of it opens again.
 
     They are the key of its records and the keys of its published blobs. What the ledger has of it, roots and hashes,
     stays. Copies of the data folder still have the keys, wrapped: renew the key-encryption key (`pedigree blobs

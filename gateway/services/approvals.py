@@ -53,9 +53,8 @@ class Approvals:
     def of_deployment(self, record: Json, instant: int, *, ended: bool) -> Json:
         """What is said of a deployment beside its record: whether the approval holds, and whether it must stop."""
         at, version = self._readmodel.height(), Ref(record["version"])
-        policy = self._policy(at)
-        lost = self._lost(version, at, instant, policy)
-        due = lost and not ended and stops_deployments(policy, version)
+        lost = self._lost(version, at, instant)
+        due = lost and not ended and stops_deployments(self._policy(at), version)
         return {"quorum_lost": lost, "duty": MUST_STOP if due else None}
 
     def due(self, organisation: str, instant: int) -> tuple[list[Json], bool]:

@@ -201,7 +201,11 @@ class Artifacts:
             if after is None:
                 break
         above = self._tainted_by([Ref(item["artifact"]) for item in items], most=MOST_ABOVE)
-        items = [{**item, "tainted_by": above[item["artifact"]]} for item in items]
+        claimed = self._claims.open_against([Ref(item["artifact"]) for item in items])
+        items = [
+            {**item, "tainted_by": above[item["artifact"]], "open_claims": claimed.get(item["artifact"], [])}
+            for item in items
+        ]
         whole = cursor is None and after is None
         tally = Tally(len(items), exact=True) if whole else self._counted(asked, policy)
         claims, complete = self._claims.due_from(self._speaker.organisation)
@@ -235,7 +239,6 @@ class Artifacts:
             "status": status,
             "quorum_lost": self._has_lost(now, policy),
             "ends_at": None if due is None else int(due),
-            "open_claims": self._claims.open_against(now.artifact),
         }
 
     def _awaited(self, now: ArtifactStage, policy: Policy | None) -> Json | None:

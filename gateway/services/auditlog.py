@@ -48,7 +48,7 @@ class Refusal:
     client: str | None
     """What the ledger calls the client (32 hexadecimal digits); `None` where nobody is known to have called."""
     operation: str | None
-    """What was asked for, by its name; `None` where that is no operation."""
+    """What was asked for, by its name; `None` where that is not an operation."""
     outcome: str
     """`REFUSED` or `FAILED`."""
     code: str

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counter-claims as the read model has them, and what the law would say to one that is stated now."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from chaincode.domain import codec
@@ -33,9 +33,12 @@ class CounterClaims:
         """Every organisation's last claim against an artifact, open or not, each with its transaction."""
         return self._catalogue.all("counter-claim", artifact=artifact)
 
-    def open_against(self, artifact: Ref) -> list[str]:
-        """Those whose claim against an artifact is open."""
-        return sorted(claimants(_read(each) for each in self.of(artifact)))
+    def open_against(self, artifacts: Iterable[Ref]) -> Mapping[str, list[str]]:
+        """Those whose claim is open, for each artifact against which there is one."""
+        claims: dict[str, list[CounterClaim]] = {}
+        for entry in self._catalogue.every("counter-claim", "artifact", artifacts):
+            claims.setdefault(str(entry.value["artifact"]), []).append(_read(shown(entry)))
+        return {artifact: sorted(claimants(stated)) for artifact, stated in claims.items()}
 
     def standing_in_the_way(self, artifact: Ref, policy: Policy) -> frozenset[OrgId]:
         """The members whose open claims keep an artifact from being approved, where the policy says so."""

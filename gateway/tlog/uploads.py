@@ -52,7 +52,7 @@ class Upload:
         start, end = int.from_bytes(rest[:_NUMBER]), int.from_bytes(rest[_NUMBER : 2 * _NUMBER])
         ticket, _ = _prefixed(rest[2 * _NUMBER :], "ticket")
         if not start <= end <= LARGEST_NUMBER:
-            raise MalformedUpload(f"the entries from {start} to {end} are no part of a log")
+            raise MalformedUpload(f"the entries from {start} to {end} are not part of a log")
         try:
             return cls(origin.decode(), start, end, ticket)
         except UnicodeDecodeError:

@@ -170,7 +170,7 @@ def _members(line: bytes, number: int) -> Mapping[str, str]:
         if name not in said:
             raise InvalidEvidence(f"entry {number} was altered: it has no {name}")
     if said["number"] != str(number):
-        raise InvalidEvidence(f"entry {number} is missing: what stands there is another one")
+        raise InvalidEvidence(f"entry {number} is missing: another one is in its place")
     if _COUNT.fullmatch(said["count"]) is None:
-        raise InvalidEvidence(f"entry {number} was altered: its count is no whole number")
+        raise InvalidEvidence(f"entry {number} was altered: its count is not a whole number")
     return said

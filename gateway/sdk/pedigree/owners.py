@@ -207,7 +207,7 @@ class OwnerGateway:
         return self._patiently(once, lambda: 0)
 
     def list_reads(self, envelope: Mapping[str, Any], first: int) -> Any:
-        """Send a statement for a list of reads, from an entry on; raises `Disagreement` where the answer is no JSON."""
+        """Send a statement for a list of reads, from an entry on; raises `Disagreement` for anything but JSON."""
 
         def once() -> Any:
             with self._asked("POST", f"/v1/data/reads?first={first}", json=dict(envelope)) as response:

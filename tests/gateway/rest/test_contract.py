@@ -16,7 +16,7 @@ from gateway.api.operations import OPERATIONS
 from gateway.api.rows import Body
 from gateway.rest.reports import REPORTS, reference
 from gateway.rest.schemas import Components
-from gateway.services import undelivered, witnessing
+from gateway.services import mirroring, undelivered, witnessing
 from gateway.services.ports import PortError
 from gateway.services.recording import command_from
 
@@ -77,7 +77,8 @@ def test_the_document_names_every_route_that_is_served_and_no_other(api: Any) ->
     }
     others = {
         *(("GET", path) for path in ("/v1/log/tile/<path:path>", "/v1/data/{token}", "/v1/data/{token}/bundle")),
-        *(("POST", path) for path in ("/v1/log/add-checkpoint", "/v1/data", "/v1/data/reads")),
+        *(("GET", f"/v1/log/mirror/{{log}}/{rest}") for rest in ("checkpoint", "tile/<path:path>")),
+        *(("POST", path) for path in ("/v1/log/add-checkpoint", "/v1/log/add-entries", "/v1/data", "/v1/data/reads")),
     }
     assert served - {("GET", "/openapi.json"), *others} == {(method, path) for method, path, _ in operations(api)}
 
@@ -95,7 +96,9 @@ def test_every_operation_lists_its_codes_its_noun_and_an_example(api: Any) -> No
         assert "unauthenticated" in codes[401]
         assert {"malformed-request", "unknown-parameter"} <= set(codes[400])
         assert ("body-incomplete" in codes[400]) == (method == "POST") == ("requestBody" in operation)
-        assert ("idempotency-key-reused" in codes.get(422, ())) == ("202" in operation["responses"])
+        # A transaction that is signed elsewhere has its key from its first step on, and is submitted while one waits.
+        keyed = "202" in operation["responses"] or (path.startswith("/v1/transactions/") and method == "POST")
+        assert ("idempotency-key-reused" in codes.get(422, ())) == keyed, operation["operationId"]
         if "{" in path:
             assert "not-found" in codes[404]
         for content in operation.get("requestBody", {"content": {}})["content"].values():
@@ -115,9 +118,9 @@ def test_the_codes_are_those_of_the_law_for_what_is_recorded(api: Any) -> None:
     ports = {
         family.code
         for family in families(PortError)
-        # What a witness answers to a log, and the data gateway to a recipient, are no operation's: docs define them.
+        # What witnesses and mirrors answer to a log, and the data gateway to a recipient, docs define.
         if {"code", "category"} <= vars(family).keys()
-        and family.__module__ not in {witnessing.__name__, undelivered.__name__}
+        and family.__module__ not in {witnessing.__name__, mirroring.__name__, undelivered.__name__}
     } - {PortError.code}
     assert len(ports) > 18
     assert ports <= listed

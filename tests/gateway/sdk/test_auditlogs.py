@@ -128,7 +128,7 @@ def test_a_log_that_was_cut_is_found(written: Any) -> None:
     ("line", "why"),
     [
         (b"{", "altered"), (b"[]", "altered"), (b"\xff", "altered"), (b'{"number":3}', "no organisation"),
-        (changed(LINES[2], count="x"), "no whole number"), (changed(LINES[2], count=0), "no whole number"),
+        (changed(LINES[2], count="x"), "not a whole number"), (changed(LINES[2], count=0), "not a whole number"),
         (changed(LINES[2], organisation="HospitalMSP"), "another organisation"), (b"{" + b" " * 70_000, "longer than"),
     ],
 )  # fmt: skip

@@ -175,7 +175,8 @@ def test_a_page_of_the_inbox_that_finds_nothing_ends_all_the_same(filled: Callab
     assert page["next"] is not None
     assert model.read <= MOST_EXAMINED + MOST_COUNTED + 1
     assert artifacts.inbox(cursor=page["next"], limit=10) == {
-        "organisation": "LabMSP", "items": [], "next": None, "count": 0, "count_exact": False,
+        "organisation": "LabMSP", "items": [], "next": None, "count": 0, "count_exact": False, "claims": [],
+        "claims_complete": True,
     }  # fmt: skip
 
 

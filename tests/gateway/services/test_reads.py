@@ -77,7 +77,7 @@ class Signer:
     """Signs as the regulator."""
 
     def sign(self, message: bytes) -> Signature:
-        return Signature(b"sig" + message[-4:], b"cert")
+        return Signature(b"sig" + message[-4:], b"cert", "5e" * 32)
 
 
 class World:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recording an MLflow run without ever raising: what came of it is answered, and stands in the run's tags."""
+"""Recording an MLflow run without ever raising: what came of it is answered, and is in the run's tags."""
 
 import logging
 from typing import Any, Final, NamedTuple

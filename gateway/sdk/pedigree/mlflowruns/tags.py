@@ -104,7 +104,7 @@ def data_of(tags: Mapping[str, str], inputs: Iterable[Any]) -> list[Data]:
 
 
 def unnamed_inputs(inputs: Iterable[Any]) -> list[str]:
-    """The names of the data sets that a run logged and that are no data of the ledger."""
+    """The names of the data sets that a run logged and that are not data of the ledger."""
     return sorted({str(each.dataset.name) for each in inputs if _reference(each) is None})
 
 

@@ -118,6 +118,7 @@ def test_a_diamond_is_walked_once_however_many_ways_lead_through_it(graph) -> No
         quarantined=END.__eq__,
         withdrawn=lambda _: False,
         superseded_by=lambda _: None,
+        lost=lambda _: False,
     )
     assert found.complete
     assert len(found.nodes) == len({node for edge in edges(graph) for node in edge})

@@ -298,12 +298,13 @@ class Publisher:
         wanted = [each for each in some if each.asked.name not in published.witnesses]
         if not wanted:
             return None
-        try:
-            answer = self._pool.submit(self._ask_each, wanted, published, self._renewals)
-        except RuntimeError:  # the gateway stops
-            return None
-        for each in wanted:
-            each.answer = answer
+        with self._changed:  # what comes of it is not noted before it is known to be under way
+            try:
+                answer = self._pool.submit(self._ask_each, wanted, published, self._renewals)
+            except RuntimeError:  # the gateway stops
+                return None
+            for each in wanted:
+                each.answer = answer
         return answer
 
     def _ask_each(self, some: Sequence[Standing], published: Published, renewals: int) -> None:

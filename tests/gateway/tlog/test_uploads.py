@@ -39,8 +39,8 @@ def test_what_ends_too_early_is_refused(length: int) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (Upload("a", 2, 1).format(), "the entries from 2 to 1 are no part of a log"),
-        (Upload("a", 0, 2**63).format(), "no part of a log"),
+        (Upload("a", 2, 1).format(), "the entries from 2 to 1 are not part of a log"),
+        (Upload("a", 0, 2**63).format(), "not part of a log"),
         (WHOLE.format().replace(b"e.com", b"\xff.com"), "UTF-8"),
     ],
 )

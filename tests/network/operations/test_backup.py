@@ -3,6 +3,7 @@
 
 import io
 import json
+import re
 import shutil
 import sqlite3
 import stat
@@ -132,14 +133,16 @@ def test_without_being_asked_no_secret_leaves_the_directory(
     file = tmp_path / "net.backup"
     result = run("backup", file, "--dir", embedded)
     assert result.exit_code == 0, result.output
-    assert "secret files are not in it" in result.stderr
+    noted = result.stderr
     keys = [path.read_bytes() for path in (embedded / "organizations").rglob("*_sk")]
     content = file.read_bytes()
     assert keys
     assert not any(key in content or key.splitlines()[1] in content for key in keys)
     assert b"PRIVATE KEY" not in content
     result = run("restore", file, "--dir", tmp_path / "restored")
-    assert "put back 30 secret files" in result.output or "put back 31 secret files" in result.output
+    left_out = re.search(r"(\d+) secret files are not in it", noted)
+    assert left_out is not None
+    assert f"put back {left_out[1]} secret files" in result.output
     assert not list((tmp_path / "restored").rglob("*_sk"))
 
 

@@ -1177,6 +1177,7 @@ ACCESS: Final = (
         answer=report("FetchStatement"),
         sdk="sign_read_list",
         verb=Verb("access sign-reads", help="Sign a statement for the gateway of who keeps the reads."),
+        codes={400: ("invalid-parameter",)},
         odd={"rest": "is signed with the organisation's own key"},
     ),
     Operation(

@@ -27,10 +27,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 def test_every_scenario_comes_out_as_on_the_other_ledgers(consortium: Consortium) -> None:
     done = run(
-        *["pytest", "-q", "-p", "no:cacheprovider", "tests/scenarios", "--ledger", "fabric"],
+        *["pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "tests/scenarios", "--ledger", "fabric"],
         PEDIGREE_NETWORK=str(consortium.directory),
     )
-    assert done.returncode == 0, done.stdout[-6000:]
+    assert done.returncode == 0, done.stdout[-30_000:]
     counted = re.search(r"^(\d+) passed", done.stdout, re.MULTILINE)
     assert counted is not None
     assert int(counted[1]) >= 20

@@ -38,12 +38,12 @@ from gateway.tlog.proofs import TlogProof
 _LOG = logging.getLogger(__name__)
 _ROUND: Final = 1.0
 """Seconds that a round waits for its witnesses; what comes later counts as well."""
-_PERIOD: Final = 0.25
+_PERIOD: Final = 0.1
 """Seconds from one round's begin to the next one's, at least."""
 _SUSTAINED: Final = 1.0
-"""The same while blocks come without end: a round costs all organisations the same whatever it covers."""
-_BURST: Final = 4
-"""Rounds that may follow one another after `_PERIOD` before they are sustained."""
+"""The most of the same: a round costs all organisations the same whatever it covers."""
+_SHARE: Final = 6
+"""How many times as long as a round took the next one waits: rounds take longer where the machines have other work."""
 _LOOK: Final = 0.5
 """Seconds after which a changed policy is noticed at the latest."""
 _FIRST_PAUSE: Final = 0.5
@@ -75,18 +75,9 @@ class Standing:
     answer: "Future[None] | None" = None
 
 
-class Pace:
-    """How soon one round may follow another: soon, until many have done so."""
-
-    def __init__(self) -> None:
-        self._left = float(_BURST)
-        self._before = 0.0
-
-    def after(self, began: float) -> float:
-        """Seconds from a round's begin (monotonic) to the next one's; asked once for each round, in their order."""
-        self._left = min(_BURST, self._left + (began - self._before) / _SUSTAINED) - 1
-        self._before = began
-        return _PERIOD if self._left >= 1 else _SUSTAINED
+def pace(took: float) -> float:
+    """Seconds from the begin of a round that took so many to the begin of the next one."""
+    return min(_SUSTAINED, max(_PERIOD, _SHARE * took))
 
 
 class Publisher:
@@ -187,15 +178,15 @@ class Publisher:
     # -- rounds -----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        pace, until = Pace(), 0.0
+        until = 0.0
         while self._wait_for_work(until):
             began = time.monotonic()
-            until = began + pace.after(began)
             try:
                 self.round()
             except Exception:
                 _LOG.exception("the log could not be published; it is tried again")
                 self._pause(_ROUND)
+            until = began + pace(time.monotonic() - began)
 
     def _wait_for_work(self, until: float) -> bool:
         """Wait until there is something to sign or to ask, and answer whether to go on."""

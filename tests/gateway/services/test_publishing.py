@@ -16,7 +16,7 @@ from logs import Counts, Member, block, entry, policy_of
 from chaincode.domain import merkle
 from gateway.services.logs import Head, Published, serving
 from gateway.services.ports import Unavailable
-from gateway.services.publishing import NotLogged, Pace
+from gateway.services.publishing import NotLogged, pace
 from gateway.tlog import notes, receipts
 from gateway.tlog.checkpoints import Checkpoint
 from gateway.tlog.errors import RefutedReceipt, TlogError
@@ -349,12 +349,7 @@ def test_the_meter_of_these_tests_counts() -> None:
     assert counts.counts == {"a": 2}
 
 
-def test_rounds_follow_soon_until_there_are_many() -> None:
-    pace, now = Pace(), 1_000.0
-    waits = []
-    for _ in range(60):
-        waits.append(pace.after(now))
-        now += waits[-1]
-    assert waits[:3] == [0.25] * 3
-    assert waits[-50:] == [1.0] * 50
-    assert pace.after(now + 60) == 0.25  # it was quiet meanwhile
+def test_rounds_follow_soon_where_they_are_short_and_never_later_than_a_second() -> None:
+    assert pace(0.0) == pace(0.005) == 0.1
+    assert pace(0.05) == pytest.approx(0.3)
+    assert pace(0.5) == pace(60.0) == 1.0

@@ -34,7 +34,14 @@ def member(network: dict[str, Any], name: str, offset: float) -> Iterator[Contra
     """The contract as a member's own program reaches it, without its gateway, whose clock is `offset` seconds off."""
     own = next(one for one in network["organisations"] if one["name"] == name)
     folders = {one["mspid"]: one["msp"] for one in [*network["organisations"], network["orderer"]]}
-    connection = connect(own["peer"], tls_root=Path(own["tls_ca"]).read_bytes(), server_name=f"peer0.{own['domain']}")
+    client = Path(own["tls_client"]) if "tls_client" in own else None  # peers in containers ask for a certificate
+    connection = connect(
+        own["peer"],
+        tls_root=Path(own["tls_ca"]).read_bytes(),
+        server_name=f"peer0.{own['domain']}",
+        client_certificate=None if client is None else (client / "client.crt").read_bytes(),
+        client_key=None if client is None else (client / "client.key").read_bytes(),
+    )
     try:
         gateway = Gateway(
             connection,

@@ -42,7 +42,7 @@ _PERIOD: Final = 0.1
 """Seconds from one round's begin to the next one's, at least."""
 _SUSTAINED: Final = 1.0
 """The most of the same: a round costs all organisations the same whatever it covers."""
-_SHARE: Final = 6
+_SHARE: Final = 20
 """How many times as long as a round took the next one waits: rounds take longer where the machines have other work."""
 _LOOK: Final = 0.5
 """Seconds after which a changed policy is noticed at the latest."""

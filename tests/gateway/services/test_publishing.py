@@ -351,5 +351,5 @@ def test_the_meter_of_these_tests_counts() -> None:
 
 def test_rounds_follow_soon_where_they_are_short_and_never_later_than_a_second() -> None:
     assert pace(0.0) == pace(0.005) == 0.1
-    assert pace(0.05) == pytest.approx(0.3)
+    assert pace(0.02) == pytest.approx(0.4)
     assert pace(0.5) == pace(60.0) == 1.0

@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chaincode.domain.evidence import pre_authentication_encoding
 from gateway.services.deliveries import Place
 from gateway.services.ports import Clock, Json, Signer
 from gateway.services.undelivered import StatementInvalid
@@ -77,7 +78,7 @@ class ListClaim:
     @property
     def message(self) -> bytes:
         """The bytes that the signature is over: the pre-authentication encoding of DSSE v1."""
-        return _message(self.statement.encode())
+        return pre_authentication_encoding(PAYLOAD_TYPE, self.statement.encode())
 
     @classmethod
     def parse(cls, content: bytes) -> "ListClaim":
@@ -110,17 +111,13 @@ class ListStatements:
         """The envelope of a statement, to be taken to the owner's gateway at once."""
         statement = ListStatement(self._place.channel, owner, number, int(self._clock() * 1_000), secrets.token_hex(16))
         payload = statement.encode()
-        signature = self._signer.sign(_message(payload))
+        signature = self._signer.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
         signed = {
             "sig": b64encode(signature.value).decode(),
             "organisation": self._place.organisation,
             "certificate": signature.certificate.decode("ascii"),
         }
         return {"payload": b64encode(payload).decode(), "payloadType": PAYLOAD_TYPE, "signatures": [signed]}
-
-
-def _message(payload: bytes) -> bytes:
-    return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
 
 
 def _object(content: bytes, what: str) -> dict[str, Any]:

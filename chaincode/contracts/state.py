@@ -86,6 +86,10 @@ class Stub(Protocol):
         """The values under several keys, in their order, without this transaction's own writes; None for absence."""
         ...
 
+    def start_write_batch(self) -> None:
+        """Send later writes together, where the peer takes that."""
+        ...
+
     def put_state(self, key: str, value: bytes) -> None:
         """Write a value when the transaction commits."""
         ...

@@ -14,6 +14,7 @@ from chaincode.contracts import (
     endorsement,
     evaluation,
     idempotency,
+    layers,
     lineage,
     model,
     provenance,
@@ -23,10 +24,10 @@ from chaincode.contracts import (
     training,
 )
 from chaincode.contracts.state import KeyCheck, Ledger, Load, Site, Stub
-from chaincode.domain import codec
-from chaincode.domain.canonical import encode
-from chaincode.domain.errors import InvalidField, LedgerError, WrongArguments
-from chaincode.domain.register import ACTION, QUERIES, Action, Kind
+from chaincode.domain import batch, codec
+from chaincode.domain.canonical import Json, encode
+from chaincode.domain.errors import InvalidField, LedgerError, UnknownKind, WrongArguments
+from chaincode.domain.register import ACTION, FUNCTION_OF, QUERIES, Action, Kind
 from chaincode.domain.speakers import Tracing
 from chaincode.domain.values import ActingClient, Answer, Command, Digest, OrgId, Record, Ref
 
@@ -69,14 +70,18 @@ def functions(*, check: KeyCheck, trace: Tracing, founders: frozenset[OrgId] | N
     called it. No rule sees the client, and nothing is written of it: it is in the transaction, which the organisation
     signed. Nothing else can be called.
 
+    The function `batch:record` takes a batch as its document: several commands, each with a token of its own; see
+    `_record_all`.
+
     `check` verifies signatures, `trace` chains of certificates. `founders` are the members that this organisation
     agreed to found the consortium with: its process endorses no other founding policy. None leaves that to the votes
     alone.
     """
     site = Site(check, trace, founders)
-    commands = {name: partial(_submit, site, action, _load(kind, action)) for name, (kind, action) in ACTION.items()}
+    loads = {name: _load(kind, action) for name, (kind, action) in ACTION.items()}
+    commands = {name: partial(_submit, site, action, loads[name]) for name, (_, action) in ACTION.items()}
     questions = {name: partial(_ask, site, name, question) for name, question in _QUESTIONS.items()}
-    return MappingProxyType({**commands, **questions})
+    return MappingProxyType({**commands, **questions, batch.FUNCTION: partial(_record_all, site, loads)})
 
 
 def _load(kind: Kind, action: Action) -> Load:
@@ -103,12 +108,14 @@ def _standard(
 
 def refusal(error: Exception) -> str | None:
     """A refusal as canonical JSON (its code, its sentence and its facts); None for what is a fault and no refusal."""
-    if not isinstance(error, LedgerError):
-        return None
+    return encode(_refusal(error)).decode() if isinstance(error, LedgerError) else None
+
+
+def _refusal(error: LedgerError) -> dict[str, Json]:
     facts: dict[str, Any] = {
         name: list(fact) if isinstance(fact, tuple) else fact for name, fact in error.facts().items()
     }
-    return encode({"code": error.code, "message": str(error), "facts": facts}).decode()
+    return {"code": error.code, "message": str(error), "facts": facts}
 
 
 def members(text: str) -> frozenset[OrgId] | None:
@@ -129,12 +136,53 @@ def _submit(site: Site, action: Action, load: Load, stub: Stub, args: tuple[byte
     command = codec.read(action.takes, document)
     for client in more[1:]:
         _check_client(client)
-    ledger = Ledger(stub, site)
-    rows = [idempotency.remember(ledger, _token(token), command) for token in more[:1]]
+    return encode(_record(Ledger(stub, site), action, load, command, [_token(token) for token in more[:1]]))
+
+
+def _record(ledger: Ledger, action: Action, load: Load, command: Command, tokens: Iterable[Digest]) -> dict[str, Json]:
+    """Ask the rule of a command, and write what it decides; the answer is the record and the event."""
+    rows = [idempotency.remember(ledger, token, codec.to_json(command)) for token in tokens]
     outcome = action.rule(command, by=ledger.by, at=ledger.at, **load(ledger, command))
     outcome = taint.enforce(ledger, command, outcome)
     ledger.apply(outcome, *rows)
-    return encode({"record": codec.to_plain(outcome.writes[0]), "event": codec.to_plain(outcome.event)})
+    return {"record": codec.to_plain(outcome.writes[0]), "event": codec.to_plain(outcome.event)}
+
+
+def _record_all(site: Site, loads: Mapping[str, Load], stub: Stub, args: tuple[bytes, ...]) -> bytes:
+    """Do several commands in one transaction, as if each were a transaction of its own that follows the one before it.
+
+    A command that is refused writes nothing and does not hinder the others; where all are, the transaction writes
+    nothing. The answer has an outcome for each, in their order: its token, and the record and the event, or the
+    refusal. The token of the batch itself finds the repetition of all of it.
+    """
+    document, *more = _arguments(batch.FUNCTION, args, most=3)
+    entries = batch.parse_batch(document)
+    for client in more[1:]:
+        _check_client(client)
+    layered = layers.Layered(stub)
+    rows = [idempotency.remember(Ledger(layered, site), _token(token), document) for token in more[:1]]
+
+    def recorded(entry: batch.Entry) -> dict[str, Json]:
+        command = codec.from_plain(entry.command)
+        if not isinstance(command, Command):
+            raise UnknownKind(codec.kind_of(command))
+        function = FUNCTION_OF[type(command)]
+        _, action = ACTION[function]
+        return _record(Ledger(layered, site), action, loads[function], command, [entry.token])
+
+    def outcome(entry: batch.Entry) -> dict[str, Json]:
+        with layered.step() as step:
+            try:
+                found = recorded(entry)
+            except LedgerError as refused:
+                return {"refusal": _refusal(refused)}
+            step.keep()
+        return found
+
+    layered.rehearse([partial(outcome, entry) for entry in entries])
+    outcomes: list[Json] = [{"token": str(entry.token), **outcome(entry)} for entry in entries]
+    layered.write(batch.EVENT, rows)
+    return encode({"outcomes": outcomes})
 
 
 def _ask(site: Site, name: str, question: Question, stub: Stub, args: tuple[bytes, ...]) -> bytes:

@@ -123,6 +123,9 @@ class Simulation:
         self.reads.update({key: None if entry is None else entry[1] for key, entry in found.items()})
         return [None if (entry := found[key]) is None else entry[0] for key in keys]
 
+    def start_write_batch(self) -> None:
+        """Nothing is sent."""
+
     def put_state(self, key: str, value: bytes) -> None:
         assert key not in self.writes, f"{key!r} is written twice"
         self.writes[key] = value

@@ -8,7 +8,7 @@ import pytest
 
 from chaincode.contracts import table
 from chaincode.contracts.state import CorruptEntryError
-from chaincode.domain import errors
+from chaincode.domain import batch, errors
 from chaincode.domain.derivation import Activity, Derivation
 from chaincode.domain.register import COMMANDS, FUNCTION_OF, QUERIES
 from chaincode.domain.values import Ref
@@ -17,8 +17,8 @@ LAB = "LabMSP"
 
 
 def test_every_function_that_the_law_names_has_a_contract(world):
-    assert set(world.functions) == {*COMMANDS, *QUERIES}
-    assert set(FUNCTION_OF.values()) == set(world.functions)
+    assert set(world.functions) == {*COMMANDS, *QUERIES, batch.FUNCTION}
+    assert {*FUNCTION_OF.values(), batch.FUNCTION} == set(world.functions)
 
 
 @pytest.mark.parametrize(

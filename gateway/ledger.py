@@ -21,6 +21,7 @@ from chaincode.domain import errors as law
 from gateway.delivery.breaker import Breaker
 from gateway.delivery.peererrors import Blame, Verdict, judge
 from gateway.delivery.peers import Peer, PeerConnection, Peers
+from gateway.delivery.persons import blamed, certificate_of, standing
 from gateway.delivery.refusals import parse_object
 from gateway.delivery.slots import Kind
 from gateway.fabric import (
@@ -142,16 +143,14 @@ class FabricLedger:
         breaker.succeeded()
         return prepared
 
+    def certificate(self, text: bytes) -> bytes:
+        return certificate_of(text)
+
     def propose(self, function: str, arguments: tuple[str, ...], *, certificate: bytes, nonce: bytes) -> ToSign:
         identity = Identity(self._own, certificate)
 
         def work(connection: PeerConnection) -> ToSign:
-            gateway = connection.gateway.for_identity(identity)
-            try:
-                gateway.check_identity()
-            except FabricError as exc:
-                why = f"it is not a certificate of {self._own} that counts: {said(str(exc))}"
-                raise law.InvalidField("/certificate", why) from None
+            gateway = standing(connection.gateway.for_identity(identity))
             contract = gateway.network(connection.network.name).contract(connection.contract.chaincode_name)
             proposal = contract.new_proposal(function, arguments, nonce=nonce)
             return ToSign(proposal.transaction_id, proposal.bytes, proposal.digest)
@@ -162,13 +161,14 @@ class FabricLedger:
         identity = Identity(self._own, certificate)
 
         def work(connection: PeerConnection) -> ToSign:
-            signed = connection.gateway.for_identity(identity).new_signed_proposal(proposal, signature)
+            signed = standing(connection.gateway.for_identity(identity)).new_signed_proposal(proposal, signature)
             _check(signed)
             made = signed.endorse()
             return ToSign(made.transaction_id, made.bytes, made.digest, _reply(made.result))
 
         try:
-            return self._call(Kind.ENDORSE, work)
+            with blamed():
+                return self._call(Kind.ENDORSE, work)
         except law.AlreadyRecorded as exc:
             raise AlreadyProposed(exc.transaction, recorded=True) from exc
 
@@ -176,7 +176,8 @@ class FabricLedger:
         identity = Identity(self._own, certificate)
 
         def work(connection: PeerConnection) -> bytes:
-            signed = connection.gateway.for_identity(identity).new_signed_transaction(transaction, signature)
+            gateway = standing(connection.gateway.for_identity(identity))
+            signed = gateway.new_signed_transaction(transaction, signature)
             _check(signed)
             return signed.bytes
 

@@ -143,6 +143,11 @@ TABLE: tuple[Row, ...] = (
     Row("access denied", lambda: Forbidden("the channel does not accept this gateway's identity")),
     Row("exceeds maximum allowed", lambda: TooLarge("the transaction is larger than the ordering service accepts")),
     Row("status=FORBIDDEN", lambda: Forbidden("the channel does not let this gateway write")),
+    # A peer's words of an identity that the channel's policy for writers leaves out, such as that of a node.
+    Row(
+        "implicit policy evaluation failed",
+        lambda: Forbidden("the channel does not let this gateway's identity write"),
+    ),
     # What a peer of ours says of those behind it: it is well itself.
     Row(
         "endorsement timeout expired",

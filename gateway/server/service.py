@@ -262,7 +262,7 @@ def assemble(
         parts.deliveries, parts.records, parts.vault.blobs, parts.vault.publications, publishing.is_under_way
     )
     offline = SignedElsewhere(
-        parts.elsewhere, parts.submissions, submitter, attempts, secret=secret, clock=time.time, limits=limits
+        parts.elsewhere, parts.submissions, submitter, secret=secret, clock=time.time, limits=limits
     )
     api = create_app(
         _nouns(

@@ -11,15 +11,14 @@ another key.
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final, Protocol
 
 from chaincode.domain import codec
 from chaincode.domain.canonical import MAX_BYTES, encode
 from chaincode.domain.errors import InvalidField, MissingField
-from gateway.services.attempts import Attempts, Halted, Limits
-from gateway.services.monotonic import SYSTEM, Monotonic
+from gateway.services.attempts import Limits
 from gateway.services.ports import (
     AlreadyProposed,
     Category,
@@ -33,7 +32,7 @@ from gateway.services.ports import (
 from gateway.services.recording import command_from
 from gateway.services.secret import Secret
 from gateway.services.shares import Shares
-from gateway.services.submitter import Answer, KeyReused, Submitter
+from gateway.services.submitter import Answer, Submitter
 
 FORMAT: Final = "pedigree-transaction/v1"
 LARGEST: Final = 512 * 1024
@@ -71,16 +70,27 @@ class RecordedAlready(PortError):
 class Elsewhere(Protocol):
     """A ledger on which others of the organisation sign for themselves."""
 
+    def certificate(self, text: bytes) -> bytes:
+        """The certificate in a text that may hold more, in PEM; raises `InvalidField`, for a private key as well."""
+        ...
+
     def propose(self, function: str, arguments: tuple[str, ...], *, certificate: bytes, nonce: bytes) -> ToSign:
-        """A proposal under a certificate (PEM) of this organisation; raises `InvalidField` for another one."""
+        """A proposal under a certificate (PEM) of this organisation; raises `InvalidField` for one
+        that does not count: another organisation's, one that has ended, one that was revoked."""
         ...
 
     def endorse(self, proposal: bytes, signature: bytes, *, certificate: bytes) -> ToSign:
-        """The transaction that a signed proposal came to; raises `BadSignature`, and as `Ledger.prepare`."""
+        """The transaction that a signed proposal came to.
+
+        Raises `BadSignature`, and as `propose` and `Ledger.prepare`.
+        """
         ...
 
     def seal(self, transaction: bytes, signature: bytes, *, certificate: bytes) -> bytes:
-        """The envelope of a transaction with its signature, for `Ledger.submit`; raises `BadSignature`."""
+        """The envelope of a transaction with its signature, for `Ledger.submit`.
+
+        Raises `BadSignature`, and as `propose`.
+        """
         ...
 
 
@@ -102,21 +112,16 @@ class SignedElsewhere:
         ledger: Elsewhere,
         submissions: Submissions,
         submitter: Submitter,
-        attempts: Attempts,
         *,
         secret: Secret,
         clock: Clock,
         limits: Limits,
-        monotonic: Monotonic = SYSTEM,
     ) -> None:
         self._ledger = ledger
         self._submissions = submissions
         self._submitter = submitter
-        self._attempts = attempts
         self._secret = secret
         self._clock = clock
-        self._limits = limits
-        self._monotonic = monotonic
         self._shares = Shares(limits.in_flight, "transactions that are signed elsewhere")
 
     def prepare(self, client: str, function: str, body: Json, certificate: str, key: str) -> Json:
@@ -125,6 +130,7 @@ class SignedElsewhere:
             raise InvalidField("/key", f"it must be 1 to {_LONGEST_KEY} visible ASCII characters")
         if len(certificate) > _LARGEST_CERTIFICATE:
             raise InvalidField("/certificate", f"it must have at most {_LARGEST_CERTIFICATE} bytes")
+        certificate = self._ledger.certificate(certificate.encode()).decode()
         command = encode_command(function, body)
         submission = self._submission(client, key, function, command, certificate)
         arguments = (command, self._secret.token(submission), self._secret.acting(client))
@@ -137,6 +143,7 @@ class SignedElsewhere:
     def endorse(self, client: str, document: Json) -> Json:
         """The transaction that a signed proposal came to, to be signed in turn."""
         given = self._given(client, document, "proposal")
+        self._check_time(given.document)
         self._shares.take(client)
         try:
             made = self._ledger.endorse(given.content, given.signature, certificate=given.certificate)
@@ -152,32 +159,17 @@ class SignedElsewhere:
         given = self._given(client, document, "transaction")
         said = given.document
         made = self._submission(client, said["key"], said["function"], said["command"], said["certificate"])
-        stored = self._submissions.find(client, made.key)
-        if stored is not None:
-            if stored.request_hash != made.request_hash:
-                raise KeyReused("this key was used with another request")
-            if stored.ending is not None and not self._attempts.may_go_on(stored, stored.ending):
-                return Answer(stored.ending, stored.id, replayed=True)
+        if (before := self._submitter.answered(made)) is not None:
+            return before
+        if self._submissions.find(client, made.key) is None:
+            self._check_time(said)  # what was taken before is brought to its end, however late it is sent again
         envelope = self._ledger.seal(given.content, given.signature, certificate=given.certificate)
-        self._shares.take(client)
-        try:
-            return self._order(made, str(said["transaction_id"]), envelope, said["reply"])
-        finally:
-            self._shares.give_back(client)
-
-    def _order(self, made: Submission, transaction_id: str, envelope: bytes, reply: Json) -> Answer:
-        submission = Submission(
-            id=made.id, client=made.client, key=made.key, request_hash=made.request_hash, function=made.function,
-            command=made.command, state="prepared", attempt=made.attempt, created=made.created,
-            transaction_id=transaction_id, envelope=envelope, reply=reply, elsewhere=True,
+        return self._submitter.send(
+            replace(
+                made, state="prepared", transaction_id=str(said["transaction_id"]), envelope=envelope,
+                reply=said["reply"], elsewhere=True,
+            )
         )  # fmt: skip
-        self._submissions.save(submission)
-        try:
-            result = self._attempts.drive(submission, self._monotonic.now() + self._limits.wait, unsent=True)
-        except Halted as halt:
-            self._attempts.give_up(halt.submission, halt.cause)
-            raise halt.cause from None
-        return self._submitter.hand_over(result) if isinstance(result, Submission) else Answer(result, submission.id)
 
     def _submission(self, client: str, key: str, function: str, command: str, certificate: str) -> Submission:
         digest = sha256(encode(["elsewhere", function, command, certificate])).hexdigest()
@@ -199,6 +191,10 @@ class SignedElsewhere:
         }
         return {**document, "seal": self._secret.seal(client, encode(document))}
 
+    def _check_time(self, document: Json) -> None:
+        if self._clock() * 1000 > document["sign_before"]:
+            raise SignedTooLate("it was prepared too long ago: prepare it again")
+
     def _given(self, client: str, document: Json, stage: str) -> _Given:
         """What came back, where it is what was given out for this step."""
         rest = {name: value for name, value in document.items() if name not in ("seal", "signature")}
@@ -211,8 +207,6 @@ class SignedElsewhere:
             raise NotPreparedHere(f"this is a {rest['stage']}, and a {stage} is needed here")
         if signature is None:
             raise MissingField("/signature")
-        if self._clock() * 1000 > rest["sign_before"]:
-            raise SignedTooLate("it was prepared too long ago: prepare it again")
         try:
             if not isinstance(signature, str) or len(signature) > _LONGEST_SIGNATURE:
                 raise ValueError

@@ -26,11 +26,13 @@ from dataclasses import dataclass, replace
 
 from chaincode.domain.errors import LedgerError
 from gateway.services.attempts import Attempts, Halted, Limits
+from gateway.services.intents import Answer as Answer
+from gateway.services.intents import InProgress as InProgress
+from gateway.services.intents import Intent as Intent
+from gateway.services.intents import KeyReused as KeyReused
 from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.ports import (
-    Category,
     Clock,
-    Ending,
     Failed,
     Meter,
     PortError,
@@ -51,48 +53,6 @@ _MAKINGS = 8
 _INTERRUPTED = Unavailable(
     "the gateway was interrupted while it read the upload; send the same request again", code="interrupted"
 )
-
-
-class KeyReused(PortError):
-    """The idempotency key was used before with another payload."""
-
-    code = "idempotency-key-reused"
-    category = Category.UNACCEPTABLE
-
-
-class InProgress(PortError):
-    """The first request with this key has not finished; its outcome is not known yet."""
-
-    code = "in-progress"
-    category = Category.CONFLICT
-    retryable = True
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """Who wants something recorded, under which idempotency key, and how it wants the answer."""
-
-    client: str
-    key: str
-    digest: str
-    """SHA-256 over method, path and canonical body, in hex."""
-    respond_async: bool = False
-    organisations: tuple[str, ...] = ()
-    """MSP ids of those that must endorse; empty when the peer chooses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How a submission ended, and whether that is the repetition of an earlier answer."""
-
-    ending: Ending | None
-    """`None` while it is pending."""
-    submission_id: str
-    replayed: bool = False
-
-    @property
-    def pending(self) -> bool:
-        return self.ending is None
 
 
 @dataclass(slots=True)
@@ -156,17 +116,17 @@ class Submitter:
 
         Raises `KeyReused`, `InProgress`, `ShareTaken`, `Unavailable` with code `capacity`, or why nothing was ordered.
         """
-        flight, mine = self._board(intent)
-        if not mine:
-            return self._await_other(flight, intent)
-        try:
-            answer = self._first(intent, function, command, filled, lengthy)
-        except BaseException as exc:
-            self._land(intent.client, intent.key, exc)
-            raise
-        if not answer.pending:
-            self._land(intent.client, intent.key, answer)
-        return answer
+        return self._flown(intent, lambda: self._first(intent, function, command, filled, lengthy))
+
+    def send(self, sealed: Submission) -> Answer:
+        """Have an envelope that was signed elsewhere ordered, exactly once for its key; raises as `submit`."""
+        intent = Intent(sealed.client, sealed.key, sealed.request_hash)
+        return self._flown(intent, lambda: self._sealed(intent, sealed))
+
+    def answered(self, sealed: Submission) -> Answer | None:
+        """How a request ended whose transaction was sent before, where that stands; raises `KeyReused`."""
+        intent = Intent(sealed.client, sealed.key, sealed.request_hash)
+        return self._answered(intent, self._submissions.find(sealed.client, sealed.key))
 
     def operation(self, submission_id: str, client: str) -> Submission | None:
         """A client's own submission by its operation id."""
@@ -253,6 +213,20 @@ class Submitter:
 
     # -- the request path ---------------------------------------------------------------------------------
 
+    def _flown(self, intent: Intent, work: Callable[[], Answer]) -> Answer:
+        """What comes of `work`, which one request of a key does at a time; the others wait for its answer."""
+        flight, mine = self._board(intent)
+        if not mine:
+            return self._await_other(flight, intent)
+        try:
+            answer = work()
+        except BaseException as exc:
+            self._land(intent.client, intent.key, exc)
+            raise
+        if not answer.pending:
+            self._land(intent.client, intent.key, answer)
+        return answer
+
     def _board(self, intent: Intent) -> tuple[_Flight, bool]:
         with self._lock:
             flight = self._flights.get((intent.client, intent.key))
@@ -300,11 +274,8 @@ class Submitter:
         lengthy: Lengthy | None,
     ) -> Answer:
         stored = self._submissions.find(intent.client, intent.key)
-        if stored is not None:
-            if stored.request_hash != intent.digest:
-                raise KeyReused("this Idempotency-Key was used with another payload")  # 1
-            if stored.ending is not None and not self._attempts.may_go_on(stored, stored.ending):
-                return Answer(stored.ending, stored.id, replayed=True)
+        if (before := self._answered(intent, stored)) is not None:
+            return before
         self._take(self._slots, intent.client)
         try:
             later = lengthy if intent.respond_async else None
@@ -321,6 +292,33 @@ class Submitter:
                 # Transaction ids of this key are used up or on disk; the row remembers how many.
                 self._attempts.give_up(halt.submission, halt.cause)
             raise halt.cause from None  # 6
+        finally:
+            self._slots.give_back(intent.client)
+
+    def _answered(self, intent: Intent, stored: Submission | None) -> Answer | None:
+        """How a request of this key ended before, where that stands; raises `KeyReused`."""
+        if stored is None:
+            return None
+        if stored.request_hash != intent.digest:
+            raise KeyReused("this Idempotency-Key was used with another payload")  # 1
+        if stored.ending is None or self._attempts.may_go_on(stored, stored.ending):
+            return None
+        return Answer(stored.ending, stored.id, replayed=True)
+
+    def _sealed(self, intent: Intent, sealed: Submission) -> Answer:
+        stored = self._submissions.find(intent.client, intent.key)
+        if (before := self._answered(intent, stored)) is not None:
+            return before
+        self._take(self._slots, intent.client)
+        try:
+            self._submissions.save(sealed)  # 3
+            # What may have been sent before is not given up because a copy of it is refused. 4
+            unsent = stored is None or stored.ending is not None
+            result = self._attempts.drive(sealed, self._monotonic.now() + self._limits.wait, unsent=unsent)
+            return self.hand_over(result) if isinstance(result, Submission) else Answer(result, sealed.id)
+        except Halted as halt:
+            self._attempts.give_up(halt.submission, halt.cause)
+            raise halt.cause from None
         finally:
             self._slots.give_back(intent.client)
 

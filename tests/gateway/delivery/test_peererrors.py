@@ -155,6 +155,12 @@ SAID = (
         "error validating proposal: access denied: channel [pedigree] creator org [LabMSP]", 403, "identity-refused",
     ),
     Said(
+        "failed evaluating policy on signed data during check policy on channel [pedigree] with policy "
+        "[/Channel/Application/Writers]: [implicit policy evaluation failed - 0 sub-policies were satisfied, but this "
+        "policy requires 1 of the 'Writers' sub-policies to be satisfied]",
+        403, "identity-refused",
+    ),
+    Said(
         "error validating proposal: access denied: channel [pedigree] creator org unknown, creator is malformed",
         403, "identity-refused",
     ),

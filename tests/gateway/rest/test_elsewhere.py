@@ -3,6 +3,7 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -111,6 +112,22 @@ def test_what_was_signed_too_late_is_refused(api: Any, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "_SIGNED_WITHIN", {"proposal": -1.0, "transaction": -1.0})
     late = step(api, "endorse", {**ok(api, "prepare", ASKED), "signature": GOOD})
     assert (late.status_code, late.json["code"]) == (422, "signed-too-late")
+
+
+def test_what_was_taken_in_time_is_answered_however_late_it_is_sent_again(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SIGNED_WITHIN", {"proposal": 60.0, "transaction": 0.5})
+    made = {**endorsed(api), "signature": GOOD}
+    api.ledger.unsent = Unavailable("no orderer is there", code="not-ordered")
+    assert step(api, "submit", made).json["code"] == "not-ordered"
+    time.sleep(0.6)
+    api.ledger.unsent = None
+    assert ok(api, "submit", made)["state"] == "succeeded"
+    assert ok(api, "submit", made)["state"] == "succeeded"
+    late = {**endorsed(api, key="late"), "signature": GOOD}
+    time.sleep(0.6)
+    assert step(api, "submit", late).json["code"] == "signed-too-late"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from gateway.services.ports import (
 from gateway.stores import readmodel
 from gateway.stores.database import Database
 from gateway.stores.keys import InvalidKeyRequest, KeyStore
+from gateway.stores.logtree import LogTree
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
 from gateway.stores.submissions import SubmissionStore
@@ -356,6 +357,31 @@ def test_a_read_model_that_knows_no_configuration_is_read_again(tmp_path: Path) 
     model = ReadModelStore(database)
     assert (model.height(), model.last_hash(), model.config()) == (0, None, None)
     assert model.transaction("id") is None
+    database.close()
+
+
+def test_transactions_that_a_former_version_kept_by_id_are_still_there(tmp_path: Path) -> None:
+    path = tmp_path / "readmodel.db"
+    folder = Path(readmodel.__file__).parent / "migrations" / "readmodel"
+    with closing(sqlite3.connect(path)) as former:
+        for script in sorted(folder.glob("*.sql"))[:11]:
+            former.executescript(script.read_text(encoding="utf-8"))
+        former.execute("UPDATE position SET height = 3, hash = 'ff', logged = 2")
+        for id_, block, logged in (("bb", 1, 0), ("aa", 2, 1)):
+            row = (id_, block, 0, 0, "LabMSP", "", "mark", None, '{"said": true}', None, logged)
+            former.execute(f"INSERT INTO ledger_transaction VALUES ({', '.join('?' * 11)})", row)
+        former.execute("PRAGMA user_version=11")
+        former.commit()
+    database = Database.open(path, "readmodel", durable=False)
+    model = ReadModelStore(database)
+    assert model.height() == 3
+    for id_, block, logged in (("bb", 1, 0), ("aa", 2, 1)):
+        seen = model.transaction(id_)
+        assert seen is not None
+        assert (seen.outcome, seen.reply) == (Outcome(id_, 0, block, "mark"), {"said": True})
+        assert LogTree(database).number_of(id_) == logged
+    rows = database.reader().execute("SELECT id FROM ledger_transaction ORDER BY rowid").fetchall()
+    assert [id_ for (id_,) in rows] == ["bb", "aa"]
     database.close()
 
 

@@ -5,6 +5,7 @@ import http.client
 import importlib.util
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -71,10 +72,15 @@ class MemoryGateway:
     folder: Path
     log: Path
     program: subprocess.Popen[str]
+    tls: ssl.SSLContext | None = None
+    """What it is spoken to with, where that is TLS."""
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
         """Ask as the operator, on a connection of its own; the status and the JSON that came."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        if self.tls is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        else:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.tls)
         sent = {"Authorization": f"Bearer {self.keys['operator']}"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         try:
@@ -101,7 +107,7 @@ def start_memory_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     started = []
     file = Path(__file__).parent / "gateway" / "rest" / "memorygateway.py"
 
-    def start(**options: float) -> MemoryGateway:
+    def start(**options: Any) -> MemoryGateway:
         folder = tmp_path_factory.mktemp("memory")
         log = folder / "log"
         with log.open("w") as errors:
@@ -112,7 +118,9 @@ def start_memory_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         assert program.stdout is not None
         told = program.stdout.readline()
         assert told, log.read_text()
-        gateway = MemoryGateway(**json.loads(told), folder=folder, log=log, program=program)
+        believed = options.get("believed")
+        tls = None if believed is None else ssl.create_default_context(cafile=believed)
+        gateway = MemoryGateway(**json.loads(told), folder=folder, log=log, program=program, tls=tls)
         started.append(gateway)
         return gateway
 

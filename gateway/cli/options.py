@@ -34,14 +34,22 @@ def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callabl
         unless: an option with which no gateway is asked: the first argument is None where it is given.
     """
 
-    def opened(url: str | None, key: str | None, key_file: Path | None, timeout: float, **arguments: Any) -> None:
+    def opened(
+        url: str | None,
+        key: str | None,
+        key_file: Path | None,
+        ca_certificate: Path | None,
+        timeout: float,
+        **arguments: Any,
+    ) -> None:
         from pedigree import Pedigree
 
         if arguments.get(unless):
             function(None, **arguments)
             return
         url, key = _address(url, key, key_file)
-        with warning(arguments["as_json"]), Pedigree(url, key, timeout=timeout) as pedigree:
+        client = Pedigree(url, key, timeout=timeout, ca_certificate=ca_certificate)
+        with warning(arguments["as_json"]), client as pedigree:
             function(pedigree, **arguments)
 
     opened.__doc__ = function.__doc__
@@ -56,6 +64,12 @@ def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callabl
             show_default=True,
             callback=_seconds,
             help="Seconds, retries included.",
+        ),
+        click.option(
+            "--ca-certificate",
+            type=click.Path(path_type=Path),
+            envvar="PEDIGREE_CA_CERTIFICATE",
+            help="Certificates (PEM) that the gateway's must lead to; also PEDIGREE_CA_CERTIFICATE.",
         ),
         click.option(
             "--key",

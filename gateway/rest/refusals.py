@@ -20,7 +20,7 @@ from gateway.services.recording import names_purpose, names_purposes
 Codes = dict[int, set[str]]
 
 _SERVER: Mapping[int, tuple[str, ...]] = {
-    400: ("malformed-request",),
+    400: ("malformed-request", "tls-needed"),
     408: ("request-timeout",),
     414: ("uri-too-long",),
     417: ("expectation-failed",),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.rest.problems import problem
@@ -50,6 +50,10 @@ class Health:
         self._progress = progress
         self._disabled = disabled
         self._registry = registry
+
+    def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """Publish a further value, read whenever somebody asks."""
+        Gauge(name, description, registry=self._registry).set_function(read)
 
     def page(self, method: str, path: str) -> Page:
         """What is to be answered to a request."""

@@ -25,6 +25,22 @@ class Options:
     data: Path | None = field(default=None, metadata=_said("Folder of this gateway's own data."))
     host: str = field(default="127.0.0.1", metadata=_said("Address to listen on."))
     port: int | None = field(default=None, metadata=_said("Port of the API; 0 picks a free one.", *_PORTS))
+    tls_certificate: Path | None = field(
+        default=None,
+        metadata=_said("The API's certificate and those that lead to its root, in PEM; read again when it changes."),
+    )
+    tls_key: Path | None = field(default=None, metadata=_said("Key of the API's certificate, in PEM, unencrypted."))
+    behind_proxy: bool = field(
+        default=False, metadata=_said("A proxy with TLS is in front: plain HTTP needs no warning.")
+    )
+    trusted_proxies: tuple[str, ...] = field(
+        default=(),
+        metadata=_said(
+            "Whose X-Forwarded-For says where a request comes from; may be repeated. Nobody's by default.",
+            option="trusted-proxy",
+            metavar="ADDRESS[/BITS]",
+        ),
+    )
     health_port: int | None = field(default=None, metadata=_said("Port of health and metrics.", *_PORTS))
     in_flight: int = field(default=256, metadata=_said("Submissions under way at once.", 1, 4096))
     peers: tuple[str, ...] = field(

@@ -15,15 +15,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from gateway.fabric import Identity, Signer, Trust
 from gateway.fabric.errors import DisabledMember, InvalidIdentity, MalformedData
+from gateway.server.door import DoorFiles
+from gateway.server.options import Options
+from gateway.server.proxies import Proxies
 from gateway.server.settings import NetworkFile, Organisation, Settings, SettingsError
 
 _STORES = ("keys", "readmodel", "records", "submissions")
 
 
 def check(settings: Settings) -> None:
-    """Look at certificates, key, stores and ports; raises `SettingsError`, `FabricError` or `OSError` naming one."""
+    """Look at certificates, keys, stores and ports; raises `SettingsError`, `FabricError` or `OSError` naming one."""
     _check_tls_roots(settings.organisation.tls_ca)
     _check_identity(settings.network, settings.organisation)
+    _check_door(settings.options)
     _check_unused(settings.data)
     for name in _STORES:
         _check_store(settings.data / f"{name}.db")
@@ -38,6 +42,17 @@ def _check_tls_roots(path: Path) -> None:
         x509.load_pem_x509_certificates(path.read_bytes())
     except ValueError:
         raise SettingsError(f"{path}: not a PEM certificate; the peer's TLS root is wanted") from None
+
+
+def _check_door(options: Options) -> None:
+    """What the API is served with: its certificate and key, and the proxies that are believed."""
+    files = DoorFiles.of(options)
+    if files is not None:
+        files.load()
+    try:
+        Proxies.of(options.trusted_proxies)
+    except ValueError as exc:
+        raise SettingsError(f"--trusted-proxy: {exc}") from None
 
 
 def _check_identity(network: NetworkFile, member: Organisation) -> None:

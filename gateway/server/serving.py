@@ -6,6 +6,7 @@ survive one.
 """
 
 import gc
+import ipaddress
 import logging
 import os
 import resource
@@ -18,7 +19,9 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from gateway.printable import plain
+from gateway.server.door import Door, DoorFiles
 from gateway.server.health import HealthServer
+from gateway.server.proxies import Proxies
 from gateway.server.service import Service
 from gateway.server.settings import Settings, SettingsError
 from gateway.server.wiring import build
@@ -56,6 +59,7 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
         self._make = make
         self._connections = _affordable(max(_CONNECTIONS, 4 * settings.threads), files)
         self._settings = settings
+        self._files = DoorFiles.of(settings.options)
         self._health_socket = health
         self._announce = announce
         self._service: Service | None = None
@@ -105,12 +109,21 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no
         if service is None:
             raise RuntimeError("the worker was initialised without an application")
         worker.crowd.limit = self._settings.options.connections_per_address
+        worker.proxies = Proxies.of(self._settings.options.trusted_proxies)
+        if self._files is not None:
+            worker.door = door = Door(self._files)
+            service.health.gauge(
+                "pedigree_tls_end_timestamp_seconds",
+                "When the certificate ends that clients are shown",
+                lambda: door.ends,
+            )
         self._health = HealthServer(self._health_socket, service.health)
         self._health.start()
         host = _bracketed(self._settings.options.host)
         listener: socket.socket = worker.sockets[0]
+        scheme = "http" if self._files is None else "https"
         self._announce(
-            f"http://{host}:{listener.getsockname()[1]}", f"http://{host}:{self._health_socket.getsockname()[1]}"
+            f"{scheme}://{host}:{listener.getsockname()[1]}", f"http://{host}:{self._health_socket.getsockname()[1]}"
         )
 
     def _stop(self, _arbiter: Any, _worker: Any) -> None:
@@ -132,8 +145,28 @@ def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=os.environ.get("PEDIGREE_LOG", "INFO").upper(), handlers=[handler])
+    if warning := in_the_clear(settings):
+        _LOG.warning(warning)
     files = _allow_files(max(_CONNECTIONS, 4 * settings.threads) + _FILES_BESIDE_CONNECTIONS)
     GatewayServer(settings, _listen(settings.options.host, settings.health_port), announce, files=files).run()
+
+
+def in_the_clear(settings: Settings) -> str | None:
+    """What is to be said of a door where keys and data travel in plain HTTP for everybody on the way to read."""
+    options = settings.options
+    if options.tls_certificate is not None or options.behind_proxy or _is_loopback(options.host):
+        return None
+    return (
+        f"PLAIN HTTP ON {_bracketed(options.host)}: keys and data can be read and changed on their way. Give "
+        "--tls-certificate and --tls-key, or say --behind-proxy where a proxy with TLS is in front"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -57,6 +57,8 @@ HEAD_TOO_LARGE = answer(431, "headers-too-large", "The head of the request is la
 TOO_MANY_CONNECTIONS = answer(
     429, "too-many-connections", "Too many requests come from this address at once.", retryable=True, Retry_After="1"
 )
+TLS_NEEDED = answer(400, "tls-needed", "This server is spoken to over TLS: its address begins with https://.")
+NO_TLS = answer(400, "malformed-request", "This server is spoken to without TLS: its address begins with http://.")
 DEFECT = answer(500, "internal", "The gateway failed; its operator finds why.")
 
 

@@ -27,27 +27,21 @@ from functools import partial
 from selectors import EVENT_READ
 from typing import Any
 
-from gunicorn.http import errors, wsgi
-from gunicorn.workers.gthread import ThreadWorker
-
-from gateway.server.connections import Connection, Crowd, arrived, closed, wake_at_once, wake_when_whole
+from gateway.server.answering import AnsweringWorker
+from gateway.server.connections import Connection, Crowd, arrived, closed, holds, met, wake_at_once, wake_when_whole
+from gateway.server.door import Door
 from gateway.server.options import PER_ADDRESS
+from gateway.server.tls import PAUSE_WITHIN, SecureSocket
 from gateway.server.wire import (
-    DEFECT,
-    HEAD_INCOMPLETE,
     HEAD_TOO_LARGE,
     HEAD_WITHIN,
+    NO_TLS,
+    TLS_NEEDED,
     TOO_MANY_CONNECTIONS,
     TOO_SLOW,
-    Body,
-    OneWrite,
-    TimedSocket,
-    refusal_of,
     send_at_once,
 )
 
-PAUSE_WITHIN = 10
-"""Seconds that a body, or the reader of an answer, may pause."""
 _LOOK_AGAIN = 0.05
 _PAUSE = struct.pack("@ll", PAUSE_WITHIN, 0)
 _PATIENT_WITH_ONE = 0.01
@@ -64,7 +58,7 @@ _NOBODY_THERE = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+class PatientWorker(AnsweringWorker):
     """Serves requests whose heads are complete; keeps the others on the event loop until they are, or too late."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +71,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Those of them that the poller named too early; they are looked at again instead."""
         self._ending: deque[tuple[float, Any]] = deque()
         """Connections that were answered for the last time, and until when the client may read it."""
+        self._greeting: dict[Any, float] = {}
+        """Connections whose handshake is not over, and until when it may last; the oldest first."""
         self.crowd = Crowd(PER_ADDRESS)
+        self.door: Door | None = None
+        """What connections are secured with; None where they are not."""
         self._looked = 0.0
         self._warned = -math.inf
         self._questions: deque[Any] = deque()
@@ -104,19 +102,27 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 raise
             return
         self.nr_conns += 1
-        conn = Connection(self.cfg, sock, client, listener.getsockname(), crowd=self.crowd)
-        if self.crowd.exceeds(conn.address) and not self._make_room(conn.address):
+        secured = sock if self.door is None else SecureSocket(sock, self.door.context)
+        conn = Connection(self.cfg, secured, client, listener.getsockname(), crowd=self.crowd)
+        if self._exceeds(conn) and not self._make_room(conn.address):
             send_at_once(conn.sock, TOO_MANY_CONNECTIONS)
             self._let_go(conn)
         else:
             self.enqueue_req(conn)
+
+    def _exceeds(self, conn: Connection) -> bool:
+        """Whether a connection is one too many of its address; a proxy that is named has those of all its clients."""
+        return self.crowd.exceeds(conn.address) and not self.proxies.has(conn.client[0])
 
     def enqueue_req(self, conn: Any) -> None:
         """Give a connection that has something to say a thread, or keep it until it has."""
         if conn.parser is None:  # its first request
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 conn.sock.setsockopt(socket.SOL_SOCKET, option, _PAUSE)
-        match arrived(conn):
+        self._dispatch(conn, met(conn))
+
+    def _dispatch(self, conn: Any, state: str) -> None:
+        match state:
             case "nothing":
                 self._await_first_byte(conn)
             case "part":
@@ -127,67 +133,24 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 self._refuse(conn, HEAD_TOO_LARGE)
             case "begun" if self._at_work >= self.cfg.threads // _THREADS_THAT_WAIT:
                 self._await_body(conn)
+            case "greeting":
+                self._await_greeting(conn)
+            case "astray" | "stranger":
+                self._turn_away(conn, astray=state == "astray")
             case _:
                 self._give_thread(conn)
-
-    def handle(self, conn: Any) -> bool:
-        """Read one request and answer it, or refuse it; whether the connection may be used for another one."""
-        timed = None
-        try:
-            conn.sock.setblocking(True)
-            conn.init()
-            timed = conn.parser.unreader.sock
-            if not isinstance(timed, TimedSocket):
-                timed = conn.parser.unreader.sock = TimedSocket(conn.sock)
-            timed.begin(HEAD_WITHIN)
-            req = next(conn.parser)
-        except errors.NoMoreData:
-            send_at_once(conn.sock, HEAD_INCOMPLETE)
-            return False
-        except (StopIteration, OSError):
-            return False
-        except errors.ParseException as exc:
-            send_at_once(conn.sock, refusal_of(exc))
-            return False
-        try:
-            return self._answer_request(req, conn, timed)
-        except OSError as exc:
-            self.log.debug("a client went away: %s", exc)
-        except Exception:
-            self.log.exception("Error handling request %s", req.uri)
-            send_at_once(conn.sock, DEFECT)
-        return False
-
-    def _answer_request(self, req: Any, conn: Any, timed: TimedSocket) -> bool:
-        body = Body(req, conn.sock, timed)
-        response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, response_class=OneWrite)
-        response.body = environ["wsgi.input"] = body
-        environ["wsgi.multithread"] = True
-        if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
-            response.force_close()
-        try:
-            parts = self.wsgi(environ, response.start_response)
-            try:
-                for part in parts:
-                    response.write(part)
-                response.close()
-            finally:
-                if hasattr(parts, "close"):
-                    parts.close()
-        except OSError:
-            raise
-        except Exception:
-            if not response.begun:
-                raise
-            self.log.exception("an answer broke off")  # a second one behind its beginning would be read as its rest
-            return False
-        return not response.should_close()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """As the base class, but no longer than until the next look at what has begun or is ending."""
         if self._questions:
             timeout = min(timeout, _PATIENT_WITH_ONE)
-        elif self._beginning or self._sending or self._ending or self.nr_conns >= self.worker_connections:
+        elif (
+            self._beginning
+            or self._sending
+            or self._greeting
+            or self._ending
+            or self.nr_conns >= self.worker_connections
+        ):
             timeout = min(timeout, _LOOK_AGAIN)
         super().wait_for_and_dispatch_events(timeout)
 
@@ -255,7 +218,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         try:
             kept = self.handle(conn)
         finally:
-            if kept and self.alive and not conn.parser.unreader.buf.getvalue():
+            if kept and self.alive and not holds(conn):
                 self._keep(conn)
             else:
                 self.method_queue.defer(self._served, conn, kept)
@@ -273,7 +236,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         """Runs on the event loop: what a thread could not settle itself."""
         if not kept:
             self._end(conn)
-        elif conn.parser.unreader.buf.getvalue():
+        elif holds(conn):
             self.enqueue_req(conn)
         else:
             self._keep(conn)
@@ -286,9 +249,35 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _await_first_byte(self, conn: Any) -> None:
         conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + HEAD_WITHIN
+        if conn.silent_until is None:  # else only TLS said something
+            conn.silent_until = time.monotonic() + HEAD_WITHIN
+        conn.timeout = conn.silent_until
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _await_greeting(self, conn: Any) -> None:
+        """Go on with a handshake when more of it comes; the whole of it may take as long as a head."""
+        conn.sock.setblocking(False)
+        self._greeting.setdefault(conn, time.monotonic() + HEAD_WITHIN)
+        self.poller.register(conn.sock, EVENT_READ, partial(self._on_greeting, conn))
+
+    def _on_greeting(self, conn: Any, _sock: Any) -> None:
+        state = met(conn)
+        if state != "greeting":
+            self._stop_greeting(conn)
+            self._dispatch(conn, state)
+
+    def _turn_away(self, conn: Any, *, astray: bool) -> None:
+        """End a connection that is not secured as this door is; one that is not secured at all learns why."""
+        if not isinstance(conn.sock, SecureSocket):
+            send_at_once(conn.sock, NO_TLS)
+        elif astray:
+            conn.sock.send_in_clear(TLS_NEEDED)
+        self._end(conn)
+
+    def _stop_greeting(self, conn: Any) -> None:
+        del self._greeting[conn]
+        self.poller.unregister(conn.sock)
 
     def _await_body(self, conn: Any) -> None:
         """Keep a thread from waiting for a short body while many of them have work."""
@@ -303,6 +292,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
 
     def _on_body(self, conn: Any, _sock: Any) -> None:
         if arrived(conn) == "begun":
+            if isinstance(conn.sock, SecureSocket):
+                return  # what came is taken from the kernel already, and there is more to come
             # The kernel does so where it is short of memory; the poller would name it again and again.
             self.poller.unregister(conn.sock)
             self._woken.add(conn)
@@ -320,6 +311,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             wake_at_once(conn)
 
     def _look_again(self, now: float) -> None:
+        for conn in [conn for conn, until in self._greeting.items() if until <= now]:
+            self._stop_greeting(conn)
+            self._end(conn)
         for conn in [conn for conn, until in self._sending.items() if until <= now]:
             self._stop_awaiting(conn)
             self._refuse(conn, TOO_SLOW)
@@ -353,10 +347,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def _make_room(self, address: str | None) -> bool:
         """Close the connection that has said nothing for longest, of an address or of all; whether there was one."""
         before = time.monotonic() - _GONE_SILENT
-        sending = [(until, conn) for conn, until in self._sending.items()]
+        sending, greeting = (
+            [(until, conn) for conn, until in each.items()] for each in (self._sending, self._greeting)
+        )
         kept = (self.keepalived_conns, self.cfg.keepalive)
         for found, patience in (
-            (self.pending_conns, HEAD_WITHIN), (self._beginning, HEAD_WITHIN), (sending, HEAD_WITHIN), kept
+            (self.pending_conns, HEAD_WITHIN), (self._beginning, HEAD_WITHIN), (greeting, HEAD_WITHIN),
+            (sending, HEAD_WITHIN), kept,
         ):  # fmt: skip
             for entry in tuple(found):
                 until, conn = entry if isinstance(entry, tuple) else (entry.timeout, entry)
@@ -365,6 +362,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
                 if address in (None, conn.address):
                     found.remove(entry)
                     self._sending.pop(conn, None)
+                    self._greeting.pop(conn, None)
                     self._woken.discard(conn)
                     with suppress(OSError, KeyError, ValueError):
                         self.poller.unregister(conn.sock)
@@ -395,5 +393,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
             conn.timeout = min(conn.timeout, end)
         self._beginning = deque((min(until, end), conn) for until, conn in self._beginning)
         self._sending = {conn: min(until, end) for conn, until in self._sending.items()}
+        self._greeting = {conn: min(until, end) for conn, until in self._greeting.items()}
         if now > self._stopping_since + _PATIENCE:
             self.app.hurry()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client: one method for each thing that can be recorded or asked."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -10,6 +11,7 @@ from pedigree.elsewhere import ElsewhereCalls
 from pedigree.logs import LogCalls
 from pedigree.models import ModelCalls
 from pedigree.reads import ReadCalls
+from pedigree.security import Security
 from pedigree.selections import SelectionCalls
 from pedigree.trainings import RunCalls
 from pedigree.transport import Transport
@@ -29,12 +31,22 @@ class Pedigree(ConsentCalls, ElsewhereCalls, LogCalls, ModelCalls, ReadCalls, Ru
         url: address of the gateway, such as `http://127.0.0.1:8101`.
         key: an API key, `id.secret`.
         timeout: seconds for each call, repetitions included.
+        ca_certificate: a file with the certificates (PEM) that the gateway's must lead to; those that this system
+            believes without one. Raises `InvalidInput` where it holds none.
     """
 
     def __init__(
-        self, url: str, key: str, *, timeout: float = 60.0, transport: "httpx.BaseTransport | None" = None
+        self,
+        url: str,
+        key: str,
+        *,
+        timeout: float = 60.0,
+        ca_certificate: Path | str | None = None,
+        transport: "httpx.BaseTransport | None" = None,
     ) -> None:
-        super().__init__(Transport(Connections(url, f"Bearer {key}", transport), timeout=timeout))
+        security = Security(ca_certificate)
+        connections = Connections(url, f"Bearer {key}", transport, security.own())
+        super().__init__(Transport(connections, timeout=timeout, security=security))
 
     def __enter__(self) -> Self:
         return self

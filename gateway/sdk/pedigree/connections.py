@@ -7,12 +7,14 @@ fifty threads spend most of their time in it. Here a thread takes whatever conne
 httpx is imported where a client is made: it takes longer than the rest of the SDK, and checking evidence needs none.
 """
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pedigree.errors import Unreachable
+from pedigree.security import refused
 
 if TYPE_CHECKING:
     import httpx
@@ -23,14 +25,14 @@ _KEPT = 64
 class Connections:
     """As many connections as there are requests at once, of which the most recently used are kept; thread-safe."""
 
-    def __init__(self, url: str, authorization: str, transport: "httpx.BaseTransport | None") -> None:
-        import httpx
-
+    def __init__(
+        self, url: str, authorization: str, transport: "httpx.BaseTransport | None", tls: ssl.SSLContext
+    ) -> None:
         self.url = url
         self._authorization = authorization
         self._transport = transport
         # The trust store takes long to load; the clients share it.
-        self._tls = httpx.create_ssl_context()
+        self._tls = tls
         self._free: list[httpx.Client] = []
         self._closed = False
         self._lock = threading.Lock()
@@ -54,6 +56,8 @@ class Connections:
         try:
             yield client
         except httpx.HTTPError as exc:
+            if (certificate := refused(self.url, exc)) is not None:
+                raise certificate from None
             reason = f"{self.url} does not answer: {str(exc) or type(exc).__name__}"
             raise Unreachable(reason, code="unreachable", retryable=True) from None
         finally:

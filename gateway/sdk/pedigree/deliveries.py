@@ -84,7 +84,7 @@ class DeliveryCalls(Operations):
         terms: Any = self.access_grant(grant)["record"]
         own = named_holder(terms, key)
         with Unfinished.of(path) as kept:
-            owner = OwnerGateway(source, transport, patience=patience)
+            owner = OwnerGateway(source, transport, patience=patience, security=self._transport.security)
             fetch = _Fetch(self, owner, kept, terms, own, path, progress or (lambda _: None))
             try:
                 return fetch.go_on(asked) if kept.matches(asked) else fetch.begin(asked)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, TypeVar
 from pedigree.connections import Connections
 from pedigree.errors import Disagreement, PedigreeError, Unreachable, from_problem
 from pedigree.fields import escaped
+from pedigree.security import Security
 
 if TYPE_CHECKING:
     import httpx
@@ -123,15 +124,21 @@ class OwnerGateway:
     """An owner's gateway, which has no key for those who come."""
 
     def __init__(
-        self, url: str, transport: "httpx.BaseTransport | None" = None, *, patience: float = _PATIENCE
+        self,
+        url: str,
+        transport: "httpx.BaseTransport | None" = None,
+        *,
+        patience: float = _PATIENCE,
+        security: Security = Security(),  # noqa: B008 - it does not change
     ) -> None:
         """Assign.
 
         Args:
             transport: for tests.
             patience: seconds without any progress after which a call is given up.
+            security: which certificates are believed.
         """
-        self._connections = Connections(url, "", transport)
+        self._connections = Connections(url, "", transport, security.others())
         self._url = url
         self._patience = patience
 

@@ -122,7 +122,7 @@ class ReadCalls(DeliveryCalls):
                 f"the ledger denies the attempt {attempt['attempt']}: {attempt.get('reason')}",
                 code="access-denied", facts={"reason": attempt.get("reason", "")},
             )  # fmt: skip
-        owner = OwnerGateway(source, transport)
+        owner = OwnerGateway(source, transport, security=self._transport.security)
         try:
             offer = owner.begin(statement_of(self, attempt, holder, signs=own is not None), attempt)
             return Reading(owner, offer, data_key_of(offer, attempt, holder))
@@ -142,7 +142,7 @@ class ReadCalls(DeliveryCalls):
             source: the address of its gateway.
             transport: of the connection to it, for tests.
         """
-        there = OwnerGateway(source, transport)
+        there = OwnerGateway(source, transport, security=self._transport.security)
         try:
             for entry in self.iterate_access_batches(owner=owner):
                 yield from self._audited(there, entry["record"])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pedigree.connections import Connections
 from pedigree.errors import OutcomeUnknown, PedigreeError, Unavailable, Unreachable, from_problem
+from pedigree.security import Security
 from pedigree.uploads import Progress, Upload, Watcher
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ class Received:
 class Transport:
     """One gateway's address and key; thread-safe."""
 
-    def __init__(self, connections: Connections, *, timeout: float) -> None:
+    def __init__(self, connections: Connections, *, timeout: float, security: Security) -> None:
         self._connections = connections
+        self.security = security
+        """Which certificates are believed, of other gateways too."""
         self._timeout = timeout
         self._height = 0
 

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import conftest  # beside this file, which is a program
 
@@ -20,7 +21,7 @@ from gateway.server.serving import GatewayServer
 from gateway.server.settings import NetworkFile, Organisation, Settings
 
 
-def main(options: dict[str, float]) -> None:
+def main(options: dict[str, Any]) -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
     wire.BODY_WITHIN = options.get("body_within", wire.BODY_WITHIN)
@@ -36,6 +37,7 @@ def main(options: dict[str, float]) -> None:
         options=Options(
             in_flight=int(options.get("in_flight", 8)),
             connections_per_address=int(options.get("connections_per_address", 512)),
+            **door_of(options),
         ),
     )
     keys: dict[str, str] = {}
@@ -50,6 +52,12 @@ def main(options: dict[str, float]) -> None:
         print(json.dumps({**ports, "pid": os.getpid(), "keys": keys}), flush=True)
 
     GatewayServer(settings, socket.create_server(("127.0.0.1", 0)), announce, make=make).run()
+
+
+def door_of(options: dict[str, Any]) -> dict[str, Any]:
+    """How callers come in, as `pedigree serve` takes it."""
+    paths = {name: Path(options[name]) for name in ("tls_certificate", "tls_key") if name in options}
+    return {**paths, "trusted_proxies": tuple(options.get("trusted_proxies", ()))}
 
 
 if __name__ == "__main__":

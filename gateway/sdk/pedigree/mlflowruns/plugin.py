@@ -118,4 +118,5 @@ def connect(variables: Mapping[str, str]) -> Pedigree:
         patience = 0.0
     if not 0 < patience < math.inf:
         raise InvalidInput("PEDIGREE_TIMEOUT is not a number of seconds above 0", field="PEDIGREE_TIMEOUT")
-    return Pedigree(variables["PEDIGREE_URL"], key, timeout=patience)
+    authorities = variables.get("PEDIGREE_CA_CERTIFICATE") or None
+    return Pedigree(variables["PEDIGREE_URL"], key, timeout=patience, ca_certificate=authorities)

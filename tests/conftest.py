@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,6 +28,9 @@ os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers a terminal's w
 # What is remembered of folders belongs to the person who runs the tests, and is no part of them.
 _CACHE = tempfile.TemporaryDirectory(prefix="pedigree-tests-cache-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
+if TYPE_CHECKING:
+    from postgresqlserver import Server
+
 _HARNESS = str(Path(__file__).parent / "harness")
 sys.path.insert(0, _HARNESS)  # what tests of several folders make
 
@@ -57,6 +60,36 @@ def ledger(pytestconfig: pytest.Config) -> str:
     if chosen == "containers":
         pytest.skip("NOT RUN: only tests/conformance and tests/foreign start containers by themselves")
     return chosen
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator["Server"]:
+    """A PostgreSQL server of the tests' own."""
+    from postgresqlserver import MISSING, Server, binaries
+
+    programs = binaries()
+    if programs is None:
+        pytest.skip(MISSING)
+    server = Server(programs)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: "Server") -> str:
+    """A new, empty database on it."""
+    return postgresql_server.database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Which SQL stores speak that are opened by `dialects.open_store`; a test that uses it is run with each."""
+    from dialects import DATABASES
+
+    server = request.getfixturevalue("postgresql_server") if request.param == "postgresql" else None
+    DATABASES.use(None if server is None else server.database)
+    yield request.param
+    DATABASES.use(None)
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ RULES: dict[str, Rule] = {
         ("pedigree", "gateway.demo", "gateway.verifier"), frozenset({"sklearn", "numpy", "joblib", "rich"})
     ),
     "gateway.stores.blobobjects": Rule(("gateway.services", "gateway.stores"), frozenset({"obstore"})),
+    "gateway.stores.postgresql": Rule(("gateway.services", "gateway.stores"), frozenset({"psycopg", "psycopg_pool"})),
     "gateway.stores": Rule(
         ("chaincode.domain", "gateway.sealing", "gateway.services", "gateway.stores"),
         frozenset({"cryptography", "numpy", "rustworkx"}),

@@ -5,18 +5,18 @@ An append is a commit that waits for no disk: it is in the file as soon as it re
 is killed. `sync` makes it outlast a power cut, which could otherwise take entries from the end, always whole.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from gateway.services.auditlog import Anchor, Sought, StoredEntry
-from gateway.stores.database import Database
+from gateway.stores.sql import Connection, SqlDatabase, upsert
 
 _AT_ONCE: Final = 1_000
 MOST_WALKED: Final = 20_000
 """Entries that one call looks at."""
 _LAST: Final = "SELECT number, hash FROM entry ORDER BY number DESC LIMIT 1"
 _ANCHOR: Final = "SELECT number, size, root, transaction_id, block FROM anchor"
+_KEEP: Final = upsert("anchor", "number, size, root, transaction_id, block", "number")
 _CONDITIONS: Final = {
     "client": "coalesce(client, '') = ?", "operation": "operation = ?", "outcome": "outcome = ?", "code": "code = ?",
     "target": "target = ?", "since": "at >= ?", "before": "at < ?",
@@ -26,11 +26,11 @@ _CONDITIONS: Final = {
 class AuditLogStore:
     """Implements `services.auditlog.AuditStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def append(self, make: Callable[[int, bytes | None], StoredEntry]) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             number, previous = connection.execute(_LAST).fetchone() or (0, None)
             entry = make(number + 1, previous)
             about = entry.refusal
@@ -86,7 +86,7 @@ class AuditLogStore:
 
     def keep_anchor(self, anchor: Anchor) -> None:
         row = (anchor.number, anchor.size, anchor.root, anchor.transaction_id, anchor.block)
-        self._database.write(lambda c: c.execute("INSERT OR REPLACE INTO anchor VALUES (?, ?, ?, ?, ?)", row))
+        self._database.write(lambda c: c.execute(_KEEP, row))
         self.sync()
 
     def _one(self, select: str, *values: Any) -> Any:

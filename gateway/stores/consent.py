@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Consent maps in a SQLite file: references of subjects, the values of every version, and what may become the next.
+"""Consent maps in a database: references of subjects, the values of every version, and what may become the next.
 
-Of a tree the file has its leaves and the hashes of its 16,384 lower subtrees, each with the version since which it
+Of a tree the database has its leaves and the hashes of its 16,384 lower subtrees, each with the version since which it
 holds; what is above them is computed when a version is first asked for, and the last used ones stay in memory.
 """
 
@@ -17,7 +17,7 @@ from gateway.services.statusmaps import Draft, MapBehind, MapState, MapUnknown, 
 from gateway.services.statustree import Crown, Leaf, Path, Sketch, bounds, subtrees
 from gateway.services.trees import batches
 from gateway.stores import consentwrites
-from gateway.stores.database import Database
+from gateway.stores.sql import Dialect, SqlDatabase, Statement, upsert
 
 _ASKED = 500
 """Subjects that are looked up at once."""
@@ -29,16 +29,23 @@ _SKETCHES = 4
 """Drafts whose subtrees stay in memory, up to 8 MB each, so that following the ledger need not compute them again."""
 _CACHE = 64 << 10
 """KiB of pages that the writing connection keeps: references come in no order, and each is near no other."""
-_LEAVES = (
+# SQLite gives the other columns of the row that has the maximum; PostgreSQL has words for the first row of each group.
+_LEAVES = Statement(
     "SELECT reference, value, max(version) FROM leaf WHERE map = ? AND reference BETWEEN ? AND ? AND version <= ? "
-    "GROUP BY reference ORDER BY reference"
+    "GROUP BY reference ORDER BY reference",
+    "SELECT DISTINCT ON (reference) reference, value, version FROM leaf "
+    "WHERE map = ? AND reference BETWEEN ? AND ? AND version <= ? ORDER BY reference, version DESC",
 )
-_VALUES = (
+_VALUES = Statement(
     "SELECT reference, value, max(version) FROM leaf WHERE map = ? AND version <= ? AND reference IN ({}) "
-    "GROUP BY reference"
+    "GROUP BY reference",
+    "SELECT DISTINCT ON (reference) reference, value, version FROM leaf "
+    "WHERE map = ? AND version <= ? AND reference IN ({}) ORDER BY reference, version DESC",
 )
-_SUBTREES = (
-    "SELECT place, hash, size, max(version) FROM subtree WHERE map = ? AND version <= ? GROUP BY place ORDER BY place"
+_SUBTREES = Statement(
+    "SELECT place, hash, size, max(version) FROM subtree WHERE map = ? AND version <= ? GROUP BY place ORDER BY place",
+    "SELECT DISTINCT ON (place) place, hash, size, version FROM subtree "
+    "WHERE map = ? AND version <= ? ORDER BY place, version DESC",
 )
 _ADOPT = "let this one adopt a copy of the other's store (`pedigree consent adopt`)"
 
@@ -46,9 +53,10 @@ _ADOPT = "let this one adopt a copy of the other's store (`pedigree consent adop
 class ConsentStore:
     """Implements `services.statusmaps.StatusMaps`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
-        database.write(lambda connection: connection.execute(f"PRAGMA cache_size=-{_CACHE}"))
+        if database.dialect is Dialect.SQLITE:
+            database.write(lambda connection: connection.execute(f"PRAGMA cache_size=-{_CACHE}"))
         self._crowns: OrderedDict[tuple[int, int], Crown] = OrderedDict()
         self._sketches: OrderedDict[tuple[int, int, bytes], Sketch] = OrderedDict()
         self._lock = threading.Lock()
@@ -148,7 +156,7 @@ class ConsentStore:
         known: dict[bytes, bytes] = {}
         for start in range(0, len(references), _ASKED):
             asked = references[start : start + _ASKED]
-            select = _VALUES.format(", ".join("?" * len(asked)))
+            select = _VALUES.of(self._database).format(", ".join("?" * len(asked)))
             rows = self._database.reader().execute(select, (found, number, *asked)).fetchall()
             known.update((reference, value) for reference, value, _ in rows)
         return [known.get(each) for each in references]
@@ -174,7 +182,7 @@ class ConsentStore:
         if any(step.before is None for step in steps):
             self._refuse_strangers(dataset, self._dataset(dataset))
         row = (found, base, sketch.crown.root, b"".join(reference + value for reference, value in changes))
-        insert = "INSERT OR REPLACE INTO draft VALUES (?, ?, ?, ?)"
+        insert = upsert("draft", "map, base, root, changes", "map, base, root")
         self._database.write(lambda connection: connection.execute(insert, row))
         with self._lock:
             self._sketches[found, base, sketch.crown.root] = sketch
@@ -260,14 +268,14 @@ class ConsentStore:
         return Sketch(self._crown(found, number), partial(self._leaves, found, number))
 
     def _leaves(self, found: int, number: int, place: int) -> list[Leaf]:
-        rows = self._database.reader().execute(_LEAVES, (found, *bounds(place), number)).fetchall()
+        rows = self._database.reader().execute(_LEAVES.of(self._database), (found, *bounds(place), number)).fetchall()
         return [(reference, value) for reference, value, _ in rows]
 
     def _crown(self, found: int, number: int) -> Crown:
         with self._lock:
             crown = self._crowns.get((found, number))
         if crown is None:
-            rows = self._database.reader().execute(_SUBTREES, (found, number)).fetchall()
+            rows = self._database.reader().execute(_SUBTREES.of(self._database), (found, number)).fetchall()
             crown = Crown.over((place, digest, size) for place, digest, size, _ in rows)
             if crown.root != (wanted := self._state(found, number)).root:
                 raise MapUnknown("the stored consent map no longer leads to its root", number=wanted.number)
@@ -322,7 +330,8 @@ class ConsentStore:
 
     def _write_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Run a statement for each row, and return how many rows it wrote."""
-        return self._database.write(lambda connection: connection.executemany(statement, rows).rowcount)
+        count: int = self._database.write(lambda connection: connection.executemany(statement, rows).rowcount)
+        return count
 
     def _one(self, query: str, values: tuple[Any, ...]) -> Any:
         return self._database.reader().execute(query, values).fetchone()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the store of consent maps writes, each function in one transaction of its own."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from gateway.services.statusmaps import MapState
 from gateway.services.statustree import Crown, Leaf
+from gateway.stores.sql import Connection, upsert
 
 _MERGED = 250_000
 """Rows that were collected and are brought to their references at once."""
@@ -13,21 +13,22 @@ _INSTANT = "(hex(substr(value, 10, 1)) < '80') || hex(substr(value, 10, 8))"
 """When a value was indicated, as text that sorts by time: its last eight bytes, those before 1970 first."""
 
 
-def begin_map(key: int, connection: sqlite3.Connection) -> int:
+def begin_map(key: int, connection: Connection) -> int:
     """Begin a map without a root, which nobody sees; what a crash left of one goes."""
     for (found,) in connection.execute("SELECT key FROM map WHERE dataset = ? AND root IS NULL", (key,)).fetchall():
         remove_map(connection, found)
-    return connection.execute("INSERT INTO map (dataset, size) VALUES (?, 0)", (key,)).lastrowid or 0
+    made = connection.execute("INSERT INTO map (dataset, size) VALUES (?, 0) RETURNING key", (key,)).fetchone()
+    return int(made[0])
 
 
-def merge_said(connection: sqlite3.Connection) -> None:
+def merge_said(connection: Connection) -> None:
     """Of what was said first, let what each reference indicated last hold; of the same instant what was said last."""
     said = "SELECT number FROM said ORDER BY number LIMIT ?"
-    last = connection.execute(f"SELECT max(number) FROM ({said})", (_MERGED,)).fetchone()  # noqa: S608 - words of ours
+    last = connection.execute(f"SELECT max(number) FROM ({said}) AS first", (_MERGED,)).fetchone()  # noqa: S608 - words of ours
     ordered = f"row_number() OVER (PARTITION BY dataset, reference ORDER BY {_INSTANT} DESC, number DESC) AS place"
     connection.execute(
         "INSERT INTO collected SELECT dataset, reference, value FROM "  # noqa: S608 - words of ours
-        f"(SELECT dataset, reference, value, {ordered} FROM said WHERE number <= ?) WHERE place = 1 "
+        f"(SELECT dataset, reference, value, {ordered} FROM said WHERE number <= ?) AS ordered WHERE place = 1 "
         "ON CONFLICT (dataset, reference) DO UPDATE SET value = excluded.value WHERE "
         f"({_INSTANT.replace('value', 'excluded.value')}) >= ({_INSTANT.replace('value', 'collected.value')})",
         last,
@@ -35,7 +36,7 @@ def merge_said(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM said WHERE number <= ?", last)
 
 
-def finish_map(key: int, found: int, crown: Crown, connection: sqlite3.Connection) -> tuple[int, MapState]:
+def finish_map(key: int, found: int, crown: Crown, connection: Connection) -> tuple[int, MapState]:
     """Give a map its root; the same one that was built before is taken instead of it. Returns its key too."""
     state = MapState(0, crown.root, crown.size)
     same = connection.execute("SELECT key FROM map WHERE dataset = ? AND root = ?", (key, crown.root)).fetchone()
@@ -46,7 +47,7 @@ def finish_map(key: int, found: int, crown: Crown, connection: sqlite3.Connectio
     return found, state
 
 
-def open_map(found: int, root: bytes, size: int, connection: sqlite3.Connection) -> None:
+def open_map(found: int, root: bytes, size: int, connection: Connection) -> None:
     """The ledger holds this map. What was collected for it is in it; what came later stays collected."""
     opened = connection.execute("UPDATE map SET head = 1 WHERE key = ? AND head = 0", (found,))
     if not opened.rowcount:
@@ -69,7 +70,7 @@ def write_version(
     below: Sequence[tuple[int, bytes, int]],
     crown: Crown,
     strangers: Sequence[bytes],
-    connection: sqlite3.Connection,
+    connection: Connection,
 ) -> None:
     """Write a version of the ledger's as a whole; a second time nothing changes."""
     changed = connection.execute("UPDATE map SET head = ? WHERE key = ? AND head = ?", (number, found, number - 1))
@@ -77,7 +78,7 @@ def write_version(
         return
     connection.execute("INSERT INTO version VALUES (?, ?, ?, ?)", (found, number, crown.root, crown.size))
     connection.executemany(
-        "INSERT OR REPLACE INTO leaf VALUES (?, ?, ?, ?)",
+        upsert("leaf", "map, reference, version, value", "map, reference, version"),
         [(found, reference, number, value) for reference, value in changes],
     )
     connection.executemany(
@@ -94,7 +95,7 @@ def write_version(
     connection.execute("DELETE FROM draft WHERE map = ? AND base < ?", (found, number))
 
 
-def remove_map(connection: sqlite3.Connection, found: int) -> None:
+def remove_map(connection: Connection, found: int) -> None:
     for statement in (
         "DELETE FROM leaf WHERE map = ?",
         "DELETE FROM subtree WHERE map = ?",

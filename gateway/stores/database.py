@@ -1,66 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One SQLite file: one connection that writes and groups commits, and one reading connection per thread.
+"""One SQLite file: one connection that writes and groups commits (`sql.py`), and one reading connection per thread.
 
-Grouping matters because a durable commit costs one fsync whatever it holds: writes that arrive while a commit
-is under way share the next one, which a thread of the database's own makes. Where none is under way, the writing
-thread makes the commit itself, which saves two changes of threads. Readers never block the writer (WAL) and
-cannot write (`query_only`).
+Readers never block the writer (WAL) and cannot write (`query_only`).
 """
 
 import contextlib
 import os
 import sqlite3
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from importlib import resources
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from gateway.services.ports import PortError, StorageFailed, StorageFull
+from gateway.stores.sql import Dialect, Done, Item, SqlDatabase, Work, scripts, tell
 
-Result = TypeVar("Result")
-Work = Callable[[sqlite3.Connection], Any]
-_BATCH = 256
-_NEVER = float("inf")
 _LONGEST_LOG = 8 << 20
 """Bytes that a log keeps for good; what one big write made it longer is given back."""
-_LATER = 0.05
-"""Seconds that work which nobody waits for may wait for a commit to share."""
-_Done = tuple[Any, Exception | None]
-"""What a piece of work returned, or why it failed."""
 
 
-class _Item(NamedTuple):
-    """Queued work, and who is notified of its end."""
-
-    work: Work
-    future: "Future[Any]"
-
-
-class Database:
+class Database(SqlDatabase):
     """A SQLite file with grouped commits; safe to use from any thread."""
+
+    dialect = Dialect.SQLITE
 
     def __init__(
         self, path: Path, connection: sqlite3.Connection, *, on_failure: Callable[[Exception], None] | None = None
     ) -> None:
+        super().__init__(path.name)
         self._path = path
         self._connection = connection
         self._on_failure = on_failure
         self._readers = threading.local()
         self._all_readers: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._queue: deque[_Item] = deque()
-        self._due = _NEVER
-        """When the thread has to commit what is queued (monotonic)."""
-        self._busy = False
-        """Whether some thread uses the connection that writes."""
-        self._failed: Exception | None = None
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name=f"db-{path.stem}", daemon=True)
 
     @classmethod
     def open(
@@ -89,31 +61,8 @@ class Database:
         connection.execute(f"PRAGMA journal_size_limit={_LONGEST_LOG}")
         migrate(connection, migrations)
         database = cls(path, connection, on_failure=on_failure)
-        database._thread.start()
+        database._start()
         return database
-
-    def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Run `work` inside the next grouped transaction and return once that is committed.
-
-        It may run twice, the first time in a transaction that is undone, when a neighbour's work fails. A cursor is not
-        returned: cursors stay in the thread that writes.
-        """
-        future: Future[Any] = Future()
-        with self._lock:
-            self._enqueue(_Item(work, future), time.monotonic())
-            mine = [] if self._busy else self._take()
-        if mine:
-            self._commit(mine)
-        result: Result = future.result()
-        return result
-
-    def write_later(self, work: Work) -> "Future[Any]":
-        """Run `work` in a later commit, its own after 50 ms, without waiting; its order among the writes is kept."""
-        future: Future[Any] = Future()
-        with self._lock:
-            self._enqueue(_Item(work, future), time.monotonic() + _LATER)
-            self._changed.notify()
-        return future
 
     def reader(self) -> sqlite3.Connection:
         """This thread's reading connection, which sees every commit that has returned."""
@@ -125,10 +74,6 @@ class Database:
             with self._lock:
                 self._all_readers.append(connection)
         return connection
-
-    def flush(self) -> None:
-        """Wait until everything enqueued so far is committed."""
-        self.write(lambda _: None)
 
     def sync(self) -> None:
         """Return when every commit that has returned would survive a power cut, in a file that is not durable too.
@@ -168,55 +113,15 @@ class Database:
         with contextlib.closing(other), contextlib.suppress(sqlite3.OperationalError):
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def close(self) -> None:
-        """Commit what is queued and close the file; later calls do nothing."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._due = 0.0
-            self._changed.notify()
-        self._thread.join()
+    def overwrite_removed(self, connection: Any) -> None:
+        connection.execute("PRAGMA secure_delete = ON").fetchall()
+
+    def _close_connections(self) -> None:
         for reader in self._all_readers:
             reader.close()
         self._connection.close()
 
-    def _enqueue(self, item: _Item, due: float) -> None:
-        if self._closed:
-            raise RuntimeError(f"{self._path.name} is closed")
-        if self._failed is not None:
-            raise StorageFailed(f"{self._path.name} failed earlier") from self._failed
-        self._queue.append(item)
-        self._due = min(self._due, due)
-
-    def _take(self) -> list[_Item]:
-        """What is to be committed next; the thread that takes it has the connection alone until `_commit` is over."""
-        self._busy = True
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
-        self._due = 0.0 if self._queue or self._closed else _NEVER
-        return batch
-
-    def _run(self) -> None:
-        while batch := self._next_batch():
-            self._commit(batch)
-
-    def _next_batch(self) -> list[_Item]:
-        """What is due, once nobody else is at it; nothing at the end."""
-        with self._changed:
-            while self._busy or (wait := self._due - time.monotonic()) > 0:
-                self._changed.wait(None if self._busy or self._due == _NEVER else wait)
-            return self._take()
-
-    def _commit(self, batch: Sequence[_Item]) -> None:
-        try:
-            self._settle(batch)
-        finally:
-            with self._changed:
-                self._busy = False
-                if self._due != _NEVER or self._closed:
-                    self._changed.notify()
-
-    def _settle(self, batch: Sequence[_Item]) -> None:
+    def _settle(self, batch: Sequence[Item]) -> None:
         try:
             results = self._together(batch)
         except sqlite3.Error as exc:
@@ -225,13 +130,9 @@ class Database:
             for item in batch:
                 item.future.set_exception(failure)
             return
-        for item, (value, error) in zip(batch, results, strict=True):
-            if error is None:
-                item.future.set_result(value)
-            else:
-                item.future.set_exception(error)
+        tell(batch, results)
 
-    def _together(self, batch: Sequence[_Item]) -> list[_Done]:
+    def _together(self, batch: Sequence[Item]) -> list[Done]:
         """Run the whole batch in one transaction; once more, each in a savepoint of its own, if any of it fails."""
         try:
             return self._transaction(lambda: [(self._run_one(item.work), None) for item in batch])
@@ -240,7 +141,7 @@ class Database:
                 raise
         return self._transaction(lambda: [self._attempt(item.work) for item in batch])
 
-    def _transaction(self, work: Callable[[], list[_Done]]) -> list[_Done]:
+    def _transaction(self, work: Callable[[], list[Done]]) -> list[Done]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             done = work()
@@ -259,7 +160,7 @@ class Database:
             return None
         return value
 
-    def _attempt(self, work: Work) -> "_Done":
+    def _attempt(self, work: Work) -> Done:
         """Run one piece of work in its own savepoint, so that its failure does not undo its neighbours."""
         self._connection.execute("SAVEPOINT work")
         try:
@@ -294,15 +195,8 @@ def _primary_code(exc: sqlite3.Error) -> int:
 def migrate(connection: sqlite3.Connection, folder: str) -> None:
     """Apply the numbered `.sql` files that `PRAGMA user_version` says are missing, each in one transaction."""
     applied = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    scripts = sorted(_scripts(folder), key=lambda script: script[0])
-    if applied > len(scripts):
-        raise PortError(f"the database was written by a newer version (schema {applied}, known {len(scripts)})")
-    for number, text in scripts[applied:]:
+    known = scripts(folder, Dialect.SQLITE)
+    if applied > len(known):
+        raise PortError(f"the database was written by a newer version (schema {applied}, known {len(known)})")
+    for number, text in known[applied:]:
         connection.executescript(f"BEGIN;\n{text}\nPRAGMA user_version={number};\nCOMMIT;")
-
-
-def _scripts(folder: str) -> Iterator[tuple[int, str]]:
-    root = resources.files("gateway.stores").joinpath("migrations", folder)
-    for file in root.iterdir():
-        if file.name.endswith(".sql"):
-            yield int(file.name.split("_", 1)[0]), file.read_text(encoding="utf-8")

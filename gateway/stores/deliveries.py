@@ -5,7 +5,6 @@ What is about to be sent is on the disk before it is sent. A crash leaves parts 
 them to what was given out, and to what makes a delivery complete once the recipient asks for what follows on them.
 """
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -24,7 +23,7 @@ from gateway.services.deliverylog import (
     bounded,
     joined,
 )
-from gateway.stores.database import Database
+from gateway.stores.sql import Connection, SqlDatabase
 
 NONCES_KEPT: Final = 600.0
 """Seconds; longer than a statement is fresh, whichever way clocks differ."""
@@ -35,7 +34,10 @@ _INSERT: Final = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _TAKE: Final = "INSERT INTO nonce VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-_OF_ATTEMPT: Final = "SELECT count(*), coalesce(sum(outcome = ?), 0) FROM delivery WHERE attempt = ? AND total > 0"
+_OF_ATTEMPT: Final = (
+    "SELECT count(*), coalesce(sum(CASE WHEN outcome = ? THEN 1 ELSE 0 END), 0) FROM delivery "
+    "WHERE attempt = ? AND total > 0"
+)
 _OF_BLOB: Final = (
     "SELECT start, stop, delivery, given.key FROM delivery this JOIN delivery each ON each.attempt = this.attempt "
     "AND each.blob_id = this.blob_id JOIN given ON given.delivery = each.key WHERE this.key = ? AND state = ?"
@@ -55,7 +57,7 @@ class _State(IntEnum):
 class DeliveryStore:
     """Implements `services.deliverylog.DeliveryLog`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def recover(self) -> int:
@@ -64,7 +66,7 @@ class DeliveryStore:
         For the one process that writes here, before it gives anything out.
         """
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: Connection) -> int:
             open_ = "SELECT DISTINCT delivery FROM given WHERE state = ?"
             found = [row[0] for row in connection.execute(open_, (_State.PROMISED,)).fetchall()]
             for key in found:
@@ -80,7 +82,7 @@ class DeliveryStore:
         self._database.write(lambda c: c.execute(_INSERT, row))
 
     def begin(self, asked: Asked, token: bytes, blob_id: bytes, total: int, until: float) -> Begun:
-        def work(connection: sqlite3.Connection) -> Begun:
+        def work(connection: Connection) -> Begun:
             connection.execute("DELETE FROM nonce WHERE until < ?", (asked.at,))
             known = "SELECT 1 FROM nonce WHERE organisation = ? AND value = ?"
             if connection.execute(known, (asked.organisation, asked.nonce)).fetchone() is not None:
@@ -104,20 +106,21 @@ class DeliveryStore:
         return None if row is None else self._delivery(row)
 
     def promise(self, key: int, part: int | None, start: int, stop: int) -> int | None:
-        def work(connection: sqlite3.Connection) -> int | None:
+        def work(connection: Connection) -> int | None:
             row = connection.execute("SELECT outcome FROM delivery WHERE key = ?", (key,)).fetchone()
             if row is None or row[0] not in (OPEN, COMPLETE):
                 return None
             if part is None:
                 _acknowledge(connection, key, start)
-                return connection.execute(_PROMISE, (key, start, stop, _State.PROMISED)).lastrowid
+                made = connection.execute(f"{_PROMISE} RETURNING key", (key, start, stop, _State.PROMISED))
+                return int(made.fetchone()[0])
             connection.execute("UPDATE given SET stop = ? WHERE key = ?", (stop, part))
             return part
 
         return self._database.write(work)
 
     def sent(self, key: int, part: int, stop: int, most: int) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             ended = "UPDATE given SET stop = ?, state = ? WHERE key = ? RETURNING start"
             ((start,),) = connection.execute(ended, (stop, _State.SENT, part)).fetchall()
             connection.execute("UPDATE delivery SET sent = sent + ? WHERE key = ?", (most - start, key))
@@ -156,7 +159,8 @@ class DeliveryStore:
 
     def _count(self, statement: str, values: tuple[Any, ...]) -> int:
         """Change rows; how many these were."""
-        return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
+        count: int = self._database.write(lambda connection: connection.execute(statement, values).rowcount)
+        return count
 
     def list(self, *, before: int | None, limit: int) -> Sequence[Delivery]:
         select = f"SELECT {_COLUMNS} FROM delivery d WHERE key < ? ORDER BY key DESC LIMIT ?"  # noqa: S608
@@ -168,13 +172,13 @@ class DeliveryStore:
         return replace(Delivery(row[0], Asked(*row[1:6]), *row[6:]), given=tuple(given))
 
 
-def _parts(connection: sqlite3.Connection, key: int, *states: _State) -> Iterable[Range]:
+def _parts(connection: Connection, key: int, *states: _State) -> Iterable[Range]:
     select = f"SELECT start, stop FROM given WHERE delivery = ? AND state IN ({', '.join('?' * len(states))})"  # noqa: S608
     rows: list[Range] = connection.execute(select, (key, *states)).fetchall()
     return rows
 
 
-def _acknowledge(connection: sqlite3.Connection, key: int, start: int) -> None:
+def _acknowledge(connection: Connection, key: int, start: int) -> None:
     """Who asks for the bytes from a place on has those before it, of what may have been lost or is still leaving."""
     for state in (_State.LOST, _State.PROMISED):
         for first, stop, of, part in connection.execute(f"{_OF_BLOB} AND start < ?", (key, state, start)).fetchall():
@@ -183,7 +187,7 @@ def _acknowledge(connection: sqlite3.Connection, key: int, start: int) -> None:
                 connection.execute("UPDATE given SET start = ? WHERE key = ?", (min(stop, start), part))
 
 
-def _join(connection: sqlite3.Connection, key: int, state: _State) -> None:
+def _join(connection: Connection, key: int, state: _State) -> None:
     """Join the parts of a delivery that are in a state, so that there are never many."""
     found = bounded(_parts(connection, key, state))
     connection.execute("DELETE FROM given WHERE delivery = ? AND state = ?", (key, state))

@@ -5,14 +5,17 @@ Durable: what `sign`, `witness` and `mirror` keep is on the disk before they ret
 out.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from gateway.services.logs import Head, Published, Refusal, SignedHead
-from gateway.stores.database import Database
+from gateway.stores.sql import Connection, SqlDatabase, upsert
 
 _MIRRORED: Final = "SELECT size, root, note FROM mirrored WHERE origin = ?"
+_SIGN: Final = upsert("signed", "id, size, root", "id")
+_WITNESS: Final = upsert("witnessed", "origin, size, root, note", "origin")
+_MIRROR: Final = upsert("mirrored", "origin, size, root, note", "origin")
+_PUBLISH: Final = upsert("checkpoint", "size, root, note, witnesses", "size")
 _REFUSALS: Final = 100
 """Refused checkpoints that are kept beside the first one of each log."""
 
@@ -20,7 +23,7 @@ _REFUSALS: Final = 100
 class HeadStore:
     """Implements `services.logs.Heads`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def signed(self) -> Head | None:
@@ -30,14 +33,14 @@ class HeadStore:
     def sign(self, published: Published) -> None:
         head = published.head
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO signed VALUES (1, ?, ?)", (head.size, head.root))
+        def work(connection: Connection) -> None:
+            connection.execute(_SIGN, (1, head.size, head.root))
             _keep(connection, published)
 
         self._database.write(work)
 
     def keep(self, published: Sequence[Published]) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.execute("DELETE FROM checkpoint")
             for each in published:
                 _keep(connection, each)
@@ -52,20 +55,19 @@ class HeadStore:
         return _witnessed(self._database.reader(), origin)
 
     def witness(self, origin: str, old: int, head: Head, note: bytes | None = None) -> bool:
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: Connection) -> bool:
             last = _witnessed(connection, origin)
             if (0 if last is None else last.size) != old or head.size < old:
                 return False
             row = (origin, head.size, head.root, note)
-            connection.execute("INSERT OR REPLACE INTO witnessed (origin, size, root, note) VALUES (?, ?, ?, ?)", row)
+            connection.execute(_WITNESS, row)
             return True
 
         return self._database.write(work)
 
     def pending(self, origin: str) -> SignedHead | None:
-        return _signed_head(
-            self._database.reader(), "SELECT size, root, note FROM witnessed WHERE origin = ? AND note NOT NULL", origin
-        )
+        query = "SELECT size, root, note FROM witnessed WHERE origin = ? AND note IS NOT NULL"
+        return _signed_head(self._database.reader(), query, origin)
 
     def mirrored(self, origin: str) -> SignedHead | None:
         return _signed_head(self._database.reader(), _MIRRORED, origin)
@@ -73,11 +75,11 @@ class HeadStore:
     def mirror(self, origin: str, found: SignedHead) -> bool:
         row = (origin, found.head.size, found.head.root, found.note)
 
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: Connection) -> bool:
             last = _signed_head(connection, _MIRRORED, origin)
             if last is not None and last.head.size > found.head.size:
                 return False
-            connection.execute("INSERT OR REPLACE INTO mirrored VALUES (?, ?, ?, ?)", row)
+            connection.execute(_MIRROR, row)
             return True
 
         return self._database.write(work)
@@ -88,7 +90,7 @@ class HeadStore:
         if self._database.reader().execute(known, (refusal.origin, refusal.note)).fetchone():
             return False  # anyone can send again what they have seen, and that costs no write
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.execute("INSERT INTO refusal (origin, at, why, note) VALUES (?, ?, ?, ?)", row)
             connection.execute(
                 "DELETE FROM refusal WHERE id NOT IN (SELECT min(id) FROM refusal GROUP BY origin)"
@@ -104,16 +106,16 @@ class HeadStore:
         return [Refusal(*row) for row in rows]
 
 
-def _keep(connection: sqlite3.Connection, published: Published) -> None:
+def _keep(connection: Connection, published: Published) -> None:
     row = (published.head.size, published.head.root, published.note, "\n".join(published.witnesses))
-    connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)", row)
+    connection.execute(_PUBLISH, row)
 
 
-def _witnessed(connection: sqlite3.Connection, origin: str) -> Head | None:
+def _witnessed(connection: Connection, origin: str) -> Head | None:
     row = connection.execute("SELECT size, root FROM witnessed WHERE origin = ?", (origin,)).fetchone()
     return None if row is None else Head(*row)
 
 
-def _signed_head(connection: sqlite3.Connection, query: str, origin: str) -> SignedHead | None:
+def _signed_head(connection: Connection, query: str, origin: str) -> SignedHead | None:
     row = connection.execute(query, (origin,)).fetchone()
     return None if row is None else SignedHead(Head(row[0], row[1]), row[2])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.services.ports import PortError
-from gateway.stores.database import Database
+from gateway.stores.sql import SqlDatabase
 
 ROLES = ("reader", "recorder", "endorser", "operator")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -44,7 +44,7 @@ def check_name(name: str) -> None:
 class KeyStore:
     """Issues, lists, revokes and recognises API keys."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def add(self, name: str, role: str) -> str:

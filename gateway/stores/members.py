@@ -1,27 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which records the owner's selections have, in a SQLite file: a bit for each record of the version."""
+"""Which records the owner's selections have, a bit for each record of the version."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from gateway.services.members import Members
 from gateway.services.tiles import Tile
-from gateway.stores.database import Database
+from gateway.stores.sql import Connection, SqlDatabase
 
 
 class MemberStore:
     """Implements `services.memberships.Memberships`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def keep(self, records: str, root: str, members: Members, tiles: Sequence[Tile]) -> None:
-        insert = "INSERT INTO selected (records, root, bits) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        insert = "INSERT INTO selected (records, root, bits) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING key"
 
-        def work(connection: sqlite3.Connection) -> None:
-            made = connection.execute(insert, (records, root, members.bits))
-            if made.rowcount:
-                rows = [(made.lastrowid, *tile) for tile in tiles]
+        def work(connection: Connection) -> None:
+            made = connection.execute(insert, (records, root, members.bits)).fetchone()
+            if made is not None:
+                rows = [(made[0], *tile) for tile in tiles]
                 connection.executemany("INSERT INTO tile VALUES (?, ?, ?, ?)", rows)
 
         self._database.write(work)

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads that had no transaction each, and the lists of them, in the SQLite file of what was published."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from gateway.services.readlog import Batch, Kept
-from gateway.stores.database import Database
 from gateway.stores.deliveries import NONCES_KEPT
+from gateway.stores.sql import Connection, SqlDatabase
 
 _KEPT: Final = "key, CAST(leaf AS BLOB), batch, place"
 """What somebody wrote into the file by hand is read as the bytes that it is, and shown to be another leaf."""
@@ -17,7 +16,7 @@ _BATCH: Final = "number, root, size, since, until"
 class ReadStore:
     """Implements `services.readlog.ReadLog`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def keep(self, leaf: bytes, grant: str) -> None:
@@ -31,7 +30,7 @@ class ReadStore:
     def close(self, batch: Batch, reads: Sequence[Kept]) -> None:
         placed = [(batch.number, place, each.key) for place, each in enumerate(reads)]
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             row = (batch.number, batch.root, batch.size, batch.since, batch.until)
             connection.execute(f"INSERT INTO access_batch ({_BATCH}, anchored) VALUES (?, ?, ?, ?, ?, 0)", row)  # noqa: S608
             connection.executemany("UPDATE access_read SET batch = ?, place = ? WHERE key = ?", placed)
@@ -44,7 +43,7 @@ class ReadStore:
         return None if row is None else Batch(*row)
 
     def renumber(self, batch: Batch, number: int) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.execute("UPDATE access_batch SET number = ? WHERE number = ?", (number, batch.number))
             connection.execute("UPDATE access_read SET batch = ? WHERE batch = ?", (number, batch.number))
 
@@ -67,7 +66,7 @@ class ReadStore:
         return [Kept(*row) for row in self._database.reader().execute(select, values)]
 
     def take(self, organisation: str, nonce: str, at: float) -> bool:
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: Connection) -> bool:
             connection.execute("DELETE FROM nonce WHERE until < ?", (at,))
             row = (organisation, nonce, at + NONCES_KEPT)
             return connection.execute("INSERT INTO nonce VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount == 1

@@ -7,7 +7,6 @@ written has a run in memory and one for each million records before that; what i
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
@@ -17,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from gateway.stores.database import Database
 from gateway.stores.recordseals import RecordSeals, bucket_place
+from gateway.stores.sql import Connection, SqlDatabase, upsert
 
 Numbers = npt.NDArray[np.unsignedinteger[Any]]
 Entries = tuple[Numbers, Numbers]
@@ -176,7 +175,7 @@ def bits_for(size: int) -> int:
 class RecordIndex:
     """The buckets of all sets."""
 
-    def __init__(self, database: Database, seals: RecordSeals) -> None:
+    def __init__(self, database: SqlDatabase, seals: RecordSeals) -> None:
         self._database = database
         self._seals = seals
 
@@ -220,9 +219,9 @@ class RecordIndex:
         return _unpacked(b"" if row is None else self._seals.of_set(key).open(bucket_place(kind, 0, bucket), row[0]))
 
 
-def keep(connection: sqlite3.Connection, key: int, kind: Kind, run: int, rows: Sequence[tuple[int, bytes]]) -> None:
+def keep(connection: Connection, key: int, kind: Kind, run: int, rows: Sequence[tuple[int, bytes]]) -> None:
     """Write buckets of a run, which are sealed."""
-    insert = "INSERT OR REPLACE INTO record_index VALUES (?, ?, ?, ?, ?)"
+    insert = upsert("record_index", "set_key, kind, run, bucket, entries", "set_key, kind, run, bucket")
     connection.executemany(insert, [(key, kind, run, *row) for row in rows])
 
 

@@ -6,15 +6,14 @@ nobody before the last one is packed, because the store is not open yet.
 """
 
 import secrets
-import sqlite3
 from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.services.ports import RecordColumns, StoredRecord
-from gateway.stores.database import Database
 from gateway.stores.recordindex import HASH_KEY
 from gateway.stores.recordseals import HASH_KEY_PLACE, RecordSeals
 from gateway.stores.recordwriting import Writing
+from gateway.stores.sql import Connection, Dialect, Rows, SqlDatabase
 
 _ROWS: Final = 5_000
 """Rows that are read at once."""
@@ -31,8 +30,10 @@ _SELECT: Final = (
 )
 
 
-def pack_former(database: Database, seals: RecordSeals) -> None:
+def pack_former(database: SqlDatabase, seals: RecordSeals) -> None:
     """Pack what is kept by row, and drop the table of rows; nothing where it is gone."""
+    if database.dialect is not Dialect.SQLITE:
+        return  # there never were any
     reader = database.reader()
     if reader.execute(_TABLE).fetchone() is None:
         return
@@ -43,13 +44,13 @@ def pack_former(database: Database, seals: RecordSeals) -> None:
     database.shorten_log()
 
 
-def _pack(database: Database, key: int, seals: RecordSeals) -> None:
+def _pack(database: SqlDatabase, key: int, seals: RecordSeals) -> None:
     hash_key = secrets.token_bytes(HASH_KEY)
     (dataset,) = database.reader().execute("SELECT dataset FROM record_set WHERE key = ?", (key,)).fetchone()
     number = seals.key_for(dataset)
     kept = seals.of_key(number).seal(HASH_KEY_PLACE, hash_key)
 
-    def begin(connection: sqlite3.Connection) -> None:
+    def begin(connection: Connection) -> None:
         for table in ("record_block", "record_index"):  # what a crash left of it
             connection.execute(f"DELETE FROM {table} WHERE set_key = ?", (key,))  # noqa: S608 - constants
         connection.execute("UPDATE record_set SET hash_key = ?, data_key = ? WHERE key = ?", (kept, number, key))
@@ -65,14 +66,14 @@ def _pack(database: Database, key: int, seals: RecordSeals) -> None:
     database.write(lambda connection: connection.execute("DELETE FROM record WHERE set_key = ?", (key,)))
 
 
-def _rows(database: Database, key: int) -> Iterator[list[StoredRecord]]:
+def _rows(database: SqlDatabase, key: int) -> Iterator[list[StoredRecord]]:
     start = 0
     while records := _near(database.reader().execute(_SELECT, (key, start, _ROWS))):
         yield records
         start += len(records)
 
 
-def _near(rows: sqlite3.Cursor) -> list[StoredRecord]:
+def _near(rows: Rows) -> list[StoredRecord]:
     """The first records of a query, about `_SIZE` bytes of content; those of subjects and others not together."""
     records: list[StoredRecord] = []
     size = 0

@@ -8,7 +8,6 @@ which the sweeper removes. Blocks, the index and its key are sealed under a data
 
 import json
 import secrets
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -17,13 +16,13 @@ from typing import Any
 from chaincode.domain.provenance import LeafSchema
 from gateway.services.ports import Reading, RecordColumns, RecordHead, RecordSet, StoredRecord
 from gateway.services.tiles import COMPLETE, WIDTH, Tile
-from gateway.stores.database import Database
 from gateway.stores.recordblocks import Block
 from gateway.stores.recordindex import HASH_KEY, Kind, RecordIndex, bits_for, name_hash
 from gateway.stores.recordpacking import pack_former
 from gateway.stores.recordsealing import seal_former
 from gateway.stores.recordseals import HASH_KEY_PLACE, RecordSeals, contents_place, heads_place
 from gateway.stores.recordwriting import Writing, keep_tiles
+from gateway.stores.sql import Connection, SqlDatabase
 
 _WRITTEN = 80 * WIDTH
 """Records that are copied or removed at once, those under whole tiles; others write in between."""
@@ -34,7 +33,7 @@ _HEADS = "start, size, heads"
 class RecordStore:
     """Implements `services.ports.Records`. A set is written by one thread; all else is for any."""
 
-    def __init__(self, database: Database, seals: RecordSeals) -> None:
+    def __init__(self, database: SqlDatabase, seals: RecordSeals) -> None:
         """Open the store; records of a former version are packed and sealed first, some seconds a million.
 
         Raises `KeysUnusable` where there are such and they cannot be sealed.
@@ -44,7 +43,7 @@ class RecordStore:
         self._index = RecordIndex(database, seals)
         self._writing: dict[int, Writing] = {}
         # What is deleted or sealed anew is overwritten, and not only forgotten.
-        database.write(lambda connection: connection.execute("PRAGMA secure_delete = ON").fetchall())
+        database.write(database.overwrite_removed)
         pack_former(database, seals)
         seal_former(database, seals)
 
@@ -54,11 +53,11 @@ class RecordStore:
         row = (dataset, time.time(), json.dumps(asdict(reading)), leaf_schema.value, kept, number)
         insert = (
             "INSERT INTO record_set (dataset, size, created, reading, leaf_schema, hash_key, data_key) "
-            "VALUES (?, 0, ?, ?, ?, ?, ?)"
+            "VALUES (?, 0, ?, ?, ?, ?, ?) RETURNING key"
         )
 
-        def work(connection: sqlite3.Connection) -> int:
-            return connection.execute(insert, row).lastrowid or 0
+        def work(connection: Connection) -> int:
+            return int(connection.execute(insert, row).fetchone()[0])
 
         key = self._database.write(work)
         self._writing[key] = Writing(self._database, key, hash_key, self._seals)
@@ -86,7 +85,7 @@ class RecordStore:
             records = (key, source.key, start, start + _WRITTEN)
             tiles = (key, source.key, start // WIDTH, (start + _WRITTEN) // WIDTH, COMPLETE)
 
-            def work(connection: sqlite3.Connection, records: Any = records, tiles: Any = tiles) -> None:
+            def work(connection: Connection, records: Any = records, tiles: Any = tiles) -> None:
                 connection.execute(blocks, records)
                 connection.execute(
                     f"{complete} AND level = 0 AND number >= ? AND number < ? AND length(hashes) = ?", tiles
@@ -272,7 +271,7 @@ def _reading(text: str) -> Reading:
     return Reading(**{**members, "fields": tuple(members["fields"])})
 
 
-def _remove_some(connection: sqlite3.Connection, key: int, table: str, columns: str) -> int:
+def _remove_some(connection: Connection, key: int, table: str, columns: str) -> int:
     """Remove some of a set's rows of a table; how many they were."""
     some = f"SELECT {columns} FROM {table} WHERE set_key = ? LIMIT {_WRITTEN // WIDTH}"  # noqa: S608 - constants
     delete = f"DELETE FROM {table} WHERE set_key = ? AND ({columns}) IN ({some})"  # noqa: S608 - constants

@@ -5,15 +5,14 @@ Every row says itself whether it is sealed, and a set gets its key when all of i
 on with at the next start. What was in the open is overwritten, in the file and in its log.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from gateway.stores.database import Database
 from gateway.stores.recordblocks import PLAIN
 from gateway.stores.recordindex import ENTRY
 from gateway.stores.recordseals import HASH_KEY_PLACE, RecordSeals, Seal, bucket_place, contents_place, heads_place
+from gateway.stores.sql import Connection, SqlDatabase
 
 _AT_ONCE: Final = 64
 """Rows that are sealed in one transaction."""
@@ -29,7 +28,7 @@ _KEEP_BLOCK: Final = "UPDATE record_block SET heads = ?, contents = ? WHERE set_
 _KEEP_BUCKET: Final = "UPDATE record_index SET entries = ? WHERE set_key = ? AND kind = ? AND run = ? AND bucket = ?"
 
 
-def seal_former(database: Database, seals: RecordSeals) -> int:
+def seal_former(database: SqlDatabase, seals: RecordSeals) -> int:
     """Seal what is kept in the open; how many sets these were. Raises `KeysUnusable`, and then seals nothing."""
     sets = database.reader().execute(_SETS).fetchall()
     for key, dataset, hash_key in sets:
@@ -45,7 +44,7 @@ def seal_former(database: Database, seals: RecordSeals) -> int:
     return len(sets)
 
 
-def _seal_blocks(database: Database, key: int, seal: Seal) -> None:
+def _seal_blocks(database: SqlDatabase, key: int, seal: Seal) -> None:
     last = -1
     while rows := database.reader().execute(_BLOCKS, (key, last, _AT_ONCE)).fetchall():
         sealed = [
@@ -57,7 +56,7 @@ def _seal_blocks(database: Database, key: int, seal: Seal) -> None:
         last = rows[-1][0]
 
 
-def _seal_buckets(database: Database, key: int, seal: Seal) -> None:
+def _seal_buckets(database: SqlDatabase, key: int, seal: Seal) -> None:
     last: tuple[int, int, int] = (-1, -1, -1)
     while rows := database.reader().execute(_BUCKETS, (key, *last, _AT_ONCE)).fetchall():
         sealed = [
@@ -69,9 +68,9 @@ def _seal_buckets(database: Database, key: int, seal: Seal) -> None:
         last = rows[-1][:3]
 
 
-def _execute(statement: str, values: tuple[Any, ...], connection: sqlite3.Connection) -> None:
+def _execute(statement: str, values: tuple[Any, ...], connection: Connection) -> None:
     connection.execute(statement, values)
 
 
-def _execute_many(statement: str, rows: Sequence[tuple[Any, ...]], connection: sqlite3.Connection) -> None:
+def _execute_many(statement: str, rows: Sequence[tuple[Any, ...]], connection: Connection) -> None:
     connection.executemany(statement, rows)

@@ -9,7 +9,6 @@ the file: to destroy the key is to erase the records.
 """
 
 import os
-import sqlite3
 import struct
 import threading
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from gateway.sealing.datakeys import KeyEncryptionKeys
 from gateway.sealing.errors import SealError
 from gateway.services.publications import KeysUnusable
 from gateway.services.trees import NotHeld
-from gateway.stores.database import Database
+from gateway.stores.sql import Connection, SqlDatabase
 
 FORM: Final = b"\x02"
 """What a sealed piece begins with; a block that is not sealed begins with 01."""
@@ -86,7 +85,7 @@ class Seal:
 class RecordSeals:
     """The data keys of a record store; thread-safe."""
 
-    def __init__(self, database: Database, keys: Callable[[], KeyEncryptionKeys]) -> None:
+    def __init__(self, database: SqlDatabase, keys: Callable[[], KeyEncryptionKeys]) -> None:
         """Assign.
 
         Args:
@@ -107,9 +106,9 @@ class RecordSeals:
                 return int(row[0])
             wrapped = self._keys().wrap(os.urandom(KEY), _id(dataset))
 
-            def work(connection: sqlite3.Connection) -> int:
-                insert = "INSERT INTO data_key (dataset, wrapped) VALUES (?, ?)"
-                return connection.execute(insert, (dataset, wrapped)).lastrowid or 0
+            def work(connection: Connection) -> int:
+                insert = "INSERT INTO data_key (dataset, wrapped) VALUES (?, ?) RETURNING key"
+                return int(connection.execute(insert, (dataset, wrapped)).fetchone()[0])
 
             return self._database.write(work)
 
@@ -170,8 +169,8 @@ class RecordSeals:
         """
         update = "UPDATE data_key SET wrapped = NULL WHERE dataset = ? AND wrapped IS NOT NULL"
 
-        def work(connection: sqlite3.Connection) -> int:
-            connection.execute("PRAGMA secure_delete = ON").fetchall()
+        def work(connection: Connection) -> int:
+            self._database.overwrite_removed(connection)
             return connection.execute(update, (dataset,)).rowcount
 
         with self._lock:
@@ -181,7 +180,7 @@ class RecordSeals:
         return count
 
 
-def count_keys(database: Database) -> int:
+def count_keys(database: SqlDatabase) -> int:
     """How many data keys of records are wrapped in a database."""
     select = "SELECT count(*) FROM data_key WHERE wrapped IS NOT NULL"
     count: int = database.reader().execute(select).fetchone()[0]

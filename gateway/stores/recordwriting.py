@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A set of records while it is written: its blocks, a few MiB at a time, and what its records are found by."""
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final
@@ -9,16 +8,17 @@ from typing import Final
 from chaincode.domain.merkle import HASH
 from gateway.services.ports import RecordColumns, RepeatedRecord
 from gateway.services.tiles import Tile
-from gateway.stores.database import Database
 from gateway.stores.recordblocks import Packed, pack
 from gateway.stores.recordindex import RUN, Entries, Kind, RecordIndex, Run, bits_for, keep, merged, name_hash, packed
 from gateway.stores.recordindex import repeats as with_one_hash
 from gateway.stores.recordseals import RecordSeals, bucket_place, contents_place, heads_place
+from gateway.stores.sql import Connection, SqlDatabase, upsert
 
 _WRITTEN: Final = 4 << 20
 """Bytes after which blocks are written; others write in between."""
 _SPILLED: Final = 11
 """Bits of the buckets of a run that is not the last."""
+_KEEP_TILE: Final = upsert("tile", "set_key, level, number, hashes", "set_key, level, number")
 Identify = Callable[[int], bytes]
 """The id of the record at a position."""
 
@@ -29,7 +29,7 @@ class Writing:
     A crash leaves blocks and runs of a set that has no root.
     """
 
-    def __init__(self, database: Database, key: int, hash_key: bytes, seals: RecordSeals) -> None:
+    def __init__(self, database: SqlDatabase, key: int, hash_key: bytes, seals: RecordSeals) -> None:
         self._database = database
         self._index = RecordIndex(database, seals)
         self._seal = seals.of_set(key)
@@ -116,22 +116,22 @@ class Writing:
         self._database.write(partial(keep, key=self._key, kind=kind, run=number, rows=rows))
 
 
-def insert(connection: sqlite3.Connection, key: int, blocks: Sequence[Packed]) -> None:
+def insert(connection: Connection, key: int, blocks: Sequence[Packed]) -> None:
     """Write blocks of a set."""
     connection.executemany("INSERT INTO record_block VALUES (?, ?, ?, ?, ?)", [(key, *block) for block in blocks])
 
 
-def keep_tiles(connection: sqlite3.Connection, key: int, tiles: Sequence[Tile]) -> None:
+def keep_tiles(connection: Connection, key: int, tiles: Sequence[Tile]) -> None:
     """Write tiles of a set's tree in the place of those that there are."""
-    connection.executemany("INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?)", [(key, *tile) for tile in tiles])
+    connection.executemany(_KEEP_TILE, [(key, *tile) for tile in tiles])
 
 
-def _insert(key: int, blocks: Sequence[Packed], tiles: Sequence[Tile], connection: sqlite3.Connection) -> None:
+def _insert(key: int, blocks: Sequence[Packed], tiles: Sequence[Tile], connection: Connection) -> None:
     insert(connection, key, blocks)
     keep_tiles(connection, key, tiles)
 
 
-def _forget(key: int, run: int, connection: sqlite3.Connection) -> None:
+def _forget(key: int, run: int, connection: Connection) -> None:
     connection.executemany(
         "DELETE FROM record_index WHERE set_key = ? AND kind = ? AND run = ?", [(key, kind, run) for kind in Kind]
     )

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was published, with the wrapped keys of its blobs, in a SQLite file."""
+"""What was published, with the wrapped keys of its blobs."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from gateway.services.blobstores import Publication
-from gateway.stores.database import Database
+from gateway.stores.sql import Connection, SqlDatabase
 
 _COLUMNS = "blob_id, root, dataset, number, media_type, size, digest, wrapped, at"
 
@@ -13,7 +12,7 @@ _COLUMNS = "blob_id, root, dataset, number, media_type, size, digest, wrapped, a
 class SealedStore:
     """Implements `services.blobstores.Publications`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def add(self, publication: Publication) -> None:
@@ -41,15 +40,15 @@ class SealedStore:
     def rewrap(self, wrapped: Sequence[tuple[bytes, bytes]]) -> None:
         rows = [(key, blob_id) for blob_id, key in wrapped]
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.executemany("UPDATE publication SET wrapped = ? WHERE blob_id = ?", rows)
 
         self._database.write(work)
 
     def forget(self, blob_id: bytes) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             # The key is overwritten, and not only forgotten.
-            connection.execute("PRAGMA secure_delete = ON").fetchall()
+            self._database.overwrite_removed(connection)
             connection.execute("DELETE FROM publication WHERE blob_id = ?", (blob_id,))
 
         self._database.write(work)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Idempotency keys and the state of every submission, in SQLite with `synchronous=FULL`."""
+"""Idempotency keys and the state of every submission, in a database whose commits are durable."""
 
 import json
 import threading
@@ -8,20 +8,20 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from gateway.services.ports import Category, Ending, Failed, Recorded, Submission
-from gateway.stores.database import Database
+from gateway.stores.sql import SqlDatabase, upsert
 
 _COLUMNS = (
     "id, client, key, request_hash, function, command, state, attempt, created, organisations, filled, "
     "transaction_id, envelope, reply, disposition, answer, height, elsewhere"
 )
 _RECORDED = "recorded"
-_UPSERT = f"INSERT OR REPLACE INTO submission (chain, {_COLUMNS}) VALUES ({', '.join('?' * 19)})"  # noqa: S608
+_UPSERT = upsert("submission", f"chain, {_COLUMNS}", "chain, id")
 
 
 class SubmissionStore:
     """Implements `services.ports.Submissions`."""
 
-    def __init__(self, database: Database, chain: str = "") -> None:
+    def __init__(self, database: SqlDatabase, chain: str = "") -> None:
         """Assign.
 
         Args:
@@ -79,9 +79,8 @@ class SubmissionStore:
     def may_record(self, root: str) -> bool:
         # Of every chain, and by the text alone: what is kept for nothing does no harm.
         rows = self._database.reader().execute(
-            "SELECT disposition, answer FROM submission "
-            "WHERE function = 'dataset:commit-version' AND instr(command, ?)",
-            (root,),
+            "SELECT disposition, answer FROM submission WHERE function = 'dataset:commit-version' AND command LIKE ?",
+            (f"%{root}%",),
         )
         return any(
             disposition is None or not isinstance(ending := _ending(disposition, answer, 0), Failed) or ending.retryable

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dialects import IN_A_FILE, open_store
 
 from chaincode.domain import merkle
 from chaincode.domain.auditing import AnchorAudit
@@ -22,7 +23,8 @@ from gateway.services.filters import InvalidParameter
 from gateway.services.ports import Category, Entry, Failed, Recorded, StorageFull, Unavailable
 from gateway.services.submitter import Answer, Intent
 from gateway.stores.auditlog import AuditLogStore
-from gateway.stores.database import Database
+
+pytestmark = pytest.mark.usefixtures("dialect")
 
 CLIENT, OTHER_CLIENT = "ab" * 16, "cd" * 16
 NOW = 1_767_225_600.5
@@ -98,7 +100,7 @@ class Kept:
     """An audit log in a folder, over one opening of its file."""
 
     def __init__(self, folder: Path, ledger: Ledger, time: Time) -> None:
-        self.database = Database.open(folder / "audit.db", "audit", durable=False)
+        self.database = open_store(folder / "audit.db", "audit", durable=False)
         self.store = AuditLogStore(self.database)
         self.counts = Counts()
         self.time = time
@@ -308,6 +310,7 @@ def test_an_anchor_that_was_recorded_before_a_crash_is_found_in_the_blocks(
     assert again.anchors.anchored == 3
 
 
+@IN_A_FILE
 @pytest.mark.parametrize(
     "statement",
     [
@@ -331,6 +334,7 @@ def test_a_log_that_is_not_what_was_anchored_is_not_anchored_again(
     assert len(ledger.anchors) == 1
 
 
+@IN_A_FILE
 def test_a_log_that_was_set_back_meets_its_own_anchors(
     kept: Kept, reopened: Callable[[], Kept], ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from dialects import IN_A_FILE, open_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,10 +56,11 @@ from gateway.services.undelivered import (
     Undelivered,
 )
 from gateway.stores.blobfiles import BlobFiles
-from gateway.stores.database import Database
 from gateway.stores.deliveries import DeliveryStore
 from gateway.stores.reads import ReadStore
 from gateway.stores.sealed import SealedStore
+
+pytestmark = pytest.mark.usefixtures("dialect")
 
 NOW = 1_800_000_000.0
 ATTEMPT, ROOT = "a1" * 32, "b2" * 32
@@ -100,7 +102,7 @@ class World:
 
     def open(self) -> None:
         """Start the gateway anew."""
-        self.database = Database.open(self.folder / "sealed.db", "sealed", durable=True)
+        self.database = open_store(self.folder / "sealed.db", "sealed", durable=True)
         self.vault = Vault(
             BlobFiles(self.folder / "blobs"), SealedStore(self.database), lambda: KeyEncryptionKeys([b"k" * 32])
         )
@@ -349,6 +351,7 @@ def test_a_statement_of_another_form_is_refused(world: World, changes: dict[str,
     refusal(world, world.claim(**changes), StatementInvalid)
 
 
+@IN_A_FILE
 def test_what_is_about_to_leave_is_in_the_log_before_it_leaves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "_STRETCH", 50_000)
     monkeypatch.setattr(deliveries, "_PIECE", 20_000)
@@ -368,6 +371,7 @@ def test_what_is_about_to_leave_is_in_the_log_before_it_leaves(world: World, mon
     part.pieces.close()  # type: ignore[attr-defined]
 
 
+@IN_A_FILE
 def test_what_may_be_lost_is_not_charged(world: World) -> None:
     said = world.deliveries.begin(world.claim())
     part = world.deliveries.read(said["delivery"], 0, None)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from dialects import open_store
 from hypothesis import given
 from hypothesis import strategies as st
 from keptrecords import record_store
@@ -27,8 +28,9 @@ from gateway.services.progress import Progress
 from gateway.services.tables import CSV, JSON_LINES, Table, UnreadableRecords
 from gateway.services.trees import Trees, leaf_hashes
 from gateway.stores.consent import ConsentStore
-from gateway.stores.database import Database
 from gateway.stores.records import RecordStore
+
+pytestmark = pytest.mark.usefixtures("dialect")
 
 NOW = 1_800_000_000_000
 DAY = 1_767_225_600_000
@@ -181,8 +183,8 @@ def test_a_member_of_another_type_is_refused(line: str) -> None:
 
 @pytest.fixture
 def drafts(tmp_path: Path) -> Iterator[tuple[Drafts, RecordStore, ConsentStore]]:
-    records = Database.open(tmp_path / "records.db", "records", durable=False)
-    consent = Database.open(tmp_path / "consent.db", "consent", durable=False)
+    records = open_store(tmp_path / "records.db", "records", durable=False)
+    consent = open_store(tmp_path / "consent.db", "consent", durable=False)
     store, maps = record_store(records), ConsentStore(consent)
     yield Drafts(store, Trees(store), maps, lambda: NOW / 1_000), store, maps
     records.close()

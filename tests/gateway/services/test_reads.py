@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dialects import IN_A_FILE, open_store
 
 from chaincode.domain import codec, merkle
 from chaincode.domain.access import AccessAction
@@ -39,8 +40,9 @@ from gateway.services.undelivered import (
     StatementRepeated,
     StatementStale,
 )
-from gateway.stores.database import Database
 from gateway.stores.reads import ReadStore
+
+pytestmark = pytest.mark.usefixtures("dialect")
 
 NOW = 1_767_225_600.0
 ATTEMPT = Digest(b"\x5f" * 32)
@@ -90,7 +92,7 @@ class World:
         }  # fmt: skip
         self.sent: list[tuple[str, Any]] = []
         self.ending: Any = None
-        self.database = Database.open(folder / "sealed.db", "sealed", durable=True)
+        self.database = open_store(folder / "sealed.db", "sealed", durable=True)
         self.log = ReadStore(self.database)
         catalogue: Any = self
         place = Place("HospitalMSP", "main")
@@ -251,6 +253,7 @@ def test_a_list_whose_number_is_taken_gets_the_next(world: World) -> None:
     assert [(each["batch"], each["state"]) for each in world.kept()] == [(3, "anchored")]
 
 
+@IN_A_FILE
 @pytest.mark.parametrize("how", ["changed", "removed", "added", "unreadable"])
 def test_what_is_altered_after_anchoring_is_said_to_be(world: World, how: str) -> None:
     for _ in range(4):
@@ -345,6 +348,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@IN_A_FILE
 def test_what_was_kept_before_a_kill_is_anchored_after_it(world: World, tmp_path: Path) -> None:
     for _ in range(3):
         world.read()
@@ -354,7 +358,7 @@ def test_what_was_kept_before_a_kill_is_anchored_after_it(world: World, tmp_path
         [sys.executable, "-c", KILLED, str(other)], input=b"\n".join(leaves), capture_output=True, check=False
     )
     assert (program.returncode, program.stdout.count(b"kept")) == (-9, 3)
-    database = Database.open(other, "sealed", durable=True)
+    database = open_store(other, "sealed", durable=True)
     try:
         Anchoring(ReadStore(database), world, world.record, "HospitalMSP", every=1).anchor()  # type: ignore[arg-type]
     finally:

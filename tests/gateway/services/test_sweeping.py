@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dialects import IN_A_FILE, open_store
 from keptrecords import record_store
 
 from chaincode.domain.merkle import HASH, SALT
@@ -20,9 +21,10 @@ from gateway.services.failures import StorageFailed
 from gateway.services.ports import Reading, RecordColumns, StoredRecord
 from gateway.services.sweeping import AT_ONCE, OLDEST, Chore, Sweeper, chores
 from gateway.stores.blobfiles import BlobFiles
-from gateway.stores.database import Database
 from gateway.stores.deliveries import DeliveryStore
 from gateway.stores.sealed import SealedStore
+
+pytestmark = pytest.mark.usefixtures("dialect")
 
 NOW = 1_800_000_000.0
 
@@ -44,8 +46,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.now = NOW
         self.folder = folder
-        self.sealed = Database.open(folder / "sealed.db", "sealed", durable=True)
-        self.kept = Database.open(folder / "records.db", "records", durable=True)
+        self.sealed = open_store(folder / "sealed.db", "sealed", durable=True)
+        self.kept = open_store(folder / "records.db", "records", durable=True)
         self.log = DeliveryStore(self.sealed)
         self.records = record_store(self.kept)
         self.blobs = BlobFiles(folder / "blobs")
@@ -123,6 +125,7 @@ def columns(count: int, first: int = 0) -> RecordColumns:
     )
 
 
+@IN_A_FILE
 def test_sets_of_records_that_a_crash_left_are_removed_and_no_other(world: World) -> None:
     finished, written, young = (world.records.begin(name, reading()) for name in ("finished", "written", "young"))
     for key in (finished, written):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dialects import open_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from gateway.services.statustree import EMPTY, Crown, Leaf, Sketch, bounds, plac
 from gateway.services.statustree import Path as Way
 from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
+from gateway.stores.sql import SqlDatabase
 
 GIVEN = b"\x02" + bytes(16)
 WITHDRAWN = b"\x05" + bytes(16)
@@ -95,8 +97,8 @@ def test_each_change_is_made_in_the_tree_that_those_before_it_left(
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(tmp_path / "d" / "consent.db", "consent", durable=True)
+def database(dialect: str, tmp_path: Path) -> Iterator[SqlDatabase]:
+    opened = open_store(tmp_path / "d" / "consent.db", "consent", durable=True)
     yield opened
     opened.close()
 
@@ -109,7 +111,7 @@ def opened_with(store: ConsentStore, subjects: Sequence[str]) -> MapState:
 SUBJECTS = [f"subject {number}" for number in range(300)]
 
 
-def test_a_subject_keeps_its_reference_and_has_another_in_another_data_set(database: Database) -> None:
+def test_a_subject_keeps_its_reference_and_has_another_in_another_data_set(database: SqlDatabase) -> None:
     store = ConsentStore(database)
     assert store.reference(DATASET, "a") is None
     first = store.references(DATASET, ["a", "b", "a"])
@@ -119,7 +121,7 @@ def test_a_subject_keeps_its_reference_and_has_another_in_another_data_set(datab
     assert store.references("another", ["a"]) != [first[0]]
 
 
-def test_every_past_version_is_proven_as_it_was(database: Database) -> None:
+def test_every_past_version_is_proven_as_it_was(database: SqlDatabase) -> None:
     store = ConsentStore(database)
     opened_with(store, SUBJECTS)
     held = dict.fromkeys(store.references(DATASET, SUBJECTS), GIVEN)
@@ -143,7 +145,7 @@ def test_every_past_version_is_proven_as_it_was(database: Database) -> None:
                 assert leaves.get(reference) == (dict([way.terminal]).get(reference) if way.terminal else None)
 
 
-def test_the_ledger_decides_which_of_two_drafts_holds(database: Database) -> None:
+def test_the_ledger_decides_which_of_two_drafts_holds(database: SqlDatabase) -> None:
     store = ConsentStore(database)
     opened_with(store, SUBJECTS)
     one, other = store.references(DATASET, SUBJECTS[:2])
@@ -163,7 +165,7 @@ def test_the_ledger_decides_which_of_two_drafts_holds(database: Database) -> Non
     assert store.settle(DATASET, 3, again.root).number == 3
 
 
-def test_what_the_ledger_holds_and_the_store_never_saw_is_named(database: Database) -> None:
+def test_what_the_ledger_holds_and_the_store_never_saw_is_named(database: SqlDatabase) -> None:
     store = ConsentStore(database)
     with pytest.raises(MapBehind):
         store.settle(DATASET, 1, bytes(32))
@@ -174,7 +176,7 @@ def test_what_the_ledger_holds_and_the_store_never_saw_is_named(database: Databa
     assert refusal.value.facts == {"dataset": DATASET, "number": 2, "held": 1}
 
 
-def test_what_was_collected_after_the_map_was_built_is_kept_for_its_next_version(database: Database) -> None:
+def test_what_was_collected_after_the_map_was_built_is_kept_for_its_next_version(database: SqlDatabase) -> None:
     store = ConsentStore(database)
     store.collect(DATASET, ((reference, GIVEN) for reference in store.references(DATASET, SUBJECTS)))
     other = store.build(DATASET)
@@ -187,23 +189,20 @@ def test_what_was_collected_after_the_map_was_built_is_kept_for_its_next_version
     draft = store.draft(DATASET, 1, list(store.collected(DATASET)))
     store.settle(DATASET, 2, draft.root)
     assert list(store.collected(DATASET)) == []
-    with database.reader() as connection:
-        assert connection.execute("SELECT count(*) FROM map").fetchone() == (1,)
+    assert database.reader().execute("SELECT count(*) FROM map").fetchone() == (1,)
 
 
-def test_the_same_map_built_twice_is_kept_once(database: Database) -> None:
+def test_the_same_map_built_twice_is_kept_once(database: SqlDatabase) -> None:
     store = ConsentStore(database)
     store.collect(DATASET, ((reference, GIVEN) for reference in store.references(DATASET, SUBJECTS)))
     assert store.build(DATASET) == store.build(DATASET)
-    with database.reader() as connection:
-        assert connection.execute("SELECT count(*) FROM leaf").fetchone() == (len(SUBJECTS),)
+    assert database.reader().execute("SELECT count(*) FROM leaf").fetchone() == (len(SUBJECTS),)
 
 
-def test_a_stored_tree_that_was_altered_is_never_proven_from(database: Database) -> None:
+def test_a_stored_tree_that_was_altered_is_never_proven_from(database: SqlDatabase) -> None:
     store = ConsentStore(database)
     state = opened_with(store, SUBJECTS)
-    database.write(lambda connection: connection.execute("UPDATE subtree SET hash = zeroblob(32) WHERE place = 3"))
-    database.write(lambda connection: connection.execute("UPDATE subtree SET hash = zeroblob(32)"))
+    database.write(lambda connection: connection.execute("UPDATE subtree SET hash = ?", (bytes(32),)))
     with pytest.raises(MapUnknown):
         ConsentStore(database).find(DATASET, state.number, bytes(32))
 

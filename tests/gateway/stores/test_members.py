@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dialects import open_store
 from keptrecords import record_store
 
 from gateway.services.members import Members
@@ -12,40 +13,43 @@ from gateway.services.ports import Reading, RecordColumns, RecordHead, StoredRec
 from gateway.services.statusmaps import MapUnknown
 from gateway.services.tiles import Tile
 from gateway.stores.consent import ConsentStore
-from gateway.stores.database import Database
 from gateway.stores.members import MemberStore
+from gateway.stores.sql import SqlDatabase
 
 ALL_PURPOSES = (1 << 64) - 1
 
 
-def open_store(folder: Path, name: str) -> Iterator[Database]:
-    database = Database.open(folder / f"{name}.db", name, durable=True)
+pytestmark = pytest.mark.usefixtures("dialect")
+
+
+def opened(folder: Path, name: str) -> Iterator[SqlDatabase]:
+    database = open_store(folder / f"{name}.db", name, durable=True)
     yield database
     database.close()
 
 
 @pytest.fixture
-def members(tmp_path: Path) -> Iterator[Database]:
-    yield from open_store(tmp_path, "members")
+def members(tmp_path: Path) -> Iterator[SqlDatabase]:
+    yield from opened(tmp_path, "members")
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Iterator[Database]:
-    yield from open_store(tmp_path, "records")
+def records(tmp_path: Path) -> Iterator[SqlDatabase]:
+    yield from opened(tmp_path, "records")
 
 
 @pytest.fixture
-def consent(tmp_path: Path) -> Iterator[Database]:
-    yield from open_store(tmp_path, "consent")
+def consent(tmp_path: Path) -> Iterator[SqlDatabase]:
+    yield from opened(tmp_path, "consent")
 
 
-def test_members_outlive_the_process_and_are_written_once(members: Database, tmp_path: Path) -> None:
+def test_members_outlive_the_process_and_are_written_once(members: SqlDatabase, tmp_path: Path) -> None:
     store = MemberStore(members)
     assert store.find("aa", "bb") is None
     store.keep("aa", "bb", Members(b"\x05"), [Tile(1, 0, b"hash")])
     store.keep("aa", "bb", Members(b"\x07"), [Tile(1, 0, b"other"), Tile(1, 1, b"more")])
     members.close()
-    again = Database.open(tmp_path / "members.db", "members", durable=True)
+    again = open_store(tmp_path / "members.db", "members", durable=True)
     assert MemberStore(again).find("aa", "bb") == Members(b"\x05")
     assert MemberStore(again).find("bb", "aa") is None
     assert [MemberStore(again).tile("aa", "bb", 1, number) for number in (0, 1)] == [b"hash", b""]
@@ -53,7 +57,7 @@ def test_members_outlive_the_process_and_are_written_once(members: Database, tmp
     again.close()
 
 
-def test_heads_and_positions_are_those_of_the_records(records: Database) -> None:
+def test_heads_and_positions_are_those_of_the_records(records: SqlDatabase) -> None:
     store = record_store(records)
     rows = [
         StoredRecord(f"r{n}", b"s" * 16, b"content %d" % n, n % 9, ALL_PURPOSES, bytes([n % 256]) * 32, b"w" * 32)
@@ -73,7 +77,7 @@ def test_heads_and_positions_are_those_of_the_records(records: Database) -> None
     assert store.positions("ab" * 32, [*asked, "none", "r0", "r0"]) == [*range(11_999, 10_500, -1), None, 0, 0]
 
 
-def test_values_are_those_of_the_version_that_is_asked_for(consent: Database) -> None:
+def test_values_are_those_of_the_version_that_is_asked_for(consent: SqlDatabase) -> None:
     store = ConsentStore(consent)
     given, withdrawn = b"\x02" + bytes(16), b"\x05" + bytes(16)
     references = store.references("cohort", [f"p{n}" for n in range(1_200)])

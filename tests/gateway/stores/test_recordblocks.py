@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dialects import open_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keptrecords import record_store
@@ -21,6 +22,7 @@ from gateway.stores.database import Database
 from gateway.stores.recordblocks import MOST, Block, pack
 from gateway.stores.recordindex import NameHash, bits_for, merged, repeats
 from gateway.stores.records import RecordStore
+from gateway.stores.sql import SqlDatabase
 
 READING = Reading("text/csv", "id", ",", ("id", "x"))
 ALL_PURPOSES = (1 << 64) - 1
@@ -124,8 +126,8 @@ def test_buckets_have_about_500_entries(size: int, bits: int) -> None:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(tmp_path / "records.db", "records", durable=False)
+def opened(dialect: str, tmp_path: Path) -> Iterator[SqlDatabase]:
+    database = open_store(tmp_path / "records.db", "records", durable=False)
     yield database
     database.close()
 
@@ -150,7 +152,7 @@ def kept(store: RecordStore, records: Sequence[StoredRecord], root: str, base: s
 
 
 @pytest.mark.usefixtures("short_runs")
-def test_records_of_several_runs_and_versions_are_found(opened: Database) -> None:
+def test_records_of_several_runs_and_versions_are_found(opened: SqlDatabase) -> None:
     store = record_store(opened)
     records = [record(number, subjects=40) for number in range(5_600)]
     kept(store, records[:100], "one")
@@ -183,7 +185,7 @@ def test_records_of_several_runs_and_versions_are_found(opened: Database) -> Non
         ([7] * 1_900, (1, 0)),
     ],
 )
-def test_a_repeat_is_found_across_runs(opened: Database, ids: list[int], says: tuple[int, int]) -> None:
+def test_a_repeat_is_found_across_runs(opened: SqlDatabase, ids: list[int], says: tuple[int, int]) -> None:
     store = record_store(opened)
     with pytest.raises(RepeatedRecord) as caught:
         kept(store, [record(number) for number in ids], "root")
@@ -195,7 +197,7 @@ def test_a_repeat_is_found_across_runs(opened: Database, ids: list[int], says: t
     assert [opened.reader().execute(f"SELECT * FROM {table}").fetchall() for table in tables] == [[]] * 4
 
 
-def test_an_id_that_an_earlier_version_has_is_a_repeat(opened: Database) -> None:
+def test_an_id_that_an_earlier_version_has_is_a_repeat(opened: SqlDatabase) -> None:
     store = record_store(opened)
     kept(store, [record(number) for number in range(10)], "one")
     with pytest.raises(RepeatedRecord) as caught:
@@ -203,7 +205,7 @@ def test_an_id_that_an_earlier_version_has_is_a_repeat(opened: Database) -> None
     assert (caught.value.position, caught.value.first) == (11, 3)
 
 
-def test_two_ids_of_one_hash_are_two_records(opened: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_ids_of_one_hash_are_two_records(opened: SqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     class Poor(NameHash):
         def of(self, name: bytes) -> int:
             return len(name)
@@ -223,7 +225,7 @@ def test_two_ids_of_one_hash_are_two_records(opened: Database, monkeypatch: pyte
     assert store.positions("root", ["r5", "r9999", "r1998"]) == [5, None, 1_998]
 
 
-def test_records_go_on_where_the_last_ones_ended(opened: Database) -> None:
+def test_records_go_on_where_the_last_ones_ended(opened: SqlDatabase) -> None:
     store = record_store(opened)
     key = store.begin("d", READING)
     with pytest.raises(ValueError, match="goes on at position 0, not 1"):

@@ -186,7 +186,8 @@ def test_an_entry_that_is_written_again_keeps_its_place_and_loses_its_old_attrib
 
 def test_the_scripts_of_every_database_are_numbered_without_gaps_or_twins() -> None:
     """The number of the last script is the schema's: two that bear the same would be applied again and again."""
-    folders = [folder for folder in (Path(selection.__file__).parent / "migrations").iterdir() if folder.is_dir()]
+    migrations = Path(selection.__file__).parent / "migrations"
+    folders = [folder for folder in (*migrations.iterdir(), *migrations.glob("*/*")) if folder.is_dir()]
     assert folders
     for folder in folders:
         numbers = sorted(int(script.name[:4]) for script in folder.glob("*.sql"))

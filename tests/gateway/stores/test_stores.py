@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from dialects import open_store
 from keptrecords import record_store
 
 from gateway.rest.problems import STATUSES, problem, reply_for
@@ -37,6 +39,7 @@ from gateway.stores.keys import InvalidKeyRequest, KeyStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
+from gateway.stores.sql import SqlDatabase
 from gateway.stores.submissions import SubmissionStore
 
 
@@ -47,62 +50,75 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
+@pytest.fixture
+def either(dialect: str, tmp_path: Path) -> Iterator[SqlDatabase]:
+    """The same in either dialect."""
+    opened = open_store(tmp_path / "d" / "keys.db", "keys", durable=True)
+    yield opened
+    opened.close()
+
+
+KEEP = (
+    "INSERT INTO api_key VALUES (?, ?, 'reader', '', ?, NULL) ON CONFLICT (id) DO UPDATE SET created = excluded.created"
+)
+
+
 def insert(name: str) -> Any:
-    return lambda c: c.execute("INSERT INTO api_key VALUES (?, ?, 'reader', x'00', 0, NULL)", (name, name))
+    return lambda c: c.execute("INSERT INTO api_key VALUES (?, ?, 'reader', ?, 0, NULL)", (name, name, b"0"))
 
 
-def names(database: Database) -> list[str]:
+def names(database: SqlDatabase) -> list[str]:
     return [row[0] for row in database.reader().execute("SELECT name FROM api_key ORDER BY name")]
 
 
-def test_a_finished_write_is_visible_to_every_thread(database: Database) -> None:
-    database.write(insert("a"))
+def test_a_finished_write_is_visible_to_every_thread(either: SqlDatabase) -> None:
+    either.write(insert("a"))
     seen: list[str] = []
-    thread = threading.Thread(target=lambda: seen.extend(names(database)))
+    thread = threading.Thread(target=lambda: seen.extend(names(either)))
     thread.start()
     thread.join()
     assert seen == ["a"]
 
 
-def test_one_failing_write_does_not_undo_its_neighbours(database: Database) -> None:
+def test_one_failing_write_does_not_undo_its_neighbours(either: SqlDatabase) -> None:
     gate = threading.Event()
-    database.write_later(lambda _: gate.wait(5))
-    good = [database.write_later(insert(name)) for name in "ab"]
-    bad = database.write_later(insert("a"))
-    last = database.write_later(insert("c"))
+    either.write_later(lambda _: gate.wait(5))
+    good = [either.write_later(insert(name)) for name in "ab"]
+    bad = either.write_later(insert("a"))
+    last = either.write_later(insert("c"))
     gate.set()
     for future in (*good, last):
         future.result(5)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):
         bad.result(5)
-    assert names(database) == ["a", "b", "c"]
+    assert names(either) == ["a", "b", "c"]
 
 
-def test_what_nobody_waits_for_shares_the_next_commit_and_needs_none(database: Database) -> None:
+def test_what_nobody_waits_for_shares_the_next_commit_and_needs_none(either: SqlDatabase) -> None:
     seen: list[set[str]] = []
-    later = database.write_later(insert("a"))
-    database.write(lambda c: seen.append({row[0] for row in c.execute("SELECT name FROM api_key")}))
+    later = either.write_later(insert("a"))
+    either.write(lambda c: seen.append({row[0] for row in c.execute("SELECT name FROM api_key")}))
     assert seen == [{"a"}]  # in order, and in one transaction with the write that somebody waited for
     assert later.done()
-    alone = database.write_later(insert("b"))
+    alone = either.write_later(insert("b"))
     assert alone.result(5) is None
-    assert names(database) == ["a", "b"]
-    unwritten = database.write_later(insert("c"))
-    database.close()
+    assert names(either) == ["a", "b"]
+    unwritten = either.write_later(insert("c"))
+    either.close()
     assert unwritten.done()
 
 
-def test_writes_keep_their_order_whoever_commits_them(database: Database) -> None:
+def test_writes_keep_their_order_whoever_commits_them(either: SqlDatabase) -> None:
     def keep(name: str, value: int) -> Any:
         row = (name, name, value)
-        return lambda c: c.execute("INSERT OR REPLACE INTO api_key VALUES (?, ?, 'reader', x'00', ?, NULL)", row)
+        return lambda c: c.execute(KEEP, row)
 
     def work(name: str) -> None:
         for value in range(0, 60, 3):
-            database.write_later(keep(name, value))
-            database.write_later(keep(name, value + 1))
-            database.write(keep(name, value + 2))
-            found = database.reader().execute("SELECT created FROM api_key WHERE id = ?", (name,)).fetchone()
+            either.write_later(keep(name, value))
+            either.write_later(keep(name, value + 1))
+            either.write(keep(name, value + 2))
+            found = either.reader().execute("SELECT created FROM api_key WHERE id = ?", (name,)).fetchone()
             assert found == (value + 2,)
 
     with ThreadPoolExecutor(8) as pool:
@@ -110,25 +126,25 @@ def test_writes_keep_their_order_whoever_commits_them(database: Database) -> Non
             done.result()
 
 
-def test_cursors_stay_in_the_thread_that_writes(database: Database) -> None:
-    insertion = "INSERT INTO api_key VALUES (?, ?, 'reader', x'00', 0, NULL)"
-    assert database.write(lambda c: c.execute(insertion, ("a", "a"))) is None
-    assert database.write(lambda c: c.executemany(insertion, [("b", "b")])) is None
+def test_cursors_stay_in_the_thread_that_writes(either: SqlDatabase) -> None:
+    insertion = "INSERT INTO api_key VALUES (?, ?, 'reader', '', 0, NULL)"
+    assert either.write(lambda c: c.execute(insertion, ("a", "a"))) is None
+    assert either.write(lambda c: c.executemany(insertion, [("b", "b")])) is None
 
     def write(thread: int) -> None:
         for number in range(100):
             rows = [(name := f"{thread}-{number}-{row}", name) for row in range(10)]
-            database.write(lambda c, rows=rows: c.executemany(insertion, rows))  # type: ignore[misc]
+            either.write(lambda c, rows=rows: c.executemany(insertion, rows))  # type: ignore[misc]
 
     with ThreadPoolExecutor(16) as pool:
         for done in [pool.submit(write, thread) for thread in range(16)]:
             done.result()
-    assert len(names(database)) == 2 + 16 * 100 * 10
+    assert len(names(either)) == 2 + 16 * 100 * 10
 
 
-def test_readers_cannot_write(database: Database) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        database.reader().execute("DELETE FROM api_key")
+def test_readers_cannot_write(either: SqlDatabase) -> None:
+    with pytest.raises((sqlite3.OperationalError, psycopg.errors.ReadOnlySqlTransaction), match=r"read-?only"):
+        either.reader().execute("DELETE FROM api_key")
 
 
 def test_a_full_disk_is_told_and_passes(database: Database) -> None:
@@ -185,8 +201,8 @@ def test_what_is_queued_is_committed_before_closing(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_key_is_recognised_until_it_is_revoked(database: Database) -> None:
-    keys = KeyStore(database)
+def test_a_key_is_recognised_until_it_is_revoked(either: SqlDatabase) -> None:
+    keys = KeyStore(either)
     secret = keys.add("ci", "recorder")
     found = keys.recognise(secret)
     assert found is not None
@@ -205,20 +221,20 @@ def test_the_file_does_not_hold_the_secret(database: Database, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("wrong", ["", ".", "x", "x.y", "\ud800.\ud800", "a" * 500])
-def test_what_is_no_key_is_nobody(database: Database, wrong: str) -> None:
-    assert KeyStore(database).recognise(wrong) is None
+def test_what_is_no_key_is_nobody(either: SqlDatabase, wrong: str) -> None:
+    assert KeyStore(either).recognise(wrong) is None
 
 
 @pytest.mark.parametrize(("name", "role"), [("", "reader"), ("a b", "reader"), ("x" * 65, "reader"), ("a", "root")])
-def test_names_and_roles_are_checked(database: Database, name: str, role: str) -> None:
+def test_names_and_roles_are_checked(either: SqlDatabase, name: str, role: str) -> None:
     with pytest.raises(InvalidKeyRequest):
-        KeyStore(database).add(name, role)
+        KeyStore(either).add(name, role)
 
 
-def test_a_name_is_given_once(database: Database) -> None:
-    KeyStore(database).add("a", "reader")
+def test_a_name_is_given_once(either: SqlDatabase) -> None:
+    KeyStore(either).add("a", "reader")
     with pytest.raises(InvalidKeyRequest, match="already"):
-        KeyStore(database).add("a", "reader")
+        KeyStore(either).add("a", "reader")
 
 
 @pytest.fixture

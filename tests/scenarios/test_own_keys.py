@@ -204,6 +204,60 @@ def test_a_withdrawal_for_another_reason_is_refused(desk: Desk) -> None:
     assert caught.value.code == "statement-invalid"
 
 
+@pytest.mark.story("F5", "A person makes a counter-claim with a key of their own, and the evidence says who")
+def test_a_person_makes_a_counter_claim_away_from_the_gateway(desk: Desk, tmp_path: Path) -> None:
+    reference, ada, letter = desk.model(), issue("dr-ada", CA), sha256(b"letter").hexdigest()
+    reason = "the test data overlap the training data"
+    file = desk.prepared("claim", "state", reference, "--reason", reason, "--evidence-digest", letter)
+    shown = " ".join(desk.sign(file, ada).output.split())
+    assert f"HospitalMSP makes a counter-claim against {reference}" in shown
+    assert reason in shown
+    done = desk.cli("claim", "state", "--signed", file, "--json")
+    assert done.exit_code == 0, done.output
+    outcome = json.loads(done.stdout)
+    record, certificate = tmp_path / "record.json", tmp_path / "ada.pem"
+    record.write_text(json.dumps(outcome))
+    certificate.write_bytes(ada.pem)
+    verified = CliRunner().invoke(main, ["verify", str(record), "--certificate", str(certificate)])
+    assert verified.exit_code == 0, verified.output
+    regulator = desk.clients["regulator"]
+    regulator.at_least(outcome["transaction"]["block"] + 1)
+    genesis = bytes.fromhex(regulator.ledger()["genesis_hash"])
+    verdict = verify_transaction(regulator.transaction_evidence(outcome["transaction"]["id"]), trusted=genesis)
+    assert any("dr-ada" in each for each in (*verdict.proven, *verdict.not_proven))
+    (claim,) = regulator.artifact(reference)["counter_claims"]
+    assert (claim["record"]["by"], claim["record"]["evidence_digest"]) == ("HospitalMSP", letter)
+    # It is a claim like any other: its owner answers, and the organisation takes it back.
+    lab = desk.clients["lab"]
+    lab.at_least(regulator.height)
+    assert reference in [each["artifact"] for each in lab.inbox()["claims"]]
+    lab.answer_claim(reference, "HospitalMSP", "they do not: see the splits")
+    desk.clients["hospital"].withdraw_claim(reference, "so it is")
+
+
+@pytest.mark.story("F5", "A counter-claim of other words than a person signed is refused", refused="statement-invalid")
+def test_a_counter_claim_of_other_words_is_refused(desk: Desk) -> None:
+    reference = desk.model()
+    file = desk.prepared("claim", "state", reference, "--reason", "the data overlap")
+    desk.sign(file, issue("dr-ada", CA))
+    hospital, words = desk.clients["hospital"], desk.words_of(file)
+    for changed in ({"reason": "a whim"}, {"reason": "the data overlap", "evidence_digest": "ab" * 32}):
+        with pytest.raises(PedigreeError) as caught:
+            hospital.state_claim(reference, **changed, **words)  # type: ignore[arg-type]
+        assert caught.value.code == "statement-invalid"
+    assert hospital.artifact(reference)["counter_claims"] == []
+
+
+@pytest.mark.story("F5", "A counter-claim under a revoked certificate is refused", refused="signer-revoked")
+def test_a_counter_claim_under_a_revoked_certificate_is_refused(desk: Desk) -> None:
+    reference = desk.model()
+    file = desk.prepared("claim", "state", reference, "--reason", "the data overlap")
+    desk.sign(file, REVOKED)
+    with pytest.raises(PedigreeError) as caught:
+        desk.clients["hospital"].state_claim(reference, "the data overlap", **desk.words_of(file))
+    assert caught.value.code == "signer-revoked"
+
+
 def refused(desk: Desk, signer: Holder, *above: Holder) -> str:
     reference = desk.model()
     file = desk.prepared("endorse", reference)

@@ -23,13 +23,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.msp import msp_config_pb2
 from fabricharness import messages
-from fabricharness.members import P256_ORDER, Member, issue
+from fabricharness.members import Member, issue
 from hostileharness.world import World
+from outside import signature
 
 from gateway.server.folders import open_keys
 from gateway.services.elsewhere import LARGEST, LARGEST_DOCUMENT
@@ -39,13 +39,6 @@ MEDIA_TYPE = "application/vnd.pedigree.transaction+json"
 MIB = 1 << 20
 PREPARED = 1_000
 _names = itertools.count(1)
-
-
-def signature(member: Member, digest: str, *, high: bool = False) -> str:
-    """A signature over a digest in hex, in base64; with high S where that is asked for."""
-    r, s = decode_dss_signature(member.key.sign(bytes.fromhex(digest), ec.ECDSA(Prehashed(hashes.SHA256()))))
-    low = min(s, P256_ORDER - s)
-    return base64.b64encode(encode_dss_signature(r, P256_ORDER - low if high else low)).decode()
 
 
 class Outside:
@@ -65,7 +58,7 @@ class Outside:
         return self.lab.prepare_transaction("model:register", command, self.member.certificate.decode(), key=key)
 
     def signed(self, document: Any) -> Any:
-        return {**document, "signature": signature(self.member, document["digest"])}
+        return {**document, "signature": signature(self.member.key, document["digest"])}
 
     def endorsed(self, model: str | None = None, key: str | None = None) -> Any:
         return self.lab.endorse_transaction(self.signed(self.prepared(model, key)))
@@ -220,12 +213,13 @@ def test_what_differs_from_what_was_prepared_is_refused(world: World, outside: O
             transaction_id=elsewhere.transaction_id, proposal=elsewhere.signed
         ).SerializeToString()
         tried: dict[str, tuple[Any, str]] = {
-            "another's key": ({**document, "signature": signature(regulator, document["digest"])}, "bad-signature"),
+            "another's key": ({**document, "signature": signature(regulator.key, document["digest"])}, "bad-signature"),
             "over something else": (
-                {**document, "signature": signature(outside.member, "ab" * 32)}, "bad-signature",
+                {**document, "signature": signature(outside.member.key, "ab" * 32)}, "bad-signature",
             ),
             "high S": (
-                {**document, "signature": signature(outside.member, document["digest"], high=True)}, "bad-signature",
+                {**document, "signature": signature(outside.member.key, document["digest"], high=True)},
+                "bad-signature",
             ),
             "no signature of any kind": ({**document, "signature": "AAAA"}, "bad-signature"),
             "none": (document, "missing-field"),

@@ -7,6 +7,8 @@ gateway's read model has of the ledger at that moment. What was decided is on di
 commits to it.
 """
 
+import threading
+from collections import Counter
 from typing import Any, Final, cast
 
 from chaincode.domain import codec
@@ -21,10 +23,14 @@ from gateway.services.catalogue import Catalogue
 from gateway.services.deliverylog import Asked
 from gateway.services.ports import Clock, Entry, Json
 from gateway.services.readlog import ReadLog
-from gateway.services.undelivered import ReadDenied
+from gateway.services.undelivered import AttemptStale, ReadDenied, ReadingEnded
 
 SESSION: Final = 3_600.0
 """Seconds for which an attempt under a batched grant is read on, at most."""
+MOST_DENIED: Final = 100
+"""How many denied reads under one attempt are kept by this process; a reader that goes on adds nothing to the list."""
+_ATTEMPTS: Final = 4_096
+"""Attempts of which it is known how many reads were denied."""
 
 
 class Reads:
@@ -34,11 +40,14 @@ class Reads:
         self._catalogue = catalogue
         self._log = log
         self._clock = clock
+        self._denied: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def decide(self, asked: Asked, part: ReadPart, start: int, stop: int) -> bool:
         """Decide a read under an attempt, and keep it; False, and nothing done, where its grant is not batched.
 
-        Raises `ReadDenied`, when the denial is kept.
+        Raises `ReadDenied`, when the denial is kept, and, when nothing is, `AttemptStale` after the hour of a reading
+        and `ReadingEnded` after so many denials.
         """
         attempt = self._catalogue.find("access-attempt", attempt=asked.attempt)
         grant = None if attempt is None else self._catalogue.find("access-grant", grant=attempt.value["grant"])
@@ -46,15 +55,27 @@ class Reads:
             return False
         made = cast("AccessAttempt", _record(attempt.value))
         at = Instant(int(self._clock() * 1_000))
+        if at > made.at + SESSION * 1_000:
+            raise AttemptStale(f"the time to read on under the attempt {asked.attempt} is over; make another one")
         command = AttemptAccess(made.grant, made.artifact, made.action, made.purpose, made.recipient)
         terms = cast("AccessGrant", _record(grant.value))
         reason = objection(command, made.by, at, terms, self._condition(made.artifact))
+        if reason is not None:
+            self._count_denial(asked.attempt)
         self._log.keep(codec.to_json(_read(made, at, part, start, stop, reason)), made.grant)
         if reason is not None:
             raise ReadDenied(
                 f"the read is denied, and kept as denied: {reason}", reason=str(reason), grant=str(made.grant)
             )
         return True
+
+    def _count_denial(self, attempt: str) -> None:
+        with self._lock:
+            if len(self._denied) >= _ATTEMPTS:
+                self._denied.clear()
+            if self._denied[attempt] >= MOST_DENIED:
+                raise ReadingEnded(f"{MOST_DENIED} reads under the attempt {attempt} were denied, and no more are kept")
+            self._denied[attempt] += 1
 
     def _condition(self, artifact: Ref) -> Condition:
         """What there is of the data beside the grant, as the chaincode looks at it."""

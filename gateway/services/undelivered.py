@@ -101,6 +101,12 @@ class ReadDenied(Undelivered):
     code = "read-denied"
 
 
+class ReadingEnded(Undelivered):
+    """So many reads under one attempt were denied that no more of them are kept."""
+
+    code = "reading-ended"
+
+
 class KeyDiffers(Undelivered):
     """The data key is to go to another key than the grant names, or to none that can be used."""
 

@@ -29,12 +29,14 @@ from gateway.services.endings import Failed, Recorded
 from gateway.services.failures import Category
 from gateway.services.ports import Entry
 from gateway.services.readlistings import ReadListings
-from gateway.services.reads import SESSION, Reads, until_of
+from gateway.services.reads import MOST_DENIED, SESSION, Reads, until_of
 from gateway.services.readstatements import ListClaim, ListStatement, ListStatements
 from gateway.services.signing import Signature
 from gateway.services.submitter import Answer
 from gateway.services.undelivered import (
+    AttemptStale,
     ReadDenied,
+    ReadingEnded,
     StatementElsewhere,
     StatementInvalid,
     StatementRepeated,
@@ -166,6 +168,27 @@ def test_a_denied_read_is_kept_too(world: World, changes: Any, later: float, rea
         world.read()
     assert (denied.value.code, denied.value.facts) == ("read-denied", {"reason": str(reason), "grant": "g-1"})
     assert [(each["read"]["decision"], each["read"]["reason"]) for each in world.kept()] == [("denied", str(reason))]
+
+
+def test_a_denied_reader_that_goes_on_adds_nothing(world: World) -> None:
+    world.grant(status=GrantStatus.REVOKED)
+    for _ in range(MOST_DENIED):
+        with pytest.raises(ReadDenied):
+            world.reads.decide(ASKED, ReadPart.CONTENT, 0, 9)
+    for _ in range(3):
+        with pytest.raises(ReadingEnded):
+            world.reads.decide(ASKED, ReadPart.CONTENT, 0, 9)
+    assert len(world.log.waiting(1_000)) == MOST_DENIED
+
+
+def test_after_its_hour_nothing_is_decided_or_kept(world: World) -> None:
+    world.grant(expires=Instant(int((NOW + 86_400) * 1_000)))
+    world.now = NOW + SESSION
+    assert world.reads.decide(ASKED, ReadPart.CONTENT, 0, 9)
+    world.now = NOW + SESSION + 1
+    with pytest.raises(AttemptStale):
+        world.reads.decide(ASKED, ReadPart.CONTENT, 0, 9)
+    assert len(world.log.waiting(1_000)) == 1
 
 
 def test_withdrawn_consent_denies_a_read(world: World) -> None:

@@ -32,16 +32,16 @@ def plain_rows(
     if b"" in contents or set(map(bytes.count, contents, repeat(separator))) - {between}:
         return None
     try:
-        texts = block.decode().split(end.decode())
+        block.decode()
     except UnicodeDecodeError:
         return None
-    texts.pop()
     if column is None:
         return list(map(str, range(first, first + len(contents)))), contents
     if column == 0:
-        ids = [text.partition(delimiter)[0] for text in texts]
+        names = [row.partition(separator)[0] for row in contents]
     else:
-        ids = [text.split(delimiter, column + 1)[column] for text in texts]
+        names = [row.split(separator, column + 1)[column] for row in contents]
+    ids = b"\n".join(names).decode().split("\n")
     return (ids, contents) if may_be_ids(ids) else None
 
 

@@ -69,7 +69,7 @@ class Drafts:
             added = self._after(self._intake.batches(dataset, upload, table, progress), base)
             if added is not None:
                 salted = (batch.salted() for batch in added)
-                with closing(hashed(salted, base.leaf_schema, size)) as found:
+                with closing(hashed(salted, base.leaf_schema, size, base.size)) as found:
                     return self._written(dataset, table.reading, base.leaf_schema, found, base, last)
             table = upload.table()
         salted = (batch.salted() for batch in self._intake.batches(dataset, upload, table, progress))
@@ -151,7 +151,7 @@ class Drafts:
                 self._records.copy(key, base.root)
             for batch in chain([] if first is None else [first], found):
                 start = tree.size
-                self._records.add(key, start, batch, tree.extend(batch.leaves))
+                self._records.add(key, start, batch, tree.extend(batch.leaves, batch.tile_roots))
             root = tree.root().hex()
             self._records.finish(key, root, tree.size, tree.edge())
         except RepeatedRecord as exc:

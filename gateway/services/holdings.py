@@ -41,6 +41,8 @@ class RecordColumns:
     """Consent and purposes as `merkle.record_tail` has them: of each record, or once where they are alike."""
     subjects: bytes = b""
     """The references of their data subjects, joined; empty where the file did not say whose they are."""
+    tile_roots: bytes = b""
+    """Those of the last tiles that their leaves complete, joined, where they are known; nobody keeps them as such."""
 
     @classmethod
     def of(cls, records: Sequence[StoredRecord]) -> Self:

@@ -16,8 +16,9 @@ from typing import Final
 from chaincode.domain.merkle import HASH
 from chaincode.domain.provenance import LeafSchema
 from gateway.services.holdings import RecordColumns
-from gateway.services.leaves import hashes
+from gateway.services.leaves import hashes_and_roots
 from gateway.services.ownprocesses import started
+from gateway.services.tiles import count_whole
 
 _PROGRAM: Final = f"{__package__}.leaves"
 _WORTH: Final = 2 << 20
@@ -28,24 +29,27 @@ _HELPED = threading.Lock()
 """Held while one file has processes; others that are read at the same time have none."""
 
 
-Asked = tuple[bool, list[bytes], list[bytes], bytes, bytes, bytes]
+Asked = tuple[int, bool, list[bytes], list[bytes], bytes, bytes, bytes]
 
 
-def hashed(records: Iterator[RecordColumns], schema: LeafSchema, size: int) -> Generator[RecordColumns, None, None]:
-    """The same records with their leaf hashes, in their order.
+def hashed(
+    records: Iterator[RecordColumns], schema: LeafSchema, size: int, start: int = 0
+) -> Generator[RecordColumns, None, None]:
+    """The same records with their leaf hashes and the roots of the tiles that these fill, in their order.
 
     Args:
         size: bytes of the file that they are from.
+        start: the position of the first of them.
     """
     helpers = _room() if size >= _WORTH else 0
     if helpers and _HELPED.acquire(blocking=False):
         try:
-            yield from _side_by_side(records, schema, helpers)
+            yield from _side_by_side(_asked(records, schema, start), helpers)
         finally:
             _HELPED.release()
     else:
-        for each in records:
-            yield replace(each, leaves=hashes(*_asked(each, schema)))
+        for each, asked in _asked(records, schema, start):
+            yield _with(each, hashes_and_roots(*asked))
 
 
 def _room() -> int:
@@ -54,32 +58,40 @@ def _room() -> int:
     return min(_MOST, cores) if cores > 1 else 0
 
 
-def _side_by_side(records: Iterator[RecordColumns], schema: LeafSchema, count: int) -> Iterator[RecordColumns]:
+def _side_by_side(records: Iterator[tuple[RecordColumns, Asked]], count: int) -> Iterator[RecordColumns]:
     """The records of `hashed`, by so many processes: while they hash some, the caller reads and writes others."""
     helpers: list[_Helper] = []
     busy = deque[tuple[_Helper, RecordColumns]]()
     try:
-        for each in records:
+        for each, asked in records:
             done: list[RecordColumns] = []
             if len(helpers) < count:
                 helper = _Helper()
                 helpers.append(helper)
             else:
                 helper, before = busy.popleft()
-                done.append(replace(before, leaves=helper.answer()))
-            helper.ask(_asked(each, schema))
+                done.append(_with(before, helper.answer()))
+            helper.ask(asked)
             busy.append((helper, each))
             yield from done
         for helper, before in busy:
-            yield replace(before, leaves=helper.answer())
+            yield _with(before, helper.answer())
     finally:
         for helper in helpers:
             helper.close()
 
 
-def _asked(each: RecordColumns, schema: LeafSchema) -> Asked:
+def _asked(records: Iterator[RecordColumns], schema: LeafSchema, start: int) -> Iterator[tuple[RecordColumns, Asked]]:
+    """Each of the records, and what is asked about them."""
     with_subjects = schema is not LeafSchema.RECORD_V1
-    return with_subjects, list(each.ids), list(each.contents), each.salts, each.tails, each.subjects
+    for each in records:
+        yield each, (start, with_subjects, list(each.ids), list(each.contents), each.salts, each.tails, each.subjects)
+        start += len(each.ids)
+
+
+def _with(each: RecordColumns, found: tuple[bytes, bytes]) -> RecordColumns:
+    leaves, roots = found
+    return replace(each, leaves=leaves, tile_roots=roots)
 
 
 class _Helper:
@@ -98,13 +110,15 @@ class _Helper:
                 source.write(len(payload).to_bytes(4) + payload)
                 source.flush()
 
-    def answer(self) -> bytes:
+    def answer(self) -> tuple[bytes, bytes]:
         asked, self._asked = self._asked, None
         if asked is None:
             raise RuntimeError("nothing was asked")
-        out, wanted = self._process.stdout, HASH * len(asked[1])
+        start, _, ids, *_ = asked
+        out, leaves = self._process.stdout, HASH * len(ids)
+        wanted = leaves + HASH * count_whole(start, len(ids))
         found = b"" if out is None else out.read(wanted)
-        return found if len(found) == wanted else hashes(*asked)
+        return (found[:leaves], found[leaves:]) if len(found) == wanted else hashes_and_roots(*asked)
 
     def close(self) -> None:
         self._process.kill()

@@ -2,7 +2,7 @@
 """Leaf hashes of records by thousands, and a program that answers with them: `python -m` this module.
 
 The program reads frames from its standard input: four bytes of length (big-endian), and a `marshal` of the arguments of
-`hashes`. It writes the hashes, joined. It ends with its input, and so with its parent.
+`hashes_and_roots`. It writes what that returns, joined. It ends with its input, and so with its parent.
 """
 
 import marshal
@@ -12,6 +12,7 @@ from typing import Final
 
 from chaincode.domain import merkle
 from chaincode.domain.merkle import HASH, SALT
+from gateway.services.tiles import roots_of_whole
 
 _TAIL: Final = 9
 
@@ -28,12 +29,26 @@ def hashes(
     return merkle.subject_record_hashes(zip(each_salt, ids, contents, each_subject, each_tail, strict=True))
 
 
+def hashes_and_roots(
+    start: int,
+    with_subjects: bool,
+    ids: Sequence[bytes],
+    contents: Sequence[bytes],
+    salts: bytes,
+    tails: bytes,
+    subjects: bytes,
+) -> tuple[bytes, bytes]:
+    """Leaf hashes as `hashes` has them, and the roots of the tiles that these fill; the first is leaf `start`."""
+    found = hashes(with_subjects, ids, contents, salts, tails, subjects)
+    return found, roots_of_whole(start, found)
+
+
 def main() -> int:
     """Answer what standard input asks, until it ends."""
     source, out = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(4):
         payload = source.read(int.from_bytes(head))
-        out.write(hashes(*marshal.loads(payload)))  # noqa: S302 - what our own parent wrote
+        out.writelines(hashes_and_roots(*marshal.loads(payload)))  # noqa: S302 - what our own parent wrote
         out.flush()
     return 0
 

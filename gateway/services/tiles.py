@@ -61,10 +61,14 @@ class Growing:
             edge.append(found[:unfinished])
         return cls(size, edge, height)
 
-    def extend(self, hashes: bytes) -> list[Tile]:
-        """Append leaf hashes, joined; returns the tiles that this completes."""
-        if len(hashes) % HASH:
-            raise ValueError(f"leaf hashes have {HASH} bytes each")
+    def extend(self, hashes: bytes, roots: bytes = b"") -> list[Tile]:
+        """Append leaf hashes, joined; returns the tiles that this completes.
+
+        Args:
+            roots: those of the last tiles of leaves that this completes, joined, where they are known.
+        """
+        if len(hashes) % HASH or len(roots) % HASH:
+            raise ValueError(f"hashes have {HASH} bytes each")
         done: list[Tile] = []
         before, level, whole = self.size, 0, HASH << self._height
         self.size += len(hashes) // HASH
@@ -78,8 +82,11 @@ class Growing:
             tiles = [bytes(held[at : at + whole]) for at in range(0, end, whole)]
             del held[:end]
             done += [Tile(level, number + index, each) for index, each in enumerate(tiles)]
-            hashes = b"".join(map(merkle.root_of_hashes, tiles))
-            level += 1
+            if (missing := len(tiles) - len(roots) // HASH) < 0:
+                raise ValueError("there are roots of more tiles than are complete")
+            unknown = tiles[:missing]
+            hashes = b"".join(map(merkle.root_of_hashes, unknown)) + roots
+            level, roots = level + 1, b""
         return done
 
     def edge(self) -> list[Tile]:
@@ -95,6 +102,18 @@ class Growing:
             hashes = bytes(held) + last
             last = merkle.root_of_hashes(hashes) if hashes else b""
         return last or merkle.EMPTY_ROOT
+
+
+def roots_of_whole(start: int, hashes: bytes) -> bytes:
+    """The roots of the tiles that leaf hashes fill from end to end, joined; `start` is the index of the first leaf."""
+    first = -start % WIDTH * HASH
+    places = range(first, len(hashes) - COMPLETE + 1, COMPLETE)
+    return b"".join([merkle.root_of_hashes(hashes[at : at + COMPLETE]) for at in places])
+
+
+def count_whole(start: int, count: int) -> int:
+    """How many roots `roots_of_whole` finds under so many leaves."""
+    return max(0, count - -start % WIDTH) // WIDTH
 
 
 class TiledTree(merkle.Subtrees):

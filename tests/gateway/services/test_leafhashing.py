@@ -20,6 +20,7 @@ from gateway.services import leafhashing, ownprocesses
 from gateway.services.holdings import RecordColumns
 from gateway.services.leafhashing import hashed
 from gateway.services.leaves import hashes
+from gateway.services.tiles import roots_of_whole
 
 LARGE = 1 << 30
 SCHEMAS = (LeafSchema.RECORD_V1, LeafSchema.RECORD_V2)
@@ -60,9 +61,16 @@ def room(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_processes_hash_as_this_one_does_and_in_order(schema: LeafSchema) -> None:
     given_columns = [columns(number, tails_differ=number % 2 == 0) for number in range(7)]
-    found = list(hashed(iter(given_columns), schema, LARGE))
-    assert found == [replace(each, leaves=expected(each, schema)) for each in given_columns]
-    assert found == list(hashed(iter(given_columns), schema, 0))
+    for start in (0, 1_000):
+        found = list(hashed(iter(given_columns), schema, LARGE, start))
+        wanted = [expected(each, schema) for each in given_columns]
+        roots = [roots_of_whole(start + 700 * number, leaves) for number, leaves in enumerate(wanted)]
+        assert found == [
+            replace(each, leaves=leaves, tile_roots=above)
+            for each, leaves, above in zip(given_columns, wanted, roots, strict=True)
+        ]
+        assert {len(above) // merkle.HASH for above in roots} == {4, 5}
+        assert found == list(hashed(iter(given_columns), schema, 0, start))
     assert list(hashed(iter(()), schema, LARGE)) == []
 
 

@@ -8,7 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chaincode.domain import merkle
-from gateway.services.tiles import COMPLETE, WIDTH, Growing, Tile, TiledTree, TileMissing
+from gateway.services.tiles import (
+    COMPLETE,
+    WIDTH,
+    Growing,
+    Tile,
+    TiledTree,
+    TileMissing,
+    count_whole,
+    roots_of_whole,
+)
 
 LEAVES = b"".join(sha256(b"%d" % number).digest() for number in range(3 * WIDTH + 5))
 
@@ -39,6 +48,27 @@ def grown(hashes: bytes, cuts: list[int]) -> tuple[Growing, Kept]:
 
 
 SIZES = st.integers(0, 3 * WIDTH + 5)
+
+
+@given(size=SIZES, cuts=st.lists(SIZES, max_size=4))
+@example(size=2 * WIDTH + 1, cuts=[1, WIDTH])
+@example(size=3 * WIDTH, cuts=[])
+def test_roots_that_are_known_already_change_nothing(size: int, cuts: list[int]) -> None:
+    tree, other = Growing(), Growing()
+    ends = sorted({cut % (size + 1) for cut in cuts} | {size})
+    for start, end in zip([0, *ends], ends, strict=False):
+        hashes = LEAVES[start * merkle.HASH : end * merkle.HASH]
+        roots = roots_of_whole(start, hashes)
+        assert len(roots) == merkle.HASH * count_whole(start, end - start)
+        assert tree.extend(hashes, roots) == other.extend(hashes)
+    assert (tree.root(), tree.edge()) == (other.root(), other.edge())
+
+
+def test_there_are_no_more_roots_than_whole_tiles() -> None:
+    with pytest.raises(ValueError, match="more tiles"):
+        Growing().extend(LEAVES[:COMPLETE], bytes(2 * merkle.HASH))
+    with pytest.raises(ValueError, match="32 bytes each"):
+        Growing().extend(LEAVES[:COMPLETE], bytes(merkle.HASH + 1))
 
 
 @given(size=SIZES, cuts=st.lists(SIZES, max_size=4))

@@ -17,6 +17,11 @@ from gateway.stores.sql import Dialect, Done, Item, SqlDatabase, Work, scripts, 
 
 _LONGEST_LOG = 8 << 20
 """Bytes that a log keeps for good; what one big write made it longer is given back."""
+_CHECKPOINT = 4 << 20
+"""Bytes of a log from which on a commit brings it into the file."""
+_PAGE = 4 << 10
+_PAGES = {"records": 32 << 10}
+"""Bytes of a page, by schema, where it is not `_PAGE`: a block of records is near one, and a tile fits in a quarter."""
 
 
 class Database(SqlDatabase):
@@ -55,10 +60,13 @@ class Database(SqlDatabase):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA page_size={_PAGES.get(migrations, _PAGE)}")  # of a new file; else it has its own
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA journal_size_limit={_LONGEST_LOG}")
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT // page}")
         migrate(connection, migrations)
         database = cls(path, connection, on_failure=on_failure)
         database._start()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.stores.recordseals import RecordSeals, bucket_place
-from gateway.stores.sql import Connection, SqlDatabase, upsert
+from gateway.stores.sql import Connection, SqlDatabase, upsert, write_rows
 
 Numbers = npt.NDArray[np.unsignedinteger[Any]]
 Entries = tuple[Numbers, Numbers]
@@ -222,7 +222,7 @@ class RecordIndex:
 def keep(connection: Connection, key: int, kind: Kind, run: int, rows: Sequence[tuple[int, bytes]]) -> None:
     """Write buckets of a run, which are sealed."""
     insert = upsert("record_index", "set_key, kind, run, bucket, entries", "set_key, kind, run, bucket")
-    connection.executemany(insert, [(key, kind, run, *row) for row in rows])
+    write_rows(connection, insert, [(key, kind, run, *row) for row in rows])
 
 
 def _unpacked(entries: bytes) -> Entries:

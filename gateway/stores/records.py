@@ -215,7 +215,8 @@ class RecordStore:
 
     def remove(self, key: int) -> None:
         # The set itself goes last: what a crash leaves of it can be removed again.
-        self._writing.pop(key, None)
+        if (writing := self._writing.pop(key, None)) is not None:
+            writing.stop()
         delete = "DELETE FROM record_block WHERE set_key = ? AND start >= ? AND start < ?"
         last = self._one("SELECT max(start) FROM record_block WHERE set_key = ?", (key,))
         size = 0 if last is None or last[0] is None else int(last[0]) + 1

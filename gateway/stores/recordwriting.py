@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A set of records while it is written: its blocks, a few MiB at a time, and what its records are found by."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from chaincode.domain.merkle import HASH
 from gateway.services.ports import RecordColumns, RepeatedRecord
@@ -12,10 +14,12 @@ from gateway.stores.recordblocks import Packed, pack
 from gateway.stores.recordindex import RUN, Entries, Kind, RecordIndex, Run, bits_for, keep, merged, name_hash, packed
 from gateway.stores.recordindex import repeats as with_one_hash
 from gateway.stores.recordseals import RecordSeals, bucket_place, contents_place, heads_place
-from gateway.stores.sql import Connection, SqlDatabase, upsert
+from gateway.stores.sql import Connection, SqlDatabase, Work, upsert, write_rows
 
 _WRITTEN: Final = 4 << 20
 """Bytes after which blocks are written; others write in between."""
+_AHEAD: Final = 2
+"""How many such writes may be under way, while what comes after them is read."""
 _SPILLED: Final = 11
 """Bits of the buckets of a run that is not the last."""
 _KEEP_TILE: Final = upsert("tile", "set_key, level, number, hashes", "set_key, level, number")
@@ -38,6 +42,7 @@ class Writing:
         self._blocks: list[Packed] = []
         self._tiles: list[Tile] = []
         self._waiting = 0
+        self._under_way: deque[Future[Any]] = deque()
         self._base: int | None = None
         self._size = self._spilled = 0
         self._runs = {Kind.ID: Run(0)}
@@ -70,13 +75,19 @@ class Writing:
         """Write what is left, and what the records are found by; raises `RepeatedRecord`."""
         self._tiles += tiles
         self._write()
+        self._until(0)
         for kind in Kind:
             runs: list[Iterable[Entries]] = [] if self._base is None else [self._index.run(self._base, kind, 0)]
             runs += [self._index.run(self._key, kind, number) for number in range(1, self._spilled + 1)]
             runs += [[self._runs[kind].entries()]] if kind in self._runs else []
             self._keep_run(kind, 0, merged(runs, bits_for(self._size)), identify)
         for number in range(1, self._spilled + 1):
-            self._database.write(partial(_forget, self._key, number))
+            self._write_soon(partial(_forget, self._key, number))
+        self._until(0)
+
+    def stop(self) -> None:
+        """Wait until nothing is under way, whatever becomes of it; nothing is added any more."""
+        wait(self._under_way)
 
     def _sealed(self, block: Packed) -> Packed:
         place = (block.start, block.size)
@@ -90,7 +101,17 @@ class Writing:
         blocks, tiles = self._blocks, self._tiles
         self._blocks, self._tiles, self._waiting = [], [], 0
         if blocks or tiles:
-            self._database.write(partial(_insert, self._key, blocks, tiles))
+            self._write_soon(partial(_insert, self._key, blocks, tiles))
+
+    def _write_soon(self, work: Work) -> None:
+        """Write while what comes next is read; raises why an earlier write failed."""
+        self._under_way.append(self._database.write_soon(work))
+        self._until(_AHEAD)
+
+    def _until(self, left: int) -> None:
+        """Wait until so many writes are under way; raises why one of the others failed."""
+        while len(self._under_way) > left:
+            self._under_way.popleft().result()
 
     def _spill(self) -> None:
         self._spilled += 1
@@ -109,21 +130,21 @@ class Writing:
             rows.append((bucket, self._seal.seal(bucket_place(kind, number, bucket), packed(entries))))
             waiting += len(rows[-1][1])
             if waiting >= _WRITTEN:
-                self._database.write(partial(keep, key=self._key, kind=kind, run=number, rows=rows))
+                self._write_soon(partial(keep, key=self._key, kind=kind, run=number, rows=rows))
                 rows, waiting = [], 0
         if first is not None:
             raise first
-        self._database.write(partial(keep, key=self._key, kind=kind, run=number, rows=rows))
+        self._write_soon(partial(keep, key=self._key, kind=kind, run=number, rows=rows))
 
 
 def insert(connection: Connection, key: int, blocks: Sequence[Packed]) -> None:
     """Write blocks of a set."""
-    connection.executemany("INSERT INTO record_block VALUES (?, ?, ?, ?, ?)", [(key, *block) for block in blocks])
+    write_rows(connection, "INSERT INTO record_block VALUES (?, ?, ?, ?, ?)", [(key, *block) for block in blocks])
 
 
 def keep_tiles(connection: Connection, key: int, tiles: Sequence[Tile]) -> None:
     """Write tiles of a set's tree in the place of those that there are."""
-    connection.executemany(_KEEP_TILE, [(key, *tile) for tile in tiles])
+    write_rows(connection, _KEEP_TILE, [(key, *tile) for tile in tiles])
 
 
 def _insert(key: int, blocks: Sequence[Packed], tiles: Sequence[Tile], connection: Connection) -> None:

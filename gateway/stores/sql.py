@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from enum import Enum
 from importlib import resources
+from itertools import chain
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from gateway.services.ports import StorageFailed
@@ -27,6 +28,8 @@ _BATCH = 256
 NEVER = float("inf")
 _LATER = 0.05
 """Seconds that work which nobody waits for may wait for a commit to share."""
+_ROWS = 1_000
+"""Rows of a statement; with 32 columns they are as many values as SQLite takes."""
 
 
 class Dialect(Enum):
@@ -160,6 +163,14 @@ class SqlDatabase(ABC):
             self._changed.notify()
         return future
 
+    def write_soon(self, work: Work) -> "Future[Any]":
+        """Run `work` in the next commit while the caller goes on; who asked waits for the future in the end."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._enqueue(Item(work, future), time.monotonic())
+            self._changed.notify()
+        return future
+
     def flush(self) -> None:
         """Wait until everything enqueued so far is committed."""
         self.write(lambda _: None)
@@ -234,6 +245,24 @@ def scripts(database: str, dialect: Dialect) -> list[tuple[int, str]]:
         if file.name.endswith(".sql")
     ]
     return sorted(found, key=lambda script: script[0])
+
+
+def write_rows(connection: Connection, insert: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, hundreds with one statement.
+
+    Between two statements the thread that writes may have to wait for one that computes, 5 ms each time.
+
+    Args:
+        insert: the statement for one row, with a mark for each of its values.
+    """
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        one = f"({', '.join('?' * len(some[0]))})"
+        before, found, after = insert.partition(one)
+        if not found:
+            raise ValueError(f"there is not a mark for each value of a row: {insert}")
+        marks = ", ".join([one] * len(some))
+        connection.execute(f"{before}{marks}{after}", list(chain.from_iterable(some)))
 
 
 def upsert(table: str, columns: str, key: str) -> str:

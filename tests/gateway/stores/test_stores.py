@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from gateway.stores.keys import InvalidKeyRequest, KeyStore
 from gateway.stores.logtree import LogTree
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.records import RecordStore
-from gateway.stores.sql import SqlDatabase
+from gateway.stores.sql import SqlDatabase, upsert, write_rows
 from gateway.stores.submissions import SubmissionStore
 
 
@@ -116,7 +117,7 @@ def test_writes_keep_their_order_whoever_commits_them(either: SqlDatabase) -> No
     def work(name: str) -> None:
         for value in range(0, 60, 3):
             either.write_later(keep(name, value))
-            either.write_later(keep(name, value + 1))
+            either.write_soon(keep(name, value + 1))
             either.write(keep(name, value + 2))
             found = either.reader().execute("SELECT created FROM api_key WHERE id = ?", (name,)).fetchone()
             assert found == (value + 2,)
@@ -238,10 +239,15 @@ def test_a_name_is_given_once(either: SqlDatabase) -> None:
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Iterator[RecordStore]:
+def record_file(tmp_path: Path) -> Iterator[Database]:
     database = Database.open(tmp_path / "records.db", "records", durable=True)
-    yield record_store(database)
+    yield database
     database.close()
+
+
+@pytest.fixture
+def records(record_file: Database) -> RecordStore:
+    return record_store(record_file)
 
 
 READING = Reading("text/csv", "id", ",", ("id", "x"))
@@ -303,18 +309,90 @@ def test_a_repeated_id_is_named_with_the_first_one(
     assert records.sets() == []
 
 
-def test_the_log_of_a_big_write_is_given_back(records: RecordStore, tmp_path: Path) -> None:
+def test_the_log_of_a_big_write_is_given_back(records: RecordStore, record_file: Database, tmp_path: Path) -> None:
     key = records.begin("d", READING)
     big = [StoredRecord(f"{number}", b"s" * 16, b"x" * 4_000, 0, 0, b"l" * 32) for number in range(5_000)]
     with closing(sqlite3.connect(tmp_path / "records.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM record_set").fetchall()  # what is read here keeps the log from being shortened
         records.add(key, 0, RecordColumns.of(big))
+        record_file.flush()
     log = tmp_path / "records.db-wal"
     assert log.stat().st_size > 16 << 20
     records.finish(key, "root", len(big))
     assert log.stat().st_size <= 8 << 20
     assert len(list(records.all("root"))) == len(big)
+
+
+def test_a_full_disk_is_told_while_later_records_are_read_and_leaves_nothing(
+    records: RecordStore, record_file: Database
+) -> None:
+    page = record_file.write(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    big = [StoredRecord(f"{number}", b"s" * 16, b"x" * 4_000, 0, 0, b"l" * 32) for number in range(1_500)]
+
+    def fill(key: int) -> None:
+        for start in range(0, 6_000, 1_500):
+            later = [record._replace(id=f"{start + place}") for place, record in enumerate(big)]
+            records.add(key, start, RecordColumns.of(later))
+        records.finish(key, "root", 6_000)
+
+    # There is room for some of it.
+    record_file.write(lambda c: c.execute(f"PRAGMA max_page_count={page + 200}").fetchone())
+    key = records.begin("d", READING)
+    with pytest.raises(StorageFull):
+        fill(key)
+    records.abandon(key)
+    assert records.sets() == []
+    for table in ("record_block", "tile", "record_index"):
+        assert record_file.reader().execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    record_file.write(lambda c: c.execute("PRAGMA max_page_count=100000").fetchone())
+    fill(records.begin("d", READING))
+    assert sum(1 for _ in records.all("root")) == 6_000
+
+
+def test_what_is_abandoned_while_it_is_written_is_gone(records: RecordStore, record_file: Database) -> None:
+    key = records.begin("d", READING)
+    big = [StoredRecord(f"{number}", b"s" * 16, b"x" * 4_000, 0, 0, b"l" * 32) for number in range(2_500)]
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def wait(_: sqlite3.Connection) -> None:
+        begun.set()
+        assert may_go_on.wait(60)
+
+    record_file.write_soon(wait)
+    assert begun.wait(60)
+    records.add(key, 0, RecordColumns.of(big))  # is queued behind that
+    abandoning = threading.Thread(target=records.abandon, args=(key,))
+    abandoning.start()
+    may_go_on.set()
+    abandoning.join(60)
+    assert not abandoning.is_alive()
+    assert record_file.reader().execute("SELECT count(*) FROM record_block").fetchone() == (0,)
+    assert records.sets() == []
+
+
+def test_pages_are_as_large_as_blocks_and_those_of_a_former_file_stay(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "former.db", isolation_level=None)) as former:
+        former.execute("PRAGMA page_size=4096")
+        former.execute("PRAGMA journal_mode=WAL")
+        former.execute("PRAGMA user_version=0")
+    for name, page in (("new", 32_768), ("former", 4_096)):
+        database = Database.open(tmp_path / f"{name}.db", "records", durable=True)
+        found = database.write(
+            lambda c: [c.execute(f"PRAGMA {of}").fetchone()[0] for of in ("page_size", "wal_autocheckpoint")]
+        )
+        assert found == [page, (4 << 20) // page]
+        database.close()
+
+
+def test_rows_are_inserted_by_the_thousand(either: SqlDatabase) -> None:
+    rows = [(f"{number}", f"n{number}", "reader", b"", 0) for number in range(2_345)]
+    keep = upsert("api_key", "id, name, role, digest, created", "id")
+    for some in (rows, [], rows[:3]):
+        either.write(partial(write_rows, insert=keep, rows=some))
+    assert sorted(names(either)) == sorted(row[1] for row in rows)
+    with pytest.raises(ValueError, match="mark"):
+        either.write(partial(write_rows, insert=keep, rows=[("a", "b")]))
 
 
 def test_records_from_before_there_were_sets_are_still_there(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ RULES: dict[str, Rule] = {
         ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest", "gateway.tlog"),
         frozenset({"flask", "werkzeug"}),
     ),
+    "gateway.callers": Rule(("gateway.callers", "gateway.services.callers"), frozenset({"cryptography"})),
     "gateway.identities.cryptoki": Rule(("gateway.identities",), frozenset({"pkcs11"})),
     "gateway.identities.hsm": Rule(
         ("gateway.fabric.durable", "gateway.identities"), frozenset({"cryptography", "pkcs11"})
@@ -144,6 +145,7 @@ RULES: dict[str, Rule] = {
         (
             "chaincode.domain",
             "gateway.api",
+            "gateway.callers",
             "gateway.delivery",
             "gateway.fabric",
             "gateway.identities",

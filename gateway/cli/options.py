@@ -39,6 +39,8 @@ def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callabl
         key: str | None,
         key_file: Path | None,
         ca_certificate: Path | None,
+        client_certificate: Path | None,
+        client_key: Path | None,
         timeout: float,
         **arguments: Any,
     ) -> None:
@@ -47,8 +49,15 @@ def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callabl
         if arguments.get(unless):
             function(None, **arguments)
             return
-        url, key = _address(url, key, key_file)
-        client = Pedigree(url, key, timeout=timeout, ca_certificate=ca_certificate)
+        url, key = _address(url, key, key_file, needs_key=client_certificate is None)
+        client = Pedigree(
+            url,
+            key,
+            timeout=timeout,
+            ca_certificate=ca_certificate,
+            client_certificate=client_certificate,
+            client_key=client_key,
+        )
         with warning(arguments["as_json"]), client as pedigree:
             function(pedigree, **arguments)
 
@@ -72,6 +81,18 @@ def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callabl
             help="Certificates (PEM) that the gateway's must lead to; also PEDIGREE_CA_CERTIFICATE.",
         ),
         click.option(
+            "--client-certificate",
+            type=click.Path(path_type=Path),
+            envvar="PEDIGREE_CLIENT_CERTIFICATE",
+            help="Your own certificate (PEM), instead of a key; also PEDIGREE_CLIENT_CERTIFICATE.",
+        ),
+        click.option(
+            "--client-key",
+            type=click.Path(path_type=Path),
+            envvar="PEDIGREE_CLIENT_KEY",
+            help="Its key, where that is in another file; also PEDIGREE_CLIENT_KEY.",
+        ),
+        click.option(
             "--key",
             envvar="PEDIGREE_KEY",
             callback=_key,
@@ -89,8 +110,8 @@ def using_gateway(function: Callable[..., None], *, unless: str = "") -> Callabl
     return wrapper
 
 
-def _address(url: str | None, key: str | None, key_file: Path | None) -> tuple[str, str]:
-    """Which gateway, and the key for it: what the command line says goes before what the environment says."""
+def _address(url: str | None, key: str | None, key_file: Path | None, *, needs_key: bool) -> tuple[str, str | None]:
+    """Which gateway, and the key for it, if one is needed: the command line goes before the environment."""
     context = click.get_current_context()
     typed = {name for name in ("key", "key_file") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if len(typed) == 2:
@@ -98,9 +119,9 @@ def _address(url: str | None, key: str | None, key_file: Path | None) -> tuple[s
     if key_file is not None and (key is None or "key_file" in typed):
         key = _one_word(key_file.read_text(encoding="utf-8", errors="replace"), context, f"{key_file}: ")
     missing = [] if url is not None else ["--url (or PEDIGREE_URL)"]
-    if key is None:
+    if key is None and needs_key:
         missing.append("--key-file (or PEDIGREE_KEY_FILE, or PEDIGREE_KEY, or --key)")
-    if url is None or key is None:
+    if url is None or missing:
         raise click.UsageError(f"Missing {' and '.join(missing)}.", context)
     return url, key
 

@@ -4,10 +4,8 @@
 Everything heavy is imported by the command that needs it, so that `--help` answers at once.
 """
 
-import sqlite3
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,7 @@ from gateway.cli.consent import (
     saying,
 )
 from gateway.cli.consentstore import consent_adopt, consent_copy
-from gateway.cli.console import Failure, Tool, dumps, plain, show, table, told
+from gateway.cli.console import Failure, Tool, dumps, plain, show, told
 from gateway.cli.criteria import criteria_register
 from gateway.cli.datasets import dataset_bundle, dataset_commit, dataset_proof, dataset_publish, dataset_verify
 from gateway.cli.deliveries import access_deliveries, access_fetch
@@ -48,6 +46,7 @@ from gateway.cli.evidence import evidence, verify
 from gateway.cli.exits import Exit
 from gateway.cli.finding import add_lists, search, show_record
 from gateway.cli.identity.verbs import identity
+from gateway.cli.keys import keys
 from gateway.cli.lineage import effective_licence, impact, lineage
 from gateway.cli.log import log_checkpoint, log_policy, log_show, receipt
 from gateway.cli.mlflow import mlflow
@@ -162,91 +161,7 @@ def fsck(network: Path, organisation: str, data: Path | None, as_json: bool) -> 
         raise SystemExit(Exit.DISAGREES)
 
 
-@main.group()
-def keys() -> None:
-    """Issue, list and revoke the API keys of a gateway."""
-
-
-def _data_option(function: Callable[..., None]) -> Callable[..., None]:
-    return click.option("--data", required=True, type=click.Path(path_type=Path), help="The gateway's data folder.")(
-        function
-    )
-
-
-@keys.command("add")
-@click.argument("name")
-@click.option(
-    "--role",
-    required=True,
-    type=click.Choice(["reader", "recorder", "endorser", "operator"]),
-    help="Each may do what those before may.",
-)
-@click.option("--new", is_flag=True, help="Make the folder of a gateway that has not run yet.")
-@_data_option
-@told
-def keys_add(name: str, role: str, new: bool, data: Path) -> None:
-    """Issue a key and print it: it cannot be shown again."""
-    from gateway.stores.keys import check_name
-
-    check_name(name)
-    if new and data.exists() and any(data.iterdir()) and not _is_gateways(data):
-        raise Failure(f"{data} holds something else; the folder of a new gateway is empty, or is made here")
-    if not new and not _is_gateways(data):
-        raise Failure(
-            f"{data} is not the data folder of a gateway, which `pedigree serve` makes; before its first start: --new"
-        )
-    with _key_store(data) as store:
-        click.echo(store.add(name, role))
-
-
-@keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_data_option
-@told
-def keys_list(data: Path, as_json: bool) -> None:
-    """List keys, never their secrets."""
-    _refuse_without_keys(data)
-    with _key_store(data) as store:
-        rows = [
-            {"id": key.id, "name": key.name, "role": key.role, "revoked": key.revoked is not None}
-            for key in store.list()
-        ]
-    show(rows, as_json, lambda: table(rows, "id", "name", "role", "revoked"))
-
-
-@keys.command("revoke")
-@click.argument("name")
-@_data_option
-@told
-def keys_revoke(name: str, data: Path) -> None:
-    """Stop accepting a key at once, by its name or id."""
-    _refuse_without_keys(data)
-    with _key_store(data) as store:
-        store.revoke(name)
-
-
-def _is_gateways(data: Path) -> bool:
-    return any((data / name).is_file() for name in ("keys.db", "secret"))
-
-
-@contextmanager
-def _key_store(data: Path) -> Iterator[Any]:
-    from gateway.server.folders import open_keys
-
-    file = data / "keys.db"
-    with ExitStack() as guard:
-        try:
-            store = open_keys(data, guard)
-        except sqlite3.DatabaseError as exc:
-            raise Failure(f"{file} cannot be read as a key store: {exc}") from None
-        yield store
-
-
-def _refuse_without_keys(data: Path) -> None:
-    if not (data / "keys.db").exists():
-        raise Failure(f"{data} has no keys; make one with: pedigree keys add NAME --role ROLE --data {data}")
-
-
+main.add_command(keys)
 main.add_command(log)
 add_verbs(
     main,

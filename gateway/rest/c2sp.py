@@ -43,7 +43,7 @@ _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def blueprint(pipeline: RequestPipeline, leaves: Leaves, witness: Witness, mirror: Mirror) -> Blueprint:
-    """The routes; `pipeline` knows the API keys, and renders."""
+    """The routes; `pipeline` knows who calls, and renders."""
     made = Blueprint("c2sp", __name__)
     room = threading.BoundedSemaphore(_AT_ONCE)
 
@@ -87,7 +87,7 @@ def blueprint(pipeline: RequestPipeline, leaves: Leaves, witness: Witness, mirro
 
 
 def _reader(pipeline: RequestPipeline) -> None:
-    auth.authorise(auth.authenticate(pipeline.keys, request.headers.get("Authorization")), "reader")
+    auth.authorise(auth.authenticate(pipeline.callers, request), "reader")
 
 
 def _tile(pipeline: RequestPipeline, content: bytes) -> Response:

@@ -12,6 +12,7 @@ from chaincode.domain.errors import LedgerError
 from gateway.api.rows import RECORDED
 from gateway.rest.replies import Reply
 from gateway.services import ports
+from gateway.services.callers import Unrecognised
 from gateway.services.commits import Behind
 from gateway.services.endings import failed
 from gateway.services.ports import Category, Ending, Json, PortError, Recorded
@@ -81,6 +82,8 @@ def headers_for(error: Exception) -> dict[str, str]:
     """Header fields that belong to a failure: `Retry-After` wherever coming back makes sense."""
     if isinstance(error, HttpProblem):
         return error.headers
+    if isinstance(error, Unrecognised):
+        return {"WWW-Authenticate": 'Bearer realm="pedigree"'}
     if isinstance(error, ports.Unavailable):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, Behind | InProgress | ports.StorageFull | ports.StorageFailed):

@@ -31,7 +31,7 @@ _SERVER: Mapping[int, tuple[str, ...]] = {
 }
 _EVERY: Mapping[int, tuple[str, ...]] = {
     400: ("unknown-parameter", "repeated-parameter", "invalid-header"),
-    401: ("unauthenticated",),
+    401: ("unauthenticated", "unknown-certificate", "credentials-disagree", "credential-expired"),
     502: ("blob-integrity",),
     503: ("behind", "storage-failed"),
 }

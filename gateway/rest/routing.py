@@ -22,10 +22,10 @@ from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.values import OrgId
 from gateway.api.rows import PAGE_LIMIT, PAGING, Operation
 from gateway.rest import auth, bodies, problems
-from gateway.rest.auth import Client, Keys
 from gateway.rest.bodies import Spool
 from gateway.rest.problems import HttpProblem
 from gateway.rest.replies import Reply as Reply
+from gateway.services.callers import Caller, Callers
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.pieces import fault_of_id
@@ -49,7 +49,7 @@ Body = Json | BinaryIO | None
 class Call:
     """A parsed request, without anything of HTTP's that a view does not need."""
 
-    client: Client
+    client: Caller
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Body
@@ -118,7 +118,7 @@ class Route:
 class RequestPipeline:
     """What a request passes between HTTP and its view."""
 
-    keys: Keys
+    callers: Callers
     commits: Commits
     wait: float
     """Seconds that a request may wait for the height it asks for."""
@@ -152,7 +152,7 @@ class RequestPipeline:
 
     def _serve(self, route: Route, incoming: Request, path: Mapping[str, str]) -> Response:
         """Judge the head, then read the body: a request that its head disqualifies need not be sent to its end."""
-        client = g.client = auth.authenticate(self.keys, incoming.headers.get("Authorization"))
+        client = g.client = auth.authenticate(self.callers, incoming)
         auth.authorise(client, route.operation.role)
         query = _query(route.operation, incoming)
         media_type = _media_type(route.operation, incoming)
@@ -184,7 +184,7 @@ class RequestPipeline:
         return response
 
     def _receive(
-        self, route: Route, incoming: Request, client: Client, media_type: str, note: Callable[[bytes], None]
+        self, route: Route, incoming: Request, client: Caller, media_type: str, note: Callable[[bytes], None]
     ) -> Json | SpooledFile | None:
         """Read the body that a route takes, and note what tells it from another one."""
         if not media_type:
@@ -312,7 +312,7 @@ def _query(operation: Operation, incoming: Request) -> Mapping[str, str]:
     return incoming.args
 
 
-def _intent(incoming: Request, client: Client, members: Collection[str]) -> Intent:
+def _intent(incoming: Request, client: Caller, members: Collection[str]) -> Intent:
     """What a request that records asks for, as far as its head says; the digest of what it sends is still missing."""
     key = incoming.headers.get("Idempotency-Key", "")
     if _KEY.fullmatch(key) is None:

@@ -6,6 +6,8 @@ from typing import Any
 from gunicorn.http import errors, wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
+from gateway.rest.auth import CERTIFICATE
+from gateway.server.door import Door
 from gateway.server.proxies import Proxies
 from gateway.server.tls import SecureSocket
 from gateway.server.wire import (
@@ -26,6 +28,8 @@ class AnsweringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.proxies = Proxies()
+        self.door: Door | None = None
+        """What connections are secured with; None where they are not."""
 
     def handle(self, conn: Any) -> bool:
         """Read one request and answer it, or refuse it; whether the connection may be used for another one."""
@@ -64,6 +68,10 @@ class AnsweringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no 
         environ["REMOTE_ADDR"] = self.proxies.client(environ["REMOTE_ADDR"], environ.get("HTTP_X_FORWARDED_FOR"))
         if isinstance(conn.sock, SecureSocket):
             environ["wsgi.url_scheme"] = "https"
+            if conn.sock.certificate is not None:
+                if self.door is not None and self.door.has_revoked(conn.sock.certificate):
+                    raise ConnectionAbortedError("the client's certificate was revoked")
+                environ[CERTIFICATE] = conn.sock.certificate
         if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
             response.force_close()
         try:

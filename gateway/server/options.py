@@ -30,6 +30,14 @@ class Options:
         metadata=_said("The API's certificate and those that lead to its root, in PEM; read again when it changes."),
     )
     tls_key: Path | None = field(default=None, metadata=_said("Key of the API's certificate, in PEM, unencrypted."))
+    client_ca: Path | None = field(
+        default=None,
+        metadata=_said("Authorities (PEM) whose certificates clients may come with."),
+    )
+    client_crl: Path | None = field(
+        default=None,
+        metadata=_said("What these authorities revoked: lists in PEM, one of each; one that is overdue admits nobody."),
+    )
     behind_proxy: bool = field(
         default=False, metadata=_said("A proxy with TLS is in front: plain HTTP needs no warning.")
     )

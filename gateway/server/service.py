@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from flask import Flask
 
+from gateway.callers import certificates
 from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
 from gateway.rest import (
@@ -35,7 +36,6 @@ from gateway.rest import (
 )
 from gateway.rest import ledger as ledger_routes
 from gateway.rest.auditing import Auditor
-from gateway.rest.auth import Keys
 from gateway.rest.bodies import Spool
 from gateway.rest.derived import routes_of
 from gateway.rest.routing import RequestPipeline, Route, View
@@ -52,6 +52,7 @@ from gateway.services.attempts import Attempts, Limits
 from gateway.services.auditanchors import AuditAnchors
 from gateway.services.auditlog import AuditLog, AuditStore
 from gateway.services.auditview import AuditView
+from gateway.services.callers import Callers, Registry
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.consent import Vocabulary, vocabulary_of
@@ -114,7 +115,7 @@ class Parts:
     records: Records
     maps: StatusMaps
     memberships: Memberships
-    keys: Keys
+    keys: Registry
     signer: StatementSigner
     transactions: Transactions
     secret: bytes
@@ -242,7 +243,9 @@ def assemble(
     )  # fmt: skip
     graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
-    pipeline = RequestPipeline(parts.keys, commits, limits.height_wait, spool, bodies, parts.members)
+    pipeline = RequestPipeline(
+        Callers(parts.keys, certificates=certificates.read), commits, limits.height_wait, spool, bodies, parts.members
+    )
     recorder = Recorder(submitter, numbering, vocabulary)
     anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval)
     reader = Reader(parts.readmodel, parts.ledger)

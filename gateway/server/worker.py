@@ -29,7 +29,6 @@ from typing import Any
 
 from gateway.server.answering import AnsweringWorker
 from gateway.server.connections import Connection, Crowd, arrived, closed, holds, met, wake_at_once, wake_when_whole
-from gateway.server.door import Door
 from gateway.server.options import PER_ADDRESS
 from gateway.server.tls import PAUSE_WITHIN, SecureSocket
 from gateway.server.wire import (
@@ -74,8 +73,6 @@ class PatientWorker(AnsweringWorker):
         self._greeting: dict[Any, float] = {}
         """Connections whose handshake is not over, and until when it may last; the oldest first."""
         self.crowd = Crowd(PER_ADDRESS)
-        self.door: Door | None = None
-        """What connections are secured with; None where they are not."""
         self._looked = 0.0
         self._warned = -math.inf
         self._questions: deque[Any] = deque()

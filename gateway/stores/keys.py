@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""API keys, stored as SHA-256 of a 256-bit random secret and compared in constant time."""
+"""The clients of a gateway: those with an API key, and those with a certificate.
+
+Of a key the SHA-256 of a 256-bit random secret is stored, and compared in constant time.
+"""
 
 import hashlib
 import hmac
@@ -16,6 +19,7 @@ ROLES = ("reader", "recorder", "endorser", "operator")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # An unknown id costs the same comparison as a known one.
 _NOBODY = hashlib.sha256(b"nobody").digest()
+_SHOWN = "id, name, role, created, revoked, expires, certificate"
 
 
 class InvalidKeyRequest(PortError):
@@ -26,13 +30,17 @@ class InvalidKeyRequest(PortError):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it may be shown: never its secret."""
+    """A client as it may be shown: never its secret. Times are seconds since 1970."""
 
     id: str
     name: str
     role: str
     created: float
     revoked: float | None
+    expires: float | None = None
+    """From when on it is refused."""
+    certificate: str | None = None
+    """What its certificate is known by, where it comes with one instead of a key."""
 
 
 def check_name(name: str) -> None:
@@ -42,29 +50,73 @@ def check_name(name: str) -> None:
 
 
 class KeyStore:
-    """Issues, lists, revokes and recognises API keys."""
+    """Issues, lists, renews, revokes and recognises the credentials of clients."""
 
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
-    def add(self, name: str, role: str) -> str:
+    def add(self, name: str, role: str, *, expires: float | None = None) -> str:
         """Issue a key and return `id.secret`, which cannot be shown again."""
+        key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        self._insert(key_id, name, role, _digest(secret), expires, None)
+        return f"{key_id}.{secret}"
+
+    def add_certificate(self, name: str, role: str, certificate: str, *, expires: float | None = None) -> None:
+        """Register a client that comes with a certificate.
+
+        Args:
+            certificate: what it is known by, as `gateway.callers.certificates` writes it.
+        """
+        for key in self.list():
+            if key.certificate == certificate and key.revoked is None:
+                raise InvalidKeyRequest(f"that certificate is {key.name}'s already", name=key.name)
+        self._insert(secrets.token_hex(6), name, role, b"", expires, certificate)
+
+    def _insert(
+        self, key_id: str, name: str, role: str, digest: bytes, expires: float | None, certificate: str | None
+    ) -> None:
         check_name(name)
         if role not in ROLES:
             raise InvalidKeyRequest(f"the role must be one of {', '.join(ROLES)}", role=role)
-        key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        row = (key_id, name, role, hashlib.sha256(secret.encode()).digest(), time.time())
         if any(key.name == name for key in self.list()):
             raise InvalidKeyRequest(f"there is a key named {name} already", name=name)
-        self._database.write(lambda c: c.execute("INSERT INTO api_key VALUES (?, ?, ?, ?, ?, NULL)", row))
-        return f"{key_id}.{secret}"
+        row = (key_id, name, role, digest, time.time(), expires, certificate)
+        self._database.write(
+            lambda c: c.execute(
+                "INSERT INTO api_key (id, name, role, digest, created, expires, certificate)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        )
 
     def list(self) -> Sequence[ApiKey]:
-        rows = self._database.reader().execute("SELECT id, name, role, created, revoked FROM api_key ORDER BY created")
+        rows = self._database.reader().execute(f"SELECT {_SHOWN} FROM api_key ORDER BY created")  # noqa: S608 - a constant
         return [ApiKey(*row) for row in rows]
 
+    def rotate(self, name: str, *, keep: float, expires: float | None) -> str:
+        """Give a key a new secret and return `id.secret`; its client stays the same, and so do its idempotency keys.
+
+        Args:
+            name: of the key, or its id.
+            keep: seconds for which the former secret counts too.
+            expires: until when the key counts from now on; `None` for no end.
+        """
+        found = next((key for key in self.list() if name in (key.id, key.name) and key.revoked is None), None)
+        if found is None or found.certificate is not None:
+            raise InvalidKeyRequest(f"there is no valid key named {name}", name=name)
+        secret, until = secrets.token_urlsafe(32), time.time() + keep
+        if found.expires is not None:
+            until = min(until, found.expires)
+        self._database.write(
+            lambda c: c.execute(
+                "UPDATE api_key SET former_digest = digest, former_until = ?, digest = ?, expires = ? WHERE id = ?",
+                (until, _digest(secret), expires, found.id),
+            )
+        )
+        return f"{found.id}.{secret}"
+
     def revoke(self, name: str) -> None:
-        """Stop accepting a key at once, by its id or name."""
+        """Stop accepting a key, or a certificate, at once, by its id or name."""
         found = self._database.write(
             lambda c: (
                 c.execute(
@@ -77,17 +129,39 @@ class KeyStore:
             raise InvalidKeyRequest(f"there is no valid key named {name}", name=name)
 
     def recognise(self, presented: str) -> ApiKey | None:
-        """Whose key this is, or `None` for anything that is not a valid, unrevoked key."""
+        """Whose key this is, or `None` for anything that is not a valid, unrevoked key.
+
+        One that has expired is recognised: who has its secret may know why it is refused.
+        """
         if not presented.isascii():
             return None
         key_id, _, secret = presented.partition(".")
         row = (
             self._database.reader()
-            .execute("SELECT id, name, role, created, revoked, digest FROM api_key WHERE id = ?", (key_id,))
+            .execute(f"SELECT {_SHOWN}, digest, former_digest, former_until FROM api_key WHERE id = ?", (key_id,))  # noqa: S608
             .fetchone()
         )
-        digest = _NOBODY if row is None else row[5]
-        matches = hmac.compare_digest(digest, hashlib.sha256(secret.encode()).digest())
-        if row is None or not matches or row[4] is not None:
+        *shown, digest, former, until = (None,) * 7 + (_NOBODY, None, None) if row is None else row
+        given = _digest(secret)
+        matches = hmac.compare_digest(bytes(digest), given)
+        if former is not None and until is not None and time.time() < until:
+            matches |= hmac.compare_digest(bytes(former), given)
+        if row is None or not matches or shown[4] is not None:
             return None
-        return ApiKey(*row[:5])
+        return ApiKey(*shown)
+
+    def recognise_certificate(self, names: Sequence[str]) -> ApiKey | None:
+        """Whose certificate has these names, the surest first; `None` where nobody's, or several clients' have."""
+        marks = ", ".join("?" * len(names))
+        rows = self._database.reader().execute(
+            f"SELECT {_SHOWN} FROM api_key WHERE certificate IN ({marks}) AND revoked IS NULL",  # noqa: S608 - marks
+            tuple(names),
+        )
+        found = {key.certificate: key for key in (ApiKey(*row) for row in rows)}
+        if names and names[0] in found:
+            return found[names[0]]
+        return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from pedigree.connections import Connections
 from pedigree.consent import ConsentCalls
 from pedigree.elsewhere import ElsewhereCalls
+from pedigree.errors import InvalidInput
 from pedigree.logs import LogCalls
 from pedigree.models import ModelCalls
 from pedigree.reads import ReadCalls
@@ -29,23 +30,30 @@ class Pedigree(ConsentCalls, ElsewhereCalls, LogCalls, ModelCalls, ReadCalls, Ru
 
     Args:
         url: address of the gateway, such as `http://127.0.0.1:8101`.
-        key: an API key, `id.secret`.
+        key: an API key, `id.secret`; a client that comes with a certificate needs none.
         timeout: seconds for each call, repetitions included.
         ca_certificate: a file with the certificates (PEM) that the gateway's must lead to; those that this system
             believes without one. Raises `InvalidInput` where it holds none.
+        client_certificate: a file with this client's certificate (PEM), which its gateway knows it by.
+        client_key: a file with the key of that certificate, where it is not in the same one.
     """
 
     def __init__(
         self,
         url: str,
-        key: str,
+        key: str | None = None,
         *,
         timeout: float = 60.0,
         ca_certificate: Path | str | None = None,
+        client_certificate: Path | str | None = None,
+        client_key: Path | str | None = None,
         transport: "httpx.BaseTransport | None" = None,
     ) -> None:
-        security = Security(ca_certificate)
-        connections = Connections(url, f"Bearer {key}", transport, security.own())
+        if key is None and client_certificate is None:
+            raise InvalidInput("a key is needed, or a client certificate", field="key")
+        security = Security(ca_certificate, client_certificate, client_key)
+        authorization = None if key is None else f"Bearer {key}"
+        connections = Connections(url, authorization, transport, security.own())
         super().__init__(Transport(connections, timeout=timeout, security=security))
 
     def __enter__(self) -> Self:

@@ -26,7 +26,7 @@ class Connections:
     """As many connections as there are requests at once, of which the most recently used are kept; thread-safe."""
 
     def __init__(
-        self, url: str, authorization: str, transport: "httpx.BaseTransport | None", tls: ssl.SSLContext
+        self, url: str, authorization: str | None, transport: "httpx.BaseTransport | None", tls: ssl.SSLContext
     ) -> None:
         self.url = url
         self._authorization = authorization
@@ -81,7 +81,7 @@ class Connections:
                 return self._free.pop()
         return httpx.Client(
             base_url=self.url,
-            headers={"Authorization": self._authorization},
+            headers={} if self._authorization is None else {"Authorization": self._authorization},
             transport=self._transport,
             verify=self._tls,
             limits=httpx.Limits(max_connections=1),

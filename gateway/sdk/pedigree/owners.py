@@ -138,7 +138,7 @@ class OwnerGateway:
             patience: seconds without any progress after which a call is given up.
             security: which certificates are believed.
         """
-        self._connections = Connections(url, "", transport, security.others())
+        self._connections = Connections(url, None, transport, security.others())
         self._url = url
         self._patience = patience
 

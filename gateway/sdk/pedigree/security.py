@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How gateways prove who they are to this client, under TLS."""
+"""How gateways prove who they are to this client, under TLS, and this client to its own gateway."""
 
 import ssl
 from dataclasses import dataclass
@@ -14,14 +14,34 @@ class Security:
 
     ca_certificate: Path | str | None = None
     """File of the certificates (PEM) that a gateway's must lead to; the system's without one."""
+    client_certificate: Path | str | None = None
+    """File of this client's own certificate (PEM), which only its own gateway is shown."""
+    client_key: Path | str | None = None
+    """File of its key; by default it is in the same file."""
 
     def own(self) -> ssl.SSLContext:
         """For one's own gateway: it is held to the file where there is one; raises `InvalidInput`."""
         if self.ca_certificate is None:
-            return _usual()
-        context = ssl.create_default_context(cadata=self._certificates())
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context = _usual()
+        else:
+            context = ssl.create_default_context(cadata=self._certificates())
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.client_certificate is not None:
+            self._come_with(context, self.client_certificate)
+        elif self.client_key is not None:
+            raise InvalidInput("a client's key needs its certificate beside it", field="client_key")
         return context
+
+    def _come_with(self, context: ssl.SSLContext, certificate: Path | str) -> None:
+        def refuse() -> str:
+            raise InvalidInput(f"{self.client_key or certificate} is encrypted", field="client_key")
+
+        try:
+            context.load_cert_chain(certificate, self.client_key, password=refuse)
+        except OSError as exc:
+            both = f"{certificate}{'' if self.client_key is None else f', {self.client_key}'}"
+            why = "not a certificate (PEM) and its key" if isinstance(exc, ssl.SSLError) else f"{exc.strerror}"
+            raise InvalidInput(f"{both}: {why}", field="client_certificate") from None
 
     def others(self) -> ssl.SSLContext:
         """For gateways of others: the file, and what else this system believes; raises `InvalidInput`."""
@@ -55,8 +75,14 @@ def refused(url: str, error: BaseException) -> Unreachable | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = f"the certificate of {url} is not believed: {cause.verify_message}"
         return Unreachable(reason, code="untrusted-certificate", retryable=False)
-    if cause is not None and cause.reason in _NO_TLS:
+    reason = "" if cause is None else str(cause.reason)
+    if reason in _NO_TLS:
         return Unreachable(f"{url} does not speak TLS: is it http://?", code="no-tls", retryable=False)
+    if "_ALERT_" in reason and ("CERTIFICATE" in reason or reason.endswith("UNKNOWN_CA")):
+        why = reason.partition("_ALERT_")[2].replace("_", " ").lower()
+        return Unreachable(
+            f"{url} does not accept this client's certificate: {why}", code="certificate-refused", retryable=False
+        )
     return None
 
 

@@ -56,7 +56,11 @@ def main(options: dict[str, Any]) -> None:
 
 def door_of(options: dict[str, Any]) -> dict[str, Any]:
     """How callers come in, as `pedigree serve` takes it."""
-    paths = {name: Path(options[name]) for name in ("tls_certificate", "tls_key") if name in options}
+    paths = {
+        name: Path(options[name])
+        for name in ("tls_certificate", "tls_key", "client_ca", "client_crl")
+        if name in options
+    }
     return {**paths, "trusted_proxies": tuple(options.get("trusted_proxies", ()))}
 
 

@@ -43,6 +43,8 @@ from gateway.stores.records import RecordStore
 from gateway.stores.sql import SqlDatabase, upsert, write_rows
 from gateway.stores.submissions import SubmissionStore
 
+INTO = "INSERT INTO api_key (id, name, role, digest, created, revoked) VALUES"
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
@@ -59,13 +61,11 @@ def either(dialect: str, tmp_path: Path) -> Iterator[SqlDatabase]:
     opened.close()
 
 
-KEEP = (
-    "INSERT INTO api_key VALUES (?, ?, 'reader', '', ?, NULL) ON CONFLICT (id) DO UPDATE SET created = excluded.created"
-)
+KEEP = f"{INTO} (?, ?, 'reader', '', ?, NULL) ON CONFLICT (id) DO UPDATE SET created = excluded.created"
 
 
 def insert(name: str) -> Any:
-    return lambda c: c.execute("INSERT INTO api_key VALUES (?, ?, 'reader', ?, 0, NULL)", (name, name, b"0"))
+    return lambda c: c.execute(f"{INTO} (?, ?, 'reader', ?, 0, NULL)", (name, name, b"0"))
 
 
 def names(database: SqlDatabase) -> list[str]:
@@ -128,7 +128,7 @@ def test_writes_keep_their_order_whoever_commits_them(either: SqlDatabase) -> No
 
 
 def test_cursors_stay_in_the_thread_that_writes(either: SqlDatabase) -> None:
-    insertion = "INSERT INTO api_key VALUES (?, ?, 'reader', '', 0, NULL)"
+    insertion = f"{INTO} (?, ?, 'reader', '', 0, NULL)"
     assert either.write(lambda c: c.execute(insertion, ("a", "a"))) is None
     assert either.write(lambda c: c.executemany(insertion, [("b", "b")])) is None
 
@@ -154,7 +154,7 @@ def test_a_full_disk_is_told_and_passes(database: Database) -> None:
     big = "x" * 60_000
 
     def fill(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO api_key VALUES (?, 'b', 'reader', ?, 0, NULL)", ("big", big))
+        connection.execute(f"{INTO} (?, 'b', 'reader', ?, 0, NULL)", ("big", big))
 
     with pytest.raises(StorageFull):
         database.write(fill)

@@ -110,7 +110,8 @@ def connect(variables: Mapping[str, str]) -> Pedigree:
     key, file = variables.get("PEDIGREE_KEY"), variables.get("PEDIGREE_KEY_FILE")
     if not key and file:
         key = Path(file).read_text(encoding="utf-8").strip()
-    if not key:
+    certificate = variables.get("PEDIGREE_CLIENT_CERTIFICATE") or None
+    if not key and certificate is None:
         raise InvalidInput("PEDIGREE_URL is set, and neither PEDIGREE_KEY_FILE nor PEDIGREE_KEY", field="PEDIGREE_KEY")
     try:
         patience = float(variables.get("PEDIGREE_TIMEOUT") or PATIENCE_S)
@@ -119,4 +120,11 @@ def connect(variables: Mapping[str, str]) -> Pedigree:
     if not 0 < patience < math.inf:
         raise InvalidInput("PEDIGREE_TIMEOUT is not a number of seconds above 0", field="PEDIGREE_TIMEOUT")
     authorities = variables.get("PEDIGREE_CA_CERTIFICATE") or None
-    return Pedigree(variables["PEDIGREE_URL"], key, timeout=patience, ca_certificate=authorities)
+    return Pedigree(
+        variables["PEDIGREE_URL"],
+        key or None,
+        timeout=patience,
+        ca_certificate=authorities,
+        client_certificate=certificate,
+        client_key=variables.get("PEDIGREE_CLIENT_KEY") or None,
+    )

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who calls: one client for what a request was proven with, or a refusal that says what would do.
+
+A client has an id, which its idempotency keys belong to, a name and a role. Its operator registers it with an API key
+or a certificate.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.services.failures import Category, PortError
+
+_LONGEST_KEY = 512
+
+
+class Unrecognised(PortError):
+    """What a request brings does not prove that a client of this gateway sends it; `code` says why not."""
+
+    code = "unauthenticated"
+    category = Category.UNIDENTIFIED
+
+    def __init__(self, message: str, /, *, code: str = "unauthenticated") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A client that proved who it is."""
+
+    id: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request is to be proven with."""
+
+    bearer: str | None = None
+    """The word behind `Bearer`; `None` where there is none."""
+    certificate: bytes | None = None
+    """The certificate (DER) that TLS has verified, and of which the client has the key."""
+
+
+class Registered(Protocol):
+    """What a registry says of a client."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def expires(self) -> float | None: ...
+
+
+class Registry(Protocol):
+    """The clients that the operator of a gateway registered."""
+
+    def recognise(self, presented: str) -> Registered | None: ...
+    def recognise_certificate(self, names: Sequence[str]) -> Registered | None: ...
+
+
+class Certificate(Protocol):
+    """What is read of a certificate."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def begins(self) -> float: ...
+    @property
+    def ends(self) -> float: ...
+
+
+class Callers:
+    """Recognises callers; thread-safe."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        certificates: Callable[[bytes], Certificate] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Assign.
+
+        Args:
+            certificates: reads a certificate (DER).
+        """
+        self._registry = registry
+        self._certificates = certificates
+        self._clock = clock
+
+    def recognise(self, presented: Presented) -> Caller:
+        """The client that a request comes from; raises `Unrecognised`.
+
+        Where it brings a certificate and a word as well, both have to be of one client.
+        """
+        certified = None if presented.certificate is None else self._by_certificate(presented.certificate)
+        if presented.bearer is None and certified is not None:
+            return certified
+        found = self._by_key(presented.bearer or "")
+        if certified is not None and certified.id != found.id:
+            raise Unrecognised(
+                "The key and the client certificate are of two clients; send one of them.", code="credentials-disagree"
+            )
+        return found
+
+    def _by_key(self, key: str) -> Caller:
+        found = self._registry.recognise(key) if len(key) < _LONGEST_KEY else None
+        if found is None:
+            raise Unrecognised("A valid API key is needed: Authorization: Bearer id.secret")
+        return self._current(found, "API key")
+
+    def _by_certificate(self, content: bytes) -> Caller:
+        if self._certificates is None:
+            raise Unrecognised("This gateway takes no client certificates.", code="unknown-certificate")
+        try:
+            read = self._certificates(content)
+        except ValueError:
+            raise Unrecognised("The client certificate cannot be read.", code="unknown-certificate") from None
+        if not read.begins <= self._clock() < read.ends:
+            raise Unrecognised("The client certificate is not valid now.", code="credential-expired")
+        found = self._registry.recognise_certificate(read.names)
+        if found is None:
+            raise Unrecognised(
+                f"The client certificate {read.names[0]} is registered for no client here; its operator can do so: "
+                "pedigree keys add NAME --certificate FILE",
+                code="unknown-certificate",
+            )
+        return self._current(found, "registration of this certificate")
+
+    def _current(self, found: Registered, what: str) -> Caller:
+        if found.expires is not None and self._clock() >= found.expires:
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.expires))
+            raise Unrecognised(f"The {what} expired at {at}; its operator can renew it.", code="credential-expired")
+        return Caller(found.id, found.name, found.role)

@@ -19,6 +19,7 @@ from rich.table import Column, Table
 
 from bench import (
     access,
+    batches,
     clients,
     consent,
     embedded,
@@ -46,6 +47,7 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "client": clients.measure_client,
     "shim": clients.measure_shim,
     "rest": rest.measure,
+    "batches": batches.measure,
     "access": access.measure,
     "finding": finding.measure,
     "node-rest": noderest.measure,
@@ -56,7 +58,7 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "log": log.measure,
     "endurance": endurance.measure,
 }
-BY_NAME_ONLY = ("uploads", "intake", "consent", "lineage", "endurance")
+BY_NAME_ONLY = ("batches", "uploads", "intake", "consent", "lineage", "endurance")
 """Take minutes, and a quarter of an hour and more."""
 
 

@@ -33,11 +33,11 @@ def measure(kind: str, rounds: int, seconds: float) -> Sequence[Metric]:
     """Register models over REST and with the bare client, in turn."""
     with founded(kind) as consortium:
         application, contract = consortium.client("lab"), bare_contract(consortium.network())
-        rest = _Application(consortium.ports["lab"].gateway, lab_headers(consortium))
+        rest = Application(consortium.ports["lab"].gateway, lab_headers(consortium))
         fast_rest, fast_bare = alternate(
             rounds,
-            lambda: _timed(rest.register, 50, seconds),
-            lambda: _timed(lambda: bare_submit(contract), 50, seconds),
+            lambda: timed(rest.register, 50, seconds),
+            lambda: timed(lambda: bare_submit(contract), 50, seconds),
         )
         over_rest, bare_calls, over_sdk = in_turn(
             [rest.register, lambda: bare_submit(contract), lambda: _over_sdk(application)], 3 * rounds * seconds
@@ -73,7 +73,7 @@ def in_turn(sides: Sequence[Callable[[], object]], seconds: float, *, pause: flo
     return latencies
 
 
-class _Application:
+class Application:
     """Registers models over kept connections, one for each thread."""
 
     def __init__(self, port: int, headers: dict[str, str]) -> None:
@@ -122,7 +122,7 @@ def bare_submit(contract: Contract) -> None:
     contract.submit("model:register", document, secrets.token_hex(32))  # with a token, as the gateway sends it
 
 
-def _timed(once: Callable[[], None], in_flight: int, seconds: float) -> float:
+def timed(once: Callable[[], None], in_flight: int, seconds: float) -> float:
     """How many calls a second end well."""
     end = time.monotonic() + seconds
 

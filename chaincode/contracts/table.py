@@ -182,7 +182,7 @@ def _record_all(site: Site, loads: Mapping[str, Load], stub: Stub, args: tuple[b
     layered.rehearse([partial(outcome, entry) for entry in entries])
     outcomes: list[Json] = [{"token": str(entry.token), **outcome(entry)} for entry in entries]
     layered.write(batch.EVENT, rows)
-    return encode({"outcomes": outcomes})
+    return encode({batch.OUTCOMES: outcomes})
 
 
 def _ask(site: Site, name: str, question: Question, stub: Stub, args: tuple[bytes, ...]) -> bytes:

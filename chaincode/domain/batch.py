@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches: several commands of one organisation in one transaction, each with a token of its own and its own outcome.
 
-A batch is no record and has no rule. What each of its commands may do is decided by that command's own rule, on what
+A batch is not a record and has no rule. What each of its commands may do is decided by that command's own rule, on what
 the commands before it wrote.
 """
 
@@ -17,6 +17,8 @@ FUNCTION: Final = "batch:record"
 """The function of the chaincode that takes one."""
 EVENT: Final = "BatchRecorded"
 """What a transaction announces that records one; its `events` are those of the commands."""
+OUTCOMES: Final = "outcomes"
+"""What the function answers: a list with, for each command, its `token`, and `record` and `event` or a `refusal`."""
 MOST: Final = 1_000
 """Commands in one batch."""
 KIND: Final = "batch"
@@ -39,10 +41,10 @@ def document_of(entries: Iterable[Entry]) -> bytes:
 
 
 def parse_batch(data: bytes) -> tuple[Entry, ...]:
-    """The commands of a batch; refuses what is no batch, names no token, or has more commands than there may be."""
+    """The commands of a batch; refuses what is not a batch, names no token, or has more commands than there may be."""
     value = parse(data)
     if not isinstance(value, dict) or value.get("kind") != KIND:
-        raise UnknownKind("what is no batch")
+        raise UnknownKind("something else than a batch")
     if set(value) != {"kind", "schema", "commands"}:
         raise InvalidField("", "a batch has a kind, a schema and commands, and nothing else")
     schema, commands = value["schema"], value["commands"]

@@ -1755,6 +1755,22 @@ ELSEWHERE: Final = (
     ),
 )
 
+BATCHES: Final = (
+    Operation(
+        name="recordBatch",
+        does="Record up to 1,000 commands in as few transactions as can be, each with its own outcome.",
+        method="POST",
+        path="/v1/batches",
+        role="recorder",
+        uploads=("application/json",),
+        batch=True,
+        answer=report("BatchOutcome"),
+        sdk="batch",
+        verb=Verb("batch"),
+        odd=dict.fromkeys(("rest", "sdk", "cli"), "takes any commands, each with its own outcome"),
+    ),
+)
+
 TRANSACTIONS: Final = (
     Operation(
         name="listTransactions",
@@ -1923,6 +1939,7 @@ NOUNS: Final[Mapping[str, tuple[Operation, ...]]] = MappingProxyType(
         "ledger": LEDGER,
         "transactions": TRANSACTIONS,
         "transactions signed elsewhere": ELSEWHERE,
+        "batches": BATCHES,
         "log": LOG,
         "audit": AUDIT,
     }

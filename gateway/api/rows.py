@@ -135,6 +135,8 @@ class Operation:
     """Parameters of a list that each keep some of its records; `gateway/services/filters.py` says which."""
     elsewhere: bool = False
     """Whether it takes part in a transaction that is signed elsewhere, of whatever command."""
+    batch: bool = False
+    """Whether it takes many commands, each with its own outcome."""
     codes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Problems that only this operation has, by HTTP status; `gateway/rest/refusals.py` knows the others."""
     odd: Mapping[Face, str] = field(default_factory=dict)
@@ -142,8 +144,13 @@ class Operation:
 
     @property
     def records(self) -> bool:
-        """Whether it submits a transaction, and so needs an Idempotency-Key."""
+        """Whether it submits one transaction, and answers what that recorded."""
         return self.answer.form == "outcome"
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it submits transactions, and so needs an Idempotency-Key."""
+        return self.records or self.batch
 
     @property
     def status(self) -> int:

@@ -280,22 +280,24 @@ def read_json(path: Path) -> Json:
     if path.stat().st_size > LARGEST_JSON:
         raise ValueError(f"{path} is larger than {LARGEST_JSON >> 20} MiB")
     try:
-        value = json.loads(
-            path.read_bytes().decode("utf-8"),
-            parse_float=_no_fraction,
-            parse_constant=_no_fraction,
-            object_pairs_hook=_members,
-        )
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not JSON: it is not UTF-8 text") from None
+    return parse_json(text, str(path))
+
+
+def parse_json(text: str, where: str) -> Json:
+    """An object from JSON; raises `ValueError` that says `where`, as `read_json`."""
+    try:
+        value = json.loads(text, parse_float=_no_fraction, parse_constant=_no_fraction, object_pairs_hook=_members)
     except RecursionError:
-        raise ValueError(f"{path} is not JSON that anyone wrote: it is nested too deeply") from None
+        raise ValueError(f"{where} is not JSON that anyone wrote: it is nested too deeply") from None
     except json.JSONDecodeError as exc:
-        raise ValueError(f"{path} is not JSON: {exc}") from None
+        raise ValueError(f"{where} is not JSON: {exc}") from None
     except ValueError as exc:
-        raise ValueError(f"{path}: {exc}") from None
+        raise ValueError(f"{where}: {exc}") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path} must hold a JSON object")
+        raise ValueError(f"{where} must hold a JSON object")
     return value
 
 

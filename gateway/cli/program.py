@@ -22,6 +22,7 @@ from gateway.cli.access import (
     access_review,
 )
 from gateway.cli.audit import audit_export, audit_list, audit_show, audit_verify
+from gateway.cli.batch import batch
 from gateway.cli.blobs import blobs
 from gateway.cli.cards import dataset_check
 from gateway.cli.consent import (
@@ -216,6 +217,7 @@ add_verbs(
         "model sign": model_sign,
         "model verify": model_verify,
         "claim state": claim_state,
+        "batch": batch,
         "offline endorse": offline_endorse,
         "offline prepare": offline_prepare,
         "offline submit": offline_submit,

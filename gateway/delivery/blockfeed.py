@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from chaincode.domain import codec
+from chaincode.domain import canonical, codec
+from chaincode.domain.batch import OUTCOMES
 from chaincode.domain.idempotency import Idempotency
 from gateway.delivery.deeds import deed_of
 from gateway.delivery.ordered import OrderedReader
@@ -23,6 +24,7 @@ from gateway.fabric import Block, FabricError, GatewayError, decode_block
 from gateway.fabric.blocks import Transaction, config_in
 from gateway.fabric.errors import DeliverError, NotUnderstood
 from gateway.services.ports import (
+    REQUESTS_APART,
     Json,
     LedgerBlock,
     LedgerMisuse,
@@ -201,17 +203,23 @@ def _leaf(transaction: Transaction) -> bytes:
 def _shows(writes: Iterable[LedgerWrite], answer: Json) -> bool:
     """Whether what was answered is what was written: a transaction that writes to its organisation's own private
     collection alone needs no other endorsement, and may answer whatever it likes."""
-    return any(write.value is not None and write.value == answer.get("record") for write in writes)
+    written = [write.value for write in writes if write.value is not None]
+    outcomes = answer.get(OUTCOMES)
+    if not isinstance(outcomes, list):
+        return answer.get("record") in written
+    recorded = {canonical.encode(each["record"]) for each in outcomes if isinstance(each, dict) and "record" in each}
+    return bool(recorded) and recorded <= {canonical.encode(value) for value in written}
 
 
 def _request(transaction: Transaction, chaincode: str) -> str | None:
-    """Which request it recorded, by the row that the chaincode writes beside the outcome of each."""
+    """Which requests it recorded, by the rows that the chaincode writes beside the outcome of each."""
+    found = []
     for namespace in transaction.namespaces:
         for write in namespace.writes if namespace.namespace == chaincode else ():
             if write.key.startswith(_OF_THE_CHAINCODE_ALONE) and not write.is_delete:
                 row = parse_object(write.value) or {}
-                return ":".join(str(row.get(name)) for name in ("by", "token", "command"))
-    return None
+                found.append(":".join(str(row.get(name)) for name in ("by", "token", "command")))
+    return REQUESTS_APART.join(found) or None
 
 
 def _writes(transaction: Transaction, chaincode: str) -> Iterator[LedgerWrite]:

@@ -18,6 +18,10 @@ _UPLOADS = {
     "application/vnd.pedigree.transaction+json": '{"function": "model:register", "command": {"model": "net", '
     '"title": "A network"}, "certificate": "-----BEGIN CERTIFICATE-----…", "key": "register-net"}',
 }
+_BATCH = [
+    {"function": "model:register", "command": {"model": "net", "title": "A network"}, "key": "register-net"},
+    {"function": "model:register", "command": {"model": "tree", "title": "A tree"}},
+]
 _PROBLEM_REFERENCE = {"$ref": "#/components/responses/Problem"}
 
 
@@ -82,7 +86,7 @@ def _operation(operation: Operation, components: Components) -> Schema:
     problem = components.report("Problem")
     responses: Schema = {
         str(operation.status): {
-            "description": "Done." if operation.records else "Found.",
+            "description": "Done." if operation.keyed else "Found.",
             "headers": {"Ledger-Height": {"$ref": "#/components/headers/LedgerHeight"}},
             "content": {operation.answer.media_type: {"schema": components.answer(operation.answer)}},
         },
@@ -96,7 +100,7 @@ def _operation(operation: Operation, components: Components) -> Schema:
         "parameters": [*_in_the_path(operation), *_in_the_query(operation, components), *_in_the_head(operation)],
         "responses": responses,
     }
-    if operation.records:
+    if operation.keyed:
         responses["202"] = {"$ref": "#/components/responses/Pending"}
     if operation.media_types:
         content: Schema = {}
@@ -107,6 +111,8 @@ def _operation(operation: Operation, components: Components) -> Schema:
             media_type: {"schema": {"type": "string"}, "example": _UPLOADS.get(media_type, "")}
             for media_type in operation.uploads
         }
+        if operation.batch:
+            content["application/json"] = {"schema": components.report("Batch"), "example": _BATCH}
         described["requestBody"] = {"required": not operation.optional_body, "content": content}
     return described
 
@@ -150,7 +156,7 @@ def _in_the_head(operation: Operation) -> list[Schema]:
             "schema": {"type": "integer", "minimum": 0},
         }
     ]
-    if operation.records:
+    if operation.keyed:
         parameters.append(
             {
                 "name": "Idempotency-Key",

@@ -3,9 +3,11 @@
 
 from collections.abc import Mapping
 
+from gateway.rest import batches
 from gateway.rest.problems import HttpProblem, reply_for
 from gateway.rest.routing import Call, Reply, View
-from gateway.services.ports import Recorded
+from gateway.services.batches import WHOLE
+from gateway.services.ports import Ending, Recorded, Submission
 from gateway.services.submitter import Submitter
 
 
@@ -16,7 +18,7 @@ def views(submitter: Submitter) -> Mapping[str, View]:
         found = submitter.operation(call.path["operation"], call.client.id)
         if found is None:
             raise HttpProblem(404, "no-such-operation", "There is no such operation of yours.")
-        ended = None if found.ending is None else reply_for(found.ending)
+        ended = None if found.ending is None else _ended(found, found.ending)
         state = "pending" if ended is None else "succeeded" if isinstance(found.ending, Recorded) else "failed"
         headers = {"Retry-After": "1"} if ended is None else {}
         body = {
@@ -31,3 +33,9 @@ def views(submitter: Submitter) -> Mapping[str, View]:
         return Reply(body if progress is None else {**body, "progress": progress.as_json()}, headers=headers)
 
     return {"getOperation": show}
+
+
+def _ended(found: Submission, ending: Ending) -> Reply:
+    if found.function == WHOLE and isinstance(ending, Recorded):
+        return Reply(batches.shown(ending))
+    return reply_for(ending)

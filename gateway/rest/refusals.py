@@ -106,7 +106,7 @@ def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:
         yield _ASKING
     if operation.uploads:
         yield _UPLOAD
-    if operation.records or operation.elsewhere:
+    if operation.keyed or operation.elsewhere:
         yield _RECORDING
     command = None if operation.body is None else operation.body.command
     if command is not None and (names_purpose(command) or names_purposes(command)):

@@ -10,6 +10,7 @@ from chaincode.domain.register import KIND, RECORDS
 from chaincode.domain.taint import Cause
 from gateway.api.operations import OPERATIONS, RECORDS_OF
 from gateway.services.approvals import MUST_STOP
+from gateway.services.batches import MOST as MOST_OF_A_BATCH
 from gateway.services.elsewhere import FORMAT as TRANSACTION_FORMAT
 from gateway.services.progress import Stage
 from gateway.services.reading import SOURCES
@@ -851,8 +852,61 @@ REPORTS: Final[Mapping[str, Schema]] = {
     "SubmissionState": {"type": "string", "enum": ["pending", "succeeded", "failed"]},
     "Result": {
         "description": "What the operation answers, or a problem.",
-        "anyOf": [reference(name) for name in (*OUTCOMES, "Problem")],
+        "anyOf": [reference(name) for name in (*OUTCOMES, "BatchOutcome", "Problem")],
     },
+    "Batch": {
+        "type": "array",
+        "items": reference("BatchCommand"),
+        "minItems": 1,
+        "maxItems": MOST_OF_A_BATCH,
+        "description": "Commands in the order in which they are to be recorded.",
+    },
+    "BatchCommand": _object(
+        {
+            "function": {"type": "string", "description": "As the ledger calls it, such as `model:register`."},
+            "command": reference("CommandFields"),
+            "key": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 200,
+                "description": "By which this command is recorded once, in whatever batch or alone; without one it is "
+                "named by the batch's key and its place there.",
+            },
+        },
+        "key",
+    ),
+    "CommandFields": {
+        "type": "object",
+        "description": "The fields of a command, those among them that its own route has in its path.",
+    },
+    "BatchOutcome": _object(
+        {
+            "recorded": {"type": "integer", "minimum": 0, "description": "How many commands are recorded."},
+            "failed": {"type": "integer", "minimum": 0, "description": "How many are not."},
+            "transactions": {**_TEXTS, "description": "Ids of the transactions that recorded them."},
+            "outcomes": {
+                "type": "array",
+                "items": reference("CommandOutcome"),
+                "description": "One for each command, in their order.",
+            },
+        }
+    ),
+    "CommandOutcome": _object(
+        {
+            "status": {"type": "integer", "description": "The HTTP status that the command would have had alone."},
+            "result": {
+                "description": "What it would have been answered.",
+                "anyOf": [reference(name) for name in ("RecordedAny", "Problem")],
+            },
+        }
+    ),
+    "RecordedAny": _object(
+        {
+            "record": reference("AnyRecord"),
+            "event": reference("Event"),
+            "transaction": reference("Transaction"),
+        }
+    ),
     "Progress": {
         "description": "How far an upload has come that is read after the request was answered.",
         **_object(
@@ -1051,7 +1105,10 @@ REPORTS: Final[Mapping[str, Schema]] = {
     "TransactionOutcome": _object(
         {
             **_LISTED,
-            "reply": _perhaps("Reply", "What the chaincode answered, where the ledger's public entries show it."),
+            "reply": {
+                "anyOf": [reference("Reply"), reference("BatchReply"), {"type": "null"}],
+                "description": "What the chaincode answered, where the ledger's public entries show it.",
+            },
             "said": _perhaps(
                 "Said",
                 "What a valid transaction says it answered, without public entries to show for it: the word of the "
@@ -1063,6 +1120,22 @@ REPORTS: Final[Mapping[str, Schema]] = {
         "description": "The chaincode's answer: the record, and the event.",
         **_object({"record": reference("AnyRecord"), "event": reference("Event")}),
     },
+    "BatchReply": {
+        "description": "The chaincode's answer to several commands.",
+        **_object({"outcomes": {"type": "array", "items": reference("BatchedReply")}}),
+    },
+    "BatchedReply": _object(
+        {
+            "token": {"type": "string", "description": "By which its organisation names the request."},
+            "record": reference("AnyRecord"),
+            "event": reference("Event"),
+            "refusal": reference("BatchedRefusal"),
+        },
+        "record",
+        "event",
+        "refusal",
+    ),
+    "BatchedRefusal": _object({"code": _TEXT, "message": _TEXT, "facts": reference("Facts")}),
     "AnyRecord": {
         "description": "A record of any kind that a user can have written.",
         "anyOf": [reference(name) for name in _RECORDED],

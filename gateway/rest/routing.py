@@ -156,7 +156,7 @@ class RequestPipeline:
         auth.authorise(client, route.operation.role)
         query = _query(route.operation, incoming)
         media_type = _media_type(route.operation, incoming)
-        intent = _intent(incoming, client, self.members()) if route.operation.records else None
+        intent = _intent(incoming, client, self.members()) if route.operation.keyed else None
         self._wait_for_height(incoming)
         if intent is None:
             received = self._receive(route, incoming, client, media_type, _forget)

@@ -18,6 +18,7 @@ from gateway.delivery.peers import Peers
 from gateway.rest import (
     artifacts,
     audit,
+    batches,
     consent,
     datasets,
     deliveries,
@@ -52,6 +53,7 @@ from gateway.services.attempts import Attempts, Limits
 from gateway.services.auditanchors import AuditAnchors
 from gateway.services.auditlog import AuditLog, AuditStore
 from gateway.services.auditview import AuditView
+from gateway.services.batches import BatchAttempts, Batches
 from gateway.services.callers import Callers, Registry
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
@@ -237,8 +239,11 @@ def assemble(
     )  # fmt: skip
     noted = AuditLog(parts.audit, organisation=place.organisation, clock=time.time, meter=metrics)
     auditor = Auditor(noted, secret.acting)
+    driver = BatchAttempts(
+        attempts, parts.submissions, secret=secret, clock=time.time, limits=limits, on_failure=auditor.ended
+    )
     submitter = Submitter(
-        attempts, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits,
+        driver, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits,
         on_failure=auditor.ended,
     )  # fmt: skip
     graph = LineageGraph(parts.readmodel)
@@ -270,7 +275,11 @@ def assemble(
     api = create_app(
         _nouns(
             parts, place, recorder, vocabulary, submitter, projector, committed, graph,
-            {**log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors), **lists}, given,
+            {
+                **log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors), **lists,
+                **batches.views(Batches(submitter, recorder, secret)),
+            },
+            given,
             publishing,
             offline,
         ),

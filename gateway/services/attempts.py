@@ -18,18 +18,22 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
+from chaincode.domain.batch import FUNCTION as BATCH
 from chaincode.domain.errors import LedgerError
+from gateway.services.batched import part_of, records_nothing
 from gateway.services.commits import Commits
 from gateway.services.dispositions import TAKEN, Disposition, disposition_of
 from gateway.services.endings import failed
+from gateway.services.halting import Halted as Halted
+from gateway.services.halting import invalidated
 from gateway.services.limits import Limits as Limits
 from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.numbering import Numbering
 from gateway.services.ports import (
+    REQUESTS_APART,
     AlreadyProposed,
     Ending,
     Failed,
-    Json,
     Ledger,
     LedgerMisuse,
     Meter,
@@ -40,6 +44,7 @@ from gateway.services.ports import (
     ReadModel,
     Recorded,
     Refused,
+    Seen,
     Submission,
     Submissions,
     Unavailable,
@@ -48,28 +53,10 @@ from gateway.services.secret import Secret
 
 Ended = TypeVar("Ended", Recorded, Failed)
 _LOG = logging.getLogger(__name__)
+_MOST_ATTEMPTS = 64
 _FIRST_RESEND = 0.5
 _LONGEST_UNKNOWN = 5.0
 _LONGEST_RESEND = 60.0
-
-
-class Invalidated(PortError):
-    """The transaction was ordered and found invalid, and the attempts allowed are used up."""
-
-    def __init__(self, ended: Disposition, **facts: object) -> None:
-        super().__init__(ended.message, **facts)
-        self.code = ended.code
-        self.category = ended.category
-        self.retryable = ended.retryable
-
-
-class Halted(Exception):
-    """An attempt ended before ordering; carries how the submission stands and why it stopped."""
-
-    def __init__(self, submission: Submission, cause: NothingOrdered) -> None:
-        super().__init__(cause.message)
-        self.submission = submission
-        self.cause = cause
 
 
 class _Sent(NamedTuple):
@@ -124,15 +111,18 @@ class Attempts:
         """Let waiting threads go; what they waited for is on disk and is finished after the restart."""
         self._stopping.set()
 
-    def drive(self, submission: Submission, deadline: float, *, unsent: bool = False) -> Ending | Submission:
+    def drive(
+        self, submission: Submission, deadline: float, *, unsent: bool = False, most: int = _MOST_ATTEMPTS
+    ) -> Ending | Submission:
         """Bring a submission to its end, or as far as `deadline` (monotonic) allows.
 
         Returns how it ended, or the submission as it stands when its outcome must be awaited elsewhere.
-        `unsent` says that an envelope which is stored was not sent yet. Raises `Halted` when the attempt failed before
-        ordering.
+        `unsent` says that an envelope which is stored was not sent yet; of `most` transactions that end in the same way
+        the last is the end, where that comes before the number that there is for all. Raises `Halted` when the attempt
+        failed before ordering.
         """
         if self._numbering is None or not submission.filled or submission.state == "prepared":
-            return self._drive(submission, deadline, unsent=unsent)
+            return self._drive(submission, deadline, unsent=unsent, most=most)
         with self._numbering.turn(submission, deadline - self._monotonic.now()) as mine:
             if not mine:
                 self._submissions.save(submission)
@@ -141,7 +131,9 @@ class Attempts:
                 submission = self._numbering.renewed(submission)
             return self._drive(submission, deadline)
 
-    def _drive(self, submission: Submission, deadline: float, *, unsent: bool = False) -> Ending | Submission:
+    def _drive(
+        self, submission: Submission, deadline: float, *, unsent: bool = False, most: int = _MOST_ATTEMPTS
+    ) -> Ending | Submission:
         fresh = walked = 0
         ends: Counter[str] = Counter()
         while True:
@@ -167,9 +159,9 @@ class Attempts:
             if disposition.valid:
                 return self.conclude(submission, self._committed(submission, outcome))
             ends[disposition.code] += fresh > 0
-            spent = ends[disposition.code] >= disposition.attempts or fresh >= self._limits.attempts
+            spent = ends[disposition.code] >= min(most, disposition.attempts) or fresh >= self._limits.attempts
             if spent or walked >= self._limits.burned or submission.elsewhere:
-                return self.conclude(submission, failed(_invalidated(disposition, outcome)))
+                return self.conclude(submission, failed(invalidated(disposition, outcome)))
             self._meter.count(f"retried_{disposition.code}")
             if fresh:
                 self._monotonic.pause(self._stopping, random.uniform(0, min(2.0, 0.05 * 2**fresh)))  # noqa: S311 - full jitter
@@ -240,12 +232,27 @@ class Attempts:
     def _check_recorded(self, submission: Submission, transaction_id: str) -> None:
         """Raises unless the blocks show that the transaction which the chaincode names recorded this very request."""
         command = hashlib.sha256(submission.command.encode()).hexdigest()
-        request = f"{self._organisation}:{self._secret.token(submission)}:{command}"
+        self._recording(transaction_id, self._secret.token(submission), command)
+
+    def _recording(self, transaction_id: str, token: str, command: str) -> Seen:
+        request = f"{self._organisation}:{token}:{command}"
         seen = self._readmodel.transaction(transaction_id)
-        if seen is None or not seen.outcome.valid or seen.request != request:
+        if seen is None or not seen.outcome.valid or request not in (seen.request or "").split(REQUESTS_APART):
             raise LedgerMisuse(
                 "the chaincode names a transaction that did not record this request", transaction_id=transaction_id
             )
+        return seen
+
+    def first_answer(self, transaction_id: str, token: str, command: str) -> Recorded:
+        """What a request was answered that the chaincode says was recorded before, alone or in a batch.
+
+        `command` is the SHA-256 of its canonical JSON. Raises `Unavailable` where the transaction is not visible here
+        yet, and `LedgerMisuse` where the blocks do not show that it recorded this very request.
+        """
+        outcome = self._first_outcome(transaction_id)
+        seen = self._recording(transaction_id, token, command)
+        transaction = {"id": transaction_id, "block": outcome.block}
+        return Recorded({**part_of(seen.reply or {}, token), "transaction": transaction}, outcome.block + 1)
 
     def _seen(self, transaction_id: str) -> Outcome | None:
         found = self._readmodel.transaction(transaction_id)
@@ -274,6 +281,9 @@ class Attempts:
                 self._monotonic.pause(self._stopping, random.uniform(0.1, 0.5))  # noqa: S311 - jitter
                 continue
             self._meter.observe("prepare", time.perf_counter() - started)
+            if records_nothing(prepared.reply):
+                # Each for a reason of its own, which the outcomes have: nothing is to be ordered.
+                raise Refused("every command of the batch was refused", code="nothing-recorded", **prepared.reply)
             return replace(
                 submission,
                 state="prepared",
@@ -385,10 +395,6 @@ class Attempts:
             self._commits.wait_for_height(outcome.block + 1, self._limits.wait)
             found = self._readmodel.transaction(outcome.transaction_id)
             reply = (found.reply if found is not None else None) or {}
+            reply = reply if submission.function == BATCH else part_of(reply, self._secret.token(submission))
         transaction = {"id": outcome.transaction_id, "block": outcome.block}
         return Recorded({**reply, "transaction": transaction}, outcome.block + 1)
-
-
-def _invalidated(ended: Disposition, outcome: Outcome) -> Invalidated:
-    facts: Json = {"transaction_id": outcome.transaction_id, "block": outcome.block, "validation_code": outcome.code}
-    return Invalidated(ended, **facts)

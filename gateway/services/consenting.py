@@ -17,7 +17,8 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-from chaincode.domain import codec
+from chaincode.domain import batch, codec
+from chaincode.domain.canonical import parse
 from chaincode.domain.consent import MOST_AFFECTED, MOST_CHANGES, ChangeConsent
 from chaincode.domain.errors import LedgerError, MapMoved
 from chaincode.domain.values import Command, Name
@@ -43,6 +44,7 @@ MOST_SHOWN: Final = 100
 """How many changes of one subject its history shows: the last ones."""
 _COLLECTED: Final = 20_000
 """Indications that are kept at once, in one commit for their subjects and one for what they said."""
+_CHANGE: Final = codec.kind_of(ChangeConsent)
 _ATTEMPTS: Final = 5
 """How often one change is made again because another was first."""
 
@@ -293,7 +295,7 @@ class Consents:
             command = self._blocks.command(entry.transaction_id, entry.block) if number > 1 else None
             if command is None:
                 raise
-        return self._maps.settle(dataset, number, root, changes_in(command))
+        return self._maps.settle(dataset, number, root, changes_in(command, dataset, number))
 
     def _head(self, dataset: Name) -> MapState:
         head = self.follow(dataset)
@@ -302,13 +304,21 @@ class Consents:
         return head
 
 
-def changes_in(command: str) -> list[Leaf]:
-    """The references and new values in a change of a map; none where it is another command."""
+def changes_in(command: str, dataset: Name, number: int) -> list[Leaf]:
+    """The references and new values in the change that made a version of a map; none where it is another command.
+
+    It may be one of a batch.
+    """
     try:
-        change = codec.from_json(command.encode())
+        value = parse(command.encode())
+        several = isinstance(value, dict) and value.get("kind") == batch.KIND
+        commands = [each.command for each in batch.parse_batch(command.encode())] if several else [value]
+        found = [codec.from_plain(each) for each in commands if isinstance(each, dict) and each.get("kind") == _CHANGE]
     except LedgerError:
         return []
-    return [(each.subject, each.new.value()) for each in change.changes] if isinstance(change, ChangeConsent) else []
+    changes = (each for each in found if isinstance(each, ChangeConsent))
+    change = next((each for each in changes if each.dataset == dataset and each.number == number), None)
+    return [] if change is None else [(each.subject, each.new.value()) for each in change.changes]
 
 
 def _lost(steps: Iterable[Step]) -> dict[bytes, int]:

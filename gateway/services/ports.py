@@ -156,6 +156,10 @@ class Ledger(Protocol):
         ...
 
 
+REQUESTS_APART = "\n"
+"""What is between the requests that one transaction recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerTransaction:
     """One transaction of a block, valid or not."""
@@ -175,8 +179,8 @@ class LedgerTransaction:
     envelope: str = ""
     """The envelope's mark, see `Ledger.mark`."""
     request: str | None = None
-    """Organisation, token and SHA-256 of the command that it recorded, joined by colons; `None` where it recorded
-    none."""
+    """Organisation, token and SHA-256 of the command that it recorded, joined by colons; of a batch those of each
+    command and of the whole, with `REQUESTS_APART` between them. `None` where it recorded none."""
     said: Json | None = None
     """What was answered without public writes to show for it: the word of `creator` and of its endorsers."""
     leaf: bytes = b""

@@ -21,7 +21,11 @@ class Secret:
 
     def token(self, submission: Submission) -> str:
         """What names the request on the ledger, the same for every attempt and under every certificate."""
-        return self._derive("token", submission.client, submission.key).hex()
+        return self.token_of(submission.client, submission.key)
+
+    def token_of(self, client: str, key: str) -> str:
+        """The token of a client's request with an idempotency key."""
+        return self._derive("token", client, key).hex()
 
     def acting(self, client: str) -> str:
         """What names a client of this gateway on the ledger: 32 hexadecimal digits that say nothing to anybody else."""

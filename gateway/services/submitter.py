@@ -25,7 +25,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 
 from chaincode.domain.errors import LedgerError
-from gateway.services.attempts import Attempts, Halted, Limits
+from gateway.services.attempts import Halted, Limits
+from gateway.services.driving import Driver, is_group
 from gateway.services.intents import Answer as Answer
 from gateway.services.intents import InProgress as InProgress
 from gateway.services.intents import Intent as Intent
@@ -67,7 +68,7 @@ class Submitter:
 
     def __init__(
         self,
-        attempts: Attempts,
+        attempts: Driver,
         submissions: Submissions,
         *,
         secret: Secret,
@@ -150,7 +151,7 @@ class Submitter:
 
     def recover(self) -> int:
         """Take charge of every submission that a former process left unfinished; call before serving."""
-        unfinished = list(self._submissions.unfinished())
+        unfinished = [each for each in self._submissions.unfinished() if not is_group(each)]
         for submission in unfinished:
             self._places.take_anyway(submission.client)
             with self._lock:

@@ -79,7 +79,8 @@ class SubmissionStore:
     def may_record(self, root: str) -> bool:
         # Of every chain, and by the text alone: what is kept for nothing does no harm.
         rows = self._database.reader().execute(
-            "SELECT disposition, answer FROM submission WHERE function = 'dataset:commit-version' AND command LIKE ?",
+            "SELECT disposition, answer FROM submission "
+            "WHERE function IN ('dataset:commit-version', 'batches', 'batch:record') AND command LIKE ?",
             (f"%{root}%",),
         )
         return any(

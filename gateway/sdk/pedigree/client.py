@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pedigree.batches import BatchCalls
 from pedigree.connections import Connections
 from pedigree.consent import ConsentCalls
 from pedigree.elsewhere import ElsewhereCalls
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Pedigree(ConsentCalls, ElsewhereCalls, LogCalls, ModelCalls, ReadCalls, RunCalls, SelectionCalls):
+class Pedigree(BatchCalls, ConsentCalls, ElsewhereCalls, LogCalls, ModelCalls, ReadCalls, RunCalls, SelectionCalls):
     """One organisation's gateway; thread-safe.
 
     Recording methods return once the transaction is committed and valid. Those that take fields also take

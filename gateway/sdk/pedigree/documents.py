@@ -66,11 +66,16 @@ __all__ = [
     "AuditOutcome",
     "AuditPage",
     "AuditProof",
+    "BatchOutcome",
+    "BatchReply",
+    "BatchedRefusal",
+    "BatchedReply",
     "Caller",
     "Cause",
     "Change",
     "ChangeConsent",
     "Code",
+    "CommandOutcome",
     "CommitDatasetVersion",
     "CommitSelection",
     "Comparator",
@@ -258,6 +263,7 @@ __all__ = [
     "RecordedAccessPolicy",
     "RecordedAccessRequest",
     "RecordedAccessReview",
+    "RecordedAny",
     "RecordedArtifactStage",
     "RecordedArtifactStageOrLiftVote",
     "RecordedAuditAnchor",
@@ -1089,6 +1095,43 @@ class AuditProof(TypedDict):
     """The way from the hash to the anchor's root (RFC 6962), in hex."""
 
 
+class BatchOutcome(TypedDict):
+    """What `batch` answers."""
+
+    recorded: int
+    """How many commands are recorded."""
+    failed: int
+    """How many are not."""
+    transactions: Sequence[str]
+    """Ids of the transactions that recorded them."""
+    outcomes: Sequence["CommandOutcome"]
+    """One for each command, in their order."""
+
+
+class BatchReply(TypedDict):
+    """The chaincode's answer to several commands."""
+
+    outcomes: Sequence["BatchedReply"]
+
+
+class BatchedRefusal(TypedDict):
+    """A part of an answer."""
+
+    code: str
+    message: str
+    facts: "Facts"
+
+
+class BatchedReply(TypedDict):
+    """A part of an answer."""
+
+    token: str
+    """By which its organisation names the request."""
+    record: NotRequired["AnyRecord"]
+    event: NotRequired["Event"]
+    refusal: NotRequired["BatchedRefusal"]
+
+
 class Caller(TypedDict):
     """What `whoami` answers."""
 
@@ -1122,6 +1165,15 @@ class Code(TypedDict):
     repository: NotRequired[str]
     commit: NotRequired[str]
     ignored: NotRequired[Sequence[str]]
+
+
+class CommandOutcome(TypedDict):
+    """A part of an answer."""
+
+    status: int
+    """The HTTP status that the command would have had alone."""
+    result: "RecordedAny | Problem"
+    """What it would have been answered."""
 
 
 class CommitDatasetVersion(TypedDict):
@@ -3139,6 +3191,14 @@ class RecordedAccessReview(TypedDict):
     transaction: "Transaction"
 
 
+class RecordedAny(TypedDict):
+    """A part of an answer."""
+
+    record: "AnyRecord"
+    event: "Event"
+    transaction: "Transaction"
+
+
 class RecordedArtifactStage(TypedDict):
     """What is answered where this was recorded; methods make a `Recorded` of it."""
 
@@ -3934,7 +3994,7 @@ class TransactionOutcome(TypedDict):
     """Fabric's name for the code, such as MVCC_READ_CONFLICT."""
     event: str | None
     """The name of the event that it carries; null also where it writes nothing for all to see."""
-    reply: "Reply | None"
+    reply: "Reply | BatchReply | None"
     """What the chaincode answered, where the ledger's public entries show it."""
     said: "Said | None"
     """What a valid transaction says it answered, without public entries to show for it: the word of the organisation
@@ -4103,6 +4163,7 @@ Result = (
     | RecordedArtifactStageOrLiftVote
     | RecordedCounterClaim
     | RecordedAuditAnchor
+    | BatchOutcome
     | Problem
 )
 

@@ -14,8 +14,8 @@ from gateway.fabric import EndorseError, ErrorDetail, FabricError, GatewayError,
 from gateway.rest.problems import STATUSES, headers_for, response_for
 from gateway.rest.refusals import codes_of
 from gateway.services import ports
-from gateway.services.attempts import Invalidated
 from gateway.services.dispositions import FAILURES, disposition_of
+from gateway.services.halting import Invalidated
 
 CODE = grpc.StatusCode
 TX = "ab" * 32

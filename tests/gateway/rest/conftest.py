@@ -18,8 +18,9 @@ from flask.testing import FlaskClient
 from keptrecords import record_store
 from werkzeug.exceptions import HTTPException
 
-from chaincode.domain import register
+from chaincode.domain import batch, codec, register
 from chaincode.domain.errors import BadSignature, InvalidField
+from chaincode.domain.register import FUNCTION_OF
 from gateway.fabric.msp import Msps
 from gateway.rest.bodies import Spool
 from gateway.sealing.datakeys import KeyEncryptionKeys
@@ -92,8 +93,19 @@ class MemoryLedger:
         if transaction_id in self.index:
             raise AlreadyProposed(transaction_id)
         self.commands[transaction_id] = command
-        writes = self.writes(function, json.loads(command))
-        reply: Json = {"record": writes[0].value, "event": {"name": function, "schema": 1}}
+        reply: Json
+        if function == batch.FUNCTION:
+            entries = json.loads(command)["commands"]
+            writes = [
+                self.writes(FUNCTION_OF[codec.KINDS[each["command"]["kind"]]], each["command"])[0] for each in entries
+            ]
+            event = {"name": "ModelRegistered", "schema": 1}
+            pairs = zip(entries, writes, strict=True)
+            outcomes = [{"token": each["token"], "record": write.value, "event": event} for each, write in pairs]
+            reply = {"outcomes": outcomes}
+        else:
+            writes = self.writes(function, json.loads(command))
+            reply = {"record": writes[0].value, "event": {"name": function, "schema": 1}}
         envelope = json.dumps(
             {
                 "id": transaction_id, "reply": reply, "writes": [[write.key, write.value] for write in writes],

@@ -90,9 +90,9 @@ def test_the_document_says_what_the_table_says(api: Any) -> None:
         assert {name: each["description"] for (place, name), each in parameters.items() if place == "query"} == {
             each.name: each.meaning for each in operation.taken
         }
-        assert (("header", "Idempotency-Key") in parameters) == operation.records
+        assert (("header", "Idempotency-Key") in parameters) == operation.keyed
         assert str(operation.status) in found["responses"]
-        assert ("202" in found["responses"]) == operation.records
+        assert ("202" in found["responses"]) == operation.keyed
         taken = found.get("requestBody", {"content": {}})
         json = ["application/json"] if operation.body else []
         assert sorted(taken["content"]) == sorted([*json, *operation.uploads])

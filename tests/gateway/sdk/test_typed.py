@@ -50,6 +50,7 @@ BY_HAND: dict[str, tuple[str, tuple[str, ...]]] = {
     "prepare_transaction": ("prepareTransaction", ("function", "command", "certificate", "key")),
     "endorse_transaction": ("endorseTransaction", ("signed",)),
     "submit_transaction": ("submitTransaction", ("signed",)),
+    "batch": ("recordBatch", ("commands", *_RECORDING)),
     "checkpoint": ("getCheckpoint", ()),
     "save_audit_log": ("exportAuditLog", ("path",)),
     "log_policy": ("getLogPolicy", ()),

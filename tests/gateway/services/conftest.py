@@ -16,12 +16,16 @@ from typing import Any
 
 import pytest
 
+from chaincode.domain import batch, canonical
 from gateway.services.attempts import Attempts, Limits
+from gateway.services.batches import Asked, BatchAttempts, Batches
 from gateway.services.commits import Commits
 from gateway.services.monotonic import SYSTEM, Monotonic
 from gateway.services.ports import (
+    REQUESTS_APART,
     AlreadyProposed,
     Evaluated,
+    Failed,
     Json,
     LedgerBlock,
     LedgerTransaction,
@@ -33,6 +37,7 @@ from gateway.services.ports import (
 )
 from gateway.services.projector import Projector
 from gateway.services.reconciler import Reconciler
+from gateway.services.recording import Recorder
 from gateway.services.secret import Secret
 from gateway.services.submitter import Answer, Intent, Submitter
 from gateway.stores.database import Database
@@ -41,6 +46,7 @@ from gateway.stores.submissions import SubmissionStore
 
 AT = "2026-01-01T00:00:00Z"
 BAD_PROPOSAL_TXID = 8
+MVCC_CONFLICT = 11
 
 
 class Killed(BaseException):
@@ -70,6 +76,11 @@ class FakeLedger:
         self.request: str | None = None
         """Which request every transaction is to have recorded, instead of the one that it is of."""
         self.tokens: dict[str, str] = {}
+        self.next_id = ""
+        self.names: set[str] = set()
+        """Models that a batch registered."""
+        self.hot: set[str] = set()
+        """Models of which others change something all the time: what registers one conflicts."""
         self.calls: Counter[str] = Counter()
         self.cutting = True
         self.streaming = True
@@ -90,14 +101,33 @@ class FakeLedger:
         self._fail(self.before_prepare)
         if self.gate is not None:
             assert self.gate.wait(30), "nobody opened the gate"
-        transaction_id = hashlib.sha256(nonce + self.creator).hexdigest()
+        transaction_id = self.next_id = hashlib.sha256(nonce + self.creator).hexdigest()
         if transaction_id in self.index:
             raise AlreadyProposed(transaction_id)
         if token in self.tokens:
             raise AlreadyProposed(self.tokens[token], recorded=True)
-        reply = reply_to(function, command)
-        envelope = json.dumps({"id": transaction_id, "function": function, "command": command, "token": token}).encode()
-        return Prepared(transaction_id, envelope, reply)
+        reply = self._of_batch(command) if function == batch.FUNCTION else reply_to(function, command)
+        made = {"id": transaction_id, "function": function, "command": command, "token": token, "reply": reply}
+        return Prepared(transaction_id, json.dumps(made).encode(), reply)
+
+    def _of_batch(self, command: str) -> Json:
+        """What the chaincode answers to a batch: every command is recorded but the second with a token or a name."""
+        tokens, names = dict(self.tokens), set(self.names)
+        outcomes: list[Json] = []
+        for each in json.loads(command)["commands"]:
+            token, name = each["token"], each["command"]["model"]
+            said: Json = {"record": each["command"], "event": {"name": "ModelRegistered"}}
+            if token in tokens:
+                facts = {"transaction": tokens[token] or self.next_id}
+                said = {"refusal": {"code": "already-recorded", "message": "It was recorded before.", "facts": facts}}
+            elif name in names:
+                facts = {"reference": f"model:{name}"}
+                said = {"refusal": {"code": "already-exists", "message": "It exists.", "facts": facts}}
+            else:
+                tokens[token] = ""
+                names.add(name)
+            outcomes.append({"token": token, **said})
+        return {"outcomes": outcomes}
 
     def submit(self, envelope: bytes) -> None:
         self.calls["submit"] += 1
@@ -143,20 +173,30 @@ class FakeLedger:
             # As Fabric's index has it: an id is taken by whatever is ordered under it first, in an earlier block.
             self.index.setdefault(transaction_id, Outcome(transaction_id, BAD_PROPOSAL_TXID, number))
             return LedgerTransaction(transaction_id, index, BAD_PROPOSAL_TXID, "EvilMSP", "", None, (), self.mark(data))
+        reply = envelope["reply"]
+        recorded = [each for each in reply.get("outcomes", ()) if "record" in each]
         known = self.index.get(transaction_id)
         if known is not None and (known.valid or known.block < number):
             code = 9
         else:
             code = self.codes.popleft() if self.codes else 0
+            code = MVCC_CONFLICT if any(each["record"].get("model") in self.hot for each in recorded) else code
             self.index[transaction_id] = Outcome(transaction_id, code, number)
-        reply = reply_to(envelope["function"], envelope["command"])
         if code:
             return LedgerTransaction(transaction_id, index, code, "LabMSP", AT, None, (), self.mark(data))
         self.tokens[envelope["token"]] = transaction_id
         command = hashlib.sha256(envelope["command"].encode()).hexdigest()
-        writes = (LedgerWrite(f"thing/{transaction_id}", reply["record"]),)
         request = self.request or f"LabMSP:{envelope['token']}:{command}"
-        return LedgerTransaction(transaction_id, index, code, "LabMSP", AT, reply, writes, self.mark(data), request)
+        writes = [LedgerWrite(f"thing/{transaction_id}", reply["record"])] if "record" in reply else []
+        for each in recorded:
+            token, record = each["token"], each["record"]
+            self.tokens[token] = transaction_id
+            self.names.add(record["model"])
+            writes.append(LedgerWrite(f"thing/{transaction_id}/{token}", record))
+            digest = hashlib.sha256(canonical.encode(record)).hexdigest()
+            request += f"{REQUESTS_APART}LabMSP:{token}:{digest}"
+        mark = self.mark(data)
+        return LedgerTransaction(transaction_id, index, code, "LabMSP", AT, reply, tuple(writes), mark, request)
 
     def tip(self) -> int | None:
         return len(self.chain)
@@ -273,6 +313,9 @@ class Core:
     running: bool = field(default=False)
     time: VirtualTime | None = None
     open: list[Submission] = field(default_factory=list)
+    batches: Batches | None = None
+    failures: list[tuple[str, Failed]] = field(default_factory=list)
+    """Commands of batches that failed."""
 
     def start(self) -> "Core":
         self.projector.start()
@@ -299,6 +342,16 @@ class Core:
             self.reconciler.stop()
             self.projector.stop()
         self.databases.close()
+
+    def post_batch(
+        self, key: str, *names: str, keys: dict[int, str] | None = None, respond_async: bool = False
+    ) -> Answer:
+        """Register models by a batch; commands at the places in `keys` have keys of their own."""
+        assert self.batches is not None
+        own = keys or {}
+        asked = [Asked("model:register", {"model": name, "title": name}, own.get(at)) for at, name in enumerate(names)]
+        digest = hashlib.sha256(repr(asked).encode()).hexdigest()
+        return self.batches.record(Intent("client", key, digest, respond_async=respond_async), asked)
 
     def post(self, key: str, value: str = "a", *, client: str = "client", respond_async: bool = False) -> Answer:
         """Submit a command as a client would."""
@@ -337,8 +390,13 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
             ledger, submissions, readmodel, commits, secret=secret, meter=meter, streaming=lambda: projector.streaming,
             limits=limits, organisation="LabMSP", monotonic=monotonic,
         )  # fmt: skip
+        failures: list[tuple[str, Failed]] = []
+        driver = BatchAttempts(
+            attempts, submissions, secret=secret, clock=time.time, limits=limits,
+            on_failure=lambda submission, ending: failures.append((submission.function, ending)),
+        )  # fmt: skip
         submitter = Submitter(
-            attempts, submissions, secret=secret, clock=time.time, meter=meter, limits=limits, monotonic=monotonic
+            driver, submissions, secret=secret, clock=time.time, meter=meter, limits=limits, monotonic=monotonic
         )
         core = Core(
             ledger,
@@ -352,6 +410,8 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
             databases,
             meter,
             time=virtual_time,
+            batches=Batches(submitter, Recorder(submitter), secret),
+            failures=failures,
         )
         cores.append(core)
         return core

@@ -1158,6 +1158,28 @@ ACCESS: Final = (
         odd=dict.fromkeys(("rest", "cli"), "is of what this gateway keeps, and has no record on the ledger"),
     ),
     Operation(
+        name="listAccesses",
+        does="List attempts and the small reads that this gateway decided together, in the order of time.",
+        path="/v1/accesses",
+        filters=(
+            OWNER,
+            Parameter("by", "Only those that this organisation made."),
+            _GRANT_OF,
+            _ARTIFACT_OF,
+            _PURPOSE_OF,
+            Parameter("access_decision", "Only those that came to this.", "choice", ACCESS_DECISIONS),
+            Parameter("reason", "Only those that were denied for this reason.", "choice", DENIALS),
+            *_TIMES,
+        ),
+        answer=report("Accesses", paged=True),
+        sdk="accesses",
+        verb=Verb("access attempts"),
+        odd={
+            "rest": "joins what the ledger has and what this gateway keeps",
+            "cli": "compares with the ledger what another owner's gateway keeps",
+        },
+    ),
+    Operation(
         name="listAccessReads",
         does="List the reads that this gateway decided without a transaction each, the last first, with their proofs.",
         path="/v1/access-reads",
@@ -1974,7 +1996,6 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
 
 BESIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "access attempts": "joins what `listAccessAttempts` and `listAccessReads`, or the owner's gateway, answer",
         "access renew": "calls `grantAccess` with the terms of the grant that it follows",
         "audit verify": "checks an exported audit log against the anchors on the ledger",
         "consent adopt": "takes over what another gateway of the organisation keeps, and asks none",

@@ -8,6 +8,7 @@ from gateway.api.operations import HIGHEST
 from gateway.rest.problems import HttpProblem
 from gateway.rest.replies import Reply
 from gateway.rest.routing import Call, View
+from gateway.services.accesses import Accesses
 from gateway.services.readlistings import ReadListings
 from gateway.services.readstatements import ListStatements
 
@@ -16,12 +17,15 @@ _LISTED: Final = 100
 _LAST: Final = 999_999_999
 
 
-def views(listings: ReadListings, statements: ListStatements) -> Mapping[str, View]:
+def views(listings: ReadListings, statements: ListStatements, accesses: Accesses) -> Mapping[str, View]:
     """The operations that are in the table, by name."""
 
     def listed(call: Call) -> Reply:
         before = call.number("before", HIGHEST)
         return Reply(listings.own(before=before, grant=call.query.get("grant"), limit=_LISTED))
+
+    def together(call: Call) -> Reply:
+        return Reply(accesses.page(cursor=call.query.get("cursor"), limit=call.limit, filters=call.filters))
 
     def sign(call: Call) -> Reply:
         number = call.path["number"]
@@ -31,4 +35,4 @@ def views(listings: ReadListings, statements: ListStatements) -> Mapping[str, Vi
             )
         return Reply(statements.sign(call.path["organisation"], int(number)))
 
-    return {"listAccessReads": listed, "signReadList": sign}
+    return {"listAccesses": together, "listAccessReads": listed, "signReadList": sign}

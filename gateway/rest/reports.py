@@ -19,6 +19,7 @@ Schema = dict[str, Any]
 
 _TEXT: Schema = {"type": "string"}
 _WHOLE: Schema = {"type": "integer"}
+_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
 HEIGHT: Schema = {"type": "integer", "minimum": 0, "description": "How many blocks the answer reflects, at least."}
 COUNT: Schema = {
@@ -506,6 +507,41 @@ REPORTS: Final[Mapping[str, Schema]] = {
         {
             "start": {"type": "integer", "description": "The first byte."},
             "stop": {"type": "integer", "description": "The byte after the last."},
+        }
+    ),
+    "Accesses": _object(
+        {
+            "items": {"type": "array", "items": reference("Access")},
+            "next": {
+                "type": ["string", "null"],
+                "description": "Pass it as `cursor` for the page after this one; a page may hold few items and have "
+                "one.",
+            },
+        }
+    ),
+    "AccessForm": {
+        "type": "string",
+        "enum": ["attempt", "read"],
+        "description": "An `attempt` has a transaction of its own; a `read` is in a list of reads, or waits for one.",
+    },
+    "Access": _object(
+        {
+            "form": reference("AccessForm"),
+            "at": {"type": ["integer", "null"], "description": "Milliseconds since 1970."},
+            "by": {"type": ["string", "null"], "description": "The MSP id of who used the data, or would have."},
+            "owner": {"type": ["string", "null"], "description": "Whose data it is, where that is known."},
+            "grant": _TEXT_OR_NULL,
+            "artifact": _TEXT_OR_NULL,
+            "action": _TEXT_OR_NULL,
+            "purpose": _TEXT_OR_NULL,
+            "decision": {"type": ["string", "null"], "description": "`allowed` or `denied`."},
+            "reason": {"type": ["string", "null"], "description": "Why it was denied."},
+            "attempt": {
+                "type": ["string", "null"],
+                "description": "The id of the attempt's transaction; of a read, that of the attempt that it is under.",
+            },
+            "transaction": _perhaps("Transaction", "The attempt's; null for a read."),
+            "read": _perhaps("AccessReadEntry", "What is kept of the read, with its proof; null for an attempt."),
         }
     ),
     "AccessReads": _object(

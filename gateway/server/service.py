@@ -41,10 +41,12 @@ from gateway.rest.bodies import Spool
 from gateway.rest.derived import routes_of
 from gateway.rest.routing import RequestPipeline, Route, View
 from gateway.server.app import Metrics, create_app
+from gateway.server.gauges import of_the_audit, of_the_ledger, of_the_peers
 from gateway.server.health import Health
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
 from gateway.server.transparency import LogParts, Transparency
 from gateway.services import auditanchors
+from gateway.services.accesses import Accesses
 from gateway.services.anchoring import CLIENT as READS_CLIENT
 from gateway.services.anchoring import Anchoring
 from gateway.services.approvals import Approvals
@@ -263,7 +265,10 @@ def assemble(
         committed.bundle, data_place, time.time,
     )  # fmt: skip
     listings = ReadListings(catalogue, parts.reads, parts.grantees, data_place, time.time)
-    lists = reads.views(listings, ListStatements(parts.signer, data_place, time.time))
+    lists = reads.views(
+        listings, ListStatements(parts.signer, data_place, time.time),
+        Accesses(catalogue, parts.reads, listings, place.organisation),
+    )  # fmt: skip
     anchoring = Anchoring(parts.reads, catalogue, recorder.record, place.organisation, every=parts.anchor_every)
     publishing = Publishing(committed, parts.vault, time.time)
     swept = chores(
@@ -291,27 +296,9 @@ def assemble(
     )  # fmt: skip
     api.register_blueprint(log.blueprint(pipeline))
     api.register_blueprint(deliveries.blueprint(pipeline, given, listings))
-    metrics.gauge("pedigree_height", "Blocks in the read model", lambda: commits.height)
-    metrics.gauge("pedigree_lag_blocks", "Blocks known to exist and not applied yet", lambda: commits.lag)
-    metrics.gauge("pedigree_in_flight", "Submissions that have not reached their end", lambda: submitter.in_flight)
-    metrics.gauge(
-        "pedigree_behind_seconds", "For how long the read model has lacked blocks", lambda: commits.behind_for
-    )
-    metrics.gauge("pedigree_audit_entries", "Entries of the audit log", parts.audit.size)
-    metrics.gauge(
-        "pedigree_audit_unanchored", "Entries of the audit log that are not anchored on the ledger",
-        lambda: parts.audit.size() - anchors.anchored,
-    )  # fmt: skip
-    metrics.gauge(
-        "pedigree_audit_trouble", "Whether the audit log could not be anchored when it was last tried",
-        lambda: float(anchors.trouble is not None),
-    )  # fmt: skip
+    of_the_ledger(metrics, commits, submitter, parts.disabled)
+    of_the_audit(metrics, parts.audit, anchors)
     probe = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
-    metrics.gauge(
-        "pedigree_members_disabled",
-        "Members whose definition on the channel this gateway does not understand",
-        lambda: len(parts.disabled()),
-    )
     health = Health(projector.progress, parts.disabled, metrics.registry)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, graph, log.publisher,
@@ -320,9 +307,7 @@ def assemble(
 
 
 def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[[], str | None]) -> HealthProbe:
-    metrics.gauge("pedigree_peers_usable", "Peers of this organisation that could be used now", lambda: peers.usable)
-    metrics.gauge("pedigree_peers_distrusted", "Peers that showed another chain", lambda: peers.distrusted)
-    metrics.gauge("pedigree_peer_calls", "Calls at this organisation's peers now", lambda: peers.calls)
+    of_the_peers(metrics, peers)
     return HealthProbe(peers, lambda height: commits.seen(height - 1), replaced=replaced, ended=_stop_for_good)
 
 

@@ -58,14 +58,15 @@ class ReadListings:
     def own(self, *, before: int | None, grant: str | None, limit: int) -> Json:
         """What this gateway keeps, the last one first; `next` continues."""
         found = self._log.list(before=before, grant=grant, limit=limit)
+        return {"items": self.entries(found), "next": found[-1].key if len(found) == limit else None}
+
+    def entries(self, found: Sequence[Kept]) -> list[Json]:
+        """What is shown of reads as they are kept: each with its list, its proof, and whether the ledger has that."""
         trees: dict[int, _Tree] = {}
         for each in found:
             if each.batch is not None and each.batch not in trees:
                 trees[each.batch] = self._tree(each.batch)
-        return {
-            "items": [_shown(each, None if each.batch is None else trees[each.batch]) for each in found],
-            "next": found[-1].key if len(found) == limit else None,
-        }
+        return [_shown(each, None if each.batch is None else trees[each.batch]) for each in found]
 
     def batch(self, content: bytes, first: int) -> Json:
         """A list, from an entry on, for the member that signed a statement; raises `Undelivered`.

@@ -71,6 +71,10 @@ class ReadLog(Protocol):
         """Reads, the last one first, those before a key."""
         ...
 
+    def following(self, after: int, *, grant: str | None, limit: int) -> Sequence[Kept]:
+        """Reads, the first one first, those after a key."""
+        ...
+
     def take(self, organisation: str, nonce: str, at: float) -> bool:
         """Note that a nonce was taken; False where it was taken before."""
         ...

@@ -65,6 +65,11 @@ class ReadStore:
         select = f"SELECT {_KEPT} FROM access_read WHERE {narrowed}key < ? ORDER BY key DESC LIMIT ?"  # noqa: S608
         return [Kept(*row) for row in self._database.reader().execute(select, values)]
 
+    def following(self, after: int, *, grant: str | None, limit: int) -> Sequence[Kept]:
+        narrowed, values = ("", (after, limit)) if grant is None else ("grant_name = ? AND ", (grant, after, limit))
+        select = f"SELECT {_KEPT} FROM access_read WHERE {narrowed}key > ? ORDER BY key LIMIT ?"  # noqa: S608
+        return [Kept(*row) for row in self._database.reader().execute(select, values)]
+
     def take(self, organisation: str, nonce: str, at: float) -> bool:
         def work(connection: Connection) -> bool:
             connection.execute("DELETE FROM nonce WHERE until < ?", (at,))

@@ -125,6 +125,12 @@ def test_small_reads_are_listed_beside_attempts(room: Room) -> None:
     assert sum(row["form"].startswith("transaction ") for row in rows) == 2
     assert [row["proof"] for row in rows if row["form"].startswith("list ")] == ["verified"] * len(kept)
     assert [row["reason"] for row in rows if row["decision"] == "denied"] == ["revoked"]
+    together = list(room.as_("hospital").iterate_accesses(grant=room.grant))
+    assert [each["form"] for each in together].count("attempt") == 2
+    assert [each["read"]["leaf"] for each in together if each["form"] == "read"] == [each["leaf"] for each in kept]
+    assert [each["at"] for each in together] == sorted(each["at"] for each in together)
+    (denied,) = room.as_("hospital").accesses(grant=room.grant, access_decision="denied")["items"]
+    assert (denied["form"], denied["reason"], denied["read"]["state"]) == ("read", "revoked", "anchored")
     own = json.loads(room.pedigree("hospital", "attempts", "--grant", room.grant, "--json").output)["items"]
     assert [(row["at"], row["decision"]) for row in own] == [(row["at"], row["decision"]) for row in rows]
 

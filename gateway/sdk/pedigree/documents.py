@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 __all__ = [
     "REFERENCES",
     "UNMET",
+    "Access",
     "AccessAction",
     "AccessApproval",
     "AccessApprovalEntry",
@@ -25,6 +26,7 @@ __all__ = [
     "AccessBatchEntry",
     "AccessBatchPage",
     "AccessDecision",
+    "AccessForm",
     "AccessGrant",
     "AccessGrantEntry",
     "AccessGrantPage",
@@ -46,6 +48,7 @@ __all__ = [
     "AccessSlot",
     "AccessSlotEntry",
     "AccessSlotPage",
+    "Accesses",
     "ActingClient",
     "Activity",
     "AdvanceArtifact",
@@ -368,6 +371,8 @@ AccessAction = Literal["download", "process", "anonymise"]
 
 AccessDecision = Literal["allowed", "denied"]
 
+AccessForm = Literal["attempt", "read"]
+
 Activity = Literal["filter", "split", "join", "label", "transform", "synthesise", "anonymise"]
 
 ArtifactKind = Literal["dataset-version", "model-version"]
@@ -514,6 +519,32 @@ UploadStage = Literal["reading", "recording"]
 Verdict = Literal["pass", "fail"]
 
 Word = Literal["approved", "denied"]
+
+
+class Access(TypedDict):
+    """A part of an answer."""
+
+    form: "AccessForm"
+    at: int | None
+    """Milliseconds since 1970."""
+    by: str | None
+    """The MSP id of who used the data, or would have."""
+    owner: str | None
+    """Whose data it is, where that is known."""
+    grant: str | None
+    artifact: str | None
+    action: str | None
+    purpose: str | None
+    decision: str | None
+    """`allowed` or `denied`."""
+    reason: str | None
+    """Why it was denied."""
+    attempt: str | None
+    """The id of the attempt's transaction; of a read, that of the attempt that it is under."""
+    transaction: "Transaction | None"
+    """The attempt's; null for a read."""
+    read: "AccessReadEntry | None"
+    """What is kept of the read, with its proof; null for an attempt."""
 
 
 class AccessApproval(TypedDict):
@@ -900,6 +931,14 @@ class AccessSlotPage(TypedDict):
     """How many the whole list holds."""
     count_exact: bool
     """False where there are more than `count`, or may be."""
+
+
+class Accesses(TypedDict):
+    """What `accesses` answers."""
+
+    items: Sequence["Access"]
+    next: str | None
+    """Pass it as `cursor` for the page after this one; a page may hold few items and have one."""
 
 
 class ActingClient(TypedDict):

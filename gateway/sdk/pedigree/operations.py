@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pedigree.calls import Calls, segment, version_of
 from pedigree.documents import (
+    Access,
     AccessAction,
     AccessApproval,
     AccessApprovalEntry,
@@ -19,6 +20,7 @@ from pedigree.documents import (
     AccessBatchEntry,
     AccessBatchPage,
     AccessDecision,
+    Accesses,
     AccessGrant,
     AccessGrantEntry,
     AccessGrantPage,
@@ -1965,6 +1967,78 @@ class Operations(Calls):
         """
         found: Deliveries = self._get("/v1/deliveries", before=before)
         return found
+
+    def accesses(
+        self,
+        *,
+        owner: str | None = None,
+        by: str | None = None,
+        grant: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        access_decision: AccessDecision | None = None,
+        reason: Reason | None = None,
+        since: str | None = None,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Accesses:
+        """List attempts and the small reads that this gateway decided together, in the order of time.
+
+        Args:
+            owner: Only those of this organisation; none where no record is of it. An id that is not an MSP id is
+                refused.
+            by: Only those that this organisation made.
+            grant: Only those of this grant, by its name.
+            artifact: Only those of this data: a data set version or a selection.
+            purpose: Only those for this purpose, by its IRI.
+            access_decision: Only those that came to this.
+            reason: Only those that were denied for this reason.
+            since: Only those recorded at this instant or after it (RFC 3339, or a date); in the order of time.
+            before: Only those recorded before this instant (RFC 3339, or a date); in the order of time.
+        """
+        found: Accesses = self._get(
+            "/v1/accesses",
+            owner=owner,
+            by=by,
+            grant=grant,
+            artifact=artifact,
+            purpose=purpose,
+            access_decision=access_decision,
+            reason=reason,
+            since=since,
+            before=before,
+            cursor=cursor,
+            limit=limit,
+        )
+        return found
+
+    def iterate_accesses(
+        self,
+        *,
+        owner: str | None = None,
+        by: str | None = None,
+        grant: str | None = None,
+        artifact: str | None = None,
+        purpose: str | None = None,
+        access_decision: AccessDecision | None = None,
+        reason: Reason | None = None,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Iterator[Access]:
+        """All that `accesses` lists, page after page as they are needed."""
+        return self._iterate(
+            "/v1/accesses",
+            owner=owner,
+            by=by,
+            grant=grant,
+            artifact=artifact,
+            purpose=purpose,
+            access_decision=access_decision,
+            reason=reason,
+            since=since,
+            before=before,
+        )
 
     def access_reads(self, *, before: int | None = None, grant: str | None = None) -> AccessReads:
         """List the reads that this gateway decided without a transaction each, the last first, with their proofs.

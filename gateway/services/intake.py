@@ -101,12 +101,12 @@ class Batch:
     def salted(self) -> RecordColumns:
         """The records with fresh salts, and without leaf hashes."""
         salts = secrets.token_bytes(merkle.SALT * len(self.ids))
-        kinds = set(zip(self.consents, self.purposes, strict=True))
-        packed = {kind: merkle.record_tail(*kind) for kind in kinds}
-        if len(kinds) == 1:
-            (tails,) = packed.values()
+        if len(set(self.consents)) == len(set(self.purposes)) == 1:
+            tails = merkle.record_tail(self.consents[0], self.purposes[0])
         else:
-            tails = b"".join([packed[kind] for kind in zip(self.consents, self.purposes, strict=True)])
+            kinds = list(zip(self.consents, self.purposes, strict=True))
+            packed = {kind: merkle.record_tail(*kind) for kind in set(kinds)}
+            tails = b"".join([packed[kind] for kind in kinds])
         return RecordColumns(list(map(str.encode, self.ids)), self.contents, salts, b"", tails, b"".join(self.subjects))
 
 

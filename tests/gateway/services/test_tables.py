@@ -145,6 +145,7 @@ def taken(content: bytes, delimiter: str, block: int) -> list[Row] | str:
 @example(text="a;b\r\n1;2\r\n\r\n3;4\r\n5;6", block=60)
 @example(text='a;b\n1;2\n"3";4\n5;6\n7;8\n', block=8)
 @example(text="b;a\n1;2\n3;4;5\n5;6\n", block=60)
+@example(text="b;a;c\n1;2;3\n4;5\n6;7;8;9\n", block=60)
 @example(text="a\n1\n2\n\n3\n", block=60)
 def test_blocks_of_plain_rows_are_what_is_read_row_by_row(text: str, block: int) -> None:
     content = text.encode()

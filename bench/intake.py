@@ -3,6 +3,13 @@
 
 Ours is `Drafts` over real stores on the disk: everything between an upload and its transaction. It runs in a process
 of its own, whose memory and processor time are counted together with those of the processes that it starts.
+
+The loop is what one writes for the same leaves and the same lookups by id, and is not slowed down: one file of SQLite,
+one transaction, which is as durable as ours when it returns. It holds all leaves in memory, seals nothing, keeps no
+tree for proofs, and says of a repeated id only that there is one. Both make four hashes of a row: of its id, its
+content, its leaf, and a node above. `hashlib` makes one of a short text in 0.3 to 0.5 µs of the processor, most of it
+the overhead of the call, so that 1.7 µs a row is what nobody gets below; ours adds about 2.5 µs. They are shared by
+three processes, so that elapsed time gains only where there is a second core.
 """
 
 from __future__ import annotations

@@ -400,6 +400,42 @@ SELECTIONS: Final = (
         codes={404: ("records-not-held", "selection-not-held", "record-not-selected")},
         odd={"rest": "computed from the records that this gateway holds", "cli": "writes a file of evidence"},
     ),
+    Operation(
+        name="getSelectionBundle",
+        does="What checks a copy of a selection without its owner: a salt and a digest for each of its records alone.",
+        path="/v1/datasets/{dataset}/versions/{number}/selections/{selection}/bundle",
+        about="selection:{dataset}:{number}:{selection}",
+        role="recorder",
+        answer=file(BUNDLE),
+        sdk="save_selection_bundle",
+        verb=Verb("selection bundle"),
+        codes={404: ("records-not-held", "selection-not-held"), 429: ("too-many-requests",), 503: ("capacity",)},
+        odd=dict.fromkeys(("rest", "sdk", "cli"), "answers a file in pieces, and keeps it whole or not at all"),
+    ),
+    Operation(
+        name="publishSelection",
+        does="Seal the records of a selection, and no others, and keep them for those who get access.",
+        method="POST",
+        path="/v1/datasets/{dataset}/versions/{number}/selections/{selection}/content",
+        about="selection:{dataset}:{number}:{selection}",
+        role="recorder",
+        uploads=RECORDS_OF,
+        optional_body=True,
+        parameters=tuple(
+            Parameter(each.name, f"{each.meaning} As the version was read, where nothing is said.") for each in _READING
+        ),
+        answer=report("Publication"),
+        sdk="publish_selection",
+        verb=Verb("selection publish"),
+        codes={
+            404: ("records-not-held", "selection-not-held"),
+            422: ("not-the-committed-records", "selection-needs-a-file"),
+            500: ("key-encryption-key-unusable", "blob-missing"),
+            503: ("blob-store-failed",),
+            507: ("storage-full",),
+        },
+        odd=dict.fromkeys(("rest", "sdk", "cli"), _TAKES_A_FILE),
+    ),
 )
 
 CONSENT: Final = (

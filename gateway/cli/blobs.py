@@ -63,7 +63,7 @@ def blobs_list(data: Path, place: str, as_json: bool) -> None:
     """List what was published."""
     with _at_rest(data, place) as (vault, _, _):
         rows = [_row(vault, each) for each in vault.publications.all()]
-    show(rows, as_json, lambda: table(rows, "version", "bytes", "published", "key", "blob"))
+    show(rows, as_json, lambda: table(rows, "artifact", "bytes", "published", "key", "blob"))
 
 
 @blobs.command("rotate")
@@ -108,11 +108,11 @@ def blobs_rotate(data: Path, place: str, as_json: bool) -> None:
 def blobs_collect(data: Path, older_than: int, delete: bool, place: str, as_json: bool) -> None:
     """List blobs that nothing depends on, or delete them.
 
-    They are what a crash left, what was published again later, and what no version on the ledger has the root of. What
-    the ledger says is read from the gateway's read model, so let the gateway catch up with the ledger and stop it
-    before.
+    They are what a crash left, what was published again later, and what no version or selection on the ledger has the
+    root of. What the ledger says is read from the gateway's read model, so let the gateway catch up with the ledger and
+    stop it before.
     """
-    from gateway.services.garbage import is_recorded
+    from gateway.services.garbage import is_published
     from gateway.services.publications import unneeded
     from gateway.stores.database import Database
     from gateway.stores.readmodel import ReadModelStore
@@ -125,7 +125,7 @@ def blobs_collect(data: Path, older_than: int, delete: bool, place: str, as_json
         readmodel = ReadModelStore(database)
         if not readmodel.height():
             raise Failure(f"the read model in {data} holds no block; let the gateway catch up with the ledger first")
-        recorded = partial(is_recorded, readmodel)
+        recorded = partial(is_published, readmodel)
         found = list(unneeded(vault, recorded, before=time.time() - older_than * _DAY))
         for item in found if delete else ():
             # The key first: a blob that is left without it is found again.
@@ -146,7 +146,7 @@ def blobs_collect(data: Path, older_than: int, delete: bool, place: str, as_json
 def _row(vault: "Vault", publication: Any) -> dict[str, Any]:
     stored = vault.blobs.head(publication.name)
     return {
-        "version": f"dataset-version:{publication.dataset}:{publication.number}",
+        "artifact": publication.artifact,
         "bytes": publication.size,
         "sealed": None if stored is None else stored.size,
         "published": time.strftime("%Y-%m-%d %H:%M", time.gmtime(publication.at)),

@@ -133,7 +133,7 @@ def dataset_publish(pedigree: Any, name: str, number: int, file: Path, as_json: 
 
 @click.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="NAME NUMBER [FILE] | FILE --bundle BUNDLE")
-@click.option("--bundle", type=FILE, help="What `pedigree dataset bundle` wrote: FILE is a copy of that version.")
+@click.option("--bundle", type=FILE, help="What `dataset bundle` or `selection bundle` wrote: FILE is a copy of that.")
 @click.option(
     "--ledger",
     type=FILE,
@@ -188,6 +188,7 @@ def _verify_with(
 ) -> None:
     """Compare a copy here."""
     from pedigree import verify_copy
+    from pedigree.bundles import Bundle
 
     context = click.get_current_context()
     if len(arguments) != 1:
@@ -196,7 +197,9 @@ def _verify_with(
     report: Any
     with reading_file(file), uploading(file, as_json) as progress:
         if ledger:
-            answers = _answers(ledger, reading.pop("selection"))
+            with Bundle(bundle) as opened:
+                named = reading.pop("selection") or opened.head.part
+            answers = _answers(ledger, named)
             report = verify_copy(file, bundle, progress=progress, **answers, **reading)
         else:
             report = pedigree.verify_copy(file, bundle, progress=progress, **reading)
@@ -218,7 +221,7 @@ def _answers(files: tuple[Path, ...], selection: str | None) -> dict[str, Any]:
     context = click.get_current_context()
     named = found.get("selection", {})
     if named.get("record", named).get("selection") != selection:
-        raise click.UsageError("with --ledger, give the ledger's answer for the very --selection too", context)
+        raise click.UsageError("with --ledger, give the ledger's answer for the very selection too", context)
     if len(found) < len(files) or "version" not in found:
         raise click.UsageError("give --ledger once for the version, and once for the selection", context)
     return found

@@ -58,7 +58,7 @@ from gateway.cli.reads import access_attempts, access_reads
 from gateway.cli.records import records
 from gateway.cli.roots import roots_declare
 from gateway.cli.runs import run_record, run_statement, run_verify
-from gateway.cli.selections import dataset_select, selection_proof
+from gateway.cli.selections import dataset_select, selection_bundle, selection_proof, selection_publish
 from gateway.cli.transactions import history, log, transactions
 from gateway.cli.verbs import add_verbs
 from gateway.cli.vouching import claim_state, endorse, reject, sign, withdraw
@@ -229,7 +229,9 @@ add_verbs(
         "run statement": run_statement,
         "run verify": run_verify,
         "search": search,
+        "selection bundle": selection_bundle,
         "selection proof": selection_proof,
+        "selection publish": selection_publish,
         "show": show_record,
         "transactions": transactions,
         "sign": sign,

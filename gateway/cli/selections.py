@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pedigree dataset select` and `selection proof`: choose some records of a version, and prove that one is chosen."""
+"""`pedigree dataset select` and `selection`: choose some records of a version, prove, publish and check them."""
 
 import uuid
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from gateway.cli.answers import outcome_of, recorded, render_outcome
-from gateway.cli.console import continued, dumps, following, reading_file, show
+from gateway.cli.console import continued, dumps, fields, following, plain, reading_file, show, uploading
 from gateway.cli.options import FILE, IDEMPOTENCY_KEY, using_gateway
 from gateway.cli.outputs import OUTPUT, written
 
@@ -122,3 +122,50 @@ def selection_proof(
     OUTPUT is a file, standard output by default. Anyone who has it sees that one record and no other.
     """
     written(output, dumps(pedigree.selection_proof(dataset, number, selection, record_id)))
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("number", type=int)
+@click.argument("selection")
+@click.argument("file", type=FILE, required=False)
+@click.option("--id-field", help="Column or member of FILE that holds the record id, if not the committed one.")
+@click.option("--delimiter", help="What separates fields in FILE, of CSV, if not what did in the committed file.")
+@using_gateway
+def selection_publish(
+    pedigree: Any, dataset: str, number: int, selection: str, file: Path | None, as_json: bool, **reading: Any
+) -> None:
+    """Seal the records of a selection for those who get access.
+
+    Without FILE your gateway writes them itself, out of the records that it keeps. FILE must hold the records of the
+    selection, all of them, no others and in their order, and its bytes are what recipients get; of a version of Parquet
+    it is needed. A grant of the selection gives this and nothing else of the version. Publishing again replaces what
+    was published before.
+    """
+    if file is None and any(reading.values()):
+        raise click.UsageError("--id-field and --delimiter say how FILE is read: name it", click.get_current_context())
+    with reading_file(file), uploading(file, as_json) as progress:
+        answer = pedigree.publish_selection(dataset, number, selection, file, progress=progress, **reading)
+    show(answer, as_json, lambda: fields({key: each for key, each in answer.items() if key != "transaction"}))
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("number", type=int)
+@click.argument("selection")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
+)
+@using_gateway
+def selection_bundle(pedigree: Any, dataset: str, number: int, selection: str, output: Path, as_json: bool) -> None:
+    """Write what checks a copy of a selection without you.
+
+    OUTPUT holds ids and salts of the selection's records, no content, and nothing of the version's other records: with
+    it, `pedigree dataset verify FILE --bundle OUTPUT` compares a copy with any organisation's ledger. It is as
+    confidential as those records are: give it to those who may have a copy. It is compared with the ledger before it is
+    there; what had its name is replaced.
+    """
+    with uploading(output, as_json) as progress:
+        path = pedigree.save_selection_bundle(dataset, number, selection, output, progress=progress)
+    size = path.stat().st_size
+    show({"file": str(path), "bytes": size}, as_json, lambda: click.echo(plain(f"{path}: {size} bytes")))

@@ -450,6 +450,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
         {
             "dataset": _TEXT,
             "number": _WHOLE,
+            "selection": {"type": "string", "description": "The name of the selection; missing of a version."},
             "root": _TEXT,
             "media_type": _TEXT,
             "size": {"type": "integer", "description": "Bytes of the file."},
@@ -459,6 +460,7 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "transaction": reference("Transaction"),
         },
         "transaction",
+        "selection",
     ),
     "FetchStatement": {
         "description": "A DSSE envelope of what the owner's gateway takes; see docs/sealing.md.",

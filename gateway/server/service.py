@@ -28,8 +28,6 @@ from gateway.rest import (
     models,
     operations,
     policies,
-    publications,
-    reads,
     runs,
     search,
     selections,
@@ -42,11 +40,11 @@ from gateway.rest.derived import routes_of
 from gateway.rest.routing import RequestPipeline, Route, View
 from gateway.server.app import Metrics, create_app
 from gateway.server.gauges import of_the_audit, of_the_ledger, of_the_peers
+from gateway.server.giving import Giving
 from gateway.server.health import Health
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
 from gateway.server.transparency import LogParts, Transparency
 from gateway.services import auditanchors
-from gateway.services.accesses import Accesses
 from gateway.services.anchoring import CLIENT as READS_CLIENT
 from gateway.services.anchoring import Anchoring
 from gateway.services.approvals import Approvals
@@ -62,12 +60,11 @@ from gateway.services.commits import Commits
 from gateway.services.consent import Vocabulary, vocabulary_of
 from gateway.services.consenting import Consents
 from gateway.services.datasets import Datasets
-from gateway.services.deliveries import Deliveries, Members
+from gateway.services.deliveries import Members
 from gateway.services.deliveries import Place as DataPlace
 from gateway.services.deliverylog import DeliveryLog
 from gateway.services.drafting import Drafts
 from gateway.services.elsewhere import Elsewhere, SignedElsewhere
-from gateway.services.fetching import FetchStatements
 from gateway.services.heights import Heights
 from gateway.services.impact import Impacts
 from gateway.services.impactstatements import ImpactStatements
@@ -79,19 +76,17 @@ from gateway.services.places import Places
 from gateway.services.ports import BlockSource, Ledger, Memberships, ReadModel, Records, Submissions
 from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
-from gateway.services.publications import Publishing, Vault
+from gateway.services.publications import Vault
 from gateway.services.publishing import Publisher
 from gateway.services.reading import Reader
-from gateway.services.readlistings import ReadListings
 from gateway.services.readlog import ReadLog
-from gateway.services.reads import Reads
-from gateway.services.readstatements import ListStatements
 from gateway.services.receipts import Receipts
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
 from gateway.services.runs import Runs
 from gateway.services.searching import Search
 from gateway.services.secret import Secret
+from gateway.services.selected import SelectedRecords
 from gateway.services.selecting import Selections
 from gateway.services.shares import Shares
 from gateway.services.statusmaps import StatusMaps
@@ -259,20 +254,13 @@ def assemble(
     committed = Datasets(
         recorder, catalogue, reader, parts.records, parts.memberships, channel=place.channel, drafts=drafts
     )
-    data_place = DataPlace(place.organisation, place.channel)
-    given = Deliveries(
-        catalogue, parts.vault, parts.deliveries, Reads(catalogue, parts.reads, time.time), parts.grantees,
-        committed.bundle, data_place, time.time,
-    )  # fmt: skip
-    listings = ReadListings(catalogue, parts.reads, parts.grantees, data_place, time.time)
-    lists = reads.views(
-        listings, ListStatements(parts.signer, data_place, time.time),
-        Accesses(catalogue, parts.reads, listings, place.organisation),
+    giving = Giving.of(
+        committed, SelectedRecords(catalogue, parts.records, parts.memberships, place.channel), catalogue, parts.vault,
+        (parts.deliveries, parts.reads), parts.grantees, parts.signer, DataPlace(place.organisation, place.channel),
     )  # fmt: skip
     anchoring = Anchoring(parts.reads, catalogue, recorder.record, place.organisation, every=parts.anchor_every)
-    publishing = Publishing(committed, parts.vault, time.time)
     swept = chores(
-        parts.deliveries, parts.records, parts.vault.blobs, parts.vault.publications, publishing.is_under_way
+        parts.deliveries, parts.records, parts.vault.blobs, parts.vault.publications, giving.publishing.is_under_way
     )
     offline = SignedElsewhere(
         parts.elsewhere, parts.submissions, submitter, secret=secret, clock=time.time, limits=limits
@@ -281,11 +269,9 @@ def assemble(
         _nouns(
             parts, place, recorder, vocabulary, submitter, projector, committed, graph,
             {
-                **log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors), **lists,
+                **log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors), **giving.views,
                 **batches.views(Batches(submitter, recorder, secret)),
             },
-            given,
-            publishing,
             offline,
         ),
         pipeline,
@@ -295,7 +281,7 @@ def assemble(
         answered=auditor.answered,
     )  # fmt: skip
     api.register_blueprint(log.blueprint(pipeline))
-    api.register_blueprint(deliveries.blueprint(pipeline, given, listings))
+    api.register_blueprint(deliveries.blueprint(pipeline, giving.deliveries, giving.listings))
     of_the_ledger(metrics, commits, submitter, parts.disabled)
     of_the_audit(metrics, parts.audit, anchors)
     probe = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
@@ -321,8 +307,6 @@ def _nouns(
     committed: Datasets,
     graph: LineageGraph,
     of_the_logs: Mapping[str, View],
-    given: Deliveries,
-    publishing: Publishing,
     offline: SignedElsewhere,
 ) -> Mapping[str, Sequence[Route]]:
     catalogue = Catalogue(parts.readmodel)
@@ -354,10 +338,6 @@ def _nouns(
     deeds = TransactionView(parts.transactions, naming)
     by_hand = {
         **datasets.views(recorder, committed, vocabulary),
-        **deliveries.views(
-            given, FetchStatements(catalogue, parts.signer, DataPlace(place.organisation, place.channel), time.time)
-        ),
-        **publications.views(publishing),
         **selections.views(recorder, selecting),
         **consent.views(recorder, consents, Receipts(consents, catalogue, time.time), impacts, vocabulary),
         **consent.views_of_impact(impacts, signed),

@@ -74,11 +74,11 @@ class BlobStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The bytes of a committed version, as its owner published them."""
+    """The bytes of a committed version, or of a selection from one, as its owner published them."""
 
     blob_id: bytes
     root: str
-    """The version's root, in hex."""
+    """The version's root, in hex; of a selection, that one's."""
     dataset: str
     number: int
     media_type: str
@@ -90,22 +90,30 @@ class Publication:
     """The blob's data key, under the organisation's key-encryption key."""
     at: float
     """When it was published, seconds since 1970."""
+    selection: str | None = None
+    """The name of the selection whose records it has; None where it has all of the version."""
 
     @property
     def name(self) -> str:
         """What its blob is called in the store."""
         return self.blob_id.hex()
 
+    @property
+    def artifact(self) -> str:
+        """The reference to what was published."""
+        whole = f"{self.dataset}:{self.number}"
+        return f"dataset-version:{whole}" if self.selection is None else f"selection:{whole}:{self.selection}"
+
 
 class Publications(Protocol):
     """What was published, with its keys; thread-safe. What returned would survive a power cut."""
 
     def add(self, publication: Publication) -> None:
-        """Keep a publication; from then on it is the one of its root."""
+        """Keep a publication; from then on it is the one of its artifact and root."""
         ...
 
-    def of(self, root: str) -> Publication | None:
-        """The last publication of a version, by its root."""
+    def of(self, artifact: str, root: str) -> Publication | None:
+        """The last publication of a version or a selection with this root; both, since one root may be of several."""
         ...
 
     def find(self, blob_id: bytes) -> Publication | None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles: what somebody needs to check a copy of a version without its owner, in one file.
+"""Bundles: what somebody needs to check a copy of a version or a selection without its owner, in one file.
 
 A bundle holds for every record its id, and what its leaf is made of beside that id and its content: the salt, the
 digest of the content, the digest of the subject where there is one, consent and purposes. No content is in it. Its
-reader computes every leaf, and with them the root that the ledger has, so that nothing in it need be believed.
+reader computes every leaf, and with them the root that the ledger has, so that nothing in it need be believed. The
+bundle of a selection holds its records alone, and nothing by which a guess at another one could be confirmed.
 `docs/records.md` has the layout.
 """
 
@@ -22,6 +23,7 @@ from gateway.services.members import Members
 from gateway.services.ports import Json, Reading, StoredRecord
 
 KIND: Final = "version-bundle"
+KIND_OF_SELECTION: Final = "selection-bundle"
 SCHEMA: Final = 1
 MEDIA_TYPE: Final = "application/vnd.pedigree.bundle"
 MAGIC: Final = b"\x89PEDBUN\n"
@@ -56,19 +58,43 @@ def head_of(
         "numbered": reading is not None and reading.id_field is None,
     }
     if reading is not None:
-        said: Json = {"media_type": reading.media_type}
-        if reading.id_field is not None:
-            said["id_field"] = reading.id_field
-        if reading.delimiter is not None:
-            said["delimiter"] = reading.delimiter
-        if 0 < len(reading.fields) <= MOST_COLUMNS and sum(map(len, reading.fields)) <= _LONGEST_NAMES:
-            said["fields"] = list(reading.fields)
-        head["reading"] = said
+        head["reading"] = _said_of(reading)
     if selections:
         if sum(len(members.bits) for members in selections.values()) > _MOST_MEMBERS:
             raise InvalidField("/selections", f"the members of all have at most {_MOST_MEMBERS >> 20} MiB: name fewer")
         head["selections"] = {name: base64.b64encode(each.bits).decode() for name, each in selections.items()}
     return head
+
+
+def head_of_selection(channel: str, version: Json, selection: Json, reading: Reading | None) -> Json:
+    """What the bundle of a selection says of itself, before its records; the arguments are those of `head_of`.
+
+    The ids of its records are in its blocks also where these are numbered: they are numbers in the version.
+    """
+    head: Json = {
+        "kind": KIND_OF_SELECTION,
+        "schema": SCHEMA,
+        "channel": channel,
+        "version": version["record"],
+        "transaction": version["transaction"],
+        "selection": selection["record"],
+        "selection_transaction": selection["transaction"],
+        "numbered": False,
+    }
+    if reading is not None:
+        head["reading"] = _said_of(reading)
+    return head
+
+
+def _said_of(reading: Reading) -> Json:
+    said: Json = {"media_type": reading.media_type}
+    if reading.id_field is not None:
+        said["id_field"] = reading.id_field
+    if reading.delimiter is not None:
+        said["delimiter"] = reading.delimiter
+    if 0 < len(reading.fields) <= MOST_COLUMNS and sum(map(len, reading.fields)) <= _LONGEST_NAMES:
+        said["fields"] = list(reading.fields)
+    return said
 
 
 def pieces(head: Json, schema: LeafSchema, records: Iterable[StoredRecord]) -> Iterator[bytes]:

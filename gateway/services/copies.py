@@ -89,6 +89,8 @@ class Part:
     """In hex, as the ledger has it."""
     members: Members | None
     """The positions of its records in the version; None where nobody here knows them: then only roots are compared."""
+    alone: bool = False
+    """Whether the committed records are those of the selection, and nothing is known here of the version's others."""
 
 
 class _Names:
@@ -131,7 +133,8 @@ class Comparison(Generic[R]):
 
         Beside a selection, `removed` are those of its records that the copy does not have, and `outside` the records of
         the version that the copy has and the selection does not. Where nobody knows which records it has, nothing is
-        said of either, but for a copy that differs in `remark`.
+        said of either, but for a copy that differs in `remark`. Who has the records of the selection alone cannot tell
+        what lies outside from what was `added`.
         """
         for number, row in enumerate(rows, start=1):
             self._note(number, row)
@@ -153,7 +156,7 @@ class Comparison(Generic[R]):
         if part is None:
             return {}
         said = {"selection": part.reference, "selection_root": part.root}
-        if part.members is None and root != part.root:
+        if part.members is None and not part.alone and root != part.root:
             said["remark"] = (
                 f"it is not known here which records {part.reference} has: "
                 "those that are missing and those that lie outside cannot be named"
@@ -183,7 +186,8 @@ class Comparison(Generic[R]):
 
     def _expects(self, position: int) -> bool:
         """Whether the record at a position is known to be one that the copy should have."""
-        return self._part is None or (self._part.members is not None and position in self._part.members)
+        part = self._part
+        return part is None or part.alone or (part.members is not None and position in part.members)
 
     def _match(self, record_id: str) -> tuple[int, R] | None:
         ahead = self._ahead
@@ -217,6 +221,18 @@ class Comparison(Generic[R]):
             if self._order[kept] != position:
                 self._moved.note(record.id)
             kept += 1
+
+
+def in_their_order(rows: Iterable[Row], ids: Iterable[str]) -> Iterator[Row]:
+    """The rows of a copy of a selection whose records are numbered: each under the id of the record in its place.
+
+    A record of the version is called by its number there, and a row by its number here. What comes after the last
+    record has a name that no record has.
+    """
+    known = iter(ids)
+    for row in rows:
+        record_id = next(known, None)
+        yield Row(f"row {row.id}" if record_id is None else record_id, row.content)
 
 
 def agrees(report: Mapping[str, Any]) -> bool:

@@ -30,7 +30,7 @@ from gateway.services import bundles
 from gateway.services.catalogue import Catalogue
 from gateway.services.comparing import HeldRecords
 from gateway.services.consent import registered
-from gateway.services.copies import KINDS, Comparison, Part, agrees, column_differences
+from gateway.services.copies import KINDS, Comparison, Part, agrees, column_differences, in_their_order
 from gateway.services.drafting import Drafts, Upload, header_of
 from gateway.services.files import RecordFile, opened
 from gateway.services.members import Members
@@ -275,7 +275,10 @@ class Datasets:
         try:
             if held.reading is not None:
                 columns = column_differences(reading, table(None).reading)
-            compared = Comparison(HeldRecords(self._records, held), part).run(table(id_field).rows())
+            rows = table(id_field).rows()
+            if id_field is None and part is not None and part.members is not None:
+                rows = in_their_order(rows, (str(position + 1) for position in part.members))
+            compared = Comparison(HeldRecords(self._records, held), part).run(rows)
             return {"columns": columns, **compared}
         except UnreadableRecords as exc:
             if not columns:

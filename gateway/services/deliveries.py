@@ -11,6 +11,10 @@ was held back and ordered later is as stale as one that is fetched later.
 Before bytes leave, the log has that they are about to; what a crash leaves is therefore a log that says at least what
 was given. Until everything was given the attempt may be begun again, which ends what was begun before.
 
+What is given out is the very data that the attempt names, which is what the grant is of: a selection under a grant of
+that selection, and nothing else of its version. Who has a grant of the version has all of it, and makes an attempt for
+that.
+
 Under a grant that is batched an attempt is read on for longer, and every read of it is decided anew and kept in another
 log; see `reads`.
 """
@@ -24,6 +28,7 @@ from hashlib import sha256
 from typing import Final, Protocol
 
 from chaincode.domain.reads import ReadPart
+from chaincode.domain.values import Ref
 from gateway.sealing import release
 from gateway.sealing.blobs import BLOB_ID, Header, derived_key
 from gateway.sealing.errors import SealError
@@ -32,7 +37,7 @@ from gateway.sealing.fetching import Claim, check, key_digest
 from gateway.sealing.streams import seal
 from gateway.services.blobstores import BlobMissing, Opened, Publication
 from gateway.services.catalogue import Catalogue
-from gateway.services.deliverylog import MOST_BEGUN, REPLACED, Asked, Begun, Delivery, DeliveryLog
+from gateway.services.deliverylog import MOST_BEGUN, REPLACED, Asked, Begun, Delivery, DeliveryLog, shown
 from gateway.services.ports import Clock, Entry, Json
 from gateway.services.publications import Vault
 from gateway.services.reads import Reads, is_batched, until_of
@@ -44,6 +49,7 @@ from gateway.services.undelivered import (
     AttemptStale,
     AttemptUnknown,
     AttemptUsed,
+    DataStopped,
     DeliveryReplaced,
     DeliveryUnknown,
     GrantStopped,
@@ -114,14 +120,14 @@ class Deliveries:
         log: DeliveryLog,
         reads: Reads,
         members: Members,
-        bundles: Callable[[str, str], Iterator[bytes]],
+        bundles: Callable[[Publication], Iterator[bytes]],
         place: Place,
         clock: Clock,
     ) -> None:
         """Assign.
 
         Args:
-            bundles: what a copy of a version is compared by, of a data set and a number.
+            bundles: what a copy of what was published is compared by.
         """
         self._catalogue = catalogue
         self._vault = vault
@@ -175,8 +181,7 @@ class Deliveries:
             raise NotPublished("what is being delivered was removed meanwhile; make another attempt")
         blob_id = secrets.token_bytes(BLOB_ID)
         key = derived_key(self._vault.key_of(publication), blob_id)
-        pieces = self._bundles(publication.dataset, str(publication.number))
-        return seal(key, Header.new(key, blob_id=blob_id), pieces)
+        return seal(key, Header.new(key, blob_id=blob_id), self._bundles(publication))
 
     def _known(self, token: str) -> Delivery:
         delivery = self._log.find(_hashed(token))
@@ -197,15 +202,16 @@ class Deliveries:
             raise _stale(attempt, now - delivery.until + FRESH)
         made = self._catalogue.find("access-attempt", attempt=attempt)
         grant = None if made is None else self._catalogue.find("access-grant", grant=made.value["grant"])
-        if grant is None:
+        if made is None or grant is None:
             raise AttemptUnknown(f"this organisation's ledger has no valid attempt {attempt}")
         _refuse_stopped(grant)
+        self._refuse_unfit(made.value)
         return batched
 
     def listed(self, *, before: int | None, limit: int) -> Json:
         """What was given out and refused, the last first; `next` continues."""
         found = self._log.list(before=before, limit=limit)
-        return {"items": [_shown(each) for each in found], "next": found[-1].key if len(found) == limit else None}
+        return {"items": [shown(each) for each in found], "next": found[-1].key if len(found) == limit else None}
 
     def _claim(self, content: bytes, now: float) -> Claim:
         try:
@@ -302,18 +308,24 @@ class Deliveries:
         if abs(age) > FRESH:
             raise _stale(asked.attempt, age)
         _refuse_stopped(grant)
+        self._refuse_unfit(attempt)
+
+    def _refuse_unfit(self, attempt: Json) -> None:
+        """Refuse data that the ledger would not allow any more, for what became of it; asked before each read."""
+        found = self._reads.condition(Ref(attempt["artifact"]))
+        if found.withdrawn:
+            raise DataStopped(f"subjects of {attempt['artifact']} took back their consent after the attempt")
+        if found.quarantined:
+            raise DataStopped(f"{attempt['artifact']} was quarantined after the attempt")
 
     def _published(self, attempt: Json) -> Publication:
-        kind, _, name = str(attempt["artifact"]).partition(":")
-        if kind == "dataset-version":
-            dataset, _, number = name.partition(":")
-            version = self._catalogue.find(kind, dataset=dataset, number=number)
-            found = None if version is None else self._vault.publications.of(version.value["root"])
-            if found is not None:
-                return found
-        raise NotPublished(
-            f"the bytes of {attempt['artifact']} are not published; ask {self._place.organisation} for it"
-        )
+        artifact = Ref(attempt["artifact"])
+        key = dict(zip(("dataset", "number", "selection"), artifact.parts, strict=False))
+        entry = self._catalogue.find(artifact.kind, **key)
+        found = None if entry is None else self._vault.publications.of(artifact, entry.value["root"])
+        if found is None:
+            raise NotPublished(f"the bytes of {artifact} are not published; ask {self._place.organisation} for it")
+        return found
 
     def _released(self, claim: Claim, attempt: Json, publication: Publication) -> bytes:
         named = attempt.get("recipient_key_digest")
@@ -384,17 +396,3 @@ def _range(start: int | None, stop: int | None, total: int) -> tuple[int, int]:
     if start is None:
         return max(0, total - (stop or 0)), total
     return min(start, total), total if stop is None else min(max(stop, start), total)
-
-
-def _shown(delivery: Delivery) -> Json:
-    return {
-        "attempt": delivery.asked.attempt,
-        "organisation": delivery.asked.organisation,
-        "signer": delivery.asked.signer,
-        "at": int(delivery.asked.at * 1_000),
-        "blob": delivery.blob_id.hex() or None,
-        "sealed_size": delivery.total,
-        "sent": delivery.sent,
-        "given": [{"start": start, "stop": stop} for start, stop in delivery.given],
-        "outcome": delivery.outcome,
-    }

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 MOST_BEGUN: Final = 8
 """Deliveries that may be begun under one attempt, one after another."""
@@ -150,3 +150,18 @@ def bounded(ranges: Iterable[Range], most: int = MOST_RANGES) -> list[Range]:
         else:
             kept.append((start, stop))
     return kept
+
+
+def shown(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as its owner lists it."""
+    return {
+        "attempt": delivery.asked.attempt,
+        "organisation": delivery.asked.organisation,
+        "signer": delivery.asked.signer,
+        "at": int(delivery.asked.at * 1_000),
+        "blob": delivery.blob_id.hex() or None,
+        "sealed_size": delivery.total,
+        "sent": delivery.sent,
+        "given": [{"start": start, "stop": stop} for start, stop in delivery.given],
+        "outcome": delivery.outcome,
+    }

@@ -38,6 +38,15 @@ def unneeded(records: Records, readmodel: ReadModel, submissions: Submissions, *
             yield Unneeded(found, "no version has its root, and the request for one was refused or never made")
 
 
+def is_published(readmodel: ReadModel, artifact: str, root: str) -> bool:
+    """Whether the ledger has the version or the selection, by its reference, that was published with this root."""
+    kind, _, name = artifact.partition(":")
+    if kind == "dataset-version":
+        return is_recorded(readmodel, root)
+    found = (entry.value for entry in entries(readmodel, kind, {DIGEST: root}))
+    return any(f"{each['dataset']}:{each['number']}:{each['selection']}" == name for each in found)
+
+
 def is_recorded(readmodel: ReadModel, root: str) -> bool:
     """Whether a version has this root; other records may name it as the root of what they were made from."""
     return any(entry.value["root"] == root for entry in entries(readmodel, "dataset-version", {DIGEST: root}))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a committed version: compared with what was committed, sealed, and kept for those who get access.
+"""The bytes of committed versions and selections: compared with what was committed, sealed, and kept for those who get
+access.
 
 What a crash leaves is a blob that no publication names; it never opens, since its key was never kept, and the sweeper
 removes it.
@@ -12,9 +13,10 @@ from hashlib import sha256
 from os import SEEK_END
 from typing import BinaryIO, Final
 
+from chaincode.domain.values import Name
 from gateway.sealing.blobs import KEY, Header
 from gateway.sealing.datakeys import KeyEncryptionKeys
-from gateway.sealing.errors import SealError
+from gateway.sealing.errors import SealError, WrongLength
 from gateway.sealing.streams import seal
 from gateway.services.blobstores import BlobStore, Publication, Publications
 from gateway.services.copies import KINDS
@@ -22,6 +24,7 @@ from gateway.services.datasets import Datasets
 from gateway.services.drafting import Upload
 from gateway.services.failures import Category, PortError
 from gateway.services.ports import Clock, Json
+from gateway.services.selected import SelectedRecords
 
 _PIECE: Final = 1 << 20
 
@@ -54,15 +57,26 @@ class Vault:
         try:
             return self.keys().unwrap(publication.wrapped, publication.blob_id)
         except SealError as exc:
-            version = f"dataset-version:{publication.dataset}:{publication.number}"
-            raise KeysUnusable(f"the data key of {version} does not open: {exc}") from exc
+            raise KeysUnusable(f"the data key of {publication.artifact} does not open: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The bytes that are to be sealed, and what is known of them beforehand."""
+
+    pieces: Iterator[bytes]
+    size: int
+    media_type: str
+    digest: str | None = None
+    """What they should have; None where nobody went through them before."""
 
 
 class Publishing:
-    """Publishes versions."""
+    """Publishes versions and selections."""
 
-    def __init__(self, datasets: Datasets, vault: Vault, clock: Clock) -> None:
+    def __init__(self, datasets: Datasets, selected: SelectedRecords, vault: Vault, clock: Clock) -> None:
         self._datasets = datasets
+        self._selected = selected
         self._vault = vault
         self._clock = clock
         self._under_way: set[str] = set()
@@ -79,31 +93,74 @@ class Publishing:
         report = self._datasets.verify(dataset, number, upload)
         if not report["verified"]:
             raise _differs(report)
+        kept = self._kept(dataset, int(number), None, report["root"], _uploaded(upload))
+        return {**kept, "transaction": report["transaction"]}
+
+    def publish_selection(self, dataset: Name, number: int, selection: Name, upload: Upload | None) -> Json:
+        """Seal the records of a selection, and no others; publishing again replaces what was published before.
+
+        Args:
+            upload: a file whose records are those of the selection, in their order; None to have one written out of the
+                records that this gateway keeps, in the bytes in which they were committed.
+
+        Raises as `SelectedRecords.find` and `publish` do, and `NotWritten` where a file has to be given.
+        """
+        found = self._selected.find(dataset, number, selection)
+        if upload is None:
+            extent = self._selected.measure(found)
+            assert found.held.reading is not None, "what was measured was written as the committed file was read"
+            file = _File(
+                self._selected.pieces(found), extent.size, found.held.reading.media_type, extent.digest
+            )  # fmt: skip
+        else:
+            report = self._datasets.verify(dataset, str(number), upload, selection)
+            if not report["verified"]:
+                raise _differs(report)
+            file = _uploaded(upload)
+        kept = self._kept(dataset, number, selection, found.root, file)
+        return {**kept, "transaction": found.selection["transaction"]}
+
+    def bundle(self, publication: Publication) -> Iterator[bytes]:
+        """What a copy of what was published is compared by; raises as `Datasets.bundle`."""
+        if publication.selection is None:
+            return self._datasets.bundle(publication.dataset, str(publication.number))
+        return self._selected.bundle(Name(publication.dataset), publication.number, Name(publication.selection))
+
+    def _kept(self, dataset: str, number: int, selection: str | None, root: str, file: _File) -> Json:
+        """Seal a file and keep it; from then on it is what is given out."""
         keys = self._vault.keys()
-        content, digest = upload.content, sha256()
-        size = content.seek(0, SEEK_END)
+        digest = sha256()
         key = secrets.token_bytes(KEY)
-        header = Header.new(key, size=size)
+        header = Header.new(key, size=file.size)
         wrapped = keys.wrap(key, header.blob_id)
         at, name = self._clock(), header.blob_id.hex()
         self._under_way.add(name)
         try:
-            sealed = self._vault.blobs.put(name, seal(key, header, _pieces(content, digest.update)))
+            sealed = self._sealed(name, seal(key, header, _passed(file, digest.update)))
             publication = Publication(
                 blob_id=header.blob_id,
-                root=report["root"],
+                root=root,
                 dataset=dataset,
-                number=int(number),
-                media_type=upload.media_type,
-                size=size,
+                number=number,
+                media_type=file.media_type,
+                size=file.size,
                 digest=digest.hexdigest(),
                 wrapped=wrapped,
                 at=at,
+                selection=selection,
             )
+            if file.digest not in (None, publication.digest):
+                raise _changed()  # no publication names the blob: it never opens, and is swept
             self._vault.publications.add(publication)
         finally:
             self._under_way.discard(name)
-        return {**_shown(publication), "sealed_size": sealed, "transaction": report["transaction"]}
+        return {**_shown(publication), "sealed_size": sealed}
+
+    def _sealed(self, name: str, pieces: Iterator[bytes]) -> int:
+        try:
+            return self._vault.blobs.put(name, pieces)
+        except WrongLength:
+            raise _changed() from None
 
 
 def rewrap(publications: Publications, keys: KeyEncryptionKeys) -> int:
@@ -129,13 +186,13 @@ class Unneeded:
     why: str
 
 
-def unneeded(vault: Vault, is_recorded: Callable[[str], bool], *, before: float) -> Iterator[Unneeded]:
+def unneeded(vault: Vault, is_recorded: Callable[[str, str], bool], *, before: float) -> Iterator[Unneeded]:
     """The blobs that can be removed, of those that were put before a time (seconds since the epoch).
 
     Ask it only while no gateway uses the stores: one that runs may be publishing.
 
     Args:
-        is_recorded: whether a version on the ledger has this root.
+        is_recorded: whether the ledger has this version or selection, by its reference, with this root.
     """
     publications = vault.publications
     named = {each.name: each for each in publications.all()}
@@ -146,15 +203,20 @@ def unneeded(vault: Vault, is_recorded: Callable[[str], bool], *, before: float)
         if publication is None:
             yield Unneeded(found.name, found.size, "no publication names it, so nothing opens it")
             continue
-        last = publications.of(publication.root)
+        last = publications.of(publication.artifact, publication.root)
+        what = "version" if publication.selection is None else "selection"
         if last is not None and last.blob_id != publication.blob_id:
-            yield Unneeded(found.name, found.size, "the version was published again later")
-        elif not is_recorded(publication.root):
-            yield Unneeded(found.name, found.size, "no version on the ledger has its root")
+            yield Unneeded(found.name, found.size, f"the {what} was published again later")
+        elif not is_recorded(publication.artifact, publication.root):
+            yield Unneeded(found.name, found.size, f"no {what} on the ledger has its root")
+
+
+def _changed() -> NotTheCommitted:
+    return NotTheCommitted("the records were changed while they were read; verify the version, and publish again")
 
 
 def _differs(report: Json) -> NotTheCommitted:
-    version = f"dataset-version:{report['dataset']}:{report['number']}"
+    version = report.get("selection", f"dataset-version:{report['dataset']}:{report['number']}")
     if not report["store_complete"] or report["altered_in_store"]:
         return NotTheCommitted(
             f"the records that this gateway holds of {version} are not those that were committed; verify it first",
@@ -163,15 +225,18 @@ def _differs(report: Json) -> NotTheCommitted:
     counts = dict(report.get("counts", {}))
     said = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     columns = list(report.get("columns", []))
-    why = "; ".join([*columns, *([said] if said else []), *([report["unreadable"]] if "unreadable" in report else [])])
+    more = [str(report[name]) for name in ("unreadable", "remark") if name in report]
+    why = "; ".join([*columns, *([said] if said else []), *more])
     named = {kind: list(report.get(kind, []))[:100] for kind in KINDS if report.get(kind)}
     return NotTheCommitted(f"the file does not hold the records of {version}: {why}", counts=counts, **named)
 
 
 def _shown(publication: Publication) -> Json:
+    of = {} if publication.selection is None else {"selection": publication.selection}
     return {
         "dataset": publication.dataset,
         "number": publication.number,
+        **of,
         "root": publication.root,
         "media_type": publication.media_type,
         "size": publication.size,
@@ -180,9 +245,19 @@ def _shown(publication: Publication) -> Json:
     }
 
 
-def _pieces(content: BinaryIO, passing: Callable[[bytes], object]) -> Iterator[bytes]:
-    """A file from its beginning; each piece is given to `passing` first."""
+def _uploaded(upload: Upload) -> _File:
+    return _File(_pieces(upload.content), upload.content.seek(0, SEEK_END), upload.media_type)
+
+
+def _pieces(content: BinaryIO) -> Iterator[bytes]:
+    """A file from its beginning."""
     content.seek(0)
     while piece := content.read(_PIECE):
+        yield piece
+
+
+def _passed(file: _File, passing: Callable[[bytes], object]) -> Iterator[bytes]:
+    """The bytes of a file; each piece is given to `passing` first."""
+    for piece in file.pieces:
         passing(piece)
         yield piece

@@ -59,7 +59,7 @@ class Reads:
             raise AttemptStale(f"the time to read on under the attempt {asked.attempt} is over; make another one")
         command = AttemptAccess(made.grant, made.artifact, made.action, made.purpose, made.recipient)
         terms = cast("AccessGrant", _record(grant.value))
-        reason = objection(command, made.by, at, terms, self._condition(made.artifact))
+        reason = objection(command, made.by, at, terms, self.condition(made.artifact))
         if reason is not None:
             self._count_denial(asked.attempt)
         self._log.keep(codec.to_json(_read(made, at, part, start, stop, reason)), made.grant)
@@ -77,7 +77,7 @@ class Reads:
                 raise ReadingEnded(f"{MOST_DENIED} reads under the attempt {attempt} were denied, and no more are kept")
             self._denied[attempt] += 1
 
-    def _condition(self, artifact: Ref) -> Condition:
+    def condition(self, artifact: Ref) -> Condition:
         """What there is of the data beside the grant, as the chaincode looks at it."""
         standing = self._catalogue.find("artifact-stage", artifact=data_of(artifact))
         now = Instant(int(self._clock() * 1_000))

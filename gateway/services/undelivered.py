@@ -95,6 +95,12 @@ class GrantStopped(Undelivered):
     code = "grant-stopped"
 
 
+class DataStopped(Undelivered):
+    """Since the attempt the data was quarantined, or subjects of it took back their consent."""
+
+    code = "data-stopped"
+
+
 class ReadDenied(Undelivered):
     """A read under a batched grant was denied, and is kept as denied."""
 

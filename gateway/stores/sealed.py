@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from gateway.services.blobstores import Publication
 from gateway.stores.sql import Connection, SqlDatabase
 
-_COLUMNS = "blob_id, root, dataset, number, media_type, size, digest, wrapped, at"
+_COLUMNS = "blob_id, root, dataset, number, media_type, size, digest, wrapped, at, selection"
 
 
 class SealedStore:
@@ -18,15 +18,15 @@ class SealedStore:
     def add(self, publication: Publication) -> None:
         row = (
             publication.blob_id, publication.root, publication.dataset, publication.number, publication.media_type,
-            publication.size, publication.digest, publication.wrapped, publication.at,
+            publication.size, publication.digest, publication.wrapped, publication.at, publication.selection,
         )  # fmt: skip
-        insert = f"INSERT INTO publication ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
+        insert = f"INSERT INTO publication ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
         self._database.write(lambda c: c.execute(insert, row))
 
-    def of(self, root: str) -> Publication | None:
-        select = f"SELECT {_COLUMNS} FROM publication WHERE root = ? ORDER BY key DESC LIMIT 1"  # noqa: S608
-        row = self._database.reader().execute(select, (root,)).fetchone()
-        return None if row is None else Publication(*row)
+    def of(self, artifact: str, root: str) -> Publication | None:
+        select = f"SELECT {_COLUMNS} FROM publication WHERE root = ? ORDER BY key DESC"  # noqa: S608
+        found = (Publication(*row) for row in self._database.reader().execute(select, (root,)).fetchall())
+        return next((each for each in found if each.artifact == artifact), None)
 
     def find(self, blob_id: bytes) -> Publication | None:
         select = f"SELECT {_COLUMNS} FROM publication WHERE blob_id = ?"  # noqa: S608

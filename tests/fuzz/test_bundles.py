@@ -66,12 +66,17 @@ def test_a_bundle_is_refused_or_says_what_the_genuine_one_says(fuzzing: Fuzzing,
     path = tmp_path / "a.bundle"
     for chance in fuzzing.rounds("bundles"):
         genuine = GENUINE[chance.choice(list(LeafSchema))]
-        path.write_bytes(_altered(chance, genuine.content))
-        selection = genuine.selections["training"] if chance.random() < 0.5 else None
+        alone = chance.random() < 0.3
+        path.write_bytes(_altered(chance, genuine.parts["training"] if alone else genuine.content))
+        selection = genuine.selections["training"] if alone or chance.random() < 0.5 else None
         report = _report(path, genuine, selection)
         if report is None:
             continue
         assert report["verified"] is False
+        if alone:
+            if report["counts"]["removed"] == 0:  # the ids were taken from their column
+                assert (report["changed"], report["added"]) == ([], ["r18", "r19", "new"])
+            continue
         if selection is not None:
             assert report.get("outside") in (None, ["r18", "r19"], [])  # unknown, as it is, or read by other ids
             continue
@@ -88,3 +93,6 @@ def test_the_genuine_one_is_read(tmp_path: Path) -> None:
         )
         assert (part["outside"], part["removed"], part["added"]) == (["r18", "r19"], [], ["new"])
         assert (report["added"], report["counts"]["removed"]) == (["new"], 10)
+        (path := tmp_path / "part.bundle").write_bytes(genuine.parts["training"])
+        alone = verify_copy(COPY, path, version=genuine.version, selection=genuine.selections["training"])
+        assert (alone.get("outside"), alone["removed"], alone["added"]) == (None, [], ["r18", "r19", "new"])

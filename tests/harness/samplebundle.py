@@ -27,6 +27,8 @@ class Sample:
     content: bytes
     selections: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """The ledger's answers for the selections that the bundle is for, by their names."""
+    parts: Mapping[str, bytes] = field(default_factory=dict)
+    """The bundle of each of these selections, by its name."""
 
     def write(self, path: Path) -> Path:
         """The bundle as a file."""
@@ -68,7 +70,11 @@ def sample(
     parts = {name: Members.of(positions, len(stored)) for name, positions in (selected or {}).items()}
     head = bundles.head_of("pedigree", version, reading, parts)
     selections = {name: _selection(record, name, [stored[at].leaf for at in parts[name]]) for name in parts}
-    return Sample(version, b"".join(bundles.pieces(head, schema, iter(stored))), selections)
+    of_parts = {}
+    for name, members in parts.items():
+        own = bundles.head_of_selection("pedigree", version, selections[name], reading)
+        of_parts[name] = b"".join(bundles.pieces(own, schema, (stored[at] for at in members)))
+    return Sample(version, b"".join(bundles.pieces(head, schema, iter(stored))), selections, of_parts)
 
 
 def _selection(version: Mapping[str, Any], name: str, leaves: Sequence[bytes]) -> dict[str, Any]:

@@ -146,6 +146,11 @@ def test_every_operation_answers_what_the_document_describes(gateways: Gateways)
     ask("hospital", "verifyDatasetVersion", dataset=data, number="1")
     assert ask("hospital", "getBundle", dataset=data, number="1").startswith(b"\x89PEDBUN\n")
     ask("hospital", "publishDatasetVersion", b"id,age\np1,61\np2,44\n", dataset=data, number="1")
+    part = {"dataset": data, "number": "1", "selection": "one"}
+    ask("hospital", "commitSelection", b"id\np1\n", {"selection": "one"}, dataset=data, number="1")
+    ask("hospital", "publishSelection", **part)
+    ask("hospital", "publishSelection", b"id,age\np1,61\n", **part)
+    assert ask("hospital", "getSelectionBundle", **part).startswith(b"\x89PEDBUN\n")
     changed = ask("hospital", "verifyDatasetVersion", b"id,age\np1,62\np3,44\n", dataset=data, number="1")
     assert not changed["verified"]
 

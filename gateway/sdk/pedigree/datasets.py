@@ -220,13 +220,14 @@ class DatasetCalls(Operations):
         progress: Callable[[Progress], None] | None = None,
         check: bool = False,
     ) -> CopyComparison:
-        """Compare a copy of the version that a bundle names with the ledger, by that bundle and without the owner.
+        """Compare a copy of what a bundle is of with the ledger, by that bundle and without the owner.
 
-        This gateway says what the ledger has, of the version and of a `selection` from it that is named; see
-        `pedigree.verify_copy`.
+        This gateway says what the ledger has, of the version and of a `selection` from it that is named, or whose
+        bundle it is; see `pedigree.verify_copy`.
         """
         with Bundle(bundle) as opened:
             dataset, number = opened.head.dataset, opened.head.number
+            selection = selection or opened.head.part
             return verify_copy(
                 source, opened, version=self.dataset_version(dataset, number),
                 selection=None if selection is None else self.selection(dataset, number, selection),

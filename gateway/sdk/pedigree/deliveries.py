@@ -9,6 +9,7 @@ import os
 import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from pedigree.bundles import Bundle, most_bytes
 from pedigree.errors import Conflict, Disagreement, InvalidBundle, InvalidInput, Refused, Unavailable, Unreachable
+from pedigree.fields import escaped
 from pedigree.operations import Operations
 from pedigree.owners import Offer, OwnerGateway, refuse_without_room
 from pedigree.saving import replacing
@@ -58,6 +60,7 @@ class DeliveryCalls(Operations):
         path: Path | str,
         *,
         key: Path | None = None,
+        bundle: Path | str | None = None,
         progress: Watcher | None = None,
         transport: "httpx.BaseTransport | None" = None,
         patience: float = 60.0,
@@ -65,27 +68,33 @@ class DeliveryCalls(Operations):
         """Make an attempt under a grant, fetch what it allows from the owner's gateway, and write it to a file.
 
         The file is there when all of it came, opened, has the digest that the owner says and holds the very records of
-        the version on the ledger, as this gateway has it; what was at `path` before is replaced then. Where the
+        the version, or of the selection, that the grant is of, on the ledger as this gateway has it; what was at `path`
+        before is replaced then. Where the
         connection breaks, or the owner's gateway is started anew, it goes on from where it was for as long as the
         attempt is fresh. Where the program ends before that, or nothing answers for too long, the same call goes on,
         under the same attempt while that is fresh: what it needs is in a hidden folder beside the file, which only its
         owner may enter. Raises `Refused` with the code `access-denied` where the ledger denies the attempt, and
-        `Disagreement` where what the owner sends is not the data of the version.
+        `Disagreement` where what the owner sends is not the data that the grant is of.
 
         Args:
             source: the address of the owner's gateway, which is not trusted.
             key: a file with the private key that the grant names, in PEM; without one your gateway signs, and the data
                 key goes to a key that is made for this call.
+            bundle: where to keep what the copy was compared by, for `verify_copy` and `Run.use`; it is there before the
+                file is.
             transport: of the connection to the owner, for tests.
             patience: seconds without any progress after which it is given up.
         """
         path = Path(path)
+        if bundle is not None and Path(bundle).absolute() == path.absolute():
+            raise InvalidInput("the data and its bundle are two files: name another one for the bundle", field="bundle")
         asked = {"grant": grant, "source": source, "key": None if key is None else str(key.absolute())}
         terms: Any = self.access_grant(grant)["record"]
         own = named_holder(terms, key)
         with Unfinished.of(path) as kept:
             owner = OwnerGateway(source, transport, patience=patience, security=self._transport.security)
-            fetch = _Fetch(self, owner, kept, terms, own, path, progress or (lambda _: None))
+            paths = path, None if bundle is None else Path(bundle)
+            fetch = _Fetch(self, owner, kept, terms, own, paths, progress or (lambda _: None))
             try:
                 return fetch.go_on(asked) if kept.matches(asked) else fetch.begin(asked)
             except (Unavailable, Unreachable, OSError, KeyboardInterrupt):
@@ -107,15 +116,20 @@ class _Fetch:
         kept: Unfinished,
         terms: Any,
         own: "RecipientKey | None",
-        path: Path,
+        paths: tuple[Path, Path | None],
         watcher: Watcher,
     ) -> None:
+        """Assign.
+
+        Args:
+            paths: the file, and where to keep the bundle.
+        """
         self._calls = calls
         self._owner = owner
         self._kept = kept
         self._terms = terms
         self._own = own
-        self._path = path
+        self._path, self._bundle = paths
         self._watcher = watcher
 
     def begin(self, asked: Mapping[str, Any]) -> Fetched:
@@ -213,16 +227,28 @@ class _Fetch:
     def _compare_with_ledger(
         self, artifact: str, file: BinaryIO, sealed: BinaryIO, data_key: bytes, offer: Offer
     ) -> None:
-        """Compare what came with the version on the ledger, by the salts that come with it."""
-        _, dataset, number = artifact.split(":")
-        version = self._calls.dataset_version(dataset, int(number))
-        self._owner.read_bundle(offer, sealed, 2 * most_bytes(int(version["record"]["size"])))
-        with tempfile.NamedTemporaryFile(dir=self._kept.folder) as opened:
-            _open(sealed, _bundle_key(sealed, data_key), opened.file)
+        """Compare what came with the version or selection on the ledger, by the salts that come with it."""
+        kind, dataset, number, *part = artifact.split(":")
+        version: Any = self._calls.dataset_version(dataset, int(number))
+        selection: Any = self._calls.selection(dataset, int(number), part[0]) if kind == "selection" else None
+        size = int((selection or version)["record"]["size"])
+        self._owner.read_bundle(offer, sealed, 2 * most_bytes(size))
+        with ExitStack() as stack:
+            opened: Any
+            if self._bundle is None:
+                opened = stack.enter_context(tempfile.NamedTemporaryFile(dir=self._kept.folder))
+            else:
+                opened = stack.enter_context(replacing(self._bundle))
+            _open(sealed, _bundle_key(sealed, data_key), opened)
             opened.flush()
             try:
                 with Bundle(opened.name) as bundle:
-                    verify_copy(Path(str(file.name)), bundle, version=version, media_type=offer.media_type, check=True)
+                    if bundle.head.artifact != artifact:
+                        raise InvalidBundle(f"it is of {escaped(bundle.head.artifact)}")
+                    verify_copy(
+                        Path(str(file.name)), bundle, version=version, selection=selection,
+                        media_type=offer.media_type, check=True,
+                    )  # fmt: skip
             except InvalidBundle as exc:
                 why = exc.detail.replace(opened.name, "the bundle")
                 raise Disagreement(f"what came cannot be compared with {artifact}: {why}") from None

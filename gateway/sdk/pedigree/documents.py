@@ -2991,6 +2991,8 @@ class Publication(TypedDict):
 
     dataset: str
     number: int
+    selection: NotRequired[str]
+    """The name of the selection; missing of a version."""
     root: str
     media_type: str
     size: int

@@ -196,7 +196,8 @@ class Run:
             reference: such as `dataset-version:wdbc:1` or `selection:wdbc:1:training`, whose records are those of its
                 version in that one's order, without the others.
             path: the file, or the folder whose files are the records.
-            bundle: what `Pedigree.save_bundle` has written, of the version.
+            bundle: what `Pedigree.save_bundle` has written of the version, or, of a selection, also what
+                `save_selection_bundle` has; or what `fetch` has kept.
             media_type: what the file's name says, by default; `id_field` and `delimiter`: as it was committed.
             grant: under which another organisation's data was had, such as `access-grant:wdbc-lab`; needed where it is
                 sensitive, or its owner has set an access policy.

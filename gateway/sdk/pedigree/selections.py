@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from pedigree.bundles import Bundle
 from pedigree.calls import segment, version_of
-from pedigree.documents import InputRole, LeftOut, MapState, Selection
-from pedigree.errors import InvalidInput
+from pedigree.documents import InputRole, LeftOut, MapState, Publication, Selection
+from pedigree.errors import InvalidBundle, InvalidInput
+from pedigree.fields import escaped
 from pedigree.operations import Operations
 from pedigree.recorded import Recorded
+from pedigree.saving import replacing
 from pedigree.uploads import Progress, Upload
 
 _LINES = "text/plain"
@@ -144,6 +147,60 @@ class SelectionCalls(Operations):
             )
             for role in roles
         }
+
+    def publish_selection(
+        self,
+        dataset: str,
+        number: int,
+        selection: str,
+        source: Path | str | bytes | None = None,
+        *,
+        media_type: str | None = None,
+        id_field: str | None = None,
+        delimiter: str | None = None,
+        progress: Watcher | None = None,
+    ) -> Publication:
+        """Let your gateway seal the records of a selection, and no others, for those whom you give access to it.
+
+        Without a `source` the gateway writes the file itself, out of the records that it keeps: the lines that were
+        committed, of CSV under the version's header. A `source` must hold the records of the selection, all of them, no
+        others and in their order; its bytes are what recipients get. Of a version of Parquet one is needed. Publishing
+        again replaces what was published before. The other arguments are those of `verify_dataset`.
+        """
+        options = {"id_field": id_field, "delimiter": delimiter}
+        query = {name: value for name, value in options.items() if value is not None}
+        upload = None if source is None else Upload.of(source, media_type, progress)
+        publication: Publication = self._send(f"{_path(dataset, number)}/{segment(selection)}/content", upload, query)
+        return publication
+
+    def save_selection_bundle(
+        self, dataset: str, number: int, selection: str, path: Path | str, *, progress: Watcher | None = None
+    ) -> Path:
+        """Write what checks a copy of a selection without its owner to a file; only its owner's gateway has it.
+
+        The file holds the salts and ids of the selection's records and no content, and nothing of any other record of
+        the version. It is as confidential as those records. It is there when all of it came, was compared with the
+        ledger and is on the disk; what was at `path` before is replaced then.
+        """
+        watcher = progress or (lambda _: None)
+        version, part = self.dataset_version(dataset, number), self.selection(dataset, number, selection)
+        path = Path(path)
+        with replacing(path) as file:
+            self._transport.fetch(
+                f"{_path(dataset, number)}/{segment(selection)}/bundle",
+                file,
+                lambda done: watcher(Progress("receiving", done)),
+            )
+            file.flush()
+            with Bundle(str(file.name)) as bundle:
+                if bundle.head.part != selection:
+                    raise InvalidBundle(f"what came is the bundle of {escaped(bundle.head.artifact)}")
+                bundle.check(
+                    version,
+                    lambda done, read: watcher(Progress("checking", done, bundle.size, read)),
+                    selection=part,
+                )
+        return path
 
 
 _ROLES: tuple[InputRole, ...] = ("train", "validation", "test")

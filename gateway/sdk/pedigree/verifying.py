@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of data set versions, checked with a bundle: by anybody who has one, and who reads a ledger."""
+"""Copies of versions and selections, checked with a bundle: by anybody who has one, and who reads a ledger."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from pedigree.bundled import BundledRecords
 from pedigree.bundles import Bundle
 from pedigree.calls import refuse_difference
 from pedigree.comparisons import CopyComparison
-from pedigree.copies import KINDS, Comparison, Part, agrees, column_differences
+from pedigree.copies import KINDS, Comparison, Part, agrees, column_differences, in_their_order
 from pedigree.errors import InvalidInput
 from pedigree.evidence import Columns
 from pedigree.folders import identity_of
@@ -47,13 +47,15 @@ def verify_copy(
 
     With a `selection` the copy should have its records and no others: those of the version that it has besides are
     `outside`. Which records a selection has is in a bundle that was asked for it; with another one the roots are
-    compared, and a `remark` says what cannot be named.
+    compared, and a `remark` says what cannot be named. The bundle of a selection has its records alone: then those of
+    the version that it does not have are among what was `added`.
 
     Args:
         source: the file's path, or its bytes; or a folder, each of whose files is a record: path and SHA-256.
-        bundle: what `Pedigree.save_bundle` has written.
+        bundle: what `Pedigree.save_bundle`, `save_selection_bundle` or `fetch` has written.
         version: the ledger's answer for the version (`Pedigree.dataset_version`), which is trusted; the bundle is not.
-        selection: the ledger's answer for a selection from it (`Pedigree.selection`), which is trusted too.
+        selection: the ledger's answer for a selection from it (`Pedigree.selection`), which is trusted too; needed with
+            the bundle of a selection.
         media_type: `text/csv`, `application/jsonl` or `application/vnd.apache.parquet` (which needs pyarrow); by
             default, what the file's name says, and of bytes what the bundle says.
 
@@ -71,20 +73,23 @@ def verify_copy(
         media_type = reading.media_type
     watcher = progress or (lambda _: None)
     upload = Upload.of(source, media_type, watcher)
-    records = bundle.check(version, lambda done, read: watcher(Progress("checking", done, bundle.size, read)))
+    records = bundle.check(
+        version,
+        lambda done, read: watcher(Progress("checking", done, bundle.size, read)),
+        selection=selection,
+    )
     part = None if selection is None else bundle.part(records, selection)
     copy = _Copy(upload, reading or Reading(upload.media_type), id_field, delimiter, watcher)
-    differences = {kind: [] for kind in _DIFFERENCES} | copy.differences(
-        records, given_record(version, "dataset-version", "data set version").get("header"), part
-    )
+    recorded = given_record(version, "dataset-version", "data set version")
+    differences = {kind: [] for kind in _DIFFERENCES} | copy.differences(records, recorded.get("header"), part)
     bundle.refuse_change()
     report = cast(
         "CopyComparison",
         {
             "dataset": bundle.head.dataset,
             "number": bundle.head.number,
-            "root": records.root,
-            "size": records.size,
+            "root": recorded["root"],
+            "size": int(recorded["size"]),
             "verified": agrees(differences),
             **differences,
         },
@@ -123,6 +128,8 @@ class _Copy:
                 if header is not None:
                     columns = self._columns(self._table(content, None).reading, header)
                 rows = self._watched(self._table(content, self._id_field))
+                if self._id_field is None and part is not None:
+                    rows = in_their_order(rows, _ids_of(part, records)) if _is_known(part) else rows
                 return {"columns": columns, **Comparison(records, part).run(rows)}
             except UnreadableRecords as exc:
                 if not columns:
@@ -155,6 +162,18 @@ class _Copy:
             if number % _OFTEN == 0:
                 self._watcher(Progress("comparing", table.bytes_read, self._upload.size, number))
         self._watcher(Progress("comparing", self._upload.size, self._upload.size, number))
+
+
+def _is_known(part: Part) -> bool:
+    """Whether the ids of its records are."""
+    return part.alone or part.members is not None
+
+
+def _ids_of(part: Part, records: BundledRecords) -> Iterator[str]:
+    """The ids of a selection's records, in their order, where they are known and numbers in the version."""
+    if part.alone:
+        return (record.id for record in records.all())
+    return (str(position + 1) for position in part.members or ())
 
 
 class _Unchanged(io.BufferedReader):

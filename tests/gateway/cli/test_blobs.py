@@ -27,12 +27,12 @@ from gateway.stores.recordseals import RecordSeals
 NAMED, UNKNOWN = "aa" * 32, "bb" * 32
 
 
-def put(vault: Vault, root: str, content: bytes) -> str:
+def put(vault: Vault, root: str, content: bytes, selection: str | None = None) -> str:
     key = os.urandom(32)
     header = Header.new(key, size=len(content))
     wrapped = vault.keys().wrap(key, header.blob_id)
     published = Publication(
-        header.blob_id, root, "wdbc", 1, "text/csv", len(content), "00" * 32, wrapped, 1_000_000_000.0
+        header.blob_id, root, "wdbc", 1, "text/csv", len(content), "00" * 32, wrapped, 1_000_000_000.0, selection
     )
     vault.blobs.put(published.name, seal(key, header, [content]))
     vault.publications.add(published)
@@ -158,3 +158,23 @@ def test_a_bucket_that_cannot_be_is_named(tmp_path: Path, names: dict[str, str])
     refused = run(tmp_path, "list", "--blobs", "s3://A")
     assert refused.exit_code != 0
     assert "--blobs: 's3://A' is not s3://BUCKET or s3://BUCKET/PREFIX" in refused.stderr
+
+
+def test_the_blob_of_a_selection_is_needed_while_the_ledger_has_that_selection(
+    tmp_path: Path, names: dict[str, str]
+) -> None:
+    with ExitStack() as guard:
+        vault, _ = opened(tmp_path, guard)
+        kept, other, before = (put(vault, NAMED, b"part", name) for name in ("kept", "other", "kept"))
+        vault.publications.forget(bytes.fromhex(before))
+        database = Database.open(tmp_path / "readmodel.db", "readmodel", durable=False)
+        guard.callback(database.close)
+        record = {"kind": "selection", "dataset": "wdbc", "number": 1, "selection": "kept", "root": NAMED}
+        transaction = LedgerTransaction("t2", 0, 0, "LabMSP", "2026-01-01T00:00:00Z", {}, (LedgerWrite("s", record),))
+        ReadModelStore(database).apply(LedgerBlock(1, "01", "00", (transaction,)))
+    listed = answered(run(tmp_path, "list"))
+    assert [row["artifact"] for row in listed[-2:]] == ["selection:wdbc:1:kept", "selection:wdbc:1:other"]
+    found = {row["blob"]: row["why"] for row in answered(run(tmp_path, "gc", "--older-than", "0"))}
+    assert found[other] == "no selection on the ledger has its root"
+    assert kept not in found
+    assert names["new"] not in found

@@ -171,3 +171,32 @@ def test_what_is_named_too_much_or_too_little_is_said(made: Sample, tmp_path: Pa
     ):
         ended = CliRunner().invoke(main, ["dataset", "verify", *arguments, *given])
         assert (ended.exit_code, reason in ended.stderr) == (2, True), ended.stderr
+
+
+def test_the_bundle_of_a_selection_says_itself_what_it_is_of(gateway: Gateway, made: Sample, tmp_path: Path) -> None:
+    path, copy = tmp_path / "part.bundle", tmp_path / "copy.csv"
+    gateway.answers[f"{VERSION}/selections/training/bundle"] = made.parts["training"]
+    ended = gateway.run("selection", "bundle", "wdbc", "3", "training", "-o", str(path))
+    assert (ended.exit_code, ended.stdout) == (0, f"{path}: {len(made.parts['training'])} bytes\n")
+    copy.write_bytes(b"\n".join(COPY.split(b"\n")[:5]))
+    checked = gateway.run("dataset", "verify", str(copy), "--bundle", str(path))
+    assert checked.exit_code == 0, checked.output
+    assert f"beside selection:wdbc:3:training, root {made.selections['training']['record']['root']}" in checked.output
+    (version := tmp_path / "version.json").write_text(json.dumps(made.version))
+    (part := tmp_path / "part.json").write_text(json.dumps(made.selections["training"]))
+    offline = ["dataset", "verify", str(copy), "--bundle", str(path), "--ledger", str(version)]
+    missing = CliRunner().invoke(main, offline)
+    assert (missing.exit_code, "the very selection too" in missing.output) == (2, True)
+    both = CliRunner().invoke(main, [*offline, "--ledger", str(part)])
+    assert both.exit_code == 0, both.output
+    other = gateway.run("dataset", "verify", str(copy), "--bundle", str(path), "--selection", "test")
+    assert other.exit_code != 0
+    copy.write_bytes(COPY)
+    differs = gateway.run("dataset", "verify", str(copy), "--bundle", str(path))
+    assert differs.exit_code == 1
+    assert "p4" in differs.output
+
+
+def test_how_a_file_is_read_is_said_of_a_file(gateway: Gateway) -> None:
+    ended = gateway.run("selection", "publish", "wdbc", "3", "training", "--id-field", "id")
+    assert (ended.exit_code, "say how FILE is read: name it" in ended.output) == (2, True)

@@ -30,8 +30,8 @@ def published(api: Any, content: bytes, number: int = 1, **headers: str) -> Any:
     return api.post(f"{PATH}/{number}/content", content, key=None, Content_Type="text/csv", **headers)
 
 
-def opened(vault: Vault, root: str) -> bytes:
-    publication = vault.publications.of(root)
+def opened(vault: Vault, root: str, artifact: str = "dataset-version:wdbc:1") -> bytes:
+    publication = vault.publications.of(artifact, root)
     assert publication is not None
     return b"".join(Blob(vault.key_of(publication), Opened(vault.blobs, publication.name)).read())
 

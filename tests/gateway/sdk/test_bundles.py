@@ -383,3 +383,21 @@ def test_a_gateway_says_what_the_ledger_has_of_the_version_that_a_bundle_names(t
     moved = {"record": {**made.version["record"], "root": "5f" * 32}}
     with pytest.raises(InvalidBundle, match="something else of 'root'"):
         client(httpx.Response(200, json=moved)).verify_copy(csv(ROWS), path)
+
+
+def test_the_bundle_of_a_selection_is_that_of_no_other_and_of_no_version(tmp_path: Path) -> None:
+    made = sample(ROWS, TABLE, selected={"training": range(4), "test": range(4, 6)})
+    (path := tmp_path / "a.bundle").write_bytes(b"before")
+    asked = [httpx.Response(200, json=each) for each in (made.version, made.selections["training"])]
+
+    def saved(content: bytes) -> Path:
+        return client(*asked, httpx.Response(200, content=content)).save_selection_bundle("wdbc", 3, "training", path)
+
+    for content, of in ((made.content, "dataset-version:wdbc:3"), (made.parts["test"], "selection:wdbc:3:test")):
+        with pytest.raises(InvalidBundle, match=f"what came is the bundle of {of}"):
+            saved(content)
+    with pytest.raises(InvalidBundle, match="is damaged"):
+        saved(made.parts["training"].replace(b"p3", b"q3"))
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("a.bundle", b"before")]
+    assert saved(made.parts["training"]).read_bytes() == made.parts["training"]
+    assert path.stat().st_mode & 0o777 == 0o600

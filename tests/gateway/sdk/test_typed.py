@@ -55,6 +55,8 @@ BY_HAND: dict[str, tuple[str, tuple[str, ...]]] = {
     "save_audit_log": ("exportAuditLog", ("path",)),
     "log_policy": ("getLogPolicy", ()),
     "publish_dataset": ("publishDatasetVersion", _SENDING),
+    "publish_selection": ("publishSelection", _SENDING),
+    "save_selection_bundle": ("getSelectionBundle", ("path", "progress")),
     "verify_dataset": ("verifyDatasetVersion", (*_SENDING, "check")),
     "record_model_version": ("recordModelVersion", (*_RECORDING, "full")),
     "record_run": ("recordRun", _RECORDING),
@@ -246,12 +248,13 @@ def test_a_path_may_be_text(tmp_path: Path, form: Callable[[Path], Any]) -> None
     assert [entry["path"] for entry in files] == ["r.csv", "w.bin"]
     assert digest_file(form(tmp_path / "w.bin")) == files[1]["digest"]
     assert code_of(form(tmp_path / "w.bin")) == {"digest": files[1]["digest"]}
-    asked = Asked(DONE, DONE, {"verified": True}, {"verified": True}, {"record": {"files": files}}, DONE)
+    asked = Asked(DONE, DONE, *[{"verified": True}] * 3, {"record": {"files": files}}, DONE)
     asked.client.commit_records("d", table)
     asked.client.record_model_version("net", folder, licence="MIT")
     assert json.loads(asked.requests[-1].content)["files"] == files
     assert asked.client.verify_dataset("d", 1, table)["verified"]
     assert asked.client.publish_dataset("d", 1, table)["verified"]
+    assert asked.client.publish_selection("d", 1, "s", table)["verified"]
     assert asked.client.verify_model("net", 1, folder)["verified"]
     saved = save_run(tmp_path, "r-1", "key", {"started": 1})
     asked.client.record_saved_run(form(saved))

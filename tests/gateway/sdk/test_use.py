@@ -157,6 +157,24 @@ def test_a_selection_is_compared_by_the_bundle_of_its_version(
         assert entry["root"] != gateway.part
 
 
+def test_a_selection_is_compared_by_a_bundle_of_its_own(
+    train: Any, gateway: Gateway, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = sample(ROWS, Reading(CSV, "id", ",", ("id", "age")), selected={"training": range(4)})
+    monkeypatch.setattr(Gateway, "selected", own.selections["training"]["record"])
+    (bundle := tmp_path / "part.bundle").write_bytes(own.parts["training"])
+    copy.write_bytes(csv(ROWS[:4]))
+    (entry,) = train(lambda run: run.use(SELECTION, copy, bundle=bundle))
+    assert (entry["selection"], entry["root"], entry["found"]) == (SELECTION, gateway.part, "verified")
+    used: list[Any] = []
+    copy.write_bytes(csv([*ROWS[:3], ROWS[6]]))
+    (entry,) = train(lambda run: used.append(run.use(SELECTION, copy, bundle=bundle)))
+    assert entry["found"] == "differs"
+    assert (used[0].report["removed"], used[0].report["added"], used[0].count_outside) == (["p3"], ["p6"], None)
+    with pytest.raises(InvalidInput, match="is checked with that selection"):
+        train(lambda run: run.use(VERSION, copy, bundle=bundle))
+
+
 def test_what_was_read_outside_of_a_selection_is_named(
     train: Any, gateway: Gateway, copy: Path, bundle: Path, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ from gateway.services.undelivered import (
     AttemptStale,
     AttemptUnknown,
     AttemptUsed,
+    DataStopped,
     DeliveryReplaced,
     DeliveryUnknown,
     GrantStopped,
@@ -63,7 +64,7 @@ from gateway.stores.sealed import SealedStore
 pytestmark = pytest.mark.usefixtures("dialect")
 
 NOW = 1_800_000_000.0
-ATTEMPT, ROOT = "a1" * 32, "b2" * 32
+ATTEMPT, ROOT, PART = "a1" * 32, "b2" * 32, "c3" * 32
 CONTENT = os.urandom(200_000)
 LAB = ec.generate_private_key(ec.SECP256R1())
 MAKER = ec.generate_private_key(ec.SECP256R1())
@@ -97,6 +98,8 @@ class World:
             "owner": "HospitalMSP",
         }  # fmt: skip
         self.grant: dict[str, Any] | None = {"grant": "wdbc-lab", "status": "active"}
+        self.more: dict[tuple[str, ...], dict[str, Any]] = {}
+        """What else the ledger has, by kind and key."""
         self.nonces = 0
         self.open()
 
@@ -111,7 +114,7 @@ class World:
         reads = Reads(self, ReadStore(self.database), lambda: self.now)  # type: ignore[arg-type]
         self.deliveries = Deliveries(
             self, self.vault, self.log, reads, Members(),
-            lambda *version: iter([" ".join(("bundle", *version)).encode()]),
+            lambda publication: iter([f"bundle of {publication.artifact}".encode()]),
             Place("HospitalMSP", "main"), lambda: self.now,
         )  # type: ignore[arg-type]  # fmt: skip
 
@@ -124,6 +127,10 @@ class World:
             ("access-attempt", ATTEMPT): self.attempt,
             ("access-grant", "wdbc-lab"): self.grant,
             ("dataset-version", "wdbc", "1"): {"root": ROOT},
+            ("selection", "wdbc", "1", "train"): {"root": PART},
+            ("selection", "wdbc", "1", "same"): {"root": PART},
+            ("selection", "wdbc", "1", "all"): {"root": ROOT},
+            **self.more,
         }
         value = records.get((kind, *where.values()))
         return None if value is None else Entry("k", kind, value, "t", 1, "")
@@ -134,12 +141,13 @@ class World:
         shutil.copytree(self.folder, after, ignore=shutil.ignore_patterns("after"))
         return World(after)
 
-    def publish(self) -> None:
+    def publish(self, selection: str | None = None, root: str = ROOT, content: bytes = CONTENT) -> None:
         key = os.urandom(32)
-        header = Header.new(key, size=len(CONTENT))
+        header = Header.new(key, size=len(content))
         wrapped = self.vault.keys().wrap(key, header.blob_id)
-        made = Publication(header.blob_id, ROOT, "wdbc", 1, "text/csv", len(CONTENT), "d" * 64, wrapped, NOW)
-        self.vault.blobs.put(made.name, seal(key, header, [CONTENT]))
+        size = len(content)
+        made = Publication(header.blob_id, root, "wdbc", 1, "text/csv", size, "d" * 64, wrapped, NOW, selection)
+        self.vault.blobs.put(made.name, seal(key, header, [content]))
         self.vault.publications.add(made)
 
     def statement(self, **changes: Any) -> Statement:
@@ -175,7 +183,7 @@ def opened(said: Any, sealed: bytes, holder: ec.EllipticCurvePrivateKey = OWN) -
 
 
 def key_of(said: Any, holder: ec.EllipticCurvePrivateKey = OWN) -> bytes:
-    purpose = Purpose("main", "wdbc-lab", ATTEMPT, ROOT, bytes.fromhex(said["blob"]))
+    purpose = Purpose("main", "wdbc-lab", ATTEMPT, said["root"], bytes.fromhex(said["blob"]))
     return receive(base64.b64decode(said["key"]), holder, purpose)
 
 
@@ -188,7 +196,7 @@ def test_the_grantee_gets_the_bytes_and_what_to_compare_them_by(world: World) ->
     assert CONTENT[:100] not in sealed
     bundle = b"".join(world.deliveries.bundle(said["delivery"]))
     key = derived_key(key_of(said), Header.parse(bundle[:HEADER]).blob_id)
-    assert b"".join(Blob(key, Held(bundle)).read()) == b"bundle wdbc 1"
+    assert b"".join(Blob(key, Held(bundle)).read()) == b"bundle of dataset-version:wdbc:1"
     assert world.outcomes() == [("LabMSP", "complete", len(sealed))]
 
 
@@ -479,6 +487,55 @@ def test_what_was_begun_under_a_grant_that_was_stopped_does_not_go_on(world: Wor
         world.deliveries.read(said["delivery"], 0, None)
     with pytest.raises(GrantStopped):
         world.deliveries.bundle(said["delivery"])
+
+
+def test_a_selection_is_given_out_under_an_attempt_of_it_and_nothing_else_is(world: World) -> None:
+    assert world.attempt is not None
+    world.publish("train", PART, CONTENT[:1_000])
+    world.publish(content=b"the version again")
+    world.attempt["artifact"] = "selection:wdbc:1:train"
+    said = world.deliveries.begin(world.claim())
+    assert (said["artifact"], said["root"], said["size"]) == ("selection:wdbc:1:train", PART, 1_000)
+    sealed = b"".join(world.deliveries.read(said["delivery"], 0, None).pieces)
+    assert opened(said, sealed) == CONTENT[:1_000]
+    bundle = b"".join(world.deliveries.bundle(said["delivery"]))
+    key = derived_key(key_of(said), Header.parse(bundle[:HEADER]).blob_id)
+    assert b"".join(Blob(key, Held(bundle)).read()) == b"bundle of selection:wdbc:1:train"
+    assert world.outcomes() == [("LabMSP", "complete", len(sealed))]
+
+
+@pytest.mark.parametrize("name", ["same", "all", "none"])
+def test_what_has_the_same_records_is_not_given_out_for_it(world: World, name: str) -> None:
+    """Of two with one root, selections or a selection and its version, what was published is one of them."""
+    assert world.attempt is not None
+    world.publish("train", PART)
+    world.attempt["artifact"] = f"selection:wdbc:1:{name}"
+    assert f"selection:wdbc:1:{name} are not published" in refusal(world, world.claim(), NotPublished)
+
+
+def test_data_that_was_stopped_after_the_attempt_gives_nothing(world: World) -> None:
+    assert world.attempt is not None
+    world.publish("train", PART)
+    world.attempt["artifact"] = "selection:wdbc:1:train"
+    said = world.deliveries.begin(world.claim())
+    part = world.deliveries.read(said["delivery"], 0, 100)
+    assert len(b"".join(part.pieces)) == 100
+    kind = {"schema": 1, "kind": "artifact-stage", "artifact": "dataset-version:wdbc:1", "owner": "HospitalMSP"}
+    stopped = {**kind, "stage": "quarantined", "digest": ROOT, "since": int(NOW * 1_000), "round": 1}
+    for ledger, text in (
+        ({("selection-mark", "selection:wdbc:1:train"): {}}, "took back their consent after the attempt"),
+        ({("artifact-stage", "dataset-version:wdbc:1"): stopped}, "was quarantined after the attempt"),
+    ):
+        world.more = ledger
+        assert text in refusal(world, world.claim(), DataStopped)
+        with pytest.raises(DataStopped):
+            world.deliveries.read(said["delivery"], 100, None)
+        with pytest.raises(DataStopped):
+            world.deliveries.bundle(said["delivery"])
+    # Another selection's consent is another matter, and what was lifted is.
+    world.more = {("selection-mark", "selection:wdbc:1:same"): {}}
+    list(world.deliveries.read(said["delivery"], 100, None).pieces)
+    assert [outcome for _, outcome, _ in world.outcomes()] == ["data-stopped", "data-stopped", "complete"]
 
 
 @settings(max_examples=60)

@@ -30,17 +30,17 @@ def _data(function: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def _at_rest(data: Path, place: str) -> "Iterator[tuple[Vault, ExitStack, RecordSeals]]":
     """What was published, and the keys of records, of a gateway that does not run, and will not start meanwhile."""
-    from gateway.server.folders import open_store
+    from gateway.server.folders import has_store, open_store
     from gateway.server.settings import SettingsError
+    from gateway.server.sharing import at_rest
     from gateway.server.vaults import DATABASE, open_seals, open_vault
-    from gateway.server.wiring import sole_owner
     from gateway.services.failures import PortError
 
-    if not (data / "sealed.db").exists():
+    if not has_store(data, "sealed"):
         raise Failure(f"{data} has no sealed.db: nothing was published there")
     with ExitStack() as guard:
         try:
-            guard.enter_context(sole_owner(data / "lock"))
+            at_rest(data, guard)
         except SettingsError as exc:
             raise Failure(f"{exc}; stop it first") from None
         try:

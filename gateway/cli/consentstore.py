@@ -52,7 +52,7 @@ def consent_adopt(file: Path, data: Path, as_json: bool) -> None:
     then follows the ledger from there by itself.
     """
     from gateway.server.settings import SettingsError
-    from gateway.server.wiring import sole_owner
+    from gateway.server.sharing import sole_owner
     from gateway.stores.adoption import NotAConsentStore, adopt
     from gateway.stores.database import Database
 
@@ -72,5 +72,11 @@ def consent_adopt(file: Path, data: Path, as_json: bool) -> None:
 
 
 def _refuse_without_store(data: Path) -> None:
+    from gateway.server.folders import database_of
+
+    if database_of(data) is not None:
+        raise Failure(
+            f"the consent maps of {data} are in a PostgreSQL database, which its gateways share: nothing is copied"
+        )
     if not (data / "consent.db").is_file():
         raise Failure(f"{data} has no consent.db; it is not the data folder of a gateway that was started")

@@ -175,12 +175,13 @@ def _certificate(file: Path | None, name: str | None) -> str | None:
 
 
 def _is_gateways(data: Path) -> bool:
-    return any((data / name).is_file() for name in ("keys.db", "secret"))
+    return any((data / name).is_file() for name in ("keys.db", "secret", "database"))
 
 
 @contextmanager
 def _key_store(data: Path) -> Iterator[Any]:
     from gateway.server.folders import open_keys
+    from gateway.services.failures import Unavailable
 
     file = data / "keys.db"
     with ExitStack() as guard:
@@ -188,9 +189,13 @@ def _key_store(data: Path) -> Iterator[Any]:
             store = open_keys(data, guard)
         except sqlite3.DatabaseError as exc:
             raise Failure(f"{file} cannot be read as a key store: {exc}") from None
+        except Unavailable as exc:
+            raise Failure.of(exc) from None
         yield store
 
 
 def _refuse_without_keys(data: Path) -> None:
-    if not (data / "keys.db").exists():
+    from gateway.server.folders import has_store
+
+    if not has_store(data, "keys"):
         raise Failure(f"{data} has no keys; make one with: pedigree keys add NAME --role ROLE --data {data}")

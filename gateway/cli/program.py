@@ -84,6 +84,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
             form = {"multiple": True, "metavar": said["metavar"]}
         elif said["most"]:
             form = {"type": click.IntRange(said["least"], said["most"])}
+        elif each.default is None and "metavar" in said:
+            form = {"metavar": said["metavar"]}
         elif each.default is None:
             form = {"type": click.Path(path_type=Path)}
         shown = isinstance(each.default, int | str) and not isinstance(each.default, bool)

@@ -20,25 +20,24 @@ _DAY = 86_400
 
 def open_at_rest(data: Path, guard: ExitStack) -> "tuple[RecordStore, ReadModelStore, SubmissionStore]":
     """The stores of a gateway that does not run, and will not start meanwhile; raises `SettingsError` where it runs."""
+    from gateway.server.folders import open_readmodel, open_store
+    from gateway.server.sharing import at_rest
     from gateway.server.vaults import DATABASE, open_seals
-    from gateway.server.wiring import sole_owner
-    from gateway.stores.database import Database
     from gateway.stores.readmodel import ReadModelStore
     from gateway.stores.records import RecordStore
+    from gateway.stores.sql import SqlDatabase
     from gateway.stores.submissions import SubmissionStore
 
-    guard.enter_context(sole_owner(data / "lock"))
+    at_rest(data, guard)
 
-    def opened(name: str, *, durable: bool) -> Database:
-        database = Database.open(data / f"{name}.db", name, durable=durable)
-        guard.callback(database.close)
-        return database
+    def opened(name: str) -> SqlDatabase:
+        return open_store(guard, data, name, durable=True)
 
-    sealed, kept = opened(DATABASE, durable=True), opened("records", durable=True)
+    sealed, kept = opened(DATABASE), opened("records")
     return (
         RecordStore(kept, open_seals(data, sealed, kept)),
-        ReadModelStore(opened("readmodel", durable=False)),
-        SubmissionStore(opened("submissions", durable=True), ""),
+        ReadModelStore(open_readmodel(guard, data)),
+        SubmissionStore(opened("submissions"), ""),
     )
 
 
@@ -60,17 +59,17 @@ def erase(dataset: str, data: Path, yes: bool, as_json: bool) -> None:
     stays. Copies of the data folder still have the keys, wrapped: renew the key-encryption key (`pedigree blobs
     rotate`) and destroy what opens those copies.
     """
-    from gateway.server.folders import open_store
+    from gateway.server.folders import has_store, open_store
     from gateway.server.settings import SettingsError
+    from gateway.server.sharing import at_rest
     from gateway.server.vaults import DATABASE, open_seals
-    from gateway.server.wiring import sole_owner
     from gateway.stores.sealed import SealedStore
 
-    if not (data / "records.db").exists():
+    if not has_store(data, "records"):
         raise Failure(f"{data} has no records.db: no records are kept there")
     with ExitStack() as guard:
         try:
-            guard.enter_context(sole_owner(data / "lock"))
+            at_rest(data, guard)
         except SettingsError as exc:
             raise Failure(f"{exc}; stop it first") from None
         sealed, kept = (open_store(guard, data, name, durable=True) for name in (DATABASE, "records"))

@@ -23,6 +23,13 @@ class Options:
     """What may be given; each field is an option. Raises `ValueError` for a number that is out of bounds."""
 
     data: Path | None = field(default=None, metadata=_said("Folder of this gateway's own data."))
+    database: str | None = field(
+        default=None,
+        metadata=_said(
+            "PostgreSQL database in which gateways of one organisation share their stores, postgresql://USER@HOST/NAME.",
+            metavar="URL",
+        ),
+    )
     host: str = field(default="127.0.0.1", metadata=_said("Address to listen on."))
     port: int | None = field(default=None, metadata=_said("Port of the API; 0 picks a free one.", *_PORTS))
     tls_certificate: Path | None = field(

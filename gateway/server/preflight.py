@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from gateway.fabric import Identity, Signer, Trust
 from gateway.fabric.errors import DisabledMember, InvalidIdentity, MalformedData
+from gateway.server import sharing
 from gateway.server.door import DoorFiles
 from gateway.server.options import Options
 from gateway.server.proxies import Proxies
@@ -29,6 +30,7 @@ def check(settings: Settings) -> None:
     _check_identity(settings.network, settings.organisation)
     _check_door(settings.options)
     _check_unused(settings.data)
+    sharing.check(settings)
     for name in _STORES:
         _check_store(settings.data / f"{name}.db")
     if not settings.options.rebuild:

@@ -2,11 +2,10 @@
 """A running gateway, put together over any ledger and any stores."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 
@@ -43,6 +42,7 @@ from gateway.server.gauges import of_the_audit, of_the_ledger, of_the_peers
 from gateway.server.giving import Giving
 from gateway.server.health import Health
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
+from gateway.server.stopping import stop_for_good
 from gateway.server.transparency import LogParts, Transparency
 from gateway.services import auditanchors
 from gateway.services.anchoring import CLIENT as READS_CLIENT
@@ -83,6 +83,7 @@ from gateway.services.readlog import ReadLog
 from gateway.services.receipts import Receipts
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
+from gateway.services.replicas import Alone, Replicas
 from gateway.services.runs import Runs
 from gateway.services.searching import Search
 from gateway.services.secret import Secret
@@ -99,8 +100,6 @@ from gateway.services.whereabouts import RecordPlaces
 from gateway.stores.lineagegraph import LineageGraph
 
 _LOG = logging.getLogger(__name__)
-_EXIT_FOR_GOOD = 3
-"""The arbiter starts no other worker after this one (gunicorn's `WORKER_BOOT_ERROR`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +139,10 @@ class Parts:
     """Seconds between two anchors of the audit log, at least."""
     anchor_every: float = 5.0
     """Seconds between two lists of reads."""
+    replicas: Replicas = field(default_factory=Alone)
+    """The gateways that share these stores."""
+    adopt: Callable[[Collection[int]], None] = lambda _: None
+    """Ends what those began with the stores who live no more, but for submissions; given who lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,8 @@ class Service:
     def __init__(
         self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
         attempts: Attempts, graph: LineageGraph, publisher: Publisher, sweeper: Sweeper, anchors: AuditAnchors,
-        anchoring: Anchoring, resources: ExitStack, probe: HealthProbe | None = None,
+        anchoring: Anchoring, replicas: Replicas, adopt: Callable[[Collection[int]], None], resources: ExitStack,
+        probe: HealthProbe | None = None,
     ) -> None:  # fmt: skip
         self.api = api
         self.health = health
@@ -172,6 +176,8 @@ class Service:
         self._sweeper = sweeper
         self._anchors = anchors
         self._anchoring = anchoring
+        self._replicas = replicas
+        self._adopt = adopt
         self._resources = resources
         self._probe = probe
 
@@ -182,6 +188,7 @@ class Service:
         self.projector.start()
         self._graph.start()
         self._publisher.start()
+        self._adopt(self._replicas.numbers())
         unfinished = self._submitter.recover()
         if unfinished:
             _LOG.info("%d submissions of a former process are being finished", unfinished)
@@ -189,6 +196,13 @@ class Service:
         self._sweeper.start()
         self._anchors.start()
         self._anchoring.start()
+        self._replicas.start(self._take_over)
+
+    def _take_over(self, living: Collection[int]) -> None:
+        """Go on with what gateways began that live no more."""
+        self._adopt(living)
+        if count := self._submitter.recover():
+            _LOG.warning("%d submissions of another gateway are being finished", count)
 
     def hurry(self) -> None:
         """Let requests that wait for their commits be answered 202; the operation tells the rest."""
@@ -222,7 +236,8 @@ def assemble(
     """A gateway over any ledger and stores; tests build it over fakes."""
     metrics = metrics or Metrics()
     commits = Commits(parts.readmodel.height(), waiters=limits.waiters)
-    log = Transparency(parts.log, parts.readmodel, lambda: projector.progress().caught_up, metrics)
+    leads = parts.replicas.leads
+    log = Transparency(parts.log, parts.readmodel, lambda: projector.progress().caught_up, metrics, leads)
     projector = Projector(parts.blocks, parts.readmodel, commits, applied=log.publisher.grown)
     secret = Secret(parts.secret)
     drafts = Drafts(parts.records, Trees(parts.records), parts.maps, time.time)
@@ -249,7 +264,7 @@ def assemble(
         Callers(parts.keys, certificates=certificates.read), commits, limits.height_wait, spool, bodies, parts.members
     )
     recorder = Recorder(submitter, numbering, vocabulary)
-    anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval)
+    anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval, leads=leads)
     reader = Reader(parts.readmodel, parts.ledger)
     committed = Datasets(
         recorder, catalogue, reader, parts.records, parts.memberships, channel=place.channel, drafts=drafts
@@ -258,7 +273,9 @@ def assemble(
         committed, SelectedRecords(catalogue, parts.records, parts.memberships, place.channel), catalogue, parts.vault,
         (parts.deliveries, parts.reads), parts.grantees, parts.signer, DataPlace(place.organisation, place.channel),
     )  # fmt: skip
-    anchoring = Anchoring(parts.reads, catalogue, recorder.record, place.organisation, every=parts.anchor_every)
+    anchoring = Anchoring(
+        parts.reads, catalogue, recorder.record, place.organisation, every=parts.anchor_every, leads=leads
+    )
     swept = chores(
         parts.deliveries, parts.records, parts.vault.blobs, parts.vault.publications, giving.publishing.is_under_way
     )
@@ -282,19 +299,21 @@ def assemble(
     )  # fmt: skip
     api.register_blueprint(log.blueprint(pipeline))
     api.register_blueprint(deliveries.blueprint(pipeline, giving.deliveries, giving.listings))
+    metrics.gauge("pedigree_leads", "Whether this gateway signs the log, anchors and sweeps", lambda: float(leads()))
     of_the_ledger(metrics, commits, submitter, parts.disabled)
     of_the_audit(metrics, parts.audit, anchors)
     probe = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
     health = Health(projector.progress, parts.disabled, metrics.registry)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, graph, log.publisher,
-        Sweeper(swept, metrics, time.time), anchors, anchoring, resources or ExitStack(), probe,
+        Sweeper(swept, metrics, time.time, leads), anchors, anchoring, parts.replicas, parts.adopt,
+        resources or ExitStack(), probe,
     )  # fmt: skip
 
 
 def _watch(peers: Peers, commits: Commits, metrics: Metrics, replaced: Callable[[], str | None]) -> HealthProbe:
     of_the_peers(metrics, peers)
-    return HealthProbe(peers, lambda height: commits.seen(height - 1), replaced=replaced, ended=_stop_for_good)
+    return HealthProbe(peers, lambda height: commits.seen(height - 1), replaced=replaced, ended=stop_for_good)
 
 
 def _nouns(
@@ -357,9 +376,3 @@ def _nouns(
         **of_the_logs,
     }
     return routes_of(recorder, catalogue, reader, by_hand)
-
-
-def _stop_for_good(why: str) -> None:
-    """End the gateway, and its arbiter with it: what could be answered is of a network that there is no more."""
-    _LOG.critical("%s; stopping", why)
-    os._exit(_EXIT_FOR_GOOD)

@@ -49,13 +49,16 @@ class LogParts:
 class Transparency:
     """The log, the witness, and what they answer."""
 
-    def __init__(self, parts: LogParts, readmodel: ReadModel, caught_up: Callable[[], bool], metrics: Metrics) -> None:
+    def __init__(
+        self, parts: LogParts, readmodel: ReadModel, caught_up: Callable[[], bool], metrics: Metrics,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
         keys, policy = parts.keys, parts.policy
         self._parts = parts
         self._readmodel = readmodel
         self.publisher = Publisher(
             keys.origin, (keys.log, *keys.cosigners), parts.leaves, parts.heads,
-            asked=policy.asked, edition=policy.current, witnesses=parts.witnesses, meter=metrics,
+            asked=policy.asked, edition=policy.current, witnesses=parts.witnesses, meter=metrics, leads=leads,
         )  # fmt: skip
         self._witness = Witness(
             keys.cosigners, parts.leaves, parts.heads,

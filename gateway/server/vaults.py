@@ -11,9 +11,9 @@ from gateway.server import blobkeys
 from gateway.server.settings import SettingsError
 from gateway.services.publications import Vault
 from gateway.stores.blobfiles import BlobFiles
-from gateway.stores.database import Database
 from gateway.stores.recordseals import RecordSeals, count_keys
 from gateway.stores.sealed import SealedStore
+from gateway.stores.sql import SqlDatabase
 
 if TYPE_CHECKING:
     from gateway.stores.blobobjects import BlobObjects
@@ -22,24 +22,26 @@ DATABASE = "sealed"
 """The name of the database, and of its migrations."""
 
 
-def open_vault(data: Path, sealed: Database, records: Database, place: str) -> Vault:
-    """What was published; for the one process that writes there.
+def open_vault(data: Path, sealed: SqlDatabase, records: SqlDatabase, place: str, *, alone: bool = True) -> Vault:
+    """What was published.
 
     Args:
         sealed: the database of that name; so `records`.
         place: where the blobs are, as the option says it. Raises `SettingsError` where that cannot be.
+        alone: whether no other process writes there.
     """
     blobs = _blobs(data, place)
-    blobs.recover()
+    if alone:
+        blobs.recover()
     return Vault(blobs, SealedStore(sealed), _keys(data, sealed, records))
 
 
-def open_seals(data: Path, sealed: Database, records: Database) -> RecordSeals:
+def open_seals(data: Path, sealed: SqlDatabase, records: SqlDatabase) -> RecordSeals:
     """The data keys of the records; raises nothing before one of them is asked for."""
     return RecordSeals(records, _keys(data, sealed, records))
 
 
-def _keys(data: Path, sealed: Database, records: Database) -> Callable[[], KeyEncryptionKeys]:
+def _keys(data: Path, sealed: SqlDatabase, records: SqlDatabase) -> Callable[[], KeyEncryptionKeys]:
     """The key-encryption keys, which are made where nothing is wrapped under any."""
 
     def wrapped() -> int:

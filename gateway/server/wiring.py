@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composition root: builds one organisation's gateway from its settings. Importing does nothing."""
 
-import fcntl
 import logging
 import time
+from collections.abc import Collection
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 from gateway.delivery.blockfeed import FabricBlocks
 from gateway.delivery.peers import Peer, PeerConnection, Peers
@@ -21,19 +20,20 @@ from gateway.identities.renewal import CurrentIdentity, RenewalWatch
 from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest.bodies import Spool
 from gateway.server.app import Metrics
-from gateway.server.folders import open_keys, open_store, private_folder
+from gateway.server.folders import open_keys, open_readmodel, open_store, private_folder
 from gateway.server.grantees import ChannelMembers
 from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret
+from gateway.server.sharing import join, sole_owner
 from gateway.server.transparency import LogParts
 from gateway.server.vaults import DATABASE, open_seals, open_vault
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
 from gateway.services.publications import KeysUnusable
+from gateway.services.replicas import Alone, Replica
 from gateway.stores.auditlog import AuditLogStore
 from gateway.stores.consent import ConsentStore
-from gateway.stores.database import Database
 from gateway.stores.deliveries import DeliveryStore
 from gateway.stores.heads import HeadStore
 from gateway.stores.logtree import LogTree
@@ -41,6 +41,8 @@ from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.reads import ReadStore
 from gateway.stores.records import RecordStore
+from gateway.stores.sharedsubmissions import SharedSubmissionStore
+from gateway.stores.sql import SqlDatabase
 from gateway.stores.submissions import SubmissionStore
 from gateway.stores.transactions import TransactionStore
 
@@ -71,8 +73,11 @@ def _place(settings: Settings) -> Place:
 def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     data = private_folder(settings.data)
     guard.enter_context(sole_owner(data / "lock"))
-    rows = open_store(guard, data, "readmodel", durable=False)
-    sealed = open_store(guard, data, DATABASE, durable=True)
+    replica = join(settings, guard)
+    rows = open_readmodel(guard, data)
+    # What this gateway is about to give out bears its number, for when it dies.
+    numbered = {} if replica is None else {"pedigree.replica": str(replica.number)}
+    sealed = open_store(guard, data, DATABASE, durable=True, settings=numbered)
     kept = open_store(guard, data, "records", durable=True)
     readmodel = ReadModelStore(rows)
     pinned = settings.network.genesis_hash
@@ -102,7 +107,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         elsewhere=ledger,
         blocks=FabricBlocks(peers, settings.network.chaincode, follower),
         readmodel=readmodel,
-        submissions=SubmissionStore(open_store(guard, data, "submissions", durable=True), pinned),
+        submissions=_submissions(open_store(guard, data, "submissions", durable=True), pinned, replica),
         records=_records(data, sealed, kept),
         maps=ConsentStore(open_store(guard, data, "consent", durable=True)),
         memberships=MemberStore(open_store(guard, data, "members", durable=True)),
@@ -112,8 +117,10 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
         secret=load_secret(data / "secret"),
         log=_log(settings, guard, data, LogTree(rows)),
-        vault=open_vault(data, sealed, kept, settings.options.blobs),
-        deliveries=_deliveries(sealed),
+        vault=open_vault(data, sealed, kept, settings.options.blobs, alone=replica is None),
+        deliveries=(given := DeliveryStore(sealed)),
+        replicas=replica or Alone(),
+        adopt=partial(_adopt, given),
         reads=ReadStore(sealed),
         anchor_every=float(settings.options.anchor_reads),
         audit=AuditLogStore(open_store(guard, data, "audit", durable=False)),
@@ -126,18 +133,22 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     )
 
 
-def _records(data: Path, sealed: Database, kept: Database) -> RecordStore:
+def _records(data: Path, sealed: SqlDatabase, kept: SqlDatabase) -> RecordStore:
     try:
         return RecordStore(kept, open_seals(data, sealed, kept))
     except KeysUnusable as error:
         raise SettingsError(f"the records in {data} cannot be sealed: {error.message}") from error
 
 
-def _deliveries(sealed: Database) -> DeliveryStore:
-    log = DeliveryStore(sealed)
-    if count := log.recover():
-        _LOG.warning("%d deliveries broke off when this gateway ended; what may have been sent counts as given", count)
-    return log
+def _submissions(database: SqlDatabase, chain: str, replica: Replica | None) -> SubmissionStore:
+    if replica is None:
+        return SubmissionStore(database, chain)
+    return SharedSubmissionStore(database, chain, replica.number)
+
+
+def _adopt(log: DeliveryStore, living: Collection[int]) -> None:
+    if count := log.recover(living):
+        _LOG.warning("%d deliveries broke off when their gateway ended; what may have been sent counts as given", count)
 
 
 def _log(settings: Settings, guard: ExitStack, data: Path, leaves: LogTree) -> LogParts:
@@ -228,14 +239,3 @@ def _peers(settings: Settings, identity: CurrentIdentity, trust: Trust) -> list[
         )
         for peer in member.peers
     ]
-
-
-def sole_owner(path: Path) -> IO[bytes]:
-    """Hold the data folder's lock as long as this process lives, so that two gateways never share one."""
-    file = path.open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise SettingsError(f"another gateway uses {path.parent}") from None
-    return file

@@ -32,13 +32,18 @@ Record = Callable[[Intent, str, Json], Answer]
 class Anchoring:
     """A thread that anchors, and what it does."""
 
-    def __init__(self, log: ReadLog, catalogue: Catalogue, record: Record, organisation: str, *, every: float) -> None:
+    def __init__(
+        self, log: ReadLog, catalogue: Catalogue, record: Record, organisation: str, *, every: float,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
         """Assign.
 
         Args:
             record: has a command recorded, of an intent, a function and a body.
             every: seconds between two lists.
+            leads: whether it is for this gateway to anchor.
         """
+        self._leads = leads
         self._log = log
         self._catalogue = catalogue
         self._record = record
@@ -62,7 +67,7 @@ class Anchoring:
         failed = False
         while not self._stopping.is_set():
             try:
-                while self.anchor():
+                while self._leads() and self.anchor():
                     failed = False
             except Exception:  # the ledger or the disk: what was read is kept, and is anchored later
                 if not failed:

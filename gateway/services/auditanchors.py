@@ -8,6 +8,7 @@ for one number. An anchor needs one transaction and one place among the submissi
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -60,13 +61,16 @@ class AuditAnchors:
         organisation: str,
         *,
         interval: float,
+        leads: Callable[[], bool] = lambda: True,
         monotonic: Monotonic = SYSTEM,
     ) -> None:
         """Assign.
 
         Args:
             interval: seconds between two anchors, at least.
+            leads: whether it is for this gateway to anchor from time to time.
         """
+        self._leads = leads
         self._log = log
         self._recorder = recorder
         self._catalogue = catalogue
@@ -160,8 +164,8 @@ class AuditAnchors:
                 "or altered"
             )
         if pending is None and size > before:
-            pending = Anchor(1 if last is None else last.number + 1, size, tree.root(size))
-            self._keep(pending)
+            self._keep(Anchor(1 if last is None else last.number + 1, size, tree.root(size)))
+            _, pending = self._log.store.anchors()
         if pending is None:
             return None, {}
         if size < pending.size or tree.root(pending.size) != pending.root:
@@ -210,7 +214,7 @@ class AuditAnchors:
             try:
                 self._log.settle(everything=last)
                 self._log.sync()
-                if last or self._monotonic.now() >= due:
+                if self._leads() and (last or self._monotonic.now() >= due):
                     pause = self._interval if self.round() else min(2 * pause, self._interval)
                     due = self._monotonic.now() + pause
             except Exception:  # anything that stopped this thread would stop anchoring without a word

@@ -145,7 +145,11 @@ class AuditStore(Protocol):
         ...
 
     def keep_anchor(self, anchor: Anchor) -> None:
-        """Keep an anchor in place of what was kept under its number; returns when it would survive a power cut."""
+        """Keep an anchor; returns when it would survive a power cut.
+
+        One that is on the ledger takes the place of what was kept under its number; one that is not yet does so only
+        where nothing was.
+        """
         ...
 
 

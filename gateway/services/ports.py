@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the use cases need of the world outside, as small as their use.
 
-Failures are in `failures.py`, the owner's records in `holdings.py`.
+Failures are in `failures.py`, the owner's records in `holdings.py`, submissions in `submissions.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,6 +79,8 @@ from gateway.services.ordered import OrderedTransaction as OrderedTransaction
 from gateway.services.signing import Signature as Signature
 from gateway.services.signing import Signer as Signer
 from gateway.services.signing import ToSign as ToSign
+from gateway.services.submissions import Submission as Submission
+from gateway.services.submissions import Submissions as Submissions
 from gateway.services.walks import Links
 
 Json = dict[str, Any]
@@ -332,55 +334,6 @@ class ReadModel(Protocol):
 
     def links(self, place: int, block: int, limit: int) -> Links:
         """Links of the lineage after a place, in their order; and the stages and marks written from a block on."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One attempt of ours to make a transaction, as it survives a restart."""
-
-    id: str
-    client: str
-    key: str
-    request_hash: str
-    function: str
-    command: str
-    """Empty while it is being made from an upload."""
-    state: str
-    """`accepted` (promised, nothing signed yet), `prepared` (envelope stored, may be ordered) or `final`."""
-    attempt: int
-    created: float
-    organisations: tuple[str, ...] = ()
-    """Those that the caller wants to endorse; empty when the peer chooses."""
-    filled: tuple[str, ...] = ()
-    """Fields of the command that nobody but the gateway chose, such as `number`."""
-    transaction_id: str | None = None
-    envelope: bytes | None = None
-    reply: Json | None = None
-    ending: Ending | None = None
-    elsewhere: bool = False
-    """Whether another key than this gateway's signed the envelope, so that there is no further attempt."""
-
-
-class Submissions(Protocol):
-    """Idempotency keys and the state of every submission.
-
-    `save` returns only when the row would survive a power cut; `finish` may lag behind, because a lost
-    final state is found again from the transaction id.
-    """
-
-    def find(self, client: str, key: str) -> Submission | None: ...
-
-    def get(self, submission_id: str) -> Submission | None: ...
-
-    def save(self, submission: Submission) -> None: ...
-
-    def finish(self, submission: Submission) -> None: ...
-
-    def unfinished(self) -> Iterable[Submission]: ...
-
-    def may_record(self, root: str) -> bool:
-        """Whether a submission whose command names this root was recorded, or may still be."""
         ...
 
 

@@ -86,7 +86,7 @@ class Publisher:
     def __init__(
         self, origin: str, signers: Sequence[NoteSigner], leaves: Leaves, heads: Heads, *,
         asked: Callable[[], Sequence[Asked]], edition: Callable[[], object], witnesses: Witnesses, meter: Meter,
-        clock: Clock = time.time,
+        clock: Clock = time.time, leads: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         """Assign.
 
@@ -94,7 +94,10 @@ class Publisher:
             signers: the log's own key and, as a witness of itself, this organisation's cosigning keys.
             asked: the witnesses as they are configured now.
             edition: what is another value whenever the policy is another; it must return at once.
+            leads: whether it is for this gateway to sign; where it is for another one, that one's checkpoints are given
+                out here too.
         """
+        self._leads = leads
         self.origin = origin
         self._signers = signers
         self._leaves = leaves
@@ -110,6 +113,8 @@ class Publisher:
         self._kept = list(heads.published())
         self._standings: dict[tuple[str, str], Standing] = {}
         self._settled = 0
+        self._met = 0.0
+        """When the last head of the gateway that leads was first seen here."""
         self._applied = 0.0
         self._stopping = False
         self.trouble: str | None = None
@@ -182,7 +187,10 @@ class Publisher:
         while self._wait_for_work(until):
             began = time.monotonic()
             try:
-                self.round()
+                if self._leads():
+                    self.round()
+                else:
+                    self.follow()
             except Exception:
                 _LOG.exception("the log could not be published; it is tried again")
                 self._pause(_ROUND)
@@ -192,7 +200,7 @@ class Publisher:
         """Wait until there is something to sign or to ask, and answer whether to go on."""
         self._pause(until - time.monotonic())
         with self._changed:
-            while not self._stopping and not self._applied and not self._renewed():
+            while not self._stopping and self._leads() and not self._applied and not self._renewed():
                 due = min((each.due for each in self._standings.values() if each.trouble), default=None)
                 left = None if due is None else due - time.monotonic()
                 if left is not None and left <= 0:
@@ -233,6 +241,19 @@ class Publisher:
             self._changed.notify_all()
         if applied:
             self._meter.observe("receipt", time.monotonic() - applied)
+
+    def follow(self) -> None:
+        """Give out what the gateway that leads has signed, as far as this one has read the ledger."""
+        size = self._leaves.size()
+        kept = [each for each in self._heads.published() if each.head.size <= size]
+        with self._changed:
+            self._known = self  # who comes to lead looks at everything anew
+            if kept and (not self._kept or kept[0].head != self._kept[0].head):
+                self._met = time.monotonic()
+            self._kept = kept
+            if kept and time.monotonic() - self._met >= _ROUND:  # its witnesses were asked meanwhile
+                self._settled = kept[0].head.size
+            self._changed.notify_all()
 
     def _signed(self) -> Published | None:
         """The head of the log as it is now, signed and kept; `None` where nothing may be signed, or is there."""
@@ -322,7 +343,8 @@ class Publisher:
             name, lines = standing.asked.name, answer.lines
             self._kept = serving([_with(each, published.head, name, lines) for each in self._kept])
             kept = tuple(self._kept)
-        self._heads.keep(kept)
+        if self._leads():
+            self._heads.keep(kept)
 
     def _failed(self, standing: Standing, exc: Exception, published: Published, renewals: int) -> None:
         refused = isinstance(exc, WitnessRefused | TlogError)

@@ -26,12 +26,14 @@ from dataclasses import dataclass, replace
 
 from chaincode.domain.errors import LedgerError
 from gateway.services.attempts import Halted, Limits
+from gateway.services.claims import Claims, busy
 from gateway.services.driving import Driver, is_group
 from gateway.services.intents import Answer as Answer
 from gateway.services.intents import InProgress as InProgress
 from gateway.services.intents import Intent as Intent
 from gateway.services.intents import KeyReused as KeyReused
 from gateway.services.monotonic import SYSTEM, Monotonic
+from gateway.services.opening import Opening
 from gateway.services.ports import (
     Clock,
     Failed,
@@ -91,6 +93,8 @@ class Submitter:
         self._places = Shares(limits.in_flight + limits.backlog, "submissions that have not reached their end")
         self._slots = Shares(limits.in_flight, "requests in flight")
         self._waiters = threading.BoundedSemaphore(limits.waiters)
+        self._opening = Opening(secret.submission_id, clock)
+        self._claims = Claims(submissions, self._waiters, limits.wait, secret.submission_id, monotonic)
         self._orphans: deque[Submission] = deque()
         self._orphaned = threading.Semaphore(0)
         self._makers = ThreadPoolExecutor(_MAKERS, thread_name_prefix="maker")
@@ -150,18 +154,34 @@ class Submitter:
     # -- what requests left behind; called by the reconciler ------------------------------------------------
 
     def recover(self) -> int:
-        """Take charge of every submission that a former process left unfinished; call before serving."""
-        unfinished = [each for each in self._submissions.unfinished() if not is_group(each)]
-        for submission in unfinished:
-            self._places.take_anyway(submission.client)
-            with self._lock:
-                flight = _Flight(submission.request_hash, submission.id, Future())
-                self._flights[submission.client, submission.key] = flight
-            if submission.command:
-                self.hand_over(submission)
-            else:
-                self._fail(submission, _INTERRUPTED)
-        return len(unfinished)
+        """Take charge of every submission that a former process, or a gateway that died, left unfinished.
+
+        Call it before serving, and where gateways share their stores again and again.
+        """
+        return sum(self._adopt(each) for each in self._submissions.unfinished() if not is_group(each))
+
+    def _adopt(self, submission: Submission) -> bool:
+        """Take charge of a submission, unless somebody was faster."""
+        place = submission.client, submission.key
+        with self._lock:
+            if place in self._flights:
+                return False
+            self._flights[place] = _Flight(submission.request_hash, submission.id, Future())
+        self._places.take_anyway(submission.client)
+        try:
+            mine = self._submissions.claim(*place, submission.request_hash) is None
+            found = self._submissions.get(submission.id) if mine else None
+        except BaseException as exc:
+            self._land(*place, exc)
+            raise
+        if found is None or found.ending is not None:  # another was at it, and has ended it meanwhile
+            self._land(*place, busy(submission.id))
+            return False
+        if found.command:
+            self.hand_over(found)
+        else:
+            self._fail(found, _INTERRUPTED)
+        return True
 
     def take_orphan(self, timeout: float) -> Submission | None:
         """The next submission that no request is waiting for."""
@@ -220,11 +240,12 @@ class Submitter:
         if not mine:
             return self._await_other(flight, intent)
         try:
-            answer = work()
+            mine = self._claims.take(intent.client, intent.key, intent.digest, wait=not intent.respond_async)
+            answer = work() if mine else Answer(None, flight.submission_id, replayed=True)
         except BaseException as exc:
             self._land(intent.client, intent.key, exc)
             raise
-        if not answer.pending:
+        if not mine or not answer.pending:
             self._land(intent.client, intent.key, answer)
         return answer
 
@@ -241,6 +262,7 @@ class Submitter:
             return flight, True
 
     def _land(self, client: str, key: str, result: Answer | BaseException) -> None:
+        self._submissions.release(client, key)
         with self._lock:
             flight = self._flights.pop((client, key), None)
         if flight is None:
@@ -255,13 +277,13 @@ class Submitter:
     def _await_other(self, flight: _Flight, intent: Intent) -> Answer:
         if intent.respond_async and not flight.future.done():
             return Answer(None, flight.submission_id, replayed=True)
-        busy = InProgress("the first request with this key is still in progress", operation=flight.submission_id)
+        waiting = busy(flight.submission_id)
         if not self._waiters.acquire(blocking=False):
-            raise busy
+            raise waiting
         try:
             answer = self._monotonic.result(flight.future, self._limits.wait)
         except FutureTimeout:
-            raise busy from None
+            raise waiting from None
         finally:
             self._waiters.release()
         return replace(answer, replayed=True)
@@ -280,7 +302,7 @@ class Submitter:
         self._take(self._slots, intent.client)
         try:
             later = lengthy if intent.respond_async else None
-            submission = self._open(intent, function, (lambda: "") if later else command, stored, filled)
+            submission = self._opening.submission(intent, function, (lambda: "") if later else command, stored, filled)
             if later is not None and not submission.command:
                 return self._make_later(submission, later)
             if intent.respond_async:
@@ -322,32 +344,6 @@ class Submitter:
             raise halt.cause from None
         finally:
             self._slots.give_back(intent.client)
-
-    def _open(
-        self,
-        intent: Intent,
-        function: str,
-        command: Callable[[], str],
-        stored: Submission | None,
-        filled: tuple[str, ...],
-    ) -> Submission:
-        if stored is not None:
-            # A stored failure that may be tried again: go on from the attempts that are used up already.
-            again = replace(stored, state="accepted", ending=None, envelope=None)
-            return again if again.command else replace(again, command=command())
-        return Submission(
-            id=self._secret.submission_id(intent.client, intent.key),
-            client=intent.client,
-            key=intent.key,
-            request_hash=intent.digest,
-            function=function,
-            command=command(),
-            state="accepted",
-            attempt=1,
-            created=self._clock(),
-            organisations=intent.organisations,
-            filled=filled,
-        )
 
     def _make_later(self, submission: Submission, lengthy: Lengthy) -> Answer:
         """Promise a submission whose command is made after the answer; a crash before that leaves it to be repeated."""

@@ -49,15 +49,19 @@ class Chore:
 class Sweeper:
     """Does the chores that are due, in a thread of its own."""
 
-    def __init__(self, chores: Sequence[Chore], meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self, chores: Sequence[Chore], meter: Meter, clock: Clock, leads: Callable[[], bool] = lambda: True
+    ) -> None:
         """Assign.
 
         Args:
             clock: seconds since 1970; by it chores are due, and things are old.
+            leads: whether it is for this gateway to do them.
         """
         self._chores = chores
         self._meter = meter
         self._clock = clock
+        self._leads = leads
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -97,7 +101,8 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._stopping.wait(0):
-            self.sweep()
+            if self._leads():
+                self.sweep()
             soonest = min((chore.due for chore in self._chores), default=0.0)
             self._stopping.wait(min(_OFTEN, max(_PAUSE, soonest - self._clock())))
 

@@ -16,6 +16,7 @@ MOST_WALKED: Final = 20_000
 """Entries that one call looks at."""
 _LAST: Final = "SELECT number, hash FROM entry ORDER BY number DESC LIMIT 1"
 _ANCHOR: Final = "SELECT number, size, root, transaction_id, block FROM anchor"
+_PROPOSE: Final = "INSERT INTO anchor VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _KEEP: Final = upsert("anchor", "number, size, root, transaction_id, block", "number")
 _CONDITIONS: Final = {
     "client": "coalesce(client, '') = ?", "operation": "operation = ?", "outcome": "outcome = ?", "code": "code = ?",
@@ -86,7 +87,9 @@ class AuditLogStore:
 
     def keep_anchor(self, anchor: Anchor) -> None:
         row = (anchor.number, anchor.size, anchor.root, anchor.transaction_id, anchor.block)
-        self._database.write(lambda c: c.execute(_KEEP, row))
+        # What is to be anchored next is decided once, also where two gateways do at the same moment.
+        keep = _PROPOSE if anchor.transaction_id is None else _KEEP
+        self._database.write(lambda c: c.execute(keep, row))
         self.sync()
 
     def _one(self, select: str, *values: Any) -> Any:

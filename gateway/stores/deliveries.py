@@ -5,7 +5,7 @@ What is about to be sent is on the disk before it is sent. A crash leaves parts 
 them to what was given out, and to what makes a delivery complete once the recipient asks for what follows on them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from typing import Any, Final
@@ -23,7 +23,7 @@ from gateway.services.deliverylog import (
     bounded,
     joined,
 )
-from gateway.stores.sql import Connection, SqlDatabase
+from gateway.stores.sql import Connection, Dialect, SqlDatabase
 
 NONCES_KEPT: Final = 600.0
 """Seconds; longer than a statement is fresh, whichever way clocks differ."""
@@ -60,19 +60,27 @@ class DeliveryStore:
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
-    def recover(self) -> int:
-        """Count to what was given what a process that died may have sent; how many parts these were.
+    def recover(self, living: Collection[int] = ()) -> int:
+        """Count to what was given what a process that died may have sent; of how many deliveries that was.
 
-        For the one process that writes here, before it gives anything out.
+        Args:
+            living: the numbers of the gateways that give things out now, in PostgreSQL; in a file it is for the one
+                process that writes there, before it gives anything out.
         """
+        left, those = "state = ?", [int(_State.PROMISED)]
+        if self._database.dialect is Dialect.POSTGRESQL and living:
+            left = f"state = ? AND (replica IS NULL OR replica NOT IN ({', '.join('?' * len(living))}))"
+            those += living
 
         def work(connection: Connection) -> int:
-            open_ = "SELECT DISTINCT delivery FROM given WHERE state = ?"
-            found = [row[0] for row in connection.execute(open_, (_State.PROMISED,)).fetchall()]
+            open_ = f"SELECT DISTINCT delivery FROM given WHERE {left}"  # noqa: S608 - question marks
+            found = [row[0] for row in connection.execute(open_, those).fetchall()]
             for key in found:
-                connection.execute(f"UPDATE delivery AS d SET sent = {_SENT} WHERE key = ?", (key,))  # noqa: S608
-                update = "UPDATE given SET state = ? WHERE delivery = ? AND state = ?"
-                connection.execute(update, (_State.LOST, key, _State.PROMISED))
+                lost = f"(SELECT coalesce(sum(stop - start), 0) FROM given WHERE delivery = d.key AND {left})"  # noqa: S608
+                update = f"UPDATE delivery AS d SET sent = sent + {lost} WHERE key = ?"  # noqa: S608
+                connection.execute(update, (*those, key))
+                update = f"UPDATE given SET state = ? WHERE delivery = ? AND {left}"  # noqa: S608
+                connection.execute(update, (_State.LOST, key, *those))
             return len(found)
 
         return self._database.write(work)

@@ -12,7 +12,8 @@ from gateway.services.logs import Head, Published, Refusal, SignedHead
 from gateway.stores.sql import Connection, SqlDatabase, upsert
 
 _MIRRORED: Final = "SELECT size, root, note FROM mirrored WHERE origin = ?"
-_SIGN: Final = upsert("signed", "id, size, root", "id")
+_SIGN: Final = upsert("signed", "id, size, root", "id") + " WHERE excluded.size >= signed.size"
+"""A gateway that led before and wakes up late does not set back what was signed since."""
 _WITNESS: Final = upsert("witnessed", "origin, size, root, note", "origin")
 _MIRROR: Final = upsert("mirrored", "origin, size, root, note", "origin")
 _PUBLISH: Final = upsert("checkpoint", "size, root, note, witnesses", "size")

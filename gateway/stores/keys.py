@@ -152,13 +152,15 @@ class KeyStore:
 
     def recognise_certificate(self, names: Sequence[str]) -> ApiKey | None:
         """Whose certificate has these names, the surest first; `None` where nobody's, or several clients' have."""
+        if not names:
+            return None
         marks = ", ".join("?" * len(names))
         rows = self._database.reader().execute(
             f"SELECT {_SHOWN} FROM api_key WHERE certificate IN ({marks}) AND revoked IS NULL",  # noqa: S608 - marks
             tuple(names),
         )
         found = {key.certificate: key for key in (ApiKey(*row) for row in rows)}
-        if names and names[0] in found:
+        if names[0] in found:
             return found[names[0]]
         return next(iter(found.values())) if len(found) == 1 else None
 

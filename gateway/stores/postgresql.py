@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -23,8 +24,9 @@ from gateway.services.ports import PortError, StorageFull, Unavailable
 from gateway.stores.sql import Dialect, Done, Item, Rows, SqlDatabase, scripts, tell
 
 _LOG = logging.getLogger(__name__)
-_READERS: Final = 4
-"""Connections that read, of each store; requests beyond these wait for one of them."""
+_READERS: Final = {"submissions": 6, "keys": 4, "records": 4, "sealed": 4}
+_FEW_READERS: Final = 2
+"""Connections that read, of each store, at most; requests beyond these wait for one of them."""
 _PATIENCE: Final = 5
 """Seconds that a connection may take to be made, or to become free."""
 _AGAIN: Final = 0.5
@@ -44,6 +46,23 @@ _Result = TypeVar("_Result")
 _Raw = psycopg.Connection[tuple[Any, ...]]
 
 
+def problem_of(url: str) -> str | None:
+    """What keeps a URL from being used, in one line: its form, or that nobody answers there; `None` where nothing does.
+
+    A password in it would be seen by whoever lists processes: libpq reads one from `PGPASSFILE` or `PGPASSWORD`.
+    """
+    try:
+        parts = conninfo_to_dict(url)
+        if not url.startswith(("postgresql://", "postgres://")):
+            return "a URL such as postgresql://USER@HOST/DATABASE is wanted"
+        if "password" in parts:
+            return "no password belongs into it: put it into a file that PGPASSFILE names, or into PGPASSWORD"
+        psycopg.connect(url, connect_timeout=_PATIENCE).close()
+    except psycopg.Error as exc:
+        return str(exc).strip().replace("\n", "; ")
+    return None
+
+
 class PostgresDatabase(SqlDatabase):
     """One schema with grouped commits; safe to use from any thread. Make it after forking."""
 
@@ -57,18 +76,16 @@ class PostgresDatabase(SqlDatabase):
         self._lock_key = _signed(zlib.crc32(name.encode()))
         self._writer: _Raw | None = None
         self._pool: ConnectionPool[_Raw] | None = None
+        self._is_migrated = False
 
     @classmethod
-    def open(
-        cls, url: str, name: str, *, settings: Mapping[str, str] | None = None, readers: int = _READERS
-    ) -> "PostgresDatabase":
+    def open(cls, url: str, name: str, *, settings: Mapping[str, str] | None = None) -> "PostgresDatabase":
         """Connect, make the schema where there is none, and bring it up to date.
 
         Args:
             url: as libpq reads it; passwords come from its environment variables or its password file.
             name: of the store, and of the folder of its migrations.
             settings: parameters of every session, such as `pedigree.replica`.
-            readers: the most connections that read at once.
 
         Raises `Unavailable` where the server cannot be reached, and `PortError` for a schema of a newer version.
         """
@@ -77,10 +94,13 @@ class PostgresDatabase(SqlDatabase):
             database._migrate(database._connection())
         except psycopg.Error as exc:
             raise database._failure(exc) from exc
+        finally:
+            if not database._is_migrated:
+                database._close_connections()
         database._pool = ConnectionPool(
             url, connection_class=psycopg.Connection, kwargs={"autocommit": True, "connect_timeout": _PATIENCE},
-            configure=database._configure_reader, min_size=1, max_size=readers, num_workers=1, timeout=_PATIENCE,
-            name=f"readers-{name}", open=True,
+            configure=database._configure_reader, min_size=1, max_size=_READERS.get(name, _FEW_READERS), num_workers=1,
+            timeout=_PATIENCE, name=f"readers-{name}", open=True,
         )  # fmt: skip
         database._start()
         return database
@@ -206,6 +226,7 @@ class PostgresDatabase(SqlDatabase):
                 raise PortError(f"{self._schema} was written by a newer version (schema {applied}, known {len(known)})")
             for number, text in known[applied:]:
                 raw.execute(f"BEGIN;\n{text}\nINSERT INTO schema_version VALUES ({number});\nCOMMIT".encode())
+            self._is_migrated = True
         finally:
             if not raw.closed:
                 raw.execute("ROLLBACK")

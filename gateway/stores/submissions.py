@@ -3,7 +3,7 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ _COLUMNS = (
     "transaction_id, envelope, reply, disposition, answer, height, elsewhere"
 )
 _RECORDED = "recorded"
-_UPSERT = upsert("submission", f"chain, {_COLUMNS}", "chain, id")
+UPSERT = upsert("submission", f"chain, {_COLUMNS}", "chain, id")
 
 
 class SubmissionStore:
@@ -49,20 +49,16 @@ class SubmissionStore:
         return queued or self._one("id = ?", (submission_id,))
 
     def save(self, submission: Submission) -> None:
-        row = (self._chain, *_row(submission))
         with self._lock:
             self._finishing.pop((submission.client, submission.key), None)
-        self._database.write(lambda connection: connection.execute(_UPSERT, row))
+        self._database.write(self._saving(submission))
 
     def finish(self, submission: Submission) -> None:
         # What was sent and answered is of no further use here once the outcome is final; the ending holds the rest.
         final = replace(submission, envelope=None, reply=None)
-        row = (self._chain, *_row(final))
         with self._lock:
             self._finishing[final.client, final.key] = final
-        self._database.write_later(lambda connection: connection.execute(_UPSERT, row)).add_done_callback(
-            lambda _: self._written(final)
-        )
+        self._database.write_later(self._finishing_work(final)).add_done_callback(lambda _: self._written(final))
 
     def _written(self, final: Submission) -> None:
         with self._lock:
@@ -70,8 +66,30 @@ class SubmissionStore:
                 del self._finishing[final.client, final.key]
 
     def unfinished(self) -> Sequence[Submission]:
+        return self._many("state <> 'final'")
+
+    def claim(self, client: str, key: str, request_hash: str) -> str | None:
+        return None  # no other gateway has this file
+
+    def release(self, client: str, key: str) -> None:
+        pass
+
+    def is_claimed(self, client: str, key: str) -> bool:
+        return False
+
+    def _saving(self, submission: Submission) -> Callable[[Any], Any]:
+        row = self._row(submission)
+        return lambda connection: connection.execute(UPSERT, row)
+
+    def _finishing_work(self, submission: Submission) -> Callable[[Any], Any]:
+        return self._saving(submission)
+
+    def _row(self, submission: Submission) -> tuple[Any, ...]:
+        return (self._chain, *_row(submission))
+
+    def _many(self, condition: str) -> Sequence[Submission]:
         rows = self._database.reader().execute(
-            f"SELECT {_COLUMNS} FROM submission WHERE chain = ? AND state <> 'final' ORDER BY created",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM submission WHERE chain = ? AND {condition} ORDER BY created",  # noqa: S608
             (self._chain,),
         )
         return [_submission(row) for row in rows]

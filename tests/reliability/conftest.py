@@ -30,7 +30,7 @@ from gateway.demo.founding import found
 from gateway.demo.processes import Program, command
 from gateway.fabric import Gateway, Identity, Signer, Trust, connect, decode_block
 from gateway.fabric.blocks import VALID, Block
-from gateway.server.folders import open_keys
+from gateway.server.folders import keep_database, open_keys
 from pedigree import Pedigree, PedigreeError, Recorded
 
 LONG = os.environ.get("PEDIGREE_LONG", "0") != "0"
@@ -189,8 +189,10 @@ def issued_key(data: Path) -> str:
 class LoneGateway:
     """A gateway besides the consortium's own three, which a test may treat as it likes."""
 
-    def __init__(self, network: Path, folder: Path, organisation: str = "lab") -> None:
+    def __init__(self, network: Path, folder: Path, organisation: str = "lab", database: str | None = None) -> None:
         self.data = folder / "data"
+        if database is not None:
+            keep_database(self.data, database)
         self._network = network
         self._organisation = organisation
         with held_ports(2) as (self.port, self.health_port):
@@ -282,8 +284,9 @@ def new_gateway(tmp_path: Path) -> Iterator[Callable[..., LoneGateway]]:
     """Makes gateways of a consortium's members, not started yet, with data folders of their own."""
     made: list[LoneGateway] = []
 
-    def make(of: Consortium, organisation: str = "lab") -> LoneGateway:
-        made.append(LoneGateway(of.directory / "network.json", tmp_path / f"gateway-{len(made)}", organisation))
+    def make(of: Consortium, organisation: str = "lab", database: str | None = None) -> LoneGateway:
+        folder = tmp_path / f"gateway-{len(made)}"
+        made.append(LoneGateway(of.directory / "network.json", folder, organisation, database))
         return made[-1]
 
     yield make

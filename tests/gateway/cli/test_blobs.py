@@ -15,8 +15,8 @@ from gateway.sealing.blobs import Header
 from gateway.sealing.streams import Blob, seal
 from gateway.server import blobkeys
 from gateway.server.folders import open_store
+from gateway.server.sharing import sole_owner
 from gateway.server.vaults import DATABASE, open_seals, open_vault
-from gateway.server.wiring import sole_owner
 from gateway.services.blobstores import Opened, Publication
 from gateway.services.ports import LedgerBlock, LedgerTransaction, LedgerWrite
 from gateway.services.publications import KeysUnusable, Vault

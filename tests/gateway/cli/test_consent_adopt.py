@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.server.wiring import sole_owner
+from gateway.server.sharing import sole_owner
 from gateway.services.statusmaps import MapBehind, SubjectsElsewhere
 from gateway.services.statustree import Leaf
 from gateway.stores.adoption import NotAConsentStore, adopt

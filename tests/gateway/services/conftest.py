@@ -371,7 +371,10 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
     """Builds a gateway process on the same disk each time; a second call is a restart."""
     cores: list[Core] = []
 
-    def make(*, limits: Limits | None = None, fresh_disk: bool = False, virtual: bool = False) -> Core:
+    def make(
+        *, limits: Limits | None = None, fresh_disk: bool = False, virtual: bool = False,
+        shared: SubmissionStore | None = None,
+    ) -> Core:  # fmt: skip
         folder = tmp_path / f"disk-{len(cores)}" if fresh_disk else tmp_path / "disk"
         limits = limits or Limits(wait=5.0, fallback_after=0.1, in_flight=64)
         databases = ExitStack()
@@ -379,7 +382,7 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
         for name, durable in (("readmodel", False), ("submissions", True)):
             opened[name] = Database.open(folder / f"{name}.db", name, durable=durable)
             databases.callback(opened[name].close)
-        readmodel, submissions = ReadModelStore(opened["readmodel"]), SubmissionStore(opened["submissions"])
+        readmodel, submissions = ReadModelStore(opened["readmodel"]), shared or SubmissionStore(opened["submissions"])
         virtual_time = VirtualTime(ledger) if virtual else None
         monotonic: Monotonic = virtual_time or SYSTEM
         commits = Commits(readmodel.height(), monotonic=monotonic)

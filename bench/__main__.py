@@ -20,6 +20,7 @@ from rich.table import Column, Table
 from bench import (
     access,
     batches,
+    callers,
     clients,
     consent,
     embedded,
@@ -48,6 +49,7 @@ SUITES: dict[str, Callable[[str, int, float], Sequence[Metric]]] = {
     "shim": clients.measure_shim,
     "rest": rest.measure,
     "batches": batches.measure,
+    "callers": callers.measure,
     "access": access.measure,
     "finding": finding.measure,
     "node-rest": noderest.measure,

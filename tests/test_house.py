@@ -135,7 +135,10 @@ RULES: dict[str, Rule] = {
         ("chaincode.domain", "gateway.api", "gateway.services", "gateway.rest", "gateway.tlog"),
         frozenset({"flask", "werkzeug"}),
     ),
-    "gateway.callers": Rule(("gateway.callers", "gateway.services.callers"), frozenset({"cryptography"})),
+    "gateway.callers": Rule(
+        ("gateway.callers", "gateway.services.callers", "gateway.services.failures"),
+        frozenset({"cryptography", "httpx", "joserfc"}),
+    ),
     "gateway.identities.cryptoki": Rule(("gateway.identities",), frozenset({"pkcs11"})),
     "gateway.identities.hsm": Rule(
         ("gateway.fabric.durable", "gateway.identities"), frozenset({"cryptography", "pkcs11"})

@@ -88,7 +88,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
             form = {"metavar": said["metavar"]}
         elif each.default is None:
             form = {"type": click.Path(path_type=Path)}
-        shown = isinstance(each.default, int | str) and not isinstance(each.default, bool)
+        shown = isinstance(each.default, int | str) and not isinstance(each.default, bool) and each.default != ""
         option = click.option(
             f"--{name}", each.name, default=each.default, show_default=shown, help=said["help"], **form
         )

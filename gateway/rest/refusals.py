@@ -32,8 +32,9 @@ _SERVER: Mapping[int, tuple[str, ...]] = {
 _EVERY: Mapping[int, tuple[str, ...]] = {
     400: ("unknown-parameter", "repeated-parameter", "invalid-header"),
     401: ("unauthenticated", "unknown-certificate", "credentials-disagree", "credential-expired"),
+    403: ("no-role",),
     502: ("blob-integrity",),
-    503: ("behind", "storage-failed"),
+    503: ("behind", "storage-failed", "issuer-unavailable"),
 }
 _PARAMETERS: Mapping[int, tuple[str, ...]] = {400: ("invalid-parameter",)}
 _PLACE: Mapping[int, tuple[str, ...]] = {404: ("no-such-path", "not-found")}

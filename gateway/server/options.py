@@ -45,6 +45,13 @@ class Options:
         default=None,
         metadata=_said("What these authorities revoked: lists in PEM, one of each; one that is overdue admits nobody."),
     )
+    oidc_issuer: str = field(
+        default="", metadata=_said("Issuer whose access tokens (JWT) are taken, as its metadata names it: https://…")
+    )
+    oidc_audience: str = field(default="", metadata=_said("What such a token must say that it is for."))
+    oidc_claims: Path | None = field(
+        default=None, metadata=_said("JSON file: which claims name the client, and which give a role.")
+    )
     behind_proxy: bool = field(
         default=False, metadata=_said("A proxy with TLS is in front: plain HTTP needs no warning.")
     )

@@ -17,6 +17,7 @@ from gateway.fabric import Identity, Signer, Trust
 from gateway.fabric.errors import DisabledMember, InvalidIdentity, MalformedData
 from gateway.server import sharing
 from gateway.server.door import DoorFiles
+from gateway.server.oidc import claims_of
 from gateway.server.options import Options
 from gateway.server.proxies import Proxies
 from gateway.server.settings import NetworkFile, Organisation, Settings, SettingsError
@@ -47,7 +48,8 @@ def _check_tls_roots(path: Path) -> None:
 
 
 def _check_door(options: Options) -> None:
-    """What the API is served with: its certificate and key, and the proxies that are believed."""
+    """What the API is served with: its certificate and key, and who is believed."""
+    claims_of(options)
     files = DoorFiles.of(options)
     if files is not None:
         files.load()

@@ -54,7 +54,7 @@ from gateway.services.auditanchors import AuditAnchors
 from gateway.services.auditlog import AuditLog, AuditStore
 from gateway.services.auditview import AuditView
 from gateway.services.batches import BatchAttempts, Batches
-from gateway.services.callers import Callers, Registry
+from gateway.services.callers import Callers, Registry, Tokens
 from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.consent import Vocabulary, vocabulary_of
@@ -135,6 +135,8 @@ class Parts:
     """Members whose definition on the channel is not understood, by MSP id, and why."""
     clients: Callable[[], Iterable[tuple[str, str]]] = tuple
     """The id and the name of every client that this gateway has, or had."""
+    tokens: Tokens | None = None
+    """Verifies access tokens; `None` where none are taken."""
     audit_interval: float = 600.0
     """Seconds between two anchors of the audit log, at least."""
     anchor_every: float = 5.0
@@ -260,9 +262,8 @@ def assemble(
     )  # fmt: skip
     graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
-    pipeline = RequestPipeline(
-        Callers(parts.keys, certificates=certificates.read), commits, limits.height_wait, spool, bodies, parts.members
-    )
+    callers = Callers(parts.keys, certificates=certificates.read, tokens=parts.tokens)
+    pipeline = RequestPipeline(callers, commits, limits.height_wait, spool, bodies, parts.members)
     recorder = Recorder(submitter, numbering, vocabulary)
     anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval, leads=leads)
     reader = Reader(parts.readmodel, parts.ledger)

@@ -22,6 +22,7 @@ from gateway.rest.bodies import Spool
 from gateway.server.app import Metrics
 from gateway.server.folders import open_keys, open_readmodel, open_store, private_folder
 from gateway.server.grantees import ChannelMembers
+from gateway.server.oidc import open_tokens
 from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret
@@ -112,6 +113,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         maps=ConsentStore(open_store(guard, data, "consent", durable=True)),
         memberships=MemberStore(open_store(guard, data, "members", durable=True)),
         keys=(keys := open_keys(data, guard)),
+        tokens=open_tokens(settings.options, guard, metrics),
         transactions=TransactionStore(rows),
         clients=lambda: [(key.id, key.name) for key in keys.list()],
         signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),

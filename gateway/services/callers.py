@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who calls: one client for what a request was proven with, or a refusal that says what would do.
 
-A client has an id, which its idempotency keys belong to, a name and a role. Its operator registers it with an API key
-or a certificate.
+A client has an id, which its idempotency keys belong to, a name and a role. The operator of the gateway registers it
+with an API key or a certificate, or an issuer that the operator named gives it access tokens.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ class Unrecognised(PortError):
         self.code = code
 
 
+class RoleMissing(PortError):
+    """An access token is right and gives no role here."""
+
+    code = "no-role"
+    category = Category.FORBIDDEN
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A client that proved who it is."""
@@ -43,6 +51,22 @@ class Presented:
     """The word behind `Bearer`; `None` where there is none."""
     certificate: bytes | None = None
     """The certificate (DER) that TLS has verified, and of which the client has the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """An access token whose signature, issuer, audience and time were verified."""
+
+    caller: Caller
+    thumbprint: bytes | None
+    """SHA-256 of the client certificate (DER) that it is bound to; `None` where it is bound to none."""
+
+
+class Tokens(Protocol):
+    """Verifies access tokens of an issuer."""
+
+    def takes(self, word: str) -> bool: ...
+    def verify(self, word: str) -> VerifiedToken: ...
 
 
 class Registered(Protocol):
@@ -84,22 +108,27 @@ class Callers:
         registry: Registry,
         *,
         certificates: Callable[[bytes], Certificate] | None = None,
+        tokens: Tokens | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Assign.
 
         Args:
             certificates: reads a certificate (DER).
+            tokens: verifies access tokens; without it none is taken.
         """
         self._registry = registry
         self._certificates = certificates
+        self._tokens = tokens
         self._clock = clock
 
     def recognise(self, presented: Presented) -> Caller:
-        """The client that a request comes from; raises `Unrecognised`.
+        """The client that a request comes from; raises `Unrecognised`, for a token `RoleMissing` and `Unavailable`.
 
         Where it brings a certificate and a word as well, both have to be of one client.
         """
+        if self._tokens is not None and presented.bearer is not None and self._tokens.takes(presented.bearer):
+            return self._by_token(self._tokens.verify(presented.bearer), presented.certificate)
         certified = None if presented.certificate is None else self._by_certificate(presented.certificate)
         if presented.bearer is None and certified is not None:
             return certified
@@ -109,6 +138,15 @@ class Callers:
                 "The key and the client certificate are of two clients; send one of them.", code="credentials-disagree"
             )
         return found
+
+    def _by_token(self, token: VerifiedToken, certificate: bytes | None) -> Caller:
+        shown = None if certificate is None else hashlib.sha256(certificate).digest()
+        if shown != token.thumbprint:
+            raise Unrecognised(
+                "The access token is bound to another client certificate than TLS has seen, or to none.",
+                code="credentials-disagree",
+            )
+        return token.caller
 
     def _by_key(self, key: str) -> Caller:
         found = self._registry.recognise(key) if len(key) < _LONGEST_KEY else None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client: one method for each thing that can be recorded or asked."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -31,7 +32,8 @@ class Pedigree(BatchCalls, ConsentCalls, ElsewhereCalls, LogCalls, ModelCalls, R
 
     Args:
         url: address of the gateway, such as `http://127.0.0.1:8101`.
-        key: an API key, `id.secret`; a client that comes with a certificate needs none.
+        key: an API key, `id.secret`, or an access token; or a function that answers one, asked before each request, for
+            tokens that have to be renewed. A client that comes with a certificate needs none.
         timeout: seconds for each call, repetitions included.
         ca_certificate: a file with the certificates (PEM) that the gateway's must lead to; those that this system
             believes without one. Raises `InvalidInput` where it holds none.
@@ -42,7 +44,7 @@ class Pedigree(BatchCalls, ConsentCalls, ElsewhereCalls, LogCalls, ModelCalls, R
     def __init__(
         self,
         url: str,
-        key: str | None = None,
+        key: str | Callable[[], str] | None = None,
         *,
         timeout: float = 60.0,
         ca_certificate: Path | str | None = None,
@@ -53,8 +55,7 @@ class Pedigree(BatchCalls, ConsentCalls, ElsewhereCalls, LogCalls, ModelCalls, R
         if key is None and client_certificate is None:
             raise InvalidInput("a key is needed, or a client certificate", field="key")
         security = Security(ca_certificate, client_certificate, client_key)
-        authorization = None if key is None else f"Bearer {key}"
-        connections = Connections(url, authorization, transport, security.own())
+        connections = Connections(url, key, transport, security.own())
         super().__init__(Transport(connections, timeout=timeout, security=security))
 
     def __enter__(self) -> Self:

@@ -9,7 +9,7 @@ httpx is imported where a client is made: it takes longer than the rest of the S
 
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,14 @@ class Connections:
     """As many connections as there are requests at once, of which the most recently used are kept; thread-safe."""
 
     def __init__(
-        self, url: str, authorization: str | None, transport: "httpx.BaseTransport | None", tls: ssl.SSLContext
+        self,
+        url: str,
+        key: "str | Callable[[], str] | None",
+        transport: "httpx.BaseTransport | None",
+        tls: ssl.SSLContext,
     ) -> None:
         self.url = url
-        self._authorization = authorization
+        self._key = key
         self._transport = transport
         # The trust store takes long to load; the clients share it.
         self._tls = tls
@@ -52,7 +56,10 @@ class Connections:
     def _client(self) -> "Iterator[httpx.Client]":
         import httpx
 
+        key = self._key() if callable(self._key) else None
         client = self._take()
+        if key is not None:
+            client.headers["Authorization"] = f"Bearer {key}"
         try:
             yield client
         except httpx.HTTPError as exc:
@@ -81,7 +88,7 @@ class Connections:
                 return self._free.pop()
         return httpx.Client(
             base_url=self.url,
-            headers={} if self._authorization is None else {"Authorization": self._authorization},
+            headers={"Authorization": f"Bearer {self._key}"} if isinstance(self._key, str) else {},
             transport=self._transport,
             verify=self._tls,
             limits=httpx.Limits(max_connections=1),

@@ -28,6 +28,7 @@ from gateway.server.grantees import ChannelMembers
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.transparency import LogParts
 from gateway.services.attempts import Limits
+from gateway.services.callers import Tokens
 from gateway.services.ports import (
     AlreadyProposed,
     BlockBytes,
@@ -296,7 +297,11 @@ ROLES = ("reader", "recorder", "endorser", "operator")
 
 
 def make_service(
-    folder: Path, *, in_flight: int = 8, height_wait: float = 10.0
+    folder: Path,
+    *,
+    in_flight: int = 8,
+    height_wait: float = 10.0,
+    open_tokens: Callable[[ExitStack], Tokens | None] = lambda _: None,
 ) -> tuple[Service, Mapping[str, str], MemoryLedger]:
     """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
@@ -316,6 +321,7 @@ def make_service(
             maps=ConsentStore(opened["consent"]),
             memberships=MemberStore(opened["members"]),
             keys=keys,
+            tokens=open_tokens(resources),
             signer=FixedSigner(),
             transactions=TransactionStore(opened["readmodel"]),
             secret=b"s" * 32,

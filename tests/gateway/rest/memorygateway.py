@@ -9,12 +9,13 @@ import logging
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import conftest  # beside this file, which is a program
 
-from gateway.server import wire
+from gateway.server import oidc, wire
 from gateway.server.options import Options
 from gateway.server.service import Service
 from gateway.server.serving import GatewayServer
@@ -43,7 +44,9 @@ def main(options: dict[str, Any]) -> None:
     keys: dict[str, str] = {}
 
     def make(settings: Settings) -> Service:
-        service, made, _ = conftest.make_service(folder, in_flight=settings.options.in_flight)
+        service, made, _ = conftest.make_service(
+            folder, in_flight=settings.options.in_flight, open_tokens=partial(oidc.open_tokens, settings.options)
+        )
         keys.update(made)
         return service
 
@@ -61,7 +64,9 @@ def door_of(options: dict[str, Any]) -> dict[str, Any]:
         for name in ("tls_certificate", "tls_key", "client_ca", "client_crl")
         if name in options
     }
-    return {**paths, "trusted_proxies": tuple(options.get("trusted_proxies", ()))}
+    paths |= {"oidc_claims": Path(options["oidc_claims"])} if "oidc_claims" in options else {}
+    texts = {name: options[name] for name in ("oidc_issuer", "oidc_audience") if name in options}
+    return {**paths, **texts, "trusted_proxies": tuple(options.get("trusted_proxies", ()))}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import click
 
 from gateway.cli.access import Duration, Moment
 from gateway.cli.console import Failure, show, table, told
+from gateway.cli.requests import Requests
 
 _Verb = Callable[..., None]
 
@@ -56,6 +57,7 @@ def _ends(function: _Verb) -> _Verb:
     help="It comes with a certificate of this name: subject:CN=app,O=Lab, dns:NAME, uri:NAME or email:NAME.",
 )
 @_ends
+@click.option("--rate", type=Requests(), help="Requests that it may make instead of what `serve --rate` says: 100/60.")
 @click.option("--new", is_flag=True, help="Make the folder of a gateway that has not run yet.")
 @_data_option
 @told
@@ -68,6 +70,7 @@ def keys_add(
     data: Path,
     expires_in: int | None,
     until: int | None,
+    rate: Any,
 ) -> None:
     """Issue a key and print it: it cannot be shown again.
 
@@ -85,9 +88,9 @@ def keys_add(
         )
     with _key_store(data) as store:
         if known_by is None:
-            click.echo(store.add(name, role, expires=expires))
+            click.echo(store.add(name, role, expires=expires, rate=rate))
         else:
-            store.add_certificate(name, role, known_by, expires=expires)
+            store.add_certificate(name, role, known_by, expires=expires, rate=rate)
             click.echo(known_by)
 
 
@@ -107,11 +110,12 @@ def keys_list(data: Path, as_json: bool) -> None:
                 "expires": _instant(key.expires),
                 "revoked": key.revoked is not None,
                 "certificate": key.certificate,
+                "rate": key.said_rate,
             }
             for key in store.list()
         ]
     shown = ("id", "name", "role", "expires", "revoked")
-    columns = (*shown, "certificate") if any(row["certificate"] for row in rows) else shown
+    columns = (*shown, *(name for name in ("certificate", "rate") if any(row[name] for row in rows)))
     show(rows, as_json, lambda: table(rows, *columns))
 
 

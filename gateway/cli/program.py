@@ -56,6 +56,7 @@ from gateway.cli.modelsigning import model_check_signature, model_sign
 from gateway.cli.offline import offline_endorse, offline_prepare, offline_submit
 from gateway.cli.reads import access_attempts, access_reads
 from gateway.cli.records import records
+from gateway.cli.requests import Requests
 from gateway.cli.roots import roots_declare
 from gateway.cli.runs import run_record, run_statement, run_verify
 from gateway.cli.selections import dataset_select, selection_bundle, selection_proof, selection_publish
@@ -86,6 +87,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
             form = {"type": click.IntRange(said["least"], said["most"])}
         elif each.default is None and "metavar" in said:
             form = {"metavar": said["metavar"]}
+        elif said.get("form") == "rate":
+            form = {"type": Requests()}
         elif each.default is None:
             form = {"type": click.Path(path_type=Path)}
         shown = isinstance(each.default, int | str) and not isinstance(each.default, bool) and each.default != ""

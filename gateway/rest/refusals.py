@@ -24,7 +24,7 @@ _SERVER: Mapping[int, tuple[str, ...]] = {
     408: ("request-timeout",),
     414: ("uri-too-long",),
     417: ("expectation-failed",),
-    429: ("too-many-connections",),
+    429: ("too-many-connections", "quota-exceeded"),
     431: ("headers-too-large",),
     500: ("internal",),
     501: ("unsupported-transfer-coding",),

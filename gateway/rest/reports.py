@@ -145,6 +145,7 @@ def _facts_of_the_law() -> Iterator[tuple[str, Schema]]:
 
 _FACTS_OF_THE_GATEWAY: Final[Mapping[str, Schema]] = {
     **dict.fromkeys(("columns", "changed", "added", "removed", "moved", "outside", "altered_in_store"), _TEXTS),
+    "violated_policies": _TEXTS,
     "asked": _WHOLE,
     "block": _WHOLE,
     "count": _WHOLE,

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import BinaryIO
 
@@ -21,7 +21,7 @@ from chaincode.domain import canonical
 from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.values import OrgId
 from gateway.api.rows import PAGE_LIMIT, PAGING, Operation
-from gateway.rest import auth, bodies, problems
+from gateway.rest import auth, bodies, problems, quotas
 from gateway.rest.bodies import Spool
 from gateway.rest.problems import HttpProblem
 from gateway.rest.replies import Reply as Reply
@@ -30,6 +30,7 @@ from gateway.services.catalogue import Catalogue
 from gateway.services.commits import Commits
 from gateway.services.pieces import fault_of_id
 from gateway.services.ports import Json, PortError, Recorded
+from gateway.services.quotas import Quotas
 from gateway.services.reading import READ_MODEL
 from gateway.services.shares import Shares
 from gateway.services.spooled import SpooledFile
@@ -128,6 +129,7 @@ class RequestPipeline:
     """How many bodies may be read, and files sent, at once: a client that is slow about them keeps as many threads."""
     members: Callable[[], Collection[str]] = tuple
     """MSP ids of the channel's members; none where they are not known."""
+    quotas: Quotas = field(default_factory=Quotas.of)
 
     def blueprint(self, noun: str, routes: Iterable[Route]) -> Blueprint:
         """The Flask blueprint of one noun."""
@@ -153,6 +155,7 @@ class RequestPipeline:
     def _serve(self, route: Route, incoming: Request, path: Mapping[str, str]) -> Response:
         """Judge the head, then read the body: a request that its head disqualifies need not be sent to its end."""
         client = g.client = auth.authenticate(self.callers, incoming)
+        quotas.charge(self.quotas.client, client.id, client.rate)
         auth.authorise(client, route.operation.role)
         query = _query(route.operation, incoming)
         media_type = _media_type(route.operation, incoming)

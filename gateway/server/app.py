@@ -10,7 +10,7 @@ from flask.sessions import NullSession, SessionInterface, SessionMixin
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.api.operations import NOUNS
-from gateway.rest import openapi
+from gateway.rest import openapi, quotas
 from gateway.rest.routing import Reply, RequestPipeline, Route
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -88,6 +88,7 @@ def create_app(
 
     def begin() -> None:
         g.started = time.perf_counter()
+        quotas.charge(pipeline.quotas.address, quotas.network_of(request.remote_addr))
 
     def end(response: Response) -> Response:
         metrics.request(request.endpoint or "none", response.status_code, time.perf_counter() - g.started)
@@ -95,5 +96,6 @@ def create_app(
 
     app.before_request(begin)
     app.after_request(end)
+    app.after_request(quotas.told)
     app.after_request(answered)
     return app

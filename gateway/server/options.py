@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.services.rates import Rate
+
 PER_ADDRESS: Final = 512
 _PORTS: Final = (0, 65_535)
 
@@ -76,6 +78,17 @@ class Options:
     peer_slots: int = field(default=400, metadata=_said("Calls at one peer at once; its own limit is 500.", 8, 100_000))
     connections_per_address: int = field(
         default=PER_ADDRESS, metadata=_said("Open connections that one address may have.", 1, 65_535)
+    )
+    rate: Rate | None = field(
+        default=None,
+        metadata=_said(
+            "Requests that each client may make in how many seconds, such as 600/60; no limit by default.",
+            form="rate",
+        ),
+    )
+    address_rate: Rate | None = field(
+        default=None,
+        metadata=_said("The same for each address, for all who call from there.", form="rate"),
     )
     log_policy: Path | None = field(
         default=None,

@@ -78,6 +78,7 @@ from gateway.services.ports import Signer as StatementSigner
 from gateway.services.projector import Projector
 from gateway.services.publications import Vault
 from gateway.services.publishing import Publisher
+from gateway.services.quotas import Quotas
 from gateway.services.reading import Reader
 from gateway.services.readlog import ReadLog
 from gateway.services.receipts import Receipts
@@ -137,6 +138,7 @@ class Parts:
     """The id and the name of every client that this gateway has, or had."""
     tokens: Tokens | None = None
     """Verifies access tokens; `None` where none are taken."""
+    quotas: Quotas = field(default_factory=Quotas.of)
     audit_interval: float = 600.0
     """Seconds between two anchors of the audit log, at least."""
     anchor_every: float = 5.0
@@ -263,7 +265,7 @@ def assemble(
     graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
     callers = Callers(parts.keys, certificates=certificates.read, tokens=parts.tokens)
-    pipeline = RequestPipeline(callers, commits, limits.height_wait, spool, bodies, parts.members)
+    pipeline = RequestPipeline(callers, commits, limits.height_wait, spool, bodies, parts.members, parts.quotas)
     recorder = Recorder(submitter, numbering, vocabulary)
     anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval, leads=leads)
     reader = Reader(parts.readmodel, parts.ledger)

@@ -32,6 +32,7 @@ from gateway.server.vaults import DATABASE, open_seals, open_vault
 from gateway.services.attempts import Limits
 from gateway.services.ports import ReadModel
 from gateway.services.publications import KeysUnusable
+from gateway.services.quotas import Quotas
 from gateway.services.replicas import Alone, Replica
 from gateway.stores.auditlog import AuditLogStore
 from gateway.stores.consent import ConsentStore
@@ -127,6 +128,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         anchor_every=float(settings.options.anchor_reads),
         audit=AuditLogStore(open_store(guard, data, "audit", durable=False)),
         audit_interval=float(settings.options.audit_interval),
+        quotas=Quotas.of(settings.options.rate, settings.options.address_rate),
         grantees=ChannelMembers(lambda: trust.msps, time.time),
         peers=peers,
         replaced=lambda: _other_pins(settings),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.services.failures import Category, PortError
+from gateway.services.rates import Rate
 
 _LONGEST_KEY = 512
 
@@ -41,6 +42,8 @@ class Caller:
     id: str
     name: str
     role: str
+    rate: Rate | None = None
+    """Of its own, instead of that which every client has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Registered(Protocol):
     def role(self) -> str: ...
     @property
     def expires(self) -> float | None: ...
+    @property
+    def rate(self) -> Rate | None: ...
 
 
 class Registry(Protocol):
@@ -176,4 +181,4 @@ class Callers:
         if found.expires is not None and self._clock() >= found.expires:
             at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.expires))
             raise Unrecognised(f"The {what} expired at {at}; its operator can renew it.", code="credential-expired")
-        return Caller(found.id, found.name, found.role)
+        return Caller(found.id, found.name, found.role, found.rate)

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.services.ports import PortError
+from gateway.services.rates import Rate
 from gateway.stores.sql import SqlDatabase
 
 ROLES = ("reader", "recorder", "endorser", "operator")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # An unknown id costs the same comparison as a known one.
 _NOBODY = hashlib.sha256(b"nobody").digest()
-_SHOWN = "id, name, role, created, revoked, expires, certificate"
+_SHOWN = "id, name, role, created, revoked, expires, certificate, rate"
 
 
 class InvalidKeyRequest(PortError):
@@ -41,6 +42,13 @@ class ApiKey:
     """From when on it is refused."""
     certificate: str | None = None
     """What its certificate is known by, where it comes with one instead of a key."""
+    said_rate: str | None = None
+    """How many requests it may make, where that is its own."""
+
+    @property
+    def rate(self) -> Rate | None:
+        """How many requests it may make; `None` where that is what every client may."""
+        return None if self.said_rate is None else Rate.parse(self.said_rate)
 
 
 def check_name(name: str) -> None:
@@ -55,13 +63,15 @@ class KeyStore:
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
-    def add(self, name: str, role: str, *, expires: float | None = None) -> str:
+    def add(self, name: str, role: str, *, expires: float | None = None, rate: Rate | None = None) -> str:
         """Issue a key and return `id.secret`, which cannot be shown again."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        self._insert(key_id, name, role, _digest(secret), expires, None)
+        self._insert(key_id, name, role, _digest(secret), expires, None, rate)
         return f"{key_id}.{secret}"
 
-    def add_certificate(self, name: str, role: str, certificate: str, *, expires: float | None = None) -> None:
+    def add_certificate(
+        self, name: str, role: str, certificate: str, *, expires: float | None = None, rate: Rate | None = None
+    ) -> None:
         """Register a client that comes with a certificate.
 
         Args:
@@ -70,21 +80,28 @@ class KeyStore:
         for key in self.list():
             if key.certificate == certificate and key.revoked is None:
                 raise InvalidKeyRequest(f"that certificate is {key.name}'s already", name=key.name)
-        self._insert(secrets.token_hex(6), name, role, b"", expires, certificate)
+        self._insert(secrets.token_hex(6), name, role, b"", expires, certificate, rate)
 
     def _insert(
-        self, key_id: str, name: str, role: str, digest: bytes, expires: float | None, certificate: str | None
+        self,
+        key_id: str,
+        name: str,
+        role: str,
+        digest: bytes,
+        expires: float | None,
+        certificate: str | None,
+        rate: Rate | None,
     ) -> None:
         check_name(name)
         if role not in ROLES:
             raise InvalidKeyRequest(f"the role must be one of {', '.join(ROLES)}", role=role)
         if any(key.name == name for key in self.list()):
             raise InvalidKeyRequest(f"there is a key named {name} already", name=name)
-        row = (key_id, name, role, digest, time.time(), expires, certificate)
+        row = (key_id, name, role, digest, time.time(), expires, certificate, None if rate is None else str(rate))
         self._database.write(
             lambda c: c.execute(
-                "INSERT INTO api_key (id, name, role, digest, created, expires, certificate)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO api_key (id, name, role, digest, created, expires, certificate, rate)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
         )
@@ -141,7 +158,7 @@ class KeyStore:
             .execute(f"SELECT {_SHOWN}, digest, former_digest, former_until FROM api_key WHERE id = ?", (key_id,))  # noqa: S608
             .fetchone()
         )
-        *shown, digest, former, until = (None,) * 7 + (_NOBODY, None, None) if row is None else row
+        *shown, digest, former, until = (None,) * 8 + (_NOBODY, None, None) if row is None else row
         given = _digest(secret)
         matches = hmac.compare_digest(bytes(digest), given)
         if former is not None and until is not None and time.time() < until:

@@ -2237,6 +2237,7 @@ class Facts(TypedDict):
     units: NotRequired[str]
     validation_code: NotRequired[int]
     version: NotRequired[str]
+    violated_policies: NotRequired[Sequence[str]]
     wanted: NotRequired[str]
     idempotency_key: NotRequired[str]
     """The key to send again, where the outcome is not known."""

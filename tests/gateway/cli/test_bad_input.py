@@ -70,6 +70,8 @@ def refused(result: Result, *names: str, code: int = Exit.FAILED) -> str:
         (("verify", "missing.json"), "missing.json"),
         (("verify", __file__, "--root", "zz"), "--root"),
         (("keys", "add", "ci", "--role", "root", "--data", "nowhere"), "--role"),
+        (("keys", "add", "ci", "--role", "reader", "--rate", "many", "--data", "nowhere"), "REQUESTS/SECONDS"),
+        (("serve", "--organisation", "lab", "--address-rate", "0/60"), "REQUESTS/SECONDS"),
         (("serve",), "--organisation"),
         (("serve", "--organisation", "lab", "--port", "70000"), "--port"),
     ],

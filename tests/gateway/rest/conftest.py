@@ -47,6 +47,7 @@ from gateway.services.ports import (
     Unavailable,
 )
 from gateway.services.publications import Vault
+from gateway.services.quotas import Quotas
 from gateway.stores.auditlog import AuditLogStore
 from gateway.stores.blobfiles import BlobFiles
 from gateway.stores.consent import ConsentStore
@@ -265,7 +266,7 @@ class Api:
     @cached_property
     def codes(self) -> Mapping[str, Mapping[int, list[str]]]:
         """The codes that the document lists for each operation, by status."""
-        document = self.client.get("/openapi.json").json
+        document = self.client.get("/openapi.json", environ_base={"REMOTE_ADDR": "192.0.2.1"}).json
         return {
             operation["operationId"]: {
                 int(status): answer["x-problem-codes"]
@@ -302,6 +303,7 @@ def make_service(
     in_flight: int = 8,
     height_wait: float = 10.0,
     open_tokens: Callable[[ExitStack], Tokens | None] = lambda _: None,
+    quotas: Quotas | None = None,
 ) -> tuple[Service, Mapping[str, str], MemoryLedger]:
     """A gateway over a ledger in memory that has not been started, and a key for each role."""
     with ExitStack() as resources:
@@ -340,6 +342,7 @@ def make_service(
             grantees=ChannelMembers(Msps, time.time),
             members=lambda: ("HospitalMSP", "LabMSP", "RegulatorMSP"),
             clients=lambda: [(key.id, key.name) for key in keys.list()],
+            quotas=quotas or Quotas.of(),
         )
         service = assemble(
             parts,
@@ -366,8 +369,14 @@ def vault(api: "Api", tmp_path: Path) -> Iterator[Vault]:
 
 
 @pytest.fixture
-def api(tmp_path: Path, height_wait: float) -> Iterator[Api]:
-    service, keys, ledger = make_service(tmp_path, height_wait=height_wait)
+def quotas() -> Quotas:
+    """How many requests there may be: any number."""
+    return Quotas.of()
+
+
+@pytest.fixture
+def api(tmp_path: Path, height_wait: float, quotas: Quotas) -> Iterator[Api]:
+    service, keys, ledger = make_service(tmp_path, height_wait=height_wait, quotas=quotas)
     service.start()
     deadline = time.monotonic() + 5
     while service.projector.progress().height < 1:

@@ -225,3 +225,19 @@ def test_manifests_agree_with_the_law(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a.json")
     with pytest.raises(ValueError, match="symbolic link"):
         digest_files(tmp_path)
+
+
+def test_a_quota_that_is_used_up_is_waited_for_within_the_time_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("pedigree.transport.time.sleep", waited.append)
+    problem = {"code": "quota-exceeded", "detail": "too many", "retryable": True, "facts": {}}
+    answers = [httpx.Response(429, json=problem, headers={"Retry-After": "7"}), httpx.Response(200, json={"items": []})]
+    transport = httpx.MockTransport(lambda _: answers.pop(0))
+    with Pedigree("http://gateway", "a.b", timeout=10, transport=transport) as client:
+        assert client.models() == {"items": []}
+    assert len(waited) == 1
+    assert waited[0] >= 7
+    late = httpx.MockTransport(lambda _: httpx.Response(429, json=problem, headers={"Retry-After": "70"}))
+    with Pedigree("http://gateway", "a.b", timeout=10, transport=late) as client, pytest.raises(Unavailable) as caught:
+        client.models()
+    assert (caught.value.code, caught.value.status) == ("quota-exceeded", 429)

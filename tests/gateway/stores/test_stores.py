@@ -34,6 +34,7 @@ from gateway.services.ports import (
     StoredRecord,
     Submission,
 )
+from gateway.services.rates import Rate
 from gateway.stores import readmodel
 from gateway.stores.database import Database
 from gateway.stores.keys import InvalidKeyRequest, KeyStore
@@ -212,6 +213,17 @@ def test_a_key_is_recognised_until_it_is_revoked(either: SqlDatabase) -> None:
     assert keys.recognise(secret) is None
     with pytest.raises(InvalidKeyRequest):
         keys.revoke("ci")
+
+
+def test_a_key_may_have_a_rate_of_its_own(either: SqlDatabase) -> None:
+    keys = KeyStore(either)
+    own, common = (
+        keys.recognise(keys.add("busy", "reader", rate=Rate(100, 60))),
+        keys.recognise(keys.add("ci", "reader")),
+    )
+    assert own is not None
+    assert common is not None
+    assert (own.rate, common.rate) == (Rate(100, 60), None)
 
 
 def test_the_file_does_not_hold_the_secret(database: Database, tmp_path: Path) -> None:

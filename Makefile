@@ -54,8 +54,8 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 install: $(VENV)/.runtime  ## install into .venv what running needs
 install-dev: $(VENV)/.dev  ## install into .venv what testing needs as well
 
-demo: $(VENV)/.runtime  ## play the main job on three organisations (KEEP=1 leaves them running, LEDGER=fabric)
-	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) $(if $(KEEP),--keep)
+demo: $(VENV)/.runtime  ## play the main job on three organisations (KEEP=1 leaves them running, TLS=1, LEDGER=fabric)
+	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) $(if $(KEEP),--keep) $(if $(TLS),--tls)
 
 demo-stop: $(VENV)/.runtime  ## stop what make demo KEEP=1 left running
 	@$(BIN)/python -m gateway.demo --ledger $(LEDGER) --stop

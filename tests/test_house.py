@@ -123,7 +123,8 @@ RULES: dict[str, Rule] = {
     "pedigree.sklearnfits": Rule(("pedigree",), frozenset({"sklearn"})),
     "pedigree": Rule(("pedigree",), frozenset({"httpx"})),
     "gateway.demo": Rule(
-        ("pedigree", "gateway.demo", "gateway.verifier"), frozenset({"sklearn", "numpy", "joblib", "rich"})
+        ("pedigree", "gateway.demo", "gateway.verifier"),
+        frozenset({"cryptography", "sklearn", "numpy", "joblib", "rich"}),
     ),
     "gateway.stores.blobobjects": Rule(("gateway.services", "gateway.stores"), frozenset({"obstore"})),
     "gateway.stores.postgresql": Rule(("gateway.services", "gateway.stores"), frozenset({"psycopg", "psycopg_pool"})),

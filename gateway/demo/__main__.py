@@ -40,6 +40,7 @@ def main() -> int:
         "--dir", type=Path, help="where everything is kept; emptied first if it is an earlier demonstration's"
     )
     parser.add_argument("--any-port", action="store_true", help="use ports that are free instead of the usual ones")
+    parser.add_argument("--tls", action="store_true", help="have the gateways of programs speak TLS")
     parser.add_argument("--network", type=Path, default=Path(".pedigree"), help="a network in containers to play on")
     options = parser.parse_args()
     directory = (options.dir or Path(".pedigree") / f"demo-{options.ledger}").absolute()
@@ -106,7 +107,7 @@ def _as_processes(options: argparse.Namespace, directory: Path, console: Console
     if not any_port and not usual_ports_are_free():
         console.print("Something listens on the usual ports already; using free ones instead.")
         any_port = True
-    return Consortium(directory, options.ledger, any_port=any_port)
+    return Consortium(directory, options.ledger, any_port=any_port, tls=options.tls)
 
 
 def play(consortium: Consortium | Containers, console: Console) -> None:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.demo import authority
 from gateway.demo.processes import Program, StartFailed, command, started_at
 from gateway.demo.witnesses import log_policy
 from pedigree import Pedigree
@@ -100,8 +101,14 @@ class Consortium:
 
     shared = False
 
-    def __init__(self, directory: Path, ledger: str, *, any_port: bool = False) -> None:
+    def __init__(self, directory: Path, ledger: str, *, any_port: bool = False, tls: bool = False) -> None:
+        """Assign.
+
+        Args:
+            tls: whether the gateways are spoken to over TLS.
+        """
         self.directory = directory
+        self._tls = directory / "tls" if tls else None
         self.ledger = ledger
         self.ports = free_ports() if any_port else DEFAULT_PORTS
         self._any_port = any_port
@@ -196,11 +203,17 @@ class Consortium:
 
     def url(self, name: str) -> str:
         """Where an organisation's gateway answers."""
-        return f"http://127.0.0.1:{self.ports[name].gateway}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self.ports[name].gateway}"
+
+    @property
+    def ca_certificate(self) -> Path | None:
+        """What the gateways' certificates lead to; None where they are spoken to without TLS."""
+        return None if self._tls is None else self._tls / "authority.crt"
 
     def client(self, name: str) -> Pedigree:
         """An application of the organisation's, with a key of its own that may do everything."""
-        return Pedigree(self.url(name), key=self.key(name))
+        return Pedigree(self.url(name), key=self.key(name), ca_certificate=self.ca_certificate)
 
     def network(self) -> dict[str, Any]:
         """What the network says of itself."""
@@ -296,8 +309,17 @@ class Consortium:
             [
                 *[command("pedigree"), "serve", *self._gateway_of(name)],
                 *["--port", str(ports.gateway), "--health-port", str(ports.health)],
+                *self._door(),
             ],
+            # They ask one another as witnesses.
+            None if self._tls is None else {"SSL_CERT_FILE": str(self.ca_certificate)},
         )
+
+    def _door(self) -> list[str]:
+        if self._tls is None:
+            return []
+        authority.make(self._tls)
+        return ["--tls-certificate", str(self._tls / "server.crt"), "--tls-key", str(self._tls / "server.key")]
 
     def _gateway_of(self, name: str) -> list[str]:
         network = self.directory / "network.json"

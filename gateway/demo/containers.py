@@ -20,6 +20,7 @@ class Containers:
     """Plays on a network that others may use too: nothing of it is emptied, and it is left running."""
 
     shared = True
+    ca_certificate = None
     ledger = "fabric"
 
     def __init__(self, network: Path, directory: Path) -> None:

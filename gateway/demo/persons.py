@@ -31,8 +31,9 @@ def endorse_as_person(stage: Stage, name: str, reference: str) -> Recorded[Endor
     stage.telling.say(f"{name} says which authorities vouch for those who speak for it", declared)
     prepared = folder / "statement.json"
     _pedigree(
-        "endorse", reference, "--prepare", str(prepared), url=stage.consortium.url(name), key=stage.consortium.key(name)
-    )
+        "endorse", reference, "--prepare", str(prepared), url=stage.consortium.url(name),
+        key=stage.consortium.key(name), ca_certificate=stage.consortium.ca_certificate,
+    )  # fmt: skip
     person = Path(member["admin_msp"])
     said = _pedigree(
         "sign", str(prepared), "--yes",
@@ -47,9 +48,10 @@ def _only(folder: Path) -> Path:
     return next(iter(sorted(folder.iterdir())))
 
 
-def _pedigree(*words: str, url: str | None = None, key: str | None = None) -> str:
+def _pedigree(*words: str, url: str | None = None, key: str | None = None, ca_certificate: Path | None = None) -> str:
     """What a command of our own says; without an address, no gateway can be asked."""
-    given = {"PEDIGREE_URL": url, "PEDIGREE_KEY": key}
+    believed = None if ca_certificate is None else str(ca_certificate)
+    given = {"PEDIGREE_URL": url, "PEDIGREE_KEY": key, "PEDIGREE_CA_CERTIFICATE": believed}
     env = {name: value for name, value in os.environ.items() if name not in given}
     env |= {name: value for name, value in given.items() if value is not None}
     done = subprocess.run(  # noqa: S603  # our own command with arguments of our own making

@@ -38,7 +38,7 @@ def installed() -> Path:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False)
         assert done.returncode == 0, done.stderr
         (folder / "installed").touch()
-    for name in ("chaincode", "client"):
+    for name in ("chaincode", "client", "oidc"):
         shutil.copytree(FOREIGN / name, folder / name, dirs_exist_ok=True)
     return folder
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from doorcertificates import DoorAuthority
 
 from chaincode.domain import codec
 from pedigree import InvalidInput, Pedigree
@@ -500,3 +501,20 @@ def test_a_store_is_recorded_run_by_run(
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(InvalidInput, match="MLflow is not installed"):
         list(record_stored(lab, runs=[RUN]))
+
+
+def test_the_plug_in_believes_the_authority_and_shows_the_certificate_that_variables_name(tmp_path: Path) -> None:
+    authority = DoorAuthority(tmp_path)
+    certificate, key = authority.issue("trainer")
+    named = {
+        "PEDIGREE_URL": "https://127.0.0.1:1",
+        "PEDIGREE_CA_CERTIFICATE": str(authority.file),
+        "PEDIGREE_CLIENT_CERTIFICATE": str(certificate),
+        "PEDIGREE_CLIENT_KEY": str(key),
+    }
+    plugin.connect(named).close()
+    for missing in ("PEDIGREE_CA_CERTIFICATE", "PEDIGREE_CLIENT_CERTIFICATE"):
+        with pytest.raises(InvalidInput, match="nowhere"):
+            plugin.connect({**named, missing: str(tmp_path / "nowhere")})
+    with pytest.raises(InvalidInput, match="PEDIGREE_KEY"):
+        plugin.connect({"PEDIGREE_URL": "https://127.0.0.1:1"})

@@ -466,7 +466,7 @@ def _asked(taken: Sequence[Parameter]) -> tuple[list[str], str]:
 
 def _given(parameter: Parameter) -> str:
     """How a parameter is handed on."""
-    if keyword.iskeyword(parameter.name):
+    if keyword.iskeyword(parameter.name) or not parameter.name.isidentifier():
         return f", **{{{parameter.name!r}: {parameter.python}}}"
     return f", {parameter.name}={parameter.python}"
 

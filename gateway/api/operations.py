@@ -1672,6 +1672,21 @@ SEARCH: Final = (
 
 SUBMISSIONS: Final = (
     Operation(
+        name="findOperation",
+        does="What became of the submission with an idempotency key of yours.",
+        path="/v1/operations",
+        parameters=(
+            Parameter(
+                "idempotency-key", "The key that the request was sent with.", required=True, argument="idempotency_key"
+            ),
+        ),
+        answer=report("Submission"),
+        sdk="find_operation",
+        verb=Verb("find-operation", help="Find a submission by its idempotency key."),
+        codes={404: ("no-such-operation",)},
+        odd={"rest": "about a request to this gateway, not about a record"},
+    ),
+    Operation(
         name="getOperation",
         does="What became of a submission.",
         path="/v1/operations/{operation}",
@@ -2095,6 +2110,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "evaluation": "e-3",
         "deployment": "ward-3",
         "request": "q-1",
+        "idempotency-key": "key-1",
         "grant": "g-1",
         "attempt": "5f" * 32,
         "reference": "model-version:net:1",

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from gateway.rest import batches
 from gateway.rest.problems import HttpProblem, reply_for
-from gateway.rest.routing import Call, Reply, View
+from gateway.rest.routing import KEY, Call, Reply, View
 from gateway.services.batches import WHOLE
+from gateway.services.filters import InvalidParameter
 from gateway.services.ports import Ending, Recorded, Submission
 from gateway.services.submitter import Submitter
 
@@ -14,8 +15,16 @@ from gateway.services.submitter import Submitter
 def views(submitter: Submitter) -> Mapping[str, View]:
     """The operations on submissions, by name."""
 
+    def find(call: Call) -> Reply:
+        key = call.query.get("idempotency-key", "")
+        if KEY.fullmatch(key) is None:
+            raise InvalidParameter("idempotency-key", "it must be 1 to 200 visible ASCII characters")
+        return shown(submitter.operation_of(key, call.client.id))
+
     def show(call: Call) -> Reply:
-        found = submitter.operation(call.path["operation"], call.client.id)
+        return shown(submitter.operation(call.path["operation"], call.client.id))
+
+    def shown(found: Submission | None) -> Reply:
         if found is None:
             raise HttpProblem(404, "no-such-operation", "There is no such operation of yours.")
         ended = None if found.ending is None else _ended(found, found.ending)
@@ -32,7 +41,7 @@ def views(submitter: Submitter) -> Mapping[str, View]:
         progress = submitter.progress(found.id)
         return Reply(body if progress is None else {**body, "progress": progress.as_json()}, headers=headers)
 
-    return {"getOperation": show}
+    return {"findOperation": find, "getOperation": show}
 
 
 def _ended(found: Submission, ending: Ending) -> Reply:

@@ -37,7 +37,8 @@ from gateway.services.spooled import SpooledFile
 from gateway.services.submitter import Answer, Intent
 
 _LOG = logging.getLogger(__name__)
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+KEY = re.compile(r"[\x21-\x7e]{1,200}")
+"""An idempotency key."""
 _HEIGHT = re.compile(r"[0-9]{1,15}")
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _PAGING = frozenset(parameter.name for parameter in PAGING)
@@ -318,7 +319,7 @@ def _query(operation: Operation, incoming: Request) -> Mapping[str, str]:
 def _intent(incoming: Request, client: Caller, members: Collection[str]) -> Intent:
     """What a request that records asks for, as far as its head says; the digest of what it sends is still missing."""
     key = incoming.headers.get("Idempotency-Key", "")
-    if _KEY.fullmatch(key) is None:
+    if KEY.fullmatch(key) is None:
         raise HttpProblem(
             400, "idempotency-key-missing", "POST needs an Idempotency-Key of 1 to 200 visible ASCII characters."
         )

@@ -20,6 +20,13 @@ class Opening:
         self._submission_id = submission_id
         self._clock = clock
 
+    def begun(self, client: str, key: str) -> Submission:
+        """A submission of which no more is known yet than that it was begun."""
+        return Submission(
+            id=self._submission_id(client, key), client=client, key=key, request_hash="", function="", command="",
+            state="accepted", attempt=1, created=self._clock(),
+        )  # fmt: skip
+
     def submission(
         self,
         intent: Intent,

@@ -138,6 +138,12 @@ class Submitter:
         submission = self._submissions.get(submission_id)
         return submission if submission is not None and submission.client == client else None
 
+    def operation_of(self, key: str, client: str) -> Submission | None:
+        """The same by its idempotency key; it may have been begun at another gateway."""
+        found = self._submissions.find(client, key)
+        begun = (client, key) in self._flights or self._submissions.is_claimed(client, key)
+        return self._opening.begun(client, key) if found is None and begun else found
+
     def progress(self, submission_id: str) -> Progress | None:
         """How far a submission has come whose command is, or was, made from an upload; `None` at its end."""
         return self._progress.get(submission_id)
@@ -154,10 +160,7 @@ class Submitter:
     # -- what requests left behind; called by the reconciler ------------------------------------------------
 
     def recover(self) -> int:
-        """Take charge of every submission that a former process, or a gateway that died, left unfinished.
-
-        Call it before serving, and where gateways share their stores again and again.
-        """
+        """Take charge of what a former process, or a gateway that died, left unfinished; call it before serving."""
         return sum(self._adopt(each) for each in self._submissions.unfinished() if not is_group(each))
 
     def _adopt(self, submission: Submission) -> bool:

@@ -2,7 +2,7 @@
 """A PostgreSQL schema that several gateways of one organisation share: grouped commits (`sql.py`), readers in a pool.
 
 Each store has a schema of its own in the one database that the URL names. A write takes that schema's advisory lock for
-its transaction, so that, as with a SQLite file, one write is under way at a time, in whichever gateway. Every commit is
+its transaction, so that, as with a SQLite file, one write is under way at a time, in all gateways. Every commit is
 durable. A server that is away, or restarts, ends no gateway: what somebody waits for fails with `Unavailable`, and what
 nobody waits for is written when the server is back.
 """
@@ -49,7 +49,7 @@ _Raw = psycopg.Connection[tuple[Any, ...]]
 def problem_of(url: str) -> str | None:
     """What keeps a URL from being used, in one line: its form, or that nobody answers there; `None` where nothing does.
 
-    A password in it would be seen by whoever lists processes: libpq reads one from `PGPASSFILE` or `PGPASSWORD`.
+    A password in it would be seen by all who list processes: libpq reads one from `PGPASSFILE` or `PGPASSWORD`.
     """
     try:
         parts = conninfo_to_dict(url)

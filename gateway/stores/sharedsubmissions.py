@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Submissions that several gateways share: one of them is at a key at a time, and writes only while that is so.
 
-Who is at which key is in the table of claims. A claim of a gateway that lives no more is for whoever asks; so a gateway
-that was taken to be dead, and goes on all the same, finds the claims that it had changed when it next writes.
+Who is at which key is in the table of claims. A claim of a gateway that lives no more is for the next that asks; so a
+gateway that was taken to be dead, and goes on all the same, finds the claims that it had changed when it next writes.
 """
 
 from collections.abc import Callable, Sequence

@@ -118,6 +118,8 @@ def test_what_one_accepted_and_did_not_finish_the_other_finishes(
         operations.append(answer.headers["Location"])
     first.kill()
     killed = time.perf_counter()
+    by_key = pair.ask(1, "GET", "/v1/operations", params={"idempotency-key": f"k-{prefix}-0"})
+    assert (by_key.status_code, f"/v1/operations/{by_key.json()['id']}") == (200, operations[0])
     for operation in operations:
         while (found := pair.ask(1, "GET", operation).json())["state"] == "pending":
             assert time.perf_counter() - killed < 60, pair.gateways[1].log()

@@ -3875,7 +3875,7 @@ class SubjectChange(TypedDict):
 
 
 class Submission(TypedDict):
-    """What `operation` answers."""
+    """What `find_operation` answers."""
 
     id: str
     state: "SubmissionState"

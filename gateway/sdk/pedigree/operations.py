@@ -2827,6 +2827,15 @@ class Operations(Calls):
         """All that `search` lists, page after page as they are needed."""
         return self._iterate("/v1/search", q=query, kind=kind)
 
+    def find_operation(self, idempotency_key: str) -> Submission:
+        """What became of the submission with an idempotency key of yours.
+
+        Args:
+            idempotency_key: The key that the request was sent with.
+        """
+        found: Submission = self._get("/v1/operations", **{"idempotency-key": idempotency_key})
+        return found
+
     def operation(self, operation: str) -> Submission:
         """What became of a submission."""
         found: Submission = self._get(f"/v1/operations/{segment(operation)}")

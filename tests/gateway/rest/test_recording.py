@@ -283,3 +283,17 @@ def _full_version(function: str, command: Any) -> Any:
     record = {name: command[name] for name in fields if name in command}
     record |= {"kind": "dataset-version", "owner": "LabMSP", "committed_at": 1, "licence": "CC-BY-4.0"}
     return [written(record)]
+
+
+def test_a_submission_is_found_by_the_key_that_it_was_sent_with(api: Any) -> None:
+    done = api.post("/v1/models", MODEL, key="a/b:c?d=e")
+    assert done.status_code == 201
+    found = api.get("/v1/operations?idempotency-key=a/b:c%3Fd%3De", role="operator").json
+    assert (found["state"], found["status"], found["result"]) == ("succeeded", 201, done.json)
+    assert api.get(f"/v1/operations/{found['id']}", role="operator").json == found
+    strange = api.get("/v1/operations?idempotency-key=a/b:c%3Fd%3De", role="recorder")
+    assert (strange.status_code, strange.json["code"]) == (404, "no-such-operation"), "it is of another client"
+    for wrong in ("", "?idempotency-key=", "?idempotency-key=a%20b", f"?idempotency-key={'k' * 201}"):
+        refused = api.get(f"/v1/operations{wrong}", role="operator")
+        assert (refused.status_code, refused.json["code"]) == (400, "invalid-parameter")
+        assert refused.json["facts"]["parameter"] == "idempotency-key"

@@ -201,7 +201,12 @@ def test_who_has_a_key_already_is_waited_for_and_refuses_another_payload(
     with pytest.raises(KeyReused):
         two.post("key")
     assert one.submissions.claim("client", "other", DIGEST) is None
+    begun = two.submitter.operation_of("other", "client")
+    assert begun is not None
+    assert (begun.state, begun.ending) == ("accepted", None)
+    assert two.submitter.operation_of("none", "client") is None
     pending = two.post("other", respond_async=True)
+    assert pending.submission_id == begun.id
     assert (pending.pending, pending.replayed) == (True, True)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(two.post, "other")

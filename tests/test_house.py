@@ -138,7 +138,7 @@ RULES: dict[str, Rule] = {
     ),
     "gateway.callers": Rule(
         ("gateway.callers", "gateway.services.callers", "gateway.services.failures"),
-        frozenset({"cryptography", "httpx", "joserfc"}),
+        frozenset({"cryptography", "http_message_signatures", "http_sf", "httpx", "joserfc"}),
     ),
     "gateway.identities.cryptoki": Rule(("gateway.identities",), frozenset({"pkcs11"})),
     "gateway.identities.hsm": Rule(

@@ -56,6 +56,11 @@ def _ends(function: _Verb) -> _Verb:
     metavar="KIND:NAME",
     help="It comes with a certificate of this name: subject:CN=app,O=Lab, dns:NAME, uri:NAME or email:NAME.",
 )
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="It signs its requests (RFC 9421); what verifies them (PEM or DER): Ed25519, P-256, P-384 or RSA.",
+)
 @_ends
 @click.option("--rate", type=Requests(), help="Requests that it may make instead of what `serve --rate` says: 100/60.")
 @click.option("--new", is_flag=True, help="Make the folder of a gateway that has not run yet.")
@@ -66,6 +71,7 @@ def keys_add(
     role: str,
     certificate: Path | None,
     certificate_name: str | None,
+    public_key: Path | None,
     new: bool,
     data: Path,
     expires_in: int | None,
@@ -74,12 +80,17 @@ def keys_add(
 ) -> None:
     """Issue a key and print it: it cannot be shown again.
 
-    For a client with a certificate, what its certificate is known by is printed instead.
+    For a client with a certificate, what its certificate is known by is printed instead, and for one that signs its
+    requests the keyid that its signatures have.
     """
     from gateway.stores.keys import check_name
 
     check_name(name)
+    if sum(each is not None for each in (certificate, certificate_name, public_key)) > 1:
+        said = "--certificate, --certificate-name and --public-key are of one client each; give one of them"
+        raise click.UsageError(said, click.get_current_context())
     expires, known_by = _end(expires_in, until), _certificate(certificate, certificate_name)
+    signs_with = None if public_key is None else _public_key(public_key)
     if new and data.exists() and any(data.iterdir()) and not _is_gateways(data):
         raise Failure(f"{data} holds something else; the folder of a new gateway is empty, or is made here")
     if not new and not _is_gateways(data):
@@ -87,7 +98,9 @@ def keys_add(
             f"{data} is not the data folder of a gateway, which `pedigree serve` makes; before its first start: --new"
         )
     with _key_store(data) as store:
-        if known_by is None:
+        if signs_with is not None:
+            click.echo(store.add_public_key(name, role, signs_with, expires=expires, rate=rate))
+        elif known_by is None:
             click.echo(store.add(name, role, expires=expires, rate=rate))
         else:
             store.add_certificate(name, role, known_by, expires=expires, rate=rate)
@@ -110,6 +123,7 @@ def keys_list(data: Path, as_json: bool) -> None:
                 "expires": _instant(key.expires),
                 "revoked": key.revoked is not None,
                 "certificate": key.certificate,
+                "signs": key.public_key is not None,
                 "rate": key.said_rate,
             }
             for key in store.list()
@@ -169,13 +183,25 @@ def _certificate(file: Path | None, name: str | None) -> str | None:
         return None
     from gateway.callers import certificates
 
-    if file is not None and name is not None:
-        raise click.UsageError("--certificate and --certificate-name say the same", click.get_current_context())
     try:
         return certificates.named(str(name)) if file is None else certificates.fingerprint(file.read_bytes())
     except ValueError as exc:
         hint, shown = ("--certificate-name", name) if file is None else ("--certificate", file)
         raise click.BadParameter(f"{shown}: {exc}", click.get_current_context(), param_hint=hint) from None
+
+
+def _public_key(file: Path) -> bytes:
+    """The public key in a file (SubjectPublicKeyInfo, DER), of a kind that signatures are taken of."""
+    from gateway.callers.signatures import check_public_key
+    from gateway.identities.publickeys import public_key_in
+
+    try:
+        found = public_key_in(file.read_bytes())
+        check_public_key(found)
+    except ValueError:
+        said = f"{file} holds no public key of Ed25519, P-256, P-384 or RSA with 2048 bits or more, in PEM or DER"
+        raise click.BadParameter(said, click.get_current_context(), param_hint="--public-key") from None
+    return found
 
 
 def _is_gateways(data: Path) -> bool:

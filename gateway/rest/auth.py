@@ -5,6 +5,7 @@ from typing import Final
 
 from flask import Request
 
+from gateway.rest import signed
 from gateway.rest.problems import HttpProblem
 from gateway.services.callers import Caller, Callers, Presented
 
@@ -15,10 +16,10 @@ RANKS = {"reader": 0, "recorder": 1, "endorser": 2, "operator": 3}
 
 
 def authenticate(callers: Callers, incoming: Request) -> Caller:
-    """The caller behind `Authorization: Bearer …` or a client certificate; raises `Unrecognised`."""
+    """The caller behind `Authorization: Bearer …`, a client certificate or a signature; raises `Unrecognised`."""
     scheme, _, word = incoming.headers.get("Authorization", "").partition(" ")
     bearer = word.strip() if scheme.lower() == "bearer" else "" if scheme else None
-    return callers.recognise(Presented(bearer, incoming.environ.get(CERTIFICATE)))
+    return callers.recognise(Presented(bearer, incoming.environ.get(CERTIFICATE), signed.head_of(incoming)))
 
 
 def authorise(client: Caller, role: str) -> None:

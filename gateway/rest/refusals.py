@@ -40,7 +40,7 @@ _PARAMETERS: Mapping[int, tuple[str, ...]] = {400: ("invalid-parameter",)}
 _PLACE: Mapping[int, tuple[str, ...]] = {404: ("no-such-path", "not-found")}
 _NO_BODY: Mapping[int, tuple[str, ...]] = {400: ("unexpected-body",)}
 _BODY: Mapping[int, tuple[str, ...]] = {
-    400: ("body-incomplete", "invalid-body"),
+    400: ("body-incomplete", "invalid-body", "digest-mismatch"),
     413: ("body-too-large",),
     415: ("unsupported-media-type", "unsupported-encoding"),
     429: ("too-many-requests",),

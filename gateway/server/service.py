@@ -12,6 +12,7 @@ from importlib.metadata import version
 from flask import Flask
 
 from gateway.callers import certificates
+from gateway.callers.signatures import Signatures
 from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
 from gateway.rest import (
@@ -264,7 +265,7 @@ def assemble(
     )  # fmt: skip
     graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
-    callers = Callers(parts.keys, certificates=certificates.read, tokens=parts.tokens)
+    callers = Callers(parts.keys, certificates=certificates.read, tokens=parts.tokens, signatures=Signatures())
     pipeline = RequestPipeline(callers, commits, limits.height_wait, spool, bodies, parts.members, parts.quotas)
     recorder = Recorder(submitter, numbering, vocabulary)
     anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval, leads=leads)

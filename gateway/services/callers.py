@@ -47,6 +47,16 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedHead:
+    """The head of a request that brings a signature (RFC 9421)."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    has_body: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Presented:
     """What a request is to be proven with."""
 
@@ -54,6 +64,8 @@ class Presented:
     """The word behind `Bearer`; `None` where there is none."""
     certificate: bytes | None = None
     """The certificate (DER) that TLS has verified, and of which the client has the key."""
+    signed: SignedHead | None = None
+    """The head of the request, where it is signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,13 @@ class VerifiedToken:
     caller: Caller
     thumbprint: bytes | None
     """SHA-256 of the client certificate (DER) that it is bound to; `None` where it is bound to none."""
+
+
+class Signatures(Protocol):
+    """Verifies signed requests."""
+
+    def key_id(self, head: SignedHead) -> str: ...
+    def verify(self, head: SignedHead, public_key: bytes, client: str) -> None: ...
 
 
 class Tokens(Protocol):
@@ -87,8 +106,17 @@ class Registered(Protocol):
     def rate(self) -> Rate | None: ...
 
 
+class Signer(Registered, Protocol):
+    """A client that signs its requests."""
+
+    @property
+    def public_key(self) -> bytes | None: ...
+
+
 class Registry(Protocol):
     """The clients that the operator of a gateway registered."""
+
+    def recognise_signer(self, client: str) -> Signer | None: ...
 
     def recognise(self, presented: str) -> Registered | None: ...
     def recognise_certificate(self, names: Sequence[str]) -> Registered | None: ...
@@ -114,6 +142,7 @@ class Callers:
         *,
         certificates: Callable[[bytes], Certificate] | None = None,
         tokens: Tokens | None = None,
+        signatures: Signatures | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Assign.
@@ -121,17 +150,21 @@ class Callers:
         Args:
             certificates: reads a certificate (DER).
             tokens: verifies access tokens; without it none is taken.
+            signatures: verifies signed requests; without it none is taken.
         """
         self._registry = registry
         self._certificates = certificates
         self._tokens = tokens
+        self._signatures = signatures
         self._clock = clock
 
     def recognise(self, presented: Presented) -> Caller:
         """The client that a request comes from; raises `Unrecognised`, for a token `RoleMissing` and `Unavailable`.
 
-        Where it brings a certificate and a word as well, both have to be of one client.
+        Where it brings a certificate and a word or a signature as well, both have to be of one client.
         """
+        if presented.signed is not None:
+            return self._by_signature(presented, presented.signed)
         if self._tokens is not None and presented.bearer is not None and self._tokens.takes(presented.bearer):
             return self._by_token(self._tokens.verify(presented.bearer), presented.certificate)
         certified = None if presented.certificate is None else self._by_certificate(presented.certificate)
@@ -143,6 +176,22 @@ class Callers:
                 "The key and the client certificate are of two clients; send one of them.", code="credentials-disagree"
             )
         return found
+
+    def _by_signature(self, presented: Presented, head: SignedHead) -> Caller:
+        if presented.bearer is not None:
+            raise Unrecognised("A signed request brings no key or token besides.", code="credentials-disagree")
+        if self._signatures is None:
+            raise Unrecognised("This gateway takes no signed requests.")
+        found = self._registry.recognise_signer(self._signatures.key_id(head))
+        if found is None or found.public_key is None:
+            raise Unrecognised("No client of this gateway that signs its requests has the keyid of the signature.")
+        self._signatures.verify(head, found.public_key, found.id)
+        caller = self._current(found, "public key")
+        if presented.certificate is not None and self._by_certificate(presented.certificate).id != caller.id:
+            raise Unrecognised(
+                "The signature and the client certificate are of two clients.", code="credentials-disagree"
+            )
+        return caller
 
     def _by_token(self, token: VerifiedToken, certificate: bytes | None) -> Caller:
         shown = None if certificate is None else hashlib.sha256(certificate).digest()

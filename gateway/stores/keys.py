@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clients of a gateway: those with an API key, and those with a certificate.
+"""The clients of a gateway: those with an API key, with a certificate, or with a key that they sign requests with.
 
 Of a key the SHA-256 of a 256-bit random secret is stored, and compared in constant time.
 """
@@ -20,7 +20,7 @@ ROLES = ("reader", "recorder", "endorser", "operator")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # An unknown id costs the same comparison as a known one.
 _NOBODY = hashlib.sha256(b"nobody").digest()
-_SHOWN = "id, name, role, created, revoked, expires, certificate, rate"
+_SHOWN = "id, name, role, created, revoked, expires, certificate, rate, public_key"
 
 
 class InvalidKeyRequest(PortError):
@@ -44,6 +44,8 @@ class ApiKey:
     """What its certificate is known by, where it comes with one instead of a key."""
     said_rate: str | None = None
     """How many requests it may make, where that is its own."""
+    public_key: bytes | None = None
+    """What its signatures are verified with (SubjectPublicKeyInfo, DER), where it signs its requests instead."""
 
     @property
     def rate(self) -> Rate | None:
@@ -66,7 +68,7 @@ class KeyStore:
     def add(self, name: str, role: str, *, expires: float | None = None, rate: Rate | None = None) -> str:
         """Issue a key and return `id.secret`, which cannot be shown again."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        self._insert(key_id, name, role, _digest(secret), expires, None, rate)
+        self._insert(key_id, name, role, expires, rate, digest=_digest(secret))
         return f"{key_id}.{secret}"
 
     def add_certificate(
@@ -80,28 +82,39 @@ class KeyStore:
         for key in self.list():
             if key.certificate == certificate and key.revoked is None:
                 raise InvalidKeyRequest(f"that certificate is {key.name}'s already", name=key.name)
-        self._insert(secrets.token_hex(6), name, role, b"", expires, certificate, rate)
+        self._insert(secrets.token_hex(6), name, role, expires, rate, certificate=certificate)
+
+    def add_public_key(
+        self, name: str, role: str, public_key: bytes, *, expires: float | None = None, rate: Rate | None = None
+    ) -> str:
+        """Register a client that signs its requests, and return its id, which its signatures have as `keyid`."""
+        key_id = secrets.token_hex(6)
+        self._insert(key_id, name, role, expires, rate, public_key=public_key)
+        return key_id
 
     def _insert(
         self,
         key_id: str,
         name: str,
         role: str,
-        digest: bytes,
         expires: float | None,
-        certificate: str | None,
         rate: Rate | None,
+        *,
+        digest: bytes = b"",
+        certificate: str | None = None,
+        public_key: bytes | None = None,
     ) -> None:
         check_name(name)
         if role not in ROLES:
             raise InvalidKeyRequest(f"the role must be one of {', '.join(ROLES)}", role=role)
         if any(key.name == name for key in self.list()):
             raise InvalidKeyRequest(f"there is a key named {name} already", name=name)
-        row = (key_id, name, role, digest, time.time(), expires, certificate, None if rate is None else str(rate))
+        said_rate = None if rate is None else str(rate)
+        row = (key_id, name, role, digest, time.time(), expires, certificate, said_rate, public_key)
         self._database.write(
             lambda c: c.execute(
-                "INSERT INTO api_key (id, name, role, digest, created, expires, certificate, rate)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO api_key (id, name, role, digest, created, expires, certificate, rate, public_key)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
         )
@@ -119,7 +132,7 @@ class KeyStore:
             expires: until when the key counts from now on; `None` for no end.
         """
         found = next((key for key in self.list() if name in (key.id, key.name) and key.revoked is None), None)
-        if found is None or found.certificate is not None:
+        if found is None or found.certificate is not None or found.public_key is not None:
             raise InvalidKeyRequest(f"there is no valid key named {name}", name=name)
         secret, until = secrets.token_urlsafe(32), time.time() + keep
         if found.expires is not None:
@@ -158,7 +171,7 @@ class KeyStore:
             .execute(f"SELECT {_SHOWN}, digest, former_digest, former_until FROM api_key WHERE id = ?", (key_id,))  # noqa: S608
             .fetchone()
         )
-        *shown, digest, former, until = (None,) * 8 + (_NOBODY, None, None) if row is None else row
+        *shown, digest, former, until = (None,) * 9 + (_NOBODY, None, None) if row is None else row
         given = _digest(secret)
         matches = hmac.compare_digest(bytes(digest), given)
         if former is not None and until is not None and time.time() < until:
@@ -166,6 +179,15 @@ class KeyStore:
         if row is None or not matches or shown[4] is not None:
             return None
         return ApiKey(*shown)
+
+    def recognise_signer(self, client: str) -> ApiKey | None:
+        """The client of this id whose requests are signed; `None` where there is none."""
+        row = (
+            self._database.reader()
+            .execute(f"SELECT {_SHOWN} FROM api_key WHERE id = ? AND revoked IS NULL", (client,))  # noqa: S608 - a constant
+            .fetchone()
+        )
+        return None if row is None or row[8] is None else ApiKey(*row)
 
     def recognise_certificate(self, names: Sequence[str]) -> ApiKey | None:
         """Whose certificate has these names, the surest first; `None` where nobody's, or several clients' have."""

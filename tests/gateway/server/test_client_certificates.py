@@ -330,6 +330,7 @@ def test_the_command_says_when_a_key_ends(tmp_path: Path) -> None:
         (["--until", "2099-01-01", "--expires-in", "1d"], "say the same"),
         (["--expires-in", "soon"], "is not a duration"),
         (["--certificate-name", "nobody"], "is known by"),
+        (["--certificate-name", "dns:a", "--public-key", "/dev/null"], "give one of them"),
     ):
         refused = keys("add", "other", "--role", "reader", *words)
         assert refused.exit_code != 0

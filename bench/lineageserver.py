@@ -44,6 +44,7 @@ from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.reads import ReadStore
 from gateway.stores.records import RecordStore
 from gateway.stores.recordseals import RecordSeals
+from gateway.stores.reminders import KeptReminders
 from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 from gateway.stores.transactions import TransactionStore
@@ -100,6 +101,7 @@ def make(folder: Path) -> tuple[Service, str]:
             blocks=ledger,
             readmodel=readmodel,
             submissions=SubmissionStore(opened["submissions"], _GENESIS),
+            reminders=KeptReminders(opened["submissions"], _GENESIS),
             records=RecordStore(
                 opened["records"], RecordSeals(opened["records"], lambda: KeyEncryptionKeys([bytes(32)]))
             ),

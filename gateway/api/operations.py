@@ -98,6 +98,7 @@ _CHOOSING: Final = (
     Parameter("id_field", "Column or member that holds the ids, where they come as CSV or JSON Lines."),
     Parameter("delimiter", "What separates fields in CSV: `,`, `;`, `|` or `tab`; a comma by default."),
 )
+REMINDER_KINDS: Final = ("awaits-endorsement", "approval-expires", "quorum-lost")
 DECISIONS: Final = ("endorse", "reject", "withdraw", "counter-claim")
 STAGES: Final = ("draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined")
 _STAGE: Final = Parameter("stage", "Only versions at this stage; of data sets and models, those with such a version.",
@@ -1375,6 +1376,25 @@ ARTIFACTS: Final = (
         sdk="inbox",
         verb=Verb("inbox", help="List what awaits your organisation's endorsement."),
         odd={"rest": "counts for each open artifact", "cli": "says whose inbox is empty"},
+    ),
+    Operation(
+        name="listReminders",
+        does="What this gateway reminded its organisation of, in order, each once: words awaited, approvals that end.",
+        path="/v1/reminders",
+        parameters=(
+            Parameter(
+                "after", "Only those after this number, such as the `next` of an answer.", "number", most=HIGHEST
+            ),
+            Parameter("about", "Only those of this kind.", "choice", REMINDER_KINDS),
+            Parameter("state", "Only those of what is due still, or of what is over.", "choice", ("due", "over")),
+        ),
+        answer=report("Reminders"),
+        sdk="reminders",
+        verb=Verb("reminders"),
+        odd={
+            "rest": "is of what this gateway keeps, and has no record on the ledger",
+            "cli": "goes on and waits for more",
+        },
     ),
     Operation(
         name="draftStatement",

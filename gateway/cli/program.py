@@ -56,6 +56,7 @@ from gateway.cli.modelsigning import model_check_signature, model_sign
 from gateway.cli.offline import offline_endorse, offline_prepare, offline_submit
 from gateway.cli.reads import access_attempts, access_reads
 from gateway.cli.records import records
+from gateway.cli.reminders import reminders
 from gateway.cli.requests import Requests
 from gateway.cli.roots import roots_declare
 from gateway.cli.runs import run_record, run_statement, run_verify
@@ -174,6 +175,7 @@ add_verbs(
     {
         "access attempt": access_attempt,
         "access attempts": access_attempts,
+        "reminders": reminders,
         "access deliveries": access_deliveries,
         "access expire": access_expire,
         "access fetch": access_fetch,

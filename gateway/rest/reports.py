@@ -8,7 +8,7 @@ from typing import Any, Final, get_type_hints
 from chaincode.domain.errors import LedgerError
 from chaincode.domain.register import KIND, RECORDS
 from chaincode.domain.taint import Cause
-from gateway.api.operations import OPERATIONS, RECORDS_OF
+from gateway.api.operations import OPERATIONS, RECORDS_OF, REMINDER_KINDS
 from gateway.services.approvals import MUST_STOP
 from gateway.services.batches import MOST as MOST_OF_A_BATCH
 from gateway.services.elsewhere import FORMAT as TRANSACTION_FORMAT
@@ -679,6 +679,38 @@ REPORTS: Final[Mapping[str, Schema]] = {
                 "type": "boolean",
                 "description": "False where so many are running that not all were looked at.",
             },
+        }
+    ),
+    "Reminders": _object(
+        {
+            "organisation": _TEXT,
+            "items": {"type": "array", "items": reference("Reminder")},
+            "next": {
+                "type": ["integer", "null"],
+                "description": "Pass it as `after` to go on: for those that there are, and later for those that come. "
+                "Null while there is none at all.",
+            },
+        }
+    ),
+    "ReminderKind": {
+        "type": "string",
+        "enum": list(REMINDER_KINDS),
+        "description": "An artifact awaits your word; an approval ends soon; an approval lost its quorum.",
+    },
+    "Reminder": _object(
+        {
+            "number": _WHOLE,
+            "kind": reference("ReminderKind"),
+            "artifact": _TEXT,
+            "owner": _TEXT,
+            "stage": {"type": "string", "description": "That the word is awaited for, or that the approval is of."},
+            "ends_at": {
+                "type": ["integer", "null"],
+                "description": "When the first endorsement that the approval rests on ends, milliseconds since 1970.",
+            },
+            "at": {"type": "integer", "description": "When it was given."},
+            "ended_at": {"type": ["integer", "null"], "description": "When it was found over; null while it is due."},
+            "says": {"type": "string", "description": "The same in words."},
         }
     ),
     "DueClaim": _object(

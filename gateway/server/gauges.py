@@ -2,12 +2,15 @@
 """Values that the metrics show as they are when somebody asks."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from gateway.delivery.peers import Peers
 from gateway.server.app import Metrics
 from gateway.services.auditanchors import AuditAnchors
 from gateway.services.auditlog import AuditStore
 from gateway.services.commits import Commits
+from gateway.services.duties import ReminderKind
+from gateway.services.reminders import Reminders
 from gateway.services.submitter import Submitter
 
 
@@ -46,3 +49,13 @@ def of_the_peers(metrics: Metrics, peers: Peers) -> None:
     metrics.gauge("pedigree_peers_usable", "Peers of this organisation that could be used now", lambda: peers.usable)
     metrics.gauge("pedigree_peers_distrusted", "Peers that showed another chain", lambda: peers.distrusted)
     metrics.gauge("pedigree_peer_calls", "Calls at this organisation's peers now", lambda: peers.calls)
+
+
+def of_the_reminders(metrics: Metrics, reminders: Reminders) -> None:
+    """How much this organisation is to do."""
+    for kind, name, what in (
+        (ReminderKind.AWAITS, "pedigree_awaits_endorsement", "Artifacts that await this organisation's endorsement"),
+        (ReminderKind.EXPIRES, "pedigree_approvals_expiring", "Approvals that end soon and concern this organisation"),
+        (ReminderKind.LOST, "pedigree_quorums_lost", "Approvals without their quorum that concern this organisation"),
+    ):
+        metrics.gauge(name, what, partial(reminders.due, kind))

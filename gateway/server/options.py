@@ -107,6 +107,10 @@ class Options:
     anchor_reads: int = field(
         default=5, metadata=_said("Seconds between two lists of the reads that had no transaction each.", 1, 3_600)
     )
+    remind_before: int = field(
+        default=7 * 86_400,
+        metadata=_said("Seconds before an approval ends at which that is a reminder.", 1, 366 * 86_400),
+    )
     rebuild: bool = field(default=False, metadata=_said("Build the read model again from block 0."))
 
     def __post_init__(self) -> None:

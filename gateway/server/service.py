@@ -28,6 +28,7 @@ from gateway.rest import (
     models,
     operations,
     policies,
+    reminders,
     runs,
     search,
     selections,
@@ -42,6 +43,8 @@ from gateway.server.app import Metrics, create_app
 from gateway.server.gauges import of_the_audit, of_the_ledger, of_the_peers
 from gateway.server.giving import Giving
 from gateway.server.health import Health
+from gateway.server.place import Place as Place
+from gateway.server.reminding import make_reminders
 from gateway.server.settings import THREADS_BESIDE_IN_FLIGHT
 from gateway.server.stopping import stop_for_good
 from gateway.server.transparency import LogParts, Transparency
@@ -54,6 +57,7 @@ from gateway.services.attempts import Attempts, Limits
 from gateway.services.auditanchors import AuditAnchors
 from gateway.services.auditlog import AuditLog, AuditStore
 from gateway.services.auditview import AuditView
+from gateway.services.awaiting import SOON
 from gateway.services.batches import BatchAttempts, Batches
 from gateway.services.callers import Callers, Registry, Tokens
 from gateway.services.catalogue import Catalogue
@@ -85,6 +89,7 @@ from gateway.services.readlog import ReadLog
 from gateway.services.receipts import Receipts
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
+from gateway.services.reminders import Reminders, ReminderStore
 from gateway.services.replicas import Alone, Replicas
 from gateway.services.runs import Runs
 from gateway.services.searching import Search
@@ -125,6 +130,7 @@ class Parts:
     reads: ReadLog
     grantees: Members
     audit: AuditStore
+    reminders: ReminderStore
     elsewhere: Elsewhere
     """The ledger again, for those of the organisation who sign for themselves."""
     peers: Peers | None = None
@@ -148,17 +154,8 @@ class Parts:
     """The gateways that share these stores."""
     adopt: Callable[[Collection[int]], None] = lambda _: None
     """Ends what those began with the stores who live no more, but for submissions; given who lives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which organisation's gateway this is, on which channel."""
-
-    organisation: str
-    domain: str
-    channel: str
-    chaincode: str
-    genesis_hash: str
+    remind_before: int = SOON
+    """Seconds before an approval ends at which that is a reminder, and another word is awaited."""
 
 
 class Service:
@@ -167,8 +164,8 @@ class Service:
     def __init__(
         self, api: Flask, health: Health, projector: Projector, reconciler: Reconciler, submitter: Submitter,
         attempts: Attempts, graph: LineageGraph, publisher: Publisher, sweeper: Sweeper, anchors: AuditAnchors,
-        anchoring: Anchoring, replicas: Replicas, adopt: Callable[[Collection[int]], None], resources: ExitStack,
-        probe: HealthProbe | None = None,
+        anchoring: Anchoring, reminding: Reminders, replicas: Replicas, adopt: Callable[[Collection[int]], None],
+        resources: ExitStack, probe: HealthProbe | None = None,
     ) -> None:  # fmt: skip
         self.api = api
         self.health = health
@@ -183,6 +180,7 @@ class Service:
         self._anchoring = anchoring
         self._replicas = replicas
         self._adopt = adopt
+        self._reminding = reminding
         self._resources = resources
         self._probe = probe
 
@@ -201,6 +199,7 @@ class Service:
         self._sweeper.start()
         self._anchors.start()
         self._anchoring.start()
+        self._reminding.start()
         self._replicas.start(self._take_over)
 
     def _take_over(self, living: Collection[int]) -> None:
@@ -217,6 +216,7 @@ class Service:
         """Stop the threads and close the stores; what is unfinished stays on disk."""
         self._anchors.stop()
         self._anchoring.stop()
+        self._reminding.stop()
         self._attempts.stop()
         self._sweeper.stop()
         self._submitter.stop()
@@ -243,7 +243,12 @@ def assemble(
     commits = Commits(parts.readmodel.height(), waiters=limits.waiters)
     leads = parts.replicas.leads
     log = Transparency(parts.log, parts.readmodel, lambda: projector.progress().caught_up, metrics, leads)
-    projector = Projector(parts.blocks, parts.readmodel, commits, applied=log.publisher.grown)
+
+    def applied() -> None:
+        log.publisher.grown()
+        reminding.changed()
+
+    projector = Projector(parts.blocks, parts.readmodel, commits, applied=applied)
     secret = Secret(parts.secret)
     drafts = Drafts(parts.records, Trees(parts.records), parts.maps, time.time)
     catalogue = Catalogue(parts.readmodel)
@@ -286,11 +291,15 @@ def assemble(
     offline = SignedElsewhere(
         parts.elsewhere, parts.submissions, submitter, secret=secret, clock=time.time, limits=limits
     )
+    speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
+    judge = Artifacts(recorder, catalogue, parts.signer, speaker, time.time, parts.remind_before)
+    reminding = make_reminders(judge, catalogue, parts.reminders, projector, metrics, place.organisation, leads)
     api = create_app(
         _nouns(
             parts, place, recorder, vocabulary, submitter, projector, committed, graph,
             {
                 **log.views(), **audit.views(AuditView(noted, secret.naming(parts.clients)), anchors), **giving.views,
+                **reminders.views(reminding),
                 **batches.views(Batches(submitter, recorder, secret)),
             },
             offline,
@@ -310,7 +319,7 @@ def assemble(
     health = Health(projector.progress, parts.disabled, metrics.registry)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, graph, log.publisher,
-        Sweeper(swept, metrics, time.time, leads), anchors, anchoring, parts.replicas, parts.adopt,
+        Sweeper(swept, metrics, time.time, leads), anchors, anchoring, reminding, parts.replicas, parts.adopt,
         resources or ExitStack(), probe,
     )  # fmt: skip
 
@@ -345,7 +354,7 @@ def _nouns(
         parts.disabled,
     )
     speaker = Speaker(place.organisation, place.channel, place.genesis_hash)
-    endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time)
+    endorsements = Artifacts(recorder, catalogue, parts.signer, speaker, time.time, parts.remind_before)
     places = Places(catalogue, parts.records, RecordPlaces(catalogue, parts.records, parts.memberships))
     consents = Consents(recorder, catalogue, parts.maps, places, parts.blocks, place.channel, time.time)
     selecting = Selections(

@@ -43,6 +43,7 @@ from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.reads import ReadStore
 from gateway.stores.records import RecordStore
+from gateway.stores.reminders import KeptReminders
 from gateway.stores.sharedsubmissions import SharedSubmissionStore
 from gateway.stores.sql import SqlDatabase
 from gateway.stores.submissions import SubmissionStore
@@ -81,6 +82,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     numbered = {} if replica is None else {"pedigree.replica": str(replica.number)}
     sealed = open_store(guard, data, DATABASE, durable=True, settings=numbered)
     kept = open_store(guard, data, "records", durable=True)
+    requests = open_store(guard, data, "submissions", durable=True)
     readmodel = ReadModelStore(rows)
     pinned = settings.network.genesis_hash
     if settings.options.rebuild:
@@ -109,7 +111,9 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         elsewhere=ledger,
         blocks=FabricBlocks(peers, settings.network.chaincode, follower),
         readmodel=readmodel,
-        submissions=_submissions(open_store(guard, data, "submissions", durable=True), pinned, replica),
+        submissions=_submissions(requests, pinned, replica),
+        reminders=KeptReminders(requests, pinned),
+        remind_before=settings.options.remind_before,
         records=_records(data, sealed, kept),
         maps=ConsentStore(open_store(guard, data, "consent", durable=True)),
         memberships=MemberStore(open_store(guard, data, "members", durable=True)),

@@ -18,12 +18,13 @@ from chaincode.domain.evidence import PAYLOAD_TYPE, Decision
 from chaincode.domain.intoto import encode_statement
 from chaincode.domain.lifecycle import AWAITING, Artifact, ArtifactStage, standing_at
 from chaincode.domain.lineage import MOST_ANCESTORS, REPLACES
-from chaincode.domain.policy import OnQuorumLost, Policy, Stage, rule_for
+from chaincode.domain.policy import Policy, Stage, rule_for
 from chaincode.domain.register import locate
 from chaincode.domain.selection import Selection
 from chaincode.domain.status import GetStatus, status
 from chaincode.domain.taint import Cause, Seen, Taint, look_up
 from chaincode.domain.values import Command, Digest, Instant, OrgId, Ref, Seconds
+from gateway.services.awaiting import RESTS, SOON, Judged, stages_of
 from gateway.services.catalogue import Catalogue
 from gateway.services.conditions import Conditions, conditions
 from gateway.services.counterclaims import CounterClaims
@@ -52,12 +53,6 @@ MOST_COUNTED: Final = 200
 """How many open artifacts are looked at to count those that await a word."""
 MOST_ABOVE: Final = 100
 """How many ancestors the inbox looks at for each of its items."""
-_OPEN: Final = frozenset({Stage.SUBMITTED, Stage.ENDORSED, Stage.QUARANTINED})
-"""What may await a word: also what was stopped, since a quarantine may have lapsed without being rewritten."""
-_RESTS: Final = frozenset({Stage.APPROVED, Stage.DEPLOYED})
-"""The stages at which an artifact rests on the endorsements for approval."""
-SOON: Final = Seconds(7 * 86_400)
-"""How long before a quorum ends the inbox asks for another word."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _FUNCTIONS: Final = {
     Decision.ENDORSE: "endorsement:endorse",
@@ -73,13 +68,16 @@ class Artifacts:
     """Submission, endorsement, rejection, withdrawal and quarantine; status and inbox."""
 
     def __init__(
-        self, recorder: Recorder, catalogue: Catalogue, signer: Signer, speaker: Speaker, clock: Clock
-    ) -> None:
+        self, recorder: Recorder, catalogue: Catalogue, signer: Signer, speaker: Speaker, clock: Clock,
+        soon: int = SOON,
+    ) -> None:  # fmt: skip
+        """Assign; `soon` is how many seconds before a quorum ends another word is asked for."""
         self._recorder = recorder
         self._catalogue = catalogue
         self._signer = signer
         self._speaker = speaker
         self._clock = clock
+        self.soon = Seconds(soon)
         self._claims = CounterClaims(catalogue)
 
     def submit(self, intent: Intent, reference: str, body: Json) -> Answer:
@@ -190,7 +188,7 @@ class Artifacts:
         `MOST_COUNTED` open artifacts are looked at. Raises `InvalidParameter` for filters that cannot be understood.
         """
         policy = self._policy()
-        asked: Conditions = (*conditions({"stage": _stages(policy)}), *conditions_of(filters))
+        asked: Conditions = (*conditions({"stage": stages_of(policy)}), *conditions_of(filters))
         items: list[Json] = []
         examined, after = 0, cursor
         while len(items) < limit and examined < MOST_EXAMINED:
@@ -231,7 +229,7 @@ class Artifacts:
         status = self._awaited(now, policy)
         if status is None:
             return None
-        due = self._ends(now, policy, Stage(status["for_stage"])) if now.stage in _RESTS else None
+        due = self._ends(now, policy, Stage(status["for_stage"])) if now.stage in RESTS else None
         return {
             "artifact": now.artifact,
             "owner": now.owner,
@@ -240,6 +238,12 @@ class Artifacts:
             "quorum_lost": self._has_lost(now, policy),
             "ends_at": None if due is None else int(due),
         }
+
+    def judged(self, standing: Json, policy: Policy | None) -> Judged:
+        """How an artifact with this record of its stage stands for this organisation now."""
+        now = self._now(standing)
+        ends = self._ends(now, policy, Stage.APPROVED) if now.stage in RESTS else None
+        return Judged(now, self._awaited(now, policy), self._has_lost(now, policy), ends)
 
     def _awaited(self, now: ArtifactStage, policy: Policy | None) -> Json | None:
         """The count for the first stage of an artifact that awaits this organisation's word."""
@@ -256,7 +260,7 @@ class Artifacts:
             return None
         if status["complete"]:
             ends = self._ends(now, policy, stage)
-            return status if ends is not None and ends <= self._at().plus(SOON) else None
+            return status if ends is not None and ends <= self._at().plus(self.soon) else None
         return status
 
     def _has_lost(self, now: ArtifactStage, policy: Policy | None) -> bool:
@@ -370,16 +374,6 @@ class Artifacts:
     def _seen_of(self, artifact: Ref) -> SeenOfIt:
         """What is known of an artifact here and now, for a statement about it."""
         return SeenOfIt(evaluations_of(self._catalogue, artifact), self._tainted_by([artifact])[artifact])
-
-
-def _stages(policy: Policy | None) -> tuple[str, ...]:
-    """The stages at which something may await a word, as the policy asks for it."""
-    found = set(_OPEN)
-    for rule in () if policy is None else policy.rules:
-        ends = rule.valid_seconds is not None or rule.on_quorum_lost is OnQuorumLost.STOP
-        if rule.stage is not Stage.APPROVED or ends:
-            found.update(AWAITING[rule.stage])
-    return tuple(sorted(stage.value for stage in found))
 
 
 def _look(known: Mapping[Ref, Seen], wanted: dict[Ref, None], level: Sequence[Ref]) -> list[Seen]:

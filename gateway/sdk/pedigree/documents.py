@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 __all__ = [
     "REFERENCES",
     "UNMET",
+    "About",
     "Access",
     "AccessAction",
     "AccessApproval",
@@ -302,6 +303,9 @@ __all__ = [
     "RejectionPage",
     "Relation",
     "ReleaseArtifact",
+    "Reminder",
+    "ReminderKind",
+    "Reminders",
     "Reply",
     "RequestAccess",
     "Result",
@@ -331,6 +335,7 @@ __all__ = [
     "Source",
     "SplitBy",
     "Stage",
+    "State",
     "StateClaim",
     "StatementDigest",
     "StatementDraft",
@@ -366,6 +371,8 @@ __all__ = [
     "WitnessedLog",
     "Word",
 ]
+
+About = Literal["awaits-endorsement", "approval-expires", "quorum-lost"]
 
 AccessAction = Literal["download", "process", "anonymise"]
 
@@ -496,6 +503,8 @@ ReceiptDocument = Mapping[str, Any]
 
 Relation = Literal["fine-tuned", "distilled", "merged", "quantised", "adapter"]
 
+ReminderKind = Literal["awaits-endorsement", "approval-expires", "quorum-lost"]
+
 Sensitivity = Literal["public", "internal", "confidential", "personal", "special-category"]
 
 SigningStage = Literal["proposal", "transaction"]
@@ -505,6 +514,8 @@ Source = Literal["read-model", "ledger"]
 SplitBy = Literal["record", "subject"]
 
 Stage = Literal["draft", "submitted", "endorsed", "approved", "deployed", "deprecated", "retired", "quarantined"]
+
+State = Literal["due", "over"]
 
 Step = Literal["submit", "endorse", "advance", "record", "deploy"]
 
@@ -3547,6 +3558,36 @@ class ReleaseArtifact(TypedDict):
     """What `release` sends."""
 
     reason: str
+
+
+class Reminder(TypedDict):
+    """A part of an answer."""
+
+    number: int
+    kind: "ReminderKind"
+    artifact: str
+    owner: str
+    stage: str
+    """That the word is awaited for, or that the approval is of."""
+    ends_at: int | None
+    """When the first endorsement that the approval rests on ends, milliseconds since 1970."""
+    at: int
+    """When it was given."""
+    ended_at: int | None
+    """When it was found over; null while it is due."""
+    says: str
+    """The same in words."""
+
+
+class Reminders(TypedDict):
+    """What `reminders` answers."""
+
+    organisation: str
+    items: Sequence["Reminder"]
+    next: int | None
+    """Pass it as `after` to go on: for those that there are, and later for those that come. Null while there is none at
+    all.
+    """
 
 
 class Reply(TypedDict):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pedigree.calls import Calls, segment, version_of
 from pedigree.documents import (
+    About,
     Access,
     AccessAction,
     AccessApproval,
@@ -130,6 +131,7 @@ from pedigree.documents import (
     RejectionEntry,
     RejectionPage,
     Relation,
+    Reminders,
     SearchResult,
     SearchResults,
     SelectionEntry,
@@ -140,6 +142,7 @@ from pedigree.documents import (
     SignedImpact,
     SignedStatement,
     Stage,
+    State,
     StatementDraft,
     Submission,
     TaintRules,
@@ -2301,6 +2304,19 @@ class Operations(Calls):
     ) -> Iterator[InboxItem]:
         """All that `inbox` lists, page after page as they are needed."""
         return self._iterate("/v1/inbox", kind=kind, owner=owner, name=name, since=since, before=before)
+
+    def reminders(
+        self, *, after: int | None = None, about: About | None = None, state: State | None = None
+    ) -> Reminders:
+        """What this gateway reminded its organisation of, in order, each once: words awaited, approvals that end.
+
+        Args:
+            after: Only those after this number, such as the `next` of an answer.
+            about: Only those of this kind.
+            state: Only those of what is due still, or of what is over.
+        """
+        found: Reminders = self._get("/v1/reminders", after=after, about=about, state=state)
+        return found
 
     def draft_statement(
         self,

@@ -59,6 +59,7 @@ from gateway.stores.logtree import LogTree
 from gateway.stores.members import MemberStore
 from gateway.stores.readmodel import ReadModelStore
 from gateway.stores.reads import ReadStore
+from gateway.stores.reminders import KeptReminders
 from gateway.stores.sealed import SealedStore
 from gateway.stores.submissions import SubmissionStore
 from gateway.stores.transactions import TransactionStore
@@ -319,6 +320,7 @@ def make_service(
             blocks=ledger,
             readmodel=ReadModelStore(opened["readmodel"]),
             submissions=SubmissionStore(opened["submissions"]),
+            reminders=KeptReminders(opened["submissions"]),
             records=record_store(opened["records"]),
             maps=ConsentStore(opened["consent"]),
             memberships=MemberStore(opened["members"]),

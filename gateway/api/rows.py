@@ -153,6 +153,11 @@ class Operation:
         return self.records or self.batch
 
     @property
+    def tagged(self) -> bool:
+        """Whether what it answers has an entity tag, on which the caller may put conditions."""
+        return self.method == "GET" and self.answer.form != "file"
+
+    @property
     def status(self) -> int:
         """The HTTP status of success."""
         return RECORDED if self.records else 200

@@ -22,6 +22,20 @@ _BATCH = [
     {"function": "model:register", "command": {"model": "net", "title": "A network"}, "key": "register-net"},
     {"function": "model:register", "command": {"model": "tree", "title": "A tree"}},
 ]
+_CONDITIONS: list[Schema] = [
+    {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "Tags of answers that the caller has: 304 without a body where it would get one of these.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "If-Match",
+        "in": "header",
+        "description": "Tags of which the answer must have one; otherwise 412 `precondition-failed`.",
+        "schema": {"type": "string"},
+    },
+]
 _PROBLEM_REFERENCE = {"$ref": "#/components/responses/Problem"}
 
 
@@ -55,12 +69,20 @@ def document(nouns: Mapping[str, Sequence[Operation]], *, version: str, organisa
                 "LedgerHeight": {
                     "description": "Number of blocks that the answer reflects.",
                     "schema": {"type": "integer"},
-                }
+                },
+                "ETag": {
+                    "description": "Tag of what is answered, but for its `height`.",
+                    "schema": {"type": "string"},
+                },
             },
             "responses": {
                 "Problem": {
                     "description": "Any failure, in the one shape that all failures have (RFC 9457).",
                     "content": {"application/problem+json": {"schema": problem}},
+                },
+                "NotModified": {
+                    "description": "The caller has this answer, as its `If-None-Match` says.",
+                    "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
                 },
                 "Pending": {
                     "description": "Accepted; the operation that `Location` names says how it ends.",
@@ -82,12 +104,16 @@ def _refused(status: int, codes: Sequence[str], problem: Schema) -> Schema:
     }
 
 
+def _tag(operation: Operation) -> Schema:
+    return {"ETag": {"$ref": "#/components/headers/ETag"}} if operation.tagged else {}
+
+
 def _operation(operation: Operation, components: Components) -> Schema:
     problem = components.report("Problem")
     responses: Schema = {
         str(operation.status): {
             "description": "Done." if operation.keyed else "Found.",
-            "headers": {"Ledger-Height": {"$ref": "#/components/headers/LedgerHeight"}},
+            "headers": {"Ledger-Height": {"$ref": "#/components/headers/LedgerHeight"}, **_tag(operation)},
             "content": {operation.answer.media_type: {"schema": components.answer(operation.answer)}},
         },
         **{str(status): _refused(status, codes, problem) for status, codes in codes_of(operation).items()},
@@ -100,6 +126,8 @@ def _operation(operation: Operation, components: Components) -> Schema:
         "parameters": [*_in_the_path(operation), *_in_the_query(operation, components), *_in_the_head(operation)],
         "responses": responses,
     }
+    if operation.tagged:
+        responses["304"] = {"$ref": "#/components/responses/NotModified"}
     if operation.keyed:
         responses["202"] = {"$ref": "#/components/responses/Pending"}
     if operation.media_types:
@@ -156,6 +184,8 @@ def _in_the_head(operation: Operation) -> list[Schema]:
             "schema": {"type": "integer", "minimum": 0},
         }
     ]
+    if operation.tagged:
+        parameters += _CONDITIONS
     if operation.keyed:
         parameters.append(
             {

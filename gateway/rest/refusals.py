@@ -51,6 +51,7 @@ _UPLOAD: Mapping[int, tuple[str, ...]] = {
     507: ("storage-full",),
 }
 _PURPOSE: Mapping[int, tuple[str, ...]] = {422: ("unknown-term",)}
+_TAGGED: Mapping[int, tuple[str, ...]] = {412: ("precondition-failed",)}
 _ASKING: Mapping[int, tuple[str, ...]] = {
     # What `from=ledger` adds: the peer is asked, and may not answer.
     401: ("identity-expired",),
@@ -103,6 +104,8 @@ def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:
         yield _PARAMETERS
     if "{" in operation.path:
         yield _PLACE
+    if operation.tagged:
+        yield _TAGGED
     if any(parameter.name == "from" for parameter in operation.parameters):
         yield _ASKING
     if operation.uploads:

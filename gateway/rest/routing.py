@@ -21,7 +21,7 @@ from chaincode.domain import canonical
 from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.values import OrgId
 from gateway.api.rows import PAGE_LIMIT, PAGING, Operation
-from gateway.rest import auth, bodies, problems, quotas
+from gateway.rest import auth, bodies, problems, quotas, tags
 from gateway.rest.bodies import Spool
 from gateway.rest.problems import HttpProblem
 from gateway.rest.replies import Reply as Reply
@@ -158,6 +158,8 @@ class RequestPipeline:
         client = g.client = auth.authenticate(self.callers, incoming)
         quotas.charge(self.quotas.client, client.id, client.rate)
         auth.authorise(client, route.operation.role)
+        if not route.operation.tagged:
+            tags.refuse_conditions(incoming)
         query = _query(route.operation, incoming)
         media_type = _media_type(route.operation, incoming)
         intent = _intent(incoming, client, self.members()) if route.operation.keyed else None
@@ -169,13 +171,15 @@ class RequestPipeline:
             received = g.received = self._receive(route, incoming, client, media_type, digest.update)
             intent = replace(intent, digest=digest.hexdigest())
         try:
-            return self._view(route, Call(client, path, query, received, media_type, intent))
+            return self._view(route, Call(client, path, query, received, media_type, intent), incoming)
         finally:
             if isinstance(received, SpooledFile):
                 received.close()
 
-    def _view(self, route: Route, call: Call) -> Response:
+    def _view(self, route: Route, call: Call, incoming: Request) -> Response:
         """Answer a call; one that is answered in pieces keeps a thread for as long as the client takes to read them."""
+        if route.operation.tagged:
+            return self.render(tags.conditioned(route.view(call), incoming))
         if route.operation.answer.form != "file":
             return self.render(route.view(call))
         self.bodies.take(call.client.id)
@@ -224,6 +228,8 @@ class RequestPipeline:
             "Cache-Control": "no-store",
             **reply.headers,
         }
+        if reply.status == HTTPStatus.NOT_MODIFIED:
+            del headers["Content-Type"]
         body = _JSON.encode(reply.body) if reply.pieces is None else reply.pieces
         return Response(body, reply.status, Headers(list(headers.items())))
 

@@ -29,8 +29,12 @@ class ReplicaStore:
 
     def beat(self, number: int, lease: float) -> Living:
         def work(connection: Connection) -> Living:
-            update = f"UPDATE replica SET until = {_UNTIL} WHERE number = ?"  # noqa: S608 - constants
-            connection.execute(update, (lease, number))
+            # Who finds its own time over, and was not removed: the database was away, for the others as well. They all
+            # have their time again.
+            silent = "SELECT 1 FROM replica WHERE number = ? AND until < clock_timestamp()"
+            everybody = connection.execute(silent, (number,)).fetchone() is not None
+            update = f"UPDATE replica SET until = {_UNTIL} WHERE ? OR number = ?"  # noqa: S608 - constants
+            connection.execute(update, (lease, everybody, number))
             died = connection.execute("DELETE FROM replica WHERE until < clock_timestamp() RETURNING number").fetchall()
             living = connection.execute("SELECT number FROM replica ORDER BY number").fetchall()
             return Living([each for (each,) in living], [each for (each,) in died])

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
+    from postgresqlserver import Server
     from reliability.conftest import Load, LoneGateway
 
     from gateway.demo.consortium import Consortium
@@ -138,6 +139,33 @@ def test_what_one_accepted_and_did_not_finish_the_other_finishes(
             break
         assert time.perf_counter() < until, log
         time.sleep(0.2)
+
+
+def test_a_database_that_is_away_ends_nobody_and_is_used_again(
+    pair: Pair, postgresql_server: Server, prefix: str, blocks: Blocks
+) -> None:
+    def send(number: int, index: int) -> httpx.Response:
+        model = f"{prefix}-{index}"
+        return pair.ask(
+            number, "POST", "/v1/models", json={"model": model, "title": "t"}, headers={"Idempotency-Key": f"k-{model}"}
+        )
+
+    assert [send(number, number).status_code for number in (0, 1)] == [201, 201]
+    postgresql_server.stop()
+    try:
+        for number in (0, 1):
+            refused = send(number, 2)
+            assert (refused.status_code, refused.json()["code"]) == (503, "database-unavailable"), refused.text
+        time.sleep(8.0)  # longer than a gateway may be silent
+    finally:
+        postgresql_server.start()
+    until = time.perf_counter() + 30
+    while {answer.status_code for answer in (send(0, 2), send(1, 2))} != {201}:
+        assert time.perf_counter() < until
+        time.sleep(0.2)
+    pair.wait_until_leads(0)
+    assert not any("stopping" in gateway.log() for gateway in pair.gateways)
+    assert len(blocks()) == 3
 
 
 def test_under_load_one_dies_and_comes_back_then_each_is_renewed_and_nothing_is_lost(

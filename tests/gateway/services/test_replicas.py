@@ -128,6 +128,10 @@ def test_who_says_nothing_is_removed_and_its_number_never_comes_again(
     assert store.beat(second, 5.0) == Living([first, second], [])
     assert store.others() == ["a", "b"]
     store.beat(first, 0.05)
+    store.beat(second, 0.05)
+    time.sleep(0.1)
+    assert store.beat(second, 5.0) == Living([first, second], []), "the database was away, and the first may live"
+    store.beat(first, 0.05)
     time.sleep(0.1)
     assert store.beat(second, 5.0) == Living([second], [first])
     assert store.beat(first, 5.0) == Living([second], []), "it is dead for good"

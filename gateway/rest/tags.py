@@ -46,7 +46,7 @@ def conditioned(reply: Reply, incoming: Request) -> Reply:
 
 
 def refuse_conditions(incoming: Request) -> None:
-    """Refuse conditions on what is no question: they would have to be checked by the ledger, and are not."""
+    """Refuse conditions on what is not a question: they would have to be checked by the ledger, and are not."""
     for name in ("If-Match", "If-None-Match"):
         if name in incoming.headers:
             raise HttpProblem(

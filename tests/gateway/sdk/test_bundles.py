@@ -368,8 +368,9 @@ def test_what_is_refused_or_not_the_versions_leaves_what_was_there(tmp_path: Pat
     other = httpx.Response(200, content=sample(ROWS[:4], TABLE).content)
     with pytest.raises(InvalidBundle, match="says something else"):
         client(version, other).save_bundle("wdbc", 3, path)
+    lost = (httpx.Response(200, stream=Lost()) for _ in range(100))
     with pytest.raises(Unreachable):
-        client(version, httpx.Response(200, stream=Lost()), timeout=0.01).save_bundle("wdbc", 3, path)
+        client(version, *lost, timeout=0.5).save_bundle("wdbc", 3, path)
     with pytest.raises(IsADirectoryError, match="is a folder"):
         client(version).save_bundle("wdbc", 3, tmp_path)
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("a.bundle", b"before")]

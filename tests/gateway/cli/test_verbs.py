@@ -239,7 +239,8 @@ def arguments_of(operation: Operation, file: Path) -> list[str]:
     example = example_of(operation)
     fields = [str(EXAMPLES.get(name, example.get(name, "x"))) for name in operation.verb.arguments]
     files = {"argument": [str(file)], "option": ["--fields", str(file)], "": []}[operation.verb.file]
-    options = [word for name in operation.verb.required for word in (f"--{name}", "x")]
+    asked = [each.name for each in operation.parameters if each.required and not operation.records]
+    options = [word for name in (*operation.verb.required, *asked) for word in (f"--{name}", "x")]
     return [*operation.verb.words.split(), *positional, *fields, *files, *options]
 
 

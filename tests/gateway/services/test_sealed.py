@@ -27,10 +27,11 @@ def sealed(key: str = "k", value: str = "a") -> Submission:
         command=json.dumps({"value": value}), state="prepared", attempt=1, created=time.time(), elsewhere=True,
     )  # fmt: skip
     transaction_id = hashlib.sha256(SECRET.nonce(made) + b"a person").hexdigest()
+    reply = {"record": {"value": value}}
     envelope = {
         "id": transaction_id, "function": made.function, "command": made.command, "token": SECRET.token(made),
+        "reply": reply,
     }  # fmt: skip
-    reply = {"record": {"value": value}}
     return replace(made, transaction_id=transaction_id, envelope=json.dumps(envelope).encode(), reply=reply)
 
 

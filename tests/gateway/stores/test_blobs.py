@@ -188,11 +188,13 @@ def test_publications_are_kept_and_rewrapped(tmp_path: Path) -> None:
     first, again, other = publication(1, "aa"), publication(2, "aa"), publication(3, "bb")
     for each in (first, again, other):
         store.add(each)
-    assert store.of("aa") == again
-    assert store.of("cc") is None
+    artifact = "dataset-version:wdbc:1"
+    assert store.of(artifact, "aa") == again
+    assert store.of(artifact, "cc") is None
+    assert store.of("selection:wdbc:1:training", "aa") is None, "of a selection with the same root"
     assert list(store.all()) == [first, again, other]
     store.rewrap([(again.blob_id, b"new"), (other.blob_id, b"newer")])
     assert [each.wrapped for each in store.all()] == [b"w", b"new", b"newer"]
     store.forget(again.blob_id)
-    assert store.of("aa") == first
+    assert store.of(artifact, "aa") == first
     database.close()

@@ -64,8 +64,7 @@ def of_a_gateway() -> Iterator[tuple[str, set[str]]]:
     metrics.count("pending")
     metrics.request("models.registerModel", 201, 0.1)
     server = Path(__file__).parents[3] / "gateway" / "server"
-    files = ("service.py", "transparency.py", "wiring.py")
-    wiring = "".join((server / name).read_text(encoding="utf-8") for name in files)
+    wiring = "".join(file.read_text(encoding="utf-8") for file in sorted(server.glob("*.py")))
     for name in re.findall(r'metrics\.gauge\(\s*"([a-z_]+)"', wiring):
         metrics.gauge(name, "as the wiring does", lambda: 0.0)
     from prometheus_client import generate_latest

@@ -12,6 +12,7 @@ SCHEMA: Final = 1
 LONGEST_PATH: Final = 64
 LARGEST_NUMBER: Final = 2**53 - 1
 _LONGEST_SHOWN: Final = 200
+_LONGEST_NAME: Final = 60
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 # Printable to Python, and nothing on a screen: fillers, joiners and variation selectors.
 _INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
@@ -47,7 +48,7 @@ class Fields:
             return
         for name in value:
             if name not in {*names.split(), *optional.split()}:
-                raise InvalidEvidence(f"the field {place}/{escaped(name[:60])} is not one of a {kind}")
+                raise InvalidEvidence(f"the field {place}/{escaped(name, _LONGEST_NAME)} is not one of a {kind}")
         for name in names.split():
             self._get(name)
 
@@ -58,7 +59,7 @@ class Fields:
     def expect(self, name: str, *wanted: str) -> None:
         """Refuse a field that does not hold one of these texts."""
         if self.text(name) not in wanted:
-            self.refuse(name, " or ".join(repr(each) for each in wanted))
+            self.refuse(name, " or ".join(f"'{escaped(each)}'" for each in wanted))
 
     def text(self, name: str) -> str:
         found = self._get(name)
@@ -107,7 +108,7 @@ class Fields:
         found = self._get(name)
         if not isinstance(found, dict):
             self.refuse(name, "an object")
-        fields = Fields(found, f"{self._place}/{name}", names, optional, self._kind)
+        fields = Fields(found, f"{self._place}/{escaped(name, _LONGEST_NAME)}", names, optional, self._kind)
         if "schema" in (names or "schema").split() and not is_schema(found.get("schema")):
             fields.refuse("schema", str(SCHEMA))
         return fields
@@ -119,7 +120,8 @@ class Fields:
 
     def refuse(self, name: str, wanted: str) -> NoReturn:
         """Say what a field must be."""
-        raise InvalidEvidence(f"the field {self._place}/{name} must be {wanted}")
+        # The file itself may have chosen the name.
+        raise InvalidEvidence(f"the field {self._place}/{escaped(name, _LONGEST_NAME)} must be {wanted}")
 
 
 def is_schema(value: Any) -> bool:

@@ -37,7 +37,7 @@ from pedigree import Pedigree, PedigreeError
 
 MEDIA_TYPE = "application/vnd.pedigree.transaction+json"
 MIB = 1 << 20
-PREPARED = 1_000
+PREPARED = 400
 _names = itertools.count(1)
 
 
@@ -361,25 +361,27 @@ def kept(world: World) -> tuple[int, int]:
 
 
 @pytest.mark.timeout(900)
-def test_a_thousand_prepared_and_never_submitted_leave_nothing(world: World, outside: Outside) -> None:
+def test_hundreds_prepared_and_never_submitted_leave_nothing(world: World, outside: Outside) -> None:
     outside.prepared()
     before = kept(world)
-    title = "x" * 10_000  # 10 MB of commands, 40 MB of documents
+    long = "x" * 4_000  # as long as a text may be: 5 MB of commands
 
-    def prepare(number: int) -> bool:
+    def prepare(number: int) -> int:
         content = {
             "function": "model:register",
-            "command": {"model": f"never-{number}", "title": title},
+            "command": {"model": f"never-{number}", "title": long, "task": long, "description": long},
             "certificate": outside.member.certificate.decode(),
             "key": f"never-{number}",
         }
-        return outside.post("prepare", json.dumps(content).encode()).status_code in (200, 422, 429, 503)
+        return outside.post("prepare", json.dumps(content).encode()).status_code
 
     with ThreadPoolExecutor(8) as pool:
         began = time.monotonic()
-        made = pool.map(prepare, range(PREPARED))
+        answers = pool.map(prepare, range(PREPARED))
         world.expect_honest_work()
-        assert all(made)
+        statuses = set(answers)
+    assert 200 in statuses, "they were prepared, and not all refused for their form"
+    assert statuses <= {200, 429, 503}
     after = kept(world)
     print(f"\n{PREPARED} in {time.monotonic() - began:.1f} s: "
           f"{after[0] - before[0]} more bytes in memory, {after[1] - before[1]} on disk")  # fmt: skip

@@ -70,6 +70,13 @@ class Published:
         assert [path.name for path in self.folder.iterdir()] == ["copy.csv"]
         return json.loads(out)
 
+    def wait_until_kept(self, count: int) -> None:
+        """Wait until a fetch that is under way has written so many bytes beside where its file is to be."""
+        deadline = time.monotonic() + 30
+        while sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()) < count:
+            assert time.monotonic() < deadline, "it writes nothing"
+            time.sleep(0.02)
+
     def restart_owner(self) -> None:
         """kill -9 of the hospital's gateway, and its next start."""
         (program,) = [each for each in self.consortium.programs if each.name == "gateway-hospital"]
@@ -145,6 +152,7 @@ def test_a_fetch_that_is_killed_goes_on_under_the_same_attempt(
     published.tap.hold_after(PASSED)
     program = published.fetching(grant)
     published.tap.wait_until_held()
+    published.wait_until_kept(PASSED // 2)  # what passed may wait in the system's buffers yet
     killed(program)
     published.tap.cut()
     assert not published.out.exists()

@@ -75,6 +75,20 @@ def hash_files(
 
 def _hash_each(found: Sequence[PlainFile], progress: Progress, known: Known) -> list[Hashed]:
     """Several at once: SHA-256 of a large piece holds no lock of the interpreter."""
+    recalled = {one.path: made for one in found if (made := _recall(one, known)) is not None}
+    rest = [one for one in found if one.path not in recalled]
+    if progress is not None and recalled:
+        progress(sum(each.file.size for each in recalled.values()))
+    read = {each.file.path: each for each in _read_each(rest, progress)} if rest else {}
+    return [recalled.get(one.path) or read[one.path] for one in found]
+
+
+def _recall(one: PlainFile, known: Known) -> Hashed | None:
+    before = known.get(one.path)
+    return Hashed(one, before[1], was_known=True) if before is not None and before[0] == one.identity else None
+
+
+def _read_each(found: Sequence[PlainFile], progress: Progress) -> list[Hashed]:
     lock = threading.Lock()
     ended = threading.Event()
     threads = min(_MOST_THREADS, os.cpu_count() or 1, len(found))
@@ -88,10 +102,6 @@ def _hash_each(found: Sequence[PlainFile], progress: Progress, known: Known) -> 
                 progress(done)
 
     def hashed(one: PlainFile) -> Hashed:
-        before = known.get(one.path)
-        if before is not None and before[0] == one.identity:
-            report(one.size)
-            return Hashed(one, before[1], was_known=True)
         room = free.pop()  # there is one for each thread; the system would have to clear a new one for each file
         try:
             return Hashed(one, _digest_listed(one, report, room)[0])

@@ -324,6 +324,12 @@ def load() -> Load:
 
 
 @pytest.fixture
+def watching() -> type[Watched]:
+    """Makes transports that note what goes through them."""
+    return Watched
+
+
+@pytest.fixture
 def blocks(consortium: Consortium, prefix: str) -> Callable[[], list[Entry]]:
     """Reads this test's registrations from the blocks."""
     return lambda: [one for one in read_registrations(consortium.network()) if one.model.startswith(f"{prefix}-")]

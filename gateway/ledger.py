@@ -19,7 +19,7 @@ from typing import NoReturn, TypeVar
 
 from chaincode.domain import errors as law
 from gateway.delivery.breaker import Breaker
-from gateway.delivery.peererrors import Blame, Verdict, judge
+from gateway.delivery.peererrors import Blame, Verdict, judge, key_unavailable
 from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.persons import blamed, certificate_of, standing
 from gateway.delivery.refusals import parse_object
@@ -29,14 +29,14 @@ from gateway.fabric import (
     CommitStatusError,
     FabricError,
     Identity,
+    KeyUnavailable,
     Proposal,
-    Signer,
     SigningError,
     Transaction,
     UntrustedResponse,
 )
 from gateway.fabric.certificates import load_certificate
-from gateway.fabric.identity import default_hash
+from gateway.fabric.identity import Sign, default_hash
 from gateway.fabric.texts import said
 from gateway.services.ports import (
     AlreadyProposed,
@@ -270,6 +270,8 @@ class FabricLedger:
         try:
             connection = peer.connect()
             answer = work(connection)
+        except KeyUnavailable as exc:
+            raise key_unavailable() from exc
         except FabricError as exc:
             if _of_nobody_known_yet(exc, self._peers):
                 return Verdict(Unavailable("who is a member has not been read from all blocks yet", code="catching-up"))
@@ -350,11 +352,15 @@ class OrganisationSigner:
     `identity` answers certificate and key that belong together, those in use now.
     """
 
-    def __init__(self, identity: Callable[[], tuple[Identity, Signer]]) -> None:
+    def __init__(self, identity: Callable[[], tuple[Identity, Sign]]) -> None:
         self._identity = identity
 
     def sign(self, message: bytes) -> Signature:
         identity, signer = self._identity()
         certificate = load_certificate(identity.credentials, "the gateway's own certificate")
         fingerprint = sha256(certificate.der).hexdigest()
-        return Signature(signer(default_hash(identity)(message)), identity.credentials, fingerprint)
+        try:
+            signature = signer(default_hash(identity)(message))
+        except KeyUnavailable as exc:
+            raise key_unavailable() from exc
+        return Signature(signature, identity.credentials, fingerprint)

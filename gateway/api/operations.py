@@ -555,7 +555,11 @@ CONSENT: Final = (
         answer=report("SignedImpact"),
         sdk="consent_impact_statement",
         verb=Verb("consent impact"),
-        codes={404: ("consent-map-not-held", "subject-unknown"), 409: ("consent-map-behind",)},
+        codes={
+            404: ("consent-map-not-held", "subject-unknown"),
+            409: ("consent-map-behind",),
+            503: ("signing-key-unavailable",),
+        },
         odd={"rest": "signed with this gateway's key", "cli": "writes a file of evidence"},
     ),
     Operation(
@@ -1180,7 +1184,7 @@ ACCESS: Final = (
         answer=report("FetchStatement"),
         sdk="sign_fetch",
         verb=Verb("access statement", help="Sign a statement for the owner's gateway."),
-        codes={403: ("fetch-by-another",)},
+        codes={403: ("fetch-by-another",), 503: ("signing-key-unavailable",)},
         odd={"rest": "is signed with the organisation's own key"},
     ),
     Operation(
@@ -1236,7 +1240,7 @@ ACCESS: Final = (
         answer=report("FetchStatement"),
         sdk="sign_read_list",
         verb=Verb("access sign-reads", help="Sign a statement for the gateway of who keeps the reads."),
-        codes={400: ("invalid-parameter",)},
+        codes={400: ("invalid-parameter",), 503: ("signing-key-unavailable",)},
         odd={"rest": "is signed with the organisation's own key"},
     ),
     Operation(

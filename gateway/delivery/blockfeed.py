@@ -18,9 +18,10 @@ from chaincode.domain.batch import OUTCOMES
 from chaincode.domain.idempotency import Idempotency
 from gateway.delivery.deeds import deed_of
 from gateway.delivery.ordered import OrderedReader
+from gateway.delivery.peererrors import key_unavailable
 from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.delivery.refusals import parse_object
-from gateway.fabric import Block, FabricError, GatewayError, decode_block
+from gateway.fabric import Block, FabricError, GatewayError, KeyUnavailable, decode_block
 from gateway.fabric.blocks import Transaction, config_in
 from gateway.fabric.errors import DeliverError, NotUnderstood
 from gateway.services.ports import (
@@ -146,6 +147,8 @@ class FabricBlocks:
             raise Unavailable(
                 f"peer {peer.name} lacks the channel, or blocks that were read", code="peer-behind"
             ) from exc
+        if isinstance(exc, KeyUnavailable):
+            raise key_unavailable() from exc
         if isinstance(exc, GatewayError):
             self._peers.failed(peer, str(exc))
             raise Unavailable(f"the block stream of {peer.name} ended: {exc.message}", code="peer-unavailable") from exc

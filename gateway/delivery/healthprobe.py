@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from gateway.delivery.peers import Peer, Peers
-from gateway.fabric import FabricError, GatewayError, UntrustedResponse
+from gateway.fabric import FabricError, GatewayError, KeyUnavailable, UntrustedResponse
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +94,8 @@ class HealthProbe:
                 self._others.add(peer)
                 if self._others.issuperset(self._peers):
                     self._ended(f"every peer of this organisation shows another network: {exc}")
+        except KeyUnavailable:
+            self._due[peer] = self._clock() + self._every  # it was not asked, which says nothing of it
         except GatewayError as exc:
             self._missed(peer, f"it does not say how many blocks it has ({exc.code.name})", asked_at)
         except (FabricError, ValueError) as exc:  # gRPC's word for a connection that was closed meanwhile

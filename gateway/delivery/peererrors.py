@@ -229,6 +229,13 @@ def _blame(error: GatewayError, texts: Sequence[str]) -> Blame:
     return Blame.SUSPECT if error.code.name == "DEADLINE_EXCEEDED" else Blame.NOBODY
 
 
+def key_unavailable() -> Unavailable:
+    """What is answered while the key that this gateway signs with cannot be used: nothing was sent to a peer."""
+    return Unavailable(
+        "the key that this gateway signs with cannot be used now", code="signing-key-unavailable", retry_after=5
+    )
+
+
 def _decided(reports: _Reports, transaction_id: str) -> Verdict | None:
     for text in reports.own:
         duplicate = _DUPLICATE.search(text)

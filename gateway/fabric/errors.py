@@ -11,6 +11,7 @@
     ├── UntrustedResponse       what the peer handed over contradicts what was asked or pinned; not signed
     ├── NotUnderstood           the ledger's configuration says what this program does not know; nobody lied
     ├── SigningError            a signature is needed and there is neither one nor a signer
+    │   └── KeyUnavailable      the signer's key cannot be used now, as when its token is gone
     ├── CheckpointError         a stored checkpoint cannot be read or written
     └── MalformedData           bytes that are not an identity, MSP definition, block or request
         └── InvalidIdentity     a certificate that its own MSP does not accept
@@ -40,6 +41,7 @@ __all__ = [
     "FabricError",
     "GatewayError",
     "InvalidIdentity",
+    "KeyUnavailable",
     "MalformedData",
     "NotUnderstood",
     "SigningError",
@@ -160,6 +162,10 @@ class NotUnderstood(FabricError):
 
 class SigningError(FabricError):
     """A message must be signed, but it carries no signature and the gateway was given no signer."""
+
+
+class KeyUnavailable(SigningError):
+    """The signer's key cannot be used at the moment; nothing was signed, and it may succeed later."""
 
 
 class CheckpointError(FabricError):

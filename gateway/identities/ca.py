@@ -23,6 +23,7 @@ from urllib.parse import quote
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from gateway.fabric import Signer
 from gateway.identities.credential import Credential, common_name, load_certificate, load_certificates
 from gateway.identities.errors import CaMisbehaved, IdentityError
 from gateway.identities.keys import PrivateKey, algorithm_of, certificate_request, generate, same_key
@@ -212,7 +213,7 @@ class FabricCa:
         hide: str = "",
     ) -> Json:
         uri = self._transport.uri(endpoint, query or {})
-        header = token(method, uri, body, by.pem, by.signer)
+        header = token(method, uri, body, by.pem, Signer(by.key))
         return self._transport.send(method, uri, body, {"Authorization": header}, hide=hide)
 
     def _encode(self, body: Json) -> bytes:

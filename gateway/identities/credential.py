@@ -10,8 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from gateway.fabric import Identity, Signer
-from gateway.identities.errors import CertificateExpired, IdentityError
+from gateway.fabric import Identity, KeyUnavailable, Signer
+from gateway.fabric.identity import Sign
+from gateway.identities.errors import CertificateExpired, IdentityError, WalletError
 from gateway.identities.keys import PrivateKey, same_key
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
@@ -42,9 +43,20 @@ class Credential:
         return Identity(self.msp_id, self.pem)
 
     @cached_property
-    def signer(self) -> Signer:
-        """As the gateway client takes it; S is low, also where a token made the signature."""
-        return Signer(self.key)
+    def signer(self) -> Sign:
+        """As the gateway client takes it; S is low, also where a token made the signature.
+
+        It raises `KeyUnavailable` while a token does not sign.
+        """
+        made = Signer(self.key)
+
+        def sign(digest: bytes) -> bytes:
+            try:
+                return made(digest)
+            except WalletError as exc:
+                raise KeyUnavailable(str(exc)) from exc
+
+        return sign
 
     @cached_property
     def pem(self) -> bytes:

@@ -15,6 +15,7 @@ import pkcs11
 from gateway.identities.errors import WalletError
 
 _OS_LOCKING_OK = 2  # CKF_OS_LOCKING_OK
+_NOT_INITIALIZED = 0x190  # CKR_CRYPTOKI_NOT_INITIALIZED
 
 
 class _InitializeArguments(ctypes.Structure):
@@ -47,6 +48,7 @@ class _FunctionList(ctypes.Structure):
 # A library is initialised for a whole process, so what is known of it belongs to the process too.
 _lock = threading.Lock()
 _libraries: dict[str, Any] = {}
+_functions: dict[str, _FunctionList] = {}
 
 
 def load(module: Path) -> Any:
@@ -56,6 +58,15 @@ def load(module: Path) -> Any:
         if known is None:
             known = _libraries[str(module)] = _load(module)
         return known
+
+
+def begin_anew(module: Path) -> None:
+    """Finalise a library that was loaded and initialise it again; nobody may be in it. Raises `WalletError`.
+
+    Some find a token that was taken out and put back in no other way. All sessions are gone after it.
+    """
+    with _lock:
+        _initialise(module, _functions[str(module)])
 
 
 def _load(module: Path) -> Any:
@@ -68,13 +79,20 @@ def _load(module: Path) -> Any:
         raise WalletError(f"{module}: not a PKCS#11 library that this machine can load") from None
     get.restype = ctypes.c_ulong
     _expect(module, "C_GetFunctionList", get(ctypes.byref(found)))
-    functions = found.contents
-    _expect(module, "C_Finalize", functions.finalize(None))
+    functions = _functions[str(module)] = found.contents
+    _initialise(module, functions)
+    return library
+
+
+def _initialise(module: Path, functions: _FunctionList) -> None:
+    code = functions.finalize(None)
+    # What could not be initialised when a token was gone needs no end.
+    if code != _NOT_INITIALIZED:
+        _expect(module, "C_Finalize", code)
     arguments = _InitializeArguments(None, None, None, None, _OS_LOCKING_OK, None)
     _expect(module, "C_Initialize", functions.initialize(ctypes.addressof(arguments)))
-    return library
 
 
 def _expect(module: Path, call: str, code: int) -> None:
     if code != 0:
-        raise WalletError(f"{module}: cannot be used by several threads: {call} answered {code:#x}")
+        raise WalletError(f"{module}: cannot be initialised for several threads: {call} answered {code:#x}")

@@ -9,6 +9,7 @@ token, since submissions may still be signed with it; `remove` destroys the key 
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 from gateway.fabric.durable import Disk
 from gateway.identities import bundle
 from gateway.identities.credential import Credential, load_certificates
-from gateway.identities.cryptoki import load
+from gateway.identities.cryptoki import begin_anew, load
 from gateway.identities.errors import IdentityError, NoSuchIdentity, WalletError, WrongPassphrase
 from gateway.identities.keys import PrivateKey, algorithm_of
 from gateway.identities.wallet import Wallet, read_mark, write_mark
@@ -33,6 +34,8 @@ SESSIONS = 8
 
 _LABEL = "pedigree"
 _TRIES = 3
+_MEND_AFTER = 2.0
+"""Seconds after a failure, and between two attempts, before the library itself is begun anew."""
 _Answer = TypeVar("_Answer")
 
 
@@ -63,23 +66,29 @@ class Pool:
     """
 
     def __init__(self, module: Path, token: str, pin: str, *, size: int = SESSIONS) -> None:
-        library = load(module)
-        try:
-            self._token: pkcs11.Token = library.get_token(token_label=token)
-        except pkcs11.PKCS11Error as exc:
-            raise WalletError(f"{module}: no token labelled {token!r} ({_name(exc)})") from None
+        self._module = module
+        self._label = token
+        self._token = self._found()
         self._what = f"token {token!r}"
         self._pin = pin
+        self._size = size
+        self._failed_at: float | None = None
+        """When every try of a call failed, by the monotonic clock; None when one has succeeded since."""
+        self._mending = threading.Lock()
         self._free: list[PooledSession] = []
         self._slots = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
         # Logging in is the whole process's, and closing any session that logged in would log all of them out.
         self._login: pkcs11.Session | None = None
         self._generation = 0
+        self._refused: WrongPassphrase | None = None
+        """A token locks itself after a few wrong PINs: one that was refused is not tried again."""
         self.run(lambda pooled: None)
 
     def run(self, call: Callable[[PooledSession], _Answer]) -> _Answer:
         """What `call` does with a session of its own; raises `WalletError` when the token fails each time."""
+        if self._failed_at is not None:
+            self._mend()
         with self._slots:
             for attempt in range(_TRIES):
                 pooled = None
@@ -91,8 +100,11 @@ class Pool:
                     if pooled is not None:
                         _close(pooled.session)
                     if attempt + 1 == _TRIES:
+                        if self._failed_at is None:
+                            self._failed_at = time.monotonic()
                         raise WalletError(f"{self._what} failed: {_name(exc)}") from exc
                 else:
+                    self._failed_at = None
                     self._give_back(pooled)
                     return answer
         raise AssertionError("the loop above ends by itself")
@@ -100,6 +112,30 @@ class Pool:
     def close(self) -> None:
         """Close the sessions and log out."""
         self._forget(self._generation)
+
+    def _found(self) -> pkcs11.Token:
+        try:
+            token: pkcs11.Token = load(self._module).get_token(token_label=self._label)
+        except pkcs11.PKCS11Error as exc:
+            raise WalletError(f"{self._module}: no token labelled {self._label!r} ({_name(exc)})") from None
+        return token
+
+    def _mend(self) -> None:
+        """Begin anew with the library, alone in it, if that is due; raises `WalletError` while the token is gone."""
+        with self._mending:
+            since = self._failed_at
+            if since is None or time.monotonic() - since < _MEND_AFTER:
+                return
+            for _ in range(self._size):
+                self._slots.acquire()
+            try:
+                self._forget(self._generation)
+                self._failed_at = time.monotonic()
+                begin_anew(self._module)
+                self._token = self._found()
+            finally:
+                for _ in range(self._size):
+                    self._slots.release()
 
     def _give_back(self, pooled: PooledSession) -> None:
         """Keep a session for the next; one from before all were forgotten is not logged in any more."""
@@ -113,8 +149,14 @@ class Pool:
         with self._lock:
             if self._free:
                 return self._free.pop()
+            if self._refused is not None:
+                raise self._refused
             if self._login is None:
-                self._login = self._log_in()
+                try:
+                    self._login = self._log_in()
+                except WrongPassphrase as exc:
+                    self._refused = exc
+                    raise
             return PooledSession(self._token.open(rw=True), self._generation)
 
     def _log_in(self) -> pkcs11.Session:

@@ -61,6 +61,7 @@ _ASKING: Mapping[int, tuple[str, ...]] = {
     503: (
         "catching-up", "chaincode-undefined", "chaincode-unavailable", "clock-skew", "endorsers-unavailable",
         "not-ordered", "peer-behind", "peer-capacity", "peer-timeout", "peer-unavailable",
+        "signing-key-unavailable",
     ),
     504: ("chaincode-timeout",),
 }  # fmt: skip
@@ -76,6 +77,7 @@ _RECORDING: Mapping[int, tuple[str, ...]] = {
         "catching-up", "chaincode-undefined", "chaincode-unavailable", "clock-skew", "endorsers-timeout",
         "endorsers-unavailable", "not-ordered", "outcome-unknown", "peer-behind", "peer-capacity", "peer-timeout",
         "peer-unavailable",
+        "signing-key-unavailable",
     ),
     504: ("chaincode-timeout",),
     507: ("storage-full",),

@@ -45,11 +45,21 @@ class Health:
     """Liveness, readiness and metrics of a gateway."""
 
     def __init__(
-        self, progress: Callable[[], Progress], disabled: Callable[[], Mapping[str, str]], registry: CollectorRegistry
+        self,
+        progress: Callable[[], Progress],
+        disabled: Callable[[], Mapping[str, str]],
+        registry: CollectorRegistry,
+        keyless: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """Assign.
+
+        Args:
+            keyless: why the key that this gateway signs with cannot be used now, or None.
+        """
         self._progress = progress
         self._disabled = disabled
         self._registry = registry
+        self._keyless = keyless
 
     def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
         """Publish a further value, read whenever somebody asks."""
@@ -77,7 +87,10 @@ class Health:
             "trouble": now.trouble,
         }
         facts["disabled_members"] = as_list(self._disabled())
-        return _json(200 if now.caught_up else 503, {"status": "ready" if now.caught_up else "not-ready", **facts})
+        if (why := self._keyless()) is not None:
+            facts["signing_key"] = why
+        ready = now.caught_up and why is None
+        return _json(200 if ready else 503, {"status": "ready" if ready else "not-ready", **facts})
 
     def _metrics(self) -> Page:
         return Page(200, CONTENT_TYPE_LATEST, generate_latest(self._registry))

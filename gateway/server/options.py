@@ -65,6 +65,22 @@ class Options:
             metavar="ADDRESS[/BITS]",
         ),
     )
+    wallet: Path | None = field(
+        default=None,
+        metadata=_said("Wallet with the identity to sign with, instead of the MSP folder that the network file names."),
+    )
+    identity: str = field(default="gateway", metadata=_said("Label of that identity in the wallet."))
+    wallet_passphrase_file: Path | None = field(
+        default=None,
+        metadata=_said(
+            "Passphrase of an encrypted wallet or PIN of a token; also the systemd credential pedigree-wallet, "
+            "PEDIGREE_WALLET_PASSPHRASE or PEDIGREE_WALLET_PASSPHRASE_FILE."
+        ),
+    )
+    hsm_module: Path | None = field(
+        default=None,
+        metadata=_said("PKCS#11 library of the token, where it is not where it was when the wallet was made."),
+    )
     health_port: int | None = field(default=None, metadata=_said("Port of health and metrics.", *_PORTS))
     in_flight: int = field(default=256, metadata=_said("Submissions under way at once.", 1, 4096))
     peers: tuple[str, ...] = field(

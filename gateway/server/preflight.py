@@ -20,7 +20,8 @@ from gateway.server.door import DoorFiles
 from gateway.server.oidc import claims_of
 from gateway.server.options import Options
 from gateway.server.proxies import Proxies
-from gateway.server.settings import NetworkFile, Organisation, Settings, SettingsError
+from gateway.server.settings import Settings, SettingsError
+from gateway.server.signing import look_up
 
 _STORES = ("keys", "readmodel", "records", "submissions")
 
@@ -28,7 +29,7 @@ _STORES = ("keys", "readmodel", "records", "submissions")
 def check(settings: Settings) -> None:
     """Look at certificates, keys, stores and ports; raises `SettingsError`, `FabricError` or `OSError` naming one."""
     _check_tls_roots(settings.organisation.tls_ca)
-    _check_identity(settings.network, settings.organisation)
+    _check_identity(settings)
     _check_door(settings.options)
     _check_unused(settings.data)
     sharing.check(settings)
@@ -59,9 +60,11 @@ def _check_door(options: Options) -> None:
         raise SettingsError(f"--trusted-proxy: {exc}") from None
 
 
-def _check_identity(network: NetworkFile, member: Organisation) -> None:
-    """That the user's certificate belongs to the organisation, and the key to the certificate."""
-    identity = Identity.from_msp_folder(member.msp_id, member.user_msp)
+def _check_identity(settings: Settings) -> None:
+    """That the certificate to sign with belongs to the organisation, and the key to the certificate."""
+    wallet = settings.options.wallet
+    network, member = settings.network, settings.organisation
+    identity = Identity.from_msp_folder(member.msp_id, member.user_msp) if wallet is None else look_up(settings)
     folders = {organisation.msp_id: organisation.msp for organisation in network.organisations}
     folders[network.orderer_msp_id] = network.orderer_msp
     for folder in folders.values():
@@ -73,7 +76,10 @@ def _check_identity(network: NetworkFile, member: Organisation) -> None:
     except DisabledMember as exc:
         raise SettingsError(exc.problem) from None
     except InvalidIdentity as exc:
-        raise SettingsError(f"{member.user_msp / 'signcerts'}: not of {member.msp_id}: {exc}") from None
+        place = member.user_msp / "signcerts" if wallet is None else wallet
+        raise SettingsError(f"{place}: not of {member.msp_id}: {exc}") from None
+    if wallet is not None:
+        return  # its key was looked up with it
     try:
         Signer.from_msp_folder(member.user_msp)
     except MalformedData as exc:

@@ -140,6 +140,8 @@ class Parts:
     members: Callable[[], Collection[str]] = tuple
     """MSP ids of the channel's members; none where the ledger has none."""
     disabled: Callable[[], Mapping[str, str]] = dict
+    keyless: Callable[[], str | None] = lambda: None
+    """Why the key that this gateway signs with cannot be used now, or None."""
     """Members whose definition on the channel is not understood, by MSP id, and why."""
     clients: Callable[[], Iterable[tuple[str, str]]] = tuple
     """The id and the name of every client that this gateway has, or had."""
@@ -316,7 +318,7 @@ def assemble(
     of_the_ledger(metrics, commits, submitter, parts.disabled)
     of_the_audit(metrics, parts.audit, anchors)
     probe = None if parts.peers is None else _watch(parts.peers, commits, metrics, parts.replaced)
-    health = Health(projector.progress, parts.disabled, metrics.registry)
+    health = Health(projector.progress, parts.disabled, metrics.registry, parts.keyless)
     return Service(
         api, health, projector, Reconciler(submitter), submitter, attempts, graph, log.publisher,
         Sweeper(swept, metrics, time.time, leads), anchors, anchoring, reminding, parts.replicas, parts.adopt,

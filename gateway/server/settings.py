@@ -236,7 +236,8 @@ class Settings:
         """Read the network file and fill in the conventions. Raises `SettingsError`."""
         file = NetworkFile.read(network)
         index, member = file.organisation(organisation)
-        for path in (member.tls_ca, member.msp, member.user_msp, file.orderer_msp):
+        keys = () if options.wallet is not None else (member.user_msp,)
+        for path in (member.tls_ca, member.msp, *keys, file.orderer_msp):
             if not path.exists():
                 raise SettingsError(f"the network file names {path}, which does not exist")
         if options.peers:

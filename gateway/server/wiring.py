@@ -14,9 +14,7 @@ from gateway.delivery.slots import Slots
 from gateway.delivery.witnesses import HttpWitnesses
 from gateway.fabric import FabricError, Gateway, Trust, connect
 from gateway.fabric.following import Follower
-from gateway.identities.errors import IdentityError
-from gateway.identities.mspfolder import read_msp
-from gateway.identities.renewal import CurrentIdentity, RenewalWatch
+from gateway.identities.renewal import RenewalWatch
 from gateway.ledger import FabricLedger, OrganisationSigner
 from gateway.rest.bodies import Spool
 from gateway.server.app import Metrics
@@ -27,6 +25,7 @@ from gateway.server.preflight import another_chain
 from gateway.server.service import Parts, Place, Service, assemble
 from gateway.server.settings import NetworkFile, Settings, SettingsError, load_secret
 from gateway.server.sharing import join, sole_owner
+from gateway.server.signing import SigningKey, open_key
 from gateway.server.transparency import LogParts
 from gateway.server.vaults import DATABASE, open_seals, open_vault
 from gateway.services.attempts import Limits
@@ -89,7 +88,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         readmodel.clear()
     elif (genesis := readmodel.genesis()) not in (None, pinned):
         raise another_chain(data / "readmodel.db", str(genesis), pinned)
-    identity = _identity(settings)
+    key = open_key(settings, guard)
     trust = _pinned(settings)
     follower = Follower(settings.network.channel, trust)
     _resume(follower, readmodel)
@@ -98,9 +97,9 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         "Number of the channel configuration that is followed; -1 before the first block",
         lambda: -1 if follower.sequence is None else follower.sequence,
     )
-    peers = Peers(_peers(settings, identity, trust), meter=metrics)
+    peers = Peers(_peers(settings, key, trust), meter=metrics)
     guard.callback(peers.close)
-    renewal = _renewal(identity, peers, metrics)
+    renewal = _renewal(key, peers, metrics)
     guard.callback(renewal.stop)
     renewal.start()
     ledger = FabricLedger(
@@ -121,7 +120,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         tokens=open_tokens(settings.options, guard, metrics),
         transactions=TransactionStore(rows),
         clients=lambda: [(key.id, key.name) for key in keys.list()],
-        signer=OrganisationSigner(identity.built(lambda held: (held.identity, held.signer))),
+        signer=OrganisationSigner(key.pair),
         secret=load_secret(data / "secret"),
         log=_log(settings, guard, data, LogTree(rows)),
         vault=open_vault(data, sealed, kept, settings.options.blobs, alone=replica is None),
@@ -138,6 +137,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         replaced=lambda: _other_pins(settings),
         members=lambda: trust.msps.ids,
         disabled=lambda: follower.disabled,
+        keyless=lambda: key.problem,
     )
 
 
@@ -168,17 +168,14 @@ def _log(settings: Settings, guard: ExitStack, data: Path, leaves: LogTree) -> L
     return LogParts.of(leaves, heads, data / "log-keys", place, policy, witnesses)
 
 
-def _identity(settings: Settings) -> CurrentIdentity:
-    """The identity that this gateway signs with, as its MSP folder holds it now; raises `SettingsError`."""
-    member = settings.organisation
-    try:
-        return CurrentIdentity(lambda: read_msp(member.msp_id, member.user_msp))
-    except (IdentityError, OSError) as error:
-        raise SettingsError(str(error)) from error
-
-
-def _renewal(identity: CurrentIdentity, peers: Peers, metrics: Metrics) -> RenewalWatch:
-    """Accepts a certificate that `pedigree identity reenrol` has put into the folder; the feed goes on meanwhile."""
+def _renewal(key: SigningKey, peers: Peers, metrics: Metrics) -> RenewalWatch:
+    """Accepts a certificate that `pedigree identity reenrol` has put in its place; the feed goes on meanwhile."""
+    identity = key.identity
+    metrics.gauge(
+        "pedigree_signing_key_usable",
+        "Whether the key that this gateway signs with could be used when it was last needed",
+        lambda: float(key.problem is None),
+    )
     identity.when_changed(lambda _held: peers.renew())
     renewal = RenewalWatch(identity)
     metrics.gauge(
@@ -224,18 +221,22 @@ def _resume(follower: Follower, readmodel: ReadModel) -> None:
         raise SettingsError(f"the read model's channel configuration: {error}; start once with --rebuild") from error
 
 
-def _peers(settings: Settings, identity: CurrentIdentity, trust: Trust) -> list[Peer]:
+def _peers(settings: Settings, key: SigningKey, trust: Trust) -> list[Peer]:
     """The organisation's peers, not connected yet, all held to the same facts."""
     network, member = settings.network, settings.organisation
     tls_root = member.tls_ca.read_bytes()
-    certificate, key = member.tls_pair()
+    client_certificate, client_key = member.tls_pair()
 
     def dial(address: str, server_name: str) -> PeerConnection:
         connection = connect(
-            address, tls_root=tls_root, server_name=server_name, client_certificate=certificate, client_key=key
+            address,
+            tls_root=tls_root,
+            server_name=server_name,
+            client_certificate=client_certificate,
+            client_key=client_key,
         )
-        held = identity.current
-        gateway = Gateway(connection, held.identity, held.signer, trust=trust)
+        identity, sign = key.pair()
+        gateway = Gateway(connection, identity, sign, trust=trust)
         channel = gateway.network(network.channel)
         return PeerConnection(connection, gateway, channel, channel.contract(network.chaincode))
 

@@ -22,7 +22,9 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from cryptography import x509
 from fabric_protos.common import ledger_pb2
+from fabric_protos.msp import identities_pb2
 
 from chaincode.domain import canonical
 from gateway.demo.consortium import Consortium, held_ports, ready
@@ -30,6 +32,7 @@ from gateway.demo.founding import found
 from gateway.demo.processes import Program, command
 from gateway.fabric import Gateway, Identity, Signer, Trust, connect, decode_block
 from gateway.fabric.blocks import VALID, Block
+from gateway.identities.credential import common_name
 from gateway.server.folders import keep_database, open_keys
 from pedigree import Pedigree, PedigreeError, Recorded
 
@@ -48,6 +51,8 @@ class Entry(NamedTuple):
     code: int
     transaction_id: str
     block: int
+    creator: str
+    """The common name of who signed it."""
 
 
 def read_registrations(network: Mapping[str, Any], organisation: str = "regulator") -> list[Entry]:
@@ -76,7 +81,11 @@ def _entries(block: Block) -> Iterator[Entry]:
     for transaction in block.transactions:
         if transaction.arguments[:1] == (REGISTER,):
             command_ = canonical.parse(transaction.arguments[1])
-            yield Entry(command_["model"], transaction.validation_code, transaction.transaction_id, block.number)
+            signed = identities_pb2.SerializedIdentity.FromString(transaction.creator)
+            yield Entry(
+                command_["model"], transaction.validation_code, transaction.transaction_id, block.number,
+                common_name(x509.load_pem_x509_certificate(signed.id_bytes)),
+            )  # fmt: skip
 
 
 # --- Clients -------------------------------------------------------------------------------------------------------

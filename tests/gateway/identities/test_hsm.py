@@ -2,8 +2,6 @@
 """Keys in a PKCS#11 token (SoftHSM2): they sign, never leave, and survive lost sessions."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from tokens import MISSING, MODULE, PIN, TOOL, configured, initialise
 
+from gateway.fabric import KeyUnavailable
 from gateway.identities.ca import FabricCa
 from gateway.identities.errors import IdentityError, NoSuchIdentity, WalletError, WrongPassphrase
 from gateway.identities.keys import private_pem
@@ -24,19 +24,10 @@ from gateway.identities.wallets import open_wallet
 
 pkcs11 = pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed (extra hsm): keys in tokens go untested")
 
-MODULES = (
-    os.environ.get("SOFTHSM2_MODULE", ""),
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib64/pkcs11/libsofthsm2.so",
-    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
-)
-MODULE = next((Path(each) for each in MODULES if each and Path(each).exists()), None)
-TOOL = shutil.which("softhsm2-util")
 ORDERS = {"secp256r1": ec.SECP256R1().group_order, "secp384r1": ec.SECP384R1().group_order}
 
 pytestmark = [
-    pytest.mark.skipif(MODULE is None or TOOL is None, reason="SoftHSM2 is not installed: keys in tokens go untested"),
+    pytest.mark.skipif(MODULE is None or TOOL is None, reason=MISSING),
 ]
 
 
@@ -46,23 +37,16 @@ class Token:
 
     module: Path
     label: str
-    pin: bytes = b"1234567890"
+    pin: bytes = PIN.encode()
 
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("softhsm")
-    (folder / "tokens").mkdir()
-    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")
+    configuration = configured(folder := tmp_path_factory.mktemp("softhsm") / "softhsm")
     former = os.environ.get("SOFTHSM2_CONF")
-    os.environ["SOFTHSM2_CONF"] = str(folder / "softhsm2.conf")
-    assert TOOL is not None
+    os.environ["SOFTHSM2_CONF"] = str(configuration)
     for label in ("one", "two"):
-        subprocess.run(
-            [TOOL, "--init-token", "--free", "--label", label, "--so-pin", "0987654321", "--pin", "1234567890"],
-            check=True,
-            capture_output=True,
-        )
+        initialise(configuration, label)
     yield folder
     if former is None:
         del os.environ["SOFTHSM2_CONF"]
@@ -195,7 +179,7 @@ def test_removing_destroys_the_key(wallet: Any, ca: FabricCa, tmp_path: Path) ->
     wallet.path("admin").chmod(0o600)
     with pytest.raises(NoSuchIdentity, match="right token"):
         wallet.get("admin")
-    with pytest.raises(WalletError, match="NoSuchKey"):
+    with pytest.raises(KeyUnavailable, match="NoSuchKey"):
         enrolled.signer(bytes(32))
 
 

@@ -10,9 +10,9 @@ from prometheus_client import generate_latest
 from gateway.delivery.peers import Peer, PeerConnection, Peers
 from gateway.fabric import Identity
 from gateway.identities.mspfolder import read_msp
-from gateway.identities.renewal import CurrentIdentity
 from gateway.ledger import OrganisationSigner
 from gateway.server.app import Metrics
+from gateway.server.signing import SigningKey
 from gateway.server.wiring import _renewal
 from network.material import ensure_material
 from network.topology import default_topology
@@ -40,13 +40,13 @@ def test_a_renewed_identity_is_taken_up_by_peers_and_statements(msp: Path) -> No
     dialled: list[Identity] = []
 
     def dial() -> PeerConnection:
-        dialled.append(identity.current.identity)
+        dialled.append(key.pair()[0])
         return PeerConnection(Connection(), None, None, None)  # type: ignore[arg-type]
 
-    identity = CurrentIdentity(lambda: read_msp("LabMSP", msp))
+    key = SigningKey(lambda: read_msp("LabMSP", msp))
     metrics, peer = Metrics(), Peer("peer0", dial)
-    signer = OrganisationSigner(identity.built(lambda held: (held.identity, held.signer)))
-    renewal = _renewal(identity, Peers([peer], meter=metrics), metrics)
+    signer = OrganisationSigner(key.pair)
+    renewal = _renewal(key, Peers([peer], meter=metrics), metrics)
     first, before = peer.connect(), signer.sign(b"statement")
 
     renewal.step()

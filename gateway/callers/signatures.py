@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import http_sf
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -57,18 +57,51 @@ class _OneKey(HTTPSignatureKeyResolver):
         return self._key
 
 
+class Nonces(Protocol):
+    """Remembers which signatures were used; thread-safe."""
+
+    def use(self, name: bytes, seconds: float) -> bool:
+        """Take a name for so many seconds; False where it is taken. Raises `Unavailable` where it cannot be kept."""
+        ...
+
+
+class NoncesInMemory:
+    """Implements `Nonces` for one process."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._used: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def use(self, name: bytes, seconds: float) -> bool:
+        now = self._clock()
+        with self._lock:
+            while self._used and next(iter(self._used.values())) <= now:
+                self._used.popitem(last=False)
+            if name in self._used:
+                return False
+            if len(self._used) >= _NONCES:
+                raise Unavailable("Too many signed requests came lately.", code="capacity", retry_after=10)
+            # In the order in which they are forgotten: all are kept equally long.
+            self._used[name] = now + seconds
+            return True
+
+
 class Signatures:
     """Verifies signed requests; thread-safe.
 
-    Which nonces were used is kept in memory for as long as a signature counts. One that was made before this process
-    began is refused for that reason: a former process may have seen it.
+    Which nonces were used is kept for as long as a signature counts. One that was made before this process began is
+    refused: a former process may have seen it, whose memory is gone.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self, nonces: Nonces | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        """Assign.
+
+        Args:
+            nonces: shared with the other gateways of the organisation; without it they are in memory.
+        """
+        self._nonces = nonces or NoncesInMemory(clock)
         self._began = clock()
-        self._used: OrderedDict[bytes, float] = OrderedDict()
-        self._lock = threading.Lock()
 
     def key_id(self, head: SignedHead) -> str:
         """Which client a request says that it is of; raises `Unrecognised`. Nothing of it is believed yet."""
@@ -100,20 +133,12 @@ class Signatures:
         created, nonce = int(parameters["created"]), parameters.get("nonce")
         if not isinstance(nonce, str) or not 8 <= len(nonce) <= _LONGEST_NONCE or created < int(self._began):
             raise Unrecognised(_INVALID)
-        self._use(client, nonce, created)
+        self._use(client, nonce)
 
-    def _use(self, client: str, nonce: str, created: int) -> None:
-        now = self._clock()
-        name = hashlib.sha256(f"{client}\0{nonce}".encode()).digest()
-        with self._lock:
-            while self._used and next(iter(self._used.values())) <= now:
-                self._used.popitem(last=False)
-            if name in self._used:
-                raise Unrecognised(_INVALID)
-            if len(self._used) >= _NONCES:
-                raise Unavailable("Too many signed requests came lately.", code="capacity", retry_after=10)
-            # In the order in which they are forgotten: all as late as the youngest signature that can come now.
-            self._used[name] = now + OLDEST + 2 * SKEW + 1
+    def _use(self, client: str, nonce: str) -> None:
+        # As long as the youngest signature that can come now.
+        if not self._nonces.use(hashlib.sha256(f"{client}\0{nonce}".encode()).digest(), OLDEST + 2 * SKEW + 1):
+            raise Unrecognised(_INVALID)
 
 
 def _keyid_of(head: SignedHead) -> str:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from flask import Flask
 
 from gateway.callers import certificates
-from gateway.callers.signatures import Signatures
+from gateway.callers.signatures import Nonces, Signatures
 from gateway.delivery.healthprobe import HealthProbe
 from gateway.delivery.peers import Peers
 from gateway.rest import (
@@ -154,6 +154,8 @@ class Parts:
     """Seconds between two lists of reads."""
     replicas: Replicas = field(default_factory=Alone)
     """The gateways that share these stores."""
+    nonces: Nonces | None = None
+    """Where these remember used signatures; `None` where one gateway does, in memory."""
     adopt: Callable[[Collection[int]], None] = lambda _: None
     """Ends what those began with the stores who live no more, but for submissions; given who lives."""
     remind_before: int = SOON
@@ -272,7 +274,9 @@ def assemble(
     )  # fmt: skip
     graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")
-    callers = Callers(parts.keys, certificates=certificates.read, tokens=parts.tokens, signatures=Signatures())
+    callers = Callers(
+        parts.keys, certificates=certificates.read, tokens=parts.tokens, signatures=Signatures(parts.nonces)
+    )
     pipeline = RequestPipeline(callers, commits, limits.height_wait, spool, bodies, parts.members, parts.quotas)
     recorder = Recorder(submitter, numbering, vocabulary)
     anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval, leads=leads)

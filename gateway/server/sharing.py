@@ -24,7 +24,7 @@ from gateway.server.settings import Settings, SettingsError, load_secret
 from gateway.server.stopping import stop_fenced
 from gateway.services.failures import PortError
 from gateway.services.replicas import Replica
-from gateway.stores.replicas import ReplicaStore
+from gateway.stores.replicas import ReplicaStore, SharedNonces
 
 _LOG_KEYS: Final = "log-keys"
 _SECRETS: Final = (
@@ -82,11 +82,11 @@ def check(settings: Settings) -> None:
         raise SettingsError(f"--database: {exc.message}") from None
 
 
-def join(settings: Settings, guard: ExitStack) -> Replica | None:
-    """Enter a gateway among those that share its database; `None` where its stores are its own."""
+def join(settings: Settings, guard: ExitStack) -> tuple[Replica, SharedNonces] | tuple[None, None]:
+    """Enter a gateway among those that share its database; nothing where its stores are its own."""
     url = database_of(settings.data)
     if url is None:
-        return None
+        return None, None
     database = open_shared(url, "replicas")
     guard.callback(database.close)
     store = ReplicaStore(database)
@@ -95,7 +95,7 @@ def join(settings: Settings, guard: ExitStack) -> Replica | None:
     replica = Replica(store, number, ended=stop_fenced)
     guard.callback(replica.stop)  # when the other stores are closed: what is queued there is still this one's
     replica.enter()
-    return replica
+    return replica, SharedNonces(database)
 
 
 def _agree(settings: Settings, store: ReplicaStore) -> None:

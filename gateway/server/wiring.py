@@ -75,7 +75,7 @@ def _place(settings: Settings) -> Place:
 def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
     data = private_folder(settings.data)
     guard.enter_context(sole_owner(data / "lock"))
-    replica = join(settings, guard)
+    replica, nonces = join(settings, guard)
     rows = open_readmodel(guard, data)
     # What this gateway is about to give out bears its number, for when it dies.
     numbered = {} if replica is None else {"pedigree.replica": str(replica.number)}
@@ -114,7 +114,7 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         reminders=KeptReminders(requests, pinned),
         remind_before=settings.options.remind_before,
         records=_records(data, sealed, kept),
-        maps=ConsentStore(open_store(guard, data, "consent", durable=True)),
+        maps=(maps := ConsentStore(open_store(guard, data, "consent", durable=True, settings=numbered))),
         memberships=MemberStore(open_store(guard, data, "members", durable=True)),
         keys=(keys := open_keys(data, guard)),
         tokens=open_tokens(settings.options, guard, metrics),
@@ -126,7 +126,8 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         vault=open_vault(data, sealed, kept, settings.options.blobs, alone=replica is None),
         deliveries=(given := DeliveryStore(sealed)),
         replicas=replica or Alone(),
-        adopt=partial(_adopt, given),
+        nonces=nonces,
+        adopt=partial(_adopt, given, maps),
         reads=ReadStore(sealed),
         anchor_every=float(settings.options.anchor_reads),
         audit=AuditLogStore(open_store(guard, data, "audit", durable=False)),
@@ -154,7 +155,8 @@ def _submissions(database: SqlDatabase, chain: str, replica: Replica | None) -> 
     return SharedSubmissionStore(database, chain, replica.number)
 
 
-def _adopt(log: DeliveryStore, living: Collection[int]) -> None:
+def _adopt(log: DeliveryStore, maps: ConsentStore, living: Collection[int]) -> None:
+    maps.recover(living)
     if count := log.recover(living):
         _LOG.warning("%d deliveries broke off when their gateway ended; what may have been sent counts as given", count)
 

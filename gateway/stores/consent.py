@@ -8,7 +8,7 @@ holds; what is above them is computed when a version is first asked for, and the
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -119,12 +119,25 @@ class ConsentStore:
     def build(self, dataset: str) -> MapState:
         key = self._dataset(dataset)
         with self._building:
-            found = self._database.write(partial(consentwrites.begin_map, key))
+            found = self._database.write(partial(consentwrites.begin_map, key, consentwrites.OWN.of(self._database)))
             crown = Crown.over(self._written(found, self.collected(dataset)))
             built, state = self._database.write(partial(consentwrites.finish_map, key, found, crown))
         self._keep((built, 1), crown)
         self._database.shorten_log()
         return state
+
+    def recover(self, living: Collection[int]) -> int:
+        """Remove what other gateways of the database were building when they died; how many maps that were.
+
+        Args:
+            living: the numbers of those who live; nobody where this gateway is alone, and finds what it left itself.
+        """
+        if self._database.dialect is Dialect.SQLITE or not living:
+            return 0
+        # Seldom is there one: asked without a write first.
+        if self._one("SELECT 1 FROM map WHERE root IS NULL LIMIT 1", ()) is None:
+            return 0
+        return self._database.write(partial(consentwrites.forget_builds, living))
 
     def _written(self, found: int, leaves: Iterable[Leaf]) -> Iterator[tuple[int, bytes, int]]:
         """Write leaves and subtrees as version 1, piece by piece, while the subtrees are taken."""

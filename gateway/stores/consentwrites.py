@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the store of consent maps writes, each function in one transaction of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gateway.services.statusmaps import MapState
 from gateway.services.statustree import Crown, Leaf
-from gateway.stores.sql import Connection, upsert
+from gateway.stores.sql import Connection, Statement, upsert
 
 _MERGED = 250_000
 """Rows that were collected and are brought to their references at once."""
@@ -13,12 +13,30 @@ _INSTANT = "(hex(substr(value, 10, 1)) < '80') || hex(substr(value, 10, 8))"
 """When a value was indicated, as text that sorts by time: its last eight bytes, those before 1970 first."""
 
 
-def begin_map(key: int, connection: Connection) -> int:
-    """Begin a map without a root, which nobody sees; what a crash left of one goes."""
-    for (found,) in connection.execute("SELECT key FROM map WHERE dataset = ? AND root IS NULL", (key,)).fetchall():
+OWN = Statement("", " AND replica IS NOT DISTINCT FROM nullif(current_setting('pedigree.replica', true), '')::BIGINT")
+"""Which maps without a root nobody but this gateway can be building: of a file, all."""
+
+
+def begin_map(key: int, own: str, connection: Connection) -> int:
+    """Begin a map without a root, which nobody sees; what broke off of one that this gateway built before goes."""
+    left = f"SELECT key FROM map WHERE dataset = ? AND root IS NULL{own}"  # noqa: S608 - words of ours
+    for (found,) in connection.execute(left, (key,)).fetchall():
         remove_map(connection, found)
     made = connection.execute("INSERT INTO map (dataset, size) VALUES (?, 0) RETURNING key", (key,)).fetchone()
     return int(made[0])
+
+
+def forget_builds(living: Collection[int], connection: Connection) -> int:
+    """Remove what gateways were building that live no more; how many maps that were.
+
+    Who names itself with none is of the version before, and may live as long as anybody else does.
+    """
+    others = f"replica NOT IN ({', '.join('?' * len(living))})" + (" OR replica IS NULL" if len(living) == 1 else "")
+    left = f"SELECT key FROM map WHERE root IS NULL AND ({others})"  # noqa: S608 - question marks
+    found = connection.execute(left, tuple(living)).fetchall()
+    for (each,) in found:
+        remove_map(connection, each)
+    return len(found)
 
 
 def merge_said(connection: Connection) -> None:

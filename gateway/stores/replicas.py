@@ -12,6 +12,10 @@ SCHEMA: Final = "pedigree_replicas"
 _UNTIL: Final = "clock_timestamp() + make_interval(secs => ?)"
 
 
+_OLD_NONCES: Final = 100
+"""Nonces that nobody needs any more, and that go when another one comes."""
+
+
 class ReplicaStore:
     """Implements `services.replicas.ReplicaLog`. The database's clock decides, and one gateway at a time asks it."""
 
@@ -63,5 +67,22 @@ class ReplicaStore:
             connection.execute("INSERT INTO agreed VALUES (?, ?) ON CONFLICT DO NOTHING", row)
             kept = connection.execute("SELECT digest FROM agreed WHERE what = ?", row[:1]).fetchone()[0]
             return bool(kept == row[1])
+
+        return self._database.write(work)
+
+
+class SharedNonces:
+    """Implements `callers.signatures.Nonces` for all gateways of the database, whose clock decides."""
+
+    def __init__(self, database: SqlDatabase) -> None:
+        self._database = database
+
+    def use(self, name: bytes, seconds: float) -> bool:
+        taken = f"INSERT INTO nonce VALUES (?, {_UNTIL}) ON CONFLICT DO NOTHING"  # noqa: S608 - constants
+        old = "SELECT name FROM nonce WHERE until < clock_timestamp() LIMIT ?"
+
+        def work(connection: Connection) -> bool:
+            connection.execute(f"DELETE FROM nonce WHERE name IN ({old})", (_OLD_NONCES,))  # noqa: S608 - constants
+            return connection.execute(taken, (name, seconds)).rowcount == 1
 
         return self._database.write(work)

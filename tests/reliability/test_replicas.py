@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import datetime
+import secrets
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from http_message_signatures import HTTPMessageSigner, MappingKeyResolver, algorithms
+
+from gateway.demo.processes import command
 
 if TYPE_CHECKING:
     from postgresqlserver import Server
@@ -25,6 +33,7 @@ Report = Callable[[str], None]
 
 pytestmark = [pytest.mark.timeout(300)]
 
+ORIGIN = {"source": "registry", "method": "export", "geography": ["DE"]}
 SECRETS = ("secret", "log-keys", "key-encryption-key")
 
 
@@ -139,6 +148,78 @@ def test_what_one_accepted_and_did_not_finish_the_other_finishes(
             break
         assert time.perf_counter() < until, log
         time.sleep(0.2)
+
+
+def test_a_consent_map_that_is_opened_at_both_at_once_is_opened_once(pair: Pair, prefix: str) -> None:
+    """Both build it at the same time; one transaction opens it, and the other is told that it is open."""
+    for turn in range(3):
+        dataset = f"{prefix}-cohort-{turn}"
+        with pair.gateways[0].client() as client:
+            client.register_dataset(
+                dataset, title="Cohort", licence="CC-BY-4.0", origin=ORIGIN, sensitivity="personal", basis="consent"
+            )
+            people = "".join(f"{dataset}-{number},p{number}\n" for number in range(500)).encode()
+            client.commit_records(
+                dataset, b"id,subject\n" + people, id_field="id", subject_field="subject", consent="ConsentGiven"
+            )
+        barrier = threading.Barrier(2)
+
+        def open_(number: int, dataset: str = dataset, barrier: threading.Barrier = barrier) -> httpx.Response:
+            barrier.wait()
+            path, key = f"/v1/datasets/{dataset}/consent", f"open-{dataset}-{number}"
+            return pair.ask(number, "POST", path, headers={"Idempotency-Key": key}, json={})
+
+        with ThreadPoolExecutor(2) as pool:
+            answers = [each.result() for each in [pool.submit(open_, number) for number in (0, 1)]]
+        told = sorted((answer.status_code, answer.json().get("code", "")) for answer in answers)
+        assert told == [(201, ""), (409, "already-exists")], [answer.text for answer in answers]
+        roots = {
+            pair.ask(number, "GET", f"/v1/datasets/{dataset}/consent").json()["record"]["root"] for number in (0, 1)
+        }
+        assert len(roots) == 1
+
+
+def test_a_signed_request_counts_once_at_whichever_gateway_it_comes_to(pair: Pair, tmp_path: Path) -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    file = tmp_path / "signer.pem"
+    file.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    words = [command("pedigree"), "keys", "add", "signer", "--role", "reader", "--public-key", str(file)]
+    added = subprocess.run([*words, "--data", str(pair.gateways[0].data)], capture_output=True, check=True)
+    keyid = added.stdout.decode().strip()
+    signer = HTTPMessageSigner(
+        signature_algorithm=algorithms.ED25519,
+        key_resolver=MappingKeyResolver(public_keys={}, private_keys={keyid: key}),
+    )
+    time.sleep(1.0)  # nothing counts that was signed in the second in which a gateway started
+
+    def signed(path: str) -> httpx.Request:
+        request = httpx.Request("GET", f"http://gateway.example{path}")
+        covered = ("@method", "@authority", "@path", "@query")
+        now = datetime.datetime.now(datetime.UTC)
+        signer.sign(
+            request,
+            key_id=keyid,
+            covered_component_ids=covered,
+            created=now,
+            nonce=secrets.token_urlsafe(16),
+            tag="pedigree",
+        )
+        return request
+
+    def send(number: int, request: httpx.Request) -> int:
+        url, _ = pair.targets[number]
+        return httpx.get(f"{url}{request.url.raw_path.decode()}", headers=request.headers, timeout=60).status_code
+
+    for first in (0, 1):
+        request = signed("/v1/ledger")
+        assert [send(first, request), send(1 - first, request), send(first, request)] == [200, 401, 401]
+    request = signed("/v1/ledger")
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [each.result() for each in [pool.submit(send, number % 2, request) for number in range(8)]]
+    assert sorted(statuses) == [200, *[401] * 7]
+    pair.gateways[1].kill()
+    pair.gateways[1].start(*pair.options)
+    assert send(1, request) == 401
 
 
 def test_a_database_that_is_away_ends_nobody_and_is_used_again(

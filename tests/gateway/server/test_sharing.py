@@ -141,7 +141,7 @@ def test_nothing_is_at_rest_while_a_gateway_runs_anywhere(given: Any, postgresql
     copied(one, two)
     sharing.check(two)
     with ExitStack() as guard:
-        replica = sharing.join(one, guard)
+        replica, _ = sharing.join(one, guard)
         assert replica is not None
         assert replica.leads()
         with pytest.raises(SettingsError, match=r"one use the database"), ExitStack() as other:

@@ -17,10 +17,12 @@ from dialects import open_store
 from gateway.services.logs import Head, Published, Refusal, SignedHead
 from gateway.services.ports import Category, Failed, PortError, Recorded, Submission, Unavailable
 from gateway.stores import readmodel
+from gateway.stores.consent import ConsentStore
 from gateway.stores.database import Database
 from gateway.stores.heads import HeadStore
 from gateway.stores.keys import KeyStore
 from gateway.stores.postgresql import PostgresDatabase
+from gateway.stores.replicas import SharedNonces
 from gateway.stores.sql import Dialect, scripts
 from gateway.stores.submissions import SubmissionStore
 
@@ -50,7 +52,7 @@ def test_every_store_but_those_that_are_local_has_the_same_columns_in_both_diale
     folder = Path(readmodel.__file__).parent / "migrations"
     names = {each.name for each in folder.iterdir() if each.is_dir() and any(each.glob("*.sql"))}
     assert {name for name in names if not scripts_of(name)} == set(LOCAL)
-    only_here = {("submissions", "claim"), ("sealed", "given.replica")}
+    only_here = {("submissions", "claim"), ("sealed", "given.replica"), ("consent", "map.replica")}
     for name in sorted(names - set(LOCAL)):
         with closing(Database.open(tmp_path / f"{name}.db", name, durable=False)) as database:
             rows = database.reader().execute(
@@ -235,3 +237,76 @@ def test_heads_are_kept_and_never_forked(tmp_path: Path) -> None:
         assert store.mirrored("o") == SignedHead(Head(3, b"a"), b"m")
         assert [store.refuse(Refusal("o", 1.5, "why", b"n")) for _ in range(2)] == [True, False]
         assert list(store.refusals()) == [Refusal("o", 1.5, "why", b"n")]
+
+
+@pytest.fixture
+def numbered(postgresql_url: str) -> Iterator[Any]:
+    """Opens a store's schema as the gateway with a number does."""
+    with ExitStack() as stack:
+
+        def one(name: str, number: int) -> PostgresDatabase:
+            settings = {"pedigree.replica": str(number)}
+            return stack.enter_context(closing(PostgresDatabase.open(postgresql_url, name, settings=settings)))
+
+        yield one
+
+
+def test_a_nonce_counts_once_at_whichever_gateway_and_again_when_its_time_is_over(opened: Any) -> None:
+    nonces = [SharedNonces(opened("replicas")) for _ in range(2)]
+    with ThreadPoolExecutor(8) as pool:
+        for name in (b"a", b"b"):
+            taken = [each.result() for each in [pool.submit(nonces[n % 2].use, name, 300.0) for n in range(16)]]
+            assert taken.count(True) == 1
+    assert nonces[0].use(b"short", 0.0)
+    time.sleep(0.01)
+    assert nonces[1].use(b"short", 300.0)
+    (kept,) = opened("replicas").reader().execute("SELECT count(*) FROM nonce").fetchone()
+    assert kept == 3
+
+
+def sayings(count: int, begin: int = 0) -> list[tuple[bytes, bytes]]:
+    return [(bytes([n >> 8, n & 255]) + bytes(30), b"\x02" + bytes(16)) for n in range(begin, begin + count)]
+
+
+def test_two_gateways_that_open_a_consent_map_at_once_build_the_same_one(numbered: Any) -> None:
+    """Each builds in rows of its own; neither takes the other's for what a crash left."""
+    stores = [ConsentStore(numbered("consent", number)) for number in (1, 2)]
+    for turn in range(4):
+        dataset = f"cohort-{turn}"
+        stores[0].collect(dataset, sayings(3_000))
+        barrier = threading.Barrier(2)
+
+        def build(store: ConsentStore, dataset: str = dataset, barrier: Any = barrier) -> Any:
+            barrier.wait()
+            return store.build(dataset)
+
+        with ThreadPoolExecutor(2) as pool:
+            built = [each.result() for each in [pool.submit(build, store) for store in stores]]
+        assert built[0] == built[1]
+        assert built[0].size == 3_000
+        assert [store.settle(dataset, 1, built[0].root) for store in stores] == [stores[0].head(dataset)] * 2
+
+
+def test_what_a_gateway_was_building_when_it_died_goes_and_what_others_build_stays(numbered: Any) -> None:
+    stores = [ConsentStore(numbered("consent", number)) for number in (1, 2, 3)]
+    stores[0].collect("cohort", sayings(10))
+    maps = numbered("consent", 9)
+
+    def building() -> list[int]:
+        return [number for (number,) in maps.reader().execute("SELECT replica FROM map WHERE root IS NULL ORDER BY 1")]
+
+    def begin(number: int | None) -> None:
+        insert = "INSERT INTO map (dataset, size, replica) SELECT key, 0, ? FROM dataset"
+        maps.write(lambda connection: connection.execute(insert, (number,)))
+
+    for number in (1, 2, 3):
+        begin(number)
+    stores[1].build("cohort")
+    assert building() == [1, 3], "what it left itself is gone, the others' is not"
+    assert stores[1].recover({2, 3}) == 1
+    assert building() == [3]
+    begin(None)  # a gateway of the version before may be at it, as long as anybody else lives
+    assert stores[1].recover({2, 3}) == 0
+    assert stores[1].recover({2}) == 2
+    assert stores[1].recover({2}) == 0
+    assert building() == []

@@ -373,7 +373,7 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
 
     def make(
         *, limits: Limits | None = None, fresh_disk: bool = False, virtual: bool = False,
-        shared: SubmissionStore | None = None,
+        shared: SubmissionStore | None = None, clock: Callable[[], float] = time.time,
     ) -> Core:  # fmt: skip
         folder = tmp_path / f"disk-{len(cores)}" if fresh_disk else tmp_path / "disk"
         limits = limits or Limits(wait=5.0, fallback_after=0.1, in_flight=64)
@@ -395,11 +395,11 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
         )  # fmt: skip
         failures: list[tuple[str, Failed]] = []
         driver = BatchAttempts(
-            attempts, submissions, secret=secret, clock=time.time, limits=limits,
+            attempts, submissions, secret=secret, clock=clock, limits=limits,
             on_failure=lambda submission, ending: failures.append((submission.function, ending)),
         )  # fmt: skip
         submitter = Submitter(
-            driver, submissions, secret=secret, clock=time.time, meter=meter, limits=limits, monotonic=monotonic
+            driver, submissions, secret=secret, clock=clock, meter=meter, limits=limits, monotonic=monotonic
         )
         core = Core(
             ledger,

@@ -89,6 +89,7 @@ from gateway.services.readlog import ReadLog
 from gateway.services.receipts import Receipts
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
+from gateway.services.recordings import Recordings
 from gateway.services.reminders import Reminders, ReminderStore
 from gateway.services.replicas import Alone, Replicas
 from gateway.services.runs import Runs
@@ -270,7 +271,7 @@ def assemble(
     )
     submitter = Submitter(
         driver, parts.submissions, secret=secret, clock=time.time, meter=metrics, limits=limits,
-        on_failure=auditor.ended,
+        on_failure=auditor.ended, recorded=Recordings(parts.readmodel, secret, place.organisation).find,
     )  # fmt: skip
     graph = LineageGraph(parts.readmodel)
     bodies = Shares(limits.in_flight + THREADS_BESIDE_IN_FLIGHT, "bodies read at once")

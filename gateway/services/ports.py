@@ -328,6 +328,10 @@ class ReadModel(Protocol):
         """What is known of a transaction, or `None` when no applied block holds it."""
         ...
 
+    def recorded(self, request: str) -> Seen | None:
+        """The valid transaction whose text of requests begins so, such as with `MSPID:TOKEN:`; or `None`."""
+        ...
+
     def history(self, key: str) -> Sequence[Entry]:
         """Every value that an entry had, oldest first; deletions are left out."""
         ...

@@ -79,8 +79,10 @@ class Submitter:
         limits: Limits,
         monotonic: Monotonic = SYSTEM,
         on_failure: Callable[[Submission, Failed], None] = lambda *_: None,
+        recorded: Callable[[str, str], Submission | None] = lambda *_: None,
     ) -> None:
         self._on_failure = on_failure  # called for those that end so after their requests were answered
+        self._recorded = recorded  # finds what was forgotten here on the ledger
         self._attempts = attempts
         self._submissions = submissions
         self._secret = secret
@@ -142,7 +144,7 @@ class Submitter:
         """The same by its idempotency key; it may have been begun at another gateway."""
         found = self._submissions.find(client, key)
         begun = (client, key) in self._flights or self._submissions.is_claimed(client, key)
-        return self._opening.begun(client, key) if found is None and begun else found
+        return found or (self._opening.begun(client, key) if begun else self._recorded(client, key))
 
     def progress(self, submission_id: str) -> Progress | None:
         """How far a submission has come whose command is, or was, made from an upload; `None` at its end."""

@@ -106,6 +106,14 @@ class ReadModelStore:
         code, block, envelope, creator, request, reply, said = row
         return Seen(Outcome(transaction_id, code, block, envelope), creator, request, _json_of(reply), _json_of(said))
 
+    def recorded(self, request: str) -> Seen | None:
+        first = "substr(request, 1, 160)"  # as it is indexed
+        query = (
+            f"SELECT id FROM ledger_transaction WHERE code = 0 AND request IS NOT NULL AND {first} >= ? AND {first} < ?"  # noqa: S608
+        )
+        row = self._database.reader().execute(query, (request, request[:-1] + chr(ord(request[-1]) + 1))).fetchone()
+        return None if row is None else self.transaction(row[0])
+
     def history(self, key: str) -> Sequence[Entry]:
         rows = self._database.reader().execute(
             "SELECT key, kind, value, transaction_id, block, at FROM history"

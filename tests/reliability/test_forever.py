@@ -30,8 +30,10 @@ def test_an_upload_is_one_version_under_its_key_whatever_the_gateway_forgot(lone
     lone.lose("readmodel")
     lone.start()
     with lone.client() as client:
+        found = client.find_operation(f"upload-{prefix}")
+        assert (found["state"], found["result"]["transaction"]["id"]) == ("succeeded", first.transaction_id)
         with pytest.raises(NotFound):
-            client.find_operation(f"upload-{prefix}")
+            client.find_operation(f"never-{prefix}")
         for _ in range(2):
             again = client.commit_records(dataset, rows, id_field="id", idempotency_key=f"upload-{prefix}")
             assert (again.transaction_id, again.record) == (first.transaction_id, first.record)

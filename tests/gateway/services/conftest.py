@@ -38,6 +38,7 @@ from gateway.services.ports import (
 from gateway.services.projector import Projector
 from gateway.services.reconciler import Reconciler
 from gateway.services.recording import Recorder
+from gateway.services.recordings import Recordings
 from gateway.services.secret import Secret
 from gateway.services.submitter import Answer, Intent, Submitter
 from gateway.stores.database import Database
@@ -399,7 +400,14 @@ def make_core(tmp_path: Path, ledger: FakeLedger) -> Iterator[Callable[..., Core
             on_failure=lambda submission, ending: failures.append((submission.function, ending)),
         )  # fmt: skip
         submitter = Submitter(
-            driver, submissions, secret=secret, clock=clock, meter=meter, limits=limits, monotonic=monotonic
+            driver,
+            submissions,
+            secret=secret,
+            clock=clock,
+            meter=meter,
+            limits=limits,
+            monotonic=monotonic,
+            recorded=Recordings(readmodel, secret, "LabMSP").find,
         )
         core = Core(
             ledger,

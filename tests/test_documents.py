@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import click
 import pytest
 
-from gateway.api import guide
+from gateway.api import guide, permissionspage
 from gateway.api.operations import OPERATIONS
 from gateway.cli import main as pedigree
 from gateway.cli.exits import EPILOG
@@ -230,6 +230,8 @@ def test_the_tables_of_operations_are_those_of_the_table() -> None:
         assert f"`{operation.method} {operation.path}`" in page
     with pytest.raises(ValueError, match="markers"):
         guide.within(page.replace(guide.END, ""))
+    permissions = (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
+    assert permissionspage.page() == permissions, "run `make generate`"
 
 
 def test_the_page_of_features_is_what_the_scenarios_say() -> None:

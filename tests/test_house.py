@@ -129,7 +129,7 @@ RULES: dict[str, Rule] = {
     "gateway.stores.blobobjects": Rule(("gateway.services", "gateway.stores"), frozenset({"obstore"})),
     "gateway.stores.postgresql": Rule(("gateway.services", "gateway.stores"), frozenset({"psycopg", "psycopg_pool"})),
     "gateway.stores": Rule(
-        ("chaincode.domain", "gateway.sealing", "gateway.services", "gateway.stores"),
+        ("chaincode.domain", "gateway.api.scopes", "gateway.sealing", "gateway.services", "gateway.stores"),
         frozenset({"cryptography", "numpy", "rustworkx"}),
     ),
     "gateway.rest": Rule(
@@ -137,7 +137,7 @@ RULES: dict[str, Rule] = {
         frozenset({"flask", "werkzeug"}),
     ),
     "gateway.callers": Rule(
-        ("gateway.callers", "gateway.services.callers", "gateway.services.failures"),
+        ("gateway.api.scopes", "gateway.callers", "gateway.services.callers", "gateway.services.failures"),
         frozenset({"cryptography", "http_message_signatures", "http_sf", "httpx", "joserfc"}),
     ),
     "gateway.identities.cryptoki": Rule(("gateway.identities",), frozenset({"pkcs11"})),

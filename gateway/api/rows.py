@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from gateway.api.scopes import ANY_CLIENT, ROLES, SCOPES
+
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 
 RECORDED: Final = 201
@@ -122,8 +124,17 @@ class Operation:
     sdk: str
     """The method of the Python client."""
     verb: Verb
+    scope: str
+    """What a client has to be let do for it: one of `SCOPES`, or `ANY_CLIENT`."""
+    whose: Literal["own", "other", "any", "new", "none"]
+    """Whose record it may be about: its organisation's own, another member's, anybody's, one that it makes, or none."""
+    otherwise: str = ""
+    """The code with which the ledger refuses it about a record of anybody else, where that is not `not-the-owner`."""
+    of_others: str = ""
+    """The scope with which a client asks for it about what another client made, where that is kept for each client."""
+    narrows: Literal["record", "list", "open", ""] = ""
+    """How it stays within the records of some owners, where that does not follow from the row (see `narrowed`)."""
     method: Literal["GET", "POST"] = "GET"
-    role: Literal["reader", "recorder", "endorser", "operator"] = "reader"
     body: Body | None = None
     uploads: tuple[str, ...] = ()
     """Media types that the body may have instead of JSON."""
@@ -141,6 +152,38 @@ class Operation:
     """Problems that only this operation has, by HTTP status; `gateway/rest/refusals.py` knows the others."""
     odd: Mapping[Face, str] = field(default_factory=dict)
     """Where it is written by hand instead of derived from this row, and why."""
+
+    def __post_init__(self) -> None:
+        """Refuse a row that does not say who may do it."""
+        for scope in (self.scope, self.of_others or ANY_CLIENT):
+            if scope != ANY_CLIENT and scope not in SCOPES:
+                raise ValueError(f"{self.name}: {scope!r} is not a scope")
+        if self.whose not in ("own", "other", "any", "new", "none"):
+            raise ValueError(f"{self.name}: it does not say whose records it is about")
+
+    @property
+    def role(self) -> str:
+        """The first role that may do it."""
+        return ROLES[0] if self.scope == ANY_CLIENT else SCOPES[self.scope].role
+
+    @property
+    def refused_else(self) -> str:
+        """The code with which the ledger refuses it about a record that it may not be about; empty where it is none."""
+        owners = self.whose == "own" and self.body is not None
+        return self.otherwise or ("not-the-owner" if owners else "")
+
+    @property
+    def narrowed(self) -> Literal["record", "list", "open", ""]:
+        """How a client is answered that may see the records of some owners alone; empty where it is not.
+
+        "record": where the record that the path names is of one of them. "list": those of them are listed and counted.
+        "open": as everybody, since no record that some may not see is in the answer.
+        """
+        if self.narrows or self.method != "GET" or "rest" in self.odd:
+            return self.narrows
+        if self.answer.form == "entry" and self.about:
+            return "record"
+        return "list" if self.answer.form == "page" and any(each.name == "owner" for each in self.filters) else ""
 
     @property
     def records(self) -> bool:

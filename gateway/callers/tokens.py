@@ -107,10 +107,11 @@ class TokenVerifier:
         except (JoseError, ValueError, TypeError, RecursionError):
             raise Unrecognised(_INVALID) from None
         begins, ends = self._judge(claims)
-        client, name, role = self._claims.read(claims)
+        found = self._claims.read(claims)
         # The issuer's name is part of it: another issuer's client of the same name is another client.
-        identifier = hashlib.sha256(f"{self._issuer}\0{client}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        token = VerifiedToken(Caller(f"oidc-{identifier}", name, role), _thumbprint(claims))
+        identifier = hashlib.sha256(f"{self._issuer}\0{found.client}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        caller = Caller(f"oidc-{identifier}", found.name, found.role, scopes=found.scopes, owners=found.owners)
+        token = VerifiedToken(caller, _thumbprint(claims))
         return _Kept(token, generation, begins, ends)
 
     def _judge(self, claims: Mapping[str, Any]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from gateway.api.scopes import ROLES, SCOPES, role_of
 from gateway.cli.access import Duration, Moment
 from gateway.cli.console import Failure, show, table, told
 from gateway.cli.requests import Requests
@@ -40,11 +41,20 @@ def _ends(function: _Verb) -> _Verb:
 
 @keys.command("add")
 @click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), help="Each may do what those before may.")
 @click.option(
-    "--role",
-    required=True,
-    type=click.Choice(["reader", "recorder", "endorser", "operator"]),
-    help="Each may do what those before may.",
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="It may do this alone, such as records:read, and what else is given so; docs/permissions.md lists them.",
+)
+@click.option(
+    "--only-owner",
+    "owners",
+    multiple=True,
+    metavar="MSP_ID",
+    help="It may read records of this organisation alone, and of those that are given so too.",
 )
 @click.option(
     "--certificate",
@@ -68,7 +78,9 @@ def _ends(function: _Verb) -> _Verb:
 @told
 def keys_add(
     name: str,
-    role: str,
+    role: str | None,
+    scopes: tuple[str, ...],
+    owners: tuple[str, ...],
     certificate: Path | None,
     certificate_name: str | None,
     public_key: Path | None,
@@ -83,9 +95,19 @@ def keys_add(
     For a client with a certificate, what its certificate is known by is printed instead, and for one that signs its
     requests the keyid that its signatures have.
     """
-    from gateway.stores.keys import check_name
+    from gateway.stores.keys import Allowed, check_name
 
     check_name(name)
+    if role is None and not scopes:
+        raise click.UsageError("--role or --scope says what it may do", click.get_current_context())
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise click.BadParameter(
+                f"{scope} is none of {', '.join(SCOPES)}", click.get_current_context(), param_hint="--scope"
+            )
+    role = role or role_of(scopes)
+    allowed = Allowed(frozenset(scopes) or None, frozenset(owners) or None)
+    allowed.check(role)
     if sum(each is not None for each in (certificate, certificate_name, public_key)) > 1:
         said = "--certificate, --certificate-name and --public-key are of one client each; give one of them"
         raise click.UsageError(said, click.get_current_context())
@@ -99,11 +121,11 @@ def keys_add(
         )
     with _key_store(data) as store:
         if signs_with is not None:
-            click.echo(store.add_public_key(name, role, signs_with, expires=expires, rate=rate))
+            click.echo(store.add_public_key(name, role, signs_with, expires=expires, rate=rate, allowed=allowed))
         elif known_by is None:
-            click.echo(store.add(name, role, expires=expires, rate=rate))
+            click.echo(store.add(name, role, expires=expires, rate=rate, allowed=allowed))
         else:
-            store.add_certificate(name, role, known_by, expires=expires, rate=rate)
+            store.add_certificate(name, role, known_by, expires=expires, rate=rate, allowed=allowed)
             click.echo(known_by)
 
 
@@ -125,11 +147,16 @@ def keys_list(data: Path, as_json: bool) -> None:
                 "certificate": key.certificate,
                 "signs": key.public_key is not None,
                 "rate": key.said_rate,
+                "scopes": None if key.scopes is None else sorted(key.scopes),
+                "owners": None if key.owners is None else sorted(key.owners),
             }
             for key in store.list()
         ]
     shown = ("id", "name", "role", "expires", "revoked")
-    columns = (*shown, *(name for name in ("certificate", "rate") if any(row[name] for row in rows)))
+    columns = (
+        *shown,
+        *(name for name in ("certificate", "rate", "scopes", "owners") if any(row[name] for row in rows)),
+    )
     show(rows, as_json, lambda: table(rows, *columns))
 
 

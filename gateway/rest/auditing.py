@@ -40,11 +40,14 @@ class Auditor:
     def answered(self, response: Response) -> Response:
         """Note what a request was refused, if it was, and tell its id; called with the answer before it is sent.
 
-        That a reader asked for something that is not there is no refusal.
+        That a reader asked for something that is not there is not a refusal. Where it may not learn whether that is so,
+        the log says `not-visible`, and the answer is the same.
         """
         code = g.get("code")
         client = g.get("client")
-        if code is None or (response.status_code == HTTPStatus.NOT_FOUND and request.method == "GET" and client):
+        hidden = g.get("hidden", False)
+        absent = response.status_code == HTTPStatus.NOT_FOUND and request.method == "GET" and client
+        if code is None or (absent and not hidden):
             return response
         name = (request.endpoint or "").rpartition(".")[2] or None
         operation = None if name is None else _OPERATION.get(name)
@@ -54,12 +57,13 @@ class Auditor:
                 client=None if client is None else self._acting(client.id),
                 operation=name,
                 outcome=FAILED if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else REFUSED,
-                code=code,
+                code="not-visible" if hidden else code,
                 target=None if operation is None else target_of(operation, request.view_args or {}, g.get("received")),
                 request=identifier,
             )
         )
-        response.headers[REQUEST_ID] = identifier
+        if not hidden:
+            response.headers[REQUEST_ID] = identifier
         return response
 
     def ended(self, submission: Submission, ending: Failed) -> None:

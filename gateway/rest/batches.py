@@ -3,15 +3,13 @@
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from chaincode.domain import canonical
 from chaincode.domain.errors import InvalidField, MissingField, UnknownField
-from gateway.api.operations import OPERATIONS
 from gateway.api.rows import RECORDED
 from gateway.rest import problems
-from gateway.rest.auth import authorise
+from gateway.rest.auth import authorise_command
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View
 from gateway.services.batches import MOST, Asked, Batches, endings_of
@@ -20,10 +18,6 @@ from gateway.services.ports import Category, Failed, Json, Recorded
 
 LARGEST: Final = canonical.MAX_BYTES
 """Bytes of one request."""
-_ROLES: Final[Mapping[str, str]] = MappingProxyType(
-    {row.body.command: row.role for row in OPERATIONS if row.body is not None}
-)
-"""Which role may have a command recorded."""
 _MEMBERS: Final = ("function", "command", "key")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -93,11 +87,10 @@ def _asked(call: Call, pointer: str, value: Any) -> Asked:
 
 
 def _why_not(call: Call, function: str) -> Failed | None:
-    role = _ROLES.get(function)
-    if role is None:
-        return failed(InvalidField("/function", "it must be a function that records, such as model:register"))
     try:
-        authorise(call.client, role)
+        authorise_command(call.client, function)
+    except InvalidField as unknown:
+        return failed(unknown)
     except HttpProblem as refused:
         return Failed(Category.FORBIDDEN, refused.code, refused.detail, retryable=False, facts=refused.facts)
     return None

@@ -2,23 +2,17 @@
 """Whole transactions that are signed elsewhere: prepare, endorse, submit."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from chaincode.domain import canonical
 from chaincode.domain.errors import InvalidField, MissingField
-from gateway.api.operations import OPERATIONS
 from gateway.rest import problems
-from gateway.rest.auth import authorise
+from gateway.rest.auth import authorise_command
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View
 from gateway.services.elsewhere import LARGEST_DOCUMENT, SignedElsewhere
 from gateway.services.ports import Json, Recorded
 
-_ROLES: Final[Mapping[str, str]] = MappingProxyType(
-    {row.body.command: row.role for row in OPERATIONS if row.body is not None}
-)
-"""Which role may have a command recorded."""
 _ASKED: Final = ("function", "command", "certificate", "key")
 
 
@@ -34,7 +28,7 @@ def views(elsewhere: SignedElsewhere) -> Mapping[str, View]:
             if name not in _ASKED:
                 raise InvalidField(f"/{name}", f"it is none of {', '.join(_ASKED)}")
         function, command = _text(asked, "function"), asked["command"]
-        _authorise(call, function)
+        authorise_command(call.client, function)
         if not isinstance(command, dict):
             raise InvalidField("/command", "it must be an object with the fields of the command")
         return Reply(
@@ -43,12 +37,12 @@ def views(elsewhere: SignedElsewhere) -> Mapping[str, View]:
 
     def endorse(call: Call) -> Reply:
         document = _document(call)
-        _authorise(call, _text(document, "function"))
+        authorise_command(call.client, _text(document, "function"))
         return Reply(elsewhere.endorse(call.client.id, document))
 
     def submit(call: Call) -> Reply:
         document = _document(call)
-        _authorise(call, _text(document, "function"))
+        authorise_command(call.client, _text(document, "function"))
         answer = elsewhere.submit(call.client.id, document)
         ending = answer.ending
         if ending is not None and not isinstance(ending, Recorded):
@@ -59,13 +53,6 @@ def views(elsewhere: SignedElsewhere) -> Mapping[str, View]:
         return Reply(body, headers=headers)
 
     return {"prepareTransaction": prepare, "endorseTransaction": endorse, "submitTransaction": submit}
-
-
-def _authorise(call: Call, function: str) -> None:
-    role = _ROLES.get(function)
-    if role is None:
-        raise InvalidField("/function", "it must be a function that records, such as model:register")
-    authorise(call.client, role)
 
 
 def _document(call: Call) -> Json:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 
 from chaincode.domain.values import Ref
-from gateway.rest.auth import RANKS
+from gateway.api.scopes import ROLES
+from gateway.rest.auth import scopes_shown
 from gateway.rest.problems import HttpProblem
 from gateway.rest.routing import Call, Reply, View
 from gateway.services.ledgerview import LedgerView
@@ -26,8 +27,10 @@ def views(
 
     def caller(call: Call) -> Reply:
         client = call.client
-        roles = [role for role, rank in RANKS.items() if rank <= RANKS.get(client.role, -1)]
-        return Reply(view.caller({"id": client.id, "name": client.name}, roles))
+        roles = ROLES[: ROLES.index(client.role) + 1] if client.role in ROLES else ()
+        found = view.caller({"id": client.id, "name": client.name}, roles)
+        owners = None if client.owners is None else sorted(client.owners)
+        return Reply({**found, "scopes": scopes_shown(client), "owners": owners})
 
     def transaction(call: Call) -> Reply:
         transaction_id = call.path["transaction"]

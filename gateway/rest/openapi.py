@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from gateway.api.operations import EXAMPLES
 from gateway.api.rows import Operation, Parameter
+from gateway.api.scopes import ANY_CLIENT
 from gateway.rest.refusals import codes_of
 from gateway.rest.reports import Schema
 from gateway.rest.schemas import Components
@@ -36,6 +37,21 @@ _CONDITIONS: list[Schema] = [
         "schema": {"type": "string"},
     },
 ]
+_SCHEMES: Mapping[str, Schema] = {
+    "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: `id.secret`."},
+    "accessToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token of the issuer that this gateway's operator named, where one is named.",
+    },
+    "clientCertificate": {
+        "type": "mutualTLS",
+        "description": "A client certificate that is registered here, where the gateway asks for one.",
+    },
+}
+"""What a request is proven with, one of these; behind each, an operation names the scope that it needs. Signatures of
+requests (RFC 9421) have no type of their own in OpenAPI."""
 _PROBLEM_REFERENCE = {"$ref": "#/components/responses/Problem"}
 
 
@@ -57,13 +73,11 @@ def document(nouns: Mapping[str, Sequence[Operation]], *, version: str, organisa
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"apiKey": []}],
+        "security": [{scheme: []} for scheme in _SCHEMES],
         "tags": [{"name": noun} for noun in nouns],
         "paths": paths,
         "components": {
-            "securitySchemes": {
-                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: `id.secret`."}
-            },
+            "securitySchemes": dict(_SCHEMES),
             "schemas": dict(sorted(components.schemas.items())),
             "headers": {
                 "LedgerHeight": {
@@ -104,6 +118,13 @@ def _refused(status: int, codes: Sequence[str], problem: Schema) -> Schema:
     }
 
 
+def _needed(operation: Operation) -> str:
+    """Who may ask for it, in words."""
+    if operation.scope == ANY_CLIENT:
+        return f"Every client may, from the role `{operation.role}` on."
+    return f"Needs the scope `{operation.scope}`, which the role `{operation.role}` has."
+
+
 def _tag(operation: Operation) -> Schema:
     return {"ETag": {"$ref": "#/components/headers/ETag"}} if operation.tagged else {}
 
@@ -122,7 +143,8 @@ def _operation(operation: Operation, components: Components) -> Schema:
     described: Schema = {
         "operationId": operation.name,
         "summary": operation.does,
-        "description": f"Needs the role `{operation.role}`.",
+        "description": _needed(operation),
+        "security": [{scheme: [] if operation.scope == ANY_CLIENT else [operation.scope]} for scheme in _SCHEMES],
         "parameters": [*_in_the_path(operation), *_in_the_query(operation, components), *_in_the_head(operation)],
         "responses": responses,
     }

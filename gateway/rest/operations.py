@@ -3,7 +3,9 @@
 
 from collections.abc import Mapping
 
+from gateway.api.permissions import PERMISSIONS
 from gateway.rest import batches
+from gateway.rest.auth import sees_others
 from gateway.rest.problems import HttpProblem, reply_for
 from gateway.rest.routing import KEY, Call, Reply, View
 from gateway.services.batches import WHOLE
@@ -22,7 +24,9 @@ def views(submitter: Submitter) -> Mapping[str, View]:
         return shown(submitter.operation_of(key, call.client.id))
 
     def show(call: Call) -> Reply:
-        return shown(submitter.operation(call.path["operation"], call.client.id))
+        found = submitter.operation(call.path["operation"])
+        own = found is not None and found.client == call.client.id
+        return shown(found if own or sees_others(call.client, PERMISSIONS["getOperation"]) else None)
 
     def shown(found: Submission | None) -> Reply:
         if found is None:

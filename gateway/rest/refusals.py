@@ -12,6 +12,7 @@ from types import ModuleType
 from chaincode.domain import errors
 from chaincode.domain.errors import LedgerError, common, form
 from gateway.api.rows import Operation
+from gateway.api.scopes import ANY_CLIENT, ROLES
 from gateway.rest import problems
 from gateway.services import dispositions
 from gateway.services.endings import category_of
@@ -90,14 +91,23 @@ def codes_of(operation: Operation) -> Mapping[int, list[str]]:
     for table in (_SERVER, _EVERY, operation.codes, *_by_kind(operation)):
         for status, codes in table.items():
             found[status].update(codes)
-    if operation.role != "reader":
-        found[403].add("role-too-low")
+    found[403].update(_of_the_permissions(operation))
     for refusal in _of_the_law(operation):
         found[problems.STATUSES[category_of(refusal)]].add(refusal.code)
     if operation.records or operation.elsewhere:
         for disposition in dispositions.FAILURES:
             found[problems.STATUSES[disposition.category]].add(disposition.code)
     return {status: sorted(found[status]) for status in sorted(found)}
+
+
+def _of_the_permissions(operation: Operation) -> Iterable[str]:
+    """What the table of permissions refuses an operation with."""
+    if operation.scope != ANY_CLIENT or "{reference}" in operation.path:
+        yield "scope-missing"
+    if operation.role != ROLES[0]:
+        yield "role-too-low"
+    if not operation.narrowed:
+        yield "beyond-owners"
 
 
 def _by_kind(operation: Operation) -> Iterable[Mapping[int, tuple[str, ...]]]:

@@ -9,6 +9,7 @@ from chaincode.domain.errors import LedgerError
 from chaincode.domain.register import KIND, RECORDS
 from chaincode.domain.taint import Cause
 from gateway.api.operations import OPERATIONS, RECORDS_OF, REMINDER_KINDS
+from gateway.api.scopes import ROLES, SCOPES
 from gateway.services.approvals import MUST_STOP
 from gateway.services.batches import MOST as MOST_OF_A_BATCH
 from gateway.services.elsewhere import FORMAT as TRANSACTION_FORMAT
@@ -1058,9 +1059,19 @@ REPORTS: Final[Mapping[str, Schema]] = {
             "caught_up": {"type": "boolean"},
             "key": reference("Key"),
             "roles": {
-                "description": "What the key may do: each of these.",
+                "description": "The role that the key has, and those below it.",
                 "type": "array",
                 "items": reference("KeyRole"),
+            },
+            "scopes": {
+                "description": "What the key may do: each of these.",
+                "type": "array",
+                "items": reference("KeyScope"),
+            },
+            "owners": {
+                "description": "Whose records alone the key may see, by MSP id; null where it may see everybody's.",
+                "type": ["array", "null"],
+                "items": _TEXT,
             },
             "consortium_roles": {
                 "description": "Roles of the organisation in the policy in force; null where it is not a member.",
@@ -1070,7 +1081,8 @@ REPORTS: Final[Mapping[str, Schema]] = {
         }
     ),
     "Key": _object({"id": _TEXT, "name": _TEXT}),
-    "KeyRole": {"type": "string", "enum": ["reader", "recorder", "endorser", "operator"]},
+    "KeyRole": {"type": "string", "enum": list(ROLES)},
+    "KeyScope": {"type": "string", "enum": list(SCOPES)},
     "DisabledMember": _object({"organisation": _TEXT, "reason": _TEXT}),
     "TransactionEvidence": {
         "description": "A transaction as it was ordered, with what shows that; `pedigree verify` checks it offline.",

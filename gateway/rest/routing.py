@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 from chaincode.domain import canonical
 from chaincode.domain.errors import InvalidField, LedgerError
 from chaincode.domain.values import OrgId
+from gateway.api.permissions import PERMISSIONS, Credential
 from gateway.api.rows import PAGE_LIMIT, PAGING, Operation
 from gateway.rest import auth, bodies, problems, quotas, tags
 from gateway.rest.bodies import Spool
@@ -58,6 +59,8 @@ class Call:
     """A JSON object, or an upload: a file to be read from its beginning, closed once the view has returned."""
     media_type: str
     intent: Intent | None
+    within: frozenset[str] | None = None
+    """The owners whose records the client's lists are of; `None` where they are of everybody's."""
 
     @property
     def json(self) -> Json:
@@ -131,6 +134,25 @@ class RequestPipeline:
     members: Callable[[], Collection[str]] = tuple
     """MSP ids of the channel's members; none where they are not known."""
     quotas: Quotas = field(default_factory=Quotas.of)
+    owner_of: auth.OwnerOf = lambda _: None
+    """Whose the record of a reference is; see `auth.OwnerOf`."""
+
+    def admit(self) -> None:
+        """Let any request in, as the table of permissions says, or refuse it; a path that is none is answered so."""
+        if request.url_rule is None:
+            return
+        row = PERMISSIONS.get(request.url_rule.endpoint.rpartition(".")[2])
+        if row is None:
+            raise HttpProblem(403, "no-permission", "The table of permissions says nothing of this route.")
+        if row.credential is Credential.CLIENT:
+            client = g.client = auth.authenticate(self.callers, request)
+            quotas.charge(self.quotas.client, client.id, client.rate)
+            auth.authorise_request(client, row, request.view_args or {}, self._owner_of)
+
+    def _owner_of(self, reference: str) -> str | None:
+        """Whose a record is, which the client may have written a moment ago."""
+        self._wait_for_height(request)
+        return self.owner_of(reference)
 
     def blueprint(self, noun: str, routes: Iterable[Route]) -> Blueprint:
         """The Flask blueprint of one noun."""
@@ -155,9 +177,7 @@ class RequestPipeline:
 
     def _serve(self, route: Route, incoming: Request, path: Mapping[str, str]) -> Response:
         """Judge the head, then read the body: a request that its head disqualifies need not be sent to its end."""
-        client = g.client = auth.authenticate(self.callers, incoming)
-        quotas.charge(self.quotas.client, client.id, client.rate)
-        auth.authorise(client, route.operation.role)
+        client: Caller = g.client  # `admit` let it in
         if not route.operation.tagged:
             tags.refuse_conditions(incoming)
         query = _query(route.operation, incoming)
@@ -171,7 +191,8 @@ class RequestPipeline:
             received = g.received = self._receive(route, incoming, client, media_type, digest.update)
             intent = replace(intent, digest=digest.hexdigest())
         try:
-            return self._view(route, Call(client, path, query, received, media_type, intent), incoming)
+            within = client.owners if route.operation.narrowed == "list" else None
+            return self._view(route, Call(client, path, query, received, media_type, intent, within), incoming)
         finally:
             if isinstance(received, SpooledFile):
                 received.close()
@@ -267,7 +288,9 @@ def recorded(answer: Answer) -> Reply:
 
 def paged(call: Call, catalogue: Catalogue, kind: str, **where: str) -> Reply:
     """A page of records of a kind; query parameters other than those of paging are filters."""
-    return Reply(catalogue.page(kind, where, cursor=call.query.get("cursor"), limit=call.limit, filters=call.filters))
+    cursor = call.query.get("cursor")
+    page = catalogue.page(kind, where, cursor=cursor, limit=call.limit, filters=call.filters, within=call.within)
+    return Reply(page)
 
 
 def record_id(call: Call) -> str:

@@ -3,6 +3,8 @@
 
 from collections.abc import Mapping
 
+from gateway.api.permissions import PERMISSIONS
+from gateway.rest.auth import authorise, kinds_read
 from gateway.rest.routing import Call, Reply, View
 from gateway.services.searching import Search
 
@@ -12,6 +14,8 @@ def views(search: Search) -> Mapping[str, View]:
 
     def found(call: Call) -> Reply:
         query, kind, cursor = call.query.get("q", ""), call.query.get("kind"), call.query.get("cursor")
-        return Reply(search.page(query, kind=kind, cursor=cursor, limit=call.limit))
+        if kind is not None:
+            authorise(call.client, PERMISSIONS["search"], reference=kind)
+        return Reply(search.page(query, kind=kind, kinds=kinds_read(call.client), cursor=cursor, limit=call.limit))
 
     return {"search": found}

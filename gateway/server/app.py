@@ -95,6 +95,7 @@ def create_app(
         return response
 
     app.before_request(begin)
+    app.before_request(pipeline.admit)
     app.after_request(end)
     app.after_request(quotas.told)
     app.after_request(answered)

@@ -278,7 +278,9 @@ def assemble(
     callers = Callers(
         parts.keys, certificates=certificates.read, tokens=parts.tokens, signatures=Signatures(parts.nonces)
     )
-    pipeline = RequestPipeline(callers, commits, limits.height_wait, spool, bodies, parts.members, parts.quotas)
+    pipeline = RequestPipeline(
+        callers, commits, limits.height_wait, spool, bodies, parts.members, parts.quotas, catalogue.owner
+    )
     recorder = Recorder(submitter, numbering, vocabulary)
     anchors = AuditAnchors(noted, recorder, catalogue, place.organisation, interval=parts.audit_interval, leads=leads)
     reader = Reader(parts.readmodel, parts.ledger)

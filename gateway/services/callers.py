@@ -44,6 +44,10 @@ class Caller:
     role: str
     rate: Rate | None = None
     """Of its own, instead of that which every client has."""
+    scopes: frozenset[str] | None = None
+    """What it may do, of what its role may; `None` where that is all."""
+    owners: frozenset[str] | None = None
+    """MSP ids of those whose records it may see; `None` where it may see everybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,10 @@ class Registered(Protocol):
     def expires(self) -> float | None: ...
     @property
     def rate(self) -> Rate | None: ...
+    @property
+    def scopes(self) -> frozenset[str] | None: ...
+    @property
+    def owners(self) -> frozenset[str] | None: ...
 
 
 class Signer(Registered, Protocol):
@@ -230,4 +238,4 @@ class Callers:
         if found.expires is not None and self._clock() >= found.expires:
             at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.expires))
             raise Unrecognised(f"The {what} expired at {at}; its operator can renew it.", code="credential-expired")
-        return Caller(found.id, found.name, found.role, found.rate)
+        return Caller(found.id, found.name, found.role, found.rate, found.scopes, found.owners)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading records: one by its identifier, many by page; always from the read model."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from chaincode.domain import keys
 from chaincode.domain.errors import RecordNotFound
-from chaincode.domain.register import KIND, Kind, Part
-from gateway.services.conditions import Conditions, Where, conditions
+from chaincode.domain.register import KIND, Kind, Part, locate
+from chaincode.domain.values import Ref
+from gateway.services.conditions import Conditions, OneOf, Where, conditions
 from gateway.services.cursors import closed, opened
 from gateway.services.filters import InvalidParameter, conditions_of
 from gateway.services.ports import Entry, Json, Page, ReadModel
@@ -44,20 +45,35 @@ class Catalogue:
         entry = self._readmodel.get(keys.key(kind.record, *parts))
         return entry if entry is not None and entry.kind == kind.name else None
 
+    def owner(self, reference: str) -> str | None:
+        """Whose a record is; `None` where there is none, or it is nobody's. Raises `InvalidField` for no reference."""
+        entry = self.under(*locate(Ref(reference)))
+        owner = None if entry is None else entry.value.get("owner")
+        return owner if isinstance(owner, str) else None
+
     def last(self, kind: str, **where: str) -> Json | None:
         """The record of a kind with these fields that was written last, or `None`."""
         entry = self._readmodel.last(kind, where=where)
         return None if entry is None else entry.value
 
     def page(
-        self, kind: str, where: Where = (), *, cursor: str | None, limit: int, filters: Mapping[str, str] = _NONE
+        self,
+        kind: str,
+        where: Where = (),
+        *,
+        cursor: str | None,
+        limit: int,
+        filters: Mapping[str, str] = _NONE,
+        within: Collection[str] | None = None,
     ) -> Json:
         """A page of records: `items`, and `next` to pass as `cursor` for the page after it.
 
-        `filters` are as a caller named them (see `filters`). `count` says how many records the whole list holds, or
-        that there are at least so many where `count_exact` is false. Raises `InvalidParameter`.
+        `filters` are as a caller named them (see `filters`); `within` are the owners of whose records alone the list
+        is. `count` says how many records the whole list holds, or that there are at least so many where `count_exact`
+        is false. Raises `InvalidParameter`.
         """
-        asked: Conditions = (*conditions(where), *conditions_of(filters))
+        owned = () if within is None else (OneOf("owner", tuple(sorted(within))),)
+        asked: Conditions = (*conditions(where), *conditions_of(filters), *owned)
         page = page_of(self._readmodel, kind, asked, cursor=cursor, limit=limit)
         if not page.complete:
             raise InvalidParameter("digest", "too many digests begin so: it must hold more digits")

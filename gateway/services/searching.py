@@ -5,7 +5,7 @@ Each word of the query has to begin a word of the record's name or of one of its
 Nothing in a query is an operator: it is taken apart into words here and never reaches a parser.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Final
 
@@ -33,9 +33,18 @@ class Search:
     def __init__(self, readmodel: ReadModel) -> None:
         self._readmodel = readmodel
 
-    def page(self, query: str, *, kind: str | None = None, cursor: str | None, limit: int) -> Json:
+    def page(
+        self,
+        query: str,
+        *,
+        kind: str | None = None,
+        kinds: Collection[str] = KINDS,
+        cursor: str | None,
+        limit: int,
+    ) -> Json:
         """A page of what is found, in ledger order, each by its reference; raises `InvalidParameter`.
 
+        Only records of `kinds` are found and counted, and of these only those of `kind` where that is given.
         `complete` is false where so many words begin with a word of the query that not all were looked at.
         """
         terms = _terms(query)
@@ -44,6 +53,8 @@ class Search:
             if kind not in KINDS:
                 raise InvalidParameter("kind", f"it must be one of {', '.join(KINDS)}")
             asked = (*asked, OfKinds((kind,)))
+        elif not set(KINDS) <= set(kinds):
+            asked = (*asked, OfKinds(tuple(each for each in KINDS if each in kinds)))
         page = page_of(self._readmodel, ANY_KIND, asked, cursor=cursor, limit=limit)
         tally = self._readmodel.count(ANY_KIND, where=asked)
         sought = [text for text, _ in terms]

@@ -135,10 +135,10 @@ class Submitter:
         intent = Intent(sealed.client, sealed.key, sealed.request_hash)
         return self._answered(intent, self._submissions.find(sealed.client, sealed.key))
 
-    def operation(self, submission_id: str, client: str) -> Submission | None:
-        """A client's own submission by its operation id."""
+    def operation(self, submission_id: str, client: str | None = None) -> Submission | None:
+        """A client's own submission by its operation id; whichever client's it is where none is named."""
         submission = self._submissions.get(submission_id)
-        return submission if submission is not None and submission.client == client else None
+        return submission if submission is not None and client in (None, submission.client) else None
 
     def operation_of(self, key: str, client: str) -> Submission | None:
         """The same by its idempotency key; it may have been begun at another gateway."""

@@ -11,16 +11,19 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
+from chaincode.domain.errors import InvalidField
+from chaincode.domain.values import OrgId
+from gateway.api.scopes import ROLES, why_not
 from gateway.services.ports import PortError
 from gateway.services.rates import Rate
 from gateway.stores.sql import SqlDatabase
 
-ROLES = ("reader", "recorder", "endorser", "operator")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # An unknown id costs the same comparison as a known one.
 _NOBODY = hashlib.sha256(b"nobody").digest()
-_SHOWN = "id, name, role, created, revoked, expires, certificate, rate, public_key"
+_SHOWN = "id, name, role, created, revoked, expires, certificate, rate, public_key, scopes, owners"
 
 
 class InvalidKeyRequest(PortError):
@@ -46,11 +49,52 @@ class ApiKey:
     """How many requests it may make, where that is its own."""
     public_key: bytes | None = None
     """What its signatures are verified with (SubjectPublicKeyInfo, DER), where it signs its requests instead."""
+    said_scopes: str | None = None
+    """What it may do of what its role may, with spaces between; `None` where that is all."""
+    said_owners: str | None = None
+    """Whose records it may see, by MSP id and with spaces between; `None` where it may see everybody's."""
+
+    @property
+    def scopes(self) -> frozenset[str] | None:
+        """What it may do of what its role may; `None` where that is all."""
+        return None if self.said_scopes is None else frozenset(self.said_scopes.split())
+
+    @property
+    def owners(self) -> frozenset[str] | None:
+        """Whose records it may see; `None` where it may see everybody's."""
+        return None if self.said_owners is None else frozenset(self.said_owners.split())
 
     @property
     def rate(self) -> Rate | None:
         """How many requests it may make; `None` where that is what every client may."""
         return None if self.said_rate is None else Rate.parse(self.said_rate)
+
+
+class Allowed(NamedTuple):
+    """What a client is let do, where that is less than what its role may."""
+
+    scopes: frozenset[str] | None = None
+    """These scopes of its role's; all of them by default."""
+    owners: frozenset[str] | None = None
+    """MSP ids of those whose records it may see; everybody's by default."""
+
+    def check(self, role: str) -> None:
+        """Refuse what cannot be given to a client of a role; raises `InvalidKeyRequest`."""
+        if role not in ROLES:
+            raise InvalidKeyRequest(f"the role must be one of {', '.join(ROLES)}", role=role)
+        if (reason := why_not(role, self.scopes)) is not None:
+            raise InvalidKeyRequest(reason, role=role)
+        for owner in self.owners or ():
+            try:
+                OrgId(owner)
+            except InvalidField as exc:
+                raise InvalidKeyRequest(f"{owner!r} is not an MSP id: {exc.reason}", owner=owner) from None
+        if self.owners is not None and not self.owners:
+            raise InvalidKeyRequest("it needs one owner at least whose records it may see")
+
+
+EVERYTHING: Final = Allowed()
+"""All that the role may."""
 
 
 def check_name(name: str) -> None:
@@ -65,14 +109,29 @@ class KeyStore:
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
-    def add(self, name: str, role: str, *, expires: float | None = None, rate: Rate | None = None) -> str:
+    def add(
+        self,
+        name: str,
+        role: str,
+        *,
+        expires: float | None = None,
+        rate: Rate | None = None,
+        allowed: Allowed = EVERYTHING,
+    ) -> str:
         """Issue a key and return `id.secret`, which cannot be shown again."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        self._insert(key_id, name, role, expires, rate, digest=_digest(secret))
+        self._insert(key_id, name, role, expires, rate, allowed, digest=_digest(secret))
         return f"{key_id}.{secret}"
 
     def add_certificate(
-        self, name: str, role: str, certificate: str, *, expires: float | None = None, rate: Rate | None = None
+        self,
+        name: str,
+        role: str,
+        certificate: str,
+        *,
+        expires: float | None = None,
+        rate: Rate | None = None,
+        allowed: Allowed = EVERYTHING,
     ) -> None:
         """Register a client that comes with a certificate.
 
@@ -82,14 +141,21 @@ class KeyStore:
         for key in self.list():
             if key.certificate == certificate and key.revoked is None:
                 raise InvalidKeyRequest(f"that certificate is {key.name}'s already", name=key.name)
-        self._insert(secrets.token_hex(6), name, role, expires, rate, certificate=certificate)
+        self._insert(secrets.token_hex(6), name, role, expires, rate, allowed, certificate=certificate)
 
     def add_public_key(
-        self, name: str, role: str, public_key: bytes, *, expires: float | None = None, rate: Rate | None = None
+        self,
+        name: str,
+        role: str,
+        public_key: bytes,
+        *,
+        expires: float | None = None,
+        rate: Rate | None = None,
+        allowed: Allowed = EVERYTHING,
     ) -> str:
         """Register a client that signs its requests, and return its id, which its signatures have as `keyid`."""
         key_id = secrets.token_hex(6)
-        self._insert(key_id, name, role, expires, rate, public_key=public_key)
+        self._insert(key_id, name, role, expires, rate, allowed, public_key=public_key)
         return key_id
 
     def _insert(
@@ -99,22 +165,23 @@ class KeyStore:
         role: str,
         expires: float | None,
         rate: Rate | None,
+        allowed: Allowed,
         *,
         digest: bytes = b"",
         certificate: str | None = None,
         public_key: bytes | None = None,
     ) -> None:
         check_name(name)
-        if role not in ROLES:
-            raise InvalidKeyRequest(f"the role must be one of {', '.join(ROLES)}", role=role)
+        allowed.check(role)
         if any(key.name == name for key in self.list()):
             raise InvalidKeyRequest(f"there is a key named {name} already", name=name)
         said_rate = None if rate is None else str(rate)
-        row = (key_id, name, role, digest, time.time(), expires, certificate, said_rate, public_key)
+        said = [None if each is None else " ".join(sorted(each)) for each in allowed]
+        row = (key_id, name, role, digest, time.time(), expires, certificate, said_rate, public_key, *said)
         self._database.write(
             lambda c: c.execute(
-                "INSERT INTO api_key (id, name, role, digest, created, expires, certificate, rate, public_key)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO api_key (id, name, role, digest, created, expires, certificate, rate, public_key,"
+                " scopes, owners) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
         )
@@ -171,7 +238,7 @@ class KeyStore:
             .execute(f"SELECT {_SHOWN}, digest, former_digest, former_until FROM api_key WHERE id = ?", (key_id,))  # noqa: S608
             .fetchone()
         )
-        *shown, digest, former, until = (None,) * 9 + (_NOBODY, None, None) if row is None else row
+        *shown, digest, former, until = (None,) * 11 + (_NOBODY, None, None) if row is None else row
         given = _digest(secret)
         matches = hmac.compare_digest(bytes(digest), given)
         if former is not None and until is not None and time.time() < until:

@@ -184,6 +184,7 @@ __all__ = [
     "Judged",
     "Key",
     "KeyRole",
+    "KeyScope",
     "Kind",
     "KindCount",
     "LaterParents",
@@ -437,6 +438,28 @@ ImpactWord = Literal["leave-out", "stop-using", "retrain-or-document", "re-evalu
 InputRole = Literal["train", "validation", "test"]
 
 KeyRole = Literal["reader", "recorder", "endorser", "operator"]
+
+KeyScope = Literal[
+    "records:read",
+    "consent:read",
+    "access:read",
+    "accesses:read",
+    "transactions:read",
+    "operations:read",
+    "records:write",
+    "consent:write",
+    "subjects:read",
+    "data:read",
+    "access:use",
+    "transactions:submit",
+    "endorsements:write",
+    "access:decide",
+    "access:manage",
+    "consortium:manage",
+    "audit:read",
+    "audit:write",
+    "operations:read-all",
+]
 
 Kind = Literal[
     "dataset",
@@ -1194,7 +1217,11 @@ class Caller(TypedDict):
     caught_up: bool
     key: "Key"
     roles: Sequence["KeyRole"]
+    """The role that the key has, and those below it."""
+    scopes: Sequence["KeyScope"]
     """What the key may do: each of these."""
+    owners: Sequence[str] | None
+    """Whose records alone the key may see, by MSP id; null where it may see everybody's."""
     consortium_roles: Sequence[str] | None
     """Roles of the organisation in the policy in force; null where it is not a member."""
 

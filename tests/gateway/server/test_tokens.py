@@ -23,7 +23,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from gateway.callers import issuer as issuers
-from gateway.callers.claims import Claims
+from gateway.callers.claims import Claimed, Claims
 from gateway.callers.issuer import IssuerKeys
 from gateway.callers.tokens import TokenVerifier
 from gateway.server.oidc import claims_of
@@ -359,9 +359,9 @@ def test_claims_are_found_where_the_file_says(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     claims = Claims.load(file)
-    assert claims.read({"client_id": "a", "scope": "openid ledger.read"}) == ("a", "a", "reader")
+    assert claims.read({"client_id": "a", "scope": "openid ledger.read"}) == Claimed("a", "a", "reader", None, None)
     deep = {"client_id": "a", "profile": {"label": "App"}, "realm_access": {"roles": ["lab-writer"]}}
-    assert claims.read(deep) == ("a", "App", "recorder")
+    assert claims.read(deep) == Claimed("a", "App", "recorder", None, None)
     for odd in ({"scope": "ledger.reading"}, {"scope": 7}, {"realm_access": ["lab-writer"]}, {}):
         with pytest.raises(RoleMissing):
             claims.read({"client_id": "a", **odd})

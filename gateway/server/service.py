@@ -141,9 +141,9 @@ class Parts:
     members: Callable[[], Collection[str]] = tuple
     """MSP ids of the channel's members; none where the ledger has none."""
     disabled: Callable[[], Mapping[str, str]] = dict
+    """Members whose definition on the channel is not understood, by MSP id, and why."""
     keyless: Callable[[], str | None] = lambda: None
     """Why the key that this gateway signs with cannot be used now, or None."""
-    """Members whose definition on the channel is not understood, by MSP id, and why."""
     clients: Callable[[], Iterable[tuple[str, str]]] = tuple
     """The id and the name of every client that this gateway has, or had."""
     tokens: Tokens | None = None

@@ -210,6 +210,11 @@ class World:
             found = self.state.get(key)
             if (None if found is None else found[1]) != version:
                 return False
+        # What guards a key asks for the member that sends the command and enough of the others: so any commands of one
+        # member can be in one transaction, as in a batch.
+        guards = {self.policies[key] for key in simulation.writes if key in self.policies}
+        for guard in guards | set(simulation.policies.values()):
+            assert guard.startswith(f"OutOf(2,'{simulation.client.msp_id}.peer',"), guard
         self.height += 1
         self.state.update({key: (value, self.height) for key, value in simulation.writes.items()})
         self.policies.update(simulation.policies)

@@ -112,7 +112,8 @@ def decide(
     for needed in (row.scope, scope_of_reference(reference)):
         if needed != ANY_CLIENT and needed not in holder.scopes:
             return Decision(Verdict.SCOPE_MISSING, needed)
-    if not made and row.of_others not in holder.scopes:
+    # What another client recorded may be anybody's: the answer holds the record, and no owner is looked at for it.
+    if not made and (row.of_others not in holder.scopes or holder.owners is not None):
         return Decision(Verdict.HIDDEN)
     if holder.owners is None or row.narrowed in ("open", "list"):
         return _ALLOWED

@@ -209,6 +209,16 @@ def test_what_became_of_a_submission_is_for_who_sent_it_and_for_operators(api: A
     )  # fmt: skip
 
 
+def test_what_others_recorded_is_not_shown_to_who_may_see_some_owners_records(api: Any, let: Let) -> None:
+    sender, limited = let("recorder"), let("operator", None, frozenset({HOSPITAL}))
+    assert api.post("/v1/models", {"model": "m", "title": "M"}, role=sender, key="key-of-m").status_code == 201
+    found = api.get("/v1/operations?idempotency-key=key-of-m", role=sender).json["id"]
+    assert api.get(f"/v1/operations/{found}", role="operator").json["result"]["record"]["owner"] == LAB
+    hidden, absent = (api.get(f"/v1/operations/{each}", role=limited) for each in (found, "0" * 32))
+    assert (hidden.status_code, hidden.json) == (absent.status_code, absent.json)
+    assert hidden.json["code"] == "no-such-operation"
+
+
 def test_a_command_needs_its_scope_in_a_batch_too(api: Any, let: Let) -> None:
     client = let("recorder", frozenset({"transactions:submit", "records:read"}))
     entry: Mapping[str, Any] = {"function": "model:register", "command": {"model": "m", "title": "M"}, "key": "k-1"}

@@ -101,7 +101,7 @@ def decide(
 
     Args:
         holder: what the client was let do; `None` where nobody proved to be one.
-        reference: what the path names, where that is a reference: its kind may need a scope of its own.
+        reference: what the path names, where that is a reference: to read it, its kind may need a scope of its own.
         owner: whose the record is that the path names; `None` where it names none, or none that there is.
         made: whether the client made what it asks for, where that is kept for each client.
     """
@@ -109,7 +109,9 @@ def decide(
         return _ALLOWED
     if holder is None:
         return Decision(Verdict.UNIDENTIFIED)
-    for needed in (row.scope, scope_of_reference(reference)):
+    # What is asked to be recorded needs the scope of its command alone, as in a batch, which names no reference.
+    of_the_kind = scope_of_reference(reference) if row.method == "GET" else ANY_CLIENT
+    for needed in (row.scope, of_the_kind):
         if needed != ANY_CLIENT and needed not in holder.scopes:
             return Decision(Verdict.SCOPE_MISSING, needed)
     # What another client recorded may be anybody's: the answer holds the record, and no owner is looked at for it.

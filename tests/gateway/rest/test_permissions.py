@@ -76,7 +76,7 @@ def refusal(answer: Any) -> str:
 
 def of_its_kind(operation: Operation) -> str:
     """What reading needs besides, where the path names any record."""
-    reference = operation.about.format_map(EXAMPLES) if operation.about else ""
+    reference = operation.about.format_map(EXAMPLES) if operation.about and operation.method == "GET" else ""
     return SCOPE_OF_KIND.get(reference.partition(":")[0], ANY_CLIENT)
 
 
@@ -226,6 +226,14 @@ def test_a_command_needs_its_scope_in_a_batch_too(api: Any, let: Let) -> None:
     (outcome,) = answer.json["outcomes"]
     assert (outcome["status"], outcome["result"]["code"]) == (403, "scope-missing")
     assert api.get("/v1/models", role=client).json["count"] == 0
+
+
+def test_a_command_needs_the_same_scope_alone_and_in_a_batch(api: Any, let: Let) -> None:
+    client = let("endorser", frozenset({"endorsements:write", "transactions:submit"}))
+    assert api.post("/v1/artifacts/model-version:m:1/release", {"reason": "found fit"}, role=client).status_code == 201
+    command = {"artifact": "model-version:m:2", "reason": "found fit"}
+    answer = api.post("/v1/batches", [{"function": "endorsement:release", "command": command}], role=client)
+    assert [each["status"] for each in answer.json["outcomes"]] == [201]
 
 
 # -- what may be given ----------------------------------------------------------------------------------------------

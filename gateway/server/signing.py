@@ -12,10 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.fabric import Identity, KeyUnavailable
+from gateway.fabric import Identity, KeyUnavailable, MalformedData
 from gateway.fabric.identity import Sign
 from gateway.identities.credential import Credential
-from gateway.identities.errors import IdentityError
+from gateway.identities.errors import (
+    CertificateRefused,
+    DamagedIdentity,
+    IdentityError,
+    NoSuchIdentity,
+    WalletError,
+)
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity
 from gateway.identities.secretsources import read_secret
@@ -35,9 +41,22 @@ _LOOK = 60.0
 class SigningKey:
     """The identity in use, and why its key cannot be used now, if it cannot. Thread-safe."""
 
-    def __init__(self, load: Callable[[], Credential], *, in_token: bool = False) -> None:
-        """Load it; raises `IdentityError` or `OSError`."""
+    def __init__(
+        self,
+        load: Callable[[], Credential],
+        *,
+        in_token: bool = False,
+        accept: Callable[[Identity], object] = lambda _: None,
+    ) -> None:
+        """Load it; raises `IdentityError` or `OSError`.
+
+        Args:
+            in_token: whether the key is in a token, which can be away.
+            accept: raises `MalformedData` for what the channel takes for no member's, so that what was renewed is not
+                used; asked of everything but the first, which was looked at before the start.
+        """
         self._load = load
+        self._accept = accept
         self._in_token = in_token
         self._began = False
         self.problem: str | None = None
@@ -48,16 +67,23 @@ class SigningKey:
     def _read(self) -> Credential:
         try:
             found = self._load()
-        except (IdentityError, OSError) as exc:
+        except WalletError as exc:
             # What is signed with is still what was read before; only a token that is gone can sign nothing.
-            if self._in_token:
+            if self._in_token and not isinstance(exc, NoSuchIdentity | DamagedIdentity):
                 self.problem = str(exc)
             raise
         if self._began:
-            found.check_validity(datetime.now(UTC))  # else what was held stays, which may still be valid
+            self._check(found)  # else what was held stays, which may still be valid
         self._began = True
         self.problem = None
         return found
+
+    def _check(self, found: Credential) -> None:
+        found.check_validity(datetime.now(UTC))
+        try:
+            self._accept(found.identity)
+        except MalformedData as exc:
+            raise CertificateRefused(f"the certificate of {found.name} is not of {found.msp_id}: {exc}") from exc
 
     def _watched(self, sign: Sign) -> Sign:
         def signed(digest: bytes) -> bytes:
@@ -72,10 +98,10 @@ class SigningKey:
         return signed
 
 
-def open_key(settings: Settings, guard: ExitStack) -> SigningKey:
-    """What this gateway signs with, which follows what is renewed. Raises `SettingsError`."""
+def open_key(settings: Settings, guard: ExitStack, accept: Callable[[Identity], object]) -> SigningKey:
+    """What this gateway signs with, which follows what is renewed and accepted. Raises `SettingsError`."""
     try:
-        return SigningKey(_source(settings, guard), in_token=_in_token(settings))
+        return SigningKey(_source(settings, guard), in_token=_in_token(settings), accept=accept)
     except (IdentityError, OSError) as exc:
         raise SettingsError(str(exc)) from exc
 

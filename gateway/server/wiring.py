@@ -88,8 +88,8 @@ def _parts(settings: Settings, guard: ExitStack, metrics: Metrics) -> Parts:
         readmodel.clear()
     elif (genesis := readmodel.genesis()) not in (None, pinned):
         raise another_chain(data / "readmodel.db", str(genesis), pinned)
-    key = open_key(settings, guard)
     trust = _pinned(settings)
+    key = open_key(settings, guard, lambda renewed: trust.msps.member(renewed.serialized))
     follower = Follower(settings.network.channel, trust)
     _resume(follower, readmodel)
     metrics.gauge(

@@ -2,6 +2,7 @@
 """The identity that a gateway signs with: where it is, when it is refused, and what is said while it cannot be used."""
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -15,9 +16,16 @@ import pytest
 from authorities import issue
 from tokens import MISSING, MODULE, PIN, TOOL, configured, initialise
 
-from gateway.fabric import KeyUnavailable
+from gateway.fabric import Identity, KeyUnavailable, Trust
 from gateway.identities.credential import Credential
-from gateway.identities.errors import CertificateExpired, IdentityError, WalletError
+from gateway.identities.errors import (
+    CertificateExpired,
+    CertificateRefused,
+    DamagedIdentity,
+    IdentityError,
+    NoSuchIdentity,
+    WalletError,
+)
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.wallets import open_wallet
 from gateway.server.options import Options
@@ -27,6 +35,7 @@ from network.material import Material, ensure_material
 from network.topology import default_topology
 
 PASSPHRASE = b"canary-passphrase"
+OTHER = "hospital.example"
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +64,10 @@ def wallet(tmp_path: Path, member: Credential) -> Path:
     return made.folder
 
 
+def anybody(_identity: Identity) -> None:
+    """Accepts whatever was renewed."""
+
+
 def settings(wallet: Path | None, **options: Any) -> Any:
     organisation = SimpleNamespace(msp_id=options.pop("msp_id", "LabMSP"), user_msp=options.pop("user_msp", None))
     return SimpleNamespace(organisation=organisation, options=Options(wallet=wallet, **options))
@@ -62,7 +75,7 @@ def settings(wallet: Path | None, **options: Any) -> Any:
 
 def test_without_a_wallet_it_is_in_the_msp_folder(material: Material, member: Credential) -> None:
     with ExitStack() as guard:
-        key = open_key(settings(None, user_msp=material.user("lab.example") / "msp"), guard)
+        key = open_key(settings(None, user_msp=material.user("lab.example") / "msp"), guard, anybody)
         identity, sign = key.pair()
         assert identity.credentials == member.pem
         assert sign(bytes(32))
@@ -75,7 +88,7 @@ def test_in_a_sealed_wallet_it_is_opened_by_what_a_file_holds(
     chosen = settings(wallet, wallet_passphrase_file=passphrase)
     assert look_up(chosen).credentials == member.pem
     with ExitStack() as guard:
-        assert open_key(chosen, guard).pair()[0].credentials == member.pem
+        assert open_key(chosen, guard, anybody).pair()[0].credentials == member.pem
 
 
 def test_what_is_wrong_with_a_wallet_is_one_line(
@@ -98,7 +111,7 @@ def test_what_is_wrong_with_a_wallet_is_one_line(
         assert "\n" not in str(refused.value)
         assert PASSPHRASE.decode() not in str(refused.value)
         with pytest.raises(SettingsError, match=said), ExitStack() as guard:
-            open_key(chosen, guard)
+            open_key(chosen, guard, anybody)
 
 
 def issued(until: timedelta) -> Credential:
@@ -119,6 +132,44 @@ def test_what_was_renewed_is_taken_and_what_has_ended_is_not() -> None:
     assert key.identity.reload()
     assert key.pair()[0].credentials == second.pem
     assert key.problem is None
+
+
+def test_a_renewed_certificate_of_another_member_is_not_taken(material: Material, tmp_path: Path) -> None:
+    folders = {
+        f"{name}MSP": material.organisation(domain) / "msp"
+        for name, domain in (("Lab", "lab.example"), ("Hospital", OTHER))
+    }
+    trust = Trust.from_msp_folders(folders, bytes(32))
+    folder = tmp_path / "msp"
+    shutil.copytree(material.user("lab.example") / "msp", folder)
+    with ExitStack() as guard:
+        chosen = settings(None, user_msp=folder)
+        key = open_key(chosen, guard, lambda renewed: trust.msps.member(renewed.serialized))
+        held = key.pair()[0]
+        for part in ("signcerts", "keystore"):
+            shutil.rmtree(folder / part)
+            shutil.copytree(material.user(OTHER) / "msp" / part, folder / part)
+        with pytest.raises(CertificateRefused, match=f"certificate of User1@{OTHER} is not of LabMSP"):
+            key.identity.reload()
+        assert key.pair()[0] is held
+        assert key.problem is None
+
+
+def test_a_renewal_that_its_token_has_no_key_for_leaves_the_former_usable(member: Credential) -> None:
+    answers: list[Credential | WalletError] = [member, NoSuchIdentity("no key"), DamagedIdentity("not an identity")]
+
+    def load() -> Credential:
+        answer = answers.pop(0)
+        if isinstance(answer, WalletError):
+            raise answer
+        return answer
+
+    key = SigningKey(load, in_token=True)
+    for refusal in (NoSuchIdentity, DamagedIdentity):
+        with pytest.raises(refusal):
+            key.identity.reload()
+        assert key.problem is None
+        assert key.pair()[1](bytes(32))
 
 
 @pytest.mark.parametrize("in_token", [False, True])

@@ -27,7 +27,8 @@ READS = 7
 """Of ten requests."""
 LEAST = 40.0
 """Requests a second, answered: what two busy cores must keep while they run the clients and the ledger too."""
-GROWTH = 1.1
+GROWTH = 1.1 if LONG else 1.25
+"""Of what is resident; in half a minute more requests come to meet than before, each of which takes a thread."""
 WARM = 0.25
 """Share of the time after which caches and pools have what they need."""
 THREADS, FILES = 16, 96

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.identities.errors import WalletError
 from gateway.identities.sealed import SealedWallet
+from gateway.identities.secretsources import read_secret
 from gateway.identities.wallet import Wallet, read_mark, write_mark
 
 if TYPE_CHECKING:  # python-pkcs11 is an extra
@@ -16,6 +17,17 @@ KINDS = ("files", "sealed", "hsm")
 
 Passphrase = Callable[[], bytes]
 """Asked for only where a wallet needs one."""
+
+
+def read_passphrase(file: Path | None, *, option: str = "", prompt: Callable[[str], str] | None = None) -> bytes:
+    """A wallet's passphrase or PIN, from where `read_secret` looks; raises `IdentityError` that names `option`."""
+    return read_secret(
+        f"the wallet's passphrase or PIN{option and f' ({option})'}",
+        file=file,
+        variable="PEDIGREE_WALLET_PASSPHRASE",
+        credential="pedigree-wallet",
+        prompt=prompt,
+    )
 
 
 def open_wallet(

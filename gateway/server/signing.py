@@ -9,7 +9,6 @@ import multiprocessing
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.fabric import Identity, KeyUnavailable, MalformedData
@@ -24,16 +23,13 @@ from gateway.identities.errors import (
 )
 from gateway.identities.mspfolder import read_msp
 from gateway.identities.renewal import CurrentIdentity
-from gateway.identities.secretsources import read_secret
-from gateway.identities.wallet import Wallet, read_mark
-from gateway.identities.wallets import open_wallet
+from gateway.identities.wallet import read_mark
+from gateway.identities.wallets import open_wallet, read_passphrase
 from gateway.server.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-_CREDENTIAL = "pedigree-wallet"
-_VARIABLE = "PEDIGREE_WALLET_PASSPHRASE"
 _LOOK = 60.0
 """Seconds that a token may take to say whether it has the key."""
 
@@ -134,7 +130,11 @@ def _source(settings: Settings, guard: ExitStack) -> Callable[[], Credential]:
     member, options = settings.organisation, settings.options
     if options.wallet is None:
         return lambda: read_msp(member.msp_id, member.user_msp)
-    wallet = _wallet(options.wallet, options.wallet_passphrase_file, options.hsm_module)
+    wallet = open_wallet(
+        options.wallet,
+        lambda: read_passphrase(options.wallet_passphrase_file, option="--wallet-passphrase-file"),
+        module=options.hsm_module,
+    )
     guard.enter_context(closing(wallet))
 
     def read() -> Credential:
@@ -146,18 +146,6 @@ def _source(settings: Settings, guard: ExitStack) -> Callable[[], Credential]:
         return found
 
     return read
-
-
-def _wallet(folder: Path, passphrase_file: Path | None, module: Path | None) -> Wallet:
-    def passphrase() -> bytes:
-        return read_secret(
-            "the wallet's passphrase or PIN (--wallet-passphrase-file)",
-            file=passphrase_file,
-            variable=_VARIABLE,
-            credential=_CREDENTIAL,
-        )
-
-    return open_wallet(folder, passphrase, module=module)
 
 
 def _asked_apart(settings: Settings) -> Identity:

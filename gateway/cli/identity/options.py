@@ -49,15 +49,9 @@ class WalletAt:
             wallet.close()
 
     def _passphrase(self) -> bytes:
-        from gateway.identities.secretsources import read_secret
+        from gateway.identities.wallets import read_passphrase
 
-        return read_secret(
-            "the wallet's passphrase or PIN",
-            file=self.passphrase_file,
-            variable="PEDIGREE_WALLET_PASSPHRASE",
-            credential="pedigree-wallet",
-            prompt=ask,
-        )
+        return read_passphrase(self.passphrase_file, prompt=ask)
 
 
 @dataclass(frozen=True, slots=True)
